@@ -1,0 +1,163 @@
+"""Every error that aeonnx raises on purpose.
+
+Catch `AeonnxError` to catch them all. The command line prints the message and leaves with
+`exit_code`.
+
+    AeonnxError                  1   something asked for was not done
+    ├── UsageError               2   an option has no such value
+    │   └── UnknownNameError     2   no such model, part, architecture, data set, provider
+    ├── InputError               1   an array that a part cannot take
+    │   └── ImageError           1   a file that is not the expected image or array
+    ├── DataError                1   a data set that is missing or unreadable
+    ├── TrainingError            1   training cannot go on
+    ├── CheckpointError          1   a checkpoint that is missing, damaged or another model's
+    ├── BundleError              1   a bundle that is missing, damaged or incomplete
+    │   ├── ManifestError        1   manifest.json is not what the format says
+    │   └── IntegrityError       1   a file is not the one that the manifest names
+    ├── GraphError               1   a graph that a bundle must not hold
+    ├── ParityError              3   the graph and torch differ by more than the tolerance
+    ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
+    ├── Interrupted            130   Ctrl-C; what was whole before stays
+    ├── OutputError              1   a result that cannot be written
+    └── SetupError               4   this machine lacks something
+        ├── MissingExtraError    4   an optional dependency is not installed
+        └── ProviderError        4   an execution provider was asked for and cannot run here
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AeonnxError",
+    "BundleError",
+    "CheckpointError",
+    "DataError",
+    "GoldenMismatchError",
+    "GraphError",
+    "ImageError",
+    "InputError",
+    "IntegrityError",
+    "Interrupted",
+    "ManifestError",
+    "MissingExtraError",
+    "OutputError",
+    "ParityError",
+    "ProviderError",
+    "SetupError",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+
+class AeonnxError(Exception):
+    """Base of all errors of aeonnx. The message says what was expected, what came, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(AeonnxError):
+    """An option or argument has a value that nothing can be done with."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not known; the message lists the known ones and suggests the nearest.
+
+    Args:
+        kind: what the name stands for, such as "model".
+        got: the name that came.
+        known: the names that would do.
+    """
+
+    def __init__(self, kind: str, got: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {got!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+class InputError(AeonnxError, ValueError):
+    """An array has the wrong name, dtype, rank, shape or values for a part."""
+
+
+class ImageError(InputError):
+    """A file is not a readable image or array, or has the wrong size."""
+
+
+class DataError(AeonnxError):
+    """A data set is missing or cannot be read."""
+
+
+class TrainingError(AeonnxError):
+    """Training cannot go on; the last good checkpoint is kept."""
+
+
+class CheckpointError(AeonnxError):
+    """A checkpoint is missing, damaged, foreign, or of another model."""
+
+
+class BundleError(AeonnxError):
+    """A bundle is missing, incomplete, or of another checkpoint."""
+
+
+class ManifestError(BundleError):
+    """manifest.json is damaged, edited, or of a newer format."""
+
+
+class IntegrityError(BundleError):
+    """A file of a bundle is missing or is not the one that the manifest names."""
+
+
+class GraphError(AeonnxError):
+    """A graph breaks a rule of the bundle: random or training nodes, foreign domains, opset."""
+
+
+class ParityError(AeonnxError):
+    """A graph and eager torch differ by more than the measured tolerance. Nothing was written."""
+
+    exit_code = 3
+
+
+class GoldenMismatchError(AeonnxError):
+    """A bundle does not reproduce its golden vectors on this machine."""
+
+    exit_code = 3
+
+
+class Interrupted(AeonnxError):  # noqa: N818  # it is the user's wish, not a fault
+    """Stopped by Ctrl-C; the last good result is kept. The shell's code for SIGINT."""
+
+    exit_code = 130
+
+
+class OutputError(AeonnxError):
+    """A result cannot be written: it exists already, or the disk is full or read-only."""
+
+
+class SetupError(AeonnxError):
+    """This machine or environment lacks something that was asked for."""
+
+    exit_code = 4
+
+
+class MissingExtraError(SetupError):
+    """An optional dependency is not installed; the message holds the pip line.
+
+    Args:
+        module: the module that could not be imported.
+        extra: the extra of aeonnx that brings it.
+        purpose: what needs it.
+    """
+
+    def __init__(self, module: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {module}, which is not installed: pip install 'aeonnx[{extra}]'"
+        )
+
+
+class ProviderError(SetupError):
+    """An execution provider was asked for by name and cannot run on this machine."""

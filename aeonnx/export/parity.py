@@ -1,0 +1,196 @@
+"""The gate: a graph passes only if it is as near to float64 torch as float32 torch itself is.
+
+float64 torch is the truth, and float32 torch's own distance from it the noise floor. The graph,
+run through `aeonnx.runtime` at the optimisation level that ships, may be at most `FACTOR` times
+that floor away from the truth and from eager float32 torch. On an output in [0, 1] it may also not
+be more than `CEILING` away, unless torch itself cannot keep a third of that: two roundings of one
+sum differ by up to the sum of their errors. There is no switch to skip it. docs/parity.md has the
+measurements behind these numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aeonnx.errors import BundleError
+from aeonnx.manifest import TensorSpec
+from aeonnx.models import Part, Through
+from aeonnx.runtime import Check, Report, Session
+from aeonnx.runtime.compare import malformed, max_differences
+from aeonnx.runtime.session import Array
+
+__all__ = ["BATCHES", "CEILING", "FACTOR", "Reference", "compare", "compare_composed"]
+
+BATCHES = (1, 2, 3, 7, 32)
+FACTOR = 4.0
+CEILING = 1e-6
+_CEILING_FACTOR = 3.0
+
+Arrays = dict[str, Array]
+Run = Callable[[Mapping[str, Array]], Arrays]
+
+
+class Reference:
+    """Eager torch as a function of numpy arrays, in float32 and in float64.
+
+    Args:
+        part: its module is copied, not changed.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._outputs = [spec.name for spec in part.outputs]
+        self._inputs = [spec.name for spec in part.inputs]
+        self._single = copy.deepcopy(part.module).cpu().eval()
+        self._double = copy.deepcopy(part.module).cpu().double().eval()
+
+    def single(self, inputs: Mapping[str, Array]) -> Arrays:
+        """What float32 torch gives: the outputs by name."""
+        return self._call(self._single, torch.float32, inputs)
+
+    def double(self, inputs: Mapping[str, Array]) -> Arrays:
+        """The truth: the same inputs and weights in float64."""
+        return self._call(self._double, torch.float64, inputs)
+
+    @torch.no_grad()
+    def _call(
+        self, module: torch.nn.Module, dtype: torch.dtype, inputs: Mapping[str, Array]
+    ) -> Arrays:
+        values = [torch.from_numpy(inputs[name]).to(dtype) for name in self._inputs]
+        result = module(*values)
+        outputs = result if isinstance(result, tuple) else (result,)
+        return {name: value.numpy() for name, value in zip(self._outputs, outputs, strict=True)}
+
+
+@dataclass
+class _Worst:
+    """The largest differences of one output so far."""
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    error: float = 0.0
+    floor: float = 0.0
+    resolution: float = 0.0  # float32's spacing at the largest value
+
+    def add(self, graph: Array, single: Array, double: Array) -> None:
+        absolute, relative = max_differences(graph, single)
+        self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
+        self.error = max(self.error, max_differences(graph, double)[0])
+        self.floor = max(self.floor, max_differences(single, double)[0])
+        spacing = float(np.spacing(np.float32(np.abs(double).max())))
+        self.resolution = max(self.resolution, spacing)
+
+    def tolerance(self, spec: TensorSpec) -> float:
+        # A floor of 0 (a part that only copies) would allow no last bit of rounding.
+        tolerance = max(FACTOR * self.floor, self.resolution)
+        if spec.range != (0.0, 1.0):
+            return tolerance
+        return min(tolerance, max(CEILING, _CEILING_FACTOR * self.floor))
+
+
+def compare(name: str, part: Part, session: Session, rows: Mapping[str, Array]) -> Report:
+    """Compare the graph in `session` with eager torch.
+
+    In order: names, axes and dtypes of the graph; then at every batch of `BATCHES` the outputs'
+    names, dtypes, shapes and finiteness, and their values; then rows alone against the same rows
+    in a batch. All failures are collected.
+
+    Args:
+        name: of the part.
+        part: the original.
+        session: the graph.
+        rows: input arrays by name, at least as many rows as the largest batch.
+    """
+    failures = session.interface_mismatches(part.inputs, part.outputs)
+    if failures:
+        return Report((), tuple(f"{name}: {failure}" for failure in failures))
+    reference = Reference(part)
+    return compare_runs(name, part, session.run, reference.single, reference.double, rows)
+
+
+def compare_composed(
+    encoder: Part, decoder: Part, sessions: Mapping[str, Session], rows: Mapping[str, Array]
+) -> Report:
+    """Compare decode(encode(x)) through both graphs with the same in eager torch."""
+
+    def graph(inputs: Mapping[str, Array]) -> Arrays:
+        latent = sessions["encoder"].run(inputs)[encoder.outputs[0].name]
+        return sessions["decoder"].run({decoder.inputs[0].name: latent})
+
+    whole = Part(Through(encoder.module, decoder.module), encoder.inputs, decoder.outputs)
+    reference = Reference(whole)
+    name = "decoder(encoder)"
+    return compare_runs(name, whole, graph, reference.single, reference.double, rows)
+
+
+def compare_runs(
+    name: str, part: Part, graph: Run, single: Run, double: Run, rows: Mapping[str, Array]
+) -> Report:
+    """The half of `compare` that looks at outputs: of any three functions of the same inputs."""
+    worst = {spec.name: _Worst() for spec in part.outputs}
+    failures: list[str] = []
+    first: dict[int, Arrays] = {}  # by batch size, what the graph gave for the first rows
+    for batch, start in _batches(len(next(iter(rows.values())))):
+        inputs = {key: value[start : start + batch] for key, value in rows.items()}
+        try:
+            outputs = graph(inputs)
+        except BundleError as error:
+            failures.append(f"{name}: {error}")
+            continue
+        problems = malformed(part.outputs, len(next(iter(inputs.values()))), outputs)
+        failures += [f"{name}: {problem}" for problem in problems]
+        if problems:
+            continue
+        if start == 0:
+            first[batch] = outputs
+        truth, eager = double(inputs), single(inputs)
+        for key, value in outputs.items():
+            worst[key].add(value, eager[key], truth[key])
+    checks = tuple(_check(name, spec, worst[spec.name]) for spec in part.outputs)
+    failures += [check.failure for check in checks if not check.passed]
+    failures += _row_differences(first, checks)
+    return Report(checks, tuple(dict.fromkeys(failures)))
+
+
+def _batches(rows: int) -> list[tuple[int, int]]:
+    """(batch size, first row): the smaller batches from a share of the rows, the largest from all.
+
+    Rows that do not fill a last batch go alone, as some other size.
+    """
+    shares = {batch: min(rows, 8 * batch) for batch in BATCHES}
+    shares[max(BATCHES)] = rows
+    return [(batch, start) for batch, end in shares.items() for start in range(0, end, batch)]
+
+
+def _row_differences(first: Mapping[int, Arrays], checks: Sequence[Check]) -> list[str]:
+    """A row alone must be what the same row is as the first of a batch."""
+    if 1 not in first:  # batch 1 did not run, which is a failure already
+        return []
+    found = []
+    for check in checks:
+        alone = first[1][check.output]
+        for batch, outputs in first.items():
+            difference, _ = max_differences(outputs[check.output][:1], alone)
+            if difference > check.tolerance:
+                found.append(
+                    f"{check.part}.{check.output}: a row alone and the same row in a batch of "
+                    f"{batch} differ by {difference:.3g}, tolerance {check.tolerance:.3g}"
+                )
+    return found
+
+
+def _check(name: str, spec: TensorSpec, worst: _Worst) -> Check:
+    return Check(
+        part=name,
+        precision="fp32",
+        output=spec.name,
+        max_abs_diff=worst.absolute,
+        max_rel_diff=worst.relative,
+        tolerance=worst.tolerance(spec),
+        error=worst.error,
+        noise_floor=worst.floor,
+    )

@@ -1,0 +1,120 @@
+"""Writing that is all or nothing. Standard library only.
+
+A folder with several files (a checkpoint, a bundle) is written as a transaction: everything goes
+to a hidden folder first and is flushed to the disk; one rename of that hidden folder is the
+commit; moving the files into place afterwards can be repeated, so that a process killed at any
+moment leaves either the old files or the means to finish the new ones (`recover`).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aeonnx.errors import OutputError
+
+__all__ = ["recover", "refuse_existing", "sha256", "transaction", "write_atomic"]
+
+_COMMITTED = ".committed"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise `OutputError` if `path` exists and `force` is not set."""
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already: pass --force to replace it, or name another")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all, keeping what was there until the new is safe.
+
+    Raises:
+        OutputError: the disk is full, the folder is read-only, or the like.
+    """
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    with _output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            _flush(temporary)
+            os.replace(temporary, path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def transaction(folder: Path) -> Iterator[Path]:
+    """Write several files into `folder` together: yields a hidden folder to write them to.
+
+    Leaving the block commits; an exception, Ctrl-C included, leaves `folder` as it was.
+
+    Raises:
+        OutputError: the disk is full, the folder is read-only, or the like.
+    """
+    with _output_errors(folder):
+        existed = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        recover(folder)
+        staged = folder / f".staged-{secrets.token_hex(4)}"
+        staged.mkdir()
+        try:
+            yield staged
+            for path in staged.rglob("*"):
+                _flush(path)
+            _flush(staged)
+            os.replace(staged, folder / _COMMITTED)
+            _flush(folder)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            if not existed:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+        recover(folder)
+
+
+def recover(folder: Path) -> None:
+    """Finish a commit into `folder` that a killed process left half done, if there is one."""
+    committed = folder / _COMMITTED
+    if not committed.is_dir():
+        return
+    for source in sorted(path for path in committed.rglob("*") if path.is_file()):
+        target = folder / source.relative_to(committed)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+    shutil.rmtree(committed)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = "the disk is full: free some space and run the command again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = "the folder cannot be written to: choose another with -o"
+        else:
+            reason = error.strerror or str(error)
+        raise OutputError(f"cannot write {path}: {reason}. Nothing was changed.") from error

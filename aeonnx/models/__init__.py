@@ -1,0 +1,46 @@
+"""What is learned: `nn.Module`s that name their parts. Knows nothing of training, ONNX or files.
+
+Each module here without a leading underscore is one model: it registers a builder under its name,
+and that is all that the rest of aeonnx needs (see docs/extending.md).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from aeonnx.errors import MissingExtraError
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError("torch", "train", "building a model") from error
+
+from aeonnx.models._model import Model, Part
+from aeonnx.models._parts import Through
+from aeonnx.models._registry import (
+    ModelConfig,
+    Widths,
+    archs,
+    build,
+    configure,
+    names,
+    register,
+)
+
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "Part",
+    "Through",
+    "Widths",
+    "archs",
+    "build",
+    "configure",
+    "names",
+    "register",
+]
+
+for _module in pkgutil.iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        importlib.import_module(f"{__name__}.{_module.name}")

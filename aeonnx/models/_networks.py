@@ -1,0 +1,116 @@
+"""The layers: an encoder and a mirrored decoder for each architecture.
+
+Shapes: N images, C channels, H x W pixels. Encoders map [N, C, H, W] to [N, features] with no
+activation at the end; decoders map [N, latent_size] to logits [N, C, H, W].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import nn
+
+from aeonnx.errors import UnknownNameError
+
+__all__ = ["ARCHS", "decoder_network", "encoder_network"]
+
+Shape = tuple[int, int, int]
+
+
+def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
+    """[N, C, H, W] -> [N, features].
+
+    Raises:
+        UnknownNameError: there is no such architecture.
+    """
+    return _arch(arch)[0](shape, hidden, features)
+
+
+def decoder_network(arch: str, latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Module:
+    """[N, latent_size] -> logits [N, C, H, W]; `hidden` as given to the encoder.
+
+    Raises:
+        UnknownNameError: there is no such architecture.
+    """
+    return _arch(arch)[1](latent_size, tuple(reversed(hidden)), shape)
+
+
+def _mlp_encoder(shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), *_linear_stack([math.prod(shape), *hidden, features]))
+
+
+def _mlp_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Module:
+    layers = _linear_stack([latent_size, *hidden, math.prod(shape)])
+    return nn.Sequential(*layers, nn.Unflatten(1, shape))
+
+
+def _linear_stack(widths: Sequence[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for size_in, size_out in pairwise(widths):
+        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
+    return layers[:-1]
+
+
+def _conv_encoder(shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
+    """Each layer halves height and width (rounded up): kernel 3, stride 2, padding 1."""
+    layers: list[nn.Module] = []
+    for channels_in, channels_out in pairwise([shape[0], *hidden]):
+        layers += [
+            # BatchNorm subtracts the mean, so that a bias before it would do nothing.
+            nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(),
+        ]
+    height, width = _halvings(shape, len(hidden))[-1]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(hidden[-1] * height * width, features))
+
+
+def _conv_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Module:
+    sizes = _halvings(shape, len(hidden))[::-1]
+    height, width = sizes[0]
+    layers: list[nn.Module] = [
+        nn.Linear(latent_size, hidden[0] * height * width),
+        nn.ReLU(),
+        nn.Unflatten(1, (hidden[0], height, width)),
+    ]
+    channels = [*hidden, shape[0]]
+    for i, (channels_in, channels_out) in enumerate(pairwise(channels)):
+        last = i == len(hidden) - 1
+        # A transposed convolution of size n gives 2 n - 1; what is left is 1 where n was halved
+        # from an even size.
+        padding = [sizes[i + 1][axis] - (2 * sizes[i][axis] - 1) for axis in (0, 1)]
+        layers.append(
+            nn.ConvTranspose2d(
+                channels_in,
+                channels_out,
+                3,
+                stride=2,
+                padding=1,
+                output_padding=(padding[0], padding[1]),
+                bias=last,
+            )
+        )
+        if not last:
+            layers += [nn.BatchNorm2d(channels_out), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def _halvings(shape: Shape, times: int) -> list[tuple[int, int]]:
+    """(H, W) of the image and after each halving."""
+    sizes = [shape[1:]]
+    for _ in range(times):
+        height, width = sizes[-1]
+        sizes.append((-(-height // 2), -(-width // 2)))
+    return sizes
+
+
+ARCHS = {"mlp": (_mlp_encoder, _mlp_decoder), "conv": (_conv_encoder, _conv_decoder)}
+"""Encoder and decoder by the name that `--arch` takes."""
+
+
+def _arch(arch: str) -> tuple[Callable[..., nn.Module], Callable[..., nn.Module]]:
+    if arch not in ARCHS:
+        raise UnknownNameError("architecture", arch, ARCHS)
+    return ARCHS[arch]

@@ -1,0 +1,60 @@
+"""What the models' parts have in common: the tensors, the decoder, and the way through the latent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.manifest import BATCH, TensorSpec
+
+__all__ = ["Decoder", "Through", "image", "latent"]
+
+
+def image(name: str, shape: tuple[int, int, int], meaning: str) -> TensorSpec:
+    """The spec of images: float32 [batch, C, H, W] in [0, 1]."""
+    return TensorSpec(name, (BATCH, *shape), range=(0.0, 1.0), meaning=meaning)
+
+
+def latent(name: str, size: int, meaning: str) -> TensorSpec:
+    """The spec of latent vectors: float32 [batch, size], unbounded."""
+    return TensorSpec(name, (BATCH, size), meaning=meaning)
+
+
+class Decoder(nn.Module):
+    """Latents to images: z [N, latent_size] -> reconstruction [N, C, H, W] in [0, 1].
+
+    Args:
+        network: z -> logits [N, C, H, W].
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(z))
+
+    def logits(self, z: Tensor) -> Tensor:
+        """The reconstruction before the sigmoid: for losses, which are exact only there."""
+        logits: Tensor = self.network(z)
+        return logits
+
+
+class Through(nn.Module):
+    """Images through the latent: x [N, C, H, W] -> reconstruction [N, C, H, W] in [0, 1].
+
+    Args:
+        encoder: x -> z, or a tuple that begins with the latent to decode.
+        decoder: z -> reconstruction.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        encoded = self.encoder(x)
+        z = encoded[0] if isinstance(encoded, tuple) else encoded
+        reconstruction: Tensor = self.decoder(z)
+        return reconstruction

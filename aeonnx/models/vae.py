@@ -1,0 +1,85 @@
+"""`vae`: the variational autoencoder.
+
+Kingma & Welling 2014, "Auto-encoding variational Bayes".
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.models._model import Model, Part
+from aeonnx.models._networks import decoder_network, encoder_network
+from aeonnx.models._parts import Decoder, Through, image, latent
+from aeonnx.models._registry import ModelConfig, Widths, register
+
+__all__ = ["VariationalAutoencoder", "reparameterize"]
+
+
+class Posterior(nn.Module):
+    """x [N, C, H, W] in [0, 1] -> mu, logvar of q(z|x), both [N, latent_size].
+
+    Args:
+        network: x -> [N, 2 * latent_size], so that both come from one linear layer.
+        latent_size: length of `z`.
+    """
+
+    def __init__(self, network: nn.Module, latent_size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.latent_size = latent_size
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        both = self.network(x)
+        # Slices, because the ONNX operator for chunks is another one before opset 18.
+        return both[:, : self.latent_size], both[:, self.latent_size :]
+
+
+def reparameterize(mu: Tensor, logvar: Tensor, noise: torch.Generator) -> Tensor:
+    """A draw from q(z|x) that gradients pass: z = mu + exp(logvar / 2) * eps, eps ~ N(0, I).
+
+    Kingma & Welling 2014, section 2.4.
+
+    Args:
+        mu, logvar: [N, latent_size].
+        noise: generator of eps, on the device of `mu`.
+    """
+    eps = torch.randn(mu.shape, generator=noise, device=mu.device, dtype=mu.dtype)
+    return mu + torch.exp(0.5 * logvar) * eps
+
+
+class VariationalAutoencoder(Model):
+    """A posterior q(z|x), the prior N(0, I) and a decoder of Bernoulli means."""
+
+    prior = "standard-normal"
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape, hidden, size = config.input_shape, config.hidden, config.latent_size
+        self.encoder = Posterior(encoder_network(config.arch, shape, hidden, 2 * size), size)
+        self.decoder = Decoder(decoder_network(config.arch, size, hidden, shape))
+
+    def forward(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z, and mu, logvar [N, latent]."""
+        mu, logvar = self.encoder(x)
+        return self.decoder.logits(reparameterize(mu, logvar, noise)), mu, logvar
+
+    def parts(self) -> dict[str, Part]:
+        x = image("x", self.config.input_shape, "images")
+        z = latent("z", self.config.latent_size, "latent")
+        mu = latent("mu", self.config.latent_size, "mean of the latent given the image")
+        logvar = latent("logvar", self.config.latent_size, "log of its variance")
+        reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
+        whole = Through(self.encoder, self.decoder)
+        return {
+            "encoder": Part(self.encoder, (x,), (mu, logvar)),
+            "decoder": Part(self.decoder, (z,), (reconstruction,)),
+            "reconstructor": Part(whole, (x,), (reconstruction,)),
+        }
+
+
+@register("vae", {"mlp": Widths((400,), 20), "conv": Widths((32, 64), 20)})
+def build(config: ModelConfig) -> VariationalAutoencoder:
+    """784-400-20 and its mirror for 28x28 images and the default widths."""
+    return VariationalAutoencoder(config)

@@ -1,0 +1,116 @@
+"""Frozen dataclasses <-> JSON documents with a format name and a version. Standard library only.
+
+The type hints are the schema: every field must be there, none may be unknown, and each value must
+have the hinted type. What types cannot say, a dataclass checks in `__post_init__` with `require`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any, NoReturn, TypeVar
+
+__all__ = ["dump", "load", "require"]
+
+T = TypeVar("T")
+
+
+def require(condition: object, message: str) -> None:
+    """Raise `ValueError` with `message` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def dump(record: Any, format_name: str, version: int) -> bytes:
+    """The JSON text of a dataclass: the same record gives the same bytes."""
+    document = {"format": format_name, "version": version, **dataclasses.asdict(record)}
+    return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+
+
+def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
+    """Make a dataclass of `cls` from its JSON text.
+
+    Raises:
+        ValueError: names the field, what was expected, what came and what to do.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error}): the file is damaged, make it again") from error
+    if not isinstance(document, dict) or document.pop("format", None) != format_name:
+        raise ValueError(f'expected "format": "{format_name}": this is another kind of file')
+    found = document.pop("version", None)
+    if not isinstance(found, int) or found < 1:
+        raise ValueError(f"version: expected a whole number, got {found!r}")
+    if found > version:
+        raise ValueError(
+            f"it has format version {found}, this aeonnx reads up to {version}: "
+            "upgrade with: pip install -U aeonnx"
+        )
+    try:
+        return typing.cast(T, _decode(cls, document, ""))
+    except ValueError as error:
+        raise ValueError(f"{error}. The file was edited or damaged: make it again") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _decode(hint: Any, value: Any, path: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return _decode_union(arguments, value, path)
+    if dataclasses.is_dataclass(hint):
+        return _decode_dataclass(typing.cast(type, hint), value, path)
+    if origin is dict:
+        _require_type(value, dict, path)
+        return {key: _decode(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
+    if origin is tuple:
+        _require_type(value, list, path)
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        if len(kinds) != len(value):
+            raise ValueError(f"{path[1:]}: expected {len(kinds)} items, got {len(value)}")
+        pairs = zip(kinds, value, strict=True)
+        return tuple(_decode(kind, item, f"{path}.{i}") for i, (kind, item) in enumerate(pairs))
+    _require_type(value, hint, path)
+    return float(value) if hint is float else value
+
+
+def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and types.NoneType in options:
+        return None
+    kinds = [kind for kind in options if kind is not types.NoneType]
+    for kind in kinds[:-1]:
+        if _is(value, kind):
+            return _decode(kind, value, path)
+    return _decode(kinds[-1], value, path)
+
+
+def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
+    _require_type(value, dict, path)
+    hints = typing.get_type_hints(cls)
+    unknown, missing = value.keys() - hints.keys(), hints.keys() - value.keys()
+    if unknown or missing:
+        which, names = ("missing", missing) if missing else ("unknown", unknown)
+        raise ValueError(f"{path[1:] or 'top level'}: {which} {', '.join(sorted(names))}")
+    fields = {name: _decode(hint, value[name], f"{path}.{name}") for name, hint in hints.items()}
+    try:
+        return cls(**fields)
+    except ValueError as error:
+        raise ValueError(f"{path[1:]}.{error}" if path else str(error)) from None
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind in (int, float):
+        numbers = (int, float) if kind is float else int
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _require_type(value: Any, kind: Any, path: str) -> None:
+    if not _is(value, kind):
+        name = {dict: "an object", list: "a list", str: "a text"}.get(kind, "a number")
+        raise ValueError(f"{path[1:]}: expected {name}, got {json.dumps(value)[:60]}")

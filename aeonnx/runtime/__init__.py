@@ -1,0 +1,52 @@
+"""From a bundle to answers: numpy and onnxruntime, no torch.
+
+onnxruntime is imported here and nowhere before, so that a missing or doubly installed one is told
+once and clearly.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+
+from aeonnx.errors import MissingExtraError, SetupError
+
+# Official builds since 1.29 send usage data unless this is set before the import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def require_one_onnxruntime() -> None:
+    """Raise unless exactly one onnxruntime wheel is installed: two overwrite each other's files.
+
+    Raises:
+        SetupError: both wheels are installed.
+        MissingExtraError: none is.
+    """
+    if _installed("onnxruntime") and _installed("onnxruntime-gpu"):
+        raise SetupError(
+            "both onnxruntime and onnxruntime-gpu are installed, and each breaks the other: "
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'aeonnx[gpu]' "
+            "(or 'aeonnx[cpu]')"
+        )
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "cpu", "running a bundle") from error
+
+
+require_one_onnxruntime()
+
+from aeonnx.runtime.bundle import Bundle, load  # noqa: E402
+from aeonnx.runtime.compare import Check, Report  # noqa: E402
+from aeonnx.runtime.session import Session  # noqa: E402
+from aeonnx.runtime.verify import verify  # noqa: E402
+
+__all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxruntime", "verify"]

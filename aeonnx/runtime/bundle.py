@@ -1,0 +1,188 @@
+"""A bundle's parts behind verbs: `encode`, `decode`, `reconstruct`, `denoise`, `generate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx import files, manifest
+from aeonnx.errors import BundleError, InputError, IntegrityError
+from aeonnx.manifest import GoldenTensor, Manifest, Variant
+from aeonnx.runtime.checks import check_input
+from aeonnx.runtime.prior import standard_normal
+from aeonnx.runtime.session import Array, Session
+
+__all__ = ["Bundle", "load"]
+
+
+def load(path: str | os.PathLike[str], providers: Sequence[str] | None = None) -> Bundle:
+    """Open a bundle written by `aeonnx export`.
+
+    Args:
+        path: the bundle's folder.
+        providers: execution providers in order of preference, such as ["CUDAExecutionProvider"] or
+            ["cuda"]; the first is what runs, or opening a part fails. None takes CUDA where it
+            really loads, else the CPU.
+
+    Raises:
+        BundleError: there is no bundle, or its manifest is damaged or of a newer format.
+    """
+    folder = Path(path)
+    return Bundle(folder, manifest.read(folder), providers)
+
+
+class Bundle:
+    """The parts of one trained model. Graphs are opened, and their digests checked, at first use.
+
+    All verbs take and give numpy arrays with the batch as first axis, any number of rows.
+    """
+
+    def __init__(
+        self, folder: Path, contents: Manifest, providers: Sequence[str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.manifest = contents
+        self._requested = providers
+        self._sessions: dict[str, Session] = {}
+
+    def __repr__(self) -> str:
+        parts = ", ".join(sorted(self.manifest.parts))
+        return f"Bundle({str(self.folder)!r}, {self.manifest.model}/{self.manifest.arch}: {parts})"
+
+    def encode(self, x: Array) -> Array:
+        """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
+
+        Of a VAE it is `mu`; `run("encoder", x=x)` gives `logvar` too.
+        """
+        return self._answer("encoder", x)
+
+    def decode(self, z: Array) -> Array:
+        """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in [0, 1]."""
+        return self._answer("decoder", z)
+
+    def reconstruct(self, x: Array) -> Array:
+        """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1].
+
+        A bundle without a reconstructor, but with encoder and decoder, runs these two.
+        """
+        if "reconstructor" not in self.manifest.parts and {"encoder", "decoder"} <= set(
+            self.manifest.parts
+        ):
+            return self.decode(self.encode(x))
+        return self._answer("reconstructor", x)
+
+    def denoise(self, x: Array) -> Array:
+        """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1]."""
+        return self._answer("denoiser", x)
+
+    def generate(self, n: int, seed: int = 0, first: int = 0) -> Array:
+        """New images from the prior: float32 [n, C, H, W] in [0, 1].
+
+        Args:
+            n: how many.
+            seed: 0 to 2**64 - 1.
+            first: index of the first. Sample i of a seed is the same image in any batch.
+
+        Raises:
+            BundleError: the model has no prior to draw from.
+            InputError: an argument is outside its range.
+        """
+        return self.decode(self.draw_latents(n, seed, first))
+
+    def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
+        """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
+        if self.manifest.prior is None:
+            raise BundleError(
+                f"a {self.manifest.model} learns no distribution of its latents, so that there is "
+                "nothing to generate from: use a vae, or decode latents of your own"
+            )
+        return standard_normal(seed, first, n, self.manifest.latent_size)
+
+    def run(self, part: str, **inputs: Array) -> dict[str, Array]:
+        """All outputs of a part by name, for its inputs by name.
+
+        Raises:
+            BundleError: the bundle has no such part.
+            IntegrityError: a file is missing or is not the one that the manifest names.
+            InputError: an input has the wrong name, dtype, shape or values.
+            ProviderError: a provider asked for by name cannot run here.
+        """
+        variant = self.variant(part)
+        expected = {spec.name for spec in variant.inputs}
+        if inputs.keys() != expected:
+            raise InputError(f"{part}: expected inputs {sorted(expected)}, got {sorted(inputs)}")
+        feeds = {spec.name: check_input(part, spec, inputs[spec.name]) for spec in variant.inputs}
+        return self.session(part).run(feeds)
+
+    def variant(self, part: str) -> Variant:
+        """The manifest's entry of a part.
+
+        Raises:
+            BundleError: the bundle has no such part.
+        """
+        if part not in self.manifest.parts:
+            has = ", ".join(sorted(self.manifest.parts)) or "none"
+            raise BundleError(
+                f"this bundle has no part {part!r}, it has: {has}. If a {self.manifest.model} has "
+                f"one, add it with: aeonnx export --model {self.manifest.model} --part {part}"
+            )
+        return self.manifest.parts[part]["fp32"]
+
+    def session(self, part: str) -> Session:
+        """The open graph of a part: checked against the manifest when opened first."""
+        if part not in self._sessions:
+            self._sessions[part] = self._open(part)
+        return self._sessions[part]
+
+    def read_golden(self, tensor: GoldenTensor) -> Array:
+        """A golden array of the manifest.
+
+        Raises:
+            IntegrityError: the file is missing or is not the one that the manifest names.
+        """
+        path = self._checked(tensor.file, tensor.sha256)
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        flat = np.fromfile(path, dtype=dtype).astype(tensor.dtype, copy=False)
+        if flat.size != np.prod(tensor.shape, dtype=np.int64):
+            raise IntegrityError(
+                f"{path}: expected {list(tensor.shape)} of {tensor.dtype}, got {flat.size} values"
+            )
+        return flat.reshape(tensor.shape)
+
+    def _answer(self, part: str, value: Array) -> Array:
+        variant = self.variant(part)
+        return self.run(part, **{variant.inputs[0].name: value})[variant.outputs[0].name]
+
+    def _open(self, part: str) -> Session:
+        variant = self.variant(part)
+        session = Session(self._checked(variant.file, variant.sha256), self._requested)
+        mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
+        if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:
+            mismatches.append("it comes from another checkpoint than the bundle's other parts")
+        if mismatches:
+            raise IntegrityError(
+                f"{session.path} does not match its manifest: {'; '.join(mismatches)}. "
+                "Export the bundle again."
+            )
+        return session
+
+    def _checked(self, file: str, digest: str) -> Path:
+        path = self.folder / file
+        try:
+            found = files.sha256(path)
+        except FileNotFoundError:
+            raise IntegrityError(
+                f"{path} is missing, though the manifest names it: export the bundle again"
+            ) from None
+        except OSError as error:
+            raise IntegrityError(f"cannot read {path}: {error.strerror}") from error
+        if found != digest:
+            raise IntegrityError(
+                f"{path} is not the file that the manifest names: expected sha256 {digest}, "
+                f"got {found}. Export the bundle again."
+            )
+        return path

@@ -1,0 +1,297 @@
+"""The training loop: images on the device, batches as slices of a permutation of (seed, epoch)."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aeonnx import checkpoint
+from aeonnx.errors import (
+    Interrupted,
+    OutputError,
+    SetupError,
+    TrainingError,
+    UnknownNameError,
+    UsageError,
+)
+from aeonnx.manifest import Training
+from aeonnx.models import Model, ModelConfig, build, configure
+from aeonnx.train import pictures, recipes
+from aeonnx.train.data import DataSet, load_data
+
+__all__ = ["Epoch", "Listener", "TrainOptions", "Trained", "resolve_device", "train"]
+
+_EXAMPLES = 64  # test images that go into the checkpoint
+_SAVE_SECONDS = 10.0  # between checkpoints
+_TEST_BATCH = 1000
+# Streams of random numbers, each a function of (seed, epoch).
+_ORDER, _NOISE, _TEST_NOISE, _PICTURE_NOISE = range(4)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What to train, on what, and where to put it.
+
+    Args:
+        model: registered name.
+        output: the run's folder.
+        arch: "mlp" or "conv".
+        data: name of a data set.
+        data_dir: folder of the data sets.
+        epochs: passes over the training images; None for the recipe's.
+        batch_size: images per step; None for the recipe's.
+        lr: learning rate of Adam; None for the recipe's.
+        seed: of weights, order and noise.
+        device: "auto", "cpu" or "cuda".
+        recipe: options of the recipe, such as {"corruption": "masking"}.
+        force: replace a checkpoint that is there.
+    """
+
+    model: str
+    output: Path
+    arch: str = "mlp"
+    data: str = "mnist-sample"
+    data_dir: Path = Path("data")
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    recipe: dict[str, str | float] = field(default_factory=dict)
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.jsonl.
+
+    Args:
+        epoch: from 1.
+        seconds: for the epoch's training, testing left out.
+        images_per_s: training speed.
+        train: means over the epoch's batches of the recipe's loss terms.
+        test: the recipe's metrics on the test images.
+    """
+
+    epoch: int
+    seconds: float
+    images_per_s: float
+    train: dict[str, float]
+    test: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gave.
+
+    Args:
+        output: the run's folder.
+        training: the record in the checkpoint.
+        epochs: one entry per epoch.
+        files: what was written, pictures included.
+    """
+
+    output: Path
+    training: Training
+    epochs: tuple[Epoch, ...]
+    files: tuple[Path, ...]
+
+
+class Listener(Protocol):
+    """Is told how training goes on."""
+
+    def started(self, device: str, epochs: int, images: int) -> None:
+        """`images` are those of one epoch."""
+
+    def advanced(self, images: int) -> None:
+        """So many more images were learned from."""
+
+    def finished_epoch(self, epoch: Epoch) -> None:
+        """An epoch and its test are over."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a name stands for; "auto" is CUDA where torch has it.
+
+    Raises:
+        UnknownNameError: there is no such device.
+        SetupError: CUDA was asked for and is not there.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UnknownNameError("device", name, ("auto", "cpu", "cuda"))
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise SetupError(
+            "--device cuda was asked for, but this torch sees no CUDA GPU: check the driver with "
+            "nvidia-smi, or train with --device cpu"
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
+    """Train a model and leave a checkpoint, metrics and pictures in `options.output`.
+
+    Raises:
+        UsageError: an option is unknown or out of range.
+        OutputError: a checkpoint is there already and `force` is not set, or the disk is full.
+        DataError: the data set is missing.
+        SetupError: the device is missing.
+        TrainingError: the loss became NaN or infinite.
+        Interrupted: Ctrl-C. In all of these, the last good checkpoint stays.
+    """
+    return _Run(options).train(listener)
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.options = options
+        self.recipe, self.recipe_options = recipes.make(options.model, options.recipe)
+        self.batch_size = _at_least(1, "batch size", options.batch_size or self.recipe.batch_size)
+        self.lr = options.lr or self.recipe.lr
+        if not (0 < self.lr < math.inf):
+            raise UsageError(f"learning rate: expected a number above 0, got {self.lr}")
+        _at_least(0, "seed", options.seed)
+        self.device = resolve_device(options.device)
+        if (options.output / checkpoint.CONFIG).exists() and not options.force:
+            raise OutputError(
+                f"{options.output} holds a checkpoint already: pass --force to replace it, or "
+                "another -o"
+            )
+        configure(options.model, options.arch, (1, 1, 1))  # an unknown name, before the data
+        self.data: DataSet = load_data(options.data, options.data_dir)
+        self.config: ModelConfig = configure(options.model, options.arch, self.data.shape)
+        steps_per_epoch = math.ceil(len(self.data.train) / self.batch_size)
+        default_epochs = max(self.recipe.epochs, round(self.recipe.steps / steps_per_epoch))
+        self.epochs = _at_least(1, "epochs", options.epochs or default_epochs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            self.model: Model = build(self.config).to(self.device)
+        self.history: list[Epoch] = []
+
+    def train(self, listener: Listener | None) -> Trained:
+        options, images = self.options, self.data.train.to(self.device)
+        test = self.data.test.to(self.device)
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr, fused=True)
+        if listener:
+            listener.started(str(self.device), self.epochs, len(images))
+        saved_at, saved_epoch = time.monotonic(), 0
+        lines: list[str] = []
+        try:
+            for epoch in range(1, self.epochs + 1):
+                self.history.append(self._epoch(epoch, images, test, optimizer, listener))
+                lines.append(json.dumps(asdict(self.history[-1])) + "\n")
+                if epoch == self.epochs or time.monotonic() - saved_at > _SAVE_SECONDS:
+                    self._save(lines)
+                    saved_at, saved_epoch = time.monotonic(), epoch
+                if listener:
+                    listener.finished_epoch(self.history[-1])
+        except KeyboardInterrupt:
+            kept = (
+                f"{options.output} holds the checkpoint of epoch {saved_epoch}"
+                if saved_epoch
+                else "no checkpoint of this run was written yet, an earlier one stays as it was"
+            )
+            raise Interrupted(f"stopped in epoch {len(self.history) + 1}: {kept}") from None
+        written = self._draw(test)
+        return Trained(options.output, self._record(), tuple(self.history), written)
+
+    def _epoch(
+        self,
+        epoch: int,
+        images: Tensor,
+        test: Tensor,
+        optimizer: torch.optim.Optimizer,
+        listener: Listener | None,
+    ) -> Epoch:
+        order = torch.randperm(len(images), generator=self._random(_ORDER, epoch, "cpu"))
+        order, noise = order.to(self.device), self._random(_NOISE, epoch)
+        sums: dict[str, Tensor] = {}
+        started = time.perf_counter()
+        self.model.train()
+        for batch in order.split(self.batch_size):
+            terms = self.recipe.loss(self.model, _pixels(images[batch]), noise)
+            optimizer.zero_grad()
+            terms["loss"].backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            # Kept on the device: reading a value would wait for the GPU at every step.
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() * len(batch)
+            if listener:
+                listener.advanced(len(batch))
+        means = {name: float(value) / len(images) for name, value in sums.items()}
+        seconds = time.perf_counter() - started
+        if not math.isfinite(means["loss"]):
+            raise TrainingError(
+                f"the loss became {means['loss']} in epoch {epoch}: try a lower --lr than "
+                f"{self.lr:g}. The last good checkpoint, if there is one, stays."
+            )
+        return Epoch(epoch, seconds, len(images) / seconds, means, self._test(epoch, test))
+
+    @torch.no_grad()
+    def _test(self, epoch: int, test: Tensor) -> dict[str, float]:
+        self.model.eval()
+        noise, sums = self._random(_TEST_NOISE, epoch), {}
+        for batch in test.split(_TEST_BATCH):
+            for name, value in self.recipe.metrics(self.model, _pixels(batch), noise).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
+        return {name: value / len(test) for name, value in sums.items()}
+
+    def _save(self, lines: list[str]) -> None:
+        # Evenly spaced over the test images: sorted or not, they show all kinds.
+        spaced = np.linspace(0, len(self.data.test) - 1, _EXAMPLES).astype(np.int64)
+        examples = self.data.test[torch.from_numpy(spaced)]
+        metrics = "".join(lines).encode()
+        checkpoint.save(
+            self.options.output, self.model, self.config, examples, self._record(), metrics
+        )
+
+    def _record(self) -> Training:
+        return Training(
+            data=self.data.name,
+            data_fingerprint=self.data.fingerprint,
+            seed=self.options.seed,
+            epochs=len(self.history),
+            batch_size=self.batch_size,
+            lr=self.lr,
+            options=self.recipe_options,
+            metrics=self.history[-1].test,
+        )
+
+    @torch.no_grad()
+    def _draw(self, test: Tensor) -> tuple[Path, ...]:
+        self.model.eval()
+        spaced = torch.linspace(0, len(test) - 1, 10, device=self.device).long()
+        noise = self._random(_PICTURE_NOISE, 0)
+        picture = self.recipe.picture(self.model, _pixels(test[spaced]), noise)
+        folder = self.options.output
+        drawn = (
+            pictures.draw_images(folder / f"{picture.name}.png", picture),
+            pictures.draw_losses(folder / "loss.png", self.history),
+        )
+        return (*(folder / name for name in checkpoint.FILES), *drawn)
+
+    def _random(self, stream: int, epoch: int, device: str | None = None) -> torch.Generator:
+        state = np.random.SeedSequence([self.options.seed, epoch, stream]).generate_state(2)
+        generator = torch.Generator(device or self.device)
+        return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """uint8 [N, C, H, W], 0 to 255 -> float32 in [0, 1]."""
+    return images.to(torch.float32).div_(255)
+
+
+def _at_least(lowest: int, what: str, value: int) -> int:
+    if value < lowest:
+        raise UsageError(f"{what}: expected {lowest} or more, got {value}")
+    return value
