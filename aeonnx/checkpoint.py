@@ -99,7 +99,9 @@ def save(
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
     contents = {
         WEIGHTS: save_tensors(weights),
         EXAMPLES: save_tensors({"test": examples.cpu().contiguous()}),
@@ -153,17 +155,15 @@ def load(path: Path, model: str) -> Checkpoint:
 
 def _bare(path: Path, weights: Mapping[str, Tensor], model: str, known: list[str]) -> Checkpoint:
     """The first architecture whose names and shapes fit; else the mismatches of the nearest."""
-    nearest: tuple[ModelConfig, list[str]] | None = None
+    tried = []
     for arch in known:
         config = configure(model, arch, _BARE_INPUT_SHAPE)
         built = build(config)
         problems = _mismatches(built, weights)
         if not problems:
             return _checkpoint(built, config, weights, None, None)
-        if nearest is None or len(problems) < len(nearest[1]):
-            nearest = (config, problems)
-    assert nearest is not None, "every model has an architecture"
-    raise CheckpointError(_foreign(path, *nearest))
+        tried.append((config, problems))
+    raise CheckpointError(_foreign(path, *min(tried, key=lambda pair: len(pair[1]))))
 
 
 def _checkpoint(

@@ -165,6 +165,8 @@ def check_output(path: Path, *, images: bool) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in (".png", ".npy"):
-        raise UsageError(f"{path}: expected a name that ends in .png (a picture) or .npy (an array)")
+        raise UsageError(
+            f"{path}: expected a name that ends in .png (a picture) or .npy (an array)"
+        )
     if suffix == ".png" and not images:
         raise UsageError(f"{path}: latents are not images: expected a name that ends in .npy")

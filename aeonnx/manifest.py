@@ -251,7 +251,8 @@ def read(folder: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         what = "has no manifest.json" if folder.is_dir() else "is not a folder"
         raise BundleError(
-            f"no bundle at {folder}: it {what}. Make one with: aeonnx export --model vae -o {folder}"
+            f"no bundle at {folder}: it {what}. "
+            f"Make one with: aeonnx export --model vae -o {folder}"
         ) from None
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error

@@ -268,11 +268,14 @@ def _replaced_files(folder: Path, contents: Manifest) -> list[Path]:
         before = manifest.read(folder)
     except BundleError:
         return []
-    return [folder / file for file in sorted(manifest.file_names(before) - manifest.file_names(contents))]
+    return [
+        folder / file
+        for file in sorted(manifest.file_names(before) - manifest.file_names(contents))
+    ]
 
 
 def _real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
-    """Inputs as they occur in use, by tensor name: test images, and what the encoder makes of them."""
+    """Inputs as they occur in use, by tensor name: test images, and their latents."""
     if trained.examples is None:
         return {}
     x = trained.examples.numpy().astype(np.float32) / np.float32(255)

@@ -121,8 +121,7 @@ def _capture(part: Part) -> ModelProto:
     except Exception as error:  # the exporter raises whatever it meets on its way
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(f"torch cannot capture this part as a graph: {reason}") from error
-    assert program is not None, "dynamo=True returns a program"
-    return program.model_proto
+    return program.model_proto  # type: ignore[union-attr]  # dynamo=True returns a program
 
 
 def _example(spec: TensorSpec) -> torch.Tensor:

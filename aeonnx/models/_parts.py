@@ -1,4 +1,4 @@
-"""What the models' parts have in common: the tensors, the decoder, and the way through the latent."""
+"""What the models' parts have in common: tensors, the decoder, the way through the latent."""
 
 from __future__ import annotations
 

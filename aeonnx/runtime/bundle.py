@@ -53,6 +53,11 @@ class Bundle:
         parts = ", ".join(sorted(self.manifest.parts))
         return f"Bundle({str(self.folder)!r}, {self.manifest.model}/{self.manifest.arch}: {parts})"
 
+    @property
+    def provider(self) -> str | None:
+        """The execution provider that the opened parts run on; None before the first is opened."""
+        return next((session.providers[0] for session in self._sessions.values()), None)
+
     def encode(self, x: Array) -> Array:
         """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
 

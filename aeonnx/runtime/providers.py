@@ -36,11 +36,13 @@ def full_name(name: str) -> str:
     Raises:
         UnknownNameError: onnxruntime knows no such provider.
     """
-    known = {full.removesuffix("ExecutionProvider").lower(): full for full in ort.get_all_providers()}
+    known = {
+        full.removesuffix("ExecutionProvider").lower(): full for full in ort.get_all_providers()
+    }
     short = name.lower().removesuffix("executionprovider")
     if short not in known:
         raise UnknownNameError("provider", name, ["auto", *known])
-    return known[short]
+    return str(known[short])
 
 
 def create_session(path: Path, providers: Sequence[str] | None) -> ort.InferenceSession:

@@ -218,7 +218,7 @@ class _Run:
         sums: dict[str, Tensor] = {}
         started = time.perf_counter()
         self.model.train()
-        for batch in order.split(self.batch_size):
+        for batch in torch.split(order, self.batch_size):
             terms = self.recipe.loss(self.model, _pixels(images[batch]), noise)
             optimizer.zero_grad()
             terms["loss"].backward()  # type: ignore[no-untyped-call]
@@ -240,8 +240,9 @@ class _Run:
     @torch.no_grad()
     def _test(self, epoch: int, test: Tensor) -> dict[str, float]:
         self.model.eval()
-        noise, sums = self._random(_TEST_NOISE, epoch), {}
-        for batch in test.split(_TEST_BATCH):
+        noise = self._random(_TEST_NOISE, epoch)
+        sums: dict[str, float] = {}
+        for batch in torch.split(test, _TEST_BATCH):
             for name, value in self.recipe.metrics(self.model, _pixels(batch), noise).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
         return {name: value / len(test) for name, value in sums.items()}

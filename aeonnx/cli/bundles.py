@@ -1,0 +1,99 @@
+"""`aeonnx export`, `verify` and `inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aeonnx.cli.options import (
+    PATH,
+    bundle_argument,
+    force_option,
+    json_option,
+    model_option,
+    output_option,
+    provider_option,
+    providers_of,
+)
+
+__all__ = ["export", "inspect", "verify"]
+
+
+@click.command(epilog="Example: aeonnx export --model vae --part decoder")
+@model_option("vae")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    help="Part to export, such as encoder or decoder; may be repeated.  [default: all]",
+)
+@click.option(
+    "--checkpoint",
+    type=PATH,
+    help="Folder by `aeonnx train`, or a file with a plain state_dict.  [default: runs/MODEL]",
+)
+@output_option("Folder of the bundle; parts are added to one that is there.  [default: dist/MODEL]")
+@click.option(
+    "--opset", type=int, default=18, show_default=True, help="ONNX operator set, 13 to 22."
+)
+@force_option("Replace a bundle of another checkpoint.")
+@json_option
+def export(
+    model: str,
+    parts: tuple[str, ...],
+    checkpoint: Path | None,
+    output: Path | None,
+    opset: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Export parts as ONNX graphs proven equal to torch.
+
+    A part whose graph and torch differ is not written, and the command exits with 3.
+    """
+    from aeonnx.cli import report
+    from aeonnx.cli.progress import ExportProgress
+    from aeonnx.export import ExportOptions
+    from aeonnx.export import export as export_model
+
+    options = ExportOptions(model, output or Path("dist") / model, checkpoint, parts, opset, force)
+    with ExportProgress() as progress:
+        exported = export_model(options, progress)
+    report.print_exported(exported, as_json=as_json)
+
+
+@click.command(epilog="Example: aeonnx verify dist/vae --against runs/vae")
+@bundle_argument
+@click.option(
+    "--against", type=PATH, help="Checkpoint to compare with live torch, as the export did."
+)
+@provider_option
+@json_option
+def verify(bundle: Path, against: Path | None, provider: str, as_json: bool) -> None:
+    """Replay golden vectors on this machine, without torch.
+
+    Exits with 3 if an output differs by more than its tolerance.
+    """
+    from aeonnx import runtime
+    from aeonnx.cli import report
+
+    opened = runtime.load(bundle, providers_of(provider))
+    result = runtime.verify(opened)
+    if against is not None:
+        from aeonnx.export import verify_against
+        from aeonnx.runtime.compare import merged
+
+        result = merged([result, verify_against(opened, against)])
+    report.print_verified(opened, result, as_json=as_json)
+
+
+@click.command(epilog="Example: aeonnx inspect dist/vae")
+@bundle_argument
+@json_option
+def inspect(bundle: Path, as_json: bool) -> None:
+    """Show what a bundle holds."""
+    from aeonnx import manifest
+    from aeonnx.cli import report
+
+    report.print_manifest(bundle, manifest.read(bundle), as_json=as_json)

@@ -1,0 +1,57 @@
+"""Options that several commands share, so that they look and work the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "bundle_argument",
+    "force_option",
+    "json_option",
+    "model_option",
+    "output_option",
+    "provider_option",
+    "providers_of",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+bundle_argument = click.argument("bundle", type=PATH)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+
+
+def model_option(example: str) -> Callable[[F], F]:
+    """-m/--model; the library knows the names and suggests the nearest."""
+    return click.option(
+        "-m", "--model", required=True, help=f"Name of the model, such as {example}."
+    )
+
+
+def output_option(help_text: str, *, required: bool = False) -> Callable[[F], F]:
+    """-o/--output."""
+    return click.option("-o", "--output", type=PATH, required=required, help=help_text)
+
+
+def force_option(help_text: str) -> Callable[[F], F]:
+    """--force."""
+    return click.option("--force", is_flag=True, help=help_text)
+
+
+provider_option = click.option(
+    "--provider",
+    default="auto",
+    show_default=True,
+    help="Execution provider: auto takes CUDA where it really loads, else the CPU; cpu, cuda and "
+    "any other of onnxruntime's is what runs, or the command fails.",
+)
+
+
+def providers_of(name: str) -> list[str] | None:
+    """What `aeonnx.load` takes for the value of --provider."""
+    return None if name == "auto" else [name]

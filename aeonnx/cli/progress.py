@@ -1,0 +1,99 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from aeonnx.train import Epoch
+
+__all__ = ["ExportProgress", "TrainingProgress"]
+
+_LINE_SECONDS = 5.0  # between plain lines
+
+
+class TrainingProgress:
+    """Epochs with loss and images/s; a `train.Listener`."""
+
+    def __init__(self, title: str) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._title = title
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._epochs = 0
+        self._last_line = 0.0
+
+    def __enter__(self) -> TrainingProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def started(self, device: str, epochs: int, images: int) -> None:
+        self._epochs = epochs
+        line = f"Training {self._title}: {images} images, {epochs} epochs, on {device}"
+        self._console.print(line, markup=False, soft_wrap=True)
+        self._task = self._bar.add_task("", total=epochs * images, epoch=f"1/{epochs}", status="")
+        self._bar.start()
+
+    def advanced(self, images: int) -> None:
+        self._bar.advance(self._task, images)
+
+    def finished_epoch(self, epoch: Epoch) -> None:
+        test = next(iter(epoch.test.items()))
+        status = (
+            f"loss {epoch.train['loss']:.4g}  test {test[0]} {test[1]:.4g}  "
+            f"{epoch.images_per_s:,.0f} images/s"
+        )
+        following = min(epoch.epoch + 1, self._epochs)
+        self._bar.update(self._task, epoch=f"{following}/{self._epochs}", status=status)
+        due = time.monotonic() - self._last_line > _LINE_SECONDS or epoch.epoch == self._epochs
+        if not self._console.is_terminal and due:
+            line = f"epoch {epoch.epoch}/{self._epochs}  {status}"
+            self._console.print(line, markup=False, soft_wrap=True)
+            self._last_line = time.monotonic()
+
+
+class ExportProgress:
+    """The part at hand; an `export.Listener`."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("Loading the exporter")
+
+    def __enter__(self) -> ExportProgress:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def exporting(self, part: str) -> None:
+        line = f"Exporting {part} and comparing it with torch"
+        if self._console.is_terminal:
+            self._status.update(line)
+        else:
+            self._console.print(line, markup=False)

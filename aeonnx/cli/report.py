@@ -1,0 +1,227 @@
+"""What commands print when they are done: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from aeonnx import manifest as contract
+from aeonnx.errors import GoldenMismatchError
+
+if TYPE_CHECKING:
+    from aeonnx.demo import Drawn
+    from aeonnx.export import Exported
+    from aeonnx.manifest import Manifest, TensorSpec, Variant
+    from aeonnx.runtime import Bundle, Report
+    from aeonnx.train import Trained
+
+__all__ = ["print_demo", "print_exported", "print_manifest", "print_trained", "print_verified"]
+
+_DIGEST = 12  # digits of a digest that tables show
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        numeric = column in ("max |error|", "torch's own", "tolerance", "bytes")
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    return table
+
+
+def _print_next(console: Console, commands: Sequence[str]) -> None:
+    console.print("\nNext:")
+    for command in commands:
+        console.print(f"  {command}", soft_wrap=True)
+
+
+def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
+    """The record, the files, and how to go on."""
+    if as_json:
+        paths = [str(path) for path in trained.files]
+        _print_json({"training": asdict(trained.training), "files": paths})
+        return
+    console = _console()
+    for name, value in trained.training.metrics.items():
+        console.print(f"test {name.replace('_', ' ')}: {value:.5g}")
+    for path in trained.files:
+        console.print(str(path), soft_wrap=True)
+    custom = f" --checkpoint {trained.output}" if trained.output != Path("runs") / model else ""
+    _print_next(console, [f"aeonnx export --model {model}{custom}"])
+
+
+def print_exported(exported: Exported, *, as_json: bool) -> None:
+    """The evidence per output, the files with sizes and digests, and how to go on."""
+    contents = exported.manifest
+    if as_json:
+        _print_json(
+            {
+                "output": str(exported.output),
+                "parts": {name: asdict(contents.parts[name]["fp32"]) for name in exported.parts},
+                "parity": exported.report.to_json(),
+            }
+        )
+        return
+    console = _console()
+    console.print(_parity_table(exported.report))
+    console.print()
+    console.print(_file_table(contents, exported.parts))
+    folder = exported.output
+    console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
+    verb = (
+        f"aeonnx generate {folder} -n 64 --seed 7 -o grid.png"
+        if contents.prior and "decoder" in contents.parts
+        else f"aeonnx inspect {folder}"
+    )
+    _print_next(console, [f"aeonnx verify {folder}", verb])
+
+
+def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
+    """The differences per output.
+
+    Raises:
+        GoldenMismatchError: a check failed.
+    """
+    if as_json:
+        _print_json({"provider": bundle.provider, **result.to_json()})
+    else:
+        _console().print(_parity_table(result))
+    if not result.passed:
+        raise GoldenMismatchError(
+            f"{bundle.folder} does not give torch's outputs here:\n  "
+            + "\n  ".join(result.failures)
+        )
+    if not as_json:
+        click.echo(f"\nAll outputs are torch's, on {bundle.provider}.")
+
+
+def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
+    """The manifest as tables, or as it is."""
+    if as_json:
+        click.echo(contract.serialize(contents).decode(), nl=False)
+        return
+    console = _console()
+    shape = "x".join(str(size) for size in contents.input_shape)
+    facts = {
+        "bundle": str(folder),
+        "model": f"{contents.model} ({contents.arch})",
+        "images": shape,
+        "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
+        "prior": contents.prior or "none",
+        "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
+    }
+    training = contents.training
+    if training:
+        metrics = ", ".join(f"{name} {value:.5g}" for name, value in training.metrics.items())
+        options = "".join(f", {name} {value}" for name, value in training.options.items())
+        facts["training"] = (
+            f"{training.data}, {training.epochs} epochs, seed {training.seed}{options}"
+        )
+        facts["test"] = metrics
+    for name, fact in facts.items():
+        console.print(f"{name:<9}{fact}", soft_wrap=True)
+    console.print()
+    tensors = _table("part", "", "tensor", "dtype and shape", "range", "meaning")
+    for part, variants in contents.parts.items():
+        for variant in variants.values():
+            _add_tensors(tensors, part, variant)
+    console.print(tensors)
+    console.print()
+    console.print(_file_table(contents, contents.parts))
+    console.print()
+    console.print(_evidence_table(contents))
+
+
+def print_demo(exported: Exported, drawn: Drawn) -> None:
+    """The evidence, the pictures, and how to go on."""
+    console = _console()
+    console.print(_parity_table(exported.report))
+    console.print("\nIn a fresh process:")
+    for line in drawn.said:
+        console.print(f"  {line}", soft_wrap=True)
+    console.print("\nFiles:")
+    for path in (*drawn.files, exported.output, exported.output.parent / "run"):
+        console.print(f"  {path}", soft_wrap=True)
+    bundle, folder = exported.output, exported.output.parent
+    _print_next(
+        console,
+        [
+            f"aeonnx inspect {bundle}",
+            f"aeonnx verify {bundle} --against {folder / 'run'}",
+            f"aeonnx generate {bundle} -n 100 --seed 1 -o {folder / 'grid.png'}",
+            f"aeonnx encode {bundle} {folder / 'digits.npy'} -o {folder / 'z.npy'}",
+            "aeonnx train --model dae --arch conv",
+        ],
+    )
+
+
+def _parity_table(report: Report) -> Table:
+    table = _table("", "part", "output", "max |error|", "torch's own", "tolerance")
+    for check in report.checks:
+        table.add_row(
+            "✓" if check.passed else "✗",
+            check.part,
+            check.output,
+            f"{check.max_abs_diff:.1e}",
+            "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
+            f"{check.tolerance:.1e}",
+        )
+    return table
+
+
+def _file_table(contents: Manifest, parts: Sequence[str] | dict[str, Any]) -> Table:
+    table = _table("part", "file", "bytes", "opset", "onnxruntime", "sha256")
+    for part in parts:
+        for variant in contents.parts[part].values():
+            table.add_row(
+                part,
+                variant.file,
+                f"{variant.bytes:,}",
+                f"{variant.opset} (IR {variant.ir_version})",
+                f">= {variant.min_onnxruntime}",
+                variant.sha256[:_DIGEST],
+            )
+    return table
+
+
+def _evidence_table(contents: Manifest) -> Table:
+    table = _table("part", "output", "max |error|", "torch's own", "tolerance", "batches")
+    for part, variants in contents.parts.items():
+        for variant in variants.values():
+            batches = ", ".join(str(batch) for batch in variant.parity_batches)
+            for output, parity in variant.parity.items():
+                table.add_row(
+                    part,
+                    output,
+                    f"{parity.max_abs_diff:.1e}",
+                    f"{parity.noise_floor:.1e}",
+                    f"{parity.tolerance:.1e}",
+                    batches,
+                )
+    return table
+
+
+def _add_tensors(table: Table, part: str, variant: Variant) -> None:
+    def add(kind: str, spec: TensorSpec) -> None:
+        shape = ", ".join(str(size) for size in spec.shape)
+        bounds = f"[{spec.range[0]:g}, {spec.range[1]:g}]" if spec.range else "any"
+        table.add_row(part, kind, spec.name, f"{spec.dtype} [{shape}]", bounds, spec.meaning)
+
+    for spec in variant.inputs:
+        add("in", spec)
+    for spec in variant.outputs:
+        add("out", spec)

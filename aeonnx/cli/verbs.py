@@ -1,0 +1,93 @@
+"""`aeonnx encode`, `decode`, `reconstruct`, `denoise` and `generate`: what a bundle can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aeonnx.cli.options import (
+    PATH,
+    bundle_argument,
+    force_option,
+    output_option,
+    provider_option,
+    providers_of,
+)
+
+__all__ = ["decode", "denoise", "encode", "generate", "reconstruct"]
+
+_FORCE = "Replace the output if it exists."
+_IMAGES = "IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array."
+_TO_PICTURE = "A .png for a grid of images, or a .npy array."
+
+
+def _verb(name: str, summary: str, source: str, target: str, example: str) -> click.Command:
+    @click.command(name, help=summary, epilog=f"Example: {example}")
+    @bundle_argument
+    @click.argument("source", type=PATH, metavar=source)
+    @output_option(target, required=True)
+    @provider_option
+    @force_option(_FORCE)
+    def run(bundle: Path, source: Path, output: Path, provider: str, force: bool) -> None:
+        from aeonnx import runtime
+        from aeonnx.runtime.on_files import run_on_files
+
+        opened = runtime.load(bundle, providers_of(provider))
+        result = run_on_files(opened, name, source, output, force=force)
+        click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")
+
+    return run
+
+
+encode = _verb(
+    "encode",
+    f"Latents of images.\n\n{_IMAGES}",
+    "IMAGES",
+    "A .npy array.",
+    "aeonnx encode dist/vae digits.npy -o z.npy",
+)
+decode = _verb(
+    "decode",
+    "Images of latents.\n\nLATENTS is a .npy array, float32 [n, latent].",
+    "LATENTS",
+    _TO_PICTURE,
+    "aeonnx decode dist/vae z.npy -o digits.png",
+)
+reconstruct = _verb(
+    "reconstruct",
+    f"Images through the latent and back.\n\n{_IMAGES}",
+    "IMAGES",
+    _TO_PICTURE,
+    "aeonnx reconstruct dist/vae digits.npy -o reconstructions.png",
+)
+denoise = _verb(
+    "denoise",
+    f"Images without their noise.\n\n{_IMAGES}",
+    "IMAGES",
+    _TO_PICTURE,
+    "aeonnx denoise dist/dae noisy.png -o clean.png",
+)
+
+
+@click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
+@bundle_argument
+@click.option("-n", "count", type=int, default=64, show_default=True, help="How many images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="0 to 2**64 - 1.")
+@click.option("--first", type=int, default=0, show_default=True, help="Index of the first image.")
+@output_option(_TO_PICTURE, required=True)
+@provider_option
+@force_option(_FORCE)
+def generate(
+    bundle: Path, count: int, seed: int, first: int, output: Path, provider: str, force: bool
+) -> None:
+    """New images from a seed.
+
+    Image i of a seed is the same in any batch, so that -n 100 begins with the images of -n 10.
+    """
+    from aeonnx import runtime
+    from aeonnx.runtime.on_files import generate_file
+
+    opened = runtime.load(bundle, providers_of(provider))
+    result = generate_file(opened, count, seed, first, output, force=force)
+    click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")

@@ -1,0 +1,70 @@
+"""The demo: a VAE from digits to graphs to pictures, the last step where torch cannot be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from aeonnx import checkpoint, images
+from aeonnx.errors import AeonnxError
+from aeonnx.export import Exported, ExportOptions, export
+from aeonnx.export import Listener as ExportListener
+from aeonnx.train import Listener as TrainListener
+from aeonnx.train import Trained, TrainOptions, train
+
+__all__ = ["Drawn", "draw", "export_halves", "train_vae"]
+
+_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the process without torch did.
+
+    Args:
+        said: its lines.
+        files: the pictures, and the digits that they were made from.
+    """
+
+    said: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+def train_vae(folder: Path, listener: TrainListener | None = None) -> Trained:
+    """Train `vae` on 4,000 digits into `folder/run`."""
+    return train(TrainOptions("vae", folder / "run", force=True), listener)
+
+
+def export_halves(trained: Trained, listener: ExportListener | None = None) -> Exported:
+    """Export encoder and decoder next to the run, into `bundle`."""
+    options = ExportOptions(
+        model="vae",
+        output=trained.output.parent / "bundle",
+        checkpoint=trained.output,
+        parts=("encoder", "decoder"),
+        force=True,
+    )
+    return export(options, listener)
+
+
+def draw(trained: Trained, exported: Exported) -> Drawn:
+    """Verify the bundle and draw with it in a fresh process in which importing torch raises.
+
+    Raises:
+        AeonnxError: it failed; with its own words.
+    """
+    folder = exported.output.parent
+    digits = folder / "digits.npy"
+    examples = checkpoint.load(trained.output, "vae").examples
+    if examples is not None:  # a run always keeps some
+        images.write(digits, examples[:: len(examples) // _DIGITS].numpy(), force=True)
+    module = [sys.executable, "-m", "aeonnx.demo_draw"]
+    done = subprocess.run(
+        [*module, str(exported.output), str(digits)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise AeonnxError(f"the process without torch failed:\n{done.stderr}")
+    pictures = [folder / name for name in ("samples.png", "reconstructions.png")]
+    return Drawn(tuple(done.stdout.splitlines()), (*pictures, digits))

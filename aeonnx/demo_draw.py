@@ -1,0 +1,54 @@
+"""The last step of the demo, in a process of its own: verify and draw where torch cannot be.
+
+Run as `python -m aeonnx.demo_draw BUNDLE DIGITS`; the pictures go beside DIGITS.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx import images
+from aeonnx.errors import GoldenMismatchError
+
+__all__ = ["main"]
+
+_TRAINING_SIDE = ("torch", "torchvision", "onnx", "onnxscript")
+_SAMPLES, _SEED = 64, 7
+
+
+def main(bundle_path: Path, digits_path: Path) -> None:
+    """Verify the bundle and write samples.png and reconstructions.png."""
+    for name in _TRAINING_SIDE:
+        sys.modules[name] = None  # type: ignore[assignment]  # importing it raises from now on
+    try:
+        importlib.import_module("torch")
+    except ImportError:
+        print(f"importing {', '.join(_TRAINING_SIDE)} raises here")
+    from aeonnx import runtime
+
+    bundle = runtime.load(bundle_path)
+    report = runtime.verify(bundle)
+    if not report.passed:
+        raise GoldenMismatchError("\n".join(report.failures))
+    print(f"golden vectors: {len(report.checks)} outputs as torch gave them")
+
+    samples = bundle.generate(_SAMPLES, seed=_SEED)
+    folder = digits_path.parent
+    images.write_grid(folder / "samples.png", samples, scale=3, force=True)
+    digits = images.read_array(digits_path)
+    reconstructed = bundle.reconstruct(digits)
+    pairs = np.concatenate([digits.astype(np.float32) / 255, reconstructed])
+    path = folder / "reconstructions.png"
+    images.write_grid(path, pairs, columns=len(digits), scale=2, force=True)
+    print(
+        f"drew {_SAMPLES} samples of seed {_SEED} and {len(digits)} reconstructions "
+        f"on {bundle.provider}"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
