@@ -26,7 +26,6 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -74,6 +73,8 @@ class UnknownNameError(UsageError):
     """
 
     def __init__(self, kind: str, got: str, known: Iterable[str]) -> None:
+        import difflib  # slow to import, and most runs meet no error
+
         known = sorted(known)
         near = difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""

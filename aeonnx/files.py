@@ -11,8 +11,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,7 +40,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    temporary = path.parent / f".{path.name}.{os.urandom(4).hex()}"
     with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -67,7 +65,7 @@ def transaction(folder: Path) -> Iterator[Path]:
         existed = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         recover(folder)
-        staged = folder / f".staged-{secrets.token_hex(4)}"
+        staged = folder / f".staged-{os.urandom(4).hex()}"
         staged.mkdir()
         try:
             yield staged
@@ -77,7 +75,7 @@ def transaction(folder: Path) -> Iterator[Path]:
             os.replace(staged, folder / _COMMITTED)
             _flush(folder)
         except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
+            _remove(staged)
             if not existed:
                 with suppress(OSError):
                     folder.rmdir()
@@ -94,8 +92,14 @@ def recover(folder: Path) -> None:
         target = folder / source.relative_to(committed)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-    shutil.rmtree(committed)
+    _remove(committed)
     _flush(folder)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # slow to import, and most commands remove nothing
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

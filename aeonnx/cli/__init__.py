@@ -6,7 +6,6 @@ mismatch, 4 environment, 130 Ctrl-C.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import click
@@ -38,6 +37,8 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], self.commands, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"no such command {args[0]!r}.{hint} Known: {', '.join(self.commands)}.")

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["print_demo", "print_exported", "print_manifest", "print_trained", "print_verified"]
 
 _DIGEST = 12  # digits of a digest that tables show
+_FILE_WIDTH = 160
 
 
 def _console() -> Console:
-    return Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:  # a file or a pipe has no width to fit into
+        console.width = _FILE_WIDTH
+    return console
 
 
 def _print_json(value: Any) -> None:
@@ -39,7 +43,9 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = column in ("max |error|", "torch's own", "tolerance", "bytes")
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(
+            column, justify="right" if numeric else "left", no_wrap=column != "meaning"
+        )
     return table
 
 

@@ -69,8 +69,9 @@ def _torchvision(name: str, class_name: str) -> Callable[[Path], DataSet]:
         try:
             halves = [data_set(root, train=train, download=True) for train in (True, False)]
         except Exception as error:  # whatever the network, the disk or the parser raises
+            reason = str(error).splitlines()[0].rstrip(":")
             raise DataError(
-                f"{name} is not under {root} and could not be downloaded ({error}). Put its files "
+                f"{name} is not under {root} and could not be downloaded ({reason}). Put its files "
                 f"in {root / class_name / 'raw'}, or point --data-dir or AEONNX_DATA to the folder "
                 f"that holds {class_name}/raw. Without a network, --data mnist-sample works."
             ) from error

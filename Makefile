@@ -1,0 +1,44 @@
+# Every target works on a fresh machine with Python >= 3.11: the virtual environment is made first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-network lint format docs clean
+
+demo: .venv/demo.stamp
+	$(BIN)/aeonnx demo
+
+test: .venv/test.stamp
+	$(BIN)/pytest
+
+# Needs a package registry: the built wheel in a clean environment without torch.
+test-network: .venv/test.stamp
+	$(BIN)/pytest -m network
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Writes docs/cli.md from the commands' own help.
+docs: .venv/test.stamp
+	$(BIN)/python docs/generate_cli.py
+
+clean:
+	rm -rf .venv aeonnx-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable ".[train,gpu]"
+	touch $@
+
+.venv/test.stamp: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable ".[train,gpu]" --group dev
+	touch $@ .venv/demo.stamp
