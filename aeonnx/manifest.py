@@ -40,6 +40,7 @@ BATCH = "batch"
 """Name of the one dynamic axis."""
 
 _DTYPES = ("float32", "float16", "uint8", "int64")
+_PRECISIONS = ("fp32", "fp16", "int8")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -110,6 +111,7 @@ class GoldenTensor:
     def __post_init__(self) -> None:
         _require_file(self.file)
         _require_digest(self.sha256)
+        _require_sizes(self.shape, "shape")
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
 
 
@@ -224,13 +226,18 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require_digest(self.latent_id, "latent_id")
+        _require_sizes(self.input_shape, "input_shape")
+        require(len(self.input_shape) == 3, "input_shape: expected [C, H, W]")
+        _require_sizes((self.latent_size,), "latent_size")
         require(
             self.prior in (None, "standard-normal"),
             f'prior: expected null or "standard-normal", got {self.prior!r}',
         )
         for part, variants in self.parts.items():
             require(_NAME.fullmatch(part), f"parts: expected lower case, got {part!r}")
-            require(variants, f"parts.{part}: expected at least one precision")
+            require("fp32" in variants, f"parts.{part}: expected an fp32 graph")
+            unknown = sorted(variants.keys() - set(_PRECISIONS))
+            require(not unknown, f"parts.{part}: expected {_PRECISIONS}, got {unknown}")
 
 
 def serialize(manifest: Manifest) -> bytes:
@@ -285,6 +292,10 @@ def file_names(manifest: Manifest) -> set[str]:
 
 def _require_digest(digest: str, field: str = "sha256") -> None:
     require(_DIGEST.fullmatch(digest), f"{field}: expected 64 hex digits, got {digest!r}")
+
+
+def _require_sizes(sizes: tuple[int, ...], field: str) -> None:
+    require(all(size > 0 for size in sizes), f"{field}: expected sizes above 0, got {sizes}")
 
 
 def _require_file(file: str) -> None:

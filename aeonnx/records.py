@@ -42,7 +42,7 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
     if not isinstance(document, dict) or document.pop("format", None) != format_name:
         raise ValueError(f'expected "format": "{format_name}": this is another kind of file')
     found = document.pop("version", None)
-    if not isinstance(found, int) or found < 1:
+    if not _is(found, int) or found < 1:
         raise ValueError(f"version: expected a whole number, got {found!r}")
     if found > version:
         raise ValueError(

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aeonnx import images
+from aeonnx.errors import ImageError, OutputError, UsageError
+
+SHAPE = (1, 28, 28)
+
+
+def picture(path: Path, size: tuple[int, int] = (28, 28), mode: str = "L") -> Path:
+    Image.new(mode, size, 7).save(path)
+    return path
+
+
+def test_a_png_written_is_the_png_read(tmp_path: Path) -> None:
+    digit = np.arange(784, dtype=np.uint8).reshape(1, 1, 28, 28)
+    images.write(tmp_path / "digit.png", digit)
+    np.testing.assert_array_equal(images.read_images(tmp_path / "digit.png", SHAPE), digit)
+
+
+def test_colour_images_keep_channels_apart(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 5, 4), dtype=np.uint8)
+    images.write(tmp_path / "colour.png", picture)
+    np.testing.assert_array_equal(images.read_images(tmp_path / "colour.png", (3, 5, 4)), picture)
+
+
+def test_a_folder_is_read_in_order_of_names(tmp_path: Path) -> None:
+    for name, value in (("b", 2), ("a", 1), ("c", 3)):
+        Image.new("L", (28, 28), value).save(tmp_path / f"{name}.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    read = images.read_images(tmp_path, SHAPE)
+    assert read.shape == (3, 1, 28, 28)
+    assert read[:, 0, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_grid_puts_images_in_rows_with_gaps() -> None:
+    values = np.linspace(0, 1, 6, dtype=np.float32).reshape(6, 1, 1, 1)
+    grid = images.grid(values, columns=3)
+    assert grid.shape == (2 * 3 + 2, 3 * 3 + 2)
+    assert grid[2::3, 2::3].tolist() == [[0, 51, 102], [153, 204, 255]]
+    assert grid[0, 0] == 128
+
+
+def test_grid_enlarges_by_whole_factors() -> None:
+    assert images.grid(np.zeros((1, 3, 2, 5), np.float32), scale=4).shape == (8, 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda path: path.write_text("hello"), "is not a readable PNG, JPEG or BMP image"),
+        (lambda path: picture(path, (64, 32)), "expected 28x28 pixels, got 64x32: resize it first"),
+        (lambda path: path.write_bytes(b""), "is not a readable PNG"),
+        (lambda path: None, "does not exist"),
+    ],
+    ids=["text", "size", "empty", "missing"],
+)
+def test_what_is_not_the_image_is_refused(tmp_path: Path, make: object, text: str) -> None:
+    make(tmp_path / "x.png")  # type: ignore[operator]
+    with pytest.raises(ImageError, match=text):
+        images.read_images(tmp_path / "x.png", SHAPE)
+
+
+def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), dtype=np.uint8)
+    images.write(tmp_path / "x.png", noise)
+    data = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ImageError, match="not a readable"):
+        images.read_images(tmp_path / "x.png", SHAPE)
+
+
+def test_a_picture_of_billions_of_pixels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ImageError, match="not a readable"):
+        images.read_images(picture(tmp_path / "x.png", (12, 12)), SHAPE)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"holds no image: expected files named \*\.png"):
+        images.read_images(tmp_path, SHAPE)
+
+
+def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ImageError, match="is not a .npy array"):
+        images.read_array(tmp_path / "x.npy")
+
+
+def test_an_existing_file_is_kept(tmp_path: Path) -> None:
+    target = picture(tmp_path / "x.png")
+    before = target.read_bytes()
+    with pytest.raises(OutputError, match="exists already: pass --force"):
+        images.write(target, np.zeros((1, 1, 2, 2), np.float32))
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x"])
+def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.png \(a picture\) or \.npy"):
+        images.write(tmp_path / name, np.zeros((1, 1, 2, 2), np.float32))

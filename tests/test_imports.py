@@ -1,0 +1,49 @@
+"""The runtime and the command line start without the training side, proven where nothing is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "mlxtend")
+
+
+def loaded_by(code: str) -> set[str]:
+    """The heavy modules that a fresh interpreter has loaded after running `code`."""
+    probe = f"{code}\nimport sys\nprint(*({HEAVY} & sys.modules.keys()))".replace(
+        str(HEAVY), "{" + ", ".join(map(repr, HEAVY)) + "}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split("\n")[-2].split())
+
+
+HELP = """
+import contextlib, io
+from aeonnx.cli import cli
+with contextlib.redirect_stdout(io.StringIO()):
+    cli(["--help"], standalone_mode=False)
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import aeonnx", "import aeonnx.runtime", "import aeonnx; aeonnx.load", HELP],
+    ids=["aeonnx", "runtime", "load", "help"],
+)
+def test_runs_without_the_training_side(code: str) -> None:
+    assert loaded_by(code) == set()
+
+
+def test_help_and_import_do_not_even_load_onnxruntime() -> None:
+    code = f"{HELP}\nimport sys; assert 'onnxruntime' not in sys.modules and 'numpy' not in sys.modules"
+    assert loaded_by(code) == set()
+
+
+def test_the_proof_can_fail() -> None:
+    assert "onnx" in loaded_by("import onnx")
+    assert "torch" in loaded_by("import aeonnx.models")

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aeonnx import manifest
+from aeonnx.errors import BundleError, ManifestError
+
+SCHEMA = json.loads((files("aeonnx") / "manifest.schema.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def document(bundle_of: Callable[..., Path]) -> dict[str, Any]:
+    return json.loads((bundle_of() / manifest.FILE_NAME).read_text())
+
+
+def parse(document: Any) -> manifest.Manifest:
+    return manifest.parse(json.dumps(document).encode())
+
+
+def test_round_trip_gives_the_same_bytes(bundle_of: Callable[..., Path]) -> None:
+    text = (bundle_of() / manifest.FILE_NAME).read_bytes()
+    assert manifest.serialize(manifest.parse(text)) == text
+
+
+def test_schema_accepts_what_export_writes(document: dict[str, Any]) -> None:
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_manifest_holds_no_path_time_or_host(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    assert str(Path.home()) not in text
+    assert "/tmp" not in text  # noqa: S108
+
+
+def paths(node: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON document."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ()
+    below = [path for key, value in items for path in paths(value, (*prefix, key))]
+    return [prefix, *below] if prefix else below
+
+
+def _is_list(node: Any) -> bool:
+    return isinstance(node, list)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_any_edit_is_refused_in_our_words_or_keeps_the_schema(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    edited = copy.deepcopy(document)
+    path = data.draw(st.sampled_from(paths(edited)))
+    node = edited
+    for key in path[:-1]:
+        node = node[key]
+    if data.draw(st.booleans()):
+        del node[path[-1]]
+    else:
+        node[path[-1]] = data.draw(JUNK)
+    try:
+        text = json.dumps(edited)
+        manifest.parse(text.encode())
+    except ManifestError:
+        return
+    jsonschema.validate(json.loads(text), SCHEMA)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_in_our_words(text: bytes) -> None:
+    with pytest.raises(ManifestError):
+        manifest.parse(text)
+
+
+def test_newer_format_says_upgrade(document: dict[str, Any]) -> None:
+    with pytest.raises(ManifestError, match=r"has format version 2.*upgrade with: pip install -U"):
+        parse(document | {"version": 2})
+
+
+def test_another_json_file_is_not_a_bundle() -> None:
+    with pytest.raises(ManifestError, match='expected "format": "aeonnx-bundle"'):
+        parse({"hello": 1})
+
+
+def test_message_names_the_field(document: dict[str, Any]) -> None:
+    edited = copy.deepcopy(document)
+    edited["parts"]["decoder"]["fp32"]["sha256"] = "12"
+    with pytest.raises(
+        ManifestError, match=r"parts\.decoder\.fp32\.sha256: expected 64 hex digits, got '12'"
+    ):
+        parse(edited)
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../up.onnx", "a/../../b", "", "a\\b"])
+def test_files_outside_the_bundle_are_refused(document: dict[str, Any], file: str) -> None:
+    edited = copy.deepcopy(document)
+    edited["parts"]["decoder"]["fp32"]["file"] = file
+    with pytest.raises(ManifestError, match="expected a path inside the bundle"):
+        parse(edited)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, None, float("inf"), float("nan")])
+def test_tolerance_that_would_pass_anything_is_refused(
+    document: dict[str, Any], tolerance: float | None
+) -> None:
+    edited = copy.deepcopy(document)
+    golden = edited["parts"]["decoder"]["fp32"]["golden"]["outputs"]["reconstruction"]
+    golden["tolerance"] = tolerance
+    with pytest.raises(ManifestError, match="tolerance: expected a number above 0|not JSON"):
+        parse(edited)
+
+
+def test_missing_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no bundle at .*: it is not a folder. Make one with"):
+        manifest.read(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"it has no manifest.json"):
+        manifest.read(tmp_path)
