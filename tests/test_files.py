@@ -26,9 +26,7 @@ def test_transaction_replaces_all_files_and_keeps_others(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_transaction_that_fails_changes_nothing(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_transaction_that_fails_changes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "a").write_text("old")
     with pytest.raises(error), files.transaction(tmp_path) as staged:
         (staged / "a").write_text("new")

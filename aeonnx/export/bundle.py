@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from aeonnx.errors import (
     ParityError,
     UnknownNameError,
 )
+from aeonnx.export.coverage import waking_rows
 from aeonnx.export.golden import write_golden
 from aeonnx.export.graph import (
     DEFAULT_OPSET,
@@ -285,7 +286,12 @@ def _real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Ar
 
 
 def _probes(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
-    return {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
+    found = {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
+    if len(found) == 1:
+        name, value = next(iter(found.items()))
+        rows = np.concatenate([value.rows, waking_rows(part, value.random)])
+        return {name: replace(value, rows=rows)}
+    return found
 
 
 def _rows(inputs: Mapping[str, Probes]) -> dict[str, Array]:

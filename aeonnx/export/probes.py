@@ -22,10 +22,12 @@ class Probes:
 
     Args:
         rows: everything, shuffled by a fixed permutation so that any batch is a mixture.
+        random: the random rows alone, none of whose values is exactly 0.
         golden: a few of each kind, the real ones first.
     """
 
     rows: Array
+    random: Array
     golden: Array
 
 
@@ -45,7 +47,7 @@ def probes(spec: TensorSpec, real: Array | None, seed: int = 0) -> Probes:
     kinds = [random, edges] if real is None else [real, random, edges]
     rows = np.concatenate(kinds).astype(np.float32)
     golden = np.concatenate([kind[:8] for kind in kinds]).astype(np.float32)
-    return Probes(rows[rng.permutation(len(rows))], golden)
+    return Probes(rows[rng.permutation(len(rows))], random.astype(np.float32), golden)
 
 
 def _random(

@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from aeonnx.manifest import Training
 from aeonnx.models import Model, ModelConfig, build, configure
 from aeonnx.train import pictures, recipes
 from aeonnx.train.data import DataSet, load_data
+
+T = TypeVar("T")
 
 __all__ = ["Epoch", "Listener", "TrainOptions", "Trained", "resolve_device", "train"]
 
@@ -156,8 +158,10 @@ class _Run:
     def __init__(self, options: TrainOptions) -> None:
         self.options = options
         self.recipe, self.recipe_options = recipes.make(options.model, options.recipe)
-        self.batch_size = _at_least(1, "batch size", options.batch_size or self.recipe.batch_size)
-        self.lr = options.lr or self.recipe.lr
+        self.batch_size = _at_least(
+            1, "batch size", _given(options.batch_size, self.recipe.batch_size)
+        )
+        self.lr = _given(options.lr, self.recipe.lr)
         if not (0 < self.lr < math.inf):
             raise UsageError(f"learning rate: expected a number above 0, got {self.lr}")
         _at_least(0, "seed", options.seed)
@@ -172,7 +176,7 @@ class _Run:
         self.config: ModelConfig = configure(options.model, options.arch, self.data.shape)
         steps_per_epoch = math.ceil(len(self.data.train) / self.batch_size)
         default_epochs = max(self.recipe.epochs, round(self.recipe.steps / steps_per_epoch))
-        self.epochs = _at_least(1, "epochs", options.epochs or default_epochs)
+        self.epochs = _at_least(1, "epochs", _given(options.epochs, default_epochs))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             self.model: Model = build(self.config).to(self.device)
@@ -290,6 +294,10 @@ class _Run:
 def _pixels(images: Tensor) -> Tensor:
     """uint8 [N, C, H, W], 0 to 255 -> float32 in [0, 1]."""
     return images.to(torch.float32).div_(255)
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
 
 
 def _at_least(lowest: int, what: str, value: int) -> int:

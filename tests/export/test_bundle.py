@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import aeonnx
+from aeonnx.errors import (
+    BundleError,
+    CheckpointError,
+    ManifestError,
+    OutputError,
+    UnknownNameError,
+)
+from aeonnx.export import ExportOptions, export, verify_against
+from aeonnx.runtime import verify
+
+Maker = Callable[..., Path]
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.parametrize("model", ["ae", "dae", "vae"])
+def test_every_model_is_exported_verified_and_equal_to_torch(
+    model: str, arch: str, bundle_of: Maker, run_of: Maker
+) -> None:
+    bundle = aeonnx.load(bundle_of(model, arch))
+    assert verify(bundle).passed
+    report = verify_against(bundle, run_of(model, arch))
+    assert report.passed, report.failures
+    whole = {"ae": "reconstructor", "dae": "denoiser", "vae": "reconstructor"}[model]
+    assert {check.part for check in report.checks} == {
+        "encoder",
+        "decoder",
+        whole,
+        "decoder(encoder)",
+    }
+
+
+def test_bundle_holds_what_the_manifest_names_and_no_more(bundle_of: Maker) -> None:
+    folder = bundle_of()
+    contents = aeonnx.load(folder).manifest
+    named = {"manifest.json"}
+    for variants in contents.parts.values():
+        for variant in variants.values():
+            named.add(variant.file)
+            named |= {item.file for item in variant.golden.inputs.values()}
+            named |= {item.file for item in variant.golden.outputs.values()}
+    assert set(digests(folder)) == named
+
+
+def test_graphs_say_what_they_are(bundle_of: Maker) -> None:
+    contents = aeonnx.load(bundle_of()).manifest
+    graph = onnx.load(bundle_of() / "decoder.onnx")
+    facts = {item.key: item.value for item in graph.metadata_props}
+    assert facts["aeonnx.model"] == "vae"
+    assert facts["aeonnx.part"] == "decoder"
+    assert facts["aeonnx.latent_id"] == contents.latent_id
+
+
+def test_golden_vectors_hold_real_digits(bundle_of: Maker, run_of: Maker) -> None:
+    bundle = aeonnx.load(bundle_of())
+    golden = bundle.read_golden(bundle.variant("encoder").golden.inputs["x"])
+    examples = load_file(run_of() / "examples.safetensors")["test"][:8].numpy()
+    np.testing.assert_array_equal(golden[:8], examples.astype(np.float32) / np.float32(255))
+
+
+def test_same_checkpoint_same_bytes(run_of: Maker, bundle_of: Maker, tmp_path: Path) -> None:
+    export(ExportOptions("vae", tmp_path / "elsewhere", run_of()))
+    assert digests(tmp_path / "elsewhere") == digests(bundle_of())
+
+
+def test_parts_are_added_one_by_one(run_of: Maker, bundle_of: Maker, tmp_path: Path) -> None:
+    options = ExportOptions("vae", tmp_path / "bundle", run_of())
+    first = export(replace(options, parts=("decoder",)))
+    assert list(first.manifest.parts) == ["decoder"]
+    assert {check.part for check in first.report.checks} == {"decoder"}
+    second = export(replace(options, parts=("encoder",)))
+    assert list(second.manifest.parts) == ["decoder", "encoder"]
+    # The encoder is proven together with the decoder that was there.
+    assert {check.part for check in second.report.checks} == {"encoder", "decoder(encoder)"}
+    export(replace(options, parts=("reconstructor",)))
+    assert digests(tmp_path / "bundle") == digests(bundle_of())
+
+
+def test_another_checkpoints_part_is_refused(run_of: Maker, bundle_copy: Path) -> None:
+    before = digests(bundle_copy)
+    options = ExportOptions("vae", bundle_copy, run_of("vae", "mlp", 1), parts=("decoder",))
+    with pytest.raises(
+        BundleError, match=r"holds parts of another checkpoint .*: pass --force to replace"
+    ):
+        export(options)
+    assert digests(bundle_copy) == before
+    export(replace(options, force=True))
+    bundle = aeonnx.load(bundle_copy)
+    assert list(bundle.manifest.parts) == ["decoder"]
+    assert verify(bundle).passed
+    assert not (bundle_copy / "encoder.onnx").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(run_of: Maker, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    options = ExportOptions("vae", tmp_path, run_of(), parts=("decoder",))
+    with pytest.raises(OutputError, match="exists and is not a bundle: pass --force"):
+        export(options)
+    assert set(digests(tmp_path)) == {"thesis.txt"}
+    export(replace(options, force=True))
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert verify(aeonnx.load(tmp_path)).passed
+
+
+def test_a_newer_bundle_is_not_overwritten(run_of: Maker, bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2}))
+    with pytest.raises(ManifestError, match="format version 2"):
+        export(ExportOptions("vae", bundle_copy, run_of(), parts=("decoder",)))
+
+
+def test_an_interrupted_export_leaves_nothing(run_of: Maker, tmp_path: Path) -> None:
+    class Impatient:
+        def exporting(self, part: str) -> None:
+            if part == "decoder":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(ExportOptions("vae", tmp_path / "bundle", run_of()), Impatient())
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_unknown_parts_suggest_the_nearest(run_of: Maker, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown part of vae 'decodr'.*'decoder'"):
+        export(ExportOptions("vae", tmp_path / "b", run_of(), parts=("decodr",)))
+    assert not (tmp_path / "b").exists()
+
+
+def test_plain_state_dict_is_exported_without_examples(run_of: Maker, tmp_path: Path) -> None:
+    torch.save(load_file(run_of() / "model.safetensors"), tmp_path / "model.pth")
+    exported = export(
+        ExportOptions("vae", tmp_path / "bundle", tmp_path / "model.pth", parts=("decoder",))
+    )
+    assert exported.manifest.training is None
+    assert exported.report.passed
+
+
+def test_live_comparison_needs_the_bundles_own_checkpoint(bundle_of: Maker, run_of: Maker) -> None:
+    with pytest.raises(BundleError, match=r"was not exported from .*: its latent id is"):
+        verify_against(aeonnx.load(bundle_of()), run_of("vae", "mlp", 1))
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        verify_against(aeonnx.load(bundle_of()), Path("none"))
+
+
+def test_killed_commit_is_finished_by_the_next_export(
+    run_of: Maker, bundle_of: Maker, tmp_path: Path
+) -> None:
+    """A bundle whose commit was cut short: the files wait in the hidden folder."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    shutil.copytree(bundle_of(), folder / ".committed")
+    exported = export(ExportOptions("vae", folder, run_of(), parts=("decoder",)))
+    assert len(exported.manifest.parts) == 3
+    assert digests(folder) == digests(bundle_of())
