@@ -17,17 +17,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aeonnx import files, records
-from aeonnx.errors import CheckpointError, MissingExtraError, UsageError
+from aeonnx.errors import CheckpointError, UsageError
+from aeonnx.extras import require_modules
 from aeonnx.manifest import Training
 
-try:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load as load_tensors
-    from safetensors.torch import save as save_tensors
-except ImportError as error:
-    raise MissingExtraError(error.name or "torch", "train", "reading a checkpoint") from error
+require_modules("torch", "safetensors", extra="train", purpose="reading a checkpoint")
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from aeonnx.models import Model, ModelConfig, archs, build, configure

@@ -56,7 +56,7 @@ def test_grid_enlarges_by_whole_factors() -> None:
         (lambda path: path.write_text("hello"), "is not a readable PNG, JPEG or BMP image"),
         (lambda path: picture(path, (64, 32)), "expected 28x28 pixels, got 64x32: resize it first"),
         (lambda path: path.write_bytes(b""), "is not a readable PNG"),
-        (lambda path: None, "does not exist"),
+        (lambda _: None, "does not exist"),
     ],
     ids=["text", "size", "empty", "missing"],
 )

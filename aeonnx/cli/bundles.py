@@ -57,7 +57,7 @@ def export(
     from aeonnx.export import ExportOptions
     from aeonnx.export import export as export_model
 
-    options = ExportOptions(model, output or Path("dist") / model, checkpoint, parts, opset, force)
+    options = ExportOptions(model, output, checkpoint, parts, opset, force)
     with ExportProgress() as progress:
         exported = export_model(options, progress)
     report.print_exported(exported, as_json=as_json)

@@ -64,7 +64,6 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a model: checkpoint, metrics, pictures."""
-    from aeonnx import checkpoint
     from aeonnx.cli import report
     from aeonnx.cli.progress import TrainingProgress
     from aeonnx.train import TrainOptions
@@ -73,7 +72,7 @@ def train(
     given = {"corruption": corruption, "corruption_level": corruption_level}
     options = TrainOptions(
         model=model,
-        output=output or checkpoint.default_folder(model),
+        output=output,
         arch=arch,
         data=data,
         data_dir=data_dir,

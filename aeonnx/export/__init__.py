@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from aeonnx.extras import require_modules
 
-from aeonnx.errors import MissingExtraError
+require_modules("torch", "onnx", "onnxscript", "safetensors", extra="train", purpose="exporting")
 
-for _module in ("torch", "onnx", "onnxscript", "safetensors"):
-    if find_spec(_module) is None:
-        raise MissingExtraError(_module, "train", "exporting")
-
-from aeonnx.export.bundle import Exported, ExportOptions, Listener, export, verify_against  # noqa: E402
+from aeonnx.export.bundle import Exported, ExportOptions, Listener, export, verify_against
 
 __all__ = ["ExportOptions", "Exported", "Listener", "export", "verify_against"]

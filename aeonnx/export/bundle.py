@@ -49,7 +49,7 @@ class ExportOptions:
 
     Args:
         model: registered name.
-        output: the bundle's folder.
+        output: the bundle's folder; None for `dist/<model>`.
         checkpoint: folder or file, see `checkpoint.load`; None for where `aeonnx train` writes.
         parts: names of parts; empty for all that the model has.
         opset: 13 to 22.
@@ -57,7 +57,7 @@ class ExportOptions:
     """
 
     model: str
-    output: Path
+    output: Path | None = None
     checkpoint: Path | None = None
     parts: tuple[str, ...] = ()
     opset: int = DEFAULT_OPSET
@@ -107,9 +107,10 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         if name not in parts:
             raise UnknownNameError(f"part of {options.model}", name, parts)
     wanted = tuple(dict.fromkeys(options.parts or parts))
-    before = _bundle_there(options, trained.latent_id)
+    output = options.output or Path("dist") / options.model
+    before = _bundle_there(output, trained.latent_id, force=options.force)
     real = _real_inputs(trained, parts)
-    with files.transaction(options.output) as staged:
+    with files.transaction(output) as staged:
         candidates = []
         for name in wanted:
             if listener:
@@ -127,10 +128,10 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         entries |= {item.name: {"fp32": _variant(item, staged)} for item in candidates}
         contents = _manifest(trained, {name: entries[name] for name in sorted(entries)})
         (staged / manifest.FILE_NAME).write_bytes(manifest.serialize(contents))
-        replaced = _replaced_files(options.output, contents)
+        replaced = _replaced_files(output, contents)
     for path in replaced:
         path.unlink(missing_ok=True)
-    return Exported(options.output, contents, wanted, report)
+    return Exported(output, contents, wanted, report)
 
 
 def verify_against(bundle: Bundle, source: Path) -> Report:
@@ -233,19 +234,20 @@ def _composed(
     if len(pair) < 2 or not sessions.keys() & pair.keys():
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
-    return compare_composed(encoder, decoder, pair, _rows(_probes(encoder, real)))
+    # The rows that wake sleeping units were for each half alone.
+    rows = {spec.name: probes(spec, real.get(spec.name)).rows for spec in encoder.inputs}
+    return compare_composed(encoder, decoder, pair, rows)
 
 
-def _bundle_there(options: ExportOptions, latent_id: str) -> Bundle | None:
+def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None:
     """The bundle to add to, or None to begin one."""
-    folder = options.output
     if not folder.exists():
         return None
     files.recover(folder)
     try:
         contents = manifest.read(folder)
     except BundleError as error:
-        if options.force or (folder.is_dir() and not any(folder.iterdir())):
+        if force or (folder.is_dir() and not any(folder.iterdir())):
             return None
         if isinstance(error, ManifestError):
             raise
@@ -254,7 +256,7 @@ def _bundle_there(options: ExportOptions, latent_id: str) -> Bundle | None:
         ) from None
     if contents.latent_id == latent_id:
         return Bundle(folder, contents, [CPU])
-    if options.force:
+    if force:
         return None
     raise BundleError(
         f"{folder} holds parts of another checkpoint (latent id {contents.latent_id[:12]}, this "

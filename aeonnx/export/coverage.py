@@ -22,30 +22,35 @@ __all__ = ["waking_rows"]
 
 _STEPS = 4
 _STRENGTHS = (0.25, 0.5, 0.9)  # of the push: the weakest that wakes a unit is taken
+_AT_ONCE = 64  # units
 _AWAKE = 0.1  # pre-activation that counts
 _SIGMAS = 4.0
 
 
 def waking_rows(part: Part, rows: Array) -> Array:
-    """Rows for a part with one input, one for each unit of an `nn.ReLU` that could be woken.
+    """Rows for a part with one input that together switch on the units of every `nn.ReLU`.
 
     Args:
         part: its module is copied, not changed.
         rows: float32 [n, ...], dense: a weight shows only where its input is not 0.
 
     Returns:
-        float32 [m, ...], m from 0 to the number of sleeping units.
+        float32 [m, ...]; units that no push could wake have no row.
     """
     found = [rows[:0]]
     module = copy.deepcopy(part.module).cpu().float().eval().requires_grad_(False)
     push = _pusher(part.inputs[0], rows)
     for layer in [item for item in module.modules() if isinstance(item, nn.ReLU)]:
         with _PreActivations(module, layer) as pre_activations:
-            known = np.concatenate([rows, *found])
-            best = pre_activations(torch.from_numpy(known)).amax(0)
-            sleeping = torch.nonzero(best <= 0).flatten()
-            if len(sleeping):
-                found.append(_wake(pre_activations, push, sleeping, known.mean(0)))
+            known = torch.from_numpy(np.concatenate([rows, *found]))
+            asleep = pre_activations(known).amax(0) <= 0
+            while asleep.any():
+                units = torch.nonzero(asleep).flatten()[:_AT_ONCE]
+                woken = _wake(pre_activations, push, units, rows.mean(0))
+                found.append(woken)
+                asleep[units] = False  # awake now, or beyond waking
+                if len(woken):  # a row for one unit mostly wakes others too
+                    asleep &= pre_activations(torch.from_numpy(woken)).amax(0) <= 0
     return np.concatenate(found)
 
 
@@ -76,22 +81,22 @@ Push = Callable[[Tensor, Tensor, float], Tensor]
 
 def _wake(pre_activations: _PreActivations, push: Push, units: Tensor, start: Array) -> Array:
     """One row for each unit that a push of the start row along its gradient switches on."""
-    own = torch.arange(len(units))
-    base = torch.from_numpy(start).repeat(len(units), *[1] * start.ndim)
-    woken: dict[int, Tensor] = {}
+    found = [start[None][:0]]
     for strength in _STRENGTHS:
+        own = torch.arange(len(units))
+        base = torch.from_numpy(start).repeat(len(units), *[1] * start.ndim)
         x = base
         for _ in range(_STEPS):
             x = x.detach().requires_grad_()
             value = pre_activations(x)[own, units]
             (slope,) = torch.autograd.grad(value.sum(), x)
             x = push(base, slope, strength)
-        awake = pre_activations(x.detach())[own, units] > _AWAKE
-        for row in torch.nonzero(awake).flatten().tolist():
-            woken.setdefault(row, x[row].detach())
-    if not woken:
-        return start[None][:0]
-    return torch.stack(list(woken.values())).numpy()
+        awake = pre_activations(x)[own, units] > _AWAKE
+        found.append(x[awake].detach().numpy())
+        units = units[~awake]
+        if not len(units):
+            break
+    return np.concatenate(found)
 
 
 def _pusher(spec: TensorSpec, rows: Array) -> Push:

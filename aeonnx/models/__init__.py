@@ -9,12 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from aeonnx.errors import MissingExtraError
+from aeonnx.extras import require_modules
 
-try:
-    import torch  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError("torch", "train", "building a model") from error
+require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._parts import Through

@@ -10,7 +10,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from aeonnx.errors import MissingExtraError, SetupError
+from aeonnx.errors import SetupError
+from aeonnx.extras import require_modules
 
 # Official builds since 1.29 send usage data unless this is set before the import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -23,12 +24,13 @@ def require_one_onnxruntime() -> None:
         SetupError: both wheels are installed.
         MissingExtraError: none is.
     """
+    require_modules("onnxruntime", extra="cpu", purpose="running a bundle")
     found = find_spec("onnxruntime")
-    if found is None or found.origin is None:
-        raise MissingExtraError("onnxruntime", "cpu", "running a bundle")
     # A look beside the package: importlib.metadata alone takes longer to import than this takes.
-    site = Path(found.origin).parent.parent
-    wheels = {path.name.split("-")[0] for path in site.glob("onnxruntime*.dist-info")}
+    places = [Path(place).parent for place in (found and found.submodule_search_locations) or []]
+    wheels = {
+        path.name.split("-")[0] for site in places for path in site.glob("onnxruntime*.dist-info")
+    }
     if {"onnxruntime", "onnxruntime_gpu"} <= wheels:
         raise SetupError(
             "both onnxruntime and onnxruntime-gpu are installed, and each breaks the other: "
@@ -39,9 +41,9 @@ def require_one_onnxruntime() -> None:
 
 require_one_onnxruntime()
 
-from aeonnx.runtime.bundle import Bundle, load  # noqa: E402
-from aeonnx.runtime.compare import Check, Report  # noqa: E402
-from aeonnx.runtime.session import Session  # noqa: E402
-from aeonnx.runtime.verify import verify  # noqa: E402
+from aeonnx.runtime.bundle import Bundle, load
+from aeonnx.runtime.compare import Check, Report
+from aeonnx.runtime.session import Session
+from aeonnx.runtime.verify import verify
 
 __all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxruntime", "verify"]

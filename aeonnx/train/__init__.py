@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from aeonnx.extras import require_modules
 
-from aeonnx.errors import MissingExtraError
+_NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
+require_modules(*_NEEDED, extra="train", purpose="training")
 
-# Found, not imported: most of them are slow to import, and some runs do without.
-for _module in ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib"):
-    if find_spec(_module) is None:
-        raise MissingExtraError(_module, "train", "training")
-
-from aeonnx.train.data import DATA_SETS, DataSet, load_data  # noqa: E402
-from aeonnx.train.fit import (  # noqa: E402
+from aeonnx.train.data import DATA_SETS, DataSet, load_data
+from aeonnx.train.fit import (
     Epoch,
     Listener,
     Trained,
@@ -20,7 +16,7 @@ from aeonnx.train.fit import (  # noqa: E402
     resolve_device,
     train,
 )
-from aeonnx.train.recipes import Recipe  # noqa: E402
+from aeonnx.train.recipes import Recipe
 
 __all__ = [
     "DATA_SETS",

@@ -44,7 +44,7 @@ class TrainOptions:
 
     Args:
         model: registered name.
-        output: the run's folder.
+        output: the run's folder; None for `runs/<model>`.
         arch: "mlp" or "conv".
         data: name of a data set.
         data_dir: folder of the data sets.
@@ -58,7 +58,7 @@ class TrainOptions:
     """
 
     model: str
-    output: Path
+    output: Path | None = None
     arch: str = "mlp"
     data: str = "mnist-sample"
     data_dir: Path = Path("data")
@@ -139,7 +139,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
-    """Train a model and leave a checkpoint, metrics and pictures in `options.output`.
+    """Train a model and leave a checkpoint, metrics and pictures in the run's folder.
 
     Raises:
         UsageError: an option is unknown or out of range.
@@ -157,6 +157,7 @@ class _Run:
 
     def __init__(self, options: TrainOptions) -> None:
         self.options = options
+        configure(options.model, options.arch, (1, 1, 1))  # a wrong name is told before all else
         self.recipe, self.recipe_options = recipes.make(options.model, options.recipe)
         self.batch_size = _at_least(
             1, "batch size", _given(options.batch_size, self.recipe.batch_size)
@@ -166,12 +167,12 @@ class _Run:
             raise UsageError(f"learning rate: expected a number above 0, got {self.lr}")
         _at_least(0, "seed", options.seed)
         self.device = resolve_device(options.device)
-        if (options.output / checkpoint.CONFIG).exists() and not options.force:
+        self.output = options.output or checkpoint.default_folder(options.model)
+        if (self.output / checkpoint.CONFIG).exists() and not options.force:
             raise OutputError(
-                f"{options.output} holds a checkpoint already: pass --force to replace it, or "
+                f"{self.output} holds a checkpoint already: pass --force to replace it, or "
                 "another -o"
             )
-        configure(options.model, options.arch, (1, 1, 1))  # an unknown name, before the data
         self.data: DataSet = load_data(options.data, options.data_dir)
         self.config: ModelConfig = configure(options.model, options.arch, self.data.shape)
         steps_per_epoch = math.ceil(len(self.data.train) / self.batch_size)
@@ -183,7 +184,7 @@ class _Run:
         self.history: list[Epoch] = []
 
     def train(self, listener: Listener | None) -> Trained:
-        options, images = self.options, self.data.train.to(self.device)
+        images = self.data.train.to(self.device)
         test = self.data.test.to(self.device)
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr, fused=True)
         if listener:
@@ -201,13 +202,13 @@ class _Run:
                     listener.finished_epoch(self.history[-1])
         except KeyboardInterrupt:
             kept = (
-                f"{options.output} holds the checkpoint of epoch {saved_epoch}"
+                f"{self.output} holds the checkpoint of epoch {saved_epoch}"
                 if saved_epoch
                 else "no checkpoint of this run was written yet, an earlier one stays as it was"
             )
             raise Interrupted(f"stopped in epoch {len(self.history) + 1}: {kept}") from None
         written = self._draw(test)
-        return Trained(options.output, self._record(), tuple(self.history), written)
+        return Trained(self.output, self._record(), tuple(self.history), written)
 
     def _epoch(
         self,
@@ -256,9 +257,7 @@ class _Run:
         spaced = np.linspace(0, len(self.data.test) - 1, _EXAMPLES).astype(np.int64)
         examples = self.data.test[torch.from_numpy(spaced)]
         metrics = "".join(lines).encode()
-        checkpoint.save(
-            self.options.output, self.model, self.config, examples, self._record(), metrics
-        )
+        checkpoint.save(self.output, self.model, self.config, examples, self._record(), metrics)
 
     def _record(self) -> Training:
         return Training(
@@ -278,7 +277,7 @@ class _Run:
         spaced = torch.linspace(0, len(test) - 1, 10, device=self.device).long()
         noise = self._random(_PICTURE_NOISE, 0)
         picture = self.recipe.picture(self.model, _pixels(test[spaced]), noise)
-        folder = self.options.output
+        folder = self.output
         drawn = (
             pictures.draw_images(folder / f"{picture.name}.png", picture),
             pictures.draw_losses(folder / "loss.png", self.history),

@@ -27,7 +27,7 @@ def test_a_sleeping_unit_is_woken_within_the_range() -> None:
     woken = waking_rows(part, rows)
     assert woken.shape == (1, 6)
     assert woken.dtype == np.float32
-    assert 0 <= woken.min()
+    assert woken.min() >= 0
     assert woken.max() <= 1
     assert linear(torch.from_numpy(woken))[0, 1] > 0
 

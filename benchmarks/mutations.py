@@ -1,0 +1,88 @@
+"""How many single wrong weights the gate refuses.
+
+    .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
+
+Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts; once
+with all probes, once without those that wake sleeping units.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from machine import describe
+from onnx import numpy_helper
+
+from aeonnx import checkpoint, models
+from aeonnx.export import ExportOptions, export
+from aeonnx.export import bundle as internals
+from aeonnx.export.parity import compare
+from aeonnx.export.probes import probes
+from aeonnx.models import Part
+from aeonnx.runtime import Session
+from aeonnx.runtime.session import Array
+from aeonnx.train import TrainOptions, train
+
+CHANGE = 1e-3
+
+
+def refused(path: Path, name: str, part: Part, rows: dict[str, Array], changes: int) -> int:
+    """Of `changes` graphs with one weight changed, how many the gate refuses."""
+    rng = np.random.default_rng(0)
+    count = 0
+    for i in range(changes):
+        graph = onnx.load(path)
+        weights = [t for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+        tensor = weights[i % len(weights)]
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[rng.integers(values.size)] += CHANGE
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        broken = path.with_name("broken.onnx")
+        onnx.save(graph, broken)
+        count += not compare(name, part, Session(broken, ["cpu"]), rows).passed
+    return count
+
+
+def main() -> None:
+    """Print the table, and write it if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--changes", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    lines = ["| model | arch | part | refused | without waking |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        for model in models.names():
+            for arch in models.archs(model):
+                run, output = Path(folder) / f"{model}-{arch}", Path(folder) / f"{model}-{arch}-b"
+                train(TrainOptions(model, run, arch=arch, epochs=arguments.epochs, device="cpu"))
+                export(ExportOptions(model, output, run, parts=("encoder", "decoder")))
+                trained = checkpoint.load(run, model)
+                parts = trained.model.parts()
+                real = internals._real_inputs(trained, parts)
+                for name in ("encoder", "decoder"):
+                    part, path = parts[name], output / f"{name}.onnx"
+                    rows = internals._rows(internals._probes(part, real))
+                    plain = {s.name: probes(s, real[s.name]).rows for s in part.inputs}
+                    counts = [
+                        refused(path, name, part, some, arguments.changes) for some in (rows, plain)
+                    ]
+                    shares = " | ".join(f"{count / arguments.changes:.0%}" for count in counts)
+                    lines.append(f"| {model} | {arch} | {name} | {shares} |")
+                    print(lines[-1], flush=True)
+    head = (
+        f"{describe('torch', 'onnxruntime')}. {arguments.changes} graphs per row, each with one "
+        f"weight changed by {CHANGE:g}; {arguments.epochs} epochs on mnist-sample."
+    )
+    text = f"{head}\n\n" + "\n".join(lines) + "\n"
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""From a cold start to the first image: `aeonnx generate` against bare onnxruntime and torch.
+
+    .venv/bin/python benchmarks/startup.py BUNDLE CHECKPOINT [--runtime-python PYTHON]
+
+Whole processes, interleaved, medians; `--runtime-python` is the interpreter of an environment that
+has the wheel with its `cpu` extra alone. "First image" is the time from the first line of Python
+to the first decoded image; the process time also holds the interpreter's own start and exit, and
+for `aeonnx generate` drawing and writing the PNG.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from machine import describe
+
+CLOCK = "import time; started = time.perf_counter()\n"
+SHOW = "\nprint(time.perf_counter() - started)"
+EMPTY = f"{CLOCK}{SHOW}"
+BARE = f"""{CLOCK}
+import numpy as np, onnxruntime as ort
+session = ort.InferenceSession({{bundle!r}} + "/decoder.onnx", providers=["CPUExecutionProvider"])
+session.run(None, {{{{"z": np.zeros((1, 20), np.float32)}}}}){SHOW}
+"""
+OURS = f"{CLOCK}import aeonnx\naeonnx.load({{bundle!r}}).generate(1, seed=7){SHOW}"
+TORCH = f"""{CLOCK}
+from pathlib import Path
+from aeonnx import checkpoint
+import torch
+model = checkpoint.load(Path({{run!r}}), "vae").model
+with torch.no_grad(): model.decoder(torch.zeros(1, 20)){SHOW}
+"""
+
+
+@dataclass
+class Timing:
+    """One command and what it took: seconds in all, seconds to the first image, MB at the peak."""
+
+    name: str
+    words: list[str]
+    total: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    peak: list[float] = field(default_factory=list)
+
+    def run(self, *, keep: bool) -> None:
+        """Start the process and wait for it."""
+        started = time.perf_counter()
+        process = subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        total = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, self.words
+        if keep:
+            self.total.append(total)
+            self.peak.append(usage.ru_maxrss / 1024)
+            if said[0].isdigit():
+                self.first.append(float(said))
+
+    @property
+    def row(self) -> str:
+        """The table's row: medians."""
+        first = f"{statistics.median(self.first):.3f}" if self.first else ""
+        total, peak = statistics.median(self.total), statistics.median(self.peak)
+        return f"| {self.name} | {first} | {total:.3f} | {peak:.0f} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--runtime-python", default=sys.executable)
+    parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    light, heavy = arguments.runtime_python, sys.executable
+    names = {"bundle": str(arguments.bundle), "run": str(arguments.checkpoint)}
+    with tempfile.TemporaryDirectory() as folder:
+        generate = ["-m", "aeonnx", "generate", names["bundle"], "-n", "64", "--seed", "7"]
+        grid = [*generate, "--force", "-o", f"{folder}/grid.png"]
+        timings = [
+            Timing("empty Python", [light, "-c", EMPTY]),
+            Timing("bare onnxruntime, 1 image", [light, "-c", BARE.format(**names)]),
+            Timing("aeonnx.load, generate 1 image", [light, "-c", OURS.format(**names)]),
+            Timing("`aeonnx generate -n 64 -o grid.png`", [light, *grid]),
+            Timing("torch, 1 image", [heavy, "-c", TORCH.format(**names)]),
+        ]
+        for repeat in range(arguments.repeat + 2):
+            for timing in timings:
+                timing.run(keep=repeat >= 2)
+    lines = ["| process | first image, s | whole process, s | peak, MB |", "|---|---|---|---|"]
+    lines += [timing.row for timing in timings]
+    text = (
+        f"{describe('torch', 'onnxruntime', 'numpy')}. Medians of {arguments.repeat}, after 2 to "
+        "warm up.\n\n" + "\n".join(lines) + "\n"
+    )
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import aeonnx
+from aeonnx import checkpoint, manifest
+from aeonnx.errors import (
+    BundleError,
+    InputError,
+    IntegrityError,
+    ManifestError,
+)
+
+Maker = Callable[..., Path]
+
+
+@pytest.fixture
+def vae(bundle_of: Maker) -> aeonnx.Bundle:
+    return aeonnx.load(bundle_of())
+
+
+def digits(n: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 1, 28, 28), dtype=np.uint8)
+
+
+def test_verbs_are_torchs(vae: aeonnx.Bundle, run_of: Maker) -> None:
+    model = checkpoint.load(run_of(), "vae").model
+    x = digits().astype(np.float32) / np.float32(255)
+    with torch.no_grad():
+        mu, logvar = model.encoder(torch.from_numpy(x))
+        reconstruction = model.decoder(mu)
+    encoded = vae.run("encoder", x=x)
+    assert list(encoded) == ["mu", "logvar"]
+    np.testing.assert_allclose(encoded["logvar"], logvar, atol=1e-5)
+    np.testing.assert_allclose(vae.encode(x), mu, atol=1e-5)
+    np.testing.assert_allclose(vae.decode(mu.numpy()), reconstruction, atol=1e-6)
+    np.testing.assert_allclose(vae.reconstruct(x), reconstruction, atol=1e-6)
+
+
+def test_pixels_do_as_well_as_floats(vae: aeonnx.Bundle) -> None:
+    x = digits()
+    floats = x.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(vae.encode(x), vae.encode(floats))
+
+
+def test_non_contiguous_arrays_are_taken(vae: aeonnx.Bundle) -> None:
+    wide = np.zeros((5, 1, 28, 56), dtype=np.float32)
+    wide[..., ::2] = digits() / np.float32(255)
+    np.testing.assert_array_equal(
+        vae.encode(wide[..., ::2]), vae.encode(np.ascontiguousarray(wide[..., ::2]))
+    )
+
+
+def test_halves_alone_reconstruct(bundle_copy: Path) -> None:
+    whole = aeonnx.load(bundle_copy).reconstruct(digits())
+    path = bundle_copy / "manifest.json"
+    document = json.loads(path.read_text())
+    del document["parts"]["reconstructor"]
+    path.write_text(json.dumps(document))
+    np.testing.assert_allclose(aeonnx.load(bundle_copy).reconstruct(digits()), whole, atol=1e-6)
+
+
+def test_denoise_is_the_daes(bundle_of: Maker) -> None:
+    dae = aeonnx.load(bundle_of("dae", "conv"))
+    clean = dae.denoise(digits())
+    assert clean.shape == (5, 1, 28, 28)
+    assert clean.min() >= 0
+    assert clean.max() <= 1
+    with pytest.raises(BundleError, match=r"a dae learns no distribution of its latents"):
+        dae.generate(3)
+
+
+def test_parts_that_are_not_there_name_the_command(vae: aeonnx.Bundle) -> None:
+    with pytest.raises(
+        BundleError,
+        match=r"no part 'denoiser', it has: decoder, encoder, reconstructor\. .*"
+        r"aeonnx export --model vae --part denoiser",
+    ):
+        vae.denoise(digits())
+
+
+def test_generate_does_not_depend_on_the_batch(vae: aeonnx.Bundle) -> None:
+    whole = vae.generate(10, seed=3)
+    assert whole.shape == (10, 1, 28, 28)
+    np.testing.assert_allclose(
+        whole,
+        np.concatenate([vae.generate(4, seed=3), vae.generate(6, seed=3, first=4)]),
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(
+        vae.draw_latents(10, 3), np.concatenate([vae.draw_latents(1, 3, i) for i in range(10)])
+    )
+    assert not np.allclose(whole, vae.generate(10, seed=4), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([[0.0]], r"got a list: make it one with numpy\.asarray"),
+        (np.zeros((2, 20)), r"got float64: convert it with \.astype\(numpy\.float32\)"),
+        (np.zeros((2, 20), dtype=">f4"), r"got >f4: convert it"),
+        (np.zeros((2, 20), dtype=np.uint8), r"got uint8: convert it"),
+        (np.zeros(20, dtype=np.float32), r"got float32 \[20\]: 2 axes, not 1 \(one row needs"),
+        (np.zeros((2, 21), dtype=np.float32), r"axis 1 must have size 20, not 21"),
+        (np.zeros((0, 20), dtype=np.float32), r"give at least one row"),
+        (np.full((2, 20), np.nan, dtype=np.float32), r"got NaN or infinite values"),
+        (np.full((2, 20), np.inf, dtype=np.float32), r"got NaN or infinite values"),
+    ],
+)
+def test_latents_that_do_not_fit_are_refused(vae: aeonnx.Bundle, value: object, text: str) -> None:
+    with pytest.raises(InputError, match=r"decoder: z: expected float32 \[batch, 20\].*" + text):
+        vae.decode(value)  # type: ignore[arg-type]
+
+
+def test_images_out_of_range_are_refused(vae: aeonnx.Bundle) -> None:
+    text = r"in \[0, 1\], got values from 0 to 255: divide pixels by 255, or pass them as uint8"
+    with pytest.raises(InputError, match=text):
+        vae.encode(np.full((1, 1, 28, 28), 255, dtype=np.float32) * np.eye(28, dtype=np.float32))
+
+
+def test_wrong_names_are_refused(vae: aeonnx.Bundle) -> None:
+    with pytest.raises(InputError, match=r"decoder: expected inputs \['z'\], got \['x'\]"):
+        vae.run("decoder", x=np.zeros((1, 20), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((0,), "n: expected at least 1 sample, got 0"),
+        ((1, -1), r"seed: expected 0 to 2\*\*64 - 1, got -1"),
+        ((1, 2**64), r"seed: expected 0 to 2\*\*64 - 1"),
+        ((1, 0, -2), "first: expected an index of 0 or more, got -2"),
+    ],
+)
+def test_samples_out_of_range_are_refused(
+    vae: aeonnx.Bundle, arguments: tuple[int, ...], text: str
+) -> None:
+    with pytest.raises(InputError, match=text):
+        vae.generate(*arguments)
+
+
+def test_missing_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle at"):
+        aeonnx.load(tmp_path / "none")
+
+
+def test_newer_manifest(bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 7'))
+    with pytest.raises(ManifestError, match=r"format version 7.*upgrade with"):
+        aeonnx.load(bundle_copy)
+
+
+def test_changed_graph_is_refused(bundle_copy: Path) -> None:
+    path = bundle_copy / "decoder.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(
+        IntegrityError, match=r"decoder\.onnx is not the file that the manifest names: expected sha"
+    ):
+        aeonnx.load(bundle_copy).generate(1)
+
+
+def test_missing_graph_is_named(bundle_copy: Path) -> None:
+    (bundle_copy / "decoder.onnx").unlink()
+    with pytest.raises(IntegrityError, match=r"decoder\.onnx is missing, though the manifest"):
+        aeonnx.load(bundle_copy).generate(1)
+
+
+def claim(folder: Path, part: str) -> None:
+    """Make the manifest name the digest that a graph has now."""
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text())
+    from aeonnx import files
+
+    document["parts"][part]["fp32"]["sha256"] = files.sha256(folder / f"{part}.onnx")
+    path.write_text(json.dumps(document))
+
+
+def test_a_file_that_is_no_graph_is_refused(bundle_copy: Path) -> None:
+    (bundle_copy / "decoder.onnx").write_bytes(b"not a graph")
+    claim(bundle_copy, "decoder")
+    with pytest.raises(IntegrityError, match=r"onnxruntime .* refuses .*decoder\.onnx"):
+        aeonnx.load(bundle_copy).generate(1)
+
+
+def test_another_part_under_its_name_is_refused(bundle_copy: Path) -> None:
+    shutil.copy(bundle_copy / "encoder.onnx", bundle_copy / "decoder.onnx")
+    claim(bundle_copy, "decoder")
+    with pytest.raises(IntegrityError, match=r"does not match its manifest: inputs: expected"):
+        aeonnx.load(bundle_copy).generate(1)
+
+
+def test_another_checkpoints_part_is_refused(
+    bundle_copy: Path, run_of: Maker, tmp_path: Path
+) -> None:
+    from aeonnx.export import ExportOptions, export
+
+    export(ExportOptions("vae", tmp_path / "o", run_of("vae", "mlp", 1), parts=("decoder",)))
+    shutil.copy(tmp_path / "o/decoder.onnx", bundle_copy / "decoder.onnx")
+    claim(bundle_copy, "decoder")
+    with pytest.raises(IntegrityError, match="it comes from another checkpoint than the bundle's"):
+        aeonnx.load(bundle_copy).generate(1)
+
+
+def test_repr_says_what_it_is(vae: aeonnx.Bundle) -> None:
+    assert repr(vae).endswith("vae/mlp: decoder, encoder, reconstructor)")
+    assert vae.provider is None
+    vae.generate(1)
+    assert vae.provider == "CPUExecutionProvider"
+
+
+def test_golden_file_of_another_size_is_refused(bundle_copy: Path) -> None:
+    bundle = aeonnx.load(bundle_copy)
+    tensor = bundle.variant("decoder").golden.inputs["z"]
+    wrong = manifest.GoldenTensor(tensor.file, tensor.sha256, tensor.dtype, (1, 1))
+    with pytest.raises(IntegrityError, match=r"expected \[1, 1\] of float32, got \d+ values"):
+        bundle.read_golden(wrong)

@@ -1,0 +1,101 @@
+"""A new model is one module in models/ and one recipe in train/recipes/, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from torch import Tensor, nn
+
+import aeonnx as package
+from aeonnx.manifest import TensorSpec
+from aeonnx.models import Model, ModelConfig, Part, Widths, _registry, register
+from aeonnx.train import Recipe, losses
+from aeonnx.train.recipes import Picture
+from aeonnx.train.recipes import _registry as recipe_registry
+from aeonnx.train.recipes import register as register_recipe
+
+
+class Linear(Model):
+    """Two matrices: what principal components do, with a prior for good measure."""
+
+    prior = "standard-normal"
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = int(np.prod(config.input_shape))
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(size, config.latent_size))
+        self.decoder = nn.Sequential(
+            nn.Linear(config.latent_size, size), nn.Unflatten(1, config.input_shape), nn.Sigmoid()
+        )
+
+    def parts(self) -> dict[str, Part]:
+        x = TensorSpec("x", ("batch", *self.config.input_shape), range=(0.0, 1.0))
+        z = TensorSpec("z", ("batch", self.config.latent_size))
+        y = TensorSpec("reconstruction", x.shape, range=(0.0, 1.0))
+        return {
+            "encoder": Part(self.encoder, (x,), (z,)),
+            "decoder": Part(self.decoder, (z,), (y,)),
+        }
+
+
+@pytest.fixture
+def toy() -> Iterator[str]:
+    """The toy model and its recipe, registered for one test."""
+    register("toy", {"flat": Widths((), 5)})(Linear)
+
+    def terms(model: Linear, x: Tensor, _: torch.Generator) -> dict[str, Tensor]:
+        return {"loss": losses.mse(model.decoder(model.encoder(x)), x)}
+
+    def picture(model: Linear, x: Tensor, _: torch.Generator) -> Picture:
+        return Picture("toys", model.decoder(model.encoder(x)), 5)
+
+    @register_recipe("toy")
+    def recipe(strength: float = 1.0) -> Recipe:
+        assert strength == 1.0
+        return Recipe(terms, terms, picture, epochs=1, steps=1)
+
+    yield "toy"
+    del _registry._MODELS["toy"], recipe_registry._RECIPES["toy"]
+
+
+def test_a_new_model_goes_all_the_way(
+    toy: str, aeonnx: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = aeonnx("train", "-m", toy, "--arch", "flat", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "runs/toy/toys.png").is_file()
+    result = aeonnx("export", "-m", toy)
+    assert result.exit_code == 0, result.output
+    assert "decoder(encoder)" in result.output
+    assert aeonnx("verify", "dist/toy", "--against", "runs/toy").exit_code == 0
+    bundle = package.load("dist/toy")
+    assert bundle.manifest.training is not None
+    assert bundle.manifest.training.options == {"strength": 1.0}
+    assert bundle.generate(3).shape == (3, 1, 28, 28)
+    assert bundle.reconstruct(np.zeros((2, 1, 28, 28), dtype=np.uint8)).shape == (2, 1, 28, 28)
+
+
+def test_models_and_recipes_are_found_by_their_files() -> None:
+    root = Path(package.__file__).parent
+    for folder, known in (
+        ("models", _registry._MODELS),
+        ("train/recipes", recipe_registry._RECIPES),
+    ):
+        files = {path.stem for path in (root / folder).glob("[!_]*.py")}
+        assert files == set(known)
+
+
+def test_no_model_is_named_outside_models_and_recipes() -> None:
+    root = Path(package.__file__).parent
+    for path in root.rglob("*.py"):
+        inside = path.relative_to(root).parts
+        if inside[0] in ("models", "demo.py") or inside[:2] == ("train", "recipes"):
+            continue
+        for name in ('"vae"', '"ae"', '"dae"'):
+            assert f"== {name}" not in path.read_text(), path
