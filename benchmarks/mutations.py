@@ -2,14 +2,15 @@
 
     .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
 
-Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts; once
-with all probes, once without those that wake sleeping units.
+Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts:
+once with all probes, once without those that wake sleeping units.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.export import ExportOptions, export
-from aeonnx.export import bundle as internals
 from aeonnx.export.parity import compare
 from aeonnx.export.probes import probes
+from aeonnx.export.proof import probes_of, real_inputs, rows_of
 from aeonnx.models import Part
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array
@@ -30,10 +31,15 @@ from aeonnx.train import TrainOptions, train
 CHANGE = 1e-3
 
 
-def refused(path: Path, name: str, part: Part, rows: dict[str, Array], changes: int) -> int:
-    """Of `changes` graphs with one weight changed, how many the gate refuses."""
+def judge(path: Path, name: str, part: Part, rows: dict[str, Array], changes: int) -> Counter[str]:
+    """Of `changes` graphs with one weight changed: "refused", "silent" or "small".
+
+    "silent" graphs give the very outputs of the right one on all rows: the weight belongs to a unit
+    that nothing found switches on. "small" ones differ by less than the tolerance.
+    """
     rng = np.random.default_rng(0)
-    count = 0
+    right = Session(path, ["cpu"]).run(rows)
+    counts: Counter[str] = Counter()
     for i in range(changes):
         graph = onnx.load(path)
         weights = [t for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
@@ -43,8 +49,15 @@ def refused(path: Path, name: str, part: Part, rows: dict[str, Array], changes: 
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
         broken = path.with_name("broken.onnx")
         onnx.save(graph, broken)
-        count += not compare(name, part, Session(broken, ["cpu"]), rows).passed
-    return count
+        session = Session(broken, ["cpu"])
+        wrong = session.run(rows)
+        if not compare(name, part, session, rows).passed:
+            counts["refused"] += 1
+        elif all(np.array_equal(wrong[key], right[key]) for key in right):
+            counts["silent"] += 1
+        else:
+            counts["small"] += 1
+    return counts
 
 
 def main() -> None:
@@ -54,7 +67,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    lines = ["| model | arch | part | refused | without waking |", "|---|---|---|---|---|"]
+    columns = ("model", "arch", "part", "refused", "small", "silent", "refused without waking")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for model in models.names():
             for arch in models.archs(model):
@@ -63,14 +77,14 @@ def main() -> None:
                 export(ExportOptions(model, output, run, parts=("encoder", "decoder")))
                 trained = checkpoint.load(run, model)
                 parts = trained.model.parts()
-                real = internals._real_inputs(trained, parts)
+                real = real_inputs(trained, parts)
                 for name in ("encoder", "decoder"):
                     part, path = parts[name], output / f"{name}.onnx"
-                    rows = internals._rows(internals._probes(part, real))
+                    rows = rows_of(probes_of(part, real))
                     plain = {s.name: probes(s, real[s.name]).rows for s in part.inputs}
-                    counts = [
-                        refused(path, name, part, some, arguments.changes) for some in (rows, plain)
-                    ]
+                    woken = judge(path, name, part, rows, arguments.changes)
+                    asleep = judge(path, name, part, plain, arguments.changes)
+                    counts = (woken["refused"], woken["small"], woken["silent"], asleep["refused"])
                     shares = " | ".join(f"{count / arguments.changes:.0%}" for count in counts)
                     lines.append(f"| {model} | {arch} | {name} | {shares} |")
                     print(lines[-1], flush=True)

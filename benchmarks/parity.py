@@ -16,15 +16,13 @@ from machine import describe
 
 from aeonnx import checkpoint, models, runtime
 from aeonnx.export import ExportOptions, export
-from aeonnx.export import bundle as internals
 from aeonnx.export.parity import BATCHES, compare
+from aeonnx.export.proof import real_inputs
 from aeonnx.manifest import TensorSpec
 from aeonnx.train import TrainOptions, train
 
-HEAD = """| model | arch | part | output | use: max abs | torch's own | all probes: max abs | torch's own \
-| tolerance |
-|---|---|---|---|---|---|---|---|---|
-"""
+COLUMNS = ("model", "arch", "part", "output", "use", "torch", "probes", "torch", "limit")
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def rows_of(model: str, arch: str, epochs: int, folder: Path) -> tuple[list[str], list[float]]:
@@ -34,7 +32,7 @@ def rows_of(model: str, arch: str, epochs: int, folder: Path) -> tuple[list[str]
     exported = export(ExportOptions(model, output, run))
     trained = checkpoint.load(run, model)
     parts = trained.model.parts()
-    real = internals._real_inputs(trained, parts)
+    real = real_inputs(trained, parts)
     bundle = runtime.load(output, ["cpu"])
     lines, pixels = [], []
     for name, part in parts.items():
@@ -74,8 +72,9 @@ def main() -> None:
     over = sum(value > 1e-6 for value in pixels)
     text = (
         f"{describe('torch', 'onnxruntime', 'onnx')}. {arguments.epochs} epochs on mnist-sample, "
-        f'batches {", ".join(map(str, BATCHES))}. "Use": 64 test images and their latents; "all '
-        f'probes": with random and edge inputs.\n\n{HEAD}' + "\n".join(lines) + "\n\n"
+        f"batches {', '.join(map(str, BATCHES))}. Largest differences: use, graph - torch on 64 test "
+        "images and their latents; probes, the same with random, edge and waking inputs; torch, "
+        f"float32 - float64 on these; limit, the gate's.\n\n{HEAD}" + "\n".join(lines) + "\n\n"
         f"Largest difference on a [0, 1] output in use: {max(pixels):.2e}; {over} of "
         f"{len(pixels)} rows over 1e-6.\n"
     )

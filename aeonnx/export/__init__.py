@@ -6,6 +6,7 @@ from aeonnx.extras import require_modules
 
 require_modules("torch", "onnx", "onnxscript", "safetensors", extra="train", purpose="exporting")
 
-from aeonnx.export.bundle import Exported, ExportOptions, Listener, export, verify_against
+from aeonnx.export.bundle import Exported, ExportOptions, Listener, export
+from aeonnx.export.proof import verify_against
 
 __all__ = ["ExportOptions", "Exported", "Listener", "export", "verify_against"]

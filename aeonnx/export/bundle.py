@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import onnx
 import onnxruntime
 import torch
@@ -22,7 +21,6 @@ from aeonnx.errors import (
     ParityError,
     UnknownNameError,
 )
-from aeonnx.export.coverage import waking_rows
 from aeonnx.export.golden import write_golden
 from aeonnx.export.graph import (
     DEFAULT_OPSET,
@@ -31,8 +29,9 @@ from aeonnx.export.graph import (
     build_graph,
     check_opset,
 )
-from aeonnx.export.parity import BATCHES, Reference, compare, compare_composed
-from aeonnx.export.probes import Probes, probes
+from aeonnx.export.parity import BATCHES, Reference, compare
+from aeonnx.export.probes import Probes
+from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
 from aeonnx.manifest import FORMAT_VERSION, Manifest, OutputParity, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
@@ -40,7 +39,7 @@ from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
-__all__ = ["ExportOptions", "Exported", "Listener", "export", "verify_against"]
+__all__ = ["ExportOptions", "Exported", "Listener", "export"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     wanted = tuple(dict.fromkeys(options.parts or parts))
     output = options.output or Path("dist") / options.model
     before = _bundle_there(output, trained.latent_id, force=options.force)
-    real = _real_inputs(trained, parts)
+    real = real_inputs(trained, parts)
     with files.transaction(output) as staged:
         candidates = []
         for name in wanted:
@@ -118,7 +117,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
             graph = build_graph(parts[name], options.opset, _metadata(trained, name))
             candidates.append(_try(name, parts[name], graph, real, staged))
         sessions = {item.name: item.session for item in candidates}
-        composed = _composed(parts, sessions, before, real)
+        composed = prove_composed(parts, sessions, before, real)
         report = merged([*(item.report for item in candidates), composed])
         if not report.passed:
             raise ParityError(
@@ -132,34 +131,6 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     for path in replaced:
         path.unlink(missing_ok=True)
     return Exported(output, contents, wanted, report)
-
-
-def verify_against(bundle: Bundle, source: Path) -> Report:
-    """Compare every part of a bundle with the live checkpoint, as the export did.
-
-    Args:
-        bundle: opened with the providers to compare on.
-        source: the checkpoint's folder or file.
-
-    Raises:
-        CheckpointError: the checkpoint is missing, damaged or foreign.
-        BundleError: the bundle was exported from another checkpoint.
-    """
-    trained = checkpoint.load(source, bundle.manifest.model)
-    if trained.latent_id != bundle.manifest.latent_id:
-        raise BundleError(
-            f"{bundle.folder} was not exported from {source}: its latent id is "
-            f"{bundle.manifest.latent_id[:12]}, the checkpoint's {trained.latent_id[:12]}"
-        )
-    parts = trained.model.parts()
-    real = _real_inputs(trained, parts)
-    present = [name for name in parts if name in bundle.manifest.parts]
-    sessions = {name: bundle.session(name) for name in present}
-    reports = [
-        compare(name, parts[name], sessions[name], _rows(_probes(parts[name], real)))
-        for name in present
-    ]
-    return merged([*reports, _composed(parts, sessions, None, real)])
 
 
 @dataclass(frozen=True)
@@ -180,8 +151,8 @@ def _try(
     path = staged / f"{name}.onnx"
     path.write_bytes(graph.data)
     session = Session(path, [CPU])
-    inputs = _probes(part, real)
-    report = compare(name, part, session, _rows(inputs))
+    inputs = probes_of(part, real)
+    report = compare(name, part, session, rows_of(inputs))
     return _Candidate(name, part, graph, session, inputs, report)
 
 
@@ -216,27 +187,6 @@ def _variant(candidate: _Candidate, staged: Path) -> Variant:
             tolerances={check.output: check.tolerance for check in checks},
         ),
     )
-
-
-def _composed(
-    parts: Mapping[str, Part],
-    sessions: Mapping[str, Session],
-    before: Bundle | None,
-    real: Mapping[str, Array],
-) -> Report:
-    """Encoder and decoder in a row, if both are at hand; one may be in the bundle already."""
-    pair = {}
-    for name in ("encoder", "decoder"):
-        if name in sessions:
-            pair[name] = sessions[name]
-        elif before and name in before.manifest.parts and name in parts:
-            pair[name] = before.session(name)
-    if len(pair) < 2 or not sessions.keys() & pair.keys():
-        return Report((), ())
-    encoder, decoder = parts["encoder"], parts["decoder"]
-    # The rows that wake sleeping units were for each half alone.
-    rows = {spec.name: probes(spec, real.get(spec.name)).rows for spec in encoder.inputs}
-    return compare_composed(encoder, decoder, pair, rows)
 
 
 def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None:
@@ -275,29 +225,6 @@ def _replaced_files(folder: Path, contents: Manifest) -> list[Path]:
         folder / file
         for file in sorted(manifest.file_names(before) - manifest.file_names(contents))
     ]
-
-
-def _real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
-    """Inputs as they occur in use, by tensor name: test images, and their latents."""
-    if trained.examples is None:
-        return {}
-    x = trained.examples.numpy().astype(np.float32) / np.float32(255)
-    encoder = parts["encoder"]
-    latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
-    return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}
-
-
-def _probes(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
-    found = {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
-    if len(found) == 1:
-        name, value = next(iter(found.items()))
-        rows = np.concatenate([value.rows, waking_rows(part, value.random)])
-        return {name: replace(value, rows=rows)}
-    return found
-
-
-def _rows(inputs: Mapping[str, Probes]) -> dict[str, Array]:
-    return {name: value.rows for name, value in inputs.items()}
 
 
 def _metadata(trained: Checkpoint, part: str) -> dict[str, str]:

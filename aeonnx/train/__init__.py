@@ -8,14 +8,8 @@ _NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
 require_modules(*_NEEDED, extra="train", purpose="training")
 
 from aeonnx.train.data import DATA_SETS, DataSet, load_data
-from aeonnx.train.fit import (
-    Epoch,
-    Listener,
-    Trained,
-    TrainOptions,
-    resolve_device,
-    train,
-)
+from aeonnx.train.fit import Epoch, Listener, Trained, train
+from aeonnx.train.options import TrainOptions, resolve_device
 from aeonnx.train.recipes import Recipe
 
 __all__ = [

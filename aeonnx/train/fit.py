@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,58 +17,24 @@ from aeonnx import checkpoint
 from aeonnx.errors import (
     Interrupted,
     OutputError,
-    SetupError,
     TrainingError,
-    UnknownNameError,
     UsageError,
 )
 from aeonnx.manifest import Training
 from aeonnx.models import Model, ModelConfig, build, configure
 from aeonnx.train import pictures, recipes
 from aeonnx.train.data import DataSet, load_data
+from aeonnx.train.options import TrainOptions, resolve_device
 
 T = TypeVar("T")
 
-__all__ = ["Epoch", "Listener", "TrainOptions", "Trained", "resolve_device", "train"]
+__all__ = ["Epoch", "Listener", "Trained", "train"]
 
 _EXAMPLES = 64  # test images that go into the checkpoint
 _SAVE_SECONDS = 10.0  # between checkpoints
 _TEST_BATCH = 1000
 # Streams of random numbers, each a function of (seed, epoch).
 _ORDER, _NOISE, _TEST_NOISE, _PICTURE_NOISE = range(4)
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What to train, on what, and where to put it.
-
-    Args:
-        model: registered name.
-        output: the run's folder; None for `runs/<model>`.
-        arch: "mlp" or "conv".
-        data: name of a data set.
-        data_dir: folder of the data sets.
-        epochs: passes over the training images; None for the recipe's.
-        batch_size: images per step; None for the recipe's.
-        lr: learning rate of Adam; None for the recipe's.
-        seed: of weights, order and noise.
-        device: "auto", "cpu" or "cuda".
-        recipe: options of the recipe, such as {"corruption": "masking"}.
-        force: replace a checkpoint that is there.
-    """
-
-    model: str
-    output: Path | None = None
-    arch: str = "mlp"
-    data: str = "mnist-sample"
-    data_dir: Path = Path("data")
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    recipe: dict[str, str | float] = field(default_factory=dict)
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,24 +84,6 @@ class Listener(Protocol):
 
     def finished_epoch(self, epoch: Epoch) -> None:
         """An epoch and its test are over."""
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device that a name stands for; "auto" is CUDA where torch has it.
-
-    Raises:
-        UnknownNameError: there is no such device.
-        SetupError: CUDA was asked for and is not there.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UnknownNameError("device", name, ("auto", "cpu", "cuda"))
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise SetupError(
-            "--device cuda was asked for, but this torch sees no CUDA GPU: check the driver with "
-            "nvidia-smi, or train with --device cpu"
-        )
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def train(options: TrainOptions, listener: Listener | None = None) -> Trained:

@@ -14,7 +14,7 @@ from onnx import ModelProto, numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.errors import BundleError, ParityError
-from aeonnx.export import ExportOptions, export
+from aeonnx.export import ExportOptions, export, proof
 from aeonnx.export import bundle as bundle_module
 from aeonnx.export.graph import Graph, build_graph
 from aeonnx.export.parity import compare, compare_runs
@@ -29,7 +29,7 @@ Maker = Callable[..., Path]
 def vae_parts(run_of: Maker) -> tuple[dict[str, Part], dict[str, np.ndarray]]:
     trained = checkpoint.load(run_of(), "vae")
     parts = trained.model.parts()
-    return parts, bundle_module._real_inputs(trained, parts)
+    return parts, proof.real_inputs(trained, parts)
 
 
 def judge(
@@ -38,7 +38,7 @@ def judge(
     """What the gate says of `graph` as the given part."""
     parts, real = vae_parts
     onnx.save(graph, path)
-    rows = bundle_module._rows(bundle_module._probes(parts[name], real))
+    rows = proof.rows_of(proof.probes_of(parts[name], real))
     return compare(name, parts[name], Session(path, ["cpu"]), rows)
 
 

@@ -1,0 +1,96 @@
+"""Evidence for parts: the inputs they are compared on, and the comparisons that need several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx import checkpoint
+from aeonnx.checkpoint import Checkpoint
+from aeonnx.errors import BundleError
+from aeonnx.export.coverage import waking_rows
+from aeonnx.export.parity import Reference, compare, compare_composed
+from aeonnx.export.probes import Probes, probes
+from aeonnx.models import Part
+from aeonnx.runtime import Bundle, Report, Session
+from aeonnx.runtime.compare import merged
+from aeonnx.runtime.session import Array
+
+__all__ = ["probes_of", "prove_composed", "real_inputs", "rows_of", "verify_against"]
+
+
+def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
+    """Inputs as they occur in use, by tensor name: test images, and their latents."""
+    if trained.examples is None:
+        return {}
+    x = trained.examples.numpy().astype(np.float32) / np.float32(255)
+    encoder = parts["encoder"]
+    latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
+    return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}
+
+
+def probes_of(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
+    """Probes by input name, with those that wake sleeping units where a part has one input."""
+    found = {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
+    if len(found) == 1:
+        name, value = next(iter(found.items()))
+        rows = np.concatenate([value.rows, waking_rows(part, value.random)])
+        return {name: replace(value, rows=rows)}
+    return found
+
+
+def rows_of(inputs: Mapping[str, Probes]) -> dict[str, Array]:
+    """All rows of probes, by input name."""
+    return {name: value.rows for name, value in inputs.items()}
+
+
+def prove_composed(
+    parts: Mapping[str, Part],
+    sessions: Mapping[str, Session],
+    before: Bundle | None,
+    real: Mapping[str, Array],
+) -> Report:
+    """Encoder and decoder in a row, if both are at hand; one may be in the bundle already."""
+    pair = {}
+    for name in ("encoder", "decoder"):
+        if name in sessions:
+            pair[name] = sessions[name]
+        elif before and name in before.manifest.parts and name in parts:
+            pair[name] = before.session(name)
+    if len(pair) < 2 or not sessions.keys() & pair.keys():
+        return Report((), ())
+    encoder, decoder = parts["encoder"], parts["decoder"]
+    # The rows that wake sleeping units were for each half alone.
+    rows = {spec.name: probes(spec, real.get(spec.name)).rows for spec in encoder.inputs}
+    return compare_composed(encoder, decoder, pair, rows)
+
+
+def verify_against(bundle: Bundle, source: Path) -> Report:
+    """Compare every part of a bundle with the live checkpoint, as the export did.
+
+    Args:
+        bundle: opened with the providers to compare on.
+        source: the checkpoint's folder or file.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or foreign.
+        BundleError: the bundle was exported from another checkpoint.
+    """
+    trained = checkpoint.load(source, bundle.manifest.model)
+    if trained.latent_id != bundle.manifest.latent_id:
+        raise BundleError(
+            f"{bundle.folder} was not exported from {source}: its latent id is "
+            f"{bundle.manifest.latent_id[:12]}, the checkpoint's {trained.latent_id[:12]}"
+        )
+    parts = trained.model.parts()
+    real = real_inputs(trained, parts)
+    present = [name for name in parts if name in bundle.manifest.parts]
+    sessions = {name: bundle.session(name) for name in present}
+    reports = [
+        compare(name, parts[name], sessions[name], rows_of(probes_of(parts[name], real)))
+        for name in present
+    ]
+    return merged([*reports, prove_composed(parts, sessions, None, real)])
