@@ -72,9 +72,11 @@ def main() -> None:
     over = sum(value > 1e-6 for value in pixels)
     text = (
         f"{describe('torch', 'onnxruntime', 'onnx')}. {arguments.epochs} epochs on mnist-sample, "
-        f"batches {', '.join(map(str, BATCHES))}. Largest differences: use, graph - torch on 64 test "
-        "images and their latents; probes, the same with random, edge and waking inputs; torch, "
-        f"float32 - float64 on these; limit, the gate's.\n\n{HEAD}" + "\n".join(lines) + "\n\n"
+        f"batches {', '.join(map(str, BATCHES))}. Largest differences: use, graph - torch on 64 "
+        "test images and their latents; probes, the same with random, edge and waking inputs; "
+        f"torch, float32 - float64 on these; limit, the gate's.\n\n{HEAD}"
+        + "\n".join(lines)
+        + "\n\n"
         f"Largest difference on a [0, 1] output in use: {max(pixels):.2e}; {over} of "
         f"{len(pixels)} rows over 1e-6.\n"
     )

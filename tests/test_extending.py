@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def test_a_new_model_goes_all_the_way(
     assert bundle.manifest.training.options == {"strength": 1.0}
     assert bundle.generate(3).shape == (3, 1, 28, 28)
     assert bundle.reconstruct(np.zeros((2, 1, 28, 28), dtype=np.uint8)).shape == (2, 1, 28, 28)
+
+
+def test_the_example_in_the_docs_works(aeonnx: Callable[..., Result]) -> None:
+    page = Path(__file__).parent.parent / "docs/extending.md"
+    model, recipe = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    try:
+        exec(model, {"__name__": "linear"})  # noqa: S102  # our own documentation
+        exec(recipe, {"__name__": "linear"})  # noqa: S102
+        options = ("--epochs", 1, "--device", "cpu")
+        assert aeonnx("train", "-m", "linear", *options).exit_code == 0
+        result = aeonnx("export", "-m", "linear")
+        assert result.exit_code == 0, result.output
+    finally:
+        del _registry._MODELS["linear"], recipe_registry._RECIPES["linear"]
 
 
 def test_models_and_recipes_are_found_by_their_files() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -58,7 +59,7 @@ def export(
     from aeonnx.export import export as export_model
 
     options = ExportOptions(model, output, checkpoint, parts, opset, force)
-    with ExportProgress() as progress:
+    with closing(ExportProgress()) as progress:
         exported = export_model(options, progress)
     report.print_exported(exported, as_json=as_json)
 

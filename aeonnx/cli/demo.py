@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -24,9 +25,9 @@ def demo(output: Path | None) -> None:
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
 
     folder = output or Path("aeonnx-demo")
-    with TrainingProgress("vae/mlp on mnist-sample") as progress:
+    with closing(TrainingProgress("vae/mlp on mnist-sample")) as progress:
         trained = demonstration.train_vae(folder, progress)
-    with ExportProgress() as exporting:
+    with closing(ExportProgress()) as exporting:
         exported = demonstration.export_halves(trained, exporting)
     drawn = demonstration.draw(trained, exported)
     report.print_demo(exported, drawn)

@@ -1,9 +1,8 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere. Use with `closing`."""
 
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -35,15 +34,8 @@ class TrainingProgress:
         self._epochs = 0
         self._last_line = 0.0
 
-    def __enter__(self) -> TrainingProgress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the terminal as it was."""
         self._bar.stop()
 
     def started(self, device: str, epochs: int, images: int) -> None:
@@ -76,19 +68,12 @@ class ExportProgress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status("Loading the exporter")
-
-    def __enter__(self) -> ExportProgress:
+        self._status = self._console.status("Loading the checkpoint")
         if self._console.is_terminal:
             self._status.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the terminal as it was."""
         self._status.stop()
 
     def exporting(self, part: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from aeonnx.errors import GoldenMismatchError
 if TYPE_CHECKING:
     from aeonnx.demo import Drawn
     from aeonnx.export import Exported
-    from aeonnx.manifest import Manifest, TensorSpec, Variant
+    from aeonnx.manifest import Manifest
     from aeonnx.runtime import Bundle, Report
     from aeonnx.train import Trained
 
@@ -26,6 +26,7 @@ __all__ = ["print_demo", "print_exported", "print_manifest", "print_trained", "p
 
 _DIGEST = 12  # digits of a digest that tables show
 _FILE_WIDTH = 160
+_WIDE = 100  # columns from which tables have room for phrases
 
 
 def _console() -> Console:
@@ -141,11 +142,7 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     for name, fact in facts.items():
         console.print(f"{name:<9}{fact}", soft_wrap=True)
     console.print()
-    tensors = _table("part", "", "tensor", "dtype and shape", "range", "meaning")
-    for part, variants in contents.parts.items():
-        for variant in variants.values():
-            _add_tensors(tensors, part, variant)
-    console.print(tensors)
+    console.print(_tensor_table(contents, meanings=console.width >= _WIDE))
     console.print()
     console.print(_file_table(contents, contents.parts))
     console.print()
@@ -189,12 +186,11 @@ def _parity_table(report: Report) -> Table:
     return table
 
 
-def _file_table(contents: Manifest, parts: Sequence[str] | dict[str, Any]) -> Table:
-    table = _table("part", "file", "bytes", "opset", "onnxruntime", "sha256")
+def _file_table(contents: Manifest, parts: Iterable[str]) -> Table:
+    table = _table("file", "bytes", "opset", "onnxruntime", "sha256")
     for part in parts:
         for variant in contents.parts[part].values():
             table.add_row(
-                part,
                 variant.file,
                 f"{variant.bytes:,}",
                 f"{variant.opset} (IR {variant.ir_version})",
@@ -205,29 +201,24 @@ def _file_table(contents: Manifest, parts: Sequence[str] | dict[str, Any]) -> Ta
 
 
 def _evidence_table(contents: Manifest) -> Table:
-    table = _table("part", "output", "max |error|", "torch's own", "tolerance", "batches")
+    table = _table("part", "output", "max |error|", "torch's own", "tolerance")
     for part, variants in contents.parts.items():
         for variant in variants.values():
-            batches = ", ".join(str(batch) for batch in variant.parity_batches)
             for output, parity in variant.parity.items():
-                table.add_row(
-                    part,
-                    output,
-                    f"{parity.max_abs_diff:.1e}",
-                    f"{parity.noise_floor:.1e}",
-                    f"{parity.tolerance:.1e}",
-                    batches,
-                )
+                numbers = (parity.max_abs_diff, parity.noise_floor, parity.tolerance)
+                table.add_row(part, output, *(f"{number:.1e}" for number in numbers))
     return table
 
 
-def _add_tensors(table: Table, part: str, variant: Variant) -> None:
-    def add(kind: str, spec: TensorSpec) -> None:
-        shape = ", ".join(str(size) for size in spec.shape)
-        bounds = f"[{spec.range[0]:g}, {spec.range[1]:g}]" if spec.range else "any"
-        table.add_row(part, kind, spec.name, f"{spec.dtype} [{shape}]", bounds, spec.meaning)
-
-    for spec in variant.inputs:
-        add("in", spec)
-    for spec in variant.outputs:
-        add("out", spec)
+def _tensor_table(contents: Manifest, *, meanings: bool) -> Table:
+    table = _table("part", "", "tensor", "dtype and shape", "range", *["meaning"] * meanings)
+    for part, variants in contents.parts.items():
+        for variant in variants.values():
+            rows = [("in", spec) for spec in variant.inputs]
+            rows += [("out", spec) for spec in variant.outputs]
+            for kind, spec in rows:
+                shape = ", ".join(str(size) for size in spec.shape)
+                bounds = f"[{spec.range[0]:g}, {spec.range[1]:g}]" if spec.range else "any"
+                cells = [part, kind, spec.name, f"{spec.dtype} [{shape}]", bounds]
+                table.add_row(*cells, *[spec.meaning] * meanings)
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -84,6 +85,6 @@ def train(
         recipe={name: value for name, value in given.items() if value is not None},
         force=force,
     )
-    with TrainingProgress(f"{model}/{arch} on {data}") as progress:
+    with closing(TrainingProgress(f"{model}/{arch} on {data}")) as progress:
         trained = train_model(options, progress)
     report.print_trained(trained, model, as_json=as_json)

@@ -14,7 +14,7 @@ from aeonnx.extras import require_modules
 require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
-from aeonnx.models._parts import Through
+from aeonnx.models._parts import Decoder, Through, image, latent
 from aeonnx.models._registry import (
     ModelConfig,
     Widths,
@@ -26,6 +26,7 @@ from aeonnx.models._registry import (
 )
 
 __all__ = [
+    "Decoder",
     "Model",
     "ModelConfig",
     "Part",
@@ -34,6 +35,8 @@ __all__ = [
     "archs",
     "build",
     "configure",
+    "image",
+    "latent",
     "names",
     "register",
 ]

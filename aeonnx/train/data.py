@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ class DataSet:
         _, channels, height, width = self.train.shape
         return channels, height, width
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the images, train then test, and their shapes."""
         digest = hashlib.sha256()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+from click.testing import Result
 
 import aeonnx
 from aeonnx.errors import ProviderError, UnknownNameError
@@ -38,6 +39,16 @@ def test_cuda_by_name_is_never_a_silent_cpu_run(bundle_of: Maker, name: str) -> 
         bundle.generate(1)
     assert "libcuda.so.1" in str(e.value) or "build without CUDA" in str(e.value)
     assert "--provider cpu" in str(e.value)
+
+
+@needs_no_gpu
+def test_command_exits_with_4_where_cuda_cannot_run(
+    bundle_of: Maker, aeonnx: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = aeonnx("generate", bundle_of(), "-o", "x.png", "--provider", "cuda")
+    assert result.exit_code == 4
+    assert "Error: CUDAExecutionProvider was asked for and cannot run here" in result.stderr
+    assert not (tmp_path / "x.png").exists()
 
 
 @needs_no_gpu
