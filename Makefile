@@ -12,7 +12,7 @@ test: .venv/test.stamp
 
 # Needs a package registry: the built wheel in a clean environment without torch.
 test-network: .venv/test.stamp
-	$(BIN)/pytest -m network
+	$(BIN)/pytest -n 0 -m network
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

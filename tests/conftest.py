@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Two workers with two threads each on two cores wait for each other: one thread each is faster.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 from collections.abc import Callable
 from functools import cache
