@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aeonnx import files, records
-from aeonnx.errors import CheckpointError, UsageError
+from aeonnx.errors import CheckpointError
 from aeonnx.extras import require_modules
 from aeonnx.manifest import Training
 
@@ -258,6 +258,4 @@ def _foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
 
 def default_folder(model: str) -> Path:
     """Where `aeonnx train` writes and `aeonnx export` reads unless told otherwise."""
-    if not model or "/" in model:
-        raise UsageError(f"expected the name of a model, got {model!r}")
     return Path("runs") / model

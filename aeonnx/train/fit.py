@@ -31,6 +31,7 @@ T = TypeVar("T")
 __all__ = ["Epoch", "Listener", "Trained", "train"]
 
 _EXAMPLES = 64  # test images that go into the checkpoint
+_PICTURED = 10  # test images that a recipe may draw with
 _SAVE_SECONDS = 10.0  # between checkpoints
 _TEST_BATCH = 1000
 # Streams of random numbers, each a function of (seed, epoch).
@@ -201,9 +202,7 @@ class _Run:
         return {name: value / len(test) for name, value in sums.items()}
 
     def _save(self, lines: list[str]) -> None:
-        # Evenly spaced over the test images: sorted or not, they show all kinds.
-        spaced = np.linspace(0, len(self.data.test) - 1, _EXAMPLES).astype(np.int64)
-        examples = self.data.test[torch.from_numpy(spaced)]
+        examples = _spread(self.data.test, _EXAMPLES)
         metrics = "".join(lines).encode()
         checkpoint.save(self.output, self.model, self.config, examples, self._record(), metrics)
 
@@ -222,9 +221,8 @@ class _Run:
     @torch.no_grad()
     def _draw(self, test: Tensor) -> tuple[Path, ...]:
         self.model.eval()
-        spaced = torch.linspace(0, len(test) - 1, 10, device=self.device).long()
         noise = self._random(_PICTURE_NOISE, 0)
-        picture = self.recipe.picture(self.model, _pixels(test[spaced]), noise)
+        picture = self.recipe.picture(self.model, _pixels(_spread(test, _PICTURED)), noise)
         folder = self.output
         drawn = (
             pictures.draw_images(folder / f"{picture.name}.png", picture),
@@ -236,6 +234,12 @@ class _Run:
         state = np.random.SeedSequence([self.options.seed, epoch, stream]).generate_state(2)
         generator = torch.Generator(device or self.device)
         return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def _spread(images: Tensor, n: int) -> Tensor:
+    """`n` images evenly spaced over all: sorted or not, they show all kinds."""
+    places = np.linspace(0, len(images) - 1, n).astype(np.int64)
+    return images[torch.from_numpy(places).to(images.device)]
 
 
 def _pixels(images: Tensor) -> Tensor:
