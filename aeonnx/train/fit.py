@@ -184,12 +184,15 @@ class _Run:
                 listener.advanced(len(batch))
         means = {name: float(value) / len(images) for name, value in sums.items()}
         seconds = time.perf_counter() - started
-        if not math.isfinite(means["loss"]):
-            raise TrainingError(
-                f"the loss became {means['loss']} in epoch {epoch}: try a lower --lr than "
-                f"{self.lr:g}. The last good checkpoint, if there is one, stays."
-            )
-        return Epoch(epoch, seconds, len(images) / seconds, means, self._test(epoch, test))
+        metrics = self._test(epoch, test)
+        # The last step can spoil the weights after every loss of the epoch was finite.
+        for number in (means["loss"], *metrics.values()):
+            if not math.isfinite(number):
+                raise TrainingError(
+                    f"the loss became {number} in epoch {epoch}: try a lower --lr than "
+                    f"{self.lr:g}. The last good checkpoint, if there is one, stays."
+                )
+        return Epoch(epoch, seconds, len(images) / seconds, means, metrics)
 
     @torch.no_grad()
     def _test(self, epoch: int, test: Tensor) -> dict[str, float]:

@@ -108,6 +108,14 @@ def test_a_loss_that_is_not_a_number_keeps_the_last_checkpoint(tmp_path: Path) -
     assert weights(tmp_path / "run") == before
 
 
+def test_weights_spoiled_by_the_last_step_are_not_saved(tmp_path: Path) -> None:
+    """One step an epoch: its loss is finite, and only the test sees what it did."""
+    options = TrainOptions("vae", tmp_path / "run", epochs=1, batch_size=400, device="cpu")
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf) in epoch 1"):
+        train(replace(options, lr=1e30))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
