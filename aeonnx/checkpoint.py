@@ -66,7 +66,8 @@ class Checkpoint:
         model: with its weights, on the CPU, in eval mode.
         config: what it was built from.
         latent_id: hash of the configuration and the weights: parts of the same latent space.
-        examples: uint8 [n, C, H, W] test images; None for weights from elsewhere.
+        examples: [n, C, H, W] test images, uint8 or float32 in [0, 1]; None for weights from
+            elsewhere.
         training: how the weights were learned; None for weights from elsewhere.
     """
 
@@ -79,7 +80,7 @@ class Checkpoint:
 
 def save(
     folder: Path,
-    model: Model,
+    weights: Mapping[str, Tensor],
     config: ModelConfig,
     examples: Tensor,
     record: Training,
@@ -89,20 +90,18 @@ def save(
 
     Args:
         folder: where to; a checkpoint that is there is replaced.
-        model: on any device; it is not changed.
-        config: what it was built from.
-        examples: uint8 [n, C, H, W] test images.
+        weights: the model's state_dict, on any device.
+        config: what the model was built from.
+        examples: [n, C, H, W] test images, uint8 or float32 in [0, 1].
         record: how the weights were learned.
         metrics: text of metrics.jsonl.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
-    weights = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
-    }
+    on_cpu = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     contents = {
-        WEIGHTS: save_tensors(weights),
+        WEIGHTS: save_tensors(on_cpu),
         EXAMPLES: save_tensors({"test": examples.cpu().contiguous()}),
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}

@@ -17,9 +17,19 @@ from pathlib import Path
 
 from aeonnx.errors import OutputError
 
-__all__ = ["recover", "refuse_existing", "sha256", "transaction", "write_atomic"]
+__all__ = [
+    "new_folder",
+    "output_errors",
+    "recover",
+    "refuse_existing",
+    "sha256",
+    "sweep",
+    "transaction",
+    "write_atomic",
+]
 
 _COMMITTED = ".committed"
+_STAGED = ".staged-"
 
 
 def sha256(path: Path) -> str:
@@ -41,7 +51,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
     temporary = path.parent / f".{path.name}.{os.urandom(4).hex()}"
-    with _output_errors(path):
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(data)
@@ -61,26 +71,46 @@ def transaction(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
-    with _output_errors(folder):
-        existed = folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
+    with output_errors(folder):
         recover(folder)
-        staged = folder / f".staged-{os.urandom(4).hex()}"
-        staged.mkdir()
-        try:
+        with new_folder(folder / _COMMITTED) as staged:
             yield staged
-            for path in staged.rglob("*"):
-                _flush(path)
-            _flush(staged)
-            os.replace(staged, folder / _COMMITTED)
-            _flush(folder)
-        except BaseException:
-            _remove(staged)
-            if not existed:
-                with suppress(OSError):
-                    folder.rmdir()
-            raise
         recover(folder)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Write a folder that is not there yet, whole or not at all: yields a hidden one to write to.
+
+    Leaving the block flushes and renames it; an exception, Ctrl-C included, leaves nothing.
+
+    Raises:
+        OSError: the disk is full, the folder is read-only, or the like.
+    """
+    parent = path.parent
+    existed = parent.exists()
+    parent.mkdir(parents=True, exist_ok=True)
+    staged = parent / f"{_STAGED}{os.urandom(4).hex()}"
+    staged.mkdir()
+    try:
+        yield staged
+        for written in staged.rglob("*"):
+            _flush(written)
+        _flush(staged)
+        os.replace(staged, path)
+        _flush(parent)
+    except BaseException:
+        _remove(staged)
+        if not existed:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in `folder`, which must have no other writer now."""
+    for staged in folder.glob(f"{_STAGED}*"):
+        _remove(staged)
 
 
 def recover(folder: Path) -> None:
@@ -111,7 +141,8 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
+    """Make an `OSError` in the block an `OutputError` about `path`, in words."""
     try:
         yield
     except OSError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,25 @@ import numpy.typing as npt
 from aeonnx import files
 from aeonnx.errors import ImageError, UsageError
 
-__all__ = ["check_output", "grid", "read_array", "read_images", "write", "write_grid"]
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = [
+    "SUFFIXES",
+    "check_output",
+    "grid",
+    "open_picture",
+    "read_array",
+    "read_images",
+    "write",
+    "write_grid",
+]
 
 Array = npt.NDArray[Any]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _FORMATS = ("PNG", "JPEG", "BMP")
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 2  # pixels between the images of a grid
 
 
@@ -64,27 +77,46 @@ def read_array(path: Path) -> Array:
     return value
 
 
-def _read_image(path: Path, shape: Sequence[int]) -> Array:
+@contextmanager
+def open_picture(path: Path) -> Iterator[PillowImage]:
+    """Open a PNG, JPEG or BMP with pillow; its pixels are decoded when the block asks for them.
+
+    Raises:
+        ImageError: the file is missing or is not a readable image, also when the block finds out.
+    """
     from PIL import Image
 
-    channels, height, width = shape
     try:
         with warnings.catch_warnings():
             # Beyond pillow's limit a picture is taken for an attack, not only warned about.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Transparent colours of a palette have a colour too.
+            warnings.filterwarnings("ignore", "Palette images with Transparency")
             with Image.open(path, formats=_FORMATS) as image:
-                if image.size != (width, height):
-                    raise ImageError(
-                        f"{path}: expected {width}x{height} pixels, got "
-                        f"{image.size[0]}x{image.size[1]}: resize it first"
-                    )
-                pixels = np.asarray(image.convert(_MODES[channels]))
+                yield image
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombWarning,
+        Image.DecompressionBombError,
+    ) as error:
         raise ImageError(f"{path} is not a readable PNG, JPEG or BMP image: {error}") from error
+
+
+def _read_image(path: Path, shape: Sequence[int]) -> Array:
+    channels, height, width = shape
+    with open_picture(path) as image:
+        if image.size != (width, height):
+            raise ImageError(
+                f"{path}: expected {width}x{height} pixels, got "
+                f"{image.size[0]}x{image.size[1]}: resize it first"
+            )
+        pixels = np.asarray(image.convert(_MODES[channels]))
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
@@ -92,7 +124,7 @@ def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
     """One picture of many: rows of `columns` images on a mid-grey ground.
 
     Args:
-        images: float32 in [0, 1] or uint8, [n, C, H, W] with C of 1, 3 or 4.
+        images: float32 in [0, 1] or uint8, [n, C, H, W] with C of 1 to 4.
         columns: images per row; None for a picture about as wide as high.
         scale: edge of the square that each pixel becomes.
 

@@ -26,6 +26,7 @@ __all__ = [
     "OutputParity",
     "TensorSpec",
     "Training",
+    "TrainingStage",
     "Variant",
     "file_names",
     "parse",
@@ -174,27 +175,54 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class TrainingStage:
+    """One stretch of the training, with a loss of its own.
+
+    Args:
+        name: such as "pretrain 1" or "finetune".
+        objective: what was minimised, in words.
+        corruption: what the inputs suffered, such as "masking 0.25"; None for nothing.
+        epochs: passes over the training images.
+    """
+
+    name: str
+    objective: str
+    corruption: str | None
+    epochs: int
+
+
+@dataclass(frozen=True)
 class Training:
     """How the weights were learned.
 
     Args:
         data: name of the data set.
-        data_fingerprint: SHA-256 over the images, train then test, and their shapes.
+        data_fingerprint: SHA-256 over the images, train then test, with their shapes and labels.
+        data_split: how training and test images were told apart.
+        train_images: how many, those held out included.
+        test_images: how many.
         seed: of the initial weights, the order of the images and the noise.
-        epochs: passes over the training images.
+        epochs: passes over the training images in the last stage.
         batch_size: images per step.
-        lr: learning rate.
-        options: what else the recipe was given, such as the corruption.
+        lr: highest learning rate.
+        optimizer: what else the optimisation was given: schedule, precision, average and so on.
+        options: what the recipe was given, such as the corruption.
+        stages: in order.
         metrics: on the test images, by name.
     """
 
     data: str
     data_fingerprint: str
+    data_split: str
+    train_images: int
+    test_images: int
     seed: int
     epochs: int
     batch_size: int
     lr: float
+    optimizer: dict[str, str | float]
     options: dict[str, str | float]
+    stages: tuple[TrainingStage, ...]
     metrics: dict[str, float]
 
 
@@ -209,6 +237,7 @@ class Manifest:
         latent_size: length of `z`.
         latent_id: hash of the weights that all parts came from.
         prior: distribution to draw `z` from, "standard-normal"; None if the model has none.
+        classes: names of the labels, in the order of `probabilities`; empty without a classifier.
         parts: graphs by part name and precision.
         training: how the weights were learned; None for weights from elsewhere.
         tools: version by name of what made the bundle.
@@ -220,6 +249,7 @@ class Manifest:
     latent_size: int
     latent_id: str
     prior: str | None
+    classes: tuple[str, ...]
     parts: dict[str, dict[str, Variant]]
     training: Training | None
     tools: dict[str, str]
@@ -233,11 +263,20 @@ class Manifest:
             self.prior in (None, "standard-normal"),
             f'prior: expected null or "standard-normal", got {self.prior!r}',
         )
+        require(all(self.classes), "classes: expected names, got an empty one")
+        require(len(set(self.classes)) == len(self.classes), "classes: expected distinct names")
         for part, variants in self.parts.items():
             require(_NAME.fullmatch(part), f"parts: expected lower case, got {part!r}")
             require("fp32" in variants, f"parts.{part}: expected an fp32 graph")
             unknown = sorted(variants.keys() - set(_PRECISIONS))
             require(not unknown, f"parts.{part}: expected {_PRECISIONS}, got {unknown}")
+        if "classifier" in self.parts:
+            wide = self.parts["classifier"]["fp32"].outputs[-1].shape[-1:]
+            require(
+                wide == (len(self.classes),),
+                f"classes: expected a name for each output of the classifier, {list(wide)}, "
+                f"got {len(self.classes)}",
+            )
 
 
 def serialize(manifest: Manifest) -> bytes:

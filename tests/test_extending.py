@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import Result
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ import aeonnx as package
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Model, ModelConfig, Part, Widths, _registry, register
 from aeonnx.train import Recipe, losses
-from aeonnx.train.recipes import Picture
+from aeonnx.train.recipes import Batch, Picture, Stage
 from aeonnx.train.recipes import _registry as recipe_registry
 from aeonnx.train.recipes import register as register_recipe
 
@@ -50,16 +49,17 @@ def toy() -> Iterator[str]:
     """The toy model and its recipe, registered for one test."""
     register("toy", {"flat": Widths((), 5)})(Linear)
 
-    def terms(model: Linear, x: Tensor, _: torch.Generator) -> dict[str, Tensor]:
-        return {"loss": losses.mse(model.decoder(model.encoder(x)), x)}
+    def terms(model: Linear, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": losses.mse(model.decoder(model.encoder(batch.x)), batch.x)}
 
-    def picture(model: Linear, x: Tensor, _: torch.Generator) -> Picture:
-        return Picture("toys", model.decoder(model.encoder(x)), 5)
+    def pictures(model: Linear, batch: Batch) -> list[Picture]:
+        return [Picture("toys", model.decoder(model.encoder(batch.x)), 5)]
 
     @register_recipe("toy")
-    def recipe(strength: float = 1.0) -> Recipe:
+    def recipe(_: ModelConfig, *, strength: float = 1.0) -> Recipe:
         assert strength == 1.0
-        return Recipe(terms, terms, picture, epochs=1, steps=1)
+        stage = Stage("train", "mean squared error", terms, terms, epochs=1, steps=1)
+        return Recipe((stage,), pictures)
 
     yield "toy"
     del _registry._MODELS["toy"], recipe_registry._RECIPES["toy"]
@@ -112,5 +112,5 @@ def test_no_model_is_named_outside_models_and_recipes() -> None:
         inside = path.relative_to(root).parts
         if inside[0] in ("models", "demo.py") or inside[:2] == ("train", "recipes"):
             continue
-        for name in ('"vae"', '"ae"', '"dae"'):
+        for name in ('"vae"', '"ae"', '"dae"', '"sae"', '"sdae"'):
             assert f"== {name}" not in path.read_text(), path

@@ -23,10 +23,20 @@ def test_a_png_written_is_the_png_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.read_images(tmp_path / "digit.png", SHAPE), digit)
 
 
-def test_colour_images_keep_channels_apart(tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 5, 4), dtype=np.uint8)
-    images.write(tmp_path / "colour.png", picture)
-    np.testing.assert_array_equal(images.read_images(tmp_path / "colour.png", (3, 5, 4)), picture)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_channels_are_kept_apart(tmp_path: Path, channels: int) -> None:
+    shape = (channels, 5, 4)
+    picture = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+    images.write(tmp_path / "x.png", picture)
+    np.testing.assert_array_equal(images.read_images(tmp_path / "x.png", shape), picture)
+
+
+def test_transparent_colours_of_a_palette_are_read(tmp_path: Path) -> None:
+    picture = Image.new("P", (4, 5), 1)
+    picture.putpalette([0, 0, 0, 10, 20, 30])
+    picture.save(tmp_path / "x.png", transparency=b"\x01\x02")
+    read = images.read_images(tmp_path / "x.png", (3, 5, 4))
+    assert read[0, :, 0, 0].tolist() == [10, 20, 30]
 
 
 def test_a_folder_is_read_in_order_of_names(tmp_path: Path) -> None:
@@ -75,12 +85,13 @@ def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
         images.read_images(tmp_path / "x.png", SHAPE)
 
 
+@pytest.mark.parametrize("edge", [12, 20])  # pillow warns of the first and refuses the second
 def test_a_picture_of_billions_of_pixels_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edge: int
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ImageError, match="not a readable"):
-        images.read_images(picture(tmp_path / "x.png", (12, 12)), SHAPE)
+        images.read_images(picture(tmp_path / "x.png", (edge, edge)), SHAPE)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -31,34 +31,45 @@ class TrainingProgress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._epochs = 0
+        self._epochs = self._done = 0
         self._last_line = 0.0
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._bar.stop()
 
-    def started(self, device: str, epochs: int, images: int) -> None:
-        self._epochs = epochs
-        line = f"Training {self._title}: {images} images, {epochs} epochs, on {device}"
+    def started(self, device: str, epochs: int, images: int, done: int) -> None:
+        self._epochs, self._done = epochs, done
+        before = f", {done} done before" if done else ""
+        line = f"Training {self._title}: {images} images, {epochs} epochs{before}, on {device}"
         self._console.print(line, markup=False, soft_wrap=True)
-        self._task = self._bar.add_task("", total=epochs * images, epoch=f"1/{epochs}", status="")
+        self._task = self._bar.add_task(
+            "",
+            total=epochs * images,
+            completed=done * images,
+            epoch=f"{min(done + 1, epochs)}/{epochs}",
+            status="",
+        )
         self._bar.start()
 
     def advanced(self, images: int) -> None:
         self._bar.advance(self._task, images)
 
+    def warned(self, text: str) -> None:
+        self._console.print(f"Warning: {text}", markup=False, soft_wrap=True)
+
     def finished_epoch(self, epoch: Epoch) -> None:
         test = next(iter(epoch.test.items()))
         status = (
-            f"loss {epoch.train['loss']:.4g}  test {test[0]} {test[1]:.4g}  "
+            f"{epoch.stage}  loss {epoch.train['loss']:.4g}  test {test[0]} {test[1]:.4g}  "
             f"{epoch.images_per_s:,.0f} images/s"
         )
-        following = min(epoch.epoch + 1, self._epochs)
+        self._done += 1
+        following = min(self._done + 1, self._epochs)
         self._bar.update(self._task, epoch=f"{following}/{self._epochs}", status=status)
-        due = time.monotonic() - self._last_line > _LINE_SECONDS or epoch.epoch == self._epochs
+        due = time.monotonic() - self._last_line > _LINE_SECONDS or self._done == self._epochs
         if not self._console.is_terminal and due:
-            line = f"epoch {epoch.epoch}/{self._epochs}  {status}"
+            line = f"epoch {self._done}/{self._epochs}  {status}"
             self._console.print(line, markup=False, soft_wrap=True)
             self._last_line = time.monotonic()
 

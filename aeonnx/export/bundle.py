@@ -247,6 +247,7 @@ def _manifest(trained: Checkpoint, parts: dict[str, dict[str, Variant]]) -> Mani
         latent_size=trained.config.latent_size,
         latent_id=trained.latent_id,
         prior=trained.model.prior,
+        classes=trained.config.classes,
         parts=parts,
         training=trained.training,
         tools={

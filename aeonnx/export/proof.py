@@ -26,7 +26,9 @@ def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Arr
     """Inputs as they occur in use, by tensor name: test images, and their latents."""
     if trained.examples is None:
         return {}
-    x = trained.examples.numpy().astype(np.float32) / np.float32(255)
+    x = trained.examples.numpy()
+    if x.dtype == np.uint8:
+        x = x.astype(np.float32) / np.float32(255)
     encoder = parts["encoder"]
     latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
     return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from aeonnx.errors import UnknownNameError
+from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.models._model import Model
 from aeonnx.records import require
 
-__all__ = ["ModelConfig", "Widths", "archs", "build", "configure", "names", "register"]
+__all__ = [
+    "ModelConfig",
+    "Widths",
+    "archs",
+    "build",
+    "classifies",
+    "configure",
+    "names",
+    "register",
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class ModelConfig:
         hidden: widths of the encoder's hidden layers, from the image inwards: units for "mlp",
             channels for "conv". The decoder mirrors them.
         latent_size: length of `z`.
+        classes: names of the labels, for a model that learns them; else empty.
     """
 
     model: str
@@ -30,10 +40,15 @@ class ModelConfig:
     input_shape: tuple[int, int, int]
     hidden: tuple[int, ...]
     latent_size: int
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = (*self.input_shape, *self.hidden, self.latent_size)
         require(all(size > 0 for size in sizes), f"expected sizes above 0, got {sizes}")
+        require(
+            self.arch != "conv" or self.hidden,
+            "a conv network needs the channels of one hidden layer or more, got none",
+        )
 
 
 @dataclass(frozen=True)
@@ -45,19 +60,31 @@ class Widths:
 
 
 Builder = Callable[[ModelConfig], Model]
-_MODELS: dict[str, tuple[Builder, Mapping[str, Widths]]] = {}
 
 
-def register(name: str, widths: Mapping[str, Widths]) -> Callable[[Builder], Builder]:
+@dataclass(frozen=True)
+class _Entry:
+    builder: Builder
+    widths: Mapping[str, Widths]
+    classifies: bool
+
+
+_MODELS: dict[str, _Entry] = {}
+
+
+def register(
+    name: str, widths: Mapping[str, Widths], *, classifies: bool = False
+) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
     Args:
         name: what `--model` takes.
         widths: default sizes by architecture; these are the architectures that the model has.
+        classifies: the model learns labels, and needs `ModelConfig.classes`.
     """
 
     def add(builder: Builder) -> Builder:
-        _MODELS[name] = (builder, widths)
+        _MODELS[name] = _Entry(builder, widths, classifies)
         return builder
 
     return add
@@ -68,22 +95,50 @@ def names() -> list[str]:
     return sorted(_MODELS)
 
 
-def _entry(model: str) -> tuple[Builder, Mapping[str, Widths]]:
+def _entry(model: str) -> _Entry:
     if model not in _MODELS:
         raise UnknownNameError("model", model, _MODELS)
     return _MODELS[model]
 
 
-def configure(model: str, arch: str, input_shape: tuple[int, int, int]) -> ModelConfig:
-    """The default configuration of a model.
+def configure(
+    model: str,
+    arch: str,
+    input_shape: tuple[int, int, int],
+    *,
+    hidden: tuple[int, ...] | None = None,
+    latent_size: int | None = None,
+    classes: tuple[str, ...] = (),
+) -> ModelConfig:
+    """The configuration of a model.
+
+    Args:
+        model: registered name.
+        arch: one of the model's architectures.
+        input_shape: [C, H, W] of an image.
+        hidden: see `ModelConfig`; None for the model's default.
+        latent_size: None for the model's default.
+        classes: names of the labels; a model that does not classify leaves them out.
 
     Raises:
         UnknownNameError: there is no such model, or it has no such architecture.
+        UsageError: a size is not above 0.
     """
-    _, widths = _entry(model)
-    if arch not in widths:
-        raise UnknownNameError(f"architecture of {model}", arch, widths)
-    return ModelConfig(model, arch, input_shape, widths[arch].hidden, widths[arch].latent_size)
+    entry = _entry(model)
+    if arch not in entry.widths:
+        raise UnknownNameError(f"architecture of {model}", arch, entry.widths)
+    widths = entry.widths[arch]
+    try:
+        return ModelConfig(
+            model,
+            arch,
+            input_shape,
+            widths.hidden if hidden is None else hidden,
+            widths.latent_size if latent_size is None else latent_size,
+            classes if entry.classifies else (),
+        )
+    except ValueError as error:
+        raise UsageError(f"sizes of {model}: {error}") from None
 
 
 def archs(model: str) -> list[str]:
@@ -92,7 +147,16 @@ def archs(model: str) -> list[str]:
     Raises:
         UnknownNameError: there is no such model.
     """
-    return list(_entry(model)[1])
+    return list(_entry(model).widths)
+
+
+def classifies(model: str) -> bool:
+    """Whether a model learns labels.
+
+    Raises:
+        UnknownNameError: there is no such model.
+    """
+    return _entry(model).classifies
 
 
 def build(config: ModelConfig) -> Model:
@@ -101,5 +165,4 @@ def build(config: ModelConfig) -> Model:
     Raises:
         UnknownNameError: there is no such model.
     """
-    builder, _ = _entry(config.model)
-    return builder(config)
+    return _entry(config.model).builder(config)

@@ -35,16 +35,15 @@ class Posterior(nn.Module):
         return both[:, : self.latent_size], both[:, self.latent_size :]
 
 
-def reparameterize(mu: Tensor, logvar: Tensor, noise: torch.Generator) -> Tensor:
-    """A draw from q(z|x) that gradients pass: z = mu + exp(logvar / 2) * eps, eps ~ N(0, I).
+def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
+    """A draw from q(z|x) that gradients pass: z = mu + exp(logvar / 2) * eps.
 
     Kingma & Welling 2014, section 2.4.
 
     Args:
         mu, logvar: [N, latent_size].
-        noise: generator of eps, on the device of `mu`.
+        eps: [N, latent_size], drawn from N(0, I).
     """
-    eps = torch.randn(mu.shape, generator=noise, device=mu.device, dtype=mu.dtype)
     return mu + torch.exp(0.5 * logvar) * eps
 
 
@@ -60,10 +59,15 @@ class VariationalAutoencoder(Model):
         self.encoder = Posterior(encoder_network(config.arch, shape, hidden, 2 * size), size)
         self.decoder = Decoder(decoder_network(config.arch, size, hidden, shape))
 
-    def forward(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z, and mu, logvar [N, latent]."""
+    def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z, and mu, logvar [N, latent].
+
+        Args:
+            x: images.
+            eps: [N, latent_size], drawn from N(0, I).
+        """
         mu, logvar = self.encoder(x)
-        return self.decoder.logits(reparameterize(mu, logvar, noise)), mu, logvar
+        return self.decoder.logits(reparameterize(mu, logvar, eps)), mu, logvar
 
     def parts(self) -> dict[str, Part]:
         x = image("x", self.config.input_shape, "images")

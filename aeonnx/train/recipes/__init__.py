@@ -1,4 +1,4 @@
-"""How each model is taught: its loss, its test metrics, the picture that shows what it learned.
+"""How each model is taught: its stages, losses, test metrics, and the pictures that show them.
 
 Each module here without a leading underscore is one recipe, registered under its model's name.
 """
@@ -8,9 +8,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from aeonnx.train.recipes._registry import Picture, Recipe, make, register
+from aeonnx.train.recipes._registry import (
+    Batch,
+    Picture,
+    Recipe,
+    Stage,
+    make,
+    options_of,
+    register,
+)
 
-__all__ = ["Picture", "Recipe", "make", "register"]
+__all__ = ["Batch", "Picture", "Recipe", "Stage", "make", "options_of", "register"]
 
 for _module in pkgutil.iter_modules(__path__):
     if not _module.name.startswith("_"):

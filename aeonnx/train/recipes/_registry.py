@@ -1,26 +1,43 @@
-"""Recipes by model name."""
+"""Recipes by model name, and what a recipe is."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.models import ModelConfig
+from aeonnx.train.noise import Noise
 
-__all__ = ["Options", "Picture", "Recipe", "make", "register"]
+__all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "options_of", "register"]
 
 Options = dict[str, str | float]
 Terms = dict[str, Tensor]
 
 
+class Batch(NamedTuple):
+    """What a loss is computed from: all randomness is in it, so that losses are pure functions.
+
+    Args:
+        x: float32 [N, C, H, W] in [0, 1], on the model's device.
+        labels: int64 [N]; -1 if the data has none.
+        noise: what `Stage.draw` drew for these images.
+        progress: share of the stage's steps that are done, float32 scalar in [0, 1]; 1 in tests.
+    """
+
+    x: Tensor
+    labels: Tensor
+    noise: tuple[Tensor, ...]
+    progress: Tensor
+
+
 @dataclass(frozen=True)
 class Picture:
-    """What to show at the end of training.
+    """Images to show.
 
     Args:
         name: file name without suffix.
@@ -33,36 +50,73 @@ class Picture:
     columns: int
 
 
+def _no_noise(_: Noise) -> tuple[Tensor, ...]:
+    return ()
+
+
+def _whole(model: Any) -> Sequence[nn.Module]:
+    return (model,)
+
+
 @dataclass(frozen=True)
-class Recipe:
-    """How a model is taught. `x` is float32 [N, C, H, W] in [0, 1] on the model's device.
+class Stage:
+    """One stretch of training with a loss of its own; most recipes have one.
 
     Args:
-        loss: (model, x, noise) -> scalars by name; the one named "loss" is minimised.
-        metrics: (model, x, noise) -> scalars by name, means over images, on test images.
-        picture: (model, x, noise) -> what to show, for some test images.
+        name: such as "pretrain 1"; stands in the record and in metrics.jsonl.
+        objective: what the loss is, for the record.
+        loss: (model, batch) -> scalars by name, means over images; the one named "loss" is
+            minimised.
+        metrics: (model, batch) -> scalars by name, means over images, on test images; the first is
+            the stage's headline.
+        draw: (noise) -> the random numbers that `loss` and `metrics` find in the batch.
+        trained: (model) -> the modules that learn; all others stay as they are.
+        corruption: what the images or features suffer, for the record; None for nothing.
         epochs: default passes over the training images, if they make `steps` steps.
         steps: least number of optimiser steps by default; a small data set gets more epochs.
-        batch_size: default images per step.
-        lr: default learning rate of Adam.
+        paced: the loss depends on the progress, so that the number of epochs is part of it.
     """
 
-    loss: Callable[[Any, Tensor, torch.Generator], Terms]
-    metrics: Callable[[Any, Tensor, torch.Generator], Terms]
-    picture: Callable[[Any, Tensor, torch.Generator], Picture]
+    name: str
+    objective: str
+    loss: Callable[[Any, Batch], Terms]
+    metrics: Callable[[Any, Batch], Terms]
+    draw: Callable[[Noise], tuple[Tensor, ...]] = _no_noise
+    trained: Callable[[Any], Sequence[nn.Module]] = _whole
+    corruption: str | None = None
     epochs: int = 20
     steps: int = 2500
+    paced: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is taught.
+
+    Args:
+        stages: in order; `--epochs` sets the passes of the last.
+        pictures: (model, batch) -> what to show, for a batch of the last stage.
+        batch_size: default images per step.
+        lr: default learning rate of AdamW.
+        schedule: default course of the learning rate, see `schedule`.
+        ema: default decay of the average of weights; 0 for none.
+    """
+
+    stages: tuple[Stage, ...]
+    pictures: Callable[[Any, Batch], Sequence[Picture]]
     batch_size: int = 128
     lr: float = 1e-3
+    schedule: str = "constant"
+    ema: float = 0.0
 
 
 _RECIPES: dict[str, Callable[..., Recipe]] = {}
 
 
 def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
-    """Decorate a function that makes the recipe of `model`.
+    """Decorate a function that makes the recipe of `model` from its `ModelConfig`.
 
-    Its keyword arguments, all with defaults, are the options that the recipe takes.
+    Its other arguments, by keyword and all with defaults, are the options that the recipe takes.
     """
 
     def add(maker: Callable[..., Recipe]) -> Callable[..., Recipe]:
@@ -72,29 +126,35 @@ def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Reci
     return add
 
 
-def make(model: str, given: Mapping[str, str | float]) -> tuple[Recipe, Options]:
-    """The recipe of a model.
-
-    Args:
-        model: registered name.
-        given: options by name; what is not given takes its default.
-
-    Returns:
-        The recipe, and all its options with their values.
+def options_of(model: str, given: Mapping[str, str | float]) -> Options:
+    """All options of a model's recipe: what is not given takes its default.
 
     Raises:
         UnknownNameError: the model has no recipe.
-        UsageError: the recipe takes no such option, or not this value.
+        UsageError: the recipe takes no such option.
     """
     if model not in _RECIPES:
         raise UnknownNameError("recipe", model, _RECIPES)
-    parameters = inspect.signature(_RECIPES[model]).parameters
+    _, *parameters = inspect.signature(_RECIPES[model]).parameters.values()
+    known = {parameter.name: parameter.default for parameter in parameters}
     for name in given:
-        if name not in parameters:
-            takes = ", ".join(_flag(known) for known in parameters) or "no option of its own"
+        if name not in known:
+            takes = ", ".join(map(_flag, known)) or "no option of its own"
             raise UsageError(f"{model} takes no {_flag(name)}, it takes: {takes}")
-    options = {name: given.get(name, known.default) for name, known in parameters.items()}
-    return _RECIPES[model](**options), options
+    return {**known, **given}
+
+
+def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
+    """The recipe of a model.
+
+    Args:
+        config: what the model is built from.
+        options: by `options_of`.
+
+    Raises:
+        UsageError: an option has a value that the recipe does not take.
+    """
+    return _RECIPES[config.model](config, **options)
 
 
 def _flag(name: str) -> str:

@@ -1,31 +1,39 @@
-"""`ae`: mean squared error between image and reconstruction."""
+"""`ae`: mean squared error between image and reconstruction.
+
+Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks".
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.train import losses
-from aeonnx.train.recipes._registry import Picture, Recipe, register
+from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 
 
-def _loss(model: Autoencoder, x: Tensor, _: torch.Generator) -> dict[str, Tensor]:
-    return {"loss": losses.mse(model(x), x)}
+def _loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+    return {"loss": losses.mse(model(batch.x), batch.x)}
 
 
-def _metrics(model: Autoencoder, x: Tensor, _: torch.Generator) -> dict[str, Tensor]:
-    reconstruction = model(x)
-    return {"mse": losses.mse(reconstruction, x), "psnr": losses.psnr(reconstruction, x)}
+def _metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+    reconstruction = model(batch.x)
+    return {
+        "mse": losses.mse(reconstruction, batch.x),
+        "psnr": losses.psnr(reconstruction, batch.x),
+    }
 
 
-def _picture(model: Autoencoder, x: Tensor, _: torch.Generator) -> Picture:
-    return Picture("reconstructions", torch.cat([x, model(x)]), columns=len(x))
+def _pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
+    x = batch.x
+    return [Picture("reconstructions", torch.cat([x, model(x)]), columns=len(x))]
 
 
 @register("ae")
-def recipe() -> Recipe:
+def recipe(_: ModelConfig) -> Recipe:
     """The recipe; it takes no options."""
-    return Recipe(_loss, _metrics, _picture)
+    return Recipe((Stage("train", "mean squared error", _loss, _metrics),), _pictures)

@@ -1,6 +1,7 @@
 """`dae`: mean squared error between the clean image and what the model makes of a corrupted one.
 
-Vincent et al. 2008, section 2.3.
+Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders",
+section 2.3.
 """
 
 from __future__ import annotations
@@ -8,19 +9,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.train import losses
 from aeonnx.train.corruption import Corruption
-from aeonnx.train.recipes._registry import Picture, Recipe, register
+from aeonnx.train.noise import Noise
+from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 
 
 @register("dae")
-def recipe(corruption: str = "gaussian", corruption_level: float = 0.5) -> Recipe:
+def recipe(
+    config: ModelConfig, *, corruption: str = "gaussian", corruption_level: float = 0.5
+) -> Recipe:
     """The recipe.
 
     Args:
+        config: of the model.
         corruption: see `Corruption.kind`.
         corruption_level: see `Corruption.level`.
 
@@ -30,20 +36,32 @@ def recipe(corruption: str = "gaussian", corruption_level: float = 0.5) -> Recip
     """
     corrupt = Corruption(corruption, corruption_level)
 
-    def loss(model: Autoencoder, x: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
-        return {"loss": losses.mse(model(corrupt(x, noise)), x)}
+    def draw(noise: Noise) -> tuple[Tensor, ...]:
+        return (corrupt.draw(noise, *config.input_shape),)
 
-    def metrics(model: Autoencoder, x: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
-        x_tilde = corrupt(x, noise)
+    def loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": losses.mse(model(corrupt(batch.x, *batch.noise)), batch.x)}
+
+    def metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+        x_tilde = corrupt(batch.x, *batch.noise)
         denoised = model(x_tilde)
         return {
-            "mse": losses.mse(denoised, x),
-            "psnr": losses.psnr(denoised, x),
-            "psnr_corrupted": losses.psnr(x_tilde, x),
+            "psnr": losses.psnr(denoised, batch.x),
+            "mse": losses.mse(denoised, batch.x),
+            "psnr_corrupted": losses.psnr(x_tilde, batch.x),
         }
 
-    def picture(model: Autoencoder, x: Tensor, noise: torch.Generator) -> Picture:
-        x_tilde = corrupt(x, noise)
-        return Picture("denoised", torch.cat([x, x_tilde, model(x_tilde)]), columns=len(x))
+    def pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
+        x_tilde = corrupt(batch.x, *batch.noise)
+        rows = torch.cat([x_tilde, model(x_tilde), batch.x])
+        return [Picture("denoised", rows, columns=len(batch.x))]
 
-    return Recipe(loss, metrics, picture)
+    stage = Stage(
+        name="train",
+        objective="mean squared error",
+        loss=loss,
+        metrics=metrics,
+        draw=draw,
+        corruption=str(corrupt),
+    )
+    return Recipe((stage,), pictures)

@@ -1,44 +1,91 @@
 """`vae`: the negative evidence lower bound (ELBO), reconstruction loss + KL divergence, in nats.
 
-Kingma & Welling 2014, equation 10 with one draw per image.
+Kingma & Welling 2014, "Auto-encoding variational Bayes", equation 10 with one draw per image;
+beta of Higgins et al. 2017, "beta-VAE", equation 4; KL warm-up of Sonderby et al. 2016, "Ladder
+variational autoencoders", section 2.3. docs/training.md writes the bound out.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
 from aeonnx.train import losses
-from aeonnx.train.recipes._registry import Picture, Recipe, register
+from aeonnx.train._ranges import one_of, within
+from aeonnx.train.noise import Noise
+from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 
 _SAMPLES = 64
+PIXELS = ("intensities", "binary")
 
 
-def _loss(model: VariationalAutoencoder, x: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
-    logits, mu, logvar = model(x, noise)
-    reconstruction_loss = losses.bernoulli(logits, x)
-    kl_divergence = losses.kl_divergence(mu, logvar)
-    return {
-        "loss": reconstruction_loss + kl_divergence,
-        "reconstruction_loss": reconstruction_loss,
-        "kl_divergence": kl_divergence,
-    }
-
-
-def _metrics(model: VariationalAutoencoder, x: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
-    terms = _loss(model, x, noise)
-    return {"negative_elbo": terms.pop("loss"), **terms}
-
-
-def _picture(model: VariationalAutoencoder, x: Tensor, noise: torch.Generator) -> Picture:
-    z = torch.randn(_SAMPLES, model.config.latent_size, generator=noise, device=x.device)
-    return Picture("samples", model.decoder(z), columns=8)
+class _Bound(NamedTuple):
+    reconstruction_loss: Tensor
+    kl_divergence: Tensor
 
 
 @register("vae")
-def recipe() -> Recipe:
-    """The recipe; it takes no options."""
-    return Recipe(_loss, _metrics, _picture)
+def recipe(
+    config: ModelConfig,
+    *,
+    beta: float = 1.0,
+    kl_warmup: float = 0.0,
+    pixels: str = "intensities",
+) -> Recipe:
+    """The recipe.
+
+    Args:
+        config: of the model.
+        beta: weight of the KL divergence in the loss, 0 or more. Metrics have it at 1.
+        kl_warmup: share of the training over which that weight grows from 0 to beta, in [0, 1).
+        pixels: "intensities" takes pixels in [0, 1] for means, as most code does; "binary" draws
+            each pixel from Bernoulli(x) anew at every step ("dynamic binarisation"), for which the
+            bound is one on a likelihood. Burda et al. 2016, section 5.
+
+    Raises:
+        UnknownNameError: pixels are of another kind.
+        UsageError: a number is out of range.
+    """
+    within("beta", beta, lowest=0)
+    within("KL warm-up", kl_warmup, lowest=0, below=1)
+    binary = one_of("kind of pixels", pixels, PIXELS) == "binary"
+
+    def draw(noise: Noise) -> tuple[Tensor, ...]:
+        eps = noise.normal(config.latent_size)
+        return (eps, noise.uniform(*config.input_shape)) if binary else (eps,)
+
+    def bound(model: VariationalAutoencoder, batch: Batch) -> _Bound:
+        x = (batch.noise[1] < batch.x).to(batch.x.dtype) if binary else batch.x
+        logits, mu, logvar = model(x, batch.noise[0])
+        return _Bound(losses.bernoulli(logits, x), losses.kl_divergence(mu, logvar))
+
+    def loss(model: VariationalAutoencoder, batch: Batch) -> dict[str, Tensor]:
+        terms = bound(model, batch)
+        warmth = (batch.progress / kl_warmup).clamp(max=1) if kl_warmup else 1.0
+        weighted = terms.reconstruction_loss + beta * warmth * terms.kl_divergence
+        return {"loss": weighted, **terms._asdict()}
+
+    def metrics(model: VariationalAutoencoder, batch: Batch) -> dict[str, Tensor]:
+        terms = bound(model, batch)
+        negative_elbo = terms.reconstruction_loss + terms.kl_divergence
+        return {"negative_elbo": negative_elbo, **terms._asdict()}
+
+    def pictures(model: VariationalAutoencoder, batch: Batch) -> list[Picture]:
+        x = batch.x
+        reconstruction = model.decoder(model.encoder(x)[0])
+        generator = torch.Generator(x.device).manual_seed(0)
+        z = Noise(generator, _SAMPLES).normal(config.latent_size)
+        return [
+            Picture("reconstructions", torch.cat([x, reconstruction]), columns=len(x)),
+            Picture("samples", model.decoder(z), columns=8),
+        ]
+
+    objective = "negative ELBO" if beta == 1 else f"negative ELBO, beta {beta:g}"
+    stage = Stage("train", objective, loss, metrics, draw, paced=kl_warmup > 0)
+    return Recipe((stage,), pictures, ema=0.999)

@@ -1,0 +1,57 @@
+"""Images to learn from: known data sets, folders of pictures, numpy arrays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aeonnx.errors import DataError, UnknownNameError
+from aeonnx.train.data._array import load_array
+from aeonnx.train.data._folder import load_folder
+from aeonnx.train.data._named import DATA_SETS
+from aeonnx.train.data._set import DataSet, Half, Images, InMemory
+
+__all__ = ["DATA_SETS", "DataSet", "Half", "Images", "InMemory", "load_data"]
+
+_ARRAYS = (".npy", ".npz")
+
+
+def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = False) -> DataSet:
+    """Load a data set by name, or images from a folder or file.
+
+    Args:
+        name: one of `DATA_SETS`, or the path of a folder of images (see `_folder.load_folder`) or
+            of a .npy or .npz file (see `_array.load_array`). A known name wins over a path:
+            ./mnist is a path.
+        root: folder in torchvision's layout (`MNIST/raw/...`) for data sets with a name; downloads
+            go there.
+        skip_bad: leave images out that are damaged or differ in size, instead of raising. For
+            folders.
+        stream: read images when they are asked for, even if all fit in memory. For folders and
+            .npy.
+
+    Raises:
+        UnknownNameError: there is no such data set, and `name` is no path.
+        DataError: it is not there and cannot be downloaded, or is not what was expected.
+    """
+    if name in DATA_SETS:
+        return DATA_SETS[name](root)
+    path = Path(os.path.expanduser(name))
+    if not os.path.exists(path):
+        if len(path.parts) > 1 or os.sep in name or path.suffix.lower() in _ARRAYS:
+            raise DataError(
+                f"{name} does not exist: expected a folder of images, a .npy or a .npz file"
+            )
+        raise _unknown(name)
+    last = Path(os.path.abspath(path)).name  # of "." and ".." too
+    if path.is_dir():
+        return load_folder(path, last, skip_bad=skip_bad, stream=stream)
+    if path.suffix.lower() not in _ARRAYS:
+        raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
+    return load_array(path, last, stream=stream)
+
+
+def _unknown(name: str) -> UnknownNameError:
+    error = UnknownNameError("data set", name, DATA_SETS)
+    error.args = (f"{error} The path of a folder of images, a .npy or a .npz file does too.",)
+    return error

@@ -1,0 +1,179 @@
+"""Images in a .npy or .npz file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aeonnx.errors import DataError
+from aeonnx.train.data._memory import fits
+from aeonnx.train.data._rows import Rows, images_of, rows_of
+from aeonnx.train.data._set import DataSet, Half
+from aeonnx.train.data._split import SPLIT, split
+
+__all__ = ["load_array"]
+
+Array = npt.NDArray[Any]
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,  # an archive with a password
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_IMAGES, _LABELS = ("x", "images", "data"), ("y", "labels")
+_GIVEN, _GIVEN_LABELS = ("x_train", "x_test"), ("y_train", "y_test")
+
+
+def load_array(path: Path, name: str, *, stream: bool) -> DataSet:
+    """Images in an array: [N, H, W], [N, C, H, W], or vectors [N, D]; uint8, or floats in [0, 1].
+
+    A .npy that does not fit in memory, or any if `stream` is set, stays a file of which rows are
+    read when asked for; it must not change meanwhile. A .npz is always read into memory. It holds
+    either x_train and x_test, with y_train and y_test or neither, or one array of images (of any
+    name, or named x, images or data), with labels (y or labels) or without. Where these names say
+    what to take, other arrays are left alone. Labels are [N], integers or strings.
+
+    Args:
+        path: a file that exists.
+        name: for the record.
+        stream: keep a .npy a file.
+
+    Raises:
+        DataError: the file holds anything else, or fewer than 2 images.
+    """
+    if path.suffix.lower() == ".npz":
+        return _archive(path, name)
+    try:
+        value = np.lib.format.open_memmap(path, mode="r")
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    rows = rows_of(value, f"{path}")
+    return _split(path, name, rows, None, (), in_memory=not stream and fits(rows.nbytes))
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    reason = str(error)
+    # numpy takes what it does not know for a pickle, and advises to load it nevertheless.
+    if any(word in reason for word in ("pickle", "Python objects")):
+        reason = (
+            "it is not in numpy's format, or holds Python objects (pickles), which are never "
+            "loaded. Save an array of numbers with numpy.save"
+        )
+    return DataError(f"{path} is not a readable array: {reason}")
+
+
+def _archive(path: Path, name: str) -> DataSet:
+    try:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} holds a single array: expected an archive, name it .npy")
+            images, labels = _names(path, set(archive.files))
+            arrays = {key: archive[key] for key in (*images, *labels)}
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    rows = [rows_of(arrays[key], _where(path, key)) for key in images]
+    numbers: list[Tensor | None] = [None] * len(rows)
+    classes: tuple[str, ...] = ()
+    if labels:
+        values = [
+            _labels(arrays[key], len(half), _where(path, key))
+            for key, half in zip(labels, rows, strict=True)
+        ]
+        numbers[:], classes = _numbered(values, path)
+    if len(rows) == 1:
+        return _split(path, name, rows[0], numbers[0], classes, in_memory=True)
+    train, test = rows
+    if (train.dtype, train.shape) != (test.dtype, test.shape):
+        raise DataError(
+            f"{path}: expected x_train and x_test of one dtype and image shape, got "
+            f"{train.array.dtype} {list(train.array.shape)} and "
+            f"{test.array.dtype} {list(test.array.shape)}"
+        )
+    halves = [
+        Half(images_of(half, half.places, in_memory=True), number)
+        for half, number in zip(rows, numbers, strict=True)
+    ]
+    return DataSet(name, halves[0], halves[1], classes, "given")
+
+
+def _where(path: Path, key: str) -> str:
+    return f"{path}, array {key}"
+
+
+def _names(path: Path, names: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which arrays are the images and which the labels: one of each, two, or no labels."""
+    if names & {*_GIVEN}:
+        labels = _GIVEN_LABELS if names & {*_GIVEN_LABELS} else ()
+        if not names >= {*_GIVEN, *labels}:
+            raise DataError(
+                f"{path}: expected arrays x_train and x_test, with y_train and y_test or neither, "
+                f"got {_listed(names)}"
+            )
+        return _GIVEN, labels
+    images = names & {*_IMAGES} or names - {*_LABELS}
+    found = names & {*_LABELS}
+    if len(images) != 1 or len(found) > 1:
+        raise DataError(
+            f"{path}: expected one array of images (named x, images or data if there are several) "
+            f"and at most one of labels (y or labels), got {_listed(names)}"
+        )
+    return (*images,), (*found,)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _labels(values: Array, n: int, where: str) -> Array:
+    if values.dtype.kind not in "iuUS":
+        raise DataError(f"{where}: expected labels as integers or strings, got {values.dtype}")
+    if values.shape != (n,):
+        raise DataError(f"{where}: expected one label per image, [{n}], got {list(values.shape)}")
+    return (
+        np.char.decode(values, "utf-8", "backslashreplace") if values.dtype.kind == "S" else values
+    )
+
+
+def _numbered(values: list[Array], path: Path) -> tuple[list[Tensor], tuple[str, ...]]:
+    """Labels -> their positions among all, in order, and these as text."""
+    if len({array.dtype.kind == "U" for array in values}) > 1:
+        raise DataError(
+            f"{path}: expected labels of one kind, got {' and '.join(str(v.dtype) for v in values)}"
+        )
+    known = sorted({label for array in values for label in array.tolist()})
+    positions = {label: position for position, label in enumerate(known)}
+    numbers = [torch.tensor([positions[label] for label in array.tolist()]) for array in values]
+    return numbers, tuple(str(label) for label in known)
+
+
+def _split(
+    path: Path,
+    name: str,
+    rows: Rows,
+    labels: Tensor | None,
+    classes: tuple[str, ...],
+    *,
+    in_memory: bool,
+) -> DataSet:
+    if len(rows) < 2:
+        raise DataError(f"{path}: expected at least 2 images, got {len(rows)}")
+    train, test = (
+        Half(
+            images_of(rows, places, in_memory=in_memory),
+            None if labels is None else labels[torch.from_numpy(places)],
+        )
+        for places in split(len(rows))
+    )
+    return DataSet(name, train, test, classes, SPLIT)

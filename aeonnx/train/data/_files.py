@@ -1,0 +1,118 @@
+"""Images in files, decoded when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aeonnx import images
+from aeonnx.errors import DataError, ImageError
+
+__all__ = ["LARGEST", "InFiles", "decode", "digest"]
+
+LARGEST = 256  # pixels that an image may be high or wide
+_MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"}
+
+
+@dataclass(frozen=True, eq=False)
+class InFiles:
+    """Images that stay in their files.
+
+    Args:
+        paths: one per image.
+        digests: SHA-256 of the pixels of each, by which a file that changes is found out.
+        shape: [C, H, W] of every image.
+    """
+
+    paths: tuple[Path, ...]
+    digests: tuple[bytes, ...]
+    shape: tuple[int, int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all images when decoded."""
+        return len(self) * prod(self.shape)
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, places: Tensor) -> Tensor:
+        """Decode the images at `places`: uint8 [n, C, H, W].
+
+        Raises:
+            DataError: a file is gone, became unreadable, or holds another image than it did.
+        """
+        pixels = np.empty((len(places), *self.shape), np.uint8)
+        for row, place in enumerate(places.tolist()):
+            try:
+                pixels[row] = decode(self.paths[place], self.shape)
+            except ImageError as error:
+                raise DataError(
+                    f"{error}. It was whole when the data set was loaded: put it back and start "
+                    "again"
+                ) from error
+            if digest(pixels[row]) != self.digests[place]:
+                raise DataError(
+                    f"{self.paths[place]} holds another image than when the data set was loaded: "
+                    "leave the files alone while they are in use, and start again"
+                )
+        return torch.from_numpy(pixels)
+
+
+def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDArray[Any]:
+    """The pixels of a PNG, JPEG or BMP: grey or RGB, with or without alpha, 8 bits each.
+
+    One-bit pictures become grey, those with a palette RGB.
+
+    Args:
+        path: the file.
+        expected: [C, H, W]; None for any.
+
+    Returns:
+        uint8 [C, H, W].
+
+    Raises:
+        ImageError: the file is missing, no such image, or of another shape.
+        DataError: any shape will do, but the image is larger than `LARGEST`.
+    """
+    with images.open_picture(path) as picture:
+        mode = _MODES.get(picture.mode)
+        if mode is None:
+            raise ImageError(
+                f"{path}: expected grey or RGB with or without alpha, 8 bits each, got pillow's "
+                f"mode {picture.mode}: convert it first"
+            )
+        width, height = picture.size
+        shape = len(mode), height, width
+        if expected is None and max(width, height) > LARGEST:
+            raise DataError(
+                f"{path}: expected at most {LARGEST}x{LARGEST} pixels, got {width}x{height}: "
+                "resize the images first"
+            )
+        if expected is not None and shape != expected:
+            raise ImageError(f"{path}: expected {_said(expected)}, got {_said(shape)}")
+        pixels = np.asarray(picture.convert(mode))
+    return pixels.reshape(height, width, -1).transpose(2, 0, 1)
+
+
+def digest(image: npt.NDArray[Any]) -> bytes:
+    """SHA-256 of an image's pixels, 32 bytes."""
+    return hashlib.sha256(np.ascontiguousarray(image).data).digest()
+
+
+def _said(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{width}x{height} pixels, {channels} channel{'s' if channels > 1 else ''}"

@@ -1,0 +1,183 @@
+"""A folder of PNG, JPEG or BMP images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from aeonnx.errors import DataError, ImageError
+from aeonnx.images import SUFFIXES
+from aeonnx.train.data._files import InFiles, decode, digest
+from aeonnx.train.data._memory import fits
+from aeonnx.train.data._set import DataSet, Half, InMemory
+from aeonnx.train.data._split import SPLIT, Places, split
+
+__all__ = ["load_folder"]
+
+_NAMED = 3  # bad files that an error names
+_LAYOUTS = (
+    f"files named *{', *'.join(SUFFIXES)}, or one folder of them per class, or train/ and test/ "
+    "with either"
+)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Image files, and where each has its label among `classes`, if there are any."""
+
+    paths: list[Path]
+    labels: list[int] | None
+    classes: tuple[str, ...]
+
+
+@dataclass
+class _Decoded:
+    """All files, gone through once: `pixels` [n, C, H, W] in memory, or else their `digests`."""
+
+    shape: tuple[int, int, int] = (0, 0, 0)
+    good: list[int] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+    pixels: npt.NDArray[Any] | None = None
+    digests: list[bytes] = field(default_factory=list)
+
+
+def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> DataSet:
+    """Images in a folder: flat, in one subfolder per class, or as train/ and test/ of either.
+
+    Every file is decoded once to check it. All must have the size and the number of channels of
+    the first. The pixels stay in memory if they fit and `stream` is not set.
+
+    Args:
+        folder: it exists.
+        name: for the record.
+        skip_bad: leave bad files out instead of raising.
+        stream: keep only the paths.
+
+    Raises:
+        DataError: the layout is another, files are bad, or there are fewer than 2 images.
+    """
+    if {"train", "test"} <= {entry.name for entry in _entries(folder) if entry.is_dir()}:
+        listing, first_test = _given(folder)
+    else:
+        listing, first_test = _listing(folder), None
+    decoded = _decode_all(folder, listing.paths, stream=stream)
+    good = np.array(decoded.good, dtype=np.int64)
+    _check(folder, listing.paths, decoded, skip_bad=skip_bad)
+    if first_test is None:
+        train, test = split(len(good))
+    else:
+        train, test = np.flatnonzero(good < first_test), np.flatnonzero(good >= first_test)
+        for half, places in (("train", train), ("test", test)):
+            if not len(places):
+                raise DataError(f"{folder / half} holds no readable image: expected at least 1")
+    return DataSet(
+        name,
+        _half(listing, decoded, train),
+        _half(listing, decoded, test),
+        listing.classes,
+        SPLIT if first_test is None else "given",
+        tuple(decoded.bad),
+    )
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _pictures(entries: list[Path]) -> list[Path]:
+    return [path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file()]
+
+
+def _listing(folder: Path) -> _Listing:
+    entries = _entries(folder)
+    flat = _pictures(entries)
+    of_class = {entry.name: _pictures(_entries(entry)) for entry in entries if entry.is_dir()}
+    of_class = {name: paths for name, paths in of_class.items() if paths}
+    if flat and of_class:
+        raise DataError(
+            f"{folder} holds images ({flat[0].name}) as well as folders of images "
+            f"({next(iter(of_class))}/): expected {_LAYOUTS}"
+        )
+    if not flat and not of_class:
+        raise DataError(f"{folder} holds no image: expected {_LAYOUTS}")
+    if flat:
+        return _Listing(flat, None, ())
+    labels = [label for label, paths in enumerate(of_class.values()) for _ in paths]
+    return _Listing([path for paths in of_class.values() for path in paths], labels, (*of_class,))
+
+
+def _given(folder: Path) -> tuple[_Listing, int]:
+    """The listings of train/ and test/ as one, and where the latter begins."""
+    entries = _entries(folder)
+    others = [path for path in entries if path.is_dir() and path.name not in ("train", "test")]
+    if beside := [*_pictures(entries), *others]:
+        raise DataError(
+            f"{folder} holds {', '.join(path.name for path in beside[:_NAMED])} beside train/ and "
+            "test/: expected no other images or folders there, move them away"
+        )
+    train, test = _listing(folder / "train"), _listing(folder / "test")
+    if train.classes != test.classes:
+        raise DataError(
+            f"{folder}: expected the same folders in train/ and test/, got "
+            f"{', '.join(train.classes) or 'none'} and {', '.join(test.classes) or 'none'}"
+        )
+    labels = None
+    if train.labels is not None and test.labels is not None:
+        labels = train.labels + test.labels
+    return _Listing(train.paths + test.paths, labels, train.classes), len(train.paths)
+
+
+def _decode_all(folder: Path, paths: list[Path], *, stream: bool) -> _Decoded:
+    decoded = _Decoded()
+    for place, path in enumerate(paths):
+        try:
+            image = decode(path, decoded.shape if decoded.good else None)
+        except ImageError as error:
+            decoded.bad.append(str(error).replace(f"{folder}/", ""))
+            continue
+        if not decoded.good:
+            channels, height, width = decoded.shape = image.shape
+            if not stream and fits(len(paths) * image.nbytes):
+                decoded.pixels = np.empty((len(paths), channels, height, width), np.uint8)
+        if decoded.pixels is None:
+            decoded.digests.append(digest(image))
+        else:
+            decoded.pixels[len(decoded.good)] = image
+        decoded.good.append(place)
+    return decoded
+
+
+def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool) -> None:
+    bad, good = decoded.bad, decoded.good
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    named = "; ".join(bad[:_NAMED]) + more
+    if not good:
+        raise DataError(f"{folder}: none of its {len(paths)} images can be used: {named}")
+    if bad and not skip_bad:
+        raise DataError(
+            f"{folder}: {len(bad)} of {len(paths)} images cannot be used: {named}. All must be "
+            f"like the first, {paths[good[0]].relative_to(folder)}. Repair them, or pass "
+            "--skip-bad to go on without them"
+        )
+    if len(good) < 2:
+        raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")
+
+
+def _half(listing: _Listing, decoded: _Decoded, places: Places) -> Half:
+    files = [decoded.good[place] for place in places]
+    labels = None
+    if listing.labels is not None:
+        labels = torch.tensor([listing.labels[file] for file in files], dtype=torch.int64)
+    if decoded.pixels is not None:
+        return Half(InMemory(torch.from_numpy(decoded.pixels[places])), labels)
+    paths = tuple(listing.paths[file] for file in files)
+    digests = tuple(decoded.digests[place] for place in places)
+    return Half(InFiles(paths, digests, decoded.shape), labels)

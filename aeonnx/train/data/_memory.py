@@ -1,0 +1,61 @@
+"""How much fits in memory."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["available", "fits"]
+
+
+def fits(size: int) -> bool:
+    """Whether `size` bytes are at most half of what is free: splitting needs them twice."""
+    return size <= available() // 2
+
+
+def available(root: Path = Path("/")) -> int:
+    """Bytes that this process can still take: the machine's, or less where a group is limited.
+
+    Args:
+        root: where `proc` and `sys` are.
+    """
+    meminfo = root / "proc/meminfo"
+    machine = 1024 * _number(meminfo, "MemAvailable:") if meminfo.exists() else sys.maxsize
+    left = [_left(group) for group in _groups(root)]
+    return max(0, min([machine, *(size for size in left if size is not None)]))
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Folders of this process's control groups, up to the outermost."""
+    listing = root / "proc/self/cgroup"
+    for line in listing.read_text().splitlines() if listing.exists() else ():
+        _, controllers, group = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        folder = top / group.lstrip("/")
+        # A container may name the group as its host does: then only the top is there.
+        yield from (folder, *folder.parents[: len(folder.parts) - len(top.parts)])
+
+
+def _left(group: Path) -> int | None:
+    """Bytes that a group may still take; None without a limit."""
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = (group / limit).read_text().strip()
+            taken = int((group / used).read_text())
+        except FileNotFoundError:
+            continue
+        # The kernel counts files read lately as used, and gives that memory up when asked.
+        return None if most == "max" else int(most) - taken + _number(group / "memory.stat", cache)
+    return None
+
+
+def _number(path: Path, key: str) -> int:
+    found = re.search(rf"^{key}\s+(\d+)", path.read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0

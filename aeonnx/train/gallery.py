@@ -1,0 +1,93 @@
+"""The pictures at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aeonnx.models import Model
+from aeonnx.train.batches import Feed
+from aeonnx.train.evaluate import batch_of
+from aeonnx.train.history import Epoch
+from aeonnx.train.pictures import (
+    Curve,
+    draw_images,
+    draw_latents,
+    draw_losses,
+    interpolation,
+    manifold,
+)
+from aeonnx.train.plan import Plan, spread
+
+__all__ = ["draw"]
+
+_PICTURED = 10  # test images that pictures show
+_SCATTERED = 2000  # test images whose latents are drawn
+
+
+@torch.no_grad()
+def draw(
+    plan: Plan, model: Model, feed: Feed, history: Sequence[Epoch], generator: torch.Generator
+) -> tuple[Path, ...]:
+    """Draw losses, the recipe's pictures, and what the latents are like.
+
+    Args:
+        plan: of the run.
+        model: trained, in eval mode.
+        feed: of the test images.
+        history: the epochs.
+        generator: of the pictures' noise, on the model's device.
+
+    Returns:
+        The files, in the run's folder.
+    """
+    folder, stage = plan.output, plan.recipe.stages[-1]
+    x, labels = next(feed.batches([spread(len(feed), _PICTURED)]))
+    encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
+
+    def decode(z: Tensor) -> Tensor:
+        images: Tensor = decoder(z.to(x.device))
+        return images.cpu()
+
+    def encode(images: Tensor) -> Tensor:
+        encoded = encoder(images)
+        latent: Tensor = encoded[0] if isinstance(encoded, tuple) else encoded
+        return latent.cpu()
+
+    shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
+    if len(x) > 1:
+        shown.append(interpolation(decode, encode(x)))
+    scattered = spread(len(feed), _SCATTERED)
+    halves = [
+        (encode(part), kinds.cpu()) for part, kinds in feed.batches(torch.split(scattered, 500))
+    ]
+    z, kinds = (torch.cat(values) for values in zip(*halves, strict=True))
+    if model.prior:
+        shown.append(manifold(decode, z))
+    return (
+        draw_losses(folder / "loss.png", _curves(history)),
+        *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
+        draw_latents(
+            folder / "latents.png", z, kinds if plan.data.classes else None, plan.data.classes
+        ),
+    )
+
+
+def _curves(history: Sequence[Epoch]) -> list[Curve]:
+    curves = []
+    for name, group in groupby(history, key=lambda epoch: epoch.stage):
+        epochs = list(group)
+        metric = next(iter(epochs[0].test))
+        curves.append(
+            Curve(
+                stage=name,
+                train=tuple(epoch.train["loss"] for epoch in epochs),
+                test=tuple(epoch.test[metric] for epoch in epochs),
+                metric=metric,
+            )
+        )
+    return curves

@@ -1,0 +1,106 @@
+"""Places among the latents, and what a decoder makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from aeonnx.errors import InputError
+
+if TYPE_CHECKING:
+    from aeonnx.train.recipes import Picture
+
+__all__ = ["Plane", "interpolation", "manifold", "plane_of"]
+
+_ROWS = 8  # of an interpolation
+
+
+class Plane(NamedTuple):
+    """Where latents vary most: float64 on the CPU, rows are axes.
+
+    Args:
+        centre: mean of the latents, [d].
+        axes: orthonormal rows, [k, d], k = min(2, d).
+        deviations: standard deviation along each axis, [k].
+        shares: share of the variance along each axis, [k]; 0 if nothing varies.
+    """
+
+    centre: Tensor
+    axes: Tensor
+    deviations: Tensor
+    shares: Tensor
+
+
+def plane_of(z: Tensor) -> Plane:
+    """The first two principal components; for two numbers or one, these themselves."""
+    z = z.detach().cpu().double()
+    n, d = z.shape
+    centre = z.mean(0)
+    centred = z - centre
+    if d > 2:
+        if n < 2:
+            centred = torch.cat([centred, torch.zeros_like(centred)])
+        axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
+        # A component and its opposite are the same: the largest entry decides, on any machine.
+        largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+        axes = axes * largest.sign()
+    else:
+        axes = torch.eye(d, dtype=torch.float64)
+    variances = (centred @ axes.T).square().sum(0)
+    total = centred.square().sum().clamp(min=torch.finfo(torch.float64).tiny)
+    return Plane(centre, axes, (variances / max(1, n - 1)).sqrt(), variances / total)
+
+
+def manifold(decode: Callable[[Tensor], Tensor], z: Tensor, side: int = 16) -> Picture:
+    """What the decoder makes of the plane in which latents vary most.
+
+    Places are evenly spaced quantiles, 0.05 to 0.95, of the normal distribution that has the mean
+    and the standard deviations of `z` along its two axes of `plane_of`. The second axis points up.
+
+    Args:
+        decode: float32 [m, d] -> images float32 [m, C, H, W] in [0, 1].
+        z: float32 [n, d].
+        side: images per axis.
+
+    Returns:
+        side * side images; for latents of one number, a row of `side`.
+    """
+    from aeonnx.train.recipes import Picture  # recipes import this module
+
+    plane = plane_of(z)
+    quantiles = torch.linspace(0.05, 0.95, side, dtype=torch.float64)
+    places = torch.special.ndtri(quantiles).to(plane.axes)
+    if len(plane.axes) == 1:
+        steps = places[:, None]
+    else:
+        steps = torch.cartesian_prod(places.flip(0), places).flip(1)
+    points = plane.centre + steps * plane.deviations @ plane.axes
+    return Picture("manifold", decode(points.to(z)), columns=side)
+
+
+def interpolation(decode: Callable[[Tensor], Tensor], z: Tensor, steps: int = 10) -> Picture:
+    """What the decoder makes of straight lines between latents.
+
+    Args:
+        decode: float32 [m, d] -> images float32 [m, C, H, W] in [0, 1].
+        z: float32 [n, d], n of 2 or more: row i of the picture goes from z[2i] to z[2i + 1].
+        steps: images per row, the ends included.
+
+    Returns:
+        At most 8 rows.
+
+    Raises:
+        InputError: fewer than two latents.
+    """
+    from aeonnx.train.recipes import Picture  # recipes import this module
+
+    if len(z) < 2:
+        raise InputError(f"interpolation: expected 2 latents or more, got {len(z)}")
+    rows = min(_ROWS, len(z) // 2)
+    starts, ends = z[: 2 * rows : 2, None], z[1 : 2 * rows : 2, None]
+    weights = torch.linspace(0, 1, steps).to(z)[:, None]
+    points = torch.lerp(starts, ends, weights).flatten(0, 1)  # lerp is exact at both ends
+    return Picture("interpolation", decode(points), columns=steps)

@@ -1,0 +1,192 @@
+"""One optimisation step: forward, backward, guard against what is not a number, AdamW, average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from aeonnx.models import Model
+from aeonnx.train.options import PRECISIONS, Settings
+from aeonnx.train.ranks import Ranks
+from aeonnx.train.recipes import Batch, Stage
+
+__all__ = ["Learner"]
+
+
+class _Objective(nn.Module):
+    """The loss as a module, which is what compiling and distributing take."""
+
+    def __init__(self, model: Model, stage: Stage) -> None:
+        super().__init__()
+        self.model = model
+        self.stage = stage
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.stage.loss(self.model, batch)
+
+
+class Learner:
+    """Teaches a model one stage of its recipe; what the stage does not train stays as it is.
+
+    Args:
+        model: on its device; its weights are changed in place.
+        stage: what to minimise, and which modules learn.
+        settings: of the optimisation.
+        ranks: the processes that share each batch.
+        compiled: compile the loss with torch.compile.
+    """
+
+    def __init__(
+        self, model: Model, stage: Stage, settings: Settings, ranks: Ranks, *, compiled: bool
+    ) -> None:
+        self.model = model
+        self._ranks = ranks
+        self._settings = settings
+        self._modules = list(stage.trained(model))
+        model.requires_grad_(False)
+        for module in self._modules:
+            module.requires_grad_(True)
+        self._parameters = [value for value in model.parameters() if value.requires_grad]
+        self._device = self._parameters[0].device
+        self._buffers = [value for module in self._modules for value in module.buffers()]
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        half = settings.precision == "fp16"
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=half)
+        self._average = (
+            AveragedModel(model, multi_avg_fn=_moving(settings.ema)) if settings.ema else None
+        )
+        self._objective: nn.Module = _Objective(model, stage)
+        if ranks.size > 1:
+            devices = None if self._device.type == "cpu" else [self._device]
+            self._objective = DistributedDataParallel(self._objective, devices)
+        if compiled:
+            self._objective.compile(
+                mode="reduce-overhead" if self._device.type == "cuda" else "default"
+            )
+        self._flags = (torch.zeros((), device=self._device), torch.ones((), device=self._device))
+        self.streak = self._flags[False]
+        """How many steps in a row were skipped, up to the last."""
+
+    def teach(self) -> None:
+        """Switch the modules of the stage to training, all others to evaluation."""
+        self.model.eval()
+        for module in self._modules:
+            module.train()
+
+    @property
+    def learned(self) -> Model:
+        """What is tested and kept: the average of weights if there is one, in eval mode."""
+        model = self.model if self._average is None else cast(Model, self._average.module)
+        return model.eval()
+
+    def step(self, batch: Batch, lr: float, images: int, stop: bool) -> tuple[list[str], Tensor]:
+        """Learn from one batch; a step whose loss or gradient is not finite changes nothing.
+
+        Args:
+            batch: this process's share.
+            lr: learning rate.
+            images: size of the whole batch.
+            stop: whether this process was asked to stop.
+
+        Returns:
+            Names and sums over the whole batch, all 0 for a step that was left out except
+            "skipped": "images", the loss terms over images, "skipped", and "stop", the number of
+            processes that were asked to.
+        """
+        before = [value.clone() for value in self._buffers]
+        precision = PRECISIONS[self._settings.precision]
+        with torch.autocast(self._device.type, precision, enabled=precision != torch.float32):
+            terms = self._objective(batch)
+        weight = self._ranks.weight(images)
+        self._optimizer.zero_grad()
+        self._scaler.scale(terms["loss"] * weight).backward()
+        self._scaler.unscale_(self._optimizer)
+        gradients = [value.grad for value in self._parameters if value.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        values = torch.stack([value.detach().float() for value in terms.values()])
+        sane = torch.isfinite(values).all()
+        if not self._scaler.is_enabled():  # a scaler lets gradients overflow to find its scale
+            sane = sane & torch.isfinite(norm)
+        share = weight * images / self._ranks.size
+        mine = torch.cat([values.new_full((1,), share), values * share])
+        flags = torch.stack([(~sane).float(), self._flags[stop]])
+        sums = self._ranks.add(torch.cat([torch.where(sane, mine, 0), flags]))
+        skipped = (sums[-2] > 0).float()
+        if self._settings.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, self._settings.clip, norm)
+        self._update(lr, skipped)
+        for value, old in zip(self._buffers, before, strict=True):
+            value.copy_(torch.where(skipped > 0, old, value))
+        if self._average is not None:
+            self._average.update_parameters(self.model)
+        self.streak = (self.streak + 1) * skipped
+        sums = torch.cat([sums[:-2] * (1 - skipped), skipped[None], sums[-1:]])
+        return ["images", *terms, "skipped", "stop"], sums
+
+    def _update(self, lr: float, skipped: Tensor) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        if self._scaler.is_enabled():
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            return
+        # What the scaler does too: the fused kernel then leaves weights and moments alone, without
+        # a look from the CPU at a number on the GPU.
+        self._optimizer.found_inf = skipped  # type: ignore[attr-defined]
+        self._optimizer.step()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """All that a resumed stage needs: tensors, and the scaler's numbers."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for number, entry in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in entry.items()}
+        if self._average is not None:
+            tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
+        return tensors, {name: float(value) for name, value in self._scaler.state_dict().items()}
+
+    def load(self, tensors: Mapping[str, Tensor], scaler: Mapping[str, float]) -> None:
+        """Go on from `state`."""
+        self.model.load_state_dict(_under("model.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer.", tensors).items():
+            number, _, key = name.partition(".")
+            moments.setdefault(int(number), {})[key] = value
+        whole = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({**whole, "state": moments})
+        if self._average is not None:
+            self._average.load_state_dict(_under("average.", tensors))
+        if scaler:
+            counts = {"growth_interval", "_growth_tracker"}
+            self._scaler.load_state_dict(
+                {name: int(value) if name in counts else value for name, value in scaler.items()}
+            )
+
+
+def _moving(decay: float) -> Callable[..., None]:
+    """The exponential moving average; young, it forgets faster, or it would be the first weights.
+
+    The decay of step n is min(decay, (1 + n) / (10 + n)).
+    """
+
+    @torch.no_grad()
+    def update(average: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor) -> None:
+        share = 1 - ((1 + count) / (10 + count)).clamp(max=decay)
+        for kept, new in zip(average, weights, strict=True):
+            kept.lerp_(new, share)
+
+    return update
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,81 @@
+"""`sae`: each autoencoder alone on what the ones before it give, then all together.
+
+Bengio et al. 2007, "Greedy layer-wise training of deep networks", section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.models import ModelConfig
+from aeonnx.models.sae import SERIES, StackedAutoencoder
+from aeonnx.train import losses
+from aeonnx.train._ranges import whole
+from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+
+__all__: list[str] = []
+
+
+def _pretrain(number: int, epochs: int) -> Stage:
+    """The stage of autoencoder `number`, from 1, whose images are the reconstructions before it."""
+
+    def terms(model: StackedAutoencoder, batch: Batch) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            x = model.upto(number - 1)(batch.x)
+        return model.autoencoders[number - 1](x), x
+
+    def loss(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": losses.mse(*terms(model, batch))}
+
+    def metrics(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+        return {"mse": losses.mse(*terms(model, batch))}
+
+    def trained(model: StackedAutoencoder) -> Sequence[nn.Module]:
+        return (model.autoencoders[number - 1],)
+
+    return Stage(
+        name=f"pretrain {number}",
+        objective="mean squared error",
+        loss=loss,
+        metrics=metrics,
+        trained=trained,
+        epochs=epochs,
+        steps=0,
+    )
+
+
+def _loss(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+    return {"loss": losses.mse(model(batch.x), batch.x)}
+
+
+def _metrics(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+    reconstruction = model(batch.x)
+    return {
+        "mse": losses.mse(reconstruction, batch.x),
+        "psnr": losses.psnr(reconstruction, batch.x),
+    }
+
+
+def _pictures(model: StackedAutoencoder, batch: Batch) -> list[Picture]:
+    """The images, then what each autoencoder makes of the row above."""
+    rows = [batch.x, *(model.upto(count)(batch.x) for count in range(1, SERIES + 1))]
+    return [Picture("reconstructions", torch.cat(rows), columns=len(batch.x))]
+
+
+@register("sae")
+def recipe(_: ModelConfig, *, pretrain_epochs: float = 10) -> Recipe:
+    """The recipe.
+
+    Args:
+        pretrain_epochs: passes over the images for each autoencoder alone.
+
+    Raises:
+        UsageError: fewer than 1.
+    """
+    epochs = whole("pretraining epochs", pretrain_epochs, 1)
+    stages = [_pretrain(number, epochs) for number in range(1, SERIES + 1)]
+    finetune = Stage("finetune", "mean squared error", _loss, _metrics)
+    return Recipe((*stages, finetune), _pictures)

@@ -1,0 +1,157 @@
+"""`sdae`: denoising autoencoders layer by layer, then all layers and a classifier with labels.
+
+Vincent et al. 2010, "Stacked denoising autoencoders", sections 3.6 and 6. Two things are ours: the
+fine-tuning goes on denoising, so that decoder and denoiser belong to the encoder that is shipped;
+and it drops features at random (Srivastava et al. 2014, "Dropout", section 6.1.1), which the paper
+is older than.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.models import ModelConfig
+from aeonnx.models.sdae import StackedDenoisingAutoencoder
+from aeonnx.train import losses
+from aeonnx.train._ranges import whole, within
+from aeonnx.train.corruption import Corruption
+from aeonnx.train.noise import Noise
+from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+
+__all__: list[str] = []
+
+Model = StackedDenoisingAutoencoder
+
+
+def _pretrain(layer: int, width: int, corrupt: Corruption, epochs: int) -> Stage:
+    """The stage of f_layer and g_layer, from 1, on `width` corrupted features of those below."""
+    first = layer == 1
+
+    def draw(noise: Noise) -> tuple[Tensor, ...]:
+        return (corrupt.draw(noise, width),)
+
+    def loss(model: Model, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            h = model.features(batch.x, layer - 1)
+        h_tilde = corrupt(h, *batch.noise)
+        output = model.decoders[layer - 1](model.encoders[layer - 1](h_tilde))
+        return {"loss": losses.bernoulli(output, h) if first else losses.squared_error(output, h)}
+
+    def metrics(model: Model, batch: Batch) -> dict[str, Tensor]:
+        return {"denoising_loss": loss(model, batch)["loss"]}
+
+    def trained(model: Model) -> Sequence[nn.Module]:
+        return (model.encoders[layer - 1], model.decoders[layer - 1])
+
+    return Stage(
+        name=f"pretrain {layer}",
+        objective="cross-entropy of pixels" if first else "squared error of features",
+        loss=loss,
+        metrics=metrics,
+        draw=draw,
+        trained=trained,
+        corruption=str(corrupt),
+        epochs=epochs,
+        steps=0,
+    )
+
+
+def _finetune(config: ModelConfig, corrupt: Corruption, dropout: float, denoising: float) -> Stage:
+    def draw(noise: Noise) -> tuple[Tensor, ...]:
+        kept = (noise.uniform(width) for width in (*config.hidden, config.latent_size))
+        return (corrupt.draw(noise, *config.input_shape), *kept)
+
+    def loss(model: Model, batch: Batch) -> dict[str, Tensor]:
+        pixels, *draws = batch.noise
+        h = corrupt(batch.x, pixels).flatten(1)
+        for encoder, drawn in zip(model.encoders, draws, strict=True):
+            h = encoder(h) * (drawn >= dropout) / (1 - dropout)
+        classification = nn.functional.cross_entropy(model.head(h), batch.labels)
+        if not denoising:
+            return {"loss": classification}
+        pixel_loss = losses.bernoulli(model.unrolled().logits(h), batch.x) / batch.x[0].numel()
+        return {
+            "loss": classification + denoising * pixel_loss,
+            "classification_loss": classification,
+            "denoising_loss": pixel_loss,
+        }
+
+    def metrics(model: Model, batch: Batch) -> dict[str, Tensor]:
+        logits, _ = model.parts()["classifier"].module(batch.x)
+        wrong = (logits.argmax(1) != batch.labels).float().mean()
+        x_tilde = corrupt(batch.x, batch.noise[0])
+        denoised = model.parts()["denoiser"].module(x_tilde)
+        return {
+            "error": wrong,
+            "cross_entropy": nn.functional.cross_entropy(logits, batch.labels),
+            "psnr": losses.psnr(denoised, batch.x),
+            "psnr_corrupted": losses.psnr(x_tilde, batch.x),
+        }
+
+    def trained(model: Model) -> Sequence[nn.Module]:
+        return (model,) if denoising else (model.encoders, model.head)
+
+    return Stage(
+        name="finetune",
+        objective=f"cross-entropy of labels + {denoising:g} x cross-entropy of pixels",
+        loss=loss,
+        metrics=metrics,
+        draw=draw,
+        trained=trained,
+        corruption=f"{corrupt}; features: masking {dropout:g}",
+        epochs=40,
+        steps=4000,
+    )
+
+
+@register("sdae")
+def recipe(
+    config: ModelConfig,
+    *,
+    corruption: str = "masking",
+    corruption_level: float = 0.25,
+    pretrain_epochs: float = 15,
+    dropout: float = 0.4,
+    denoising: float = 1.0,
+) -> Recipe:
+    """The recipe.
+
+    Args:
+        config: of the model.
+        corruption: of the image, in pretraining and fine-tuning; see `Corruption.kind`. Features
+            of higher layers are not in [0, 1]: theirs is always masking, at the same level.
+        corruption_level: see `Corruption.level`.
+        pretrain_epochs: passes over the images for each layer.
+        dropout: fraction of the features that fine-tuning sets to 0, in [0, 1).
+        denoising: weight of the denoising loss in fine-tuning, 0 or more; 0 leaves the decoder as
+            the pretraining made it.
+
+    Raises:
+        UnknownNameError: there is no such corruption.
+        UsageError: a number is out of range.
+    """
+    corrupt, mask = (
+        Corruption(corruption, corruption_level),
+        Corruption("masking", corruption_level),
+    )
+    epochs = whole("pretraining epochs", pretrain_epochs, 1)
+    within("dropout", dropout, lowest=0, below=1)
+    within("denoising", denoising, lowest=0)
+    below = (math.prod(config.input_shape), *config.hidden)
+    pretrain = [
+        _pretrain(layer, width, corrupt if layer == 1 else mask, epochs)
+        for layer, width in enumerate(below, start=1)
+    ]
+
+    def pictures(model: Model, batch: Batch) -> list[Picture]:
+        x_tilde = corrupt(batch.x, batch.noise[0])
+        denoised = model.parts()["denoiser"].module(x_tilde)
+        rows = torch.cat([x_tilde, denoised, batch.x])
+        return [Picture("denoised", rows, columns=len(batch.x))]
+
+    finetune = _finetune(config, corrupt, dropout, denoising)
+    return Recipe((*pretrain, finetune), pictures, schedule="cosine", ema=0.999)

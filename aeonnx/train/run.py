@@ -1,0 +1,289 @@
+"""The loop: stages, epochs, steps.
+
+Order and noise are functions of (seed, stage, epoch, step), so that a run that was stopped goes on
+exactly, with any number of processes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.errors import Interrupted, TrainingError
+from aeonnx.models import Model, build
+from aeonnx.train.batches import Feed, fits
+from aeonnx.train.evaluate import evaluate
+from aeonnx.train.history import Epoch, Position
+from aeonnx.train.keeper import Keeper, Restored
+from aeonnx.train.learner import Learner
+from aeonnx.train.listener import Listener
+from aeonnx.train.logs import Log
+from aeonnx.train.noise import Noise, seeded
+from aeonnx.train.plan import Plan
+from aeonnx.train.ranks import Ranks
+from aeonnx.train.recipes import Batch
+from aeonnx.train.schedule import factor
+from aeonnx.train.stop import Stop
+
+__all__ = ["PICTURE_NOISE", "Run"]
+
+_STREAK = 5  # steps in a row that may be skipped
+_LOOK_STEPS = 16  # between looks at numbers on a GPU, each of which waits for it
+# Streams of random numbers.
+_ORDER, _NOISE, _TEST_NOISE, PICTURE_NOISE = range(4)
+
+
+class Run:
+    """One training run: the model, what feeds it, and where it stands.
+
+    Args:
+        plan: what to do.
+        device: where.
+        ranks: this process among those that do it.
+        listener: is told.
+        log: is written to.
+    """
+
+    def __init__(
+        self, plan: Plan, device: torch.device, ranks: Ranks, listener: Listener, log: Log
+    ) -> None:
+        self.plan, self.device, self.ranks = plan, device, ranks
+        self.listener, self.log = listener, log
+        self.stages = plan.recipe.stages
+        halves = (plan.data.train, plan.data.test)
+        resident = not plan.options.stream and fits(halves, device)
+        self.images, self.test_images = (
+            Feed(half, device, resident=resident, workers=plan.options.workers) for half in halves
+        )
+        torch.manual_seed(plan.options.seed)
+        self.model: Model = build(plan.config).to(device)
+        if ranks.size > 1 and device.type == "cuda":
+            synced = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
+            self.model = synced
+        self.noise = torch.Generator(device)
+        self.keeper = Keeper(plan, ranks)
+        self.history: list[Epoch] = []
+        self.position = Position()
+        self.best: dict[str, Tensor] = {}
+
+    def learn(self, stop: Stop) -> None:
+        """Go through all stages; then `model` is what they gave, in eval mode.
+
+        Raises:
+            TrainingError, OutputError, Interrupted, CheckpointError, UsageError: see `train`.
+        """
+        restored = self.keeper.resume()
+        if restored:
+            self.position, self.best = restored.position, restored.best
+            self.history = list(restored.history)
+        self._announce(restored)
+        for index in range(self.position.stage, len(self.stages)):
+            self._stage(index, restored, stop)
+            restored = None
+            if index + 1 < len(self.stages):
+                self.position, self.best = Position(stage=index + 1), {}
+
+    def _announce(self, restored: Restored | None) -> None:
+        plan, images = self.plan, len(self.plan.train_places)
+        done = sum(plan.epochs[: self.position.stage]) + self.position.epoch - 1
+        self.listener.started(str(self.device), sum(plan.epochs), images, done)
+        inputs = math.prod(plan.config.input_shape)
+        if plan.config.latent_size >= inputs:
+            self.listener.warned(
+                f"the latent ({plan.config.latent_size} numbers) is not smaller than the input "
+                f"({inputs}): the model may learn to copy; --latent sets it"
+            )
+        for text in plan.data.skipped:
+            self.listener.warned(f"left out: {text}")
+        if restored:
+            for text in restored.notes:
+                self.listener.warned(text)
+            self.listener.advanced(min(self.position.step * plan.settings.batch_size, images))
+
+    def _stage(self, index: int, restored: Restored | None, stop: Stop) -> None:
+        """Learn one stage and leave its result in the model."""
+        compiled, settings = self.plan.options.compile, self.plan.settings
+        learner = Learner(self.model, self.stages[index], settings, self.ranks, compiled=compiled)
+        if restored:
+            learner.load(restored.tensors, restored.scaler)
+        last = index + 1 == len(self.stages)
+        while not self._over:
+            epoch = self._epoch(learner, stop)
+            self.history.append(epoch)
+            self._advance(learner, epoch)
+            if self._over or self.keeper.due:
+                self._save(learner)
+                if last:
+                    self._save_checkpoint(learner)
+            self.log.epoch(len(self.history), epoch)
+            self.listener.finished_epoch(epoch)
+        if restored and last:
+            self._save_checkpoint(learner)  # it may be what was damaged
+        self.model.load_state_dict(self._kept(learner))
+        self.model.eval()
+
+    @property
+    def _over(self) -> bool:
+        """Whether the stage is: all its epochs, or too many without a better one."""
+        position, patience = self.position, self.plan.settings.patience
+        waited = position.epoch - 1 - position.best_epoch
+        impatient = patience is not None and position.best_epoch > 0 and waited >= patience
+        return impatient or position.epoch > self.plan.epochs[position.stage]
+
+    def _epoch(self, learner: Learner, stop: Stop) -> Epoch:
+        """Learn from all images once, and test."""
+        plan, at = self.plan, self.position
+        stage, total_steps = self.stages[at.stage], plan.epochs[at.stage] * plan.steps_per_epoch
+        batches = self._batches()
+        shares = [places[self.ranks.share(len(places))] for places in batches]
+        sums = _Sums(at.sums, self.device)
+        began, lr = time.perf_counter() - at.seconds, 0.0
+        learner.teach()
+        for step, (x, labels) in enumerate(self.images.batches(shares), start=at.step):
+            images = len(batches[step - at.step])
+            progress = ((at.epoch - 1) * plan.steps_per_epoch + step) / total_steps
+            lr = plan.settings.lr * factor(plan.settings.schedule, progress)
+            self._seed(_NOISE, at.stage, at.epoch, step)
+            noise = stage.draw(Noise(self.noise, images, self.ranks.share(images)))
+            batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
+            sums.add(*learner.step(batch, lr, images, stop.signal is not None))
+            self.listener.advanced(images)
+            self._look(learner, sums, step, lr)
+            stopping = self._agreed(stop, sums, step)
+            if stopping or self.keeper.due:
+                seconds = time.perf_counter() - began
+                self.position = replace(at, step=step + 1, seconds=seconds, sums=sums.read())
+                self._save(learner)
+                began = time.perf_counter() - seconds
+            if stopping:
+                raise self._interrupted(stop)
+        self._look(learner, sums, None, lr)
+        seconds = time.perf_counter() - began
+        return self._tested(learner, sums.read(), seconds, lr)
+
+    def _batches(self) -> tuple[Tensor, ...]:
+        """Places of the images of each step that the epoch still has."""
+        plan, at = self.plan, self.position
+        generator = seeded(torch.Generator(), plan.options.seed, _ORDER, at.stage, at.epoch)
+        order = torch.randperm(len(plan.train_places), generator=generator)
+        return torch.split(plan.train_places[order], plan.settings.batch_size)[at.step :]
+
+    def _seed(self, *words: int) -> torch.Generator:
+        return seeded(self.noise, self.plan.options.seed, *words)
+
+    def _look(self, learner: Learner, sums: _Sums, step: int | None, lr: float) -> None:
+        """Stop if no step changes anything any more; `step` is None at the end of an epoch."""
+        if step is not None and self.device.type != "cpu" and step % _LOOK_STEPS:
+            return
+        if float(learner.streak) >= _STREAK or (step is None and not sums.read()["images"]):
+            raise TrainingError(
+                f"loss or gradient was NaN or infinite in {int(learner.streak)} steps in a row, "
+                f"up to epoch {self.position.epoch} of {self._stage_name!r}: try a lower --lr than "
+                f"{lr:g}, --clip 1, or --precision fp32. The last good checkpoint, if there is "
+                "one, stays."
+            )
+
+    def _agreed(self, stop: Stop, sums: _Sums, step: int) -> bool:
+        """Whether to stop: all processes find the same."""
+        if self.ranks.size == 1:
+            return stop.signal is not None
+        if self.device.type != "cpu" and step % _LOOK_STEPS:
+            return False
+        return sums.read()["stop"] > 0
+
+    def _interrupted(self, stop: Stop) -> Interrupted:
+        at = self.position
+        return Interrupted(
+            f"stopped in epoch {at.epoch} of {self._stage_name!r}, after step {at.step} of "
+            f"{self.plan.steps_per_epoch}, and saved in {self.plan.output}: --resume goes on",
+            exit_code=stop.exit_code,
+        )
+
+    @property
+    def _stage_name(self) -> str:
+        return self.stages[self.position.stage].name
+
+    def _tested(
+        self, learner: Learner, sums: Mapping[str, float], seconds: float, lr: float
+    ) -> Epoch:
+        """The entry of an epoch whose steps are done."""
+        plan, at, stage = self.plan, self.position, self.stages[self.position.stage]
+        means = {
+            name: value / sums["images"]
+            for name, value in sums.items()
+            if name not in ("images", "skipped", "stop")
+        }
+        noise = self._seed(_TEST_NOISE, at.stage)
+        every = torch.arange(len(self.test_images))
+        model = learner.learned
+        test = evaluate(model, stage, stage.metrics, self.test_images, every, noise)
+        held_out = None
+        if len(plan.held_out):
+            noise = self._seed(_TEST_NOISE, at.stage)
+            losses = evaluate(model, stage, stage.loss, self.images, plan.held_out, noise)
+            held_out = losses["loss"]
+        # The last step can spoil the weights after every loss of the epoch was finite.
+        for number in (*means.values(), *test.values(), held_out or 0.0):
+            if not math.isfinite(number):
+                raise TrainingError(
+                    f"the loss became {number} in epoch {at.epoch} of {stage.name!r}: try a lower "
+                    f"--lr than {lr:g}, or --clip 1. The last good checkpoint, if there is one, "
+                    "stays."
+                )
+        return Epoch(
+            stage=stage.name,
+            epoch=at.epoch,
+            seconds=seconds,
+            images_per_s=sums["images"] / seconds,
+            lr=lr,
+            skipped=int(sums["skipped"]),
+            train=means,
+            held_out=held_out,
+            test=test,
+        )
+
+    def _advance(self, learner: Learner, epoch: Epoch) -> None:
+        """Move on to the next epoch, and remember this one's weights if they are the best."""
+        at = self.position
+        self.position = Position(at.stage, at.epoch + 1, best_epoch=at.best_epoch, best=at.best)
+        if epoch.held_out is not None and (at.best is None or epoch.held_out < at.best):
+            self.position = replace(self.position, best_epoch=epoch.epoch, best=epoch.held_out)
+            weights = learner.learned.state_dict()
+            self.best = {name: value.clone() for name, value in weights.items()}
+
+    def _kept(self, learner: Learner) -> dict[str, Tensor]:
+        """The weights that the stage gives: of its best epoch if it looks for one."""
+        return self.best or learner.learned.state_dict()
+
+    def _save(self, learner: Learner) -> None:
+        self.keeper.save_state(self.position, self.history, *learner.state(), self.best)
+
+    def _save_checkpoint(self, learner: Learner) -> None:
+        self.keeper.save_checkpoint(self._kept(learner), self.history, self.kept_epoch)
+
+    @property
+    def kept_epoch(self) -> Epoch:
+        """The epoch that the kept weights are of."""
+        after_last = self.position.epoch - 1
+        number = self.position.best_epoch or after_last
+        return self.history[number - after_last - 1]
+
+
+class _Sums:
+    """Running sums, kept on the device: reading one would wait for the GPU at every step."""
+
+    def __init__(self, start: Mapping[str, float] | None, device: torch.device) -> None:
+        self._names = list(start or {})
+        self._values = torch.tensor(list((start or {}).values()), device=device)
+
+    def add(self, names: list[str], values: Tensor) -> None:
+        self._values = self._values + values if self._names else values
+        self._names = names
+
+    def read(self) -> dict[str, float]:
+        return dict(zip(self._names, self._values.tolist(), strict=True))

@@ -1,0 +1,227 @@
+"""What the models reach on full MNIST, beside published and classical results.
+
+    AEONNX_DATA=... .venv/bin/python benchmarks/quality.py [ROW ...] [--device cuda]
+
+Each row trains through `aeonnx.train` (resuming what was interrupted), measures on the 10,000 test
+images, and is kept in results/quality.json; the table is written from there to results/quality.md.
+Seeds are 0. `classical.py` makes the rows of PCA and the filters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from likelihood import binarized, importance_weighted_nll
+from machine import describe
+
+from aeonnx import checkpoint
+from aeonnx.train import Trained, TrainOptions, load_data, train
+
+RESULTS = Path(__file__).parent / "results"
+WORK = Path(__file__).parent.parent / "build" / "quality"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        model: what is trained.
+        what: what is measured.
+        metric: name of the test metric, or a function of the trained model.
+        reference: what others reach, in words.
+        must, aim: what the row is held against; `higher` says which way is better.
+        settings: for `TrainOptions`.
+    """
+
+    model: str
+    what: str
+    metric: str | Callable[[Trained, torch.device], float]
+    reference: str
+    must: float
+    aim: float
+    settings: dict[str, Any] = field(default_factory=dict)
+    higher: bool = False
+
+
+def nll(trained: Trained, device: torch.device) -> float:
+    """Mean over the test images of the importance-weighted NLL with 5,000 samples, in nats."""
+    model = checkpoint.load(trained.output, "vae").model.to(device)
+    data = load_data("mnist", Path(os.environ["AEONNX_DATA"]))
+    images = data.test.images.read(torch.arange(len(data.test.images)))
+    x = binarized(images.float() / 255, seed=0).to(device)
+    return float(importance_weighted_nll(model, x).double().mean())
+
+
+ROWS = {
+    "ae": Row(
+        "ae",
+        "latent 3, test MSE",
+        "mse",
+        "PCA-3 0.0516; a plain 20-epoch run 0.0314",
+        0.030,
+        0.026,
+        {"hidden": (512, 256, 128), "epochs": 60, "schedule": "cosine"},
+    ),
+    "sae": Row(
+        "sae",
+        "latent 32, test MSE",
+        "mse",
+        "PCA-32 0.0168; one plain 784-128-64-32, 25 epochs: 0.0061",
+        0.0060,
+        0.0045,
+        {"epochs": 60, "schedule": "cosine", "recipe": {"pretrain_epochs": 10}},
+    ),
+    "dae": Row(
+        "dae",
+        "gaussian 0.5, mean test PSNR, dB",
+        "psnr",
+        "noisy 9.4, median 14.1; a plain small conv net, 5 epochs: 20.76",
+        20.8,
+        21.5,
+        {"arch": "conv", "epochs": 20, "schedule": "cosine", "ema": 0.999},
+        higher=True,
+    ),
+    "sdae": Row(
+        "sdae",
+        "test error",
+        "error",
+        "Vincent 2010, SDAE-3: 0.0128",
+        0.0128,
+        0.009,
+        {"epochs": 60, "recipe": {"pretrain_epochs": 15}},
+    ),
+    "vae": Row(
+        "vae",
+        "784-400-20, test negative ELBO on [0, 1]",
+        "negative_elbo",
+        "a plain 30-epoch run: 101.1",
+        101.0,
+        99.0,
+        {"epochs": 60, "schedule": "cosine"},
+    ),
+    "vae-binary": Row(
+        "vae",
+        "784-400-20, test negative ELBO, binarised",
+        "negative_elbo",
+        "a plain 30-epoch run: 97.6",
+        97.5,
+        96.0,
+        {"epochs": 60, "schedule": "cosine", "recipe": {"pixels": "binary"}},
+    ),
+    "vae-best": Row(
+        "vae",
+        "dynamically binarised, IWAE-5000 test NLL",
+        nll,
+        "Burda 2016, VAE k=1, one stochastic layer: 86.76",
+        86.76,
+        84.0,
+        {
+            "hidden": (512, 512),
+            "latent_size": 40,
+            "epochs": 300,
+            "schedule": "cosine",
+            "recipe": {"pixels": "binary", "kl_warmup": 0.1},
+        },
+    ),
+}
+
+
+def measure(name: str, device: str) -> dict[str, Any]:
+    """Train a row, or go on with it, and measure."""
+    row, output = ROWS[name], WORK / name
+    options = TrainOptions(
+        row.model,
+        output,
+        data="mnist",
+        data_dir=Path(os.environ["AEONNX_DATA"]),
+        device=device,
+        resume=(output / "state").is_dir(),
+        **row.settings,
+    )
+    trained = train(options, _Lines(name))
+    began = time.perf_counter()
+    resolved = torch.device("cuda" if device == "cuda" else "cpu")
+    value = (
+        trained.training.metrics[row.metric]
+        if isinstance(row.metric, str)
+        else row.metric(trained, resolved)
+    )
+    seconds = sum(epoch.seconds for epoch in trained.epochs)
+    return {
+        "value": value,
+        "metrics": trained.training.metrics,
+        "epochs": len(trained.epochs),
+        "train_seconds": round(seconds, 1),
+        "measure_seconds": round(time.perf_counter() - began, 1),
+        "threads": torch.get_num_threads(),
+        "machine": describe("torch") if device == "cpu" else torch.cuda.get_device_name(),
+    }
+
+
+class _Lines:
+    """Progress for a log file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def started(self, device: str, epochs: int, images: int, done: int) -> None:
+        print(f"{self.name}: {epochs} epochs of {images} images on {device}, {done} done")
+
+    def advanced(self, images: int) -> None: ...
+
+    def finished_epoch(self, epoch: Any) -> None:
+        shown = {key: round(value, 5) for key, value in epoch.test.items()}
+        print(f"{self.name} {epoch.stage} {epoch.epoch} {epoch.seconds:.1f}s {shown}", flush=True)
+
+    def warned(self, text: str) -> None:
+        print(f"{self.name}: {text}")
+
+
+def table(results: dict[str, Any]) -> str:
+    """The Markdown table of the rows that were measured."""
+    lines = [
+        "| model | what | reference | must | aim | reached | settings | epochs | seconds | machine |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in ROWS.items():
+        if name not in results:
+            continue
+        found = results[name]
+        better = found["value"] >= row.must if row.higher else found["value"] <= row.must
+        settings = {**row.settings, **row.settings.get("recipe", {})}
+        told = ", ".join(f"{k} {v}" for k, v in settings.items() if k not in ("recipe", "epochs"))
+        lines.append(
+            f"| {row.model} | {row.what} | {row.reference} | {row.must:g} | {row.aim:g} | "
+            f"{found['value']:.5g}{'' if better else ' (missed)'} | {told} | {found['epochs']} | "
+            f"{found['train_seconds']:g} | {found['machine']}, {found['threads']} threads |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure the rows that are named, or all, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    kept = RESULTS / "quality.json"
+    for name in arguments.rows or ROWS:
+        found = measure(name, arguments.device)
+        results = json.loads(kept.read_text()) if kept.exists() else {}
+        results[name] = found
+        kept.write_text(json.dumps(results, indent=2) + "\n")
+        (RESULTS / "quality.md").write_text(table(results))
+        print(name, found, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What several test modules use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aeonnx.train import Epoch
+
+__all__ = ["Quiet", "wait_for"]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until `condition()` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+
+
+class Quiet:
+    """A listener to derive from."""
+
+    def started(self, device: str, epochs: int, images: int, done: int) -> None: ...
+
+    def advanced(self, images: int) -> None: ...
+
+    def finished_epoch(self, epoch: Epoch) -> None: ...
+
+    def warned(self, text: str) -> None: ...
