@@ -189,7 +189,7 @@ class _Lines:
 def table(results: dict[str, Any]) -> str:
     """The Markdown table of the rows that were measured."""
     lines = [
-        "| model | what | reference | must | aim | reached | settings | epochs | seconds | machine |",
+        "| model | what | reference | must | aim | reached | settings | epochs | seconds | on |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in ROWS.items():

@@ -17,6 +17,8 @@ from datetime import timedelta
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 __all__ = ["Ranks", "first_goes_ahead", "joined", "launched"]
 
@@ -82,7 +84,14 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(ranks.local_rank)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, timeout=_TIMEOUT)
+    store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun keeps the store over a restart, and in it the addresses of dead processes
+        # (pytorch issue 135712). The count is the same for all processes of one machine only.
+        store = PrefixStore(f"restart-{ranks.restarts}", store)
+    torch.distributed.init_process_group(
+        backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT
+    )
     try:
         yield ranks
     finally:

@@ -1,0 +1,142 @@
+"""Several processes through torchrun, on gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aeonnx import checkpoint
+from aeonnx.train import TrainOptions, state, train
+from tests.support import wait_for
+
+Command = Callable[..., "subprocess.Popen[str]"]
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
+SMALL = ("--hidden", "40", "--latent", "10", "--device", "cpu")
+
+
+def run_two(
+    command: Command, *arguments: object, processes: int = 2, restarts: int = 0
+) -> subprocess.Popen[str]:
+    launcher = (*TORCHRUN, str(processes), "--max-restarts", str(restarts), "-m", "aeonnx")
+    return command("train", *arguments, *SMALL, launcher=launcher)
+
+
+def losses(run: Path) -> list[list[float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [[*line["train"].values(), *line["test"].values()] for line in lines]
+
+
+@pytest.mark.parametrize("model", ["vae", "sdae"])
+def test_two_processes_learn_what_one_does(
+    command: Command, digits: Path, tmp_path: Path, model: str
+) -> None:
+    """400 images in batches of 57: an odd batch, and a last one of a single image."""
+    recipe = {"pretrain_epochs": 1} if model == "sdae" else {}
+    flags = ("--pretrain-epochs", 1) if model == "sdae" else ()
+    both = ("-m", model, "--data", digits, "--epochs", 3, "--batch-size", 57, "-o", "two")
+    process = run_two(command, *both, *flags)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert errors.count("Training ") == 1  # one of them tells
+    alone = TrainOptions(
+        model,
+        tmp_path / "one",
+        data=str(digits),
+        hidden=(40,),
+        latent_size=10,
+        epochs=3,
+        batch_size=57,
+        device="cpu",
+        recipe=recipe,
+    )
+    train(alone)
+    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert two == pytest.approx(one, rel=1e-3)
+    one_record = checkpoint.load(tmp_path / "one", model).training
+    two_record = checkpoint.load(tmp_path / "two", model).training
+    assert one_record is not None
+    assert two_record is not None
+    assert one_record.stages == two_record.stages
+
+
+def test_the_number_of_processes_may_change(command: Command, digits: Path, tmp_path: Path) -> None:
+    """Two processes begin, one goes on: the batch and the way stay."""
+    begun = ("-m", "vae", "--data", digits, "--batch-size", 40, "-o", "run")
+    process = run_two(command, *begun, "--epochs", 2)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    process = command("train", *begun, *SMALL, "--epochs", 4, "--resume")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    whole = TrainOptions(
+        "vae",
+        tmp_path / "whole",
+        data=str(digits),
+        hidden=(40,),
+        latent_size=10,
+        epochs=4,
+        batch_size=40,
+        device="cpu",
+    )
+    train(whole)
+    assert losses(tmp_path / "run")[-1] == pytest.approx(losses(tmp_path / "whole")[-1], rel=1e-3)
+
+
+def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Path) -> None:
+    """torchrun starts all again, and they go on from the last state."""
+    run = tmp_path / "run"
+    flags = ("-m", "vae", "--data", digits, "--epochs", 60, "--batch-size", 40, "-o", "run")
+    process = run_two(command, *flags, "--save-seconds", "0.05", restarts=1)
+    wait_for(lambda: (run / "config.json").exists(), seconds=120)  # an epoch is over
+    workers = subprocess.run(
+        ["/usr/bin/pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    os.kill(int(workers[-1]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert "done before, on cpu" in errors  # the restarted run did not begin anew
+    assert len(losses(run)) == 60
+    whole = TrainOptions(
+        "vae",
+        tmp_path / "whole",
+        data=str(digits),
+        hidden=(40,),
+        latent_size=10,
+        epochs=60,
+        batch_size=40,
+        device="cpu",
+    )
+    train(whole)
+    assert losses(run)[-1] == pytest.approx(losses(tmp_path / "whole")[-1], rel=1e-2)
+
+
+def test_sigterm_stops_all_and_saves_once(command: Command, digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = ("-m", "vae", "--data", digits, "--epochs", 4000, "--batch-size", 40, "-o", "run")
+    process = run_two(command, *flags, "--save-seconds", "0.05")
+    wait_for(lambda: list((run / "state").glob("0*")), seconds=120)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert errors.count("SIGTERM: saving after this step") == 1
+    found = state.newest(run)
+    assert found is not None
+    assert found[2] == []
+
+
+def test_more_processes_than_images_are_refused(
+    command: Command, digits: Path, tmp_path: Path
+) -> None:
+    flags = ("-m", "ae", "--data", digits, "--batch-size", 1, "-o", "run")
+    process = run_two(command, *flags)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "2 processes are more than the 1 images of a batch: start fewer with" in errors
+    assert not (tmp_path / "run").exists()
