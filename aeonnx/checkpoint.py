@@ -29,7 +29,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from aeonnx.models import Model, ModelConfig, archs, build, configure
+from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 
 __all__ = ["CONFIG", "FILES", "Checkpoint", "default_folder", "load", "save"]
 
@@ -131,6 +131,11 @@ def load(path: Path, model: str) -> Checkpoint:
             f"no checkpoint at {path}. Train one with: aeonnx train --model {model} -o {path}"
         )
     if not path.is_dir():
+        if classifies(model):
+            raise CheckpointError(
+                f"{path} is not a folder: {model} names its classes, and a bare state_dict does "
+                f"not. Give the folder of a run by: aeonnx train --model {model}"
+            )
         weights = _read_state_dict(path)
         return _bare(path, weights, model, known_archs)
     files.recover(path)

@@ -22,6 +22,7 @@ __all__ = [
     "SUFFIXES",
     "check_output",
     "grid",
+    "names_of",
     "open_picture",
     "read_array",
     "read_images",
@@ -54,10 +55,21 @@ def read_images(path: Path, shape: Sequence[int]) -> Array:
         return read_array(path)
     if not path.is_dir():
         return _read_image(path, shape)[None]
-    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    paths = _listed(path)
     if not paths:
         raise ImageError(f"{path} holds no image: expected files named *{', *'.join(SUFFIXES)}")
     return np.stack([_read_image(file, shape) for file in paths])
+
+
+def names_of(path: Path, rows: int) -> tuple[str, ...]:
+    """Names of what `read_images` gave for `path`: of files, or numbers of `rows` from 0."""
+    if path.suffix.lower() == ".npy":
+        return tuple(map(str, range(rows)))
+    return tuple(file.name for file in _listed(path)) if path.is_dir() else (path.name,)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
 
 
 def read_array(path: Path) -> Array:

@@ -11,20 +11,27 @@ import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings
 
 from aeonnx.cli import cli
 from aeonnx.export import ExportOptions, export
 from aeonnx.train import TrainOptions, train
 
-MODELS = ("ae", "dae", "vae")
-ARCHS = ("mlp", "conv")
-WHOLE = {"ae": "reconstructor", "dae": "denoiser", "vae": "reconstructor"}
-"""Name of the part that goes from image to image."""
+SMALL: dict[str, dict[str, Any]] = {
+    "sae": {"recipe": {"pretrain_epochs": 1}},
+    "sdae": {"recipe": {"pretrain_epochs": 1}, "hidden": (200,), "latent_size": 100},
+}
+"""What keeps the training of a model short."""
 
 Maker = Callable[..., Path]
+
+# A machine that does other things too is no reason to fail.
+settings.register_profile("aeonnx", deadline=None)
+settings.load_profile("aeonnx")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +41,8 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     @cache
     def make(model: str = "vae", arch: str = "mlp", seed: int = 0) -> Path:
         folder = tmp_path_factory.mktemp(f"{model}-{arch}-{seed}") / "run"
-        train(TrainOptions(model, folder, arch=arch, epochs=1, seed=seed, device="cpu"))
+        settings = {"arch": arch, "epochs": 1, "seed": seed, **SMALL.get(model, {})}
+        train(TrainOptions(model, folder, device="cpu", **settings))
         return folder
 
     return make

@@ -29,7 +29,7 @@ def test_from_training_to_pictures(aeonnx: Cli) -> None:
     """The way of the README, with the defaults that meet."""
     result = aeonnx("train", "-m", "vae", "--epochs", 1, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "epoch 1/1  loss" in result.stderr
+    assert "epoch 1/1  train  loss" in result.stderr
     assert "aeonnx export --model vae\n" in result.stdout
     result = aeonnx("export", "--model", "vae", "--part", "decoder")
     assert result.exit_code == 0, result.output

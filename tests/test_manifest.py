@@ -130,6 +130,31 @@ def test_tolerance_that_would_pass_anything_is_refused(
         parse(edited)
 
 
+@pytest.mark.parametrize(
+    ("classes", "text"),
+    [
+        (["cat", ""], "classes: expected names, got an empty one"),
+        (["cat", "cat"], "classes: expected distinct names"),
+        (["cat", 3], "classes.1: expected a text, got 3"),
+        (None, "classes: expected a list, got null"),
+    ],
+)
+def test_classes_without_names_of_their_own_are_refused(
+    document: dict[str, Any], classes: object, text: str
+) -> None:
+    with pytest.raises(ManifestError, match=text):
+        parse(document | {"classes": classes})
+
+
+def test_a_classifier_names_each_of_its_outputs(bundle_of: Callable[..., Path]) -> None:
+    document = json.loads((bundle_of("sdae") / manifest.FILE_NAME).read_text())
+    assert parse(document).classes == tuple("0123456789")
+    jsonschema.validate(document, SCHEMA)
+    text = r"classes: expected a name for each output of the classifier, \[10\], got 9"
+    with pytest.raises(ManifestError, match=text):
+        parse(document | {"classes": list("012345678")})
+
+
 def test_missing_bundle_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no bundle at .*: it is not a folder. Make one with"):
         manifest.read(tmp_path / "none")

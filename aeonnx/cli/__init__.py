@@ -14,7 +14,7 @@ from aeonnx import __version__
 from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.demo import demo
 from aeonnx.cli.train import train
-from aeonnx.cli.verbs import decode, denoise, encode, generate, reconstruct
+from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError
 
 __all__ = ["cli", "main"]
@@ -71,6 +71,7 @@ for _command in (
     decode,
     reconstruct,
     denoise,
+    classify,
     generate,
 ):
     cli.add_command(_command)

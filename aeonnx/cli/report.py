@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from aeonnx.export import Exported
     from aeonnx.manifest import Manifest
     from aeonnx.runtime import Bundle, Report
+    from aeonnx.runtime.bundle import Classified
     from aeonnx.train import Trained
 
-__all__ = ["print_demo", "print_exported", "print_manifest", "print_trained", "print_verified"]
+__all__ = [
+    "print_classified",
+    "print_demo",
+    "print_exported",
+    "print_manifest",
+    "print_trained",
+    "print_verified",
+]
 
 _DIGEST = 12  # digits of a digest that tables show
 _FILE_WIDTH = 160
@@ -89,11 +97,11 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(_file_table(contents, exported.parts))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
-    verb = (
-        f"aeonnx generate {folder} -n 64 --seed 7 -o grid.png"
-        if contents.prior and "decoder" in contents.parts
-        else f"aeonnx inspect {folder}"
-    )
+    verb = f"aeonnx inspect {folder}"
+    if contents.prior and "decoder" in contents.parts:
+        verb = f"aeonnx generate {folder} -n 64 --seed 7 -o grid.png"
+    elif "classifier" in contents.parts:
+        verb = f"aeonnx classify {folder} IMAGES -o labels.csv"
     _print_next(console, [f"aeonnx verify {folder}", verb])
 
 
@@ -222,3 +230,25 @@ def _tensor_table(contents: Manifest, *, meanings: bool) -> Table:
                 cells = [part, kind, spec.name, f"{spec.dtype} [{shape}]", bounds]
                 table.add_row(*cells, *[spec.meaning] * meanings)
     return table
+
+
+def print_classified(
+    names: Sequence[str], found: Classified, classes: Sequence[str], *, as_json: bool
+) -> None:
+    """A line per image: name, label, probability."""
+    rows = list(zip(names, found.labels, found.probabilities.tolist(), strict=True))
+    if as_json:
+        _print_json(
+            [
+                {
+                    "name": name,
+                    "label": label,
+                    "probabilities": dict(zip(classes, values, strict=True)),
+                }
+                for name, label, values in rows
+            ]
+        )
+        return
+    name_width, label_width = (max(map(len, texts), default=0) for texts in (names, found.labels))
+    for name, label, values in rows:
+        click.echo(f"{name:<{name_width}}  {label:<{label_width}}  {max(values):.3f}")

@@ -1,4 +1,4 @@
-"""`aeonnx encode`, `decode`, `reconstruct`, `denoise` and `generate`: what a bundle can do."""
+"""`aeonnx encode`, `decode`, `reconstruct`, `denoise`, `classify`, `generate`: what bundles do."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from aeonnx.cli.options import (
     PATH,
     bundle_argument,
     force_option,
+    json_option,
     output_option,
     provider_option,
     providers_of,
 )
 
-__all__ = ["decode", "denoise", "encode", "generate", "reconstruct"]
+__all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
 _FORCE = "Replace the output if it exists."
 _IMAGES = "IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array."
@@ -40,13 +41,6 @@ def _verb(name: str, summary: str, source: str, target: str, example: str) -> cl
     return run
 
 
-encode = _verb(
-    "encode",
-    f"Latents of images.\n\n{_IMAGES}",
-    "IMAGES",
-    "A .npy array.",
-    "aeonnx encode dist/vae digits.npy -o z.npy",
-)
 decode = _verb(
     "decode",
     "Images of latents.\n\nLATENTS is a .npy array, float32 [n, latent].",
@@ -68,6 +62,57 @@ denoise = _verb(
     _TO_PICTURE,
     "aeonnx denoise dist/dae noisy.png -o clean.png",
 )
+
+
+@click.command(
+    epilog="Example: aeonnx encode dist/sdae scans -o features.npz --features",
+    help=f"Latents of images.\n\n{_IMAGES}",
+)
+@bundle_argument
+@click.argument("source", type=PATH, metavar="IMAGES")
+@output_option("A .npy array; with --features, an .npz.", required=True)
+@click.option(
+    "--features",
+    is_flag=True,
+    help="Write an .npz for other tools: features, float32 [n, latent], and names of the files.",
+)
+@provider_option
+@force_option(_FORCE)
+def encode(
+    bundle: Path, source: Path, output: Path, features: bool, provider: str, force: bool
+) -> None:
+    from aeonnx import runtime
+    from aeonnx.runtime.on_files import features_file, run_on_files
+
+    opened = runtime.load(bundle, providers_of(provider))
+    if features:
+        result = features_file(opened, source, output, force=force)
+    else:
+        result = run_on_files(opened, "encode", source, output, force=force)
+    click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")
+
+
+@click.command(epilog="Example: aeonnx classify dist/sdae scans -o labels.csv")
+@bundle_argument
+@click.argument("source", type=PATH, metavar="IMAGES")
+@output_option("A .csv with all probabilities, or a .npy of them alone.")
+@provider_option
+@force_option(_FORCE)
+@json_option
+def classify(
+    bundle: Path, source: Path, output: Path | None, provider: str, force: bool, as_json: bool
+) -> None:
+    """Labels of images, with their probabilities.
+
+    IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array, whose rows are numbered.
+    """
+    from aeonnx import runtime
+    from aeonnx.cli import report
+    from aeonnx.runtime.on_files import classify_file
+
+    opened = runtime.load(bundle, providers_of(provider))
+    names, found = classify_file(opened, source, output, force=force)
+    report.print_classified(names, found, opened.manifest.classes, as_json=as_json)
 
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")

@@ -1,9 +1,10 @@
-"""A bundle's parts behind verbs: `encode`, `decode`, `reconstruct`, `denoise`, `generate`."""
+"""A bundle's parts behind verbs: encode, decode, reconstruct, denoise, classify, generate."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,22 @@ from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.prior import standard_normal
 from aeonnx.runtime.session import Array, Session
 
-__all__ = ["Bundle", "load"]
+__all__ = ["Bundle", "Classified", "load"]
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What a classifier says of n images.
+
+    Args:
+        labels: name of each image's most probable class.
+        indices: its place in `Manifest.classes`, int64 [n].
+        probabilities: of all classes, float32 [n, classes].
+    """
+
+    labels: tuple[str, ...]
+    indices: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
 
 
 def load(path: str | os.PathLike[str], providers: Sequence[str] | None = None) -> Bundle:
@@ -83,6 +99,24 @@ class Bundle:
     def denoise(self, x: Array) -> Array:
         """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1]."""
         return self._answer("denoiser", x)
+
+    def classify(self, x: Array) -> Classified:
+        """What images show: [n, C, H, W], float32 in [0, 1] or uint8.
+
+        Raises:
+            BundleError: the model learns no classes, or the bundle has no classifier.
+        """
+        if not self.manifest.classes:
+            raise BundleError(
+                f"a {self.manifest.model} learns no classes, so that there is nothing to tell "
+                "apart: use an sdae"
+            )
+        variant = self.variant("classifier")
+        found = self.run("classifier", **{variant.inputs[0].name: x})
+        probabilities = found["probabilities"]
+        indices = probabilities.argmax(1)
+        labels = tuple(self.manifest.classes[index] for index in indices)
+        return Classified(labels, indices, probabilities)
 
     def generate(self, n: int, seed: int = 0, first: int = 0) -> Array:
         """New images from the prior: float32 [n, C, H, W] in [0, 1].

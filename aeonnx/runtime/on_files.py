@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
+import numpy as np
+
 from aeonnx import files, images
-from aeonnx.runtime.bundle import Bundle
+from aeonnx.errors import UsageError
+from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 
-__all__ = ["generate_file", "run_on_files"]
+__all__ = ["classify_file", "features_file", "generate_file", "run_on_files"]
 
 
 def run_on_files(
@@ -52,3 +57,74 @@ def generate_file(
     result = bundle.generate(n, seed, first)
     images.write(target, result, force=force)
     return result
+
+
+def classify_file(
+    bundle: Bundle, source: Path, target: Path | None = None, *, force: bool = False
+) -> tuple[tuple[str, ...], Classified]:
+    """Classify images and write the answers, if there is a `target`.
+
+    Args:
+        bundle: opened.
+        source: images, see `run_on_files`.
+        target: a .csv with name, label, probability and the probabilities of all classes; or a
+            .npy of the probabilities.
+        force: replace `target` if it exists.
+
+    Returns:
+        Names of the images, file names or row numbers, and what they show.
+
+    Raises:
+        UsageError: `target` has another suffix.
+        ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
+    """
+    if target is not None:
+        _check_suffix(target, (".csv", ".npy"), "a table, or an array of probabilities")
+        files.refuse_existing(target, force=force)
+    found = bundle.classify(images.read_images(source, bundle.manifest.input_shape))
+    names = images.names_of(source, len(found.labels))
+    if target is not None and target.suffix.lower() == ".npy":
+        images.write(target, found.probabilities, force=force)
+    elif target is not None:
+        files.write_atomic(target, _table(names, found, bundle.manifest.classes).encode())
+    return names, found
+
+
+def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = False) -> Array:
+    """Write the latents of images with their names, for other tools.
+
+    Args:
+        bundle: opened.
+        source: images, see `run_on_files`.
+        target: a .npz with `features`, float32 [n, latent], and `names`, n texts.
+        force: replace `target` if it exists.
+
+    Returns:
+        The features.
+
+    Raises:
+        UsageError: `target` has another suffix.
+        ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
+    """
+    _check_suffix(target, (".npz",), "features with names")
+    files.refuse_existing(target, force=force)
+    features = bundle.encode(images.read_images(source, bundle.manifest.input_shape))
+    buffer = io.BytesIO()
+    np.savez(buffer, features=features, names=np.array(images.names_of(source, len(features))))
+    files.write_atomic(target, buffer.getvalue())
+    return features
+
+
+def _check_suffix(target: Path, suffixes: tuple[str, ...], what: str) -> None:
+    if target.suffix.lower() not in suffixes:
+        names = " or ".join(suffixes)
+        raise UsageError(f"{target}: expected a name that ends in {names} ({what})")
+
+
+def _table(names: tuple[str, ...], found: Classified, classes: tuple[str, ...]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "label", "probability", *classes])
+    for name, label, row in zip(names, found.labels, found.probabilities, strict=True):
+        writer.writerow([name, label, *(f"{value:.6g}" for value in (row.max(), *row))])
+    return text.getvalue()

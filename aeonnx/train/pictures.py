@@ -28,6 +28,7 @@ _COLOURED = 20  # classes that colours can tell apart
 _RATES = ("accuracy", "error")  # shares of the images, whatever the loss is measured in
 _ALIKE = 3  # ratio of medians up to which one axis shows both
 _FEW = 16  # numbers of a vector that are marked each
+_ASIDE = 0.02  # room beside the curves, as a share of the epochs
 _LIGHT = 0.3
 
 
@@ -133,7 +134,7 @@ def _cloud(
         kinds = np.unique(labels)
         coloured = len(kinds) <= _COLOURED
         colours = [_colour(kinds, label) for label in labels[order]] if coloured else labels[order]
-    size = float(np.clip(20000 / len(points), 4, 30))
+    size = float(np.clip(40000 / len(points), 3, 30))
     x, y = points[order].T
     dots = axes.scatter(x, y, c=colours, s=size, alpha=0.8, linewidths=0)
     if labels is None:
@@ -171,7 +172,7 @@ def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
     n, size = values.shape
     columns = min(n, columns)
     rows = -(-n // columns)
-    figure = _figure(min(16.0, max(4.0, 1.1 * columns)), min(16.0, max(1.0, 0.7 * rows)))
+    figure = _figure(min(16.0, max(4.0, 1.1 * columns)), min(16.0, max(1.0, 0.9 * rows)))
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(0, columns)
@@ -210,9 +211,8 @@ def _line(axes: Axes, values: Sequence[float], colour: str) -> Any:
 def _epoch_ticks(axes: Axes, epochs: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    if epochs == 1:
-        axes.set_xlim(0.5, 1.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.set_xlim(1 - _ASIDE * epochs, epochs + _ASIDE * epochs)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
 def _colour(kinds: Any, label: Any) -> Any:
@@ -234,7 +234,8 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", w_pad=0.1)
     FigureCanvasAgg(figure)  # no window, and no state of pyplot
     return figure
 

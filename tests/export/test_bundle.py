@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import aeonnx
+from aeonnx import models
 from aeonnx.errors import (
     BundleError,
     CheckpointError,
@@ -31,8 +32,9 @@ def digests(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("arch", ["mlp", "conv"])
-@pytest.mark.parametrize("model", ["ae", "dae", "vae"])
+@pytest.mark.parametrize(
+    ("model", "arch"), [(name, arch) for name in models.names() for arch in models.archs(name)]
+)
 def test_every_model_is_exported_verified_and_equal_to_torch(
     model: str, arch: str, bundle_of: Maker, run_of: Maker
 ) -> None:
@@ -40,13 +42,10 @@ def test_every_model_is_exported_verified_and_equal_to_torch(
     assert verify(bundle).passed
     report = verify_against(bundle, run_of(model, arch))
     assert report.passed, report.failures
-    whole = {"ae": "reconstructor", "dae": "denoiser", "vae": "reconstructor"}[model]
-    assert {check.part for check in report.checks} == {
-        "encoder",
-        "decoder",
-        whole,
-        "decoder(encoder)",
-    }
+    parts = {"encoder", "decoder", "decoder(encoder)"}
+    parts |= {"denoiser"} if model in ("dae", "sdae") else {"reconstructor"}
+    parts |= {"classifier"} if model == "sdae" else set()
+    assert {check.part for check in report.checks} == parts
 
 
 def test_bundle_holds_what_the_manifest_names_and_no_more(bundle_of: Maker) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, numpy_helper
 
@@ -200,8 +200,9 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
 
 
 @given(
-    model=st.sampled_from(["ae", "dae", "vae"]),
+    model=st.sampled_from(models.names()),
     arch=st.sampled_from(["mlp", "conv"]),
+    part=st.sampled_from(["encoder", "classifier"]),
     shape=st.tuples(st.integers(1, 3), st.integers(6, 20), st.integers(6, 20)),
     hidden=st.lists(st.integers(2, 9), min_size=1, max_size=2),
     latent=st.integers(1, 5),
@@ -216,13 +217,17 @@ def test_any_size_and_opset_passes(
     hidden: list[int],
     latent: int,
     opset: int,
+    part: str,
 ) -> None:
-    config = ModelConfig(model, arch, shape, tuple(hidden), latent)
-    part = models.build(config).eval().parts()["encoder"]
+    assume(arch in models.archs(model))
+    classes = ("a", "b", "c") if models.classifies(model) else ()
+    config = ModelConfig(model, arch, shape, tuple(hidden), latent, classes)
+    parts = models.build(config).eval().parts()
+    assume(part in parts)
     path = tmp_path_factory.mktemp("any") / "g.onnx"
-    path.write_bytes(build_graph(part, opset, {}).data)
-    rows = {spec.name: probes(spec, None).rows for spec in part.inputs}
-    report = compare("encoder", part, Session(path, ["cpu"]), rows)
+    path.write_bytes(build_graph(parts[part], opset, {}).data)
+    rows = {spec.name: probes(spec, None).rows for spec in parts[part].inputs}
+    report = compare(part, parts[part], Session(path, ["cpu"]), rows)
     assert report.passed, report.failures
 
 
