@@ -17,7 +17,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── GraphError               1   a graph that a bundle must not hold
     ├── ParityError              3   the graph and torch differ by more than the tolerance
     ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
-    ├── Interrupted       130, 143   Ctrl-C or SIGTERM; what was whole before stays
+    ├── Interrupted            130   Ctrl-C (SIGTERM: 143); what was whole before stays
     ├── OutputError              1   a result that cannot be written
     └── SetupError               4   this machine lacks something
         ├── MissingExtraError    4   an optional dependency is not installed
@@ -136,6 +136,8 @@ class Interrupted(AeonnxError):  # noqa: N818  # it is the user's wish, not a fa
         message: what was going on, and how to go on.
         exit_code: the shell's: 130 for SIGINT (Ctrl-C), 143 for SIGTERM.
     """
+
+    exit_code = 130
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
         super().__init__(message)

@@ -22,10 +22,10 @@ __all__ = [
     "SUFFIXES",
     "check_output",
     "grid",
-    "names_of",
     "open_picture",
     "read_array",
     "read_images",
+    "read_named_images",
     "write",
     "write_grid",
 ]
@@ -51,25 +51,21 @@ def read_images(path: Path, shape: Sequence[int]) -> Array:
     Raises:
         ImageError: a file is missing, is not an image, or has another size.
     """
+    return read_named_images(path, shape)[1]
+
+
+def read_named_images(path: Path, shape: Sequence[int]) -> tuple[tuple[str, ...], Array]:
+    """Images and their names: of files, or numbers of rows from 0. Otherwise as `read_images`."""
     if path.suffix.lower() == ".npy":
-        return read_array(path)
+        array = read_array(path)
+        return tuple(map(str, range(len(array) if array.ndim else 0))), array
     if not path.is_dir():
-        return _read_image(path, shape)[None]
-    paths = _listed(path)
+        return (path.name,), _read_image(path, shape)[None]
+    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
     if not paths:
         raise ImageError(f"{path} holds no image: expected files named *{', *'.join(SUFFIXES)}")
-    return np.stack([_read_image(file, shape) for file in paths])
-
-
-def names_of(path: Path, rows: int) -> tuple[str, ...]:
-    """Names of what `read_images` gave for `path`: of files, or numbers of `rows` from 0."""
-    if path.suffix.lower() == ".npy":
-        return tuple(map(str, range(rows)))
-    return tuple(file.name for file in _listed(path)) if path.is_dir() else (path.name,)
-
-
-def _listed(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    names = tuple(file.name for file in paths)
+    return names, np.stack([_read_image(file, shape) for file in paths])
 
 
 def read_array(path: Path) -> Array:

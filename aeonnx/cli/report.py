@@ -236,19 +236,13 @@ def print_classified(
     names: Sequence[str], found: Classified, classes: Sequence[str], *, as_json: bool
 ) -> None:
     """A line per image: name, label, probability."""
-    rows = list(zip(names, found.labels, found.probabilities.tolist(), strict=True))
+    probabilities = [dict(zip(classes, row, strict=True)) for row in found.probabilities.tolist()]
     if as_json:
-        _print_json(
-            [
-                {
-                    "name": name,
-                    "label": label,
-                    "probabilities": dict(zip(classes, values, strict=True)),
-                }
-                for name, label, values in rows
-            ]
-        )
+        keys = ("name", "label", "probabilities")
+        rows = zip(names, found.labels, probabilities, strict=True)
+        _print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
-    name_width, label_width = (max(map(len, texts), default=0) for texts in (names, found.labels))
-    for name, label, values in rows:
-        click.echo(f"{name:<{name_width}}  {label:<{label_width}}  {max(values):.3f}")
+    shown = [click.format_filename(name) for name in names]  # which may be no UTF-8
+    name_width, label_width = (max(map(len, texts), default=0) for texts in (shown, found.labels))
+    for name, label, values in zip(shown, found.labels, probabilities, strict=True):
+        click.echo(f"{name:<{name_width}}  {label:<{label_width}}  {max(values.values()):.3f}")

@@ -81,12 +81,14 @@ def classify_file(
     if target is not None:
         _check_suffix(target, (".csv", ".npy"), "a table, or an array of probabilities")
         files.refuse_existing(target, force=force)
-    found = bundle.classify(images.read_images(source, bundle.manifest.input_shape))
-    names = images.names_of(source, len(found.labels))
+    names, value = images.read_named_images(source, bundle.manifest.input_shape)
+    found = bundle.classify(value)
     if target is not None and target.suffix.lower() == ".npy":
         images.write(target, found.probabilities, force=force)
     elif target is not None:
-        files.write_atomic(target, _table(names, found, bundle.manifest.classes).encode())
+        text = _table(names, found, bundle.manifest.classes)
+        # A file's name is any bytes: those that are not UTF-8 are written as they are.
+        files.write_atomic(target, text.encode(errors="surrogateescape"))
     return names, found
 
 
@@ -108,9 +110,10 @@ def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = F
     """
     _check_suffix(target, (".npz",), "features with names")
     files.refuse_existing(target, force=force)
-    features = bundle.encode(images.read_images(source, bundle.manifest.input_shape))
+    names, value = images.read_named_images(source, bundle.manifest.input_shape)
+    features = bundle.encode(value)
     buffer = io.BytesIO()
-    np.savez(buffer, features=features, names=np.array(images.names_of(source, len(features))))
+    np.savez(buffer, features=features, names=np.array(names))
     files.write_atomic(target, buffer.getvalue())
     return features
 
@@ -124,7 +127,7 @@ def _check_suffix(target: Path, suffixes: tuple[str, ...], what: str) -> None:
 def _table(names: tuple[str, ...], found: Classified, classes: tuple[str, ...]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "label", "probability", *classes])
+    writer.writerow(["name", "label", "probability", *(f"p({name})" for name in classes)])
     for name, label, row in zip(names, found.labels, found.probabilities, strict=True):
         writer.writerow([name, label, *(f"{value:.6g}" for value in (row.max(), *row))])
     return text.getvalue()

@@ -154,8 +154,8 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     Raises:
         UsageError, DataError, OutputError: see `train`.
     """
-    known = recipes.options_of(options.model, options.recipe)
     configure(options.model, options.arch, (1, 1, 1))  # wrong names are told before data is read
+    known = recipes.options_of(options.model, options.recipe)
     output = options.output or checkpoint.default_folder(options.model)
     if (output / checkpoint.CONFIG).exists() and not (
         options.force or options.resume or ranks.restarts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,8 +72,13 @@ def test_classify_writes_a_table_or_an_array(
     assert aeonnx("classify", bundle, scans, "-o", "labels.csv").exit_code == 0
     with (tmp_path / "labels.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["name", "label", "probability", *"0123456789"]
-    assert all(row[row["label"]] == row["probability"] for row in rows)
+    assert list(rows[0]) == [
+        "name",
+        "label",
+        "probability",
+        *(f"p({digit})" for digit in range(10)),
+    ]
+    assert all(row[f"p({row['label']})"] == row["probability"] for row in rows)
     assert aeonnx("classify", bundle, scans, "-o", "p.npy").exit_code == 0
     probabilities = np.load(tmp_path / "p.npy")
     assert probabilities.shape == (4, 10)
@@ -82,6 +88,15 @@ def test_classify_writes_a_table_or_an_array(
     result = aeonnx("classify", bundle, scans, "-o", "labels.txt")
     assert result.exit_code == 2
     assert "labels.txt: expected a name that ends in .csv or .npy" in result.output
+
+
+def test_names_that_are_not_utf8_stay_as_they_are(
+    aeonnx: Cli, bundle_of: Maker, scans: Path, tmp_path: Path
+) -> None:
+    (scans / "scan-00.png").rename(scans / os.fsdecode(b"caf\xe9.png"))
+    result = aeonnx("classify", bundle_of("sdae"), scans, "-o", "labels.csv")
+    assert result.exit_code == 0, result.output
+    assert b"\ncaf\xe9.png," in (tmp_path / "labels.csv").read_bytes()
 
 
 def test_features_come_with_names(aeonnx: Cli, bundle_of: Maker, scans: Path) -> None:

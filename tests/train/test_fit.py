@@ -184,7 +184,7 @@ def test_an_existing_checkpoint_is_kept(options: TrainOptions, tmp_path: Path) -
         ({"latent_size": 0}, "sizes of ae: expected sizes above 0"),
         ({"hidden": (5, 0)}, "sizes of ae: expected sizes above 0"),
         ({"recipe": {"beta": 1.0}}, "ae takes no --beta"),
-        ({"model": "aee"}, "unknown recipe 'aee'. Did you mean"),
+        ({"model": "aee"}, "unknown model 'aee'. Did you mean"),
         ({"arch": "cnn"}, "unknown architecture of ae 'cnn'"),
     ],
 )
