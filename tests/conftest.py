@@ -21,11 +21,12 @@ from aeonnx.cli import cli
 from aeonnx.export import ExportOptions, export
 from aeonnx.train import TrainOptions, train
 
-SMALL: dict[str, dict[str, Any]] = {
-    "sae": {"recipe": {"pretrain_epochs": 1}},
-    "sdae": {"recipe": {"pretrain_epochs": 1}, "hidden": (200,), "latent_size": 100},
+SHORT: dict[tuple[str, str], dict[str, Any]] = {
+    ("sae", "mlp"): {"recipe": {"pretrain_epochs": 1}},
+    ("sae", "conv"): {"recipe": {"pretrain_epochs": 1}, "hidden": (4, 8)},
+    ("sdae", "mlp"): {"recipe": {"pretrain_epochs": 1}, "hidden": (200,), "latent_size": 100},
 }
-"""What keeps the training of a model short."""
+"""What keeps training and export of a model short."""
 
 Maker = Callable[..., Path]
 
@@ -41,7 +42,7 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     @cache
     def make(model: str = "vae", arch: str = "mlp", seed: int = 0) -> Path:
         folder = tmp_path_factory.mktemp(f"{model}-{arch}-{seed}") / "run"
-        settings = {"arch": arch, "epochs": 1, "seed": seed, **SMALL.get(model, {})}
+        settings = {"arch": arch, "epochs": 1, "seed": seed, **SHORT.get((model, arch), {})}
         train(TrainOptions(model, folder, device="cpu", **settings))
         return folder
 

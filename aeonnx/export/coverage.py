@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -54,13 +55,20 @@ def waking_rows(part: Part, rows: Array) -> Array:
     return np.concatenate(found)
 
 
+class _Reached(Exception):  # noqa: N818  # no error: the way to leave a forward pass
+    """The forward pass came to the layer: what lies behind is not needed."""
+
+
 class _PreActivations:
     """A layer's inputs as [rows, units], the largest over the places of a channel."""
 
     def __init__(self, module: nn.Module, layer: nn.Module) -> None:
         self._module = module
-        self._seen: list[Tensor] = []
-        self._hook = layer.register_forward_pre_hook(lambda _, inputs: self._seen.append(inputs[0]))
+        self._hook = layer.register_forward_pre_hook(self._reach)
+
+    def _reach(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen = inputs[0]
+        raise _Reached
 
     def __enter__(self) -> _PreActivations:
         return self
@@ -69,11 +77,10 @@ class _PreActivations:
         self._hook.remove()
 
     def __call__(self, x: Tensor) -> Tensor:
-        self._seen.clear()
-        self._module(x)
-        value = self._seen[0]
+        with suppress(_Reached):
+            self._module(x)
         # max, not amax: of equal places, only one gets the gradient.
-        return value.flatten(2).max(2).values if value.ndim > 2 else value
+        return self._seen.flatten(2).max(2).values if self._seen.ndim > 2 else self._seen
 
 
 Push = Callable[[Tensor, Tensor, float], Tensor]

@@ -60,7 +60,10 @@ class Run:
         self.images, self.test_images = (
             Feed(half, device, resident=resident, workers=plan.options.workers) for half in halves
         )
-        torch.manual_seed(plan.options.seed)
+        # Not torch.manual_seed, which also moves the state of GPUs that are not used here.
+        torch.default_generator.manual_seed(plan.options.seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(plan.options.seed)
         self.model: Model = build(plan.config).to(device)
         if ranks.size > 1 and device.type == "cuda":
             synced = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
@@ -157,7 +160,8 @@ class Run:
             stopping = self._agreed(stop, sums, step)
             if stopping or self.keeper.due:
                 seconds = time.perf_counter() - began
-                self.position = replace(at, step=step + 1, seconds=seconds, sums=sums.read())
+                so_far = {**sums.read(), "stop": 0.0}  # it holds for this process only
+                self.position = replace(at, step=step + 1, seconds=seconds, sums=so_far)
                 self._save(learner)
                 began = time.perf_counter() - seconds
             if stopping:

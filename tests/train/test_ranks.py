@@ -117,9 +117,11 @@ def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Pat
     assert losses(run)[-1] == pytest.approx(losses(tmp_path / "whole")[-1], rel=1e-2)
 
 
-def test_sigterm_stops_all_and_saves_once(command: Command, digits: Path, tmp_path: Path) -> None:
+def test_sigterm_stops_all_once_and_they_go_on(
+    command: Command, digits: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    flags = ("-m", "vae", "--data", digits, "--epochs", 4000, "--batch-size", 40, "-o", "run")
+    flags = ("-m", "vae", "--data", digits, "--epochs", 150, "--batch-size", 40, "-o", "run")
     process = run_two(command, *flags, "--save-seconds", "0.05")
     wait_for(lambda: list((run / "state").glob("0*")), seconds=120)
     process.send_signal(signal.SIGTERM)
@@ -129,6 +131,10 @@ def test_sigterm_stops_all_and_saves_once(command: Command, digits: Path, tmp_pa
     found = state.newest(run)
     assert found is not None
     assert found[2] == []
+    process = run_two(command, *flags, "--resume")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert len(losses(run)) == 150
 
 
 def test_more_processes_than_images_are_refused(
