@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from aeonnx import checkpoint
+from aeonnx.errors import DataError
 from aeonnx.train import TrainOptions, state, train
+from aeonnx.train.plan import make_plan
+from aeonnx.train.ranks import Ranks
 from tests.support import wait_for
 
 Command = Callable[..., "subprocess.Popen[str]"]
@@ -137,7 +140,15 @@ def test_sigterm_stops_all_once_and_they_go_on(
     assert len(losses(run)) == 150
 
 
-def test_more_processes_than_images_are_refused(
+def test_more_processes_than_data_are_refused(digits: Path, tmp_path: Path) -> None:
+    options = TrainOptions("ae", tmp_path / "run", data=str(digits), batch_size=1000, device="cpu")
+    with pytest.raises(
+        DataError, match="401 processes are more than the 400 training images: start fewer with"
+    ):
+        make_plan(options, Ranks(rank=0, size=401))
+
+
+def test_more_processes_than_a_batch_are_refused(
     command: Command, digits: Path, tmp_path: Path
 ) -> None:
     flags = ("-m", "ae", "--data", digits, "--batch-size", 1, "-o", "run")

@@ -244,6 +244,41 @@ def test_a_full_disk_keeps_the_last_good_state(
     assert weights(resumed.output) == weights(expected.output)
 
 
+@pytest.mark.skipif(
+    subprocess.run(["/usr/bin/unshare", "-rm", "true"], check=False, capture_output=True).returncode
+    != 0,
+    reason="needs a mount namespace of its own, for a small disk",
+)
+def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> None:
+    """A disk with room for two states and a half; then there is room again, and it goes on."""
+    (tmp_path / "disk").mkdir()
+    state_bytes = 4 * 4 * 66_000  # weights, two moments, average
+    train_it = f"{sys.executable} -m aeonnx train -m vae --data {options.data} {' '.join(FLAGS)} "
+    train_it += "--epochs 4 -o disk/run --save-seconds 0"
+    script = f"""
+        mount -t tmpfs -o size=16m none disk
+        head -c $((16 * 1048576 - {5 * state_bytes // 2})) /dev/zero > disk/filler
+        {train_it}
+        echo "code $?"
+        rm disk/filler
+        {train_it} --resume
+        echo "code $?"
+        cp disk/run/model.safetensors .
+    """
+    done = subprocess.run(
+        ["/usr/bin/unshare", "-rm", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    codes = [line for line in done.stdout.splitlines() if line.startswith("code")]
+    assert codes == ["code 1", "code 0"], done.stderr
+    assert "the disk is full: free some space" in done.stderr
+    expected = train(replace(options, output=tmp_path / "whole"))
+    assert weights(tmp_path) == weights(expected.output)
+
+
 def test_a_damaged_checkpoint_is_made_again_by_resume(options: TrainOptions) -> None:
     train(options)
     before = weights(options.output)
