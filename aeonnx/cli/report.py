@@ -137,14 +137,16 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
         "images": shape,
         "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
         "prior": contents.prior or "none",
+        **({"classes": ", ".join(contents.classes)} if contents.classes else {}),
         "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
     }
     training = contents.training
     if training:
         metrics = ", ".join(f"{name} {value:.5g}" for name, value in training.metrics.items())
-        options = "".join(f", {name} {value}" for name, value in training.options.items())
-        facts["training"] = (
-            f"{training.data}, {training.epochs} epochs, seed {training.seed}{options}"
+        options = "".join(f", {name} {_short(value)}" for name, value in training.options.items())
+        facts["training"] = f"{training.data}, seed {training.seed}{options}"
+        facts["stages"] = "; ".join(
+            f"{stage.name}, {stage.epochs} epochs: {stage.objective}" for stage in training.stages
         )
         facts["test"] = metrics
     for name, fact in facts.items():
@@ -155,6 +157,10 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     console.print(_file_table(contents, contents.parts))
     console.print()
     console.print(_evidence_table(contents))
+
+
+def _short(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def print_demo(exported: Exported, drawn: Drawn) -> None:

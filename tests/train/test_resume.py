@@ -119,7 +119,7 @@ def test_a_signal_saves_and_resume_goes_on(
     code: int,
     name: str,
 ) -> None:
-    arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 200, *FLAGS, "-o", "run")
+    arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 100, *FLAGS, "-o", "run")
     process = command(*arguments, "--save-seconds", "0.2")
     wait_for(lambda: (tmp_path / "run/state").is_dir() and states(tmp_path / "run"))
     process.send_signal(number)
@@ -134,7 +134,7 @@ def test_a_signal_saves_and_resume_goes_on(
     process = command(*arguments, "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    expected = train(replace(options, epochs=200, output=tmp_path / "whole"))
+    expected = train(replace(options, epochs=100, output=tmp_path / "whole"))
     assert weights(tmp_path / "run") == weights(expected.output)
 
 
