@@ -31,6 +31,24 @@ def run_two(
     return command("train", *arguments, *SMALL, launcher=launcher)
 
 
+def alone(
+    tmp_path: Path, digits: Path, model: str = "vae", epochs: int = 4, batch_size: int = 40
+) -> Path:
+    """What one process makes of the same."""
+    options = TrainOptions(
+        model,
+        tmp_path / "alone",
+        data=str(digits),
+        hidden=(40,),
+        latent_size=10,
+        epochs=epochs,
+        batch_size=batch_size,
+        device="cpu",
+        recipe={"pretrain_epochs": 1} if model == "sdae" else {},
+    )
+    return train(options).output
+
+
 def losses(run: Path) -> list[list[float]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [[*line["train"].values(), *line["test"].values()] for line in lines]
@@ -41,28 +59,16 @@ def test_two_processes_learn_what_one_does(
     command: Command, digits: Path, tmp_path: Path, model: str
 ) -> None:
     """400 images in batches of 57: an odd batch, and a last one of a single image."""
-    recipe = {"pretrain_epochs": 1} if model == "sdae" else {}
     flags = ("--pretrain-epochs", 1) if model == "sdae" else ()
     both = ("-m", model, "--data", digits, "--epochs", 3, "--batch-size", 57, "-o", "two")
     process = run_two(command, *both, *flags)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert errors.count("Training ") == 1  # one of them tells
-    alone = TrainOptions(
-        model,
-        tmp_path / "one",
-        data=str(digits),
-        hidden=(40,),
-        latent_size=10,
-        epochs=3,
-        batch_size=57,
-        device="cpu",
-        recipe=recipe,
-    )
-    train(alone)
-    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+    whole = alone(tmp_path, digits, model, epochs=3, batch_size=57)
+    for one, two in zip(losses(whole), losses(tmp_path / "two"), strict=True):
         assert two == pytest.approx(one, rel=1e-3)
-    one_record = checkpoint.load(tmp_path / "one", model).training
+    one_record = checkpoint.load(whole, model).training
     two_record = checkpoint.load(tmp_path / "two", model).training
     assert one_record is not None
     assert two_record is not None
@@ -78,18 +84,8 @@ def test_the_number_of_processes_may_change(command: Command, digits: Path, tmp_
     process = command("train", *begun, *SMALL, "--epochs", 4, "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    whole = TrainOptions(
-        "vae",
-        tmp_path / "whole",
-        data=str(digits),
-        hidden=(40,),
-        latent_size=10,
-        epochs=4,
-        batch_size=40,
-        device="cpu",
-    )
-    train(whole)
-    assert losses(tmp_path / "run")[-1] == pytest.approx(losses(tmp_path / "whole")[-1], rel=1e-3)
+    whole = alone(tmp_path, digits, epochs=4)
+    assert losses(tmp_path / "run")[-1] == pytest.approx(losses(whole)[-1], rel=1e-3)
 
 
 def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Path) -> None:
@@ -106,18 +102,8 @@ def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Pat
     assert process.returncode == 0, errors
     assert "done before, on cpu" in errors  # the restarted run did not begin anew
     assert len(losses(run)) == 60
-    whole = TrainOptions(
-        "vae",
-        tmp_path / "whole",
-        data=str(digits),
-        hidden=(40,),
-        latent_size=10,
-        epochs=60,
-        batch_size=40,
-        device="cpu",
-    )
-    train(whole)
-    assert losses(run)[-1] == pytest.approx(losses(tmp_path / "whole")[-1], rel=1e-2)
+    whole = alone(tmp_path, digits, epochs=60)
+    assert losses(run)[-1] == pytest.approx(losses(whole)[-1], rel=1e-2)
 
 
 def test_sigterm_stops_all_once_and_they_go_on(

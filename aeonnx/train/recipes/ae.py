@@ -6,26 +6,13 @@ Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural ne
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
-from aeonnx.train import losses
+from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
-
-
-def _loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-    return {"loss": losses.mse(model(batch.x), batch.x)}
-
-
-def _metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-    reconstruction = model(batch.x)
-    return {
-        "mse": losses.mse(reconstruction, batch.x),
-        "psnr": losses.psnr(reconstruction, batch.x),
-    }
 
 
 def _pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
@@ -36,4 +23,4 @@ def _pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
 @register("ae")
 def recipe(_: ModelConfig) -> Recipe:
     """The recipe; it takes no options."""
-    return Recipe((Stage("train", "mean squared error", _loss, _metrics),), _pictures)
+    return Recipe((Stage("train", OBJECTIVE, loss, metrics),), _pictures)

@@ -14,6 +14,7 @@ from aeonnx.models import ModelConfig
 from aeonnx.models.sae import SERIES, StackedAutoencoder
 from aeonnx.train import losses
 from aeonnx.train._ranges import whole
+from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
@@ -27,10 +28,10 @@ def _pretrain(number: int, epochs: int) -> Stage:
             x = model.upto(number - 1)(batch.x)
         return model.autoencoders[number - 1](x), x
 
-    def loss(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+    def own_loss(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
         return {"loss": losses.mse(*terms(model, batch))}
 
-    def metrics(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
+    def own_metrics(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
         return {"mse": losses.mse(*terms(model, batch))}
 
     def trained(model: StackedAutoencoder) -> Sequence[nn.Module]:
@@ -38,25 +39,13 @@ def _pretrain(number: int, epochs: int) -> Stage:
 
     return Stage(
         name=f"pretrain {number}",
-        objective="mean squared error",
-        loss=loss,
-        metrics=metrics,
+        objective=OBJECTIVE,
+        loss=own_loss,
+        metrics=own_metrics,
         trained=trained,
         epochs=epochs,
         steps=0,
     )
-
-
-def _loss(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
-    return {"loss": losses.mse(model(batch.x), batch.x)}
-
-
-def _metrics(model: StackedAutoencoder, batch: Batch) -> dict[str, Tensor]:
-    reconstruction = model(batch.x)
-    return {
-        "mse": losses.mse(reconstruction, batch.x),
-        "psnr": losses.psnr(reconstruction, batch.x),
-    }
 
 
 def _pictures(model: StackedAutoencoder, batch: Batch) -> list[Picture]:
@@ -77,5 +66,5 @@ def recipe(_: ModelConfig, *, pretrain_epochs: float = 10) -> Recipe:
     """
     epochs = whole("pretraining epochs", pretrain_epochs, 1)
     stages = [_pretrain(number, epochs) for number in range(1, SERIES + 1)]
-    finetune = Stage("finetune", "mean squared error", _loss, _metrics)
+    finetune = Stage("finetune", OBJECTIVE, loss, metrics)
     return Recipe((*stages, finetune), _pictures)
