@@ -1,0 +1,26 @@
+"""What recipes of models that map an image to itself have in common."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from aeonnx.train import losses
+from aeonnx.train.recipes._registry import Batch
+
+__all__ = ["OBJECTIVE", "loss", "metrics"]
+
+OBJECTIVE = "mean squared error"
+
+
+def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Mean squared error between image and reconstruction."""
+    return {"loss": losses.mse(model(batch.x), batch.x)}
+
+
+def metrics(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """The same as `mse`, and `psnr` in dB."""
+    reconstruction = model(batch.x)
+    return {
+        "mse": losses.mse(reconstruction, batch.x),
+        "psnr": losses.psnr(reconstruction, batch.x),
+    }
