@@ -77,7 +77,7 @@ ROWS = {
         "PCA-3 0.0516; a plain 20-epoch run 0.0314",
         0.030,
         0.026,
-        {"hidden": (512, 256, 128), "epochs": 60, "schedule": "cosine"},
+        {"hidden": (512, 256, 128), "epochs": 60},
     ),
     "sae": Row(
         "sae",
@@ -86,7 +86,7 @@ ROWS = {
         "PCA-32 0.0168; one plain 784-128-64-32, 25 epochs: 0.0061",
         0.0060,
         0.0045,
-        {"epochs": 60, "schedule": "cosine", "recipe": {"pretrain_epochs": 10}},
+        {"epochs": 80, "schedule": "one-cycle", "recipe": {"pretrain_epochs": 10}},
     ),
     "dae": Row(
         "dae",
@@ -95,7 +95,7 @@ ROWS = {
         "noisy 9.4, median 14.1; a plain small conv net, 5 epochs: 20.76",
         20.8,
         21.5,
-        {"arch": "conv", "epochs": 20, "schedule": "cosine", "ema": 0.999},
+        {"arch": "conv", "epochs": 20, "ema": 0.999},
         higher=True,
     ),
     "sdae": Row(
@@ -114,7 +114,7 @@ ROWS = {
         "a plain 30-epoch run: 101.1",
         101.0,
         99.0,
-        {"epochs": 150, "schedule": "cosine", "lr": 3e-3},
+        {"epochs": 150},
     ),
     "vae-binary": Row(
         "vae",
@@ -123,7 +123,7 @@ ROWS = {
         "a plain 30-epoch run: 97.6",
         97.5,
         96.0,
-        {"epochs": 150, "schedule": "cosine", "lr": 3e-3, "recipe": {"pixels": "binary"}},
+        {"epochs": 150, "recipe": {"pixels": "binary"}},
     ),
     "vae-best": Row(
         "vae",
@@ -136,7 +136,6 @@ ROWS = {
             "hidden": (512, 512),
             "latent_size": 40,
             "epochs": 300,
-            "schedule": "cosine",
             "recipe": {"pixels": "binary", "kl_warmup": 0.1},
         },
     ),

@@ -1,8 +1,8 @@
 """Inputs that switch on the units which random ones leave off.
 
-Many ReLU units of a small autoencoder stay at 0 on dense random images, and what wakes them on real
-ones leaves most pixels at 0: a wrong weight between the two would go unseen. For each such unit,
-the gradient of its pre-activation says which way to push the input.
+Many units of a small autoencoder stay at or near 0 on dense random images, and what wakes them on
+real ones leaves most pixels at 0: a wrong weight between the two would go unseen. For each such
+unit, the gradient of its pre-activation says which way to push the input.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.manifest import TensorSpec
-from aeonnx.models import Part
+from aeonnx.models import ACTIVATIONS, Part
 from aeonnx.runtime.session import Array
 
 __all__ = ["waking_rows"]
@@ -29,7 +29,7 @@ _SIGMAS = 4.0
 
 
 def waking_rows(part: Part, rows: Array) -> Array:
-    """Rows for a part with one input that together switch on the units of every `nn.ReLU`.
+    """Rows for a part with one input that together switch on every unit behind `ACTIVATIONS`.
 
     Args:
         part: its module is copied, not changed.
@@ -41,7 +41,7 @@ def waking_rows(part: Part, rows: Array) -> Array:
     found = [rows[:0]]
     module = copy.deepcopy(part.module).cpu().float().eval().requires_grad_(False)
     push = _pusher(part.inputs[0], rows)
-    for layer in [item for item in module.modules() if isinstance(item, nn.ReLU)]:
+    for layer in [item for item in module.modules() if isinstance(item, ACTIVATIONS)]:
         with _PreActivations(module, layer) as pre_activations:
             known = torch.from_numpy(np.concatenate([rows, *found]))
             asleep = pre_activations(known).amax(0) <= 0

@@ -2,6 +2,9 @@
 
 Shapes: N images, C channels, H x W pixels. Encoders map [N, C, H, W] to [N, features] with no
 activation at the end; decoders map [N, latent_size] to logits [N, C, H, W].
+
+Between layers stands SiLU, x * sigmoid(x) (Elfwing et al. 2018, "Sigmoid-weighted linear units",
+equation 3): no unit of it can fall silent for good, as rectifiers do.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ from torch import nn
 
 from aeonnx.errors import UnknownNameError
 
-__all__ = ["ARCHS", "decoder_network", "encoder_network"]
+__all__ = ["ACTIVATIONS", "ARCHS", "decoder_network", "encoder_network", "initialise"]
 
 Shape = tuple[int, int, int]
+
+ACTIVATIONS = (nn.SiLU, nn.ReLU)
+"""What stands between the layers of models."""
 
 
 def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
@@ -25,7 +31,7 @@ def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: in
     Raises:
         UnknownNameError: there is no such architecture.
     """
-    return _arch(arch)[0](shape, hidden, features)
+    return initialise(_arch(arch)[0](shape, hidden, features))
 
 
 def decoder_network(arch: str, latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Module:
@@ -34,7 +40,7 @@ def decoder_network(arch: str, latent_size: int, hidden: Sequence[int], shape: S
     Raises:
         UnknownNameError: there is no such architecture.
     """
-    return _arch(arch)[1](latent_size, tuple(reversed(hidden)), shape)
+    return initialise(_arch(arch)[1](latent_size, tuple(reversed(hidden)), shape))
 
 
 def _mlp_encoder(shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
@@ -49,7 +55,7 @@ def _mlp_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Mo
 def _linear_stack(widths: Sequence[int]) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for size_in, size_out in pairwise(widths):
-        layers += [nn.Linear(size_in, size_out), nn.ReLU()]
+        layers += [nn.Linear(size_in, size_out), nn.SiLU()]
     return layers[:-1]
 
 
@@ -61,7 +67,7 @@ def _conv_encoder(shape: Shape, hidden: Sequence[int], features: int) -> nn.Modu
             # BatchNorm subtracts the mean, so that a bias before it would do nothing.
             nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(channels_out),
-            nn.ReLU(),
+            nn.SiLU(),
         ]
     height, width = _halvings(shape, len(hidden))[-1]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(hidden[-1] * height * width, features))
@@ -72,7 +78,7 @@ def _conv_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.M
     height, width = sizes[0]
     layers: list[nn.Module] = [
         nn.Linear(latent_size, hidden[0] * height * width),
-        nn.ReLU(),
+        nn.SiLU(),
         nn.Unflatten(1, (hidden[0], height, width)),
     ]
     channels = [*hidden, shape[0]]
@@ -93,7 +99,7 @@ def _conv_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.M
             )
         )
         if not last:
-            layers += [nn.BatchNorm2d(channels_out), nn.ReLU()]
+            layers += [nn.BatchNorm2d(channels_out), nn.SiLU()]
     return nn.Sequential(*layers)
 
 
@@ -104,6 +110,27 @@ def _halvings(shape: Shape, times: int) -> list[tuple[int, int]]:
         height, width = sizes[-1]
         sizes.append((-(-height // 2), -(-width // 2)))
     return sizes
+
+
+def initialise(network: nn.Module) -> nn.Module:
+    """Draw the weights anew so that layers keep the variance of what they are given; biases are 0.
+
+    He et al. 2015, "Delving deep into rectifiers", section 2.2: N(0, 2 / fan_in), and N(0, 1 /
+    fan_in) for a layer behind which no activation stands. torch's own default has a sixth of that
+    variance, with which deep narrow networks learn little more than principal components.
+    """
+    gain = 1.0
+    for layer in reversed(list(network.modules())):
+        if isinstance(layer, ACTIVATIONS):
+            gain = math.sqrt(2)
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            # torch counts a transposed convolution's channels the other way round.
+            transposed = isinstance(layer, nn.ConvTranspose2d)
+            fan_in = layer.weight[:, 0].numel() if transposed else layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 ARCHS = {"mlp": (_mlp_encoder, _mlp_decoder), "conv": (_conv_encoder, _conv_decoder)}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models._model import Model, Part
+from aeonnx.models._networks import initialise
 from aeonnx.models._parts import Decoder, Through, image, latent
 from aeonnx.models._registry import ModelConfig, Widths, register
 
@@ -57,6 +58,8 @@ class StackedDenoisingAutoencoder(Model):
             nn.Linear(above, below) if i == 0 else nn.Sequential(nn.Linear(above, below), nn.ReLU())
             for i, (below, above) in enumerate(pairwise(widths))
         )
+        initialise(self.encoders)
+        initialise(self.decoders)
         self.head = nn.Linear(config.latent_size, len(config.classes))
 
     def features(self, x: Tensor, layers: int) -> Tensor:

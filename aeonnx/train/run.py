@@ -156,7 +156,7 @@ class Run:
             batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
             sums.add(*learner.step(batch, lr, images, stop.signal is not None))
             self.listener.advanced(images)
-            self._look(learner, sums, step, lr)
+            self._look(learner, sums, step)
             stopping = self._agreed(stop, sums, step)
             if stopping or self.keeper.due:
                 seconds = time.perf_counter() - began
@@ -166,7 +166,7 @@ class Run:
                 began = time.perf_counter() - seconds
             if stopping:
                 raise self._interrupted(stop)
-        self._look(learner, sums, None, lr)
+        self._look(learner, sums, None)
         seconds = time.perf_counter() - began
         return self._tested(learner, sums.read(), seconds, lr)
 
@@ -180,7 +180,7 @@ class Run:
     def _seed(self, *words: int) -> torch.Generator:
         return seeded(self.noise, self.plan.options.seed, *words)
 
-    def _look(self, learner: Learner, sums: _Sums, step: int | None, lr: float) -> None:
+    def _look(self, learner: Learner, sums: _Sums, step: int | None) -> None:
         """Stop if no step changes anything any more; `step` is None at the end of an epoch."""
         if step is not None and self.device.type != "cpu" and step % _LOOK_STEPS:
             return
@@ -188,8 +188,8 @@ class Run:
             raise TrainingError(
                 f"loss or gradient was NaN or infinite in {int(learner.streak)} steps in a row, "
                 f"up to epoch {self.position.epoch} of {self._stage_name!r}: try a lower --lr than "
-                f"{lr:g}, --clip 1, or --precision fp32. The last good checkpoint, if there is "
-                "one, stays."
+                f"{self.plan.settings.lr:g}, --clip 1, or --precision fp32. The last good "
+                "checkpoint, if there is one, stays."
             )
 
     def _agreed(self, stop: Stop, sums: _Sums, step: int) -> bool:
@@ -236,8 +236,8 @@ class Run:
             if not math.isfinite(number):
                 raise TrainingError(
                     f"the loss became {number} in epoch {at.epoch} of {stage.name!r}: try a lower "
-                    f"--lr than {lr:g}, or --clip 1. The last good checkpoint, if there is one, "
-                    "stays."
+                    f"--lr than {plan.settings.lr:g}, or --clip 1. The last good checkpoint, if "
+                    "there is one, stays."
                 )
         return Epoch(
             stage=stage.name,

@@ -263,7 +263,7 @@ def test_early_stopping_keeps_the_best_epoch(options: TrainOptions) -> None:
 
 
 def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: Path) -> None:
-    noisy = replace(options, model="vae", epochs=6, lr=0.01, batch_size=40)
+    noisy = replace(options, model="vae", epochs=6, lr=0.01, batch_size=40, schedule="constant")
     raw = train(replace(noisy, ema=0.0, output=tmp_path / "raw"))
     averaged = train(replace(noisy, ema=0.95, output=tmp_path / "averaged"))
     assert averaged.epochs[-1].train == raw.epochs[-1].train  # it learns the same, and keeps more
@@ -275,7 +275,7 @@ def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: 
 def test_lower_precision_learns_about_the_same(
     options: TrainOptions, tmp_path: Path, precision: str, arch: str
 ) -> None:
-    dae = replace(options, model="dae", arch=arch, epochs=3, batch_size=40)
+    dae = replace(options, model="dae", arch=arch, epochs=3, batch_size=40, lr=1e-3)
     full = train(replace(dae, output=tmp_path / "full")).training.metrics["mse"]
     trained = train(replace(dae, output=tmp_path / "low", precision=precision))
     assert trained.training.optimizer["precision"] == precision

@@ -100,7 +100,7 @@ def test_five_in_a_row_stop_and_keep_the_last_good_checkpoint(
     with pytest.raises(
         TrainingError,
         match=r"NaN or infinite in 5 steps in a row, up to epoch 2 of 'train': try a lower --lr "
-        r"than 0\.001, --clip 1, or --precision fp32\. The last good checkpoint",
+        r"than 0\.003, --clip 1, or --precision fp32\. The last good checkpoint",
     ):
         train(replace(options, save_seconds=0.0))
     good = checkpoint.load(options.output, "ae")

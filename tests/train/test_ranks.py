@@ -32,7 +32,12 @@ def run_two(
 
 
 def alone(
-    tmp_path: Path, digits: Path, model: str = "vae", epochs: int = 4, batch_size: int = 40
+    tmp_path: Path,
+    digits: Path,
+    model: str = "vae",
+    epochs: int = 4,
+    batch_size: int = 40,
+    schedule: str | None = None,
 ) -> Path:
     """What one process makes of the same."""
     options = TrainOptions(
@@ -43,6 +48,7 @@ def alone(
         latent_size=10,
         epochs=epochs,
         batch_size=batch_size,
+        schedule=schedule,
         device="cpu",
         recipe={"pretrain_epochs": 1} if model == "sdae" else {},
     )
@@ -77,14 +83,15 @@ def test_two_processes_learn_what_one_does(
 
 def test_the_number_of_processes_may_change(command: Command, digits: Path, tmp_path: Path) -> None:
     """Two processes begin, one goes on: the batch and the way stay."""
-    begun = ("-m", "vae", "--data", digits, "--batch-size", 40, "-o", "run")
+    begun = ("-m", "vae", "--data", digits, "--batch-size", 40, "--schedule", "constant")
+    begun = (*begun, "-o", "run")
     process = run_two(command, *begun, "--epochs", 2)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     process = command("train", *begun, *SMALL, "--epochs", 4, "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    whole = alone(tmp_path, digits, epochs=4)
+    whole = alone(tmp_path, digits, epochs=4, schedule="constant")
     assert losses(tmp_path / "run")[-1] == pytest.approx(losses(whole)[-1], rel=1e-3)
 
 

@@ -105,8 +105,8 @@ class Recipe:
     stages: tuple[Stage, ...]
     pictures: Callable[[Any, Batch], Sequence[Picture]]
     batch_size: int = 128
-    lr: float = 1e-3
-    schedule: str = "constant"
+    lr: float = 3e-3
+    schedule: str = "cosine"
     ema: float = 0.0
 
 

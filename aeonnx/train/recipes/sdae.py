@@ -154,4 +154,4 @@ def recipe(
         return [Picture("denoised", rows, columns=len(batch.x))]
 
     finetune = _finetune(config, corrupt, dropout, denoising)
-    return Recipe((*pretrain, finetune), pictures, schedule="cosine", ema=0.999)
+    return Recipe((*pretrain, finetune), pictures, lr=1e-3, ema=0.999)
