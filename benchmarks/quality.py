@@ -27,13 +27,14 @@ from aeonnx.train import Trained, TrainOptions, load_data, train
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "benchmarks/results/quality.json"
+SPEED = ROOT / "benchmarks/results/train_speed.md"
 PAGE = ROOT / "docs/quality.md"
 WORK = ROOT / "build/quality"
-HEAD = """# Quality on full MNIST
+HEAD = """# Quality and speed on full MNIST
 
 Made by `benchmarks/quality.py`: 60,000 training images, 10,000 test images, seed 0, through
 `aeonnx train`'s own engine. `must` and `aim` are what each row is held against; epochs count all
-stages; seconds are those of training on a machine that did other things too.
+stages; seconds are those of training on a machine that did other things too, pauses included.
 """
 
 
@@ -211,6 +212,8 @@ def page(results: dict[str, Any]) -> str:
         parts.append(f"Not measured yet: {', '.join(missing)}.\n")
     if "classical" in results:
         parts.append(_classical_table(results["classical"]))
+    if SPEED.exists():
+        parts.append(f"## Speed\n\nMade by `benchmarks/train_speed.py`. {SPEED.read_text()}")
     return "\n".join(parts)
 
 
