@@ -70,15 +70,17 @@ class UnknownNameError(UsageError):
         kind: what the name stands for, such as "model".
         got: the name that came.
         known: the names that would do.
+        more: what else would do, a sentence.
     """
 
-    def __init__(self, kind: str, got: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, got: str, known: Iterable[str], more: str = "") -> None:
         import difflib  # slow to import, and most runs meet no error
 
         known = sorted(known)
         near = difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {got!r}.{hint} Known: {', '.join(known) or 'none'}.")
+        names = ", ".join(known) or "none"
+        super().__init__(f"unknown {kind} {got!r}.{hint} Known: {names}. {more}".rstrip())
 
 
 class InputError(AeonnxError, ValueError):

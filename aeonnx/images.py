@@ -26,6 +26,7 @@ __all__ = [
     "read_array",
     "read_images",
     "read_named_images",
+    "require_suffix",
     "write",
     "write_grid",
 ]
@@ -203,10 +204,16 @@ def check_output(path: Path, *, images: bool) -> None:
     Raises:
         UsageError: another suffix than .png or .npy, or .png for what are not images.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".png", ".npy"):
-        raise UsageError(
-            f"{path}: expected a name that ends in .png (a picture) or .npy (an array)"
-        )
-    if suffix == ".png" and not images:
+    require_suffix(path, (".png", ".npy"), ".png (a picture) or .npy (an array)")
+    if path.suffix.lower() == ".png" and not images:
         raise UsageError(f"{path}: latents are not images: expected a name that ends in .npy")
+
+
+def require_suffix(path: Path, suffixes: Sequence[str], expected: str) -> None:
+    """Refuse a name that ends otherwise; `expected` tells people of the endings.
+
+    Raises:
+        UsageError: it does.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path}: expected a name that ends in {expected}")

@@ -24,6 +24,7 @@ from machine import describe
 
 from aeonnx import checkpoint
 from aeonnx.train import Trained, TrainOptions, load_data, train
+from aeonnx.train.batches import pixels
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "benchmarks/results/quality.json"
@@ -66,7 +67,7 @@ def nll(trained: Trained, device: torch.device) -> float:
     model = checkpoint.load(trained.output, "vae").model.to(device)
     data = load_data("mnist", Path(os.environ["AEONNX_DATA"]))
     images = data.test.images.read(torch.arange(len(data.test.images)))
-    x = binarized(images.float() / 255, seed=0).to(device)
+    x = binarized(pixels(images), seed=0).to(device)
     return float(importance_weighted_nll(model, x).double().mean())
 
 
@@ -157,11 +158,10 @@ def measure(name: str, device: str) -> dict[str, Any]:
     )
     trained = train(options, _Lines(name))
     began = time.perf_counter()
-    resolved = torch.device("cuda" if device == "cuda" else "cpu")
     value = (
         trained.training.metrics[row.metric]
         if isinstance(row.metric, str)
-        else row.metric(trained, resolved)
+        else row.metric(trained, torch.device(device))
     )
     seconds = sum(epoch.seconds for epoch in trained.epochs)
     return {

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from aeonnx.train import Epoch
 
-__all__ = ["Quiet", "wait_for"]
+__all__ = ["Command", "Quiet", "wait_for", "weights"]
+
+Command = Callable[..., "subprocess.Popen[str]"]
+"""Starts `aeonnx ARGUMENTS` as a process of its own."""
+
+
+def weights(run: Path) -> bytes:
+    """The weights that a run left."""
+    return (run / "model.safetensors").read_bytes()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -16,6 +16,7 @@ from aeonnx.export.parity import Reference, compare, compare_composed
 from aeonnx.export.probes import Probes, probes
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
+from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.session import Array
 
@@ -26,10 +27,8 @@ def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Arr
     """Inputs as they occur in use, by tensor name: test images, and their latents."""
     if trained.examples is None:
         return {}
-    x = trained.examples.numpy()
-    if x.dtype == np.uint8:
-        x = x.astype(np.float32) / np.float32(255)
     encoder = parts["encoder"]
+    x = check_input("encoder", encoder.inputs[0], trained.examples.numpy())
     latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
     return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}
 

@@ -15,7 +15,7 @@ require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import ACTIVATIONS
-from aeonnx.models._parts import Decoder, Through, image, latent
+from aeonnx.models._parts import Decoder, Through, answer, image, latent
 from aeonnx.models._registry import (
     ModelConfig,
     Widths,
@@ -35,6 +35,7 @@ __all__ = [
     "Part",
     "Through",
     "Widths",
+    "answer",
     "archs",
     "build",
     "classifies",

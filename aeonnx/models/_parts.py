@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from aeonnx.manifest import BATCH, TensorSpec
 
-__all__ = ["Decoder", "Through", "image", "latent"]
+__all__ = ["Decoder", "Through", "answer", "image", "latent"]
 
 
 def image(name: str, shape: tuple[int, int, int], meaning: str) -> TensorSpec:
@@ -18,6 +18,11 @@ def image(name: str, shape: tuple[int, int, int], meaning: str) -> TensorSpec:
 def latent(name: str, size: int, meaning: str) -> TensorSpec:
     """The spec of latent vectors: float32 [batch, size], unbounded."""
     return TensorSpec(name, (BATCH, size), meaning=meaning)
+
+
+def answer(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a part is asked for: its output, or the first of several."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 class Decoder(nn.Module):
@@ -54,7 +59,5 @@ class Through(nn.Module):
         self.decoder = decoder
 
     def forward(self, x: Tensor) -> Tensor:
-        encoded = self.encoder(x)
-        z = encoded[0] if isinstance(encoded, tuple) else encoded
-        reconstruction: Tensor = self.decoder(z)
+        reconstruction: Tensor = self.decoder(answer(self.encoder(x)))
         return reconstruction

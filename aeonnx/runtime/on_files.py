@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx import files, images
-from aeonnx.errors import UsageError
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 
@@ -79,7 +78,8 @@ def classify_file(
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
     if target is not None:
-        _check_suffix(target, (".csv", ".npy"), "a table, or an array of probabilities")
+        expected = ".csv or .npy (a table, or an array of probabilities)"
+        images.require_suffix(target, (".csv", ".npy"), expected)
         files.refuse_existing(target, force=force)
     names, value = images.read_named_images(source, bundle.manifest.input_shape)
     found = bundle.classify(value)
@@ -108,7 +108,7 @@ def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = F
         UsageError: `target` has another suffix.
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
-    _check_suffix(target, (".npz",), "features with names")
+    images.require_suffix(target, (".npz",), ".npz (features with names)")
     files.refuse_existing(target, force=force)
     names, value = images.read_named_images(source, bundle.manifest.input_shape)
     features = bundle.encode(value)
@@ -116,12 +116,6 @@ def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = F
     np.savez(buffer, features=features, names=np.array(names))
     files.write_atomic(target, buffer.getvalue())
     return features
-
-
-def _check_suffix(target: Path, suffixes: tuple[str, ...], what: str) -> None:
-    if target.suffix.lower() not in suffixes:
-        names = " or ".join(suffixes)
-        raise UsageError(f"{target}: expected a name that ends in {names} ({what})")
 
 
 def _table(names: tuple[str, ...], found: Classified, classes: tuple[str, ...]) -> str:

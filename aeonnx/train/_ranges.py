@@ -1,12 +1,13 @@
-"""Checks of numbers and names that people give."""
+"""Numbers and names that people give: checked, and called as the command line does."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from aeonnx.errors import UnknownNameError, UsageError
 
-__all__ = ["one_of", "whole", "within"]
+__all__ = ["flag", "one_of", "whole", "within"]
 
 
 def whole(what: str, value: float, lowest: int) -> int:
@@ -42,7 +43,12 @@ def within(
     raise UsageError(f"{what}: expected a number {low}{high}, got {value}")
 
 
-def one_of(what: str, value: str, known: tuple[str, ...]) -> str:
+def flag(name: str) -> str:
+    """What the command line calls an option."""
+    return "--" + name.replace("_", "-")
+
+
+def one_of(what: str, value: str, known: Iterable[str]) -> str:
     """`value`, one of `known`.
 
     Raises:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.errors import UsageError
+from aeonnx.train._ranges import one_of
 from aeonnx.train.noise import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
@@ -55,8 +56,7 @@ class Corruption:
     level: float
 
     def __post_init__(self) -> None:
-        if self.kind not in CORRUPTIONS:
-            raise UnknownNameError("corruption", self.kind, CORRUPTIONS)
+        one_of("corruption", self.kind, CORRUPTIONS)
         if not 0 < self.level <= 1:
             raise UsageError(f"corruption level: expected above 0 and up to 1, got {self.level}")
 

@@ -13,11 +13,11 @@ from aeonnx.train import gallery
 from aeonnx.train.history import Epoch
 from aeonnx.train.listener import Listener, Silent
 from aeonnx.train.logs import logging_to
-from aeonnx.train.noise import seeded
+from aeonnx.train.noise import Stream, seeded
 from aeonnx.train.options import TrainOptions, resolve_device
 from aeonnx.train.plan import make_plan
 from aeonnx.train.ranks import first_goes_ahead, joined, launched
-from aeonnx.train.run import PICTURE_NOISE, Run
+from aeonnx.train.run import Run
 from aeonnx.train.stop import on_signals
 
 __all__ = ["Trained", "train"]
@@ -69,7 +69,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 run.learn(stop)
             pictures: tuple[Path, ...] = ()
             if ranks.first:
-                noise = seeded(run.noise, options.seed, PICTURE_NOISE)
+                noise = seeded(run.noise, options.seed, Stream.PICTURE_NOISE)
                 pictures = gallery.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures)
         written = tuple(plan.output / name for name in checkpoint.FILES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aeonnx.models import Model
+from aeonnx.models import Model, answer
 from aeonnx.train.batches import Feed
 from aeonnx.train.evaluate import batch_of
 from aeonnx.train.history import Epoch
@@ -54,9 +54,7 @@ def draw(
         return images.cpu()
 
     def encode(images: Tensor) -> Tensor:
-        encoded = encoder(images)
-        latent: Tensor = encoded[0] if isinstance(encoded, tuple) else encoded
-        return latent.cpu()
+        return answer(encoder(images)).cpu()
 
     shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
     if len(x) > 1:

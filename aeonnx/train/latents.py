@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from aeonnx.errors import InputError
-
-if TYPE_CHECKING:
-    from aeonnx.train.recipes import Picture
+from aeonnx.train.recipes import Picture
 
 __all__ = ["Plane", "interpolation", "manifold", "plane_of"]
 
@@ -68,8 +66,6 @@ def manifold(decode: Callable[[Tensor], Tensor], z: Tensor, side: int = 16) -> P
     Returns:
         side * side images; for latents of one number, a row of `side`.
     """
-    from aeonnx.train.recipes import Picture  # recipes import this module
-
     plane = plane_of(z)
     quantiles = torch.linspace(0.05, 0.95, side, dtype=torch.float64)
     places = torch.special.ndtri(quantiles).to(plane.axes)
@@ -95,8 +91,6 @@ def interpolation(decode: Callable[[Tensor], Tensor], z: Tensor, steps: int = 10
     Raises:
         InputError: fewer than two latents.
     """
-    from aeonnx.train.recipes import Picture  # recipes import this module
-
     if len(z) < 2:
         raise InputError(f"interpolation: expected 2 latents or more, got {len(z)}")
     rows = min(_ROWS, len(z) // 2)

@@ -114,7 +114,7 @@ class Learner:
         sane = torch.isfinite(values).all()
         if not self._scaler.is_enabled():  # a scaler lets gradients overflow to find its scale
             sane = sane & torch.isfinite(norm)
-        share = weight * images / self._ranks.size
+        share = self._ranks.own(images)
         mine = torch.cat([values.new_full((1,), share), values * share])
         flags = torch.stack([(~sane).float(), self._flags[stop]])
         sums = self._ranks.add(torch.cat([torch.where(sane, mine, 0), flags]))

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise", "seeded"]
+__all__ = ["Noise", "Stream", "seeded"]
+
+
+class Stream(IntEnum):
+    """What random numbers are for: the first word after the seed, so that no two are the same."""
+
+    ORDER = 0
+    NOISE = 1
+    TEST_NOISE = 2
+    PICTURE_NOISE = 3
+    HELD_OUT = 4
 
 
 def seeded(generator: torch.Generator, *words: int) -> torch.Generator:

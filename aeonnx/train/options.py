@@ -121,15 +121,17 @@ def settle(options: TrainOptions, recipe: Recipe) -> Settings:
         held_out=held_out,
         patience=options.patience,
     )
-    one_of("schedule", settings.schedule, tuple(SCHEDULES))
-    one_of("precision", settings.precision, tuple(PRECISIONS))
+    one_of("schedule", settings.schedule, SCHEDULES)
+    one_of("precision", settings.precision, PRECISIONS)
     whole("batch size", settings.batch_size, 1)
-    whole("patience", 1 if options.patience is None else options.patience, 1)
+    if options.patience is not None:
+        whole("patience", options.patience, 1)
     whole("seed", options.seed, 0)
     whole("workers", options.workers, 0)
     within("learning rate", settings.lr, above=0)
     within("weight decay", settings.weight_decay, lowest=0)
-    within("clip", 1.0 if options.clip is None else options.clip, above=0)
+    if options.clip is not None:
+        within("clip", options.clip, above=0)
     within("ema", settings.ema, lowest=0, below=1)
     within("held-out share", settings.held_out, lowest=0, below=1)
     if options.held_out is not None and options.patience is None:

@@ -16,17 +16,16 @@ from aeonnx.errors import CheckpointError, DataError, OutputError, UsageError
 from aeonnx.manifest import Training, TrainingStage
 from aeonnx.models import ModelConfig, classifies, configure
 from aeonnx.train import recipes
-from aeonnx.train._ranges import whole
+from aeonnx.train._ranges import flag, whole
 from aeonnx.train.data import DataSet, load_data
 from aeonnx.train.history import Epoch, Position
-from aeonnx.train.noise import seeded
+from aeonnx.train.noise import Stream, seeded
 from aeonnx.train.options import Settings, TrainOptions, settle
 from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Recipe
 
-__all__ = ["HELD_OUT", "Plan", "make_plan", "spread"]
+__all__ = ["Plan", "make_plan", "spread"]
 
-HELD_OUT = 4  # the stream of random numbers that picks held-out images
 _NO_PLACES = torch.empty(0, dtype=torch.int64)
 
 
@@ -61,7 +60,7 @@ class Plan:
     @property
     def steps_per_epoch(self) -> int:
         """Batches that the images make, the last perhaps smaller."""
-        return math.ceil(len(self.train_places) / self.settings.batch_size)
+        return _steps(len(self.train_places), self.settings.batch_size)
 
     def identity(self) -> dict[str, str]:
         """What must be the same to go on from a saved state, by the flag that sets it."""
@@ -72,8 +71,8 @@ class Plan:
             "--hidden": config.hidden,
             "--latent": config.latent_size,
             "--seed": self.options.seed,
-            **{_flag(name): value for name, value in settings.items()},
-            **{_flag(name): value for name, value in self.recipe_options.items()},
+            **{flag(name): value for name, value in settings.items()},
+            **{flag(name): value for name, value in self.recipe_options.items()},
             "--epochs": self.epochs[-1],
             "data": self.data.fingerprint,
         }
@@ -189,10 +188,14 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         recipe=recipe,
         recipe_options=known,
         settings=settings,
-        epochs=_epochs(options, recipe, math.ceil(len(train_places) / settings.batch_size)),
+        epochs=_epochs(options, recipe, _steps(len(train_places), settings.batch_size)),
         train_places=train_places,
         held_out=held_out,
     )
+
+
+def _steps(images: int, batch_size: int) -> int:
+    return math.ceil(images / batch_size)
 
 
 def _epochs(options: TrainOptions, recipe: Recipe, steps_per_epoch: int) -> tuple[int, ...]:
@@ -207,7 +210,7 @@ def _hold_out(images: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     count = round(images * share)
     if not count:
         return torch.arange(images), _NO_PLACES
-    shuffled = torch.randperm(images, generator=seeded(torch.Generator(), seed, HELD_OUT))
+    shuffled = torch.randperm(images, generator=seeded(torch.Generator(), seed, Stream.HELD_OUT))
     return shuffled[count:].sort().values, shuffled[:count].sort().values
 
 
@@ -238,10 +241,6 @@ def _require_enough(images: int, batch_size: int, processes: int) -> None:
 def _text(value: object) -> str:
     """1 and 1.0 are the same option."""
     return repr(float(value)) if isinstance(value, int | float) else str(value)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def spread(images: int, n: int) -> Tensor:

@@ -52,8 +52,11 @@ class Ranks:
 
     def weight(self, images: int) -> float:
         """What the mean loss of this process's share counts in the mean over processes."""
-        share = len(range(images)[self.share(images)]) if self.rank < images else 0
-        return share * self.size / images
+        return self.own(images) * self.size / images
+
+    def own(self, images: int) -> int:
+        """How many images of a batch are this process's, 0 if it only takes the first along."""
+        return len(range(images)[self.share(images)]) if self.rank < images else 0
 
     def add(self, values: Tensor) -> Tensor:
         """The sum over processes, in place."""

@@ -23,19 +23,17 @@ from aeonnx.train.keeper import Keeper, Restored
 from aeonnx.train.learner import Learner
 from aeonnx.train.listener import Listener
 from aeonnx.train.logs import Log
-from aeonnx.train.noise import Noise, seeded
+from aeonnx.train.noise import Noise, Stream, seeded
 from aeonnx.train.plan import Plan
 from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Batch
 from aeonnx.train.schedule import factor
 from aeonnx.train.stop import Stop
 
-__all__ = ["PICTURE_NOISE", "Run"]
+__all__ = ["Run"]
 
 _STREAK = 5  # steps in a row that may be skipped
 _LOOK_STEPS = 16  # between looks at numbers on a GPU, each of which waits for it
-# Streams of random numbers.
-_ORDER, _NOISE, _TEST_NOISE, PICTURE_NOISE = range(4)
 
 
 class Run:
@@ -151,7 +149,7 @@ class Run:
             images = len(batches[step - at.step])
             progress = ((at.epoch - 1) * plan.steps_per_epoch + step) / total_steps
             lr = plan.settings.lr * factor(plan.settings.schedule, progress)
-            self._seed(_NOISE, at.stage, at.epoch, step)
+            self._seed(Stream.NOISE, at.stage, at.epoch, step)
             noise = stage.draw(Noise(self.noise, images, self.ranks.share(images)))
             batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
             sums.add(*learner.step(batch, lr, images, stop.signal is not None))
@@ -173,7 +171,7 @@ class Run:
     def _batches(self) -> tuple[Tensor, ...]:
         """Places of the images of each step that the epoch still has."""
         plan, at = self.plan, self.position
-        generator = seeded(torch.Generator(), plan.options.seed, _ORDER, at.stage, at.epoch)
+        generator = seeded(torch.Generator(), plan.options.seed, Stream.ORDER, at.stage, at.epoch)
         order = torch.randperm(len(plan.train_places), generator=generator)
         return torch.split(plan.train_places[order], plan.settings.batch_size)[at.step :]
 
@@ -222,13 +220,13 @@ class Run:
             for name, value in sums.items()
             if name not in ("images", "skipped", "stop")
         }
-        noise = self._seed(_TEST_NOISE, at.stage)
+        noise = self._seed(Stream.TEST_NOISE, at.stage)
         every = torch.arange(len(self.test_images))
         model = learner.learned
         test = evaluate(model, stage, stage.metrics, self.test_images, every, noise)
         held_out = None
         if len(plan.held_out):
-            noise = self._seed(_TEST_NOISE, at.stage)
+            noise = self._seed(Stream.TEST_NOISE, at.stage)
             losses = evaluate(model, stage, stage.loss, self.images, plan.held_out, noise)
             held_out = losses["loss"]
         # The last step can spoil the weights after every loss of the epoch was finite.

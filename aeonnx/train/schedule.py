@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from aeonnx.errors import UnknownNameError
+from aeonnx.train._ranges import one_of
 
 __all__ = ["SCHEDULES", "factor"]
 
@@ -45,6 +45,4 @@ def factor(schedule: str, progress: float) -> float:
     Raises:
         UnknownNameError: there is no such schedule.
     """
-    if schedule not in SCHEDULES:
-        raise UnknownNameError("schedule", schedule, SCHEDULES)
-    return SCHEDULES[schedule](progress)
+    return SCHEDULES[one_of("schedule", schedule, SCHEDULES)](progress)

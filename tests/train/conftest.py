@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from aeonnx.train import load_data
-
-Command = Callable[..., "subprocess.Popen[str]"]
+from tests.support import Command
 
 
 @pytest.fixture(scope="session")

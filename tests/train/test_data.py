@@ -80,6 +80,16 @@ def fails(path: Path | str, text: str, **options: bool) -> None:
 # Known data sets
 
 
+def assert_labelled(data: DataSet, images: Any, labels: Any) -> None:
+    """Every image has the label that it came with."""
+    label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+    for half in (data.train, data.test):
+        assert half.labels is not None
+        assert half.labels.dtype == torch.int64
+        found = [label_of[image.numpy().tobytes()] for image in pixels(half)]
+        assert half.labels.tolist() == found
+
+
 def test_sample_is_real_stratified_and_fixed() -> None:
     data = load_data("mnist-sample", ROOT)
     assert data.shape == (1, 28, 28)
@@ -288,12 +298,7 @@ def test_folders_in_a_folder_are_classes(tmp_path: Path, digits: Any) -> None:
     (folder / "empty").mkdir()
     data = load_data(str(folder), ROOT)
     assert data.classes == tuple(f"digit-{label}" for label in range(10))
-    label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    for half in (data.train, data.test):
-        assert half.labels is not None
-        assert half.labels.dtype == torch.int64
-        found = [label_of[image.numpy().tobytes()] for image in pixels(half)]
-        assert half.labels.tolist() == found
+    assert_labelled(data, images, labels)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -620,12 +625,7 @@ def test_archives_hold_images_and_labels(
     prefix = {"int": "", "negative": "-"}.get(str(kind), "é")
     texts = [f"-{20 - n}" if kind == "negative" else f"{prefix}{n}" for n in range(10)]
     assert data.classes == tuple(texts)
-    label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    for half in (data.train, data.test):
-        assert half.labels is not None
-        assert half.labels.dtype == torch.int64
-        found = [label_of[image.numpy().tobytes()] for image in pixels(half)]
-        assert half.labels.tolist() == found
+    assert_labelled(data, images, labels)
 
 
 def test_numbers_as_labels_are_in_order_of_number(tmp_path: Path, digits: Any) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from aeonnx import checkpoint
 from aeonnx.errors import DataError, MissingExtraError, OutputError, SetupError, UsageError
 from aeonnx.train import Epoch, TrainOptions, resolve_device, state, train
-from tests.support import Quiet
+from tests.support import Quiet, weights
 
 FAST: dict[str, dict[str, str | float]] = {
     "sae": {"pretrain_epochs": 1},
@@ -30,10 +30,6 @@ FAST: dict[str, dict[str, str | float]] = {
 @pytest.fixture
 def options(digits: Path, tmp_path: Path) -> TrainOptions:
     return TrainOptions("ae", tmp_path / "run", data=str(digits), epochs=2, device="cpu")
-
-
-def weights(run: Path) -> bytes:
-    return (run / "model.safetensors").read_bytes()
 
 
 def of(options: TrainOptions, model: str, **changes: object) -> TrainOptions:

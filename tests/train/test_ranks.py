@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from aeonnx.errors import DataError
 from aeonnx.train import TrainOptions, state, train
 from aeonnx.train.plan import make_plan
 from aeonnx.train.ranks import Ranks
-from tests.support import wait_for
-
-Command = Callable[..., "subprocess.Popen[str]"]
+from tests.support import Command, wait_for
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 SMALL = ("--hidden", "40", "--latent", "10", "--device", "cpu")

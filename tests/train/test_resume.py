@@ -20,9 +20,7 @@ from click.testing import Result
 from aeonnx import checkpoint, files
 from aeonnx.errors import CheckpointError, OutputError, UsageError
 from aeonnx.train import TrainOptions, state, train
-from tests.support import Quiet, wait_for
-
-Command = Callable[..., "subprocess.Popen[str]"]
+from tests.support import Command, Quiet, wait_for, weights
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
 FLAGS = ("--hidden", "40", "--latent", "10", "--batch-size", "40", "--device", "cpu")
@@ -32,10 +30,6 @@ FLAGS = ("--hidden", "40", "--latent", "10", "--batch-size", "40", "--device", "
 def options(digits: Path, tmp_path: Path) -> TrainOptions:
     run = tmp_path / "run"
     return TrainOptions("vae", run, data=str(digits), epochs=4, device="cpu", **SMALL)
-
-
-def weights(run: Path) -> bytes:
-    return (run / "model.safetensors").read_bytes()
 
 
 def states(run: Path) -> list[Path]:

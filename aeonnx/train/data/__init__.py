@@ -42,16 +42,11 @@ def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = F
             raise DataError(
                 f"{name} does not exist: expected a folder of images, a .npy or a .npz file"
             )
-        raise _unknown(name)
+        more = "The path of a folder of images, a .npy or a .npz file does too."
+        raise UnknownNameError("data set", name, DATA_SETS, more)
     last = Path(os.path.abspath(path)).name  # of "." and ".." too
     if path.is_dir():
         return load_folder(path, last, skip_bad=skip_bad, stream=stream)
     if path.suffix.lower() not in _ARRAYS:
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
     return load_array(path, last, stream=stream)
-
-
-def _unknown(name: str) -> UnknownNameError:
-    error = UnknownNameError("data set", name, DATA_SETS)
-    error.args = (f"{error} The path of a folder of images, a .npy or a .npz file does too.",)
-    return error

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.models import ModelConfig
+from aeonnx.train._ranges import flag
 from aeonnx.train.noise import Noise
 
 __all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "options_of", "register"]
@@ -48,6 +50,11 @@ class Picture:
     name: str
     images: Tensor
     columns: int
+
+    @classmethod
+    def of_rows(cls, name: str, *rows: Tensor) -> Picture:
+        """One row per tensor, float32 [n, C, H, W]; what belongs together stands in a column."""
+        return cls(name, torch.cat(rows), columns=len(rows[0]))
 
 
 def _no_noise(_: Noise) -> tuple[Tensor, ...]:
@@ -139,8 +146,8 @@ def options_of(model: str, given: Mapping[str, str | float]) -> Options:
     known = {parameter.name: parameter.default for parameter in parameters}
     for name in given:
         if name not in known:
-            takes = ", ".join(map(_flag, known)) or "no option of its own"
-            raise UsageError(f"{model} takes no {_flag(name)}, it takes: {takes}")
+            takes = ", ".join(map(flag, known)) or "no option of its own"
+            raise UsageError(f"{model} takes no {flag(name)}, it takes: {takes}")
     return {**known, **given}
 
 
@@ -155,7 +162,3 @@ def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
         UsageError: an option has a value that the recipe does not take.
     """
     return _RECIPES[config.model](config, **options)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

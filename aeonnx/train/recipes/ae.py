@@ -5,8 +5,6 @@ Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural ne
 
 from __future__ import annotations
 
-import torch
-
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
@@ -16,8 +14,7 @@ __all__: list[str] = []
 
 
 def _pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
-    x = batch.x
-    return [Picture("reconstructions", torch.cat([x, model(x)]), columns=len(x))]
+    return [Picture.of_rows("reconstructions", batch.x, model(batch.x))]
 
 
 @register("ae")

@@ -6,7 +6,6 @@ section 2.3.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from aeonnx.models import ModelConfig
@@ -53,8 +52,7 @@ def recipe(
 
     def pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
         x_tilde = corrupt(batch.x, *batch.noise)
-        rows = torch.cat([x_tilde, model(x_tilde), batch.x])
-        return [Picture("denoised", rows, columns=len(batch.x))]
+        return [Picture.of_rows("denoised", x_tilde, model(x_tilde), batch.x)]
 
     stage = Stage(
         name="train",

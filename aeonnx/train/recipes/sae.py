@@ -51,7 +51,7 @@ def _pretrain(number: int, epochs: int) -> Stage:
 def _pictures(model: StackedAutoencoder, batch: Batch) -> list[Picture]:
     """The images, then what each autoencoder makes of the row above."""
     rows = [batch.x, *(model.upto(count)(batch.x) for count in range(1, SERIES + 1))]
-    return [Picture("reconstructions", torch.cat(rows), columns=len(batch.x))]
+    return [Picture.of_rows("reconstructions", *rows)]
 
 
 @register("sae")

@@ -150,8 +150,7 @@ def recipe(
     def pictures(model: Model, batch: Batch) -> list[Picture]:
         x_tilde = corrupt(batch.x, batch.noise[0])
         denoised = model.parts()["denoiser"].module(x_tilde)
-        rows = torch.cat([x_tilde, denoised, batch.x])
-        return [Picture("denoised", rows, columns=len(batch.x))]
+        return [Picture.of_rows("denoised", x_tilde, denoised, batch.x)]
 
     finetune = _finetune(config, corrupt, dropout, denoising)
     return Recipe((*pretrain, finetune), pictures, lr=1e-3, ema=0.999)

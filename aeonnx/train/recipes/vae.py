@@ -82,7 +82,7 @@ def recipe(
         generator = torch.Generator(x.device).manual_seed(0)
         z = Noise(generator, _SAMPLES).normal(config.latent_size)
         return [
-            Picture("reconstructions", torch.cat([x, reconstruction]), columns=len(x)),
+            Picture.of_rows("reconstructions", x, reconstruction),
             Picture("samples", model.decoder(z), columns=8),
         ]
 
