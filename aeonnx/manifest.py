@@ -80,7 +80,7 @@ class OutputParity:
         max_abs_diff: largest |graph - torch float32|.
         max_rel_diff: largest |graph - torch float32| / |torch float32|, where torch is not tiny.
         error: largest |graph - torch float64|.
-        noise_floor: largest |torch float32 - torch float64|: torch's own error.
+        noise_floor: largest |float32 - float64| of torch, or of simulated running sums.
         tolerance: what `max_abs_diff` and `error` had to stay within.
     """
 

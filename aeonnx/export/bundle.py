@@ -29,9 +29,10 @@ from aeonnx.export.graph import (
     build_graph,
     check_opset,
 )
-from aeonnx.export.parity import BATCHES, Reference, compare
+from aeonnx.export.parity import BATCHES, compare
 from aeonnx.export.probes import Probes
 from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
+from aeonnx.export.reference import Reference
 from aeonnx.manifest import FORMAT_VERSION, Manifest, OutputParity, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aeonnx.export.parity import Reference
+from aeonnx.export.reference import Reference
 from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime.session import Array
 

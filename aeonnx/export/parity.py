@@ -1,69 +1,37 @@
 """The gate: a graph passes only if it is as near to float64 torch as float32 torch itself is.
 
-float64 torch is the truth, and float32 torch's own distance from it the noise floor. The graph,
-run through `aeonnx.runtime` at the optimisation level that ships, may be at most `FACTOR` times
-that floor away from the truth and from eager float32 torch. On an output in [0, 1] it may also not
-be more than `CEILING` away, unless torch itself cannot keep a third of that: two roundings of one
-sum differ by up to the sum of their errors. There is no switch to skip it. docs/parity.md has the
+float64 torch is the truth. The noise floor is float32 torch's own distance from it, or what
+float32 loses in running sums where that is more: see `Reference`. The graph, run through
+`aeonnx.runtime` at the optimisation level that ships, may be at most `FACTOR` times that floor away
+from the truth and from eager float32 torch. On an output in [0, 1] it may also not be more than
+`CEILING` away, unless float32 itself cannot keep a third of that: two roundings of one sum differ
+by up to the sum of their errors. There is no switch to skip it. docs/parity.md has the
 measurements behind these numbers.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from aeonnx.errors import BundleError
+from aeonnx.export.reference import Arrays, Reference
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part, Through
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.compare import malformed, max_differences
 from aeonnx.runtime.session import Array
 
-__all__ = ["BATCHES", "CEILING", "FACTOR", "Reference", "compare", "compare_composed"]
+__all__ = ["BATCHES", "CEILING", "FACTOR", "compare", "compare_composed"]
 
 BATCHES = (1, 2, 3, 7, 32)
 FACTOR = 4.0
 CEILING = 1e-6
 _CEILING_FACTOR = 3.0
 
-Arrays = dict[str, Array]
 Run = Callable[[Mapping[str, Array]], Arrays]
-
-
-class Reference:
-    """Eager torch as a function of numpy arrays, in float32 and in float64.
-
-    Args:
-        part: its module is copied, not changed.
-    """
-
-    def __init__(self, part: Part) -> None:
-        self._outputs = [spec.name for spec in part.outputs]
-        self._inputs = [spec.name for spec in part.inputs]
-        self._single = copy.deepcopy(part.module).cpu().eval()
-        self._double = copy.deepcopy(part.module).cpu().double().eval()
-
-    def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        """What float32 torch gives: the outputs by name."""
-        return self._call(self._single, torch.float32, inputs)
-
-    def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        """The truth: the same inputs and weights in float64."""
-        return self._call(self._double, torch.float64, inputs)
-
-    @torch.no_grad()
-    def _call(
-        self, module: torch.nn.Module, dtype: torch.dtype, inputs: Mapping[str, Array]
-    ) -> Arrays:
-        values = [torch.from_numpy(inputs[name]).to(dtype) for name in self._inputs]
-        result = module(*values)
-        outputs = result if isinstance(result, tuple) else (result,)
-        return {name: value.numpy() for name, value in zip(self._outputs, outputs, strict=True)}
 
 
 @dataclass
@@ -76,11 +44,12 @@ class _Worst:
     floor: float = 0.0
     resolution: float = 0.0  # float32's spacing at the largest value
 
-    def add(self, graph: Array, single: Array, double: Array) -> None:
+    def add(self, graph: Array, single: Array, double: Array, rounded: Array) -> None:
         absolute, relative = max_differences(graph, single)
         self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
         self.error = max(self.error, max_differences(graph, double)[0])
-        self.floor = max(self.floor, max_differences(single, double)[0])
+        for other in (single, rounded):
+            self.floor = max(self.floor, max_differences(other, double)[0])
         spacing = float(np.spacing(np.float32(np.abs(double).max())))
         self.resolution = max(self.resolution, spacing)
 
@@ -108,8 +77,7 @@ def compare(name: str, part: Part, session: Session, rows: Mapping[str, Array]) 
     failures = session.interface_mismatches(part.inputs, part.outputs)
     if failures:
         return Report((), tuple(f"{name}: {failure}" for failure in failures))
-    reference = Reference(part)
-    return compare_runs(name, part, session.run, reference.single, reference.double, rows)
+    return compare_runs(name, part, session.run, Reference(part), rows)
 
 
 def compare_composed(
@@ -122,15 +90,13 @@ def compare_composed(
         return sessions["decoder"].run({decoder.inputs[0].name: latent})
 
     whole = Part(Through(encoder.module, decoder.module), encoder.inputs, decoder.outputs)
-    reference = Reference(whole)
-    name = "decoder(encoder)"
-    return compare_runs(name, whole, graph, reference.single, reference.double, rows)
+    return compare_runs("decoder(encoder)", whole, graph, Reference(whole), rows)
 
 
 def compare_runs(
-    name: str, part: Part, graph: Run, single: Run, double: Run, rows: Mapping[str, Array]
+    name: str, part: Part, graph: Run, reference: Reference, rows: Mapping[str, Array]
 ) -> Report:
-    """The half of `compare` that looks at outputs: of any three functions of the same inputs."""
+    """The half of `compare` that looks at outputs: of any functions of the same inputs."""
     worst = {spec.name: _Worst() for spec in part.outputs}
     failures: list[str] = []
     first: dict[int, Arrays] = {}  # by batch size, what the graph gave for the first rows
@@ -147,9 +113,10 @@ def compare_runs(
             continue
         if start == 0:
             first[batch] = outputs
-        truth, eager = double(inputs), single(inputs)
+        single, double = reference.single(inputs), reference.double(inputs)
+        rounded = reference.rounded(inputs)
         for key, value in outputs.items():
-            worst[key].add(value, eager[key], truth[key])
+            worst[key].add(value, single[key], double[key], rounded[key])
     checks = tuple(_check(name, spec, worst[spec.name]) for spec in part.outputs)
     failures += [check.failure for check in checks if not check.passed]
     failures += _row_differences(first, checks)

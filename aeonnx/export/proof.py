@@ -12,8 +12,9 @@ from aeonnx import checkpoint
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.coverage import waking_rows
-from aeonnx.export.parity import Reference, compare, compare_composed
+from aeonnx.export.parity import compare, compare_composed
 from aeonnx.export.probes import Probes, probes
+from aeonnx.export.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.checks import check_input

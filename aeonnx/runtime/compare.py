@@ -26,7 +26,7 @@ class Check:
         max_rel_diff: the same, relative to eager torch.
         tolerance: the largest that is allowed.
         error: largest |difference| from float64 torch, where that was compared.
-        noise_floor: torch float32's own error against float64, where that was compared.
+        noise_floor: what rounding to float32 alone does, where that was compared.
     """
 
     part: str

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, numpy_helper
@@ -187,15 +189,16 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
         return {name: value * np.float32("nan") for name, value in single(inputs).items()}
 
     encoder = parts["encoder"]
-    assert compare_runs("e", encoder, single, single, truth, rows).passed
-    failures = compare_runs("e", encoder, off, single, truth, rows).failures
+    torch_like = SimpleNamespace(single=single, double=truth, rounded=truth)
+    assert compare_runs("e", encoder, single, torch_like, rows).passed
+    failures = compare_runs("e", encoder, off, torch_like, rows).failures
     assert [failure.split(" ")[0] for failure in failures] == ["e.mu", "e.logvar"]
     assert "max abs 0.5," in failures[0]
-    failures = compare_runs("e", encoder, late, single, truth, rows).failures
+    failures = compare_runs("e", encoder, late, torch_like, rows).failures
     assert any("a row alone and the same row in a batch of 32 differ" in text for text in failures)
-    failures = compare_runs("e", encoder, frozen, single, truth, rows).failures
+    failures = compare_runs("e", encoder, frozen, torch_like, rows).failures
     assert failures == ("e: g.onnx failed on inputs {'x': [2, 1, 28, 28]}",)
-    failures = compare_runs("e", encoder, empty, single, truth, rows).failures
+    failures = compare_runs("e", encoder, empty, torch_like, rows).failures
     assert "e: mu: NaN or infinite values at batch 1" in failures
 
 
@@ -207,6 +210,7 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
     hidden=st.lists(st.integers(2, 9), min_size=1, max_size=2),
     latent=st.integers(1, 5),
     opset=st.integers(13, 22),
+    seed=st.integers(0, 999),
 )
 @settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_size_and_opset_passes(
@@ -218,16 +222,33 @@ def test_any_size_and_opset_passes(
     latent: int,
     opset: int,
     part: str,
+    seed: int,
 ) -> None:
     assume(arch in models.archs(model))
     classes = ("a", "b", "c") if models.classifies(model) else ()
     config = ModelConfig(model, arch, shape, tuple(hidden), latent, classes)
+    torch.manual_seed(seed)
     parts = models.build(config).eval().parts()
     assume(part in parts)
     path = tmp_path_factory.mktemp("any") / "g.onnx"
     path.write_bytes(build_graph(parts[part], opset, {}).data)
     rows = {spec.name: probes(spec, None).rows for spec in parts[part].inputs}
     report = compare(part, parts[part], Session(path, ["cpu"]), rows)
+    assert report.passed, report.failures
+
+
+@pytest.mark.parametrize("seed", [49, 131, 140])
+def test_a_right_graph_of_a_narrow_model_passes(tmp_path: Path, seed: int) -> None:
+    # Torch sums so few outputs in blocks; its own error is up to 9x less than a running sum's.
+    torch.manual_seed(seed)
+    encoder = (
+        models.build(ModelConfig("vae", "mlp", (3, 14, 10), (2,), 1, ())).eval().parts()["encoder"]
+    )
+    path = tmp_path / "g.onnx"
+    path.write_bytes(build_graph(encoder, 21, {}).data)
+    report = compare(
+        "encoder", encoder, Session(path, ["cpu"]), {"x": probes(encoder.inputs[0], None).rows}
+    )
     assert report.passed, report.failures
 
 
