@@ -2,7 +2,7 @@
 
     config.json            model, training record, digests of the other files
     model.safetensors      the weights
-    examples.safetensors   some test images, so that export can prove parity on real data
+    examples.safetensors   some test and training images, so that export needs no data set
     metrics.jsonl          one line per epoch, for people and plots
 
 No pickle is ever written. One is read only as a plain state_dict, with `weights_only=True`.
@@ -31,7 +31,7 @@ from torch import Tensor
 
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 
-__all__ = ["CONFIG", "FILES", "Checkpoint", "default_folder", "load", "save"]
+__all__ = ["CONFIG", "FILES", "Checkpoint", "Examples", "default_folder", "load", "save"]
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -59,6 +59,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """Images of the data set, [n, C, H, W], uint8 or float32 in [0, 1].
+
+    Args:
+        test: to prove parity and quality on.
+        train: to calibrate, fit and set thresholds with.
+    """
+
+    test: Tensor
+    train: Tensor
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A trained model.
 
@@ -66,15 +79,14 @@ class Checkpoint:
         model: with its weights, on the CPU, in eval mode.
         config: what it was built from.
         latent_id: hash of the configuration and the weights: parts of the same latent space.
-        examples: [n, C, H, W] test images, uint8 or float32 in [0, 1]; None for weights from
-            elsewhere.
+        examples: images of the data set; None for weights from elsewhere.
         training: how the weights were learned; None for weights from elsewhere.
     """
 
     model: Model
     config: ModelConfig
     latent_id: str
-    examples: Tensor | None
+    examples: Examples | None
     training: Training | None
 
 
@@ -82,7 +94,7 @@ def save(
     folder: Path,
     weights: Mapping[str, Tensor],
     config: ModelConfig,
-    examples: Tensor,
+    examples: Examples,
     record: Training,
     metrics: bytes,
 ) -> None:
@@ -92,7 +104,7 @@ def save(
         folder: where to; a checkpoint that is there is replaced.
         weights: the model's state_dict, on any device.
         config: what the model was built from.
-        examples: [n, C, H, W] test images, uint8 or float32 in [0, 1].
+        examples: images of the data set.
         record: how the weights were learned.
         metrics: text of metrics.jsonl.
 
@@ -102,7 +114,9 @@ def save(
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     contents = {
         WEIGHTS: save_tensors(on_cpu),
-        EXAMPLES: save_tensors({"test": examples.cpu().contiguous()}),
+        EXAMPLES: save_tensors(
+            {name: value.cpu().contiguous() for name, value in vars(examples).items()}
+        ),
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     with files.transaction(folder) as staged:
@@ -148,12 +162,12 @@ def load(path: Path, model: str) -> Checkpoint:
     if set(record.files) != {WEIGHTS, EXAMPLES}:
         raise CheckpointError(f"{path / CONFIG}: files: expected {[EXAMPLES, WEIGHTS]}")
     weights = _read_tensors(path / WEIGHTS, record.files[WEIGHTS])
-    examples = _read_tensors(path / EXAMPLES, record.files[EXAMPLES])
+    examples = _read_examples(path / EXAMPLES, record.files[EXAMPLES])
     built = build(record.model)
     problems = _mismatches(built, weights)
     if problems:
         raise CheckpointError(_foreign(path / WEIGHTS, record.model, problems))
-    return _checkpoint(built, record.model, weights, examples["test"], record.training)
+    return _checkpoint(built, record.model, weights, examples, record.training)
 
 
 def _bare(path: Path, weights: Mapping[str, Tensor], model: str, known: list[str]) -> Checkpoint:
@@ -173,7 +187,7 @@ def _checkpoint(
     model: Model,
     config: ModelConfig,
     weights: Mapping[str, Tensor],
-    examples: Tensor | None,
+    examples: Examples | None,
     training: Training | None,
 ) -> Checkpoint:
     model.load_state_dict(weights)
@@ -215,6 +229,16 @@ def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
             f"{CONFIG}. Restore the file, or train again."
         )
     return load_tensors(data)
+
+
+def _read_examples(path: Path, digest: str) -> Examples:
+    found = _read_tensors(path, digest)
+    if found.keys() != {"test", "train"}:
+        raise CheckpointError(
+            f"{path}: expected images named test and train, got {sorted(found)}: an older aeonnx "
+            "wrote it. Train again"
+        )
+    return Examples(**found)
 
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -59,7 +59,8 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     digits = folder / "digits.npy"
     examples = checkpoint.load(trained.output, "vae").examples
     if examples is not None:  # a run always keeps some
-        images.write(digits, examples[:: len(examples) // _DIGITS].numpy(), force=True)
+        test = examples.test
+        images.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
     module = [sys.executable, "-m", "aeonnx.demo_draw"]
     done = subprocess.run(
         [*module, str(exported.output), str(digits)], capture_output=True, text=True, check=False

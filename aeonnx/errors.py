@@ -16,6 +16,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     │   └── IntegrityError       1   a file is not the one that the manifest names
     ├── GraphError               1   a graph that a bundle must not hold
     ├── ParityError              3   the graph and torch differ by more than the tolerance
+    ├── QualityError             3   a variant in fewer bits that loses too much
     ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
     ├── Interrupted            130   Ctrl-C (SIGTERM: 143); what was whole before stays
     ├── OutputError              1   a result that cannot be written
@@ -44,6 +45,7 @@ __all__ = [
     "OutputError",
     "ParityError",
     "ProviderError",
+    "QualityError",
     "SetupError",
     "TrainingError",
     "UnknownNameError",
@@ -121,6 +123,12 @@ class GraphError(AeonnxError):
 
 class ParityError(AeonnxError):
     """A graph and eager torch differ by more than the measured tolerance. Nothing was written."""
+
+    exit_code = 3
+
+
+class QualityError(AeonnxError):
+    """A variant loses more than its gate allows, or is neither smaller nor faster."""
 
     exit_code = 3
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from aeonnx import files
 from aeonnx.errors import ImageError, UsageError
+from aeonnx.pixels import to_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -141,7 +142,7 @@ def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
         uint8 [H', W'] or [H', W', C]; a single image has no border.
     """
     if images.dtype != np.uint8:
-        images = (np.clip(images, 0, 1) * 255).round().astype(np.uint8)
+        images = to_pixels(images)
     n, channels, height, width = images.shape
     columns = min(n, columns or int(np.ceil(np.sqrt(n))))
     rows = -(-n // columns)

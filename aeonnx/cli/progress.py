@@ -87,8 +87,8 @@ class ExportProgress:
         """Leave the terminal as it was."""
         self._status.stop()
 
-    def exporting(self, part: str) -> None:
-        line = f"Exporting {part} and comparing it with torch"
+    def exporting(self, part: str, variant: str) -> None:
+        line = f"Exporting {part} ({variant}) and comparing it with torch"
         if self._console.is_terminal:
             self._status.update(line)
         else:

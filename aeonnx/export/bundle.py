@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,54 +13,19 @@ import torch
 
 from aeonnx import __version__, checkpoint, files, manifest
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.errors import (
-    BundleError,
-    ManifestError,
-    OutputError,
-    ParityError,
-    UnknownNameError,
-)
-from aeonnx.export.golden import write_golden
-from aeonnx.export.graph import (
-    DEFAULT_OPSET,
-    MIN_ONNXRUNTIME,
-    Graph,
-    build_graph,
-    check_opset,
-)
-from aeonnx.export.parity import BATCHES, compare
-from aeonnx.export.probes import Probes
-from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
-from aeonnx.export.reference import Reference
-from aeonnx.manifest import FORMAT_VERSION, Manifest, OutputParity, Variant
-from aeonnx.models import Part
-from aeonnx.runtime import Bundle, Report, Session
+from aeonnx.errors import BundleError, ManifestError, OutputError, ParityError, UsageError
+from aeonnx.export.derived import in_fewer_bits, over_pixels
+from aeonnx.export.drawn import prior_of, prove_sampler, stored
+from aeonnx.export.plan import SAMPLER, ExportOptions, Plan, check_known, fixed_to, make_plan
+from aeonnx.export.proof import inputs_of, prove_composed
+from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.images import read_images
+from aeonnx.manifest import Manifest, Prior, Variant
+from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
-from aeonnx.runtime.session import Array
 
-__all__ = ["ExportOptions", "Exported", "Listener", "export"]
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to export, from where, and to where.
-
-    Args:
-        model: registered name.
-        output: the bundle's folder; None for `dist/<model>`.
-        checkpoint: folder or file, see `checkpoint.load`; None for where `aeonnx train` writes.
-        parts: names of parts; empty for all that the model has.
-        opset: 13 to 22.
-        force: replace a bundle of another checkpoint.
-    """
-
-    model: str
-    output: Path | None = None
-    checkpoint: Path | None = None
-    parts: tuple[str, ...] = ()
-    opset: int = DEFAULT_OPSET
-    force: bool = False
+__all__ = ["Exported", "Listener", "export"]
 
 
 @dataclass(frozen=True)
@@ -73,121 +37,132 @@ class Exported:
         manifest: of the whole bundle, parts from before included.
         parts: the parts that this export wrote.
         report: the evidence of parity, all passed.
+        left_out: a line for each part that was not asked for by name and cannot be written.
     """
 
     output: Path
     manifest: Manifest
     parts: tuple[str, ...]
     report: Report
+    left_out: tuple[str, ...]
 
 
 class Listener(Protocol):
     """Is told how the export goes on."""
 
-    def exporting(self, part: str) -> None:
-        """The part is being captured and compared."""
+    def exporting(self, part: str, variant: str) -> None:
+        """The variant of the part is being made and compared."""
 
 
 def export(options: ExportOptions, listener: Listener | None = None) -> Exported:
     """Export parts of a checkpoint into a bundle, or fail and write nothing.
 
     Raises:
-        UsageError: the model, a part or the opset is unknown.
+        UsageError: the model, a part, the opset, a variant or the target is unknown, or options
+            contradict each other.
         CheckpointError: the checkpoint is missing, damaged or foreign.
+        ImageError: the calibration images are missing or of another size.
         BundleError: `output` holds a bundle of another checkpoint and `force` is not set.
         GraphError: a part cannot become a graph that keeps the bundle's rules.
         ParityError: a graph and torch differ; its text is the whole report.
+        QualityError: a variant in fewer bits loses too much, or is not smaller.
         OutputError: the bundle cannot be written.
     """
-    check_opset(options.opset)
-    source = options.checkpoint or checkpoint.default_folder(options.model)
-    trained = checkpoint.load(source, options.model)
-    parts = trained.model.parts()
-    for name in options.parts:
-        if name not in parts:
-            raise UnknownNameError(f"part of {options.model}", name, parts)
-    wanted = tuple(dict.fromkeys(options.parts or parts))
-    output = options.output or Path("dist") / options.model
+    check_known(options)
+    trained = checkpoint.load(options.source, options.model)
+    plan = make_plan(options, trained.model)
+    output = options.folder
     before = _bundle_there(output, trained.latent_id, force=options.force)
-    real = real_inputs(trained, parts)
     with files.transaction(output) as staged:
-        candidates = []
-        for name in wanted:
-            if listener:
-                listener.exporting(name)
-            graph = build_graph(parts[name], options.opset, _metadata(trained, name))
-            candidates.append(_try(name, parts[name], graph, real, staged))
-        sessions = {item.name: item.session for item in candidates}
-        composed = prove_composed(parts, sessions, before, real)
-        report = merged([*(item.report for item in candidates), composed])
+        material = _material(options, plan, trained, staged)
+        made = _make(plan, options.temperature, material, listener)
+        sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
+        composed = prove_composed(material.parts, sessions, before, material.test)
+        report = merged([*(item.report for item in made.graphs), composed])
         if not report.passed:
             raise ParityError(
                 "graph and torch differ, nothing was written:\n  " + "\n  ".join(report.failures)
             )
         entries = dict(before.manifest.parts) if before else {}
-        entries |= {item.name: {"fp32": _variant(item, staged)} for item in candidates}
-        contents = _manifest(trained, {name: entries[name] for name in sorted(entries)})
+        for name in plan.parts:
+            mine = [item for item in made.graphs if item.part == name]
+            entries[name] = {item.variant: item.entry() for item in mine}
+        prior = made.prior or (before.manifest.prior if before else None)
+        contents = _manifest(trained, prior, {name: entries[name] for name in sorted(entries)})
         (staged / manifest.FILE_NAME).write_bytes(manifest.serialize(contents))
+        _remove_unnamed(staged, contents)
         replaced = _replaced_files(output, contents)
     for path in replaced:
         path.unlink(missing_ok=True)
-    return Exported(output, contents, wanted, report)
+    return Exported(output, contents, plan.parts, report, plan.left_out)
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A graph that is not yet part of the bundle."""
+class _Made:
+    """Graphs that were judged, and the prior that one of them draws from."""
 
-    name: str
-    part: Part
-    graph: Graph
-    session: Session
-    inputs: Mapping[str, Probes]
-    report: Report
+    graphs: tuple[Proven, ...]
+    prior: Prior | None
 
 
-def _try(
-    name: str, part: Part, graph: Graph, real: Mapping[str, Array], staged: Path
-) -> _Candidate:
-    path = staged / f"{name}.onnx"
-    path.write_bytes(graph.data)
-    session = Session(path, [CPU])
-    inputs = probes_of(part, real)
-    report = compare(name, part, session, rows_of(inputs))
-    return _Candidate(name, part, graph, session, inputs, report)
+def _make(plan: Plan, temperature: float, material: Material, listener: Listener | None) -> _Made:
+    def tell(part: str, variant: str) -> None:
+        if listener:
+            listener.exporting(part, variant)
+
+    lossy = any(want.precision != "fp32" for want in plan.variants)
+    made: dict[str, Proven] = {}
+    for name in material.parts:
+        # The decoder is what the sampler is made of, and what encoders' variants are judged by.
+        if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
+            tell(name, "fp32")
+            made[name] = prove_part(name, material)
+    graphs = []
+    for name in plan.parts:
+        if name in made:
+            base = made[name]
+            graphs += [base, *_variants(base, made.get("decoder"), plan, material, tell)]
+    if plan.prior is None:
+        return _Made(tuple(graphs), None)
+    tell(SAMPLER, "fp32")
+    prior = prior_of(plan.prior, temperature, material)
+    graphs.append(prove_sampler(made["decoder"], prior, material))
+    return _Made(tuple(graphs), stored(plan.prior, temperature, prior, material))
 
 
-def _variant(candidate: _Candidate, staged: Path) -> Variant:
-    name, part, graph = candidate.name, candidate.part, candidate.graph
-    checks = candidate.report.checks
-    return Variant(
-        file=candidate.session.path.name,
-        sha256=hashlib.sha256(graph.data).hexdigest(),
-        bytes=len(graph.data),
-        opset=graph.opset,
-        ir_version=graph.ir_version,
-        min_onnxruntime=MIN_ONNXRUNTIME[graph.opset],
-        inputs=part.inputs,
-        outputs=part.outputs,
-        parity={
-            check.output: OutputParity(
-                max_abs_diff=check.max_abs_diff,
-                max_rel_diff=check.max_rel_diff,
-                error=check.error or 0.0,
-                noise_floor=check.noise_floor or 0.0,
-                tolerance=check.tolerance,
-            )
-            for check in checks
-        },
-        parity_batches=BATCHES,
-        golden=write_golden(
-            staged,
-            name,
-            inputs={key: value.golden for key, value in candidate.inputs.items()},
-            reference=Reference(part),
-            tolerances={check.output: check.tolerance for check in checks},
-        ),
-    )
+def _variants(
+    base: Proven,
+    decoder: Proven | None,
+    plan: Plan,
+    material: Material,
+    tell: Callable[[str, str], None],
+) -> list[Proven]:
+    found = {base.variant: base}
+    for want in plan.variants:
+        tell(base.part, want.name)
+        if want.io == "uint8":
+            found[want.name] = over_pixels(found[want.precision], material)
+        elif decoder is not None:
+            found[want.name] = in_fewer_bits(base, want.precision, material, decoder)
+    return [item for item in found.values() if item is not base]
+
+
+def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path) -> Material:
+    parts = {name: fixed_to(part, plan.batch) for name, part in trained.model.parts().items()}
+    dynamic = trained.model.parts()
+    examples = trained.examples
+    test = {} if examples is None else inputs_of(dynamic, examples.test.numpy())
+    train = {} if examples is None else inputs_of(dynamic, examples.train.numpy())
+    if options.calibration is not None:
+        images = read_images(options.calibration, trained.config.input_shape)
+        train = inputs_of(dynamic, images)
+        test = test or train
+    if not train and any(want.precision != "fp32" for want in plan.variants):
+        raise UsageError(
+            f"--precision: {options.source} carries no images to measure the loss on: give some "
+            "with --calibration"
+        )
+    return Material(trained, parts, plan.opset, options.target, test, train, staged)
 
 
 def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None:
@@ -228,26 +203,28 @@ def _replaced_files(folder: Path, contents: Manifest) -> list[Path]:
     ]
 
 
-def _metadata(trained: Checkpoint, part: str) -> dict[str, str]:
-    return {
-        "aeonnx.format": str(FORMAT_VERSION),
-        "aeonnx.model": trained.config.model,
-        "aeonnx.arch": trained.config.arch,
-        "aeonnx.part": part,
-        "aeonnx.precision": "fp32",
-        "aeonnx.latent_id": trained.latent_id,
-        "aeonnx.latent_size": str(trained.config.latent_size),
-    }
+def _remove_unnamed(staged: Path, contents: Manifest) -> None:
+    """Remove what was only needed on the way, such as the decoder of a sampler."""
+    named = manifest.file_names(contents) | {manifest.FILE_NAME}
+    for path in [path for path in staged.rglob("*") if path.is_file()]:
+        if path.relative_to(staged).as_posix() not in named:
+            path.unlink()
+    for path in sorted(staged.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
-def _manifest(trained: Checkpoint, parts: dict[str, dict[str, Variant]]) -> Manifest:
+def _manifest(
+    trained: Checkpoint, prior: Prior | None, parts: dict[str, dict[str, Variant]]
+) -> Manifest:
+    trained_prior = Prior(trained.model.prior, 1.0, None, None) if trained.model.prior else None
     return Manifest(
         model=trained.config.model,
         arch=trained.config.arch,
         input_shape=trained.config.input_shape,
         latent_size=trained.config.latent_size,
         latent_id=trained.latent_id,
-        prior=trained.model.prior,
+        prior=prior or trained_prior,
         classes=trained.config.classes,
         parts=parts,
         training=trained.training,

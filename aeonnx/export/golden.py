@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from aeonnx.export.reference import Reference
+from aeonnx.export.parity import Truth
 from aeonnx.manifest import Golden, GoldenTensor
+from aeonnx.runtime import Check
 from aeonnx.runtime.session import Array
 
-__all__ = ["write_golden"]
+__all__ = ["store", "with_tolerances", "write_golden"]
 
 
-def write_golden(
-    folder: Path,
-    part: str,
-    inputs: Mapping[str, Array],
-    reference: Reference,
-    tolerances: Mapping[str, float],
-) -> Golden:
-    """Write `golden/<part>/<tensor>.bin` for every input and output: little-endian, row-major.
+def write_golden(folder: Path, where: str, inputs: Mapping[str, Array], reference: Truth) -> Golden:
+    """Write `golden/<where>/<tensor>.bin` for every input and output: little-endian, row-major.
 
     Args:
         folder: of the bundle.
-        part: name of the part.
+        where: name of the part, or of the part's file for inputs of its own.
         inputs: arrays by name.
-        reference: eager torch of the part.
-        tolerances: by output name.
+        reference: what gives the outputs.
+
+    Returns:
+        The tensors, whose outputs have no tolerance yet.
     """
-    outputs = reference.single(inputs)
-    return Golden(
-        {name: _write(folder, part, name, value, None) for name, value in inputs.items()},
-        {
-            name: _write(folder, part, name, value, tolerances[name])
-            for name, value in outputs.items()
-        },
+    written = (
+        {name: store(folder, f"golden/{where}/{name}.bin", value) for name, value in arrays.items()}
+        for arrays in (inputs, reference.single(inputs))
     )
+    return Golden(*written)
 
 
-def _write(
-    folder: Path, part: str, name: str, value: Array, tolerance: float | None
-) -> GoldenTensor:
-    file = f"golden/{part}/{name}.bin"
+def with_tolerances(golden: Golden, checks: Sequence[Check]) -> Golden:
+    """The same tensors with the tolerances of the checks on the outputs."""
+    tolerances = {check.output: check.tolerance for check in checks}
+    outputs = {
+        name: replace(tensor, tolerance=tolerances[name]) for name, tensor in golden.outputs.items()
+    }
+    return replace(golden, outputs=outputs)
+
+
+def store(folder: Path, file: str, value: Array) -> GoldenTensor:
+    """Write an array as a raw file of the bundle."""
     data = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes()
     path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    return GoldenTensor(file, digest, str(value.dtype), value.shape, tolerance)
+    return GoldenTensor(file, digest, str(value.dtype), value.shape, None)

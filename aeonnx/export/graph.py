@@ -22,7 +22,15 @@ from aeonnx.errors import GraphError, UsageError
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 
-__all__ = ["DEFAULT_OPSET", "MIN_ONNXRUNTIME", "Graph", "build_graph", "check_opset"]
+__all__ = [
+    "DEFAULT_OPSET",
+    "MIN_ONNXRUNTIME",
+    "Graph",
+    "build_graph",
+    "captured",
+    "check_opset",
+    "finish",
+]
 
 DEFAULT_OPSET = 18
 _CAPTURE_OPSET = 18  # the exporter's own; every other is converted from it
@@ -88,12 +96,31 @@ def build_graph(part: Part, opset: int, metadata: Mapping[str, str]) -> Graph:
     Raises:
         GraphError: the part cannot be captured, or the graph breaks a rule.
     """
+    return finish(captured(part, opset), metadata)
+
+
+def captured(part: Part, opset: int) -> ModelProto:
+    """The part as a graph that is not checked yet; see `build_graph`.
+
+    Raises:
+        GraphError: the part cannot be captured.
+    """
     graph = _capture(part)
     _strip(graph)
-    graph = _convert(graph, opset)
+    return _convert(graph, opset)
+
+
+def finish(graph: ModelProto, metadata: Mapping[str, str]) -> Graph:
+    """The file of a graph, which says of itself what `metadata` does.
+
+    Raises:
+        GraphError: it breaks a rule of the bundle.
+    """
+    del graph.metadata_props[:]
     for key, value in sorted(metadata.items()):
         graph.metadata_props.add(key=key, value=value)
     _check(graph)
+    opset = graph.opset_import[0].version
     return Graph(graph.SerializeToString(deterministic=True), opset, graph.ir_version)
 
 

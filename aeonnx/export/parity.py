@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -21,10 +22,29 @@ from aeonnx.export.reference import Arrays, Reference
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part, Through
 from aeonnx.runtime import Check, Report, Session
-from aeonnx.runtime.compare import malformed, max_differences
+from aeonnx.runtime.compare import (
+    Interface,
+    batch_of,
+    malformed,
+    max_differences,
+    rows_in,
+    taken,
+)
 from aeonnx.runtime.session import Array
 
-__all__ = ["BATCHES", "CEILING", "FACTOR", "compare", "compare_composed"]
+__all__ = [
+    "BATCHES",
+    "CEILING",
+    "FACTOR",
+    "Limit",
+    "Run",
+    "Seen",
+    "Truth",
+    "compare",
+    "compare_composed",
+    "compare_runs",
+    "measured",
+]
 
 BATCHES = (1, 2, 3, 7, 32)
 FACTOR = 4.0
@@ -34,8 +54,18 @@ _CEILING_FACTOR = 3.0
 Run = Callable[[Mapping[str, Array]], Arrays]
 
 
+class Truth(Protocol):
+    """What a graph should give; see `Reference`."""
+
+    def single(self, inputs: Mapping[str, Array]) -> Arrays: ...
+
+    def double(self, inputs: Mapping[str, Array]) -> Arrays: ...
+
+    def rounded(self, inputs: Mapping[str, Array]) -> Arrays: ...
+
+
 @dataclass
-class _Worst:
+class Seen:
     """The largest differences of one output so far."""
 
     absolute: float = 0.0
@@ -53,12 +83,17 @@ class _Worst:
         spacing = float(np.spacing(np.float32(np.abs(double).max())))
         self.resolution = max(self.resolution, spacing)
 
-    def tolerance(self, spec: TensorSpec) -> float:
-        # A floor of 0 (a part that only copies) would allow no last bit of rounding.
-        tolerance = max(FACTOR * self.floor, self.resolution)
-        if spec.range != (0.0, 1.0):
-            return tolerance
-        return min(tolerance, max(CEILING, _CEILING_FACTOR * self.floor))
+
+Limit = Callable[[TensorSpec, Seen], float]
+
+
+def measured(spec: TensorSpec, seen: Seen) -> float:
+    """The tolerance of a float32 graph: see above."""
+    # A floor of 0 (a part that only copies) would allow no last bit of rounding.
+    tolerance = max(FACTOR * seen.floor, seen.resolution)
+    if spec.range != (0.0, 1.0):
+        return tolerance
+    return min(tolerance, max(CEILING, _CEILING_FACTOR * seen.floor))
 
 
 def compare(name: str, part: Part, session: Session, rows: Mapping[str, Array]) -> Report:
@@ -94,20 +129,37 @@ def compare_composed(
 
 
 def compare_runs(
-    name: str, part: Part, graph: Run, reference: Reference, rows: Mapping[str, Array]
+    name: str,
+    part: Interface,
+    graph: Run,
+    reference: Truth,
+    rows: Mapping[str, Array],
+    *,
+    variant: str = "fp32",
+    limit: Limit = measured,
 ) -> Report:
-    """The half of `compare` that looks at outputs: of any functions of the same inputs."""
-    worst = {spec.name: _Worst() for spec in part.outputs}
+    """The half of `compare` that looks at outputs: of any functions of the same inputs.
+
+    Args:
+        name: of the part.
+        part: names and shapes of what goes in and comes out.
+        graph: what is judged.
+        reference: what it should give.
+        rows: input arrays by name.
+        variant: for the report.
+        limit: tolerance of an output, from what was seen of it.
+    """
+    worst = {spec.name: Seen() for spec in part.outputs}
     failures: list[str] = []
     first: dict[int, Arrays] = {}  # by batch size, what the graph gave for the first rows
-    for batch, start in _batches(len(next(iter(rows.values())))):
-        inputs = {key: value[start : start + batch] for key, value in rows.items()}
+    for batch, start in _batches(part, rows_in(part, rows)):
+        inputs = taken(part, rows, slice(start, start + batch))
         try:
             outputs = graph(inputs)
         except BundleError as error:
             failures.append(f"{name}: {error}")
             continue
-        problems = malformed(part.outputs, len(next(iter(inputs.values()))), outputs)
+        problems = malformed(part.outputs, rows_in(part, inputs), outputs)
         failures += [f"{name}: {problem}" for problem in problems]
         if problems:
             continue
@@ -117,17 +169,24 @@ def compare_runs(
         rounded = reference.rounded(inputs)
         for key, value in outputs.items():
             worst[key].add(value, single[key], double[key], rounded[key])
-    checks = tuple(_check(name, spec, worst[spec.name]) for spec in part.outputs)
+    checks = tuple(
+        _check(name, variant, spec.name, worst[spec.name], limit(spec, worst[spec.name]))
+        for spec in part.outputs
+    )
     failures += [check.failure for check in checks if not check.passed]
     failures += _row_differences(first, checks)
     return Report(checks, tuple(dict.fromkeys(failures)))
 
 
-def _batches(rows: int) -> list[tuple[int, int]]:
+def _batches(part: Interface, rows: int) -> list[tuple[int, int]]:
     """(batch size, first row): the smaller batches from a share of the rows, the largest from all.
 
-    Rows that do not fill a last batch go alone, as some other size.
+    Rows that do not fill a last batch go alone, as some other size; a graph that is fixed to a size
+    gets that one alone.
     """
+    size = batch_of(part)
+    if size is not None:
+        return [(size, start) for start in range(0, rows - size + 1, size)]
     shares = {batch: min(rows, 8 * batch) for batch in BATCHES}
     shares[max(BATCHES)] = rows
     return [(batch, start) for batch, end in shares.items() for start in range(0, end, batch)]
@@ -135,7 +194,7 @@ def _batches(rows: int) -> list[tuple[int, int]]:
 
 def _row_differences(first: Mapping[int, Arrays], checks: Sequence[Check]) -> list[str]:
     """A row alone must be what the same row is as the first of a batch."""
-    if 1 not in first:  # batch 1 did not run, which is a failure already
+    if 1 not in first:  # fixed to another size, or a failure already
         return []
     found = []
     for check in checks:
@@ -150,14 +209,14 @@ def _row_differences(first: Mapping[int, Arrays], checks: Sequence[Check]) -> li
     return found
 
 
-def _check(name: str, spec: TensorSpec, worst: _Worst) -> Check:
+def _check(name: str, variant: str, output: str, seen: Seen, tolerance: float) -> Check:
     return Check(
         part=name,
-        precision="fp32",
-        output=spec.name,
-        max_abs_diff=worst.absolute,
-        max_rel_diff=worst.relative,
-        tolerance=worst.tolerance(spec),
-        error=worst.error,
-        noise_floor=worst.floor,
+        precision=variant,
+        output=output,
+        max_abs_diff=seen.absolute,
+        max_rel_diff=seen.relative,
+        tolerance=tolerance,
+        error=seen.error,
+        noise_floor=seen.floor,
     )

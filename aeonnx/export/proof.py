@@ -17,19 +17,28 @@ from aeonnx.export.probes import Probes, probes
 from aeonnx.export.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
+from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.session import Array
 
-__all__ = ["probes_of", "prove_composed", "real_inputs", "rows_of", "verify_against"]
+__all__ = ["inputs_of", "probes_of", "prove_composed", "real_inputs", "rows_of", "verify_against"]
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
     """Inputs as they occur in use, by tensor name: test images, and their latents."""
-    if trained.examples is None:
-        return {}
+    return {} if trained.examples is None else inputs_of(parts, trained.examples.test.numpy())
+
+
+def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
+    """The inputs of parts for images, by tensor name: the images, and their latents.
+
+    Args:
+        parts: of a model, "encoder" and "decoder" among them.
+        images: [n, C, H, W], uint8 or float32 in [0, 1].
+    """
     encoder = parts["encoder"]
-    x = check_input("encoder", encoder.inputs[0], trained.examples.numpy())
+    x = check_input("encoder", encoder.inputs[0], images)
     latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
     return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}
 
@@ -66,7 +75,10 @@ def prove_composed(
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
     # The rows that wake sleeping units were for each half alone.
-    rows = {spec.name: probes(spec, real.get(spec.name)).rows for spec in encoder.inputs}
+    rows = {
+        spec.name: whole_batches(encoder, probes(spec, real.get(spec.name)).rows)
+        for spec in encoder.inputs
+    }
     return compare_composed(encoder, decoder, pair, rows)
 
 

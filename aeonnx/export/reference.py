@@ -76,7 +76,8 @@ def _rounded(module: nn.Module) -> nn.Module:
 
         def add(_: nn.Module, x: tuple[Tensor], y: Tensor, sizes: nn.Module = sizes) -> Tensor:
             noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
-            return y + _UNIT_ROUNDOFF / 3 * sizes(x[0].abs()) * noise
+            size: Tensor = sizes(x[0].abs())
+            return y + _UNIT_ROUNDOFF / 3 * size * noise
 
         layer.register_forward_hook(add)
     return module

@@ -15,7 +15,7 @@ require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import ACTIVATIONS
-from aeonnx.models._parts import Decoder, Through, answer, image, latent
+from aeonnx.models._parts import Decoder, Through, answer, image, latent, scorer
 from aeonnx.models._registry import (
     ModelConfig,
     Widths,
@@ -44,6 +44,7 @@ __all__ = [
     "latent",
     "names",
     "register",
+    "scorer",
 ]
 
 for _module in pkgutil.iter_modules(__path__):

@@ -21,11 +21,14 @@ class Part:
             the outputs in order. Deterministic in eval mode.
         inputs: what it takes.
         outputs: what it gives; the first is the answer of the part's verb.
+        percentiles: names of outputs, one number per row, whose percentiles over training images
+            the manifest shall carry: as thresholds.
     """
 
     module: nn.Module
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    percentiles: tuple[str, ...] = ()
 
 
 class Model(nn.Module, ABC):

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.models._model import Part
 
-__all__ = ["Decoder", "Through", "answer", "image", "latent"]
+__all__ = ["Decoder", "Through", "answer", "image", "latent", "scorer"]
 
 
 def image(name: str, shape: tuple[int, int, int], meaning: str) -> TensorSpec:
@@ -61,3 +62,27 @@ class Through(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         reconstruction: Tensor = self.decoder(answer(self.encoder(x)))
         return reconstruction
+
+
+class Scorer(nn.Module):
+    """How unlike the training images: x [N, C, H, W] -> reconstruction, error [N].
+
+    Args:
+        whole: x -> reconstruction.
+    """
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        reconstruction = self.whole(x)
+        return reconstruction, (x - reconstruction).square().flatten(1).mean(1)
+
+
+def scorer(whole: Part) -> Part:
+    """The part that scores anomalies, made from one that goes from image to image."""
+    error = TensorSpec(
+        "error", (BATCH,), range=(0.0, 1.0), meaning="mean squared error of the reconstruction"
+    )
+    return Part(Scorer(whole.module), whole.inputs, (*whole.outputs, error), percentiles=("error",))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import decoder_network, encoder_network
-from aeonnx.models._parts import Decoder, Through, image, latent
+from aeonnx.models._parts import Decoder, Through, image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 
 __all__ = ["Autoencoder"]
@@ -40,11 +40,12 @@ class Autoencoder(Model):
         x = image("x", self.config.input_shape, "images")
         z = latent("z", self.config.latent_size, "latent")
         reconstruction = image("reconstruction", self.config.input_shape, self.meaning)
-        whole = Through(self.encoder, self.decoder)
+        whole = Part(Through(self.encoder, self.decoder), (x,), (reconstruction,))
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
             "decoder": Part(self.decoder, (z,), (reconstruction,)),
-            self.whole: Part(whole, (x,), (reconstruction,)),
+            self.whole: whole,
+            "scorer": scorer(whole),
         }
 
 

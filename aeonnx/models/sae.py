@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from aeonnx.models._model import Model, Part
-from aeonnx.models._parts import image, latent
+from aeonnx.models._parts import image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 from aeonnx.models.ae import Autoencoder
 
@@ -44,13 +44,15 @@ class StackedAutoencoder(Model):
         x = image("x", self.config.input_shape, "images")
         z = latent("z", self.config.latent_size, "latent of the last autoencoder")
         reconstruction = image("reconstruction", self.config.input_shape, "reconstructed images")
-        whole = [cast(Autoencoder, module) for module in self.autoencoders]
-        last = whole[-1]
-        encoder = nn.Sequential(*whole[:-1], last.encoder)
+        series = [cast(Autoencoder, module) for module in self.autoencoders]
+        last = series[-1]
+        encoder = nn.Sequential(*series[:-1], last.encoder)
+        whole = Part(nn.Sequential(*series), (x,), (reconstruction,))
         return {
             "encoder": Part(encoder, (x,), (z,)),
             "decoder": Part(last.decoder, (z,), (reconstruction,)),
-            "reconstructor": Part(nn.Sequential(*whole), (x,), (reconstruction,)),
+            "reconstructor": whole,
+            "scorer": scorer(whole),
         }
 
 

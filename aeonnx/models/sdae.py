@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import initialise
-from aeonnx.models._parts import Decoder, Through, image, latent
+from aeonnx.models._parts import Decoder, Through, image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 
 __all__ = ["StackedDenoisingAutoencoder"]
@@ -86,10 +86,12 @@ class StackedDenoisingAutoencoder(Model):
         )
         encoder = nn.Sequential(nn.Flatten(), *self.encoders)
         decoder = self.unrolled()
+        whole = Part(Through(encoder, decoder), (x,), (reconstruction,))
         return {
             "encoder": Part(encoder, (x,), (z,)),
             "decoder": Part(decoder, (z,), (reconstruction,)),
-            "denoiser": Part(Through(encoder, decoder), (x,), (reconstruction,)),
+            "denoiser": whole,
+            "scorer": scorer(whole),
             "classifier": Part(Classifier(encoder, self.head), (x,), (logits, probabilities)),
         }
 

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx import files, manifest
-from aeonnx.errors import BundleError, InputError, IntegrityError
+from aeonnx.errors import BundleError, InputError, IntegrityError, UnknownNameError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
+from aeonnx.pixels import from_pixels
 from aeonnx.runtime.checks import check_input
-from aeonnx.runtime.prior import standard_normal
+from aeonnx.runtime.prior import Gaussian, draw
 from aeonnx.runtime.session import Array, Session
 
 __all__ = ["Bundle", "Classified", "load"]
@@ -63,7 +64,8 @@ class Bundle:
         self.folder = folder
         self.manifest = contents
         self._requested = providers
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._prior: Gaussian | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(sorted(self.manifest.parts))
@@ -121,25 +123,40 @@ class Bundle:
     def generate(self, n: int, seed: int = 0, first: int = 0) -> Array:
         """New images from the prior: float32 [n, C, H, W] in [0, 1].
 
+        Sample i of a seed is the same image in any batch, and in the graph of the part `sampler`,
+        which runs if there is no decoder; its pixels are given as multiples of 1 / 255.
+
         Args:
             n: how many.
-            seed: 0 to 2**64 - 1.
-            first: index of the first. Sample i of a seed is the same image in any batch.
+            seed: 0 to 2**63 - 1.
+            first: index of the first.
 
         Raises:
-            BundleError: the model has no prior to draw from.
+            BundleError: the bundle has no prior to draw from.
             InputError: an argument is outside its range.
         """
-        return self.decode(self.draw_latents(n, seed, first))
+        z = self.draw_latents(n, seed, first)
+        if "decoder" in self.manifest.parts or "sampler" not in self.manifest.parts:
+            return self.decode(z)
+        rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
+        return from_pixels(self.run("sampler", **rows)["image"])
 
     def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
         """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
-        if self.manifest.prior is None:
+        return draw(self._gaussian(), seed, first, n, self.manifest.latent_size)
+
+    def _gaussian(self) -> Gaussian:
+        prior = self.manifest.prior
+        if prior is None:
             raise BundleError(
-                f"a {self.manifest.model} learns no distribution of its latents, so that there is "
-                "nothing to generate from: use a vae, or decode latents of your own"
+                f"this {self.manifest.model} has no distribution of its latents to generate from: "
+                f"fit one with: aeonnx export --model {self.manifest.model} --prior fitted; or "
+                "decode latents of your own"
             )
-        return standard_normal(seed, first, n, self.manifest.latent_size)
+        if self._prior is None:
+            mean = self.read_golden(prior.mean) if prior.mean else None
+            self._prior = Gaussian(mean, self.read_golden(prior.factor) if prior.factor else None)
+        return self._prior
 
     def run(self, part: str, **inputs: Array) -> dict[str, Array]:
         """All outputs of a part by name, for its inputs by name.
@@ -157,11 +174,12 @@ class Bundle:
         feeds = {spec.name: check_input(part, spec, inputs[spec.name]) for spec in variant.inputs}
         return self.session(part).run(feeds)
 
-    def variant(self, part: str) -> Variant:
-        """The manifest's entry of a part.
+    def variant(self, part: str, name: str = "fp32") -> Variant:
+        """The manifest's entry of a part's variant.
 
         Raises:
             BundleError: the bundle has no such part.
+            UnknownNameError: the part has no such variant.
         """
         if part not in self.manifest.parts:
             has = ", ".join(sorted(self.manifest.parts)) or "none"
@@ -169,13 +187,20 @@ class Bundle:
                 f"this bundle has no part {part!r}, it has: {has}. If a {self.manifest.model} has "
                 f"one, add it with: aeonnx export --model {self.manifest.model} --part {part}"
             )
-        return self.manifest.parts[part]["fp32"]
+        variants = self.manifest.parts[part]
+        if name not in variants:
+            raise UnknownNameError(f"variant of {part}", name, variants)
+        return variants[name]
 
-    def session(self, part: str) -> Session:
-        """The open graph of a part: checked against the manifest when opened first."""
-        if part not in self._sessions:
-            self._sessions[part] = self._open(part)
-        return self._sessions[part]
+    def session(self, part: str, variant: str = "fp32") -> Session:
+        """The open graph of a part: checked against the manifest when opened first.
+
+        Raises: as `run`.
+        """
+        key = (part, variant)
+        if key not in self._sessions:
+            self._sessions[key] = self._open(part, variant)
+        return self._sessions[key]
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
         """A golden array of the manifest.
@@ -196,8 +221,8 @@ class Bundle:
         variant = self.variant(part)
         return self.run(part, **{variant.inputs[0].name: value})[variant.outputs[0].name]
 
-    def _open(self, part: str) -> Session:
-        variant = self.variant(part)
+    def _open(self, part: str, name: str) -> Session:
+        variant = self.variant(part, name)
         session = Session(self._checked(variant.file, variant.sha256), self._requested)
         mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
         if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:

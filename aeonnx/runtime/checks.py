@@ -8,6 +8,7 @@ import numpy as np
 
 from aeonnx.errors import InputError
 from aeonnx.manifest import TensorSpec
+from aeonnx.pixels import from_pixels
 from aeonnx.runtime.session import Array
 
 __all__ = ["check_input"]
@@ -30,7 +31,7 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         kind = type(value).__name__
         raise InputError(f"{where}, got a {kind}: make it one with numpy.asarray(...)")
     if value.dtype == np.uint8 and spec.dtype == "float32" and spec.range == (0.0, 1.0):
-        value = value.astype(np.float32) / np.float32(255)
+        value = from_pixels(value)
     _check_shape(where, spec, value)
     if value.dtype != np.dtype(spec.dtype):
         raise InputError(f"{where}, got {value.dtype}: convert it with .astype(numpy.{spec.dtype})")

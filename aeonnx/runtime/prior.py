@@ -1,27 +1,59 @@
-"""Latents drawn from the prior, each a function of (seed, index) alone."""
+"""Latents drawn from a prior, each a function of (seed, index) alone.
+
+The numbers are a promise: sample i of a seed is the same in every release, in Python and in the
+graph that `aeonnx.export.sampler` writes. Row i uses block b of Philox4x32-10 (Salmon et al. 2011,
+"Parallel random numbers: as easy as 1, 2, 3") with key = seed and counter = (i, b), low words
+first. Pairs of the four words become pairs of normals by the Box-Muller transform, in float64.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import InputError
 
-__all__ = ["standard_normal"]
+__all__ = [
+    "MULTIPLIERS",
+    "ROUNDS",
+    "WEYL",
+    "WORDS",
+    "Gaussian",
+    "draw",
+    "philox",
+    "standard_normal",
+]
 
-_WORDS = 4  # 64-bit words that one counter value of numpy's Philox4x64-10 gives
+ROUNDS = 10
+WORDS = 4  # 32-bit words that one counter value gives
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+_LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+Words = npt.NDArray[np.uint64]
 
 
-def standard_normal(seed: int, first: int, n: int, size: int) -> npt.NDArray[np.float32]:
-    """Rows `first` to `first + n` of the endless table of N(0, 1) that `seed` stands for.
-
-    Row i uses the counter values [i * blocks, (i + 1) * blocks) of the counter-based generator
-    Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with key
-    `seed`, so that it does not depend on how rows are split into batches. Pairs of its words become
-    pairs of normals by the Box-Muller transform, in float64.
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """N(mean, factor factor^T).
 
     Args:
-        seed: 0 to 2**64 - 1.
+        mean: float64 [latent]; None for 0.
+        factor: float64 [latent, latent], or its diagonal [latent]; None for the identity.
+    """
+
+    mean: npt.NDArray[np.float64] | None = None
+    factor: npt.NDArray[np.float64] | None = None
+
+
+def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArray[np.float32]:
+    """Rows `first` to `first + n` of the endless table that `seed` stands for.
+
+    Args:
+        prior: what to draw from.
+        seed: 0 to 2**63 - 1.
         first: index of the first row, 0 or more.
         n: number of rows, 1 or more.
         size: numbers per row.
@@ -32,17 +64,46 @@ def standard_normal(seed: int, first: int, n: int, size: int) -> npt.NDArray[np.
     Raises:
         InputError: an argument is outside its range.
     """
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed: expected 0 to 2**64 - 1, got {seed}")
-    if first < 0:
-        raise InputError(f"first: expected an index of 0 or more, got {first}")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed: expected 0 to 2**63 - 1, got {seed}")
     if n < 1:
         raise InputError(f"n: expected at least 1 sample, got {n}")
-    blocks = -(-size // _WORDS)
-    words = np.random.Philox(key=seed, counter=first * blocks).random_raw(n * blocks * _WORDS)
-    # 53 bits each; the first of a pair in (0, 1], since its logarithm is taken.
-    uniform = ((words >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(-1, 2)
-    radius = np.sqrt(-2.0 * np.log(1.0 - uniform[:, 0]))
-    angle = 2.0 * np.pi * uniform[:, 1]
-    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return normal.reshape(n, blocks * _WORDS)[:, :size].astype(np.float32)
+    if not 0 <= first <= 2**63 - n:
+        raise InputError(f"first: expected an index of 0 to 2**63 - n, got {first}")
+    return transformed(prior, seed, first + np.arange(n), size).astype(np.float32)
+
+
+def transformed(
+    prior: Gaussian, seed: int, index: npt.NDArray[np.int64], size: int
+) -> npt.NDArray[np.float64]:
+    """Draws from the prior: float64 [n, size] for n indices of 0 or more."""
+    z = standard_normal(seed, index.astype(np.uint64), size)
+    if prior.factor is not None:
+        z = z @ prior.factor.T if prior.factor.ndim == 2 else z * prior.factor
+    return z if prior.mean is None else z + prior.mean
+
+
+def standard_normal(seed: int, index: Words, size: int) -> npt.NDArray[np.float64]:
+    """Draws from N(0, I): float64 [n, size] for n indices."""
+    blocks = np.arange(-(-size // WORDS), dtype=np.uint64)
+    i = index[:, None]
+    words = philox((i & _LOW, i >> _32, blocks & _LOW, blocks >> _32), seed)
+    # In (0, 1), since the logarithm of the first of a pair is taken.
+    uniform = [(word.astype(np.float64) + 0.5) * 2.0**-32 for word in words]
+    normal = []
+    for first, second in (uniform[:2], uniform[2:]):
+        radius, angle = np.sqrt(-2.0 * np.log(first)), 2.0 * np.pi * second
+        normal += [radius * np.cos(angle), radius * np.sin(angle)]
+    return np.stack(normal, axis=2).reshape(len(index), -1)[:, :size]
+
+
+def philox(counter: tuple[Words, Words, Words, Words], key: int) -> list[Words]:
+    """Four words for each counter of four words, all below 2**32, that broadcast."""
+    c0, c1, c2, c3 = np.broadcast_arrays(*counter)
+    keys = [np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)]
+    for _ in range(ROUNDS):
+        p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
+        c0, c1 = (p1 >> _32) ^ c1 ^ keys[0], p1 & _LOW
+        c2, c3 = (p0 >> _32) ^ c3 ^ keys[1], p0 & _LOW
+        keys = [(word + np.uint64(step)) & _LOW for word, step in zip(keys, WEYL, strict=True)]
+    return [c0, c1, c2, c3]

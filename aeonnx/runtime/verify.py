@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from aeonnx.errors import BundleError
+from aeonnx.manifest import Variant
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.compare import Check, Report, malformed, max_differences, merged
+from aeonnx.runtime.compare import (
+    Check,
+    Report,
+    batch_of,
+    malformed,
+    max_differences,
+    merged,
+    rows_in,
+    taken,
+)
 
 __all__ = ["verify"]
 
@@ -18,19 +28,24 @@ def verify(bundle: Bundle) -> Report:
         IntegrityError: a file is not the one that the manifest names.
         ProviderError: a provider asked for by name cannot run here.
     """
-    return merged([_verify_part(bundle, part) for part in sorted(bundle.manifest.parts)])
+    return merged(
+        [
+            _verify_variant(bundle, part, name)
+            for part, variants in sorted(bundle.manifest.parts.items())
+            for name in variants
+        ]
+    )
 
 
-def _verify_part(bundle: Bundle, part: str) -> Report:
-    variant, session = bundle.variant(part), bundle.session(part)
-    inputs = {name: bundle.read_golden(file) for name, file in variant.golden.inputs.items()}
-    expected = {name: bundle.read_golden(file) for name, file in variant.golden.outputs.items()}
-    rows = len(next(iter(inputs.values())))
+def _verify_variant(bundle: Bundle, part: str, name: str) -> Report:
+    variant, session = bundle.variant(part, name), bundle.session(part, name)
+    inputs = {key: bundle.read_golden(file) for key, file in variant.golden.inputs.items()}
+    expected = {key: bundle.read_golden(file) for key, file in variant.golden.outputs.items()}
     worst: dict[str, Check] = {}
     failures: list[str] = []
-    for batch in [slice(0, rows), *(slice(row, row + 1) for row in range(rows))]:
+    for batch in _batches(variant, rows_in(variant, inputs)):
         try:
-            outputs = session.run({name: value[batch] for name, value in inputs.items()})
+            outputs = session.run(taken(variant, inputs, batch))
         except BundleError as error:
             failures.append(str(error))
             continue
@@ -38,10 +53,18 @@ def _verify_part(bundle: Bundle, part: str) -> Report:
         failures += [f"{part}.{line}" for line in wrong]
         if wrong:
             continue
-        for name, tensor in variant.golden.outputs.items():
-            differences = max_differences(outputs[name], expected[name][batch])
-            check = Check(part, "fp32", name, *differences, tensor.tolerance or 0.0)
-            if name not in worst or check.max_abs_diff > worst[name].max_abs_diff:
-                worst[name] = check
+        for key, tensor in variant.golden.outputs.items():
+            differences = max_differences(outputs[key], expected[key][batch])
+            check = Check(part, name, key, *differences, tensor.tolerance or 0.0)
+            if key not in worst or check.max_abs_diff > worst[key].max_abs_diff:
+                worst[key] = check
     failures += [check.failure for check in worst.values() if not check.passed]
     return Report(tuple(worst.values()), tuple(dict.fromkeys(failures)))
+
+
+def _batches(variant: Variant, rows: int) -> list[slice]:
+    """All rows at once and one by one, or in the batches that the graph is fixed to."""
+    size = batch_of(variant)
+    if size is not None:
+        return [slice(start, start + size) for start in range(0, rows, size)]
+    return [slice(0, rows), *(slice(row, row + 1) for row in range(rows))]

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from aeonnx.train.ranks import Ranks
 
 __all__ = ["Keeper", "Restored"]
 
-_EXAMPLES = 64  # test images that go into the checkpoint
+_TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
 _RANDOM, _CUDA_RANDOM, _BEST = "random.cpu", "random.cuda", "best."
 
 
@@ -61,6 +62,15 @@ class Keeper:
         """Whether the last save is long enough ago."""
         since = time.monotonic() - self._saved_at
         return self._ranks.first and since >= self.plan.options.save_seconds
+
+    @cached_property
+    def _examples(self) -> checkpoint.Examples:
+        test, train = self.plan.data.test.images, self.plan.data.train.images
+        places = self.plan.train_places
+        return checkpoint.Examples(
+            test=test.read(spread(len(test), _TEST_EXAMPLES)),
+            train=train.read(places[spread(len(places), _TRAIN_EXAMPLES)]),
+        )
 
     def resume(self) -> Restored | None:
         """The newest whole state, put into torch's global random state too.
@@ -142,12 +152,11 @@ class Keeper:
         """
         if not self._ranks.first:
             return
-        images = self.plan.data.test.images
         checkpoint.save(
             self.plan.output,
             weights,
             self.plan.config,
-            images.read(spread(len(images), _EXAMPLES)),
+            self._examples,
             self.plan.record(history, kept),
             lines_of(history),
         )

@@ -1,0 +1,159 @@
+"""Graphs in fewer bits, by onnxruntime's own converters: fp16 and int8 with float32 edges."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnx.helper
+from onnx import ModelProto
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+from onnxruntime.transformers import float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from aeonnx.runtime.session import Array
+
+__all__ = ["PRECISIONS", "in_precision"]
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
+_WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
+# Their results pass 65,504, float16's largest number, or lose what the next operator needs.
+_KEPT_IN_FP32 = (
+    "Exp",
+    "Log",
+    "Pow",
+    "ReduceMean",
+    "ReduceSum",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+)
+
+
+def in_precision(
+    graph: ModelProto, precision: str, calibration: Mapping[str, Array]
+) -> list[ModelProto]:
+    """The graph in a precision, the smallest form first; its inputs and outputs stay float32.
+
+    Args:
+        graph: in float32, not changed.
+        precision: one of `PRECISIONS`.
+        calibration: inputs as they occur in use, by name: what activations range over.
+
+    Returns:
+        For fp16 one graph. For int8 two, the second with its last layer in float32. Weights are
+        quantised per channel; activations at run time (dynamic) where layers are linear, and to
+        ranges found on the calibration inputs (static) where the graph has convolutions, whose
+        dynamic form no engine is fast at.
+    """
+    if precision == "fp32":
+        return [graph]
+    if precision == "fp16":
+        return [_clean(_to_fp16(graph), graph)]
+    *others, last = _weighted(graph)
+    # The quantizer takes a Gemm apart, and looks for the name of the half.
+    forms = [[], [last, f"{last}_MatMul"]] if others else [[]]
+    return [_clean(_to_int8(graph, excluded, calibration), graph) for excluded in forms]
+
+
+def _to_fp16(graph: ModelProto) -> ModelProto:
+    copied = ModelProto()
+    copied.CopyFrom(graph)
+    blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32]
+    converted: ModelProto = float16.convert_float_to_float16(
+        copied, keep_io_types=True, op_block_list=blocked
+    )
+    OnnxModel(converted).topological_sort()  # the converter appends its casts
+    return converted
+
+
+def _to_int8(
+    graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array]
+) -> ModelProto:
+    static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        # By path: given a graph, the quantizer moves its weights into files of its own.
+        source, path = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(graph, source)
+        if static:
+            quantize_static(
+                source,
+                path,
+                _Rows(calibration),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(_WEIGHTED),
+                nodes_to_exclude=excluded,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        else:
+            quantize_dynamic(
+                source,
+                path,
+                op_types_to_quantize=list(_WEIGHTED),
+                nodes_to_exclude=excluded,
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+            )
+        return onnx.load(path)
+
+
+def _weighted(graph: ModelProto) -> list[str]:
+    """Names of the nodes with weights, in order."""
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    return [
+        node.name
+        for node in graph.graph.node
+        if node.op_type in _WEIGHTED and node.input[1] in constants
+    ]
+
+
+def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
+    """Without what converters leave behind: stale shapes, foreign domains, their own names."""
+    del graph.graph.value_info[:]
+    used = {node.domain for node in graph.graph.node} | {""}
+    kept = [item for item in graph.opset_import if item.domain in used]
+    del graph.opset_import[:]
+    graph.opset_import.extend(kept)
+    graph.producer_name, graph.producer_version = original.producer_name, ""
+    graph.ir_version = original.ir_version
+    return graph
+
+
+class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Calibration inputs in batches."""
+
+    def __init__(self, inputs: Mapping[str, Array], batch: int = 64) -> None:
+        rows = len(next(iter(inputs.values())))
+        self._batches: Iterator[dict[str, Array]] = (
+            {name: value[start : start + batch] for name, value in inputs.items()}
+            for start in range(0, rows, batch)
+        )
+
+    def get_next(self) -> dict[str, Array] | None:
+        return next(self._batches, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantizer's advice to pre-process, which this graph has behind it."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

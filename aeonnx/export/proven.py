@@ -1,0 +1,180 @@
+"""Graphs on their way into a bundle: each one proven before the next is made from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from aeonnx.checkpoint import Checkpoint
+from aeonnx.export.golden import with_tolerances, write_golden
+from aeonnx.export.graph import MIN_ONNXRUNTIME, Graph, captured, finish
+from aeonnx.export.parity import BATCHES, Run, compare
+from aeonnx.export.proof import probes_of, rows_of
+from aeonnx.export.reference import Reference
+from aeonnx.export.targets import check_operators
+from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
+from aeonnx.models import Part
+from aeonnx.runtime import Report, Session
+from aeonnx.runtime.batching import any_rows, whole_batches
+from aeonnx.runtime.compare import Interface, batch_of
+from aeonnx.runtime.providers import CPU
+from aeonnx.runtime.session import Array
+
+__all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
+
+_PERCENTILES = (95, 99)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What graphs are made of and judged by.
+
+    Args:
+        trained: the checkpoint.
+        parts: of the model, with the batch axis as the graphs have it.
+        opset: of the graphs.
+        target: name of the engine that they are for; None for any.
+        test: inputs of the parts for test images, by tensor name; empty if there are no images.
+        train: the same for training images.
+        staged: folder to write into.
+    """
+
+    trained: Checkpoint
+    parts: Mapping[str, Part]
+    opset: int
+    target: str | None
+    test: Mapping[str, Array]
+    train: Mapping[str, Array]
+    staged: Path
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A graph that was judged and waits for the rest of the export.
+
+    Args:
+        part, variant: its place in the manifest.
+        interface: names and shapes of what goes in and comes out.
+        graph: the file.
+        session: the open file.
+        report: of the comparison; only a graph whose report passed goes into a bundle.
+        rows: what it was compared on.
+        stored: inputs of the golden vectors.
+        golden: these with what should come out.
+        quality, percentiles: see `Variant`.
+    """
+
+    part: str
+    variant: str
+    interface: Interface
+    graph: Graph
+    session: Session
+    report: Report
+    rows: Mapping[str, Array]
+    stored: Mapping[str, Array]
+    golden: Golden
+    quality: Quality | None = None
+    percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Run:
+        """The graph for any number of rows."""
+        return any_rows(self.interface, self.session.run)
+
+    def entry(self) -> Variant:
+        """What the manifest says of it."""
+        size = batch_of(self.interface)
+        return Variant(
+            file=self.session.path.name,
+            sha256=hashlib.sha256(self.graph.data).hexdigest(),
+            bytes=len(self.graph.data),
+            opset=self.graph.opset,
+            ir_version=self.graph.ir_version,
+            min_onnxruntime=MIN_ONNXRUNTIME[self.graph.opset],
+            inputs=self.interface.inputs,
+            outputs=self.interface.outputs,
+            parity={
+                check.output: OutputParity(
+                    max_abs_diff=check.max_abs_diff,
+                    max_rel_diff=check.max_rel_diff,
+                    error=check.error or 0.0,
+                    noise_floor=check.noise_floor or 0.0,
+                    tolerance=check.tolerance,
+                )
+                for check in self.report.checks
+            },
+            parity_batches=BATCHES if size is None else (size,),
+            golden=with_tolerances(self.golden, self.report.checks),
+            quality=self.quality,
+            percentiles=self.percentiles,
+        )
+
+
+def prove_part(name: str, material: Material) -> Proven:
+    """A part as a float32 graph, compared with eager torch."""
+    part = material.parts[name]
+    graph, session = open_graph(captured(part, material.opset), name, "fp32", material)
+    probes = probes_of(part, material.test)
+    rows = {key: whole_batches(part, value) for key, value in rows_of(probes).items()}
+    report = compare(name, part, session, rows)
+    stored = {key: whole_batches(part, value.golden) for key, value in probes.items()}
+    return Proven(
+        part=name,
+        variant="fp32",
+        interface=part,
+        graph=graph,
+        session=session,
+        report=report,
+        rows=rows,
+        stored=stored,
+        golden=write_golden(material.staged, name, stored, Reference(part)),
+        percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
+    )
+
+
+def open_graph(
+    graph: ModelProto, part: str, variant: str, material: Material
+) -> tuple[Graph, Session]:
+    """Write a graph under its name in the staged folder and open it there.
+
+    Raises:
+        GraphError: it breaks a rule of the bundle, or the target lacks an operator.
+    """
+    if material.target:
+        check_operators(graph, material.target, f"{part} ({variant})")
+    finished = finish(graph, _metadata(material.trained, part, variant))
+    name = part if variant == "fp32" else f"{part}.{variant}"
+    path = material.staged / f"{name}.onnx"
+    path.write_bytes(finished.data)
+    return finished, Session(path, [CPU])
+
+
+def percentiles_of(
+    part: Part, run: Run, inputs: Mapping[str, Array]
+) -> dict[str, dict[str, float]]:
+    """Percentiles of the outputs that the part names, over training images; {} without any."""
+    wanted = {spec.name: inputs[spec.name] for spec in part.inputs if spec.name in inputs}
+    if not part.percentiles or len(wanted) < len(part.inputs):
+        return {}
+    outputs = run(wanted)
+    return {
+        name: {f"p{p}": float(np.percentile(outputs[name], p)) for p in _PERCENTILES}
+        for name in part.percentiles
+    }
+
+
+def _metadata(trained: Checkpoint, part: str, variant: str) -> dict[str, str]:
+    return {
+        "aeonnx.format": str(FORMAT_VERSION),
+        "aeonnx.model": trained.config.model,
+        "aeonnx.arch": trained.config.arch,
+        "aeonnx.part": part,
+        "aeonnx.variant": variant,
+        "aeonnx.latent_id": trained.latent_id,
+        "aeonnx.latent_size": str(trained.config.latent_size),
+    }

@@ -1,0 +1,172 @@
+"""The sampler: a graph from (seed, index) to the images that `aeonnx.runtime.prior` stands for.
+
+    seed int64 [1], index int64 [batch] -> z float32 [batch, latent], image uint8 [batch, C, H, W]
+
+Counter-based random numbers in plain integer operators, Box-Muller and the prior in float64, then
+the decoder's own graph: there is no Random node that an engine could seed as it likes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.compose
+import onnx.helper
+import onnx.numpy_helper
+import onnx.parser
+from onnx import ModelProto
+
+from aeonnx.export.pixels import pixels_of
+from aeonnx.manifest import TensorSpec
+from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
+from aeonnx.runtime.session import Array
+
+__all__ = ["LOWEST_OPSET", "sampler_graph", "sampler_specs"]
+
+LOWEST_OPSET = 18  # the first with bitwise operators
+_PREFIX = "decoder_"
+
+
+def sampler_specs(
+    z: TensorSpec, reconstruction: TensorSpec
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of the sampler of a decoder z -> reconstruction."""
+    highest = float(2**63 - 1)
+    seed = TensorSpec("seed", (1,), "int64", (0.0, highest), "which endless table of images")
+    index = TensorSpec("index", (z.shape[0],), "int64", (0.0, highest), "which rows of the table")
+    image = TensorSpec("image", reconstruction.shape, "uint8", (0.0, 255.0), "pixels")
+    return (seed, index), (z, image)
+
+
+def sampler_graph(decoder: ModelProto, prior: Gaussian) -> ModelProto:
+    """The decoder's graph behind draws from the prior.
+
+    Args:
+        decoder: a graph z -> reconstruction, not changed.
+        prior: what to draw z from.
+    """
+    z, reconstruction = decoder.graph.input[0], decoder.graph.output[0]
+    rows, size = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
+    drawn = _prior_graph(prior, rows, int(size), z.name)
+    drawn.ir_version = decoder.ir_version
+    drawn.opset_import[0].CopyFrom(decoder.opset_import[0])
+    merged = onnx.compose.merge_models(
+        drawn,
+        onnx.compose.add_prefix(decoder, _PREFIX),
+        io_map=[(z.name, _PREFIX + z.name)],
+        outputs=[z.name, _PREFIX + reconstruction.name],
+        producer_name=decoder.producer_name,
+    )
+    del merged.graph.value_info[:]
+    return pixels_of(merged, _PREFIX + reconstruction.name, "image")
+
+
+def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelProto:
+    blocks = -(-size // WORDS)
+    lines = _philox_lines() + _normal_lines()
+    constants: dict[str, Array] = {
+        "low": np.asarray(np.uint64(0xFFFFFFFF)),
+        "thirty_two": np.asarray(np.uint64(32)),
+        "m0": np.asarray(np.uint64(MULTIPLIERS[0])),
+        "m1": np.asarray(np.uint64(MULTIPLIERS[1])),
+        "w0": np.asarray(np.uint64(WEYL[0])),
+        "w1": np.asarray(np.uint64(WEYL[1])),
+        "block": np.arange(blocks, dtype=np.uint64)[None],
+        "last": np.array([1]),
+        "third": np.array([2]),
+        "flat": np.array([-1, blocks * WORDS]),
+        "from": np.array([0]),
+        "to": np.array([size]),
+        "half": np.asarray(np.float64(0.5)),
+        "unit": np.asarray(np.float64(2.0**-32)),
+        "minus_two": np.asarray(np.float64(-2.0)),
+        "two_pi": np.asarray(np.float64(2.0 * np.pi)),
+    }
+    value = "n"
+    if prior.factor is not None:
+        constants["factor"] = np.ascontiguousarray(prior.factor.T)
+        lines.append(f"scaled = {'MatMul' if prior.factor.ndim == 2 else 'Mul'} (n, factor)")
+        value = "scaled"
+    if prior.mean is not None:
+        constants["mean"] = prior.mean
+        lines.append(f"shifted = Add ({value}, mean)")
+        value = "shifted"
+    lines.append(f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})")
+    text = (
+        f'<ir_version: 8, opset_import: ["" : {LOWEST_OPSET}]>\n'
+        f"prior (int64[1] seed, int64[{rows}] index) => (float[{rows}, {size}] {z}) {{\n"
+        + "\n".join(lines)
+        + "\n}"
+    )
+    model: ModelProto = onnx.parser.parse_model(text)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in constants.items()
+    )
+    return model
+
+
+def _philox_lines() -> list[str]:
+    """Four words of [batch, blocks] from keys of [1] and counters (index, block)."""
+    as_words = f"Cast <to = {onnx.TensorProto.UINT64}>"
+    right = 'BitShift <direction = "RIGHT">'
+    lines = [
+        f"key = {as_words} (seed)",
+        "k0_0 = BitwiseAnd (key, low)",
+        f"k1_0 = {right} (key, thirty_two)",
+        f"counted = {as_words} (index)",
+        "counter = Unsqueeze (counted, last)",
+        "c0_0 = BitwiseAnd (counter, low)",
+        f"c1_0 = {right} (counter, thirty_two)",
+        "c2_0 = Identity (block)",  # below 2**32, so that the high word is 0
+    ]
+    for i in range(ROUNDS):
+        j = i + 1
+        lines += [
+            f"p0_{j} = Mul (c0_{i}, m0)",
+            f"p1_{j} = Mul (c2_{i}, m1)",
+            f"h0_{j} = {right} (p0_{j}, thirty_two)",
+            f"h1_{j} = {right} (p1_{j}, thirty_two)",
+            f"x0_{j} = BitwiseXor (h1_{j}, c1_{i})",
+            f"c0_{j} = BitwiseXor (x0_{j}, k0_{i})",
+            f"c1_{j} = BitwiseAnd (p1_{j}, low)",
+            f"x2_{j} = BitwiseXor (h0_{j}, c3_{i})" if i else f"x2_{j} = Identity (h0_{j})",
+            f"c2_{j} = BitwiseXor (x2_{j}, k1_{i})",
+            f"c3_{j} = BitwiseAnd (p0_{j}, low)",
+        ]
+        if j < ROUNDS:
+            for k in (0, 1):
+                lines += [
+                    f"s{k}_{j} = Add (k{k}_{i}, w{k})",
+                    f"k{k}_{j} = BitwiseAnd (s{k}_{j}, low)",
+                ]
+    return lines
+
+
+def _normal_lines() -> list[str]:
+    """n, float64 [batch, latent], from the four words of the last round."""
+    lines = []
+    for k in range(WORDS):
+        lines += [
+            f"d{k} = Cast <to = {onnx.TensorProto.DOUBLE}> (c{k}_{ROUNDS})",
+            f"e{k} = Add (d{k}, half)",
+            f"u{k} = Mul (e{k}, unit)",
+        ]
+    for first, second in ((0, 1), (2, 3)):
+        lines += [
+            f"log{first} = Log (u{first})",
+            f"square{first} = Mul (log{first}, minus_two)",
+            f"radius{first} = Sqrt (square{first})",
+            f"angle{first} = Mul (u{second}, two_pi)",
+            f"cos{first} = Cos (angle{first})",
+            f"sin{first} = Sin (angle{first})",
+            f"n{first} = Mul (radius{first}, cos{first})",
+            f"n{second} = Mul (radius{first}, sin{first})",
+        ]
+    lines += [f"column{k} = Unsqueeze (n{k}, third)" for k in range(WORDS)]
+    columns = ", ".join(f"column{k}" for k in range(WORDS))
+    return [
+        *lines,
+        f"stacked = Concat <axis = 2> ({columns})",
+        "whole = Reshape (stacked, flat)",
+        "n = Slice (whole, from, to, last)",
+    ]

@@ -1,0 +1,171 @@
+"""The whole manifest, and the file it is kept in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from aeonnx import records
+from aeonnx.errors import BundleError, ManifestError
+from aeonnx.manifest._tensors import NAME, GoldenTensor, require_digest, require_sizes
+from aeonnx.manifest._training import Training
+from aeonnx.manifest._variant import Variant
+from aeonnx.records import require
+
+__all__ = [
+    "FILE_NAME",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "Manifest",
+    "Prior",
+    "file_names",
+    "parse",
+    "read",
+    "serialize",
+]
+
+FILE_NAME = "manifest.json"
+FORMAT = "aeonnx-bundle"
+FORMAT_VERSION = 1
+
+_VARIANT = re.compile(r"(fp32|fp16|int8)(-uint8)?")
+_PRIORS = ("standard-normal", "fitted", "fitted-diagonal")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The distribution to draw `z` from: N(mean, factor factor^T).
+
+    Args:
+        kind: "standard-normal", N(0, I), which the training shaped; "fitted" or "fitted-diagonal",
+            the Gaussian nearest to the latents of training images.
+        temperature: what its deviation is multiplied by, `factor` included.
+        mean: float64 [latent]; None for 0.
+        factor: float64 [latent, latent], or its diagonal [latent]; None for the identity.
+    """
+
+    kind: str
+    temperature: float
+    mean: GoldenTensor | None
+    factor: GoldenTensor | None
+
+    def __post_init__(self) -> None:
+        require(self.kind in _PRIORS, f"kind: expected one of {_PRIORS}, got {self.kind!r}")
+        require(self.temperature > 0, f"temperature: expected above 0, got {self.temperature}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A bundle: the parts of one checkpoint.
+
+    Args:
+        model: name of the model.
+        arch: name of its network.
+        input_shape: [C, H, W] of an image.
+        latent_size: length of `z`.
+        latent_id: hash of the weights that all parts came from.
+        prior: distribution to draw `z` from; None if there is none.
+        classes: names of the labels, in the order of `probabilities`; empty without a classifier.
+        parts: graphs by part name and variant: fp32, fp16 or int8, with "-uint8" behind it where
+            images are pixels.
+        training: how the weights were learned; None for weights from elsewhere.
+        tools: version by name of what made the bundle.
+    """
+
+    model: str
+    arch: str
+    input_shape: tuple[int, ...]
+    latent_size: int
+    latent_id: str
+    prior: Prior | None
+    classes: tuple[str, ...]
+    parts: dict[str, dict[str, Variant]]
+    training: Training | None
+    tools: dict[str, str]
+
+    def __post_init__(self) -> None:
+        require_digest(self.latent_id, "latent_id")
+        require_sizes(self.input_shape, "input_shape")
+        require(len(self.input_shape) == 3, "input_shape: expected [C, H, W]")
+        require_sizes((self.latent_size,), "latent_size")
+        for tensor in self.prior_tensors():
+            good = tensor.dtype == "float64" and set(tensor.shape) == {self.latent_size}
+            require(
+                good and len(tensor.shape) <= 2,
+                f"prior: expected float64 [{self.latent_size}] and its square, got "
+                f"{tensor.dtype} {list(tensor.shape)}",
+            )
+        require(all(self.classes), "classes: expected names, got an empty one")
+        require(len(set(self.classes)) == len(self.classes), "classes: expected distinct names")
+        for part, variants in self.parts.items():
+            require(NAME.fullmatch(part), f"parts: expected lower case, got {part!r}")
+            require("fp32" in variants, f"parts.{part}: expected an fp32 graph")
+            unknown = sorted(name for name in variants if not _VARIANT.fullmatch(name))
+            require(
+                not unknown,
+                f"parts.{part}: expected fp32, fp16 or int8, or these with -uint8, got {unknown}",
+            )
+        if "classifier" in self.parts:
+            wide = self.parts["classifier"]["fp32"].outputs[-1].shape[-1:]
+            require(
+                wide == (len(self.classes),),
+                f"classes: expected a name for each output of the classifier, {list(wide)}, "
+                f"got {len(self.classes)}",
+            )
+
+    def prior_tensors(self) -> list[GoldenTensor]:
+        """The stored arrays of the prior, if there are any."""
+        both = (self.prior.mean, self.prior.factor) if self.prior else ()
+        return [tensor for tensor in both if tensor]
+
+
+def serialize(manifest: Manifest) -> bytes:
+    """The text of manifest.json: the same manifest gives the same bytes."""
+    return records.dump(manifest, FORMAT, FORMAT_VERSION)
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest of a bundle.
+
+    Raises:
+        BundleError: there is no bundle at `folder`.
+        ManifestError: it is damaged or of a newer format.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        what = "has no manifest.json" if folder.is_dir() else "is not a folder"
+        raise BundleError(
+            f"no bundle at {folder}: it {what}. "
+            f"Make one with: aeonnx export --model vae -o {folder}"
+        ) from None
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    return parse(text, where=str(path))
+
+
+def parse(text: bytes, where: str = FILE_NAME) -> Manifest:
+    """Check the text of a manifest and make it a `Manifest`.
+
+    Raises:
+        ManifestError: names the field, what was expected and what came.
+    """
+    try:
+        return records.load(Manifest, text, FORMAT, FORMAT_VERSION)
+    except ValueError as error:
+        raise ManifestError(f"{where}: {error}") from error
+
+
+def file_names(manifest: Manifest) -> set[str]:
+    """Every file that the manifest names, as a path inside the bundle."""
+    variants = [item for part in manifest.parts.values() for item in part.values()]
+    tensors = [
+        tensor
+        for variant in variants
+        for kind in (variant.golden.inputs, variant.golden.outputs)
+        for tensor in kind.values()
+    ]
+    stored = [*tensors, *manifest.prior_tensors()]
+    return {variant.file for variant in variants} | {tensor.file for tensor in stored}

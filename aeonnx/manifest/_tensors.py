@@ -1,0 +1,100 @@
+"""What a tensor of a graph is, and what a stored array is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from aeonnx.records import require
+
+__all__ = [
+    "BATCH",
+    "NAME",
+    "Golden",
+    "GoldenTensor",
+    "TensorSpec",
+    "require_digest",
+    "require_file",
+    "require_sizes",
+]
+
+BATCH = "batch"
+"""Name of the one dynamic axis."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+_DTYPES = ("float32", "float16", "float64", "uint8", "int64")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a tensor of a part is.
+
+    Args:
+        name: the name in torch code, graph, manifest and clients, such as "x" or "z".
+        shape: sizes, with "batch" for the dynamic axis, such as ("batch", 1, 28, 28).
+        dtype: numpy's name of the element type.
+        range: lowest and highest value, both included; None if unbounded.
+        meaning: one phrase for people.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str = "float32"
+    range: tuple[float, float] | None = None
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        require(NAME.fullmatch(self.name), f"name: expected lower case, got {self.name!r}")
+        require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
+        for size in self.shape:
+            good = size == BATCH if isinstance(size, str) else size > 0
+            require(good, f'shape: expected sizes above 0 or "{BATCH}", got {size!r}')
+
+
+@dataclass(frozen=True)
+class GoldenTensor:
+    """One stored array: raw little-endian, row-major.
+
+    Args:
+        file: path inside the bundle.
+        sha256: digest of the file.
+        dtype: numpy's name of the element type.
+        shape: sizes, the batch included.
+        tolerance: largest |difference| that still counts as equal; None for an input.
+    """
+
+    file: str
+    sha256: str
+    dtype: str
+    shape: tuple[int, ...]
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        require_file(self.file)
+        require_digest(self.sha256)
+        require_sizes(self.shape, "shape")
+        require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Stored inputs with the outputs that eager torch gave for them, by tensor name."""
+
+    inputs: dict[str, GoldenTensor]
+    outputs: dict[str, GoldenTensor]
+
+
+def require_digest(digest: str, field: str = "sha256") -> None:
+    require(_DIGEST.fullmatch(digest), f"{field}: expected 64 hex digits, got {digest!r}")
+
+
+def require_sizes(sizes: tuple[int, ...], field: str) -> None:
+    require(all(size > 0 for size in sizes), f"{field}: expected sizes above 0, got {sizes}")
+
+
+def require_file(file: str) -> None:
+    path = PurePosixPath(file)
+    inside = bool(file) and not path.is_absolute() and ".." not in path.parts and "\\" not in file
+    require(inside, f"file: expected a path inside the bundle, got {file!r}")
