@@ -31,7 +31,16 @@ from torch import Tensor
 
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 
-__all__ = ["CONFIG", "FILES", "Checkpoint", "Examples", "default_folder", "load", "save"]
+__all__ = [
+    "CONFIG",
+    "FILES",
+    "Checkpoint",
+    "Examples",
+    "default_folder",
+    "latent_id",
+    "load",
+    "save",
+]
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -192,10 +201,11 @@ def _checkpoint(
 ) -> Checkpoint:
     model.load_state_dict(weights)
     model.eval().requires_grad_(False)
-    return Checkpoint(model, config, _latent_id(config, model), examples, training)
+    return Checkpoint(model, config, latent_id(config, model), examples, training)
 
 
-def _latent_id(config: ModelConfig, model: Model) -> str:
+def latent_id(config: ModelConfig, model: Model) -> str:
+    """SHA-256 of a configuration and weights."""
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())

@@ -26,10 +26,10 @@ bundle_argument = click.argument("bundle", type=PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 
 
-def model_option(example: str) -> Callable[[F], F]:
+def model_option(example: str, *, required: bool = True) -> Callable[[F], F]:
     """-m/--model; the library knows the names and suggests the nearest."""
     return click.option(
-        "-m", "--model", required=True, help=f"Name of the model, such as {example}."
+        "-m", "--model", required=required, help=f"Name of the model, such as {example}."
     )
 
 

@@ -18,7 +18,7 @@ from aeonnx.errors import GoldenMismatchError
 if TYPE_CHECKING:
     from aeonnx.demo import Drawn
     from aeonnx.export import Exported
-    from aeonnx.manifest import Manifest
+    from aeonnx.manifest import Manifest, Variant
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
     from aeonnx.train import Trained
@@ -86,7 +86,11 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
         _print_json(
             {
                 "output": str(exported.output),
-                "parts": {name: asdict(contents.parts[name]["fp32"]) for name in exported.parts},
+                "parts": {
+                    name: {key: asdict(variant) for key, variant in contents.parts[name].items()}
+                    for name in exported.parts
+                },
+                "left_out": list(exported.left_out),
                 "parity": exported.report.to_json(),
             }
         )
@@ -97,6 +101,8 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(_file_table(contents, exported.parts))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
+    for line in exported.left_out:
+        console.print(line, soft_wrap=True)
     verb = f"aeonnx inspect {folder}"
     if contents.prior and "decoder" in contents.parts:
         verb = f"aeonnx generate {folder} -n 64 --seed 7 -o grid.png"
@@ -136,7 +142,7 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
         "model": f"{contents.model} ({contents.arch})",
         "images": shape,
         "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
-        "prior": contents.prior or "none",
+        "prior": _prior(contents),
         **({"classes": ", ".join(contents.classes)} if contents.classes else {}),
         "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
     }
@@ -157,6 +163,14 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     console.print(_file_table(contents, contents.parts))
     console.print()
     console.print(_evidence_table(contents))
+
+
+def _prior(contents: Manifest) -> str:
+    prior = contents.prior
+    if prior is None:
+        return "none"
+    warmth = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
+    return f"{prior.kind}{warmth}"
 
 
 def _short(value: str | float) -> str:
@@ -187,11 +201,12 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
 
 
 def _parity_table(report: Report) -> Table:
-    table = _table("", "part", "output", "max |error|", "torch's own", "tolerance")
+    table = _table("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
     for check in report.checks:
         table.add_row(
             "✓" if check.passed else "✗",
             check.part,
+            check.precision,
             check.output,
             f"{check.max_abs_diff:.1e}",
             "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
@@ -201,12 +216,13 @@ def _parity_table(report: Report) -> Table:
 
 
 def _file_table(contents: Manifest, parts: Iterable[str]) -> Table:
-    table = _table("file", "bytes", "opset", "onnxruntime", "sha256")
+    table = _table("file", "bytes", "quality", "opset", "onnxruntime", "sha256")
     for part in parts:
         for variant in contents.parts[part].values():
             table.add_row(
                 variant.file,
                 f"{variant.bytes:,}",
+                _quality(variant),
                 f"{variant.opset} (IR {variant.ir_version})",
                 f">= {variant.min_onnxruntime}",
                 variant.sha256[:_DIGEST],
@@ -214,26 +230,37 @@ def _file_table(contents: Manifest, parts: Iterable[str]) -> Table:
     return table
 
 
+def _quality(variant: Variant) -> str:
+    quality = variant.quality
+    if quality is None:
+        return "as fp32"
+    if quality.metric == "psnr":
+        return f"{-quality.drop:+.3f} dB"
+    return f"{quality.value:.1%} of labels"
+
+
 def _evidence_table(contents: Manifest) -> Table:
-    table = _table("part", "output", "max |error|", "torch's own", "tolerance")
+    table = _table("part", "variant", "output", "max |error|", "torch's own", "tolerance")
     for part, variants in contents.parts.items():
-        for variant in variants.values():
+        for name, variant in variants.items():
             for output, parity in variant.parity.items():
                 numbers = (parity.max_abs_diff, parity.noise_floor, parity.tolerance)
-                table.add_row(part, output, *(f"{number:.1e}" for number in numbers))
+                table.add_row(part, name, output, *(f"{number:.1e}" for number in numbers))
     return table
 
 
 def _tensor_table(contents: Manifest, *, meanings: bool) -> Table:
-    table = _table("part", "", "tensor", "dtype and shape", "range", *["meaning"] * meanings)
+    table = _table(
+        "part", "variant", "", "tensor", "dtype and shape", "range", *["meaning"] * meanings
+    )
     for part, variants in contents.parts.items():
-        for variant in variants.values():
+        for name, variant in variants.items():
             rows = [("in", spec) for spec in variant.inputs]
             rows += [("out", spec) for spec in variant.outputs]
             for kind, spec in rows:
                 shape = ", ".join(str(size) for size in spec.shape)
-                bounds = f"[{spec.range[0]:g}, {spec.range[1]:g}]" if spec.range else "any"
-                cells = [part, kind, spec.name, f"{spec.dtype} [{shape}]", bounds]
+                bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
+                cells = [part, name, kind, spec.name, f"{spec.dtype} [{shape}]", bounds]
                 table.add_row(*cells, *[spec.meaning] * meanings)
     return table
 

@@ -15,8 +15,17 @@ from aeonnx import __version__, checkpoint, files, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError, ManifestError, OutputError, ParityError, UsageError
 from aeonnx.export.derived import in_fewer_bits, over_pixels
-from aeonnx.export.drawn import prior_of, prove_sampler, stored
-from aeonnx.export.plan import SAMPLER, ExportOptions, Plan, check_known, fixed_to, make_plan
+from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
+from aeonnx.export.outside import from_module
+from aeonnx.export.plan import (
+    SAMPLER,
+    ExportOptions,
+    Plan,
+    check_known,
+    fixed_to,
+    make_plan,
+    prior_of,
+)
 from aeonnx.export.proof import inputs_of, prove_composed
 from aeonnx.export.proven import Material, Proven, prove_part
 from aeonnx.images import read_images
@@ -69,7 +78,11 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         OutputError: the bundle cannot be written.
     """
     check_known(options)
-    trained = checkpoint.load(options.source, options.model)
+    trained = (
+        from_module(options.from_module, options.model)
+        if options.from_module
+        else checkpoint.load(options.source, options.model)
+    )
     plan = make_plan(options, trained.model)
     output = options.folder
     before = _bundle_there(output, trained.latent_id, force=options.force)
@@ -125,7 +138,7 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
-    prior = prior_of(plan.prior, temperature, material)
+    prior = gaussian_of(plan.prior, temperature, material)
     graphs.append(prove_sampler(made["decoder"], prior, material))
     return _Made(tuple(graphs), stored(plan.prior, temperature, prior, material))
 
@@ -217,7 +230,8 @@ def _remove_unnamed(staged: Path, contents: Manifest) -> None:
 def _manifest(
     trained: Checkpoint, prior: Prior | None, parts: dict[str, dict[str, Variant]]
 ) -> Manifest:
-    trained_prior = Prior(trained.model.prior, 1.0, None, None) if trained.model.prior else None
+    name = prior_of(trained.model)
+    trained_prior = Prior(name, 1.0, None, None) if name else None
     return Manifest(
         model=trained.config.model,
         arch=trained.config.arch,

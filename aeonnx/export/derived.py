@@ -10,7 +10,7 @@ import onnx
 
 from aeonnx.errors import ParityError, QualityError
 from aeonnx.export.golden import write_golden
-from aeonnx.export.parity import Limit, Run, Seen, Truth, compare_runs, measured
+from aeonnx.export.parity import Limit, Seen, Truth, compare_runs, measured
 from aeonnx.export.pixels import is_image, pixel_spec, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
@@ -20,7 +20,7 @@ from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import Report
-from aeonnx.runtime.batching import any_rows, whole_batches
+from aeonnx.runtime.batching import Run, any_rows, whole_batches
 from aeonnx.runtime.compare import batch_of, malformed, rows_in, taken
 from aeonnx.runtime.session import Array
 

@@ -23,13 +23,13 @@ from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.prior import Gaussian, transformed
 from aeonnx.runtime.session import Array
 
-__all__ = ["prior_of", "prove_sampler", "stored"]
+__all__ = ["gaussian_of", "prove_sampler", "stored"]
 
 _SEED = 0x0123456789ABCDEF
 _INDICES = (*range(30), 2**32 - 1, 2**32, 2**63 - 1)
 
 
-def prior_of(kind: str, temperature: float, material: Material) -> Gaussian:
+def gaussian_of(kind: str, temperature: float, material: Material) -> Gaussian:
     """The distribution that a sampler draws from.
 
     Args:

@@ -187,9 +187,15 @@ def _strip(graph: ModelProto) -> None:
         if node.op_type == "Reshape" and node.input[1] in constants:
             sizes = onnx.numpy_helper.to_array(constants[node.input[1]])
             if (sizes != 0).all():  # then the attribute, new in opset 14, says nothing
-                kept = [item for item in node.attribute if item.name != "allowzero"]
-                del node.attribute[:]
-                node.attribute.extend(kept)
+                _drop(node, "allowzero")
+        if node.op_type.startswith("Reduce") and len(node.input) > 1:
+            _drop(node, "noop_with_empty_axes")  # new in opset 18; the axes are not empty
+
+
+def _drop(node: NodeProto, attribute: str) -> None:
+    kept = [item for item in node.attribute if item.name != attribute]
+    del node.attribute[:]
+    node.attribute.extend(kept)
 
 
 def _convert(graph: ModelProto, opset: int) -> ModelProto:

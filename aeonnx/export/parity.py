@@ -22,6 +22,7 @@ from aeonnx.export.reference import Arrays, Reference
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part, Through
 from aeonnx.runtime import Check, Report, Session
+from aeonnx.runtime.batching import Run
 from aeonnx.runtime.compare import (
     Interface,
     batch_of,
@@ -37,7 +38,6 @@ __all__ = [
     "CEILING",
     "FACTOR",
     "Limit",
-    "Run",
     "Seen",
     "Truth",
     "compare",
@@ -50,8 +50,6 @@ BATCHES = (1, 2, 3, 7, 32)
 FACTOR = 4.0
 CEILING = 1e-6
 _CEILING_FACTOR = 3.0
-
-Run = Callable[[Mapping[str, Array]], Arrays]
 
 
 class Truth(Protocol):

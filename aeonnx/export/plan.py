@@ -24,6 +24,7 @@ __all__ = [
     "check_known",
     "fixed_to",
     "make_plan",
+    "prior_of",
 ]
 
 SAMPLER = "sampler"
@@ -36,7 +37,7 @@ class ExportOptions:
     """What to export, from where, and to where.
 
     Args:
-        model: registered name.
+        model: registered name; with `from_module` any.
         output: the bundle's folder; None for `dist/<model>`.
         checkpoint: folder or file, see `checkpoint.load`; None for where `aeonnx train` writes.
         parts: names of parts; empty for all that the model has.
@@ -50,6 +51,7 @@ class ExportOptions:
         temperature: what the prior's deviation is multiplied by.
         static_batch: rows that the graphs are fixed to; None for any number.
         target: name of the engine to choose opset, batch and operators for.
+        from_module: "package.module:factory" of a model from elsewhere, see `outside`.
     """
 
     model: str
@@ -65,6 +67,7 @@ class ExportOptions:
     temperature: float = 1.0
     static_batch: int | None = None
     target: str | None = None
+    from_module: str | None = None
 
     @property
     def source(self) -> Path:
@@ -137,8 +140,9 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
         UsageError: an option is unknown, out of range, or contradicts another.
     """
     opset, batch = _opset_and_batch(options)
-    prior = options.prior or ("standard" if model.prior else None)
-    if prior == "standard" and not model.prior:
+    trained_for = prior_of(model)
+    prior = options.prior or ("standard" if trained_for else None)
+    if prior == "standard" and not trained_for:
         raise UsageError(
             f"--prior standard: {options.model} was not trained to decode it. Use --prior fitted"
         )
@@ -157,6 +161,12 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
             "--precision and --io out, or export the decoder too"
         )
     return Plan(parts, variants, opset, batch, prior if SAMPLER in parts else None, tuple(left_out))
+
+
+def prior_of(model: Model) -> str | None:
+    """The distribution that a model was trained to decode; a model from elsewhere may say none."""
+    name: str | None = getattr(model, "prior", None)
+    return name
 
 
 def _parts(

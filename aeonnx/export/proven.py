@@ -13,14 +13,14 @@ from onnx import ModelProto
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import MIN_ONNXRUNTIME, Graph, captured, finish
-from aeonnx.export.parity import BATCHES, Run, compare
+from aeonnx.export.parity import BATCHES, compare
 from aeonnx.export.proof import probes_of, rows_of
 from aeonnx.export.reference import Reference
 from aeonnx.export.targets import check_operators
 from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Report, Session
-from aeonnx.runtime.batching import any_rows, whole_batches
+from aeonnx.runtime.batching import Run, any_rows, whole_batches
 from aeonnx.runtime.compare import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aeonnx.export.parity import Run
 from aeonnx.export.pixels import is_image
 from aeonnx.export.reference import Arrays
 from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
+from aeonnx.runtime.batching import Run
 from aeonnx.runtime.session import Array
 
 __all__ = ["LARGEST_DROPS", "Task", "measure"]

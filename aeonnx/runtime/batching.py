@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from aeonnx.runtime.compare import Interface, batch_of, rows_in, taken
+from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.runtime.compare import Interface, batch_of, has_rows, rows_in, taken
 from aeonnx.runtime.session import Array
 
-__all__ = ["Run", "any_rows", "whole_batches"]
+__all__ = ["Run", "any_batch", "any_rows", "whole_batches"]
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
@@ -34,6 +36,14 @@ def any_rows(part: Interface, run: Run) -> Run:
         return {key: np.concatenate([item[key] for item in found])[:rows] for key in found[0]}
 
     return run_all
+
+
+def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
+    """What `any_rows` takes: the inputs with a batch axis of any size."""
+    return tuple(
+        replace(spec, shape=(BATCH, *spec.shape[1:])) if has_rows(part, spec) else spec
+        for spec in part.inputs
+    )
 
 
 def whole_batches(part: Interface, rows: Array) -> Array:

@@ -14,6 +14,7 @@ from aeonnx import files, manifest
 from aeonnx.errors import BundleError, InputError, IntegrityError, UnknownNameError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.pixels import from_pixels
+from aeonnx.runtime.batching import any_batch, any_rows
 from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.prior import Gaussian, draw
 from aeonnx.runtime.session import Array, Session
@@ -171,8 +172,9 @@ class Bundle:
         expected = {spec.name for spec in variant.inputs}
         if inputs.keys() != expected:
             raise InputError(f"{part}: expected inputs {sorted(expected)}, got {sorted(inputs)}")
-        feeds = {spec.name: check_input(part, spec, inputs[spec.name]) for spec in variant.inputs}
-        return self.session(part).run(feeds)
+        specs = any_batch(variant)
+        feeds = {spec.name: check_input(part, spec, inputs[spec.name]) for spec in specs}
+        return any_rows(variant, self.session(part).run)(feeds)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
         """The manifest's entry of a part's variant.

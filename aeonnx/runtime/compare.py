@@ -16,6 +16,7 @@ __all__ = [
     "Interface",
     "Report",
     "batch_of",
+    "has_rows",
     "malformed",
     "max_differences",
     "merged",
@@ -112,19 +113,22 @@ def batch_of(part: Interface) -> int | None:
 
 def rows_in(part: Interface, inputs: Mapping[str, Array]) -> int:
     """How many rows the inputs have along the batch axis."""
-    return next(len(inputs[spec.name]) for spec in part.inputs if _has_rows(part, spec))
+    return next(len(inputs[spec.name]) for spec in part.inputs if has_rows(part, spec))
 
 
 def taken(part: Interface, inputs: Mapping[str, Array], rows: slice | Array) -> dict[str, Array]:
     """Some rows of the inputs; those without a batch axis, such as a seed, stay whole."""
     return {
-        spec.name: inputs[spec.name][rows] if _has_rows(part, spec) else inputs[spec.name]
+        spec.name: inputs[spec.name][rows] if has_rows(part, spec) else inputs[spec.name]
         for spec in part.inputs
     }
 
 
-def _has_rows(part: Interface, spec: TensorSpec) -> bool:
-    return spec.shape[0] == part.outputs[0].shape[0]
+def has_rows(part: Interface, spec: TensorSpec) -> bool:
+    """Whether an input has a batch axis."""
+    # Of a graph that is fixed to one row, a seed looks like an index: rows come last.
+    lone = spec.shape == (1,) and spec.name != part.inputs[-1].name
+    return spec.shape[0] == part.outputs[0].shape[0] and not lone
 
 
 def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Array]) -> list[str]:
@@ -148,6 +152,11 @@ def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Arra
             found.append(f"{spec.name}: expected shape {shape}, got {list(value.shape)}")
         elif not np.isfinite(value).all():
             found.append(f"{spec.name}: NaN or infinite values at batch {rows}")
+        elif spec.range and (value.min() < spec.range[0] or value.max() > spec.range[1]):
+            found.append(
+                f"{spec.name}: expected values in [{spec.range[0]:g}, {spec.range[1]:g}], got "
+                f"{value.min():g} to {value.max():g}"
+            )
     return found
 
 

@@ -1,0 +1,154 @@
+"""People's own autoencoders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+import aeonnx as aeonnx_package
+from aeonnx.runtime import verify
+
+MINE = '''
+import torch
+from torch import nn
+
+from aeonnx.models import Part, Through, image, latent, scorer
+
+
+class Mine(nn.Module):
+    """A conv autoencoder of 3x64x64 images."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, 8, 4, 2, 1), nn.GELU(), nn.Conv2d(8, 16, 4, 2, 1), nn.GELU(),
+            nn.Flatten(), nn.Linear(16 * 16 * 16, 10),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(10, 16 * 16 * 16), nn.Unflatten(1, (16, 16, 16)), nn.GELU(),
+            nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.GELU(), nn.ConvTranspose2d(8, 3, 4, 2, 1),
+            nn.Sigmoid(),
+        )
+
+    def parts(self):
+        x = image("x", (3, 64, 64), "photographs")
+        z = latent("z", 10, "latent")
+        y = image("reconstruction", (3, 64, 64), "reconstructed photographs")
+        whole = Part(Through(self.encoder, self.decoder), (x,), (y,))
+        return {
+            "encoder": Part(self.encoder, (x,), (z,)),
+            "decoder": Part(self.decoder, (z,), (y,)),
+            "reconstructor": whole,
+            "scorer": scorer(whole),
+        }
+
+
+def build():
+    return Mine()
+
+
+def liar():
+    model = Mine()
+    honest = model.parts()
+    wrong = Part(model.encoder, honest["encoder"].inputs, (latent("z", 11, "latent"),))
+    model.parts = lambda: {**honest, "encoder": wrong}
+    return model
+
+
+def out_of_range():
+    model = Mine()
+    model.decoder[-1] = nn.Identity()
+    return model
+
+
+def not_a_number():
+    model = Mine()
+    with torch.no_grad():
+        model.decoder[0].bias.fill_(float("nan"))
+    return model
+
+
+class Shaky(nn.Module):
+    def forward(self, z):
+        return z + torch.randn_like(z)
+
+
+def random():
+    model = Mine()
+    model.decoder.insert(0, Shaky())
+    return model
+
+
+def plain():
+    return nn.Linear(2, 2)
+
+
+def headless():
+    model = Mine()
+    parts = model.parts()
+    model.parts = lambda: {"decoder": parts["decoder"]}
+    return model
+'''
+
+
+@pytest.fixture
+def mine(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
+    """The command line in a folder with mine.py."""
+    Path("mine.py").write_text(MINE)
+    yield aeonnx
+    sys.modules.pop("mine", None)
+
+
+def test_a_module_from_elsewhere_is_exported_with_proof(mine: Callable[..., Result]) -> None:
+    photographs = np.random.default_rng(0).integers(0, 256, (40, 3, 64, 64), np.uint8)
+    np.save("photographs.npy", photographs)
+    result = mine(
+        "export", "--from-module", "mine:build", "-o", "b", "--calibration", "photographs.npy",
+        "--prior", "fitted", "--io", "uint8", "--precision", "fp16",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    bundle = aeonnx_package.load("b")
+    assert bundle.manifest.model == "build"
+    assert bundle.manifest.arch == "Mine"
+    assert bundle.manifest.input_shape == (3, 64, 64)
+    assert set(bundle.manifest.parts) == {
+        "encoder", "decoder", "reconstructor", "scorer", "sampler",
+    }  # fmt: skip
+    assert verify(bundle).passed
+    assert bundle.reconstruct(photographs).shape == (40, 3, 64, 64)
+    assert bundle.generate(2).shape == (2, 3, 64, 64)
+
+
+def test_without_images_parts_are_proven_on_random_ones(mine: Callable[..., Result]) -> None:
+    result = mine("export", "--from-module", "mine:build", "-m", "photos", "-o", "b")
+    assert result.exit_code == 0, result.stderr
+    assert aeonnx_package.load("b").manifest.model == "photos"
+
+
+@pytest.mark.parametrize(
+    ("factory", "code", "text"),
+    [
+        ("mine:liar", 3, "output z: expected axes ['batch', 11], got ['batch', 10]"),
+        ("mine:out_of_range", 3, "reconstruction: expected values in [0, 1], got -"),
+        ("mine:not_a_number", 3, "reconstruction: NaN or infinite values at batch 1"),
+        ("mine:random", 1, "is random: a graph must be a function of its inputs"),
+        ("mine:plain", 2, "got a Linear"),
+        ("mine:headless", 2, "no encoder among decoder"),
+        ("mine:bild", 2, "has no attribute 'bild'"),
+        ("yours:build", 2, "No module named 'yours'"),
+        ("mine", 2, "expected package.module:factory, got 'mine'"),
+    ],
+)
+def test_what_a_bundle_cannot_hold_is_refused(
+    mine: Callable[..., Result], factory: str, code: int, text: str
+) -> None:
+    result = mine("export", "--from-module", factory, "-m", "photos", "-o", "b")
+    assert result.exit_code == code, result.stderr
+    assert text in result.stderr
+    assert not Path("b").exists()

@@ -1,0 +1,228 @@
+"""fp16, int8 and pixels: each passes its gate or is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import Result
+
+import aeonnx as aeonnx_package
+from aeonnx import checkpoint, images
+from aeonnx.errors import QualityError
+from aeonnx.export import ExportOptions, export, quality
+from aeonnx.pixels import from_pixels, to_pixels
+from aeonnx.runtime import verify
+
+Maker = Callable[..., Path]
+load = aeonnx_package.load
+EVERY = {"precisions": ("fp16", "int8"), "io": ("uint8",)}
+
+
+@pytest.fixture(scope="module", params=[("vae", "mlp"), ("dae", "conv"), ("sdae", "mlp")])
+def variants(
+    request: pytest.FixtureRequest, run_of: Maker, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle with every variant of every part."""
+    model, arch = request.param
+    folder = tmp_path_factory.mktemp("variants") / "bundle"
+    export(ExportOptions(model, folder, run_of(model, arch), **EVERY))
+    return folder
+
+
+def test_every_variant_is_there_smaller_and_verified(variants: Path) -> None:
+    bundle = load(variants)
+    report = verify(bundle)
+    assert report.passed, report.failures
+    seen = {(check.part, check.precision) for check in report.checks}
+    for part, found in bundle.manifest.parts.items():
+        if part == "sampler":
+            continue
+        names = {f"{p}{io}" for p in ("fp32", "fp16", "int8") for io in ("", "-uint8")}
+        assert set(found) == names
+        assert {(part, name) for name in names} <= seen
+        full = found["fp32"].bytes
+        assert found["fp16"].bytes < 0.55 * full
+        assert found["int8"].bytes < 0.40 * full
+        for precision, limit in (("fp16", 0.1), ("int8", 0.5)):
+            measured = found[precision].quality
+            assert measured is not None
+            if measured.metric == "psnr":
+                assert measured.largest_drop == limit
+            assert measured.drop <= measured.largest_drop
+        assert found["fp32"].quality is None
+
+
+def test_edges_stay_float32_and_domains_standard(variants: Path) -> None:
+    for path in variants.glob("*.onnx"):
+        graph = onnx.load(path)
+        assert [item.domain for item in graph.opset_import] == [""]
+        onnx.checker.check_model(graph, full_check=True)
+        if "uint8" not in path.name and path.name != "sampler.onnx":
+            types = {
+                value.type.tensor_type.elem_type
+                for value in (*graph.graph.input, *graph.graph.output)
+            }
+            assert types == {onnx.TensorProto.FLOAT}
+
+
+def test_pixels_are_the_float_graphs_to_the_bit(variants: Path, run_of: Maker) -> None:
+    bundle = load(variants)
+    model, arch = bundle.manifest.model, bundle.manifest.arch
+    examples = checkpoint.load(run_of(model, arch), model).examples
+    assert examples is not None
+    pixels = examples.train.numpy()[:40]
+    for precision in ("fp32", "fp16", "int8"):
+        for part in ("denoiser", "reconstructor"):
+            if part not in bundle.manifest.parts:
+                continue
+            floats = bundle.session(part, precision).run({"x": from_pixels(pixels)})
+            given = bundle.session(part, f"{precision}-uint8").run({"x": pixels})
+            np.testing.assert_array_equal(
+                given["reconstruction"], to_pixels(floats["reconstruction"])
+            )
+
+
+def test_scores_have_thresholds_of_their_own(variants: Path, run_of: Maker) -> None:
+    bundle = load(variants)
+    model, arch = bundle.manifest.model, bundle.manifest.arch
+    examples = checkpoint.load(run_of(model, arch), model).examples
+    assert examples is not None
+    for name, variant in bundle.manifest.parts["scorer"].items():
+        x = examples.train.numpy()
+        x = x if name.endswith("uint8") else from_pixels(x)
+        outputs = bundle.session("scorer", name).run({"x": x})
+        assert set(variant.percentiles["error"]) == {"p95", "p99"}
+        for percentile, value in variant.percentiles["error"].items():
+            expected = np.percentile(outputs["error"], int(percentile[1:]))
+            assert value == pytest.approx(expected, rel=0.02)
+
+
+def test_the_score_is_the_mean_squared_error(bundle_of: Maker, run_of: Maker) -> None:
+    bundle = load(bundle_of("ae", "conv"))
+    examples = checkpoint.load(run_of("ae", "conv"), "ae").examples
+    assert examples is not None
+    x = from_pixels(examples.test.numpy())
+    found = bundle.run("scorer", x=x)
+    np.testing.assert_allclose(found["reconstruction"], bundle.reconstruct(x), atol=1e-6)
+    expected = np.square(x - bundle.reconstruct(x)).mean((1, 2, 3))
+    np.testing.assert_allclose(found["error"], expected, rtol=1e-4)
+    assert found["error"].shape == (64,)
+    # Noise is unlike every digit.
+    noise = np.random.default_rng(0).random((20, 1, 28, 28), np.float32)
+    threshold = bundle.variant("scorer").percentiles["error"]["p99"]
+    assert (bundle.run("scorer", x=noise)["error"] > threshold).all()
+
+
+def test_a_variant_that_loses_too_much_is_refused_with_the_number(
+    aeonnx: Callable[..., Result], run_of: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(quality.LARGEST_DROPS, "int8", -1.0)
+    result = aeonnx(
+        "export", "-m", "vae", "--part", "decoder", "--checkpoint", run_of(), "-o", "b",
+        "--precision", "int8",
+    )  # fmt: skip
+    assert result.exit_code == 3
+    assert "decoder in int8: it loses" in result.stderr
+    assert "dB of PSNR on 64 test images" in result.stderr
+    assert "with its last layer in fp32, it loses" in result.stderr
+    assert "at most -1 is allowed" in result.stderr
+    assert not Path("b").exists()
+
+
+def test_the_last_layer_stays_float_where_that_wins(
+    run_of: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, forms = quality.measure, []
+
+    def first_form_fails(*arguments: object) -> object:
+        found = real(*arguments)  # type: ignore[arg-type]
+        forms.append(found)
+        return found if len(forms) > 1 else aeonnx_package.manifest.Quality("psnr", 9, 1, 0.5, 64)
+
+    monkeypatch.setattr("aeonnx.export.derived.measure", first_form_fails)
+    folder = tmp_path / "b"
+    options = ExportOptions("vae", folder, run_of(), parts=("decoder",), precisions=("int8",))
+    contents = export(options).manifest
+    assert len(forms) == 2
+    ops = [node.op_type for node in onnx.load(folder / "decoder.int8.onnx").graph.node]
+    assert "MatMul" in ops
+    assert "MatMulInteger" in ops
+    assert contents.parts["decoder"]["int8"].bytes < contents.parts["decoder"]["fp32"].bytes
+
+
+def test_a_variant_that_is_not_smaller_is_refused(tmp_path: Path) -> None:
+    from aeonnx.train import TrainOptions, train
+
+    run = tmp_path / "run"
+    train(TrainOptions("ae", run, hidden=(2,), latent_size=1, epochs=1, device="cpu"))
+    options = ExportOptions("ae", tmp_path / "b", run, parts=("decoder",), precisions=("int8",))
+    with pytest.raises(QualityError, match=r"decoder in int8 .*(not worth it: [\d,]+ bytes|loses)"):
+        export(options)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--precision", "int4"], "unknown precision 'int4'"),
+        (["--io", "uint16"], "unknown --io 'uint16'"),
+        (["--calibration", "nowhere.npy"], "nowhere.npy"),
+        (["--target", "tensort-8"], "Did you mean 'tensorrt-8'?"),
+        (["--target", "opencv", "--opset", "18"], "--target opencv reads opsets up to 13"),
+        (["--static-batch", "0"], "--static-batch: expected 1 row or more, got 0"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_written(
+    aeonnx: Callable[..., Result], run_of: Maker, arguments: list[str], text: str
+) -> None:
+    result = aeonnx("export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", *arguments)
+    assert result.exit_code in (1, 2)
+    assert text in result.stderr
+    assert not Path("b").exists()
+
+
+def test_calibration_images_of_another_shape_are_refused(
+    aeonnx: Callable[..., Result], run_of: Maker
+) -> None:
+    images.write(Path("wide.npy"), np.zeros((4, 1, 28, 30), np.float32), force=True)
+    result = aeonnx(
+        "export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--calibration", "wide.npy"
+    )
+    assert result.exit_code == 1
+    assert "wide.npy" in result.stderr
+    assert "28" in result.stderr
+    assert not Path("b").exists()
+
+
+def test_calibration_images_stand_in_for_those_of_a_bare_state_dict(
+    aeonnx: Callable[..., Result], run_of: Maker, tmp_path: Path
+) -> None:
+    weights = run_of() / "model.safetensors"
+    arguments = ["export", "-m", "vae", "--checkpoint", weights, "-o", "b", "--precision", "int8"]
+    refused = aeonnx(*arguments)
+    assert refused.exit_code == 2
+    assert "carries no images to measure the loss on: give some with --calibration" in (
+        refused.stderr
+    )
+    examples = checkpoint.load(run_of(), "vae").examples
+    assert examples is not None
+    np.save(tmp_path / "digits.npy", examples.train.numpy())
+    done = aeonnx(*arguments, "--calibration", "digits.npy")
+    assert done.exit_code == 0, done.stderr
+    assert verify(load("b")).passed
+
+
+def test_export_and_inspect_tell_the_cost(aeonnx: Callable[..., Result], run_of: Maker) -> None:
+    arguments = ["export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--part", "decoder"]
+    result = aeonnx(*arguments, "--precision", "int8", "--json")
+    variants = json.loads(result.stdout)["parts"]["decoder"]
+    assert set(variants) == {"fp32", "int8"}
+    drop = variants["int8"]["quality"]["fp32"] - variants["int8"]["quality"]["value"]
+    shown = aeonnx("inspect", "b").stdout
+    assert f"{-drop:+.3f} dB" in shown
+    assert "decoder.int8.onnx" in shown
