@@ -1,4 +1,4 @@
-"""Every fp32 part in ONNX engines that share no code with onnxruntime, on its golden vectors.
+"""Every fp32 part on its golden vectors in ONNX engines with kernels of their own.
 
     .venv/bin/python benchmarks/engines.py [BUNDLE ...] [-o benchmarks/results/engines.md]
 
@@ -155,8 +155,8 @@ ENGINES = {
     "onnx.reference": in_python("onnx", reference),
     "OpenVINO": in_python("openvino", openvino),
     "OpenCV": in_python("opencv-python-headless", opencv),
-    # docs/engines.md has the measurements.
-    "tract": Engine(tract_version, tract, 4.0, "coarser sigmoid, plain sums"),
+    # Its Sigmoid is off by 8 unit roundoffs, tolerances are made for one: docs/engines.md.
+    "tract": Engine(tract_version, tract, 8.0, "coarse Sigmoid, plain sums"),
 }
 """By the name in the table."""
 
@@ -203,7 +203,7 @@ def row(name: str, engine: Engine, bundle: Bundle) -> str:
         return _line(name, "", contents.model, contents.arch, "", "", "", "not installed")
     results = engine.replay(bundle)
     wrong = "; ".join(disagreements(results, engine.slack))
-    share = max(result.share for result in results)
+    over = ", ".join(sorted({result.part for result in results if result.share > 1}))
     return _line(
         name,
         release,
@@ -211,8 +211,8 @@ def row(name: str, engine: Engine, bundle: Bundle) -> str:
         contents.arch,
         ", ".join(sorted({result.part for result in results})),
         f"{max(result.error for result in results):.1e}",
-        f"{share:.2f}",
-        wrong or (engine.why if share > 1 else "agrees"),
+        f"{max(result.share for result in results):.2f}",
+        wrong or (f"over in {over}: {engine.why}" if over else "agrees"),
     )
 
 
@@ -248,7 +248,7 @@ def main() -> None:
                 print(rows[name][-1], flush=True)
     lines = [_line(*COLUMNS), "|---" * len(COLUMNS) + "|"]
     text = "\n".join([*lines, *(line for group in rows.values() for line in group)])
-    text = f"{describe('torch')}. One dynamic graph per part, opset 18.\n\n{text}\n"
+    text = f"{describe('torch')}. Each graph opened once, batch dynamic.\n\n{text}\n"
     if arguments.output:
         arguments.output.write_text(text)
 

@@ -1,4 +1,4 @@
-"""Engines that share no code with onnxruntime give a bundle's golden vectors too."""
+"""Engines with kernels of their own give a bundle's golden vectors too."""
 
 from __future__ import annotations
 
