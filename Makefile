@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-network lint format docs clean
+.PHONY: demo test test-network test-slow lint format docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/aeonnx demo
@@ -13,6 +13,11 @@ test: .venv/test.stamp
 # Needs a package registry: the built wheel in a clean environment without torch.
 test-network: .venv/test.stamp
 	$(BIN)/pytest -n 0 -m network
+
+# Every part in other ONNX engines; tract is built where there is cargo.
+test-slow: .venv/test.stamp
+	$(BIN)/pip install --quiet --group engines
+	$(BIN)/pytest -n 0 -m slow
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

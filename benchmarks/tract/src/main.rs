@@ -1,0 +1,116 @@
+//! Runs every fp32 part of a bundle in tract on its golden inputs, whole and row by row.
+//!
+//!     golden BUNDLE
+//!
+//! One JSON line per output, `{"part", "output", "error", "tolerance"}` with the largest
+//! |output - golden|, or `{"part", "failed"}` with the reason.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tract_onnx::prelude::*;
+
+fn main() -> Result<()> {
+    let folder = std::env::args().nth(1).context("usage: golden BUNDLE")?;
+    let folder = Path::new(&folder);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json"))?)?;
+    for (part, variants) in manifest["parts"]
+        .as_object()
+        .context("manifest: no parts")?
+    {
+        match replay(folder, &variants["fp32"]) {
+            Ok(outputs) => {
+                for (output, error, tolerance) in outputs {
+                    let line = json!({"part": part, "output": output, "error": error, "tolerance": tolerance});
+                    println!("{line}");
+                }
+            }
+            Err(error) => println!("{}", json!({"part": part, "failed": format!("{error:#}")})),
+        }
+    }
+    Ok(())
+}
+
+/// Name, largest error and tolerance of every output.
+fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
+    let file = variant["file"].as_str().context("manifest: no file")?;
+    // `batch` stays a symbol: one plan for every batch size.
+    let plan = tract_onnx::onnx()
+        .model_for_path(folder.join(file))?
+        .into_optimized()?
+        .into_runnable()?;
+    let inputs = golden(folder, &variant["inputs"], &variant["golden"]["inputs"])?;
+    let expected = golden(folder, &variant["outputs"], &variant["golden"]["outputs"])?;
+    let mut errors = vec![0f64; expected.len()];
+    let rows = inputs.first().context("manifest: no inputs")?.1.shape()[0];
+    for batch in std::iter::once(0..rows).chain((0..rows).map(|row| row..row + 1)) {
+        let feeds: TVec<TValue> = inputs
+            .iter()
+            .map(|(_, value)| Ok(value.slice(0, batch.start, batch.end)?.into()))
+            .collect::<Result<_>>()?;
+        let outputs = plan.run(feeds)?;
+        ensure!(
+            outputs.len() == errors.len(),
+            "got {} outputs",
+            outputs.len()
+        );
+        for ((error, output), (_, value)) in errors.iter_mut().zip(&outputs).zip(&expected) {
+            *error = error.max(max_difference(
+                output,
+                &value.slice(0, batch.start, batch.end)?,
+            )?);
+        }
+    }
+    let tolerances = &variant["golden"]["outputs"];
+    expected
+        .into_iter()
+        .zip(errors)
+        .map(|((name, _), error)| {
+            let tolerance = tolerances[&name]["tolerance"].as_f64();
+            Ok((name, error, tolerance.context("manifest: no tolerance")?))
+        })
+        .collect()
+}
+
+/// Golden arrays by name, in the graph's order: raw little-endian float32, row-major.
+fn golden(folder: &Path, specs: &Value, files: &Value) -> Result<Vec<(String, Tensor)>> {
+    let specs = specs.as_array().context("manifest: no tensors")?;
+    specs
+        .iter()
+        .map(|spec| {
+            let name = spec["name"].as_str().context("manifest: no name")?;
+            let record = &files[name];
+            ensure!(
+                record["dtype"] == "float32",
+                "{name}: expected float32, got {}",
+                record["dtype"]
+            );
+            let file = record["file"].as_str().context("manifest: no file")?;
+            let bytes = std::fs::read(folder.join(file)).context(file.to_string())?;
+            let words = bytes.as_chunks::<4>().0.iter();
+            let values: Vec<f32> = words.map(|&word| f32::from_le_bytes(word)).collect();
+            let shape: Vec<usize> = serde_json::from_value(record["shape"].clone())?;
+            Ok((name.to_string(), Tensor::from_shape(&shape, &values)?))
+        })
+        .collect()
+}
+
+fn max_difference(actual: &Tensor, expected: &Tensor) -> Result<f64> {
+    let (got, want) = (actual.shape(), expected.shape());
+    ensure!(got == want, "expected shape {want:?}, got {got:?}");
+    let pairs = actual.to_plain_array_view::<f32>()?;
+    let pairs = pairs.iter().zip(expected.to_plain_array_view::<f32>()?);
+    let largest = pairs
+        .map(|(&a, &b)| (a as f64 - b as f64).abs())
+        .fold(0.0, |worst, next| {
+            // `max` would pass over a NaN.
+            if next > worst || next.is_nan() {
+                next
+            } else {
+                worst
+            }
+        });
+    ensure!(largest.is_finite(), "NaN or infinite values");
+    Ok(largest)
+}
