@@ -6,8 +6,8 @@ from aeonnx.extras import require_modules
 
 require_modules("torch", "onnx", "onnxscript", "safetensors", extra="train", purpose="exporting")
 
+from aeonnx.export.against import verify_against
 from aeonnx.export.bundle import Exported, Listener, export
 from aeonnx.export.plan import ExportOptions
-from aeonnx.export.proof import verify_against
 
 __all__ = ["ExportOptions", "Exported", "Listener", "export", "verify_against"]

@@ -26,6 +26,7 @@ from aeonnx.export.plan import (
     make_plan,
     prior_of,
 )
+from aeonnx.export.precision import PRECISIONS
 from aeonnx.export.proof import inputs_of, prove_composed
 from aeonnx.export.proven import Material, Proven, prove_part
 from aeonnx.images import read_images
@@ -99,7 +100,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         entries = dict(before.manifest.parts) if before else {}
         for name in plan.parts:
             mine = [item for item in made.graphs if item.part == name]
-            entries[name] = {item.variant: item.entry() for item in mine}
+            variants = {**entries.get(name, {}), **{item.variant: item.entry() for item in mine}}
+            entries[name] = {key: variants[key] for key in sorted(variants, key=_order)}
         prior = made.prior or (before.manifest.prior if before else None)
         contents = _manifest(trained, prior, {name: entries[name] for name in sorted(entries)})
         (staged / manifest.FILE_NAME).write_bytes(manifest.serialize(contents))
@@ -108,6 +110,11 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     for path in replaced:
         path.unlink(missing_ok=True)
     return Exported(output, contents, plan.parts, report, plan.left_out)
+
+
+def _order(variant: str) -> tuple[bool, int]:
+    precision, _, pixels = variant.partition("-")
+    return bool(pixels), PRECISIONS.index(precision)
 
 
 @dataclass(frozen=True)

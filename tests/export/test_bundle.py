@@ -43,6 +43,7 @@ def test_every_model_is_exported_verified_and_equal_to_torch(
     report = verify_against(bundle, run_of(model, arch))
     assert report.passed, report.failures
     parts = {"encoder", "decoder", "decoder(encoder)"}
+    parts |= {"scorer"}
     parts |= {"denoiser"} if model in ("dae", "sdae") else {"reconstructor"}
     parts |= {"classifier"} if model == "sdae" else set()
     assert {check.part for check in report.checks} == parts
@@ -90,7 +91,8 @@ def test_parts_are_added_one_by_one(run_of: Maker, bundle_of: Maker, tmp_path: P
     assert list(second.manifest.parts) == ["decoder", "encoder"]
     # The encoder is proven together with the decoder that was there.
     assert {check.part for check in second.report.checks} == {"encoder", "decoder(encoder)"}
-    export(replace(options, parts=("reconstructor",)))
+    export(replace(options, parts=("reconstructor", "scorer")))
+    export(replace(options, parts=("sampler",)))
     assert digests(tmp_path / "bundle") == digests(bundle_of())
 
 
@@ -168,5 +170,5 @@ def test_killed_commit_is_finished_by_the_next_export(
     folder.mkdir()
     shutil.copytree(bundle_of(), folder / ".committed")
     exported = export(ExportOptions("vae", folder, run_of(), parts=("decoder",)))
-    assert len(exported.manifest.parts) == 3
+    assert len(exported.manifest.parts) == 5
     assert digests(folder) == digests(bundle_of())

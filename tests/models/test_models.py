@@ -14,11 +14,11 @@ from aeonnx.models.vae import reparameterize
 NAMES = ["ae", "dae", "sae", "sdae", "vae"]
 DIGITS = tuple("0123456789")
 PARTS = {
-    "ae": ["encoder", "decoder", "reconstructor"],
-    "dae": ["encoder", "decoder", "denoiser"],
-    "sae": ["encoder", "decoder", "reconstructor"],
-    "sdae": ["encoder", "decoder", "denoiser", "classifier"],
-    "vae": ["encoder", "decoder", "reconstructor"],
+    "ae": ["encoder", "decoder", "reconstructor", "scorer"],
+    "dae": ["encoder", "decoder", "denoiser", "scorer"],
+    "sae": ["encoder", "decoder", "reconstructor", "scorer"],
+    "sdae": ["encoder", "decoder", "denoiser", "scorer", "classifier"],
+    "vae": ["encoder", "decoder", "reconstructor", "scorer"],
 }
 
 

@@ -73,14 +73,14 @@ def test_denoise_is_the_daes(bundle_of: Maker) -> None:
     assert clean.shape == (5, 1, 28, 28)
     assert clean.min() >= 0
     assert clean.max() <= 1
-    with pytest.raises(BundleError, match=r"a dae learns no distribution of its latents"):
+    with pytest.raises(BundleError, match=r"this dae has no distribution of its latents"):
         dae.generate(3)
 
 
 def test_parts_that_are_not_there_name_the_command(vae: aeonnx.Bundle) -> None:
     with pytest.raises(
         BundleError,
-        match=r"no part 'denoiser', it has: decoder, encoder, reconstructor\. .*"
+        match=r"no part 'denoiser', it has: decoder, encoder, reconstructor, sampler, scorer\. .*"
         r"aeonnx export --model vae --part denoiser",
     ):
         vae.denoise(digits())
@@ -134,8 +134,8 @@ def test_wrong_names_are_refused(vae: aeonnx.Bundle) -> None:
     ("arguments", "text"),
     [
         ((0,), "n: expected at least 1 sample, got 0"),
-        ((1, -1), r"seed: expected 0 to 2\*\*64 - 1, got -1"),
-        ((1, 2**64), r"seed: expected 0 to 2\*\*64 - 1"),
+        ((1, -1), r"seed: expected 0 to 2\*\*63 - 1, got -1"),
+        ((1, 2**63), r"seed: expected 0 to 2\*\*63 - 1"),
         ((1, 0, -2), "first: expected an index of 0 or more, got -2"),
     ],
 )
@@ -212,7 +212,7 @@ def test_another_checkpoints_part_is_refused(
 
 
 def test_repr_says_what_it_is(vae: aeonnx.Bundle) -> None:
-    assert repr(vae).endswith("vae/mlp: decoder, encoder, reconstructor)")
+    assert repr(vae).endswith("vae/mlp: decoder, encoder, reconstructor, sampler, scorer)")
     assert vae.provider is None
     vae.generate(1)
     assert vae.provider == "CPUExecutionProvider"
