@@ -14,7 +14,7 @@ from aeonnx.export.parity import Limit, Seen, Truth, compare_runs, measured
 from aeonnx.export.pixels import is_image, pixel_spec, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
-from aeonnx.export.quality import Task, measure
+from aeonnx.export.quality import Task, measure, speedup
 from aeonnx.export.reference import Arrays, Reference
 from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
@@ -27,6 +27,7 @@ from aeonnx.runtime.session import Array
 __all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]
 
 _STORED = 16  # rows of golden vectors
+_WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
 _BUDGET = 2.0  # times the differences seen here: other machines have other int8 kernels
 
 
@@ -59,10 +60,13 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
             "was written: choose parts with --part, or leave the precision out"
         )
     if len(graph.data) >= len(base.graph.data):
-        raise QualityError(
-            f"{base.part} in {precision} is not worth it: {len(graph.data):,} bytes, and fp32 has "
-            f"{len(base.graph.data):,}. Nothing was written: leave the precision out"
-        )
+        faster = speedup(task, base.run, run)
+        if faster < _WORTH:
+            raise QualityError(
+                f"{base.part} in {precision} is not worth it: {len(graph.data):,} bytes, where "
+                f"fp32 has {len(base.graph.data):,}, and {faster:.2f} times as fast. Nothing was "
+                "written: leave the precision out"
+            )
     # Edges that no image comes near would make the budget so wide that it could refuse nothing.
     rows = {key: whole_batches(part, value) for key, value in task.inputs.items()}
     stored = {key: whole_batches(part, value[:_STORED]) for key, value in task.inputs.items()}
