@@ -13,7 +13,15 @@ import torch
 
 from aeonnx import __version__, checkpoint, files, manifest
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.errors import BundleError, ManifestError, OutputError, ParityError, UsageError
+from aeonnx.errors import (
+    BundleError,
+    ImageError,
+    InputError,
+    ManifestError,
+    OutputError,
+    ParityError,
+    UsageError,
+)
 from aeonnx.export.derived import in_fewer_bits, over_pixels
 from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
 from aeonnx.export.outside import from_module
@@ -175,7 +183,10 @@ def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: P
     train = {} if examples is None else inputs_of(dynamic, examples.train.numpy())
     if options.calibration is not None:
         images = read_images(options.calibration, trained.config.input_shape)
-        train = inputs_of(dynamic, images)
+        try:
+            train = inputs_of(dynamic, images)
+        except InputError as error:
+            raise ImageError(f"{options.calibration}: {error}") from error
         test = test or train
     if not train and any(want.precision != "fp32" for want in plan.variants):
         raise UsageError(
