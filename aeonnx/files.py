@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aeonnx.errors import OutputError
+from aeonnx.errors import IntegrityError, OutputError
 
 __all__ = [
     "new_folder",
@@ -25,6 +25,7 @@ __all__ = [
     "sha256",
     "sweep",
     "transaction",
+    "verified",
     "write_atomic",
 ]
 
@@ -36,6 +37,28 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def verified(path: Path, digest: str) -> Path:
+    """`path`, if the file there has the SHA-256 `digest`.
+
+    Raises:
+        IntegrityError: the file is missing or is not the one that the manifest names.
+    """
+    try:
+        found = sha256(path)
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"{path} is missing, though the manifest names it: export the bundle again"
+        ) from None
+    except OSError as error:
+        raise IntegrityError(f"cannot read {path}: {error.strerror}") from error
+    if found != digest:
+        raise IntegrityError(
+            f"{path} is not the file that the manifest names: expected sha256 {digest}, "
+            f"got {found}. Export the bundle again."
+        )
+    return path
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

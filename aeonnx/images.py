@@ -24,6 +24,7 @@ __all__ = [
     "check_output",
     "grid",
     "open_picture",
+    "png",
     "read_array",
     "read_images",
     "read_named_images",
@@ -157,6 +158,15 @@ def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
     return picture[:, :, 0] if channels == 1 else picture
 
 
+def png(images: Array, columns: int | None = None, scale: int = 1) -> bytes:
+    """Images as one PNG, see `grid`."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(grid(images, columns, scale)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
 def write_grid(
     path: Path, images: Array, *, columns: int | None = None, scale: int = 1, force: bool = False
 ) -> None:
@@ -165,12 +175,8 @@ def write_grid(
     Raises:
         OutputError: the file exists and `force` is not set, or cannot be written.
     """
-    from PIL import Image
-
     files.refuse_existing(path, force=force)
-    buffer = io.BytesIO()
-    Image.fromarray(grid(images, columns, scale)).save(buffer, format="PNG")
-    files.write_atomic(path, buffer.getvalue())
+    files.write_atomic(path, png(images, columns, scale))
 
 
 def _write_array(path: Path, value: Array, *, force: bool = False) -> None:

@@ -32,8 +32,14 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 @pytest.mark.parametrize(
     "code",
-    ["import aeonnx", "import aeonnx.runtime", "import aeonnx; aeonnx.load", HELP],
-    ids=["aeonnx", "runtime", "load", "help"],
+    [
+        "import aeonnx",
+        "import aeonnx.runtime",
+        "import aeonnx; aeonnx.load",
+        "import aeonnx.cli.contents, aeonnx.golden, aeonnx.summary",
+        HELP,
+    ],
+    ids=["aeonnx", "runtime", "load", "inspect", "help"],
 )
 def test_runs_without_the_training_side(code: str) -> None:
     assert loaded_by(code) == set()
@@ -47,3 +53,7 @@ def test_help_and_import_do_not_even_load_onnxruntime() -> None:
 def test_the_proof_can_fail() -> None:
     assert "onnx" in loaded_by("import onnx")
     assert "torch" in loaded_by("import aeonnx.models")
+
+
+def test_graphs_are_read_without_torch() -> None:
+    assert loaded_by("import aeonnx.inspection") == {"onnx"}

@@ -159,12 +159,49 @@ def verify(bundle: Path, against: Path | None, provider: str, as_json: bool) -> 
     report.print_verified(opened, result, as_json=as_json)
 
 
-@click.command(epilog="Example: aeonnx inspect dist/vae")
+@click.command(epilog="Example: aeonnx inspect dist/vae --html vae.html")
 @bundle_argument
+@click.option("--graph", "part", help="Part whose nodes to list, such as decoder.")
+@click.option("--variant", help="Its precision.  [default: fp32]")
+@click.option("--html", type=PATH, help="File for a page with pictures and drawings of the graphs.")
+@force_option("Replace the page if it exists.")
 @json_option
-def inspect(bundle: Path, as_json: bool) -> None:
-    """Show what a bundle holds."""
-    from aeonnx import manifest
-    from aeonnx.cli import report
+def inspect(
+    bundle: Path,
+    part: str | None,
+    variant: str | None,
+    html: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Show what a bundle holds, the nodes of a graph, or everything as a page.
 
-    report.print_manifest(bundle, manifest.read(bundle), as_json=as_json)
+    The page is one file that needs neither network nor script. --graph and --html read the graphs
+    with onnx, which comes with aeonnx[train].
+    """
+    from aeonnx import manifest
+    from aeonnx.cli import contents
+
+    _require_combination(part, variant, html, force=force)
+    if html is not None:
+        from aeonnx.inspection import write_page
+
+        contents.print_page(html, write_page(bundle, html, force=force), as_json=as_json)
+    elif part is not None:
+        from aeonnx.inspection import read_graph
+
+        variant = variant or "fp32"
+        contents.print_graph(part, variant, read_graph(bundle, part, variant), as_json=as_json)
+    else:
+        contents.print_manifest(bundle, manifest.read(bundle), as_json=as_json)
+
+
+def _require_combination(
+    part: str | None, variant: str | None, html: Path | None, *, force: bool
+) -> None:
+    if html is not None and part is not None:
+        raise click.UsageError("--graph and --html do not go together: the page shows all graphs")
+    if variant is not None and part is None:
+        raise click.UsageError("--variant needs --graph, which says of what part")
+    if force and html is None:
+        raise click.UsageError("--force needs --html, which says what to replace")

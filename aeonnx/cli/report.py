@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from aeonnx import manifest as contract
+from aeonnx import summary
+from aeonnx.cli.tables import new_console, print_json, table, table_of
 from aeonnx.errors import GoldenMismatchError
 
 if TYPE_CHECKING:
     from aeonnx.demo import Drawn
     from aeonnx.export import Exported
-    from aeonnx.manifest import Manifest, Variant
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
     from aeonnx.train import Trained
@@ -27,35 +27,9 @@ __all__ = [
     "print_classified",
     "print_demo",
     "print_exported",
-    "print_manifest",
     "print_trained",
     "print_verified",
 ]
-
-_DIGEST = 12  # digits of a digest that tables show
-_FILE_WIDTH = 160
-_WIDE = 100  # columns from which tables have room for phrases
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # a file or a pipe has no width to fit into
-        console.width = _FILE_WIDTH
-    return console
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numeric = column in ("max |error|", "torch's own", "tolerance", "bytes")
-        table.add_column(
-            column, justify="right" if numeric else "left", no_wrap=column != "meaning"
-        )
-    return table
 
 
 def _print_next(console: Console, commands: Sequence[str]) -> None:
@@ -68,9 +42,9 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
     """The record, the files, and how to go on."""
     if as_json:
         paths = [str(path) for path in trained.files]
-        _print_json({"training": asdict(trained.training), "files": paths})
+        print_json({"training": asdict(trained.training), "files": paths})
         return
-    console = _console()
+    console = new_console()
     for name, value in trained.training.metrics.items():
         console.print(f"test {name.replace('_', ' ')}: {value:.5g}")
     for path in trained.files:
@@ -83,7 +57,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     """The evidence per output, the files with sizes and digests, and how to go on."""
     contents = exported.manifest
     if as_json:
-        _print_json(
+        print_json(
             {
                 "output": str(exported.output),
                 "parts": {
@@ -95,10 +69,11 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
             }
         )
         return
-    console = _console()
+    console = new_console()
     console.print(_parity_table(exported.report))
     console.print()
-    console.print(_file_table(contents, exported.parts))
+    written = summary.graph_files(contents, exported.parts)
+    console.print(table(written, without=("part", "variant")))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
     for line in exported.left_out:
@@ -118,9 +93,9 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
         GoldenMismatchError: a check failed.
     """
     if as_json:
-        _print_json({"provider": bundle.provider, **result.to_json()})
+        print_json({"provider": bundle.provider, **result.to_json()})
     else:
-        _console().print(_parity_table(result))
+        new_console().print(_parity_table(result))
     if not result.passed:
         raise GoldenMismatchError(
             f"{bundle.folder} does not give torch's outputs here:\n  "
@@ -130,56 +105,9 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
         click.echo(f"\nAll outputs are torch's, on {bundle.provider}.")
 
 
-def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
-    """The manifest as tables, or as it is."""
-    if as_json:
-        click.echo(contract.serialize(contents).decode(), nl=False)
-        return
-    console = _console()
-    shape = "x".join(str(size) for size in contents.input_shape)
-    facts = {
-        "bundle": str(folder),
-        "model": f"{contents.model} ({contents.arch})",
-        "images": shape,
-        "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
-        "prior": _prior(contents),
-        **({"classes": ", ".join(contents.classes)} if contents.classes else {}),
-        "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
-    }
-    training = contents.training
-    if training:
-        metrics = ", ".join(f"{name} {value:.5g}" for name, value in training.metrics.items())
-        options = "".join(f", {name} {_short(value)}" for name, value in training.options.items())
-        facts["training"] = f"{training.data}, seed {training.seed}{options}"
-        facts["stages"] = "; ".join(
-            f"{stage.name}, {stage.epochs} epochs: {stage.objective}" for stage in training.stages
-        )
-        facts["test"] = metrics
-    for name, fact in facts.items():
-        console.print(f"{name:<9}{fact}", soft_wrap=True)
-    console.print()
-    console.print(_tensor_table(contents, meanings=console.width >= _WIDE))
-    console.print()
-    console.print(_file_table(contents, contents.parts))
-    console.print()
-    console.print(_evidence_table(contents))
-
-
-def _prior(contents: Manifest) -> str:
-    prior = contents.prior
-    if prior is None:
-        return "none"
-    warmth = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
-    return f"{prior.kind}{warmth}"
-
-
-def _short(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
 def print_demo(exported: Exported, drawn: Drawn) -> None:
     """The evidence, the pictures, and how to go on."""
-    console = _console()
+    console = new_console()
     console.print(_parity_table(exported.report))
     console.print("\nIn a fresh process:")
     for line in drawn.said:
@@ -201,9 +129,9 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
 
 
 def _parity_table(report: Report) -> Table:
-    table = _table("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
+    result = table_of("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
     for check in report.checks:
-        table.add_row(
+        result.add_row(
             "✓" if check.passed else "✗",
             check.part,
             check.precision,
@@ -212,57 +140,7 @@ def _parity_table(report: Report) -> Table:
             "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
             f"{check.tolerance:.1e}",
         )
-    return table
-
-
-def _file_table(contents: Manifest, parts: Iterable[str]) -> Table:
-    table = _table("file", "bytes", "quality", "opset", "onnxruntime", "sha256")
-    for part in parts:
-        for variant in contents.parts[part].values():
-            table.add_row(
-                variant.file,
-                f"{variant.bytes:,}",
-                _quality(variant),
-                f"{variant.opset} (IR {variant.ir_version})",
-                f">= {variant.min_onnxruntime}",
-                variant.sha256[:_DIGEST],
-            )
-    return table
-
-
-def _quality(variant: Variant) -> str:
-    quality = variant.quality
-    if quality is None:
-        return "as fp32"
-    if quality.metric == "psnr":
-        return f"{-quality.drop:+.3f} dB"
-    return f"{quality.value:.1%} of labels"
-
-
-def _evidence_table(contents: Manifest) -> Table:
-    table = _table("part", "variant", "output", "max |error|", "torch's own", "tolerance")
-    for part, variants in contents.parts.items():
-        for name, variant in variants.items():
-            for output, parity in variant.parity.items():
-                numbers = (parity.max_abs_diff, parity.noise_floor, parity.tolerance)
-                table.add_row(part, name, output, *(f"{number:.1e}" for number in numbers))
-    return table
-
-
-def _tensor_table(contents: Manifest, *, meanings: bool) -> Table:
-    table = _table(
-        "part", "variant", "", "tensor", "dtype and shape", "range", *["meaning"] * meanings
-    )
-    for part, variants in contents.parts.items():
-        for name, variant in variants.items():
-            rows = [("in", spec) for spec in variant.inputs]
-            rows += [("out", spec) for spec in variant.outputs]
-            for kind, spec in rows:
-                shape = ", ".join(str(size) for size in spec.shape)
-                bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
-                cells = [part, name, kind, spec.name, f"{spec.dtype} [{shape}]", bounds]
-                table.add_row(*cells, *[spec.meaning] * meanings)
-    return table
+    return result
 
 
 def print_classified(
@@ -273,7 +151,7 @@ def print_classified(
     if as_json:
         keys = ("name", "label", "probabilities")
         rows = zip(names, found.labels, probabilities, strict=True)
-        _print_json([dict(zip(keys, row, strict=True)) for row in rows])
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
     shown = [click.format_filename(name) for name in names]  # which may be no UTF-8
     name_width, label_width = (max(map(len, texts), default=0) for texts in (shown, found.labels))

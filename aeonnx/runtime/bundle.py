@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files, manifest
+from aeonnx import files, golden, manifest
 from aeonnx.errors import BundleError, InputError, IntegrityError, UnknownNameError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.pixels import from_pixels
@@ -210,14 +210,7 @@ class Bundle:
         Raises:
             IntegrityError: the file is missing or is not the one that the manifest names.
         """
-        path = self._checked(tensor.file, tensor.sha256)
-        dtype = np.dtype(tensor.dtype).newbyteorder("<")
-        flat = np.fromfile(path, dtype=dtype).astype(tensor.dtype, copy=False)
-        if flat.size != np.prod(tensor.shape, dtype=np.int64):
-            raise IntegrityError(
-                f"{path}: expected {list(tensor.shape)} of {tensor.dtype}, got {flat.size} values"
-            )
-        return flat.reshape(tensor.shape)
+        return golden.read(self.folder, tensor)
 
     def _answer(self, part: str, value: Array) -> Array:
         variant = self.variant(part)
@@ -225,7 +218,8 @@ class Bundle:
 
     def _open(self, part: str, name: str) -> Session:
         variant = self.variant(part, name)
-        session = Session(self._checked(variant.file, variant.sha256), self._requested)
+        path = files.verified(self.folder / variant.file, variant.sha256)
+        session = Session(path, self._requested)
         mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
         if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:
             mismatches.append("it comes from another checkpoint than the bundle's other parts")
@@ -235,20 +229,3 @@ class Bundle:
                 "Export the bundle again."
             )
         return session
-
-    def _checked(self, file: str, digest: str) -> Path:
-        path = self.folder / file
-        try:
-            found = files.sha256(path)
-        except FileNotFoundError:
-            raise IntegrityError(
-                f"{path} is missing, though the manifest names it: export the bundle again"
-            ) from None
-        except OSError as error:
-            raise IntegrityError(f"cannot read {path}: {error.strerror}") from error
-        if found != digest:
-            raise IntegrityError(
-                f"{path} is not the file that the manifest names: expected sha256 {digest}, "
-                f"got {found}. Export the bundle again."
-            )
-        return path

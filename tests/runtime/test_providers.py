@@ -133,6 +133,8 @@ main()
     [
         ("torch", ["train", "-m", "vae"], "building a model|training"),
         ("onnx", ["export", "-m", "vae"], "exporting"),
+        ("onnx", ["inspect", "dist/vae", "--graph", "decoder"], "reading a graph"),
+        ("onnx", ["inspect", "dist/vae", "--html", "vae.html"], "reading a graph"),
         ("safetensors", ["train", "-m", "vae"], "training|reading a checkpoint"),
     ],
 )

@@ -1,0 +1,86 @@
+"""What `aeonnx inspect` prints: a bundle at a glance, or the nodes of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aeonnx import manifest, summary
+from aeonnx.cli.tables import new_console, print_json, table, table_of
+from aeonnx.manifest import Manifest
+
+if TYPE_CHECKING:
+    from aeonnx.inspection import Graph, Node, Value
+
+__all__ = ["print_graph", "print_manifest", "print_page"]
+
+_WIDE = 100  # columns from which tables have room for everything
+
+
+def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
+    """The manifest as tables, or as it is."""
+    if as_json:
+        click.echo(manifest.serialize(contents).decode(), nl=False)
+        return
+    console = new_console()
+    training = summary.training_facts(contents.training) if contents.training else {}
+    facts = {"bundle": str(folder), **summary.facts(contents), **training}
+    for name, fact in facts.items():
+        console.print(f"{name:<11}{fact}", soft_wrap=True)
+    narrow = console.width < _WIDE
+    console.print()
+    console.print(table(summary.graph_files(contents), ("file", "onnxruntime") * narrow))
+    console.print()
+    console.print(table(summary.tensors(contents), ("range", "meaning") * narrow))
+    console.print()
+    console.print(table(summary.parity(contents)))
+    if (thresholds := summary.thresholds(contents)).rows:
+        console.print()
+        console.print(table(thresholds))
+
+
+def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None:
+    """Nodes, initializers and totals of a graph."""
+    if as_json:
+        print_json({"part": part, "variant": variant, **graph.to_json()})
+        return
+    click.echo(f"{part} ({variant}): {_listed(graph.inputs)} -> {_listed(graph.outputs)}\n")
+    for node in graph.nodes:
+        click.echo(_node_lines(node))
+    click.echo()
+    initializers = table_of("initializer", "dtype and shape", "parameters", "bytes")
+    for item in graph.initializers:
+        shape = f"{item.dtype} {list(item.shape)}"
+        initializers.add_row(item.name, shape, f"{item.parameters:,}", f"{item.bytes:,}")
+    initializers.add_row("total", "", f"{graph.parameters:,}", f"{graph.bytes:,}")
+    new_console().print(initializers)
+    ops = ", ".join(f"{op} {count}" for op, count in graph.ops.items())
+    click.echo(f"\n{len(graph.nodes)} nodes: {ops}")
+
+
+def print_page(target: Path, size: int, *, as_json: bool) -> None:
+    """Where the page is."""
+    if as_json:
+        print_json({"output": str(target), "bytes": size})
+    else:
+        click.echo(f"{target}: {size:,} bytes")
+
+
+def _node_lines(node: Node) -> str:
+    attributes = "".join(f"  {name}={value}" for name, value in node.attributes.items())
+    head = f"{node.index:>3}  {node.op}  {node.name}{attributes}".rstrip()
+    return f"{head}\n       {_listed(node.inputs)} -> {_listed(node.outputs)}"
+
+
+def _listed(values: Iterable[Value]) -> str:
+    return ", ".join(_text(value) for value in values)
+
+
+def _text(value: Value) -> str:
+    if not value.name:
+        return "-"
+    shape = "?" if value.shape is None else f"[{', '.join(str(size) for size in value.shape)}]"
+    return f"{value.name} {value.dtype or '?'} {shape}"

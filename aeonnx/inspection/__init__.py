@@ -1,0 +1,12 @@
+"""What a bundle holds, for people: the nodes of a graph, and a page with pictures and drawings."""
+
+from __future__ import annotations
+
+from aeonnx.extras import require_modules
+
+require_modules("onnx", extra="train", purpose="reading a graph")
+
+from aeonnx.inspection.graph import Graph, Initializer, Node, Value, read_graph
+from aeonnx.inspection.page import write_page
+
+__all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "write_page"]

@@ -1,0 +1,213 @@
+"""A graph file -> what is in it: nodes, shapes and parameters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.checker
+import onnx.helper
+from google.protobuf.message import DecodeError
+from onnx import AttributeProto, GraphProto, TensorProto
+
+from aeonnx import files, manifest
+from aeonnx.errors import IntegrityError, UnknownNameError
+from aeonnx.inspection.shapes import Shape, infer_shapes
+from aeonnx.manifest import Variant
+
+__all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
+
+_COUNTERS = ("int64", "uint64", "bool")  # initializers of these are shapes and indices
+_SHOWN = 8  # values of a list that an attribute shows
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor between nodes.
+
+    Args:
+        name: empty for an optional input that is not given.
+        dtype: numpy's name of the element type; None if it cannot be inferred.
+        shape: see `infer_shapes`; None if not even the rank can be inferred.
+    """
+
+    name: str
+    dtype: str | None = None
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A tensor that the file holds.
+
+    Args:
+        name: in the graph.
+        dtype: numpy's name of the element type.
+        shape: sizes.
+        parameters: how many weights it holds: 0 if it holds shapes, indices or counters.
+        bytes: size of its values.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Args:
+        index: its place in the file, from 0: an order in which the nodes can be run.
+        op: type of the operator, such as "Gemm".
+        name: of the node; may be empty.
+        inputs: in order, initializers included.
+        outputs: in order.
+        attributes: in short, by name.
+    """
+
+    index: int
+    op: str
+    name: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a graph file holds.
+
+    Args:
+        inputs: what it takes, in order.
+        outputs: what it gives, in order.
+        nodes: in the order of the file.
+        initializers: in the order of the file.
+    """
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    initializers: tuple[Initializer, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Weights in all initializers."""
+        return sum(item.parameters for item in self.initializers)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all initializers."""
+        return sum(item.bytes for item in self.initializers)
+
+    @property
+    def ops(self) -> dict[str, int]:
+        """How many nodes of each type, the most frequent first."""
+        return count_ops(self.nodes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Totals, then everything."""
+        totals = {"parameters": self.parameters, "bytes": self.bytes, "ops": self.ops}
+        return {**totals, **asdict(self)}
+
+
+def count_ops(nodes: Iterable[Node]) -> dict[str, int]:
+    """How many nodes of each type, the most frequent first, then by name."""
+    counts = Counter(node.op for node in nodes)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def read_graph(folder: Path, part: str, variant: str = "fp32") -> Graph:
+    """The graph of a part.
+
+    Args:
+        folder: of the bundle.
+        part: its name.
+        variant: its precision.
+
+    Raises:
+        BundleError: there is no bundle at `folder`, or its manifest is damaged.
+        UnknownNameError: it has no such part or variant.
+        IntegrityError: the file is missing or is not the one that the manifest names.
+    """
+    contents = manifest.read(folder)
+    if part not in contents.parts:
+        raise UnknownNameError("part", part, contents.parts)
+    if variant not in contents.parts[part]:
+        raise UnknownNameError(f"variant of {part}", variant, contents.parts[part])
+    return summarize(folder, contents.parts[part][variant])
+
+
+def summarize(folder: Path, entry: Variant) -> Graph:
+    """What the graph of a manifest's entry holds.
+
+    Raises:
+        IntegrityError: the file is missing, is not the one that the manifest names, or no graph.
+    """
+    path = files.verified(folder / entry.file, entry.sha256)
+    try:
+        # A bundle has no external data, and a foreign file must not choose what is read.
+        model = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise IntegrityError(
+            f"{path} is not a sound ONNX graph: {reason}. Export the bundle again."
+        ) from error
+    graph = model.graph
+    initializers = tuple(_initializer(tensor) for tensor in graph.initializer)
+    values = {item.name: Value(item.name, item.dtype, item.shape) for item in initializers}
+    stored = set(values)  # which older files list among the inputs too
+    values = {name: Value(name, *found) for name, found in infer_shapes(model).items()} | values
+    return Graph(
+        tuple(_value(values, item.name) for item in graph.input if item.name not in stored),
+        tuple(_value(values, item.name) for item in graph.output),
+        tuple(_nodes(graph, values)),
+        initializers,
+    )
+
+
+def _value(values: dict[str, Value], name: str) -> Value:
+    return values.get(name, Value(name))
+
+
+def _nodes(graph: GraphProto, values: dict[str, Value]) -> Iterable[Node]:
+    for index, node in enumerate(graph.node):
+        yield Node(
+            index,
+            node.op_type,
+            node.name,
+            tuple(_value(values, name) for name in node.input),
+            tuple(_value(values, name) for name in node.output),
+            {item.name: _short(item) for item in node.attribute},
+        )
+
+
+def _initializer(tensor: TensorProto) -> Initializer:
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    count = prod(tensor.dims)
+    weights = 0 if dtype.name in _COUNTERS else count
+    return Initializer(tensor.name, dtype.name, tuple(tensor.dims), weights, count * dtype.itemsize)
+
+
+def _short(attribute: AttributeProto) -> str:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, TensorProto):
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.data_type)
+        return f"{dtype.name} {list(value.dims)}"
+    if isinstance(value, GraphProto):
+        return f"a graph of {len(value.node)} nodes"
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    items = list(value) if hasattr(value, "__iter__") else [type(value).__name__]
+    more = ", ..." if len(items) > _SHOWN else ""
+    return f"[{', '.join(str(item) for item in items[:_SHOWN])}{more}]"

@@ -1,0 +1,143 @@
+"""A bundle as one HTML page that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from aeonnx import files, manifest, summary
+from aeonnx.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
+from aeonnx.inspection.drawing import draw
+from aeonnx.inspection.graph import Graph, summarize
+from aeonnx.inspection.pictures import Picture, pictures_of
+from aeonnx.manifest import Manifest
+from aeonnx.summary import Table
+
+__all__ = ["write_page"]
+
+_OPEN = 40  # boxes up to which a drawing is shown without asking
+
+Found = tuple[str, str, Graph]
+"""Part, precision and its graph."""
+
+
+def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
+    """Write the page of a bundle; the same bundle gives the same bytes.
+
+    Args:
+        folder: of the bundle.
+        target: an .html file.
+        force: replace `target` if it exists.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        BundleError: there is no bundle at `folder`, or its manifest is damaged.
+        IntegrityError: a file is missing or is not the one that the manifest names.
+        OutputError: `target` exists and `force` is not set, or cannot be written.
+    """
+    files.refuse_existing(target, force=force)
+    contents = manifest.read(folder)
+    graphs = [
+        (part, precision, summarize(folder, variant))
+        for part, variants in contents.parts.items()
+        for precision, variant in variants.items()
+    ]
+    # JSON can say halves of letters that UTF-8 cannot.
+    page = _page(contents, graphs, pictures_of(folder, contents)).encode(errors="replace")
+    files.write_atomic(target, page)
+    return len(page)
+
+
+def _page(contents: Manifest, graphs: Sequence[Found], pictures: Sequence[Picture]) -> str:
+    training, thresholds = contents.training, summary.thresholds(contents)
+    sections = {
+        "Pictures": _row(_figure(picture) for picture in pictures),
+        "Bundle": _facts(summary.facts(contents)),
+        "Training": _facts(summary.training_facts(training)) if training else "",
+        "Graphs": _table(summary.graph_files(contents)),
+        "Parity with torch": _table(summary.parity(contents)),
+        "Thresholds": _table(thresholds) if thresholds.rows else "",
+        "Tensors": _table(summary.tensors(contents)),
+        "Drawings": _keys(graphs) + _row(_drawing(*found) for found in graphs),
+    }
+    template = resources.files("aeonnx.inspection").joinpath("page.html").read_text("utf-8")
+    return Template(template).substitute(
+        title=escape(f"{contents.model} ({contents.arch})"),
+        body="\n".join(
+            f"<section>\n<h2>{name}</h2>\n{html}\n</section>"
+            for name, html in sections.items()
+            if html
+        ),
+    )
+
+
+def _facts(facts: dict[str, str]) -> str:
+    items = (f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    return "<dl>\n" + "\n".join(items) + "\n</dl>"
+
+
+def _table(table: Table) -> str:
+    kinds = [' class="number"' if name in summary.NUMERIC else "" for name in table.head]
+    rows = "\n".join(_table_row("td", kinds, row) for row in table.rows)
+    head = _table_row("th", kinds, table.head)
+    return f'<div class="scroll"><table>\n{head}\n{rows}\n</table></div>'
+
+
+def _table_row(tag: str, kinds: Sequence[str], cells: Sequence[str]) -> str:
+    texts = (
+        f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
+    )
+    return f"<tr>{''.join(texts)}</tr>"
+
+
+def _row(items: Iterable[str]) -> str:
+    inner = "\n".join(items)
+    return f'<div class="row">\n{inner}\n</div>' if inner else ""
+
+
+def _figure(picture: Picture) -> str:
+    caption = escape(picture.caption)
+    return (
+        f'<figure><img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        f'alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def _keys(graphs: Sequence[Found]) -> str:
+    """The colours that the drawings have."""
+    used = {box.family for *_, graph in graphs for box in node_boxes(graph)}
+    names = [name for name in (*FAMILIES, OTHER) if name in used]
+    return f'<p class="keys">{" ".join(_key(name) for name in names)}</p>\n'
+
+
+def _key(family: str) -> str:
+    return f'<span class="key op-{family}">{family}</span>'
+
+
+def _drawing(part: str, precision: str, graph: Graph) -> str:
+    title = f"{part}, {precision}"
+    boxes, runs = boxes_of(graph)
+    ops = ", ".join(f"{op} {count}" for op, count in graph.ops.items())
+    folded = (
+        _details(run, _scrolled(draw(inside, f"{title}, {run}"))) for run, inside in runs.items()
+    )
+    inner = (
+        f'<p class="quiet">{graph.parameters:,} parameters in {graph.bytes:,} bytes; '
+        f"{len(graph.nodes)} nodes: {escape(ops)}</p>\n{_scrolled(draw(boxes, title))}"
+    )
+    is_open = len(boxes) <= _OPEN
+    return _details(title, "\n".join((inner, *folded)), is_open=is_open)
+
+
+def _scrolled(svg: str) -> str:
+    return f'<div class="drawing">{svg}</div>'
+
+
+def _details(title: str, inner: str, *, is_open: bool = False) -> str:
+    opened = " open" if is_open else ""
+    return f"<details{opened}><summary>{escape(title)}</summary>\n{inner}\n</details>"

@@ -1,0 +1,151 @@
+"""A manifest in words and rows, for every place that shows one. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aeonnx.manifest import Manifest, Prior, Quality, TensorSpec, Training
+
+__all__ = [
+    "NUMERIC",
+    "Table",
+    "facts",
+    "graph_files",
+    "parity",
+    "tensors",
+    "thresholds",
+    "training_facts",
+]
+
+_DIGEST = 12  # digits of a digest that tables show
+NUMERIC = ("bytes", "quality", "threshold", "parameters", "max |error|", "torch's own", "tolerance")
+"""Columns of numbers, which stand to the right."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows, as many in each as `head` has names of columns."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def facts(contents: Manifest) -> dict[str, str]:
+    """What a bundle is, by the name of the fact."""
+    found = {
+        "model": f"{contents.model} ({contents.arch})",
+        "images": "x".join(str(size) for size in contents.input_shape),
+        "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
+        "prior": _prior(contents.prior),
+        "classes": ", ".join(contents.classes),
+        "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
+    }
+    return {name: fact for name, fact in found.items() if fact}
+
+
+def training_facts(training: Training) -> dict[str, str]:
+    """How the weights were learned and what they reach, by the name of the fact."""
+    optimizer = {"batch size": training.batch_size, "lr": training.lr, **training.optimizer}
+    stages = (
+        f"{stage.name}, {stage.epochs} epochs: {stage.objective}"
+        + (f", inputs with {stage.corruption}" if stage.corruption else "")
+        for stage in training.stages
+    )
+    found = {
+        "data": f"{training.data}: {training.train_images:,} images, {training.test_images:,} to "
+        f"test ({training.data_split}), fingerprint {training.data_fingerprint[:_DIGEST]}",
+        "training": _listed({"seed": training.seed, **training.options}),
+        "optimizer": _listed(optimizer),
+        "stages": "; ".join(stages),
+        "test": _listed(training.metrics),
+    }
+    return {name: fact for name, fact in found.items() if fact}
+
+
+def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table:
+    """A row per graph: all, or those of the named parts."""
+    head = ("part", "variant", "file", "bytes", "quality", "opset", "onnxruntime", "sha256")
+    rows = (
+        (
+            part,
+            precision,
+            variant.file,
+            f"{variant.bytes:,}",
+            _quality(variant.quality),
+            f"{variant.opset} (IR {variant.ir_version})",
+            f">= {variant.min_onnxruntime}",
+            variant.sha256[:_DIGEST],
+        )
+        for part in (contents.parts if parts is None else parts)
+        for precision, variant in contents.parts[part].items()
+    )
+    return Table(head, tuple(rows))
+
+
+def tensors(contents: Manifest) -> Table:
+    """A row per input and output; variants that take and give the same share theirs."""
+    head = ("part", "variant", "", "tensor", "dtype and shape", "range", "meaning")
+    rows: list[tuple[str, ...]] = []
+    for part, variants in contents.parts.items():
+        shared: dict[tuple[tuple[TensorSpec, ...], ...], list[str]] = {}
+        for precision, variant in variants.items():
+            shared.setdefault((variant.inputs, variant.outputs), []).append(precision)
+        for interface, precisions in shared.items():
+            for kind, specs in zip(("in", "out"), interface, strict=True):
+                rows += [(part, ", ".join(precisions), kind, *_described(spec)) for spec in specs]
+    return Table(head, tuple(rows))
+
+
+def parity(contents: Manifest) -> Table:
+    """A row per output of each graph: how far it is from torch."""
+    head = ("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
+    rows = []
+    for part, variants in contents.parts.items():
+        for precision, variant in variants.items():
+            for output, found in variant.parity.items():
+                passed = max(found.max_abs_diff, found.error) <= found.tolerance
+                numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
+                texts = (f"{number:.1e}" for number in numbers)
+                rows.append(("✓" if passed else "✗", part, precision, output, *texts))
+    return Table(head, tuple(rows))
+
+
+def thresholds(contents: Manifest) -> Table:
+    """A row per output whose percentiles over training images are known; none without any."""
+    rows = [
+        (part, name, output, percentile, f"{value:.5g}")
+        for part, variants in contents.parts.items()
+        for name, variant in variants.items()
+        for output, found in variant.percentiles.items()
+        for percentile, value in found.items()
+    ]
+    return Table(("part", "variant", "output", "percentile", "threshold"), tuple(rows))
+
+
+def _prior(prior: Prior | None) -> str:
+    if prior is None:
+        return "none"
+    warmth = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
+    return f"{prior.kind}{warmth}"
+
+
+def _quality(quality: Quality | None) -> str:
+    if quality is None:
+        return "as fp32"
+    if quality.metric == "psnr":
+        return f"{-quality.drop:+.3f} dB"
+    return f"{quality.value:.1%} of labels"
+
+
+def _described(spec: TensorSpec) -> tuple[str, str, str, str]:
+    shape = ", ".join(str(size) for size in spec.shape)
+    bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
+    return spec.name, f"{spec.dtype} [{shape}]", bounds, spec.meaning
+
+
+def _listed(values: dict[str, str | float] | dict[str, float]) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.5g}'}"
+        for name, value in values.items()
+    )

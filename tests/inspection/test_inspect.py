@@ -1,0 +1,353 @@
+"""`aeonnx inspect` on real bundles, on edited ones, and on the page of a hostile one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import Result
+from onnx import helper, numpy_helper
+from PIL import Image
+from safetensors.torch import load_file
+
+import aeonnx as package
+from aeonnx.errors import IntegrityError
+from aeonnx.inspection import read_graph, write_page
+
+Cli = Callable[..., Result]
+Maker = Callable[..., Path]
+Edit = Callable[[dict[str, Any]], None]
+
+
+def edit_manifest(bundle: Path, edit: Edit) -> None:
+    path = bundle / "manifest.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+
+
+def put_graph(bundle: Path, part: str, data: bytes) -> None:
+    """Replace a part's graph, with its digest."""
+    (bundle / f"{part}.onnx").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit_manifest(bundle, lambda m: m["parts"][part]["fp32"].update(sha256=digest))
+
+
+def page_of(bundle: Path, target: Path) -> str:
+    write_page(bundle, target, force=True)
+    return target.read_text()
+
+
+def drawings(page: str) -> list[ET.Element]:
+    """Its SVG elements, which must be well formed."""
+    return [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+
+
+def boxes(svg: ET.Element) -> list[tuple[list[str], float, float]]:
+    """Text, x and y of the boxes of a drawing, from the top."""
+    found = []
+    for group in svg.iter("g"):
+        rect = group.find("rect")
+        assert rect is not None
+        x, y, width = (float(rect.get(key, "")) for key in ("x", "y", "width"))
+        middle = round(x + width / 2, 1)
+        found.append(([text.text or "" for text in group.iter("text")], middle, y))
+    return sorted(found, key=lambda box: box[2])
+
+
+def test_variants_are_told_apart(aeonnx: Cli, bundle_copy: Path) -> None:
+    def add(document: dict[str, Any]) -> None:
+        variants = document["parts"]["decoder"]
+        variants["fp16"] = {**variants["fp32"], "sha256": "f" * 64}
+
+    edit_manifest(bundle_copy, add)
+    out = aeonnx("inspect", bundle_copy).stdout
+    assert re.search(r"^decoder +fp16 +decoder.onnx .* f{12}\s*$", out, re.MULTILINE)
+    assert re.search(r"^decoder +fp32, fp16 +in +z ", out, re.MULTILINE)
+    assert re.search(r"^✓ +decoder +fp16 +reconstruction ", out, re.MULTILINE)
+
+
+def test_an_error_beyond_its_tolerance_is_marked(aeonnx: Cli, bundle_copy: Path) -> None:
+    def spoil(document: dict[str, Any]) -> None:
+        document["parts"]["decoder"]["fp32"]["parity"]["reconstruction"]["error"] = 0.5
+
+    edit_manifest(bundle_copy, spoil)
+    out = aeonnx("inspect", bundle_copy).stdout
+    assert re.search(r"^✗ +decoder ", out, re.MULTILINE)
+    assert re.search(r"^✓ +encoder ", out, re.MULTILINE)
+
+
+def test_graph_lists_nodes_with_shapes(aeonnx: Cli, bundle_of: Maker) -> None:
+    out = aeonnx("inspect", bundle_of(), "--graph", "encoder").stdout
+    model = onnx.load(bundle_of() / "encoder.onnx")
+    for index, node in enumerate(model.graph.node):
+        assert re.search(rf"^ +{index}  {node.op_type}  {node.name}\b", out, re.MULTILINE)
+    assert "x float32 [batch, 1, 28, 28], " in out
+    assert "-> mu float32 [batch, 20]" in out
+    assert "transB=1" in out
+    assert re.search(r"float32 \[400, 784\] +313,600 +1,254,400", out)
+    # The axis behind a Reshape is the batch still.
+    assert "?" not in out
+
+
+@pytest.mark.parametrize("model", [("vae", "mlp"), ("dae", "conv")])
+def test_parameters_are_those_of_the_checkpoint(
+    aeonnx: Cli, bundle_of: Maker, run_of: Maker, model: tuple[str, str]
+) -> None:
+    out = aeonnx("inspect", bundle_of(*model), "--graph", "decoder", "--json").stdout
+    document = json.loads(out)
+    weights = load_file(run_of(*model) / "model.safetensors").items()
+    learned = [value for name, value in weights if name.startswith("decoder.")]
+    graph = onnx.load(bundle_of(*model) / "decoder.onnx").graph
+    arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    assert (document["part"], document["variant"]) == ("decoder", "fp32")
+    assert document["bytes"] == sum(array.nbytes for array in arrays.values())
+    for item in document["initializers"]:
+        assert tuple(item["shape"]) == arrays[item["name"]].shape
+    if model[1] == "mlp":  # the exporter folds BatchNorm into convolutions
+        assert document["parameters"] == sum(value.numel() for value in learned)
+    assert sum(document["ops"].values()) == len(document["nodes"]) == len(graph.node)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--graph", "decodr"], 2, "unknown part 'decodr'. Did you mean 'decoder'? Known: decoder"),
+        (["--graph", "decoder", "--variant", "fp31"], 2, "unknown variant of decoder 'fp31'. Did"),
+        (["--variant", "fp32"], 2, "--variant needs --graph, which says of what part"),
+        (["--force"], 2, "--force needs --html, which says what to replace"),
+        (["--graph", "decoder", "--html", "x.html"], 2, "--graph and --html do not go together"),
+        (["--html", "old.html"], 1, "old.html exists already: pass --force"),
+    ],
+)
+def test_mistakes_are_told_in_words(
+    aeonnx: Cli, bundle_of: Maker, arguments: list[str], code: int, text: str
+) -> None:
+    Path("old.html").write_text("old")
+    result = aeonnx("inspect", bundle_of(), *arguments)
+    assert text in result.stderr
+    assert result.exit_code == code
+    assert [path.name for path in Path().iterdir()] == ["old.html"]
+    assert Path("old.html").read_text() == "old"
+
+
+@pytest.mark.parametrize("arguments", [("--graph", "decoder"), ("--html", "x.html")])
+def test_a_changed_graph_is_refused(
+    aeonnx: Cli, bundle_copy: Path, arguments: tuple[str, ...]
+) -> None:
+    with (bundle_copy / "decoder.onnx").open("ab") as file:
+        file.write(b"\0")
+    result = aeonnx("inspect", bundle_copy, *arguments)
+    assert "decoder.onnx is not the file that the manifest names: expected sha256" in result.stderr
+    assert result.exit_code == 1
+    assert not Path("x.html").exists()
+
+
+@pytest.mark.parametrize("data", [b"hello", onnx.ModelProto().SerializeToString()])
+def test_what_is_no_graph_is_refused_in_words(bundle_copy: Path, data: bytes) -> None:
+    put_graph(bundle_copy, "decoder", data)
+    with pytest.raises(IntegrityError, match=r"decoder.onnx is not a sound ONNX graph: .*Export"):
+        read_graph(bundle_copy, "decoder")
+
+
+def test_page_shows_the_golden_pictures(bundle_of: Maker, tmp_path: Path) -> None:
+    page = page_of(bundle_of(), tmp_path / "vae.html")
+    encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(encoded) == 1  # of the reconstructor
+    with Image.open(io.BytesIO(base64.b64decode(encoded[0]))) as picture:
+        pixels = np.asarray(picture)
+    bundle = package.load(bundle_of())
+    golden = bundle.variant("reconstructor").golden
+    for row, tensor in enumerate((golden.inputs["x"], golden.outputs["reconstruction"])):
+        expected = (bundle.read_golden(tensor)[2, 0] * 255).round()
+        top, left = 2 + row * 30, 2 + 2 * 30
+        np.testing.assert_array_equal(pixels[top : top + 28, left : left + 28], expected)
+    for text in ("vae (mlp)", "mean of the latent given the image", "negative elbo", "torch's own"):
+        assert text in page.replace("&#x27;", "'")
+
+
+def test_page_of_a_decoder_alone_shows_what_it_decodes(bundle_copy: Path, tmp_path: Path) -> None:
+    def keep(document: dict[str, Any]) -> None:
+        document["parts"] = {"decoder": document["parts"]["decoder"]}
+
+    edit_manifest(bundle_copy, keep)
+    page = page_of(bundle_copy, tmp_path / "vae.html")
+    assert page.count("data:image/png") == 1
+    assert 'alt="decoder: mean of the images"' in page
+    assert len(drawings(page)) == 1
+
+
+def test_page_of_an_encoder_alone_has_no_picture(bundle_copy: Path, tmp_path: Path) -> None:
+    def keep(document: dict[str, Any]) -> None:
+        document["parts"] = {"encoder": document["parts"]["encoder"]}
+
+    edit_manifest(bundle_copy, keep)
+    page = page_of(bundle_copy, tmp_path / "vae.html")
+    assert "Pictures" not in page
+    assert "data:image" not in page
+
+
+def test_same_bundle_same_page_and_force_replaces(
+    aeonnx: Cli, bundle_of: Maker, bundle_copy: Path
+) -> None:
+    assert aeonnx("inspect", bundle_of(), "--html", "a.html").exit_code == 0
+    result = aeonnx("inspect", bundle_copy, "--html", "b.html", "--json")
+    size = Path("b.html").stat().st_size
+    assert json.loads(result.stdout) == {"output": "b.html", "bytes": size}
+    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
+    Path("a.html").write_text("old")
+    assert aeonnx("inspect", bundle_of(), "--html", "a.html", "--force").exit_code == 0
+    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
+
+
+def test_branches_are_drawn_side_by_side(bundle_of: Maker, tmp_path: Path) -> None:
+    """Each of mu and logvar stands below its own Slice, and both below the Gemm they share."""
+    page = page_of(bundle_of(), tmp_path / "vae.html")
+    svg = next(svg for svg in drawings(page) if (svg.findtext("title") or "") == "encoder, fp32")
+    found = boxes(svg)
+    assert found[0][0] == ["x"]
+    ends = sorted(found[-2:])
+    assert [texts for texts, *_ in ends] == [["logvar"], ["mu"]]
+    slices = [box for box in found if box[0][0] == "Slice"]
+    shared = [box for box in found if box[0] == ["Gemm", "40x400 + 40"]]
+    assert len(slices) == 2
+    assert len(shared) == 1
+    assert {box[1] for box in slices} == {box[1] for box in ends}
+    assert min(box[1] for box in slices) < shared[0][1] < max(box[1] for box in slices)
+    assert shared[0][2] < min(box[2] for box in slices)
+    sizes = [text.text for text in svg.iter("text") if text.get("class") == "size"]
+    assert sizes.count("[batch, 20]") == 2
+
+
+class Tags(HTMLParser):
+    """The elements of a page, and the addresses that it names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+        self.addresses: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+        self.addresses += [value or "" for name, value in attributes if name in ("src", "href")]
+
+
+HOSTILE = "</title></svg><script>alert(1)</script><img src=http://evil.example onerror='x'>\"&$body"
+
+
+def test_a_hostile_bundle_cannot_add_to_the_page(
+    bundle_copy: Path, bundle_of: Maker, tmp_path: Path
+) -> None:
+    model = onnx.load(bundle_copy / "decoder.onnx")
+    for node in model.graph.node:
+        node.name = HOSTILE
+        node.output[:] = [f"{HOSTILE}{name}" for name in node.output]
+        node.input[:] = [
+            name
+            if name in {"z", *(item.name for item in model.graph.initializer)}
+            else f"{HOSTILE}{name}"
+            for name in node.input
+        ]
+    model.graph.output[0].name = f"{HOSTILE}{model.graph.output[0].name}"
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+
+    def spoil(document: dict[str, Any]) -> None:
+        document["model"] = document["arch"] = HOSTILE + "\ud800"
+        document["tools"] = {HOSTILE: HOSTILE}
+        document["training"]["metrics"] = {HOSTILE: 1.0}
+        document["training"]["data"] = HOSTILE
+        for variants in document["parts"].values():
+            for spec in (*variants["fp32"]["inputs"], *variants["fp32"]["outputs"]):
+                spec["meaning"] = HOSTILE
+
+    edit_manifest(bundle_copy, spoil)
+    honest = Tags(page_of(bundle_of(), tmp_path / "honest.html"))
+    page = page_of(bundle_copy, tmp_path / "hostile.html")
+    hostile = Tags(page)
+    assert "&lt;script&gt;alert(1)" in page
+    assert hostile.seen == honest.seen
+    assert hostile.attributes == honest.attributes
+    assert "script" not in hostile.seen
+    assert all(address.startswith("data:image/png;base64,") for address in hostile.addresses)
+    assert len(drawings(page)) == len(drawings((tmp_path / "honest.html").read_text()))
+
+
+def test_long_runs_are_folded(bundle_copy: Path, tmp_path: Path) -> None:
+    """100 additions before the decoder are one box, drawn in full below."""
+    model = onnx.load(bundle_copy / "decoder.onnx")
+    first = model.graph.node[0]
+    chain = [
+        helper.make_node("Add", [f"a{i}" if i else "z", "z"], [f"a{i + 1}"]) for i in range(100)
+    ]
+    first.input[0] = "a100"
+    nodes = [*chain, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+    page = page_of(bundle_copy, tmp_path / "vae.html")
+    titled = {svg.findtext("title"): boxes(svg) for svg in drawings(page)}
+    whole = [texts for texts, *_ in titled["decoder, fp32"]]
+    assert ["nodes 0 to 99", "Add 100"] in whole
+    assert len(whole) == len(nodes) - 100 + 1 + 2
+    inside = [texts for texts, *_ in titled["decoder, fp32, nodes 0 to 99"]]
+    assert inside == [["z"], *[["Add"]] * 100, ["a100"]]
+
+
+def test_boxes_do_not_overlap(bundle_copy: Path, tmp_path: Path) -> None:
+    """Fifteen branches of different length from one tensor to one sum."""
+    model = onnx.load(bundle_copy / "decoder.onnx")
+    nodes, ends = [], []
+    for branch in range(15):
+        name = "z"
+        for step in range(branch % 4 + 1):
+            nodes.append(helper.make_node("Neg", [name], [f"b{branch}_{step}"]))
+            name = f"b{branch}_{step}"
+        ends.append(name)
+    nodes.append(helper.make_node("Sum", ends, ["s"]))
+    model.graph.node[0].input[0] = "s"
+    kept = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *kept])
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+    page = page_of(bundle_copy, tmp_path / "vae.html")
+    for svg in drawings(page):
+        placed = [
+            tuple(float(rect.get(key, "")) for key in ("x", "y", "width", "height"))
+            for rect in svg.iter("rect")
+        ]
+        for index, (x, y, width, height) in enumerate(placed):
+            for other_x, other_y, other_width, other_height in placed[:index]:
+                beside = x + width <= other_x or other_x + other_width <= x
+                above = y + height <= other_y or other_y + other_height <= y
+                assert beside or above
+        paths = [path.get("d", "") for path in svg.iter("path")]
+        assert "nan" not in "".join(paths)
+
+
+def test_shapes_follow_the_batch(bundle_copy: Path) -> None:
+    """What is twice the batch says so; what depends on values is unknown."""
+    model = onnx.load(bundle_copy / "decoder.onnx")
+    extra = [
+        helper.make_node("Concat", ["z", "z"], ["double"], axis=0),
+        helper.make_node("NonZero", ["z"], ["places"]),
+    ]
+    model.graph.node.extend(extra)
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+    outputs = [node.outputs[0] for node in read_graph(bundle_copy, "decoder").nodes]
+    shapes = {value.name: (value.dtype, value.shape) for value in outputs}
+    assert shapes["double"] == ("float32", ("2*batch", 20))
+    assert shapes["places"] == ("int64", (2, "?"))
