@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 _DIGEST = 12  # digits of a digest that tables show
-NUMERIC = ("bytes", "quality", "threshold", "parameters", "max |error|", "torch's own", "tolerance")
+NUMERIC = ("bytes", "quality", "threshold", "parameters", "max |error|", "noise floor", "tolerance")
 """Columns of numbers, which stand to the right."""
 
 
@@ -99,7 +99,7 @@ def tensors(contents: Manifest) -> Table:
 
 def parity(contents: Manifest) -> Table:
     """A row per output of each graph: how far it is from torch."""
-    head = ("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
+    head = ("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
     rows = []
     for part, variants in contents.parts.items():
         for precision, variant in variants.items():

@@ -1,4 +1,4 @@
-"""Graph against eager torch for every model, architecture and part, beside torch's own error.
+"""Graph against eager torch for every model, architecture and part, beside the noise floor.
 
     .venv/bin/python benchmarks/parity.py [--epochs 20] [-o benchmarks/results/parity.md]
 
@@ -21,7 +21,7 @@ from aeonnx.export.proof import real_inputs
 from aeonnx.manifest import TensorSpec
 from aeonnx.train import TrainOptions, train
 
-COLUMNS = ("model", "arch", "part", "output", "use", "torch", "probes", "torch", "limit")
+COLUMNS = ("model", "arch", "part", "output", "use", "floor", "probes", "floor", "limit")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
@@ -74,7 +74,7 @@ def main() -> None:
         f"{describe('torch', 'onnxruntime', 'onnx')}. {arguments.epochs} epochs on mnist-sample, "
         f"batches {', '.join(map(str, BATCHES))}. Largest differences: use, graph - torch on 64 "
         "test images and their latents; probes, the same with random, edge and waking inputs; "
-        f"torch, float32 - float64 on these; limit, the gate's.\n\n{HEAD}"
+        f"floor, what float32 itself loses on these; limit, the gate's.\n\n{HEAD}"
         + "\n".join(lines)
         + "\n\n"
         f"Largest difference on a [0, 1] output in use: {max(pixels):.2e}; {over} of "

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,12 @@ ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "benchmarks/results/quality.json"
 SPEED = ROOT / "benchmarks/results/train_speed.md"
 PAGE = ROOT / "docs/quality.md"
+IMAGES = ROOT / "docs/images"
+PICTURES = {
+    "samples": ("vae-best", "new digits, drawn by `vae-best`"),
+    "denoised": ("dae", "noisy, denoised and clean test digits of `dae`"),
+    "interpolation": ("vae", "from digit to digit through the latents of `vae`"),
+}
 WORK = ROOT / "build/quality"
 HEAD = """# Quality and speed on full MNIST
 
@@ -210,11 +217,24 @@ def page(results: dict[str, Any]) -> str:
     parts = [HEAD, _table(results)]
     if missing:
         parts.append(f"Not measured yet: {', '.join(missing)}.\n")
+    parts += [
+        f"![{caption}](images/quality-{name}.png)\n\n{caption[0].upper()}{caption[1:]}.\n"
+        for name, (row, caption) in PICTURES.items()
+        if row in results
+    ]
     if "classical" in results:
         parts.append(_classical_table(results["classical"]))
     if SPEED.exists():
         parts.append(f"## Speed\n\nMade by `benchmarks/train_speed.py`. {SPEED.read_text()}")
     return "\n".join(parts)
+
+
+def keep_pictures() -> None:
+    """Copy what the rows drew to where the page shows it, if it is here."""
+    for name, (row, _) in PICTURES.items():
+        drawn = WORK / row / f"{name}.png"
+        if drawn.exists():
+            shutil.copyfile(drawn, IMAGES / f"quality-{name}.png")
 
 
 def _table(results: dict[str, Any]) -> str:
@@ -271,6 +291,7 @@ def main() -> None:
         results[name] = found
         KEPT.write_text(json.dumps(results, indent=2) + "\n")
         print(name, found, flush=True)
+    keep_pictures()
     PAGE.write_text(page(json.loads(KEPT.read_text())))
 
 

@@ -129,7 +129,7 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
 
 
 def _parity_table(report: Report) -> Table:
-    result = table_of("", "part", "variant", "output", "max |error|", "torch's own", "tolerance")
+    result = table_of("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
     for check in report.checks:
         result.add_row(
             "✓" if check.passed else "✗",

@@ -173,7 +173,7 @@ def test_page_shows_the_golden_pictures(bundle_of: Maker, tmp_path: Path) -> Non
         expected = (bundle.read_golden(tensor)[2, 0] * 255).round()
         top, left = 2 + row * 30, 2 + 2 * 30
         np.testing.assert_array_equal(pixels[top : top + 28, left : left + 28], expected)
-    for text in ("vae (mlp)", "mean of the latent given the image", "negative elbo", "torch's own"):
+    for text in ("vae (mlp)", "mean of the latent given the image", "negative elbo", "noise floor"):
         assert text in page.replace("&#x27;", "'")
 
 
