@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx import golden, images
-from aeonnx.manifest import BATCH, GoldenTensor, Manifest, TensorSpec
+from aeonnx.manifest import GoldenTensor, Manifest, TensorSpec
 
 __all__ = ["Picture", "pictures_of"]
 
@@ -34,18 +34,27 @@ class Picture:
 
 
 def pictures_of(folder: Path, contents: Manifest) -> list[Picture]:
-    """Images above what each part made of them; if no part does that, images that parts give.
+    """Images above what each part made of them, and images that parts drew.
+
+    If no part goes from image to image, those that any part gives.
 
     Raises:
         IntegrityError: a golden file is missing or is not the one that the manifest names.
     """
     rows = {part: _images(contents, part) for part in contents.parts}
-    both = {part: pair for part, pair in rows.items() if all(pair)}
-    shown = both or {part: (None, given) for part, (_, given) in rows.items() if given}
-    return [
-        _picture(folder, part, [row for row in pair if row is not None])
-        for part, pair in shown.items()
-    ]
+    both: dict[str, str] = {}  # by what they give: a scorer gives what the whole does
+    for part, (taken, given) in rows.items():
+        if taken and given:
+            both.setdefault(given[1].sha256, part)
+    drawn = [part for part in rows if rows[part][1] and _draws(contents, part)]
+    shown = [*both.values(), *drawn] if both else [part for part in rows if rows[part][1]]
+    return [_picture(folder, part, [row for row in rows[part] if row]) for part in shown]
+
+
+def _draws(contents: Manifest, part: str) -> bool:
+    """Whether a part makes images of whole numbers, such as a seed."""
+    variant = next(iter(contents.parts[part].values()))
+    return all(spec.dtype == "int64" for spec in variant.inputs)
 
 
 Row = tuple[str, GoldenTensor]
@@ -54,10 +63,10 @@ Row = tuple[str, GoldenTensor]
 def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
     """The first image that a part takes and the first that it gives, with their meanings."""
     variant = next(iter(contents.parts[part].values()))
-    shape = (BATCH, *contents.input_shape)
+    shape = contents.input_shape
 
     def first(specs: tuple[TensorSpec, ...], stored: dict[str, GoldenTensor]) -> Row | None:
-        found = [spec for spec in specs if spec.shape == shape]
+        found = [spec for spec in specs if spec.shape[1:] == shape]
         return (found[0].meaning or found[0].name, stored[found[0].name]) if found else None
 
     return (

@@ -204,14 +204,14 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
 @given(
     model=st.sampled_from(models.names()),
     arch=st.sampled_from(["mlp", "conv"]),
-    part=st.sampled_from(["encoder", "classifier"]),
+    part=st.sampled_from(["encoder", "decoder", "classifier", "scorer"]),
     shape=st.tuples(st.integers(1, 3), st.integers(6, 20), st.integers(6, 20)),
     hidden=st.lists(st.integers(2, 9), min_size=1, max_size=2),
     latent=st.integers(1, 5),
     opset=st.integers(13, 22),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_any_size_and_opset_passes(
     tmp_path_factory: pytest.TempPathFactory,
     model: str,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,25 @@ def test_every_variant_is_there_smaller_and_verified(variants: Path) -> None:
                 assert measured.largest_drop == limit
             assert measured.drop <= measured.largest_drop
         assert found["fp32"].quality is None
+
+
+def test_another_process_in_another_folder_writes_the_same_bytes(
+    run_of: Maker, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there/deep"
+    export(ExportOptions("vae", here, run_of("vae", "conv"), prior="fitted", **EVERY))
+    there.mkdir(parents=True)
+    command = [
+        sys.executable, "-m", "aeonnx", "export", "-m", "vae", "--prior", "fitted",
+        "--checkpoint", str(run_of("vae", "conv")), "-o", "b",
+        "--precision", "fp16", "--precision", "int8", "--io", "uint8",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=there, check=True, capture_output=True)
+    before, after = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in (here, there / "b")
+    )
+    assert before == after
 
 
 def test_edges_stay_float32_and_domains_standard(variants: Path) -> None:
