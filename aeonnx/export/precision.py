@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import onnx
 import onnx.helper
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -19,7 +20,6 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.transformers import float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 
 from aeonnx.runtime.session import Array
 
@@ -43,7 +43,7 @@ _KEPT_IN_FP32 = (
 
 
 def in_precision(
-    graph: ModelProto, precision: str, calibration: Mapping[str, Array]
+    graph: ModelProto, precision: str, calibration: Mapping[str, Array], batch: int
 ) -> list[ModelProto]:
     """The graph in a precision, the smallest form first; its inputs and outputs stay float32.
 
@@ -51,6 +51,7 @@ def in_precision(
         graph: in float32, not changed.
         precision: one of `PRECISIONS`.
         calibration: inputs as they occur in use, by name: what activations range over.
+        batch: rows of these that the graph takes at once.
 
     Returns:
         For fp16 one graph. For int8 two, the second with its last layer in float32. Weights are
@@ -65,7 +66,7 @@ def in_precision(
     *others, last = _weighted(graph)
     # The quantizer takes a Gemm apart, and looks for the name of the half.
     forms = [[], [last, f"{last}_MatMul"]] if others else [[]]
-    return [_clean(_to_int8(graph, excluded, calibration), graph) for excluded in forms]
+    return [_clean(_to_int8(graph, excluded, calibration, batch), graph) for excluded in forms]
 
 
 def _to_fp16(graph: ModelProto) -> ModelProto:
@@ -75,12 +76,11 @@ def _to_fp16(graph: ModelProto) -> ModelProto:
     converted: ModelProto = float16.convert_float_to_float16(
         copied, keep_io_types=True, op_block_list=blocked
     )
-    OnnxModel(converted).topological_sort()  # the converter appends its casts
     return converted
 
 
 def _to_int8(
-    graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array]
+    graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array], batch: int
 ) -> ModelProto:
     static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -91,7 +91,7 @@ def _to_int8(
             quantize_static(
                 source,
                 path,
-                _Rows(calibration),
+                _Rows(calibration, batch),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(_WEIGHTED),
                 nodes_to_exclude=excluded,
@@ -124,6 +124,12 @@ def _weighted(graph: ModelProto) -> list[str]:
 def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
     """Without what converters leave behind: stale shapes, foreign domains, their own names."""
     del graph.graph.value_info[:]
+    # The converters walk through sets, whose order is another in each process.
+    initializers = sorted(graph.graph.initializer, key=lambda tensor: tensor.name)
+    nodes = _sorted(graph.graph.node)
+    for field, items in ((graph.graph.initializer, initializers), (graph.graph.node, nodes)):
+        del field[:]
+        field.extend(items)
     used = {node.domain for node in graph.graph.node} | {""}
     kept = [item for item in graph.opset_import if item.domain in used]
     del graph.opset_import[:]
@@ -133,10 +139,20 @@ def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
     return graph
 
 
+def _sorted(nodes: Iterable[NodeProto]) -> list[NodeProto]:
+    """Each node behind what it reads, in an order that depends on names alone."""
+    by_output = {name: node for node in nodes for name in node.output}
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for name in sorted(by_output):
+        order.add(name, *(read for read in by_output[name].input if read in by_output))
+    # A node with several outputs comes once.
+    return list({id(by_output[name]): by_output[name] for name in order.static_order()}.values())
+
+
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Calibration inputs in batches."""
 
-    def __init__(self, inputs: Mapping[str, Array], batch: int = 64) -> None:
+    def __init__(self, inputs: Mapping[str, Array], batch: int) -> None:
         rows = len(next(iter(inputs.values())))
         self._batches: Iterator[dict[str, Array]] = (
             {name: value[start : start + batch] for name, value in inputs.items()}

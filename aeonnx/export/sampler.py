@@ -58,6 +58,7 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian) -> ModelProto:
         producer_name=decoder.producer_name,
     )
     del merged.graph.value_info[:]
+    del merged.opset_import[1:]  # the same one twice
     return pixels_of(merged, _PREFIX + reconstruction.name, "image")
 
 

@@ -131,7 +131,7 @@ def test_a_newer_bundle_is_not_overwritten(run_of: Maker, bundle_copy: Path) -> 
 
 def test_an_interrupted_export_leaves_nothing(run_of: Maker, tmp_path: Path) -> None:
     class Impatient:
-        def exporting(self, part: str) -> None:
+        def exporting(self, part: str, _: str) -> None:
             if part == "decoder":
                 raise KeyboardInterrupt
 

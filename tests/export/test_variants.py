@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,40 @@ from aeonnx.export import ExportOptions, export, quality
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train
+from tests.conftest import SHORT
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
 EVERY = {"precisions": ("fp16", "int8"), "io": ("uint8",)}
 
 
+@pytest.fixture(scope="module")
+def run(run_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """(model, arch) -> the folder of a finished run."""
+
+    @cache
+    def make(model: str, arch: str) -> Path:
+        if model != "sdae":
+            return run_of(model, arch)
+        # One that knows digits: int8 may move the labels of one that guesses.
+        folder = tmp_path_factory.mktemp("run") / "sdae"
+        short = SHORT[model, arch]
+        train(TrainOptions(model, folder, arch=arch, epochs=10, device="cpu", **short))
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="module", params=[("vae", "mlp"), ("dae", "conv"), ("sdae", "mlp")])
 def variants(
-    request: pytest.FixtureRequest, run_of: Maker, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    run: Callable[[str, str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A bundle with every variant of every part."""
     model, arch = request.param
     folder = tmp_path_factory.mktemp("variants") / "bundle"
-    export(ExportOptions(model, folder, run_of(model, arch), **EVERY))
+    export(ExportOptions(model, folder, run(model, arch), **EVERY))
     return folder
 
 
@@ -92,10 +113,12 @@ def test_edges_stay_float32_and_domains_standard(variants: Path) -> None:
             assert types == {onnx.TensorProto.FLOAT}
 
 
-def test_pixels_are_the_float_graphs_to_the_bit(variants: Path, run_of: Maker) -> None:
+def test_pixels_are_the_float_graphs_to_the_bit(
+    variants: Path, run: Callable[[str, str], Path]
+) -> None:
     bundle = load(variants)
     model, arch = bundle.manifest.model, bundle.manifest.arch
-    examples = checkpoint.load(run_of(model, arch), model).examples
+    examples = checkpoint.load(run(model, arch), model).examples
     assert examples is not None
     pixels = examples.train.numpy()[:40]
     for precision in ("fp32", "fp16", "int8"):
@@ -109,10 +132,12 @@ def test_pixels_are_the_float_graphs_to_the_bit(variants: Path, run_of: Maker) -
             )
 
 
-def test_scores_have_thresholds_of_their_own(variants: Path, run_of: Maker) -> None:
+def test_scores_have_thresholds_of_their_own(
+    variants: Path, run: Callable[[str, str], Path]
+) -> None:
     bundle = load(variants)
     model, arch = bundle.manifest.model, bundle.manifest.arch
-    examples = checkpoint.load(run_of(model, arch), model).examples
+    examples = checkpoint.load(run(model, arch), model).examples
     assert examples is not None
     for name, variant in bundle.manifest.parts["scorer"].items():
         x = examples.train.numpy()
@@ -134,10 +159,9 @@ def test_the_score_is_the_mean_squared_error(bundle_of: Maker, run_of: Maker) ->
     expected = np.square(x - bundle.reconstruct(x)).mean((1, 2, 3))
     np.testing.assert_allclose(found["error"], expected, rtol=1e-4)
     assert found["error"].shape == (64,)
-    # Noise is unlike every digit.
-    noise = np.random.default_rng(0).random((20, 1, 28, 28), np.float32)
+    # A black digit on white is unlike every one that was learned.
     threshold = bundle.variant("scorer").percentiles["error"]["p99"]
-    assert (bundle.run("scorer", x=noise)["error"] > threshold).all()
+    assert (bundle.run("scorer", x=1 - x)["error"] > threshold).all()
 
 
 def test_a_variant_that_loses_too_much_is_refused_with_the_number(

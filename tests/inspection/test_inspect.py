@@ -164,7 +164,7 @@ def test_what_is_no_graph_is_refused_in_words(bundle_copy: Path, data: bytes) ->
 def test_page_shows_the_golden_pictures(bundle_of: Maker, tmp_path: Path) -> None:
     page = page_of(bundle_of(), tmp_path / "vae.html")
     encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(encoded) == 1  # of the reconstructor
+    assert len(encoded) == 2  # of the reconstructor, and what the sampler drew
     with Image.open(io.BytesIO(base64.b64decode(encoded[0]))) as picture:
         pixels = np.asarray(picture)
     bundle = package.load(bundle_of())
