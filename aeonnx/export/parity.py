@@ -87,11 +87,11 @@ Limit = Callable[[TensorSpec, Seen], float]
 
 def measured(spec: TensorSpec, seen: Seen) -> float:
     """The tolerance of a float32 graph: see above."""
-    # A floor of 0 (a part that only copies) would allow no last bit of rounding.
-    tolerance = max(FACTOR * seen.floor, seen.resolution)
+    # No answer can be finer than float32's last place, even if torch happened to hit it.
+    floor = max(seen.floor, seen.resolution)
     if spec.range != (0.0, 1.0):
-        return tolerance
-    return min(tolerance, max(CEILING, _CEILING_FACTOR * seen.floor))
+        return FACTOR * floor
+    return min(FACTOR * floor, max(CEILING, _CEILING_FACTOR * floor))
 
 
 def compare(name: str, part: Part, session: Session, rows: Mapping[str, Array]) -> Report:
