@@ -80,7 +80,7 @@ def main() -> None:
                 real = real_inputs(trained, parts)
                 for name in ("encoder", "decoder"):
                     part, path = parts[name], output / f"{name}.onnx"
-                    rows = rows_of(probes_of(part, real))
+                    rows = rows_of(part, probes_of(part, real))
                     plain = {s.name: probes(s, real[s.name]).rows for s in part.inputs}
                     woken = judge(path, name, part, rows, arguments.changes)
                     asleep = judge(path, name, part, plain, arguments.changes)

@@ -12,7 +12,6 @@ from aeonnx.export.plan import fixed_to
 from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
-from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.compare import batch_of, merged
 from aeonnx.runtime.session import Array
 
@@ -52,7 +51,4 @@ def _has(bundle: Bundle, part: str) -> bool:
 
 
 def _compared(name: str, part: Part, session: Session, real: Mapping[str, Array]) -> Report:
-    rows = rows_of(probes_of(part, real))
-    return compare(
-        name, part, session, {key: whole_batches(part, value) for key, value in rows.items()}
-    )
+    return compare(name, part, session, rows_of(part, probes_of(part, real)))

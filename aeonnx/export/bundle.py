@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,13 +35,15 @@ from aeonnx.export.plan import (
     prior_of,
 )
 from aeonnx.export.precision import PRECISIONS
-from aeonnx.export.proof import inputs_of, prove_composed
+from aeonnx.export.proof import inputs_of, prove_composed, real_inputs
 from aeonnx.export.proven import Material, Proven, prove_part
 from aeonnx.images import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
+from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
+from aeonnx.runtime.session import Array
 
 __all__ = ["Exported", "Listener", "export"]
 
@@ -149,7 +151,7 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
     for name in plan.parts:
         if name in made:
             base = made[name]
-            graphs += [base, *_variants(base, made.get("decoder"), plan, material, tell)]
+            graphs += [base, *_variants(base, made, plan, material, tell)]
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
@@ -160,7 +162,7 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
 
 def _variants(
     base: Proven,
-    decoder: Proven | None,
+    made: Mapping[str, Proven],
     plan: Plan,
     material: Material,
     tell: Callable[[str, str], None],
@@ -170,30 +172,35 @@ def _variants(
         tell(base.part, want.name)
         if want.io == "uint8":
             found[want.name] = over_pixels(found[want.precision], material)
-        elif decoder is not None:
-            found[want.name] = in_fewer_bits(base, want.precision, material, decoder)
+        else:
+            found[want.name] = in_fewer_bits(base, want.precision, material, made["decoder"])
     return [item for item in found.values() if item is not base]
 
 
 def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path) -> Material:
-    parts = {name: fixed_to(part, plan.batch) for name, part in trained.model.parts().items()}
-    dynamic = trained.model.parts()
-    examples = trained.examples
-    test = {} if examples is None else inputs_of(dynamic, examples.test.numpy())
-    train = {} if examples is None else inputs_of(dynamic, examples.train.numpy())
-    if options.calibration is not None:
-        images = read_images(options.calibration, trained.config.input_shape)
-        try:
-            train = inputs_of(dynamic, images)
-        except InputError as error:
-            raise ImageError(f"{options.calibration}: {error}") from error
-        test = test or train
+    declared = trained.model.parts()
+    test = real_inputs(trained, declared)
+    train = _train_inputs(options, trained, declared)
     if not train and any(want.precision != "fp32" for want in plan.variants):
         raise UsageError(
             f"--precision: {options.source} carries no images to measure the loss on: give some "
             "with --calibration"
         )
-    return Material(trained, parts, plan.opset, options.target, test, train, staged)
+    parts = {name: fixed_to(part, plan.batch) for name, part in declared.items()}
+    return Material(trained, parts, plan.opset, options.target, test or train, train, staged)
+
+
+def _train_inputs(
+    options: ExportOptions, trained: Checkpoint, parts: Mapping[str, Part]
+) -> dict[str, Array]:
+    if options.calibration is None:
+        examples = trained.examples
+        return {} if examples is None else inputs_of(parts, examples.train.numpy())
+    images = read_images(options.calibration, trained.config.input_shape)
+    try:
+        return inputs_of(parts, images)
+    except InputError as error:
+        raise ImageError(f"{options.calibration}: {error}") from error
 
 
 def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None:

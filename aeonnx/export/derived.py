@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from aeonnx.errors import ParityError, QualityError
+from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
-from aeonnx.export.parity import Limit, Seen, Truth, compare_runs, measured
-from aeonnx.export.pixels import is_image, pixel_spec, with_pixels
+from aeonnx.export.parity import Seen, Truth, compare_runs, measured
+from aeonnx.export.pixels import is_image, pixel_spec, require_same_pixels, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
 from aeonnx.export.quality import Task, measure, speedup
@@ -20,8 +20,8 @@ from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import Report
-from aeonnx.runtime.batching import Run, any_rows, whole_batches
-from aeonnx.runtime.compare import batch_of, rows_in, taken
+from aeonnx.runtime.batching import any_rows, whole_batches
+from aeonnx.runtime.compare import batch_of
 from aeonnx.runtime.session import Array
 
 __all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]
@@ -116,11 +116,16 @@ def over_pixels(base: Proven, material: Material) -> Proven:
     changed = with_pixels(onnx.load_model_from_string(base.graph.data), images)
     graph, session = open_graph(changed, base.part, name, material)
     rows, stored = as_pixels(base.rows, images), as_pixels(base.stored, images)
-    _require_exact(f"{base.part} ({name})", interface, base.session.run, session.run, images, rows)
+    expected = as_pixels(base.run(as_floats(rows)), images)
+    given = any_rows(interface, session.run)(rows)
+    for key in images & expected.keys():
+        what = f"{base.part} ({name}): {key}"
+        require_same_pixels(what, given[key], expected[key], "the float graph")
     truth = PixelTruth(Reference(part), images)
-    limit = _pixel_limit(measured if base.variant == "fp32" else _budget)
+    exact = base.variant == "fp32"
+    limit = _exact_pixels if exact else _lossy_pixels
     report = compare_runs(base.part, interface, session.run, truth, rows, variant=name, limit=limit)
-    where = f"{base.part}.uint8" if base.variant == "fp32" else f"{base.part}.use-uint8"
+    where = f"{base.part}.uint8" if exact else f"{base.part}.use-uint8"
     return replace(
         base,
         variant=name,
@@ -165,27 +170,6 @@ def as_floats(arrays: Mapping[str, Array]) -> Arrays:
     }
 
 
-def _require_exact(
-    what: str,
-    interface: Part,
-    floats: Run,
-    pixels: Run,
-    images: set[str],
-    rows: Mapping[str, Array],
-) -> None:
-    size = batch_of(interface) or rows_in(interface, rows)
-    for start in range(0, rows_in(interface, rows), size):
-        batch = taken(interface, rows, slice(start, start + size))
-        expected = as_pixels(floats(as_floats(batch)), images)
-        for key, value in pixels(batch).items():
-            if key in images and not np.array_equal(value, expected[key]):
-                count = int((value != expected[key]).sum())
-                raise ParityError(
-                    f"{what}: {count} of {value.size} pixels of {key} are not those of the float "
-                    "graph: nothing was written"
-                )
-
-
 def _task(part: Part, material: Material, decoder: Proven) -> Task:
     first = part.outputs[0]
     latent = decoder.interface.inputs[0]
@@ -212,12 +196,11 @@ def _budget(_: TensorSpec, seen: Seen) -> float:
     return max(_BUDGET * max(seen.absolute, seen.error), seen.resolution)
 
 
-def _pixel_limit(limit: Limit) -> Limit:
-    """One step of a pixel at least: a last bit may turn the rounding."""
+def _exact_pixels(spec: TensorSpec, seen: Seen) -> float:
+    # One step of a pixel: a last bit may turn the rounding.
+    return 1.0 if spec.dtype == "uint8" else measured(spec, seen)
 
-    def of(spec: TensorSpec, seen: Seen) -> float:
-        if spec.dtype != "uint8":
-            return limit(spec, seen)
-        return max(1.0, _budget(spec, seen) if limit is _budget else 1.0)
 
-    return of
+def _lossy_pixels(spec: TensorSpec, seen: Seen) -> float:
+    budget = _budget(spec, seen)
+    return max(1.0, budget) if spec.dtype == "uint8" else budget

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from aeonnx.errors import ParityError, UsageError
+from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.parity import Seen, compare_runs
+from aeonnx.export.pixels import require_same_pixels
 from aeonnx.export.plan import SAMPLER
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.reference import Arrays, Reference
@@ -99,12 +100,8 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     )
     outputs = proven.run(rows)
     decoded = decoder.run({z.name: outputs[z.name]})[reconstruction.name]
-    if not np.array_equal(outputs["image"], to_pixels(decoded)):
-        count = int((outputs["image"] != to_pixels(decoded)).sum())
-        raise ParityError(
-            f"sampler: {count} of {decoded.size} pixels are not those of the decoder for the same "
-            "latents: nothing was written"
-        )
+    whose = "the decoder for the same latents"
+    require_same_pixels(SAMPLER, outputs["image"], to_pixels(decoded), whose)
     return proven
 
 

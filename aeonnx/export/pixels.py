@@ -15,9 +15,11 @@ import onnx.helper
 import onnx.numpy_helper
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
+from aeonnx.errors import ParityError
 from aeonnx.manifest import TensorSpec
+from aeonnx.runtime.session import Array
 
-__all__ = ["is_image", "pixel_spec", "pixels_of", "with_pixels"]
+__all__ = ["give_pixels", "is_image", "pixel_spec", "require_same_pixels", "with_pixels"]
 
 
 def is_image(spec: TensorSpec) -> bool:
@@ -40,14 +42,17 @@ def with_pixels(graph: ModelProto, images: set[str]) -> ModelProto:
     for name in [value.name for value in changed.graph.output if value.name in images]:
         inner = f"{name}.float"
         _rename(changed, name, inner)
-        _pixels_out(changed, inner, name)
+        give_pixels(changed, inner, name)
     return changed
 
 
-def pixels_of(graph: ModelProto, output: str, name: str) -> ModelProto:
-    """The graph with its float output `output` given as pixels under `name`."""
-    _pixels_out(graph, output, name)
-    return graph
+def require_same_pixels(what: str, given: Array, expected: Array, whose: str) -> None:
+    """Raise `ParityError` unless two arrays of pixels are the same to the bit."""
+    if not np.array_equal(given, expected):
+        count = int((given != expected).sum())
+        raise ParityError(
+            f"{what}: {count} of {given.size} pixels are not those of {whose}: nothing was written"
+        )
 
 
 def _pixels_in(graph: ModelProto, value: ValueInfoProto) -> None:
@@ -67,7 +72,8 @@ def _pixels_in(graph: ModelProto, value: ValueInfoProto) -> None:
     graph.graph.node.extend([*nodes, *rest])
 
 
-def _pixels_out(graph: ModelProto, output: str, name: str) -> None:
+def give_pixels(graph: ModelProto, output: str, name: str) -> None:
+    """Change a graph to give its float output `output` as pixels, under `name`."""
     place = next(i for i, value in enumerate(graph.graph.output) if value.name == output)
     constants = {f"{name}.lowest": 0.0, f"{name}.highest": 1.0, f"{name}.pixel_steps": 255.0}
     graph.graph.initializer.extend(_constant(key, value) for key, value in constants.items())

@@ -50,9 +50,9 @@ def probes_of(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
     return found
 
 
-def rows_of(inputs: Mapping[str, Probes]) -> dict[str, Array]:
-    """All rows of probes, by input name."""
-    return {name: value.rows for name, value in inputs.items()}
+def rows_of(part: Part, inputs: Mapping[str, Probes]) -> dict[str, Array]:
+    """All rows of probes, by input name; whole batches for a part that is fixed to a size."""
+    return {name: whole_batches(part, value.rows) for name, value in inputs.items()}
 
 
 def prove_composed(

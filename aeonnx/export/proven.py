@@ -120,7 +120,7 @@ def prove_part(name: str, material: Material) -> Proven:
     part = material.parts[name]
     graph, session = open_graph(captured(part, material.opset), name, "fp32", material)
     probes = probes_of(part, material.test)
-    rows = {key: whole_batches(part, value) for key, value in rows_of(probes).items()}
+    rows = rows_of(part, probes)
     report = compare(name, part, session, rows)
     stored = {key: whole_batches(part, value.golden) for key, value in probes.items()}
     return Proven(

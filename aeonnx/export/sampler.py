@@ -16,7 +16,7 @@ import onnx.numpy_helper
 import onnx.parser
 from onnx import ModelProto
 
-from aeonnx.export.pixels import pixels_of
+from aeonnx.export.pixels import give_pixels
 from aeonnx.manifest import TensorSpec
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array
@@ -59,7 +59,8 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian) -> ModelProto:
     )
     del merged.graph.value_info[:]
     del merged.opset_import[1:]  # the same one twice
-    return pixels_of(merged, _PREFIX + reconstruction.name, "image")
+    give_pixels(merged, _PREFIX + reconstruction.name, "image")
+    return merged
 
 
 def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelProto:

@@ -39,7 +39,7 @@ def judge(
     """What the gate says of `graph` as the given part."""
     parts, real = vae_parts
     onnx.save(graph, path)
-    rows = proof.rows_of(proof.probes_of(parts[name], real))
+    rows = proof.rows_of(parts[name], proof.probes_of(parts[name], real))
     return compare(name, parts[name], Session(path, ["cpu"]), rows)
 
 

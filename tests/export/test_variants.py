@@ -28,6 +28,13 @@ load = aeonnx_package.load
 EVERY = {"precisions": ("fp16", "int8"), "io": ("uint8",)}
 
 
+def examples_of(source: Path, bundle: aeonnx_package.Bundle) -> checkpoint.Examples:
+    """The images that the bundle's checkpoint carries."""
+    examples = checkpoint.load(source, bundle.manifest.model).examples
+    assert examples is not None
+    return examples
+
+
 @pytest.fixture(scope="module")
 def run(run_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """(model, arch) -> the folder of a finished run."""
@@ -117,9 +124,7 @@ def test_pixels_are_the_float_graphs_to_the_bit(
     variants: Path, run: Callable[[str, str], Path]
 ) -> None:
     bundle = load(variants)
-    model, arch = bundle.manifest.model, bundle.manifest.arch
-    examples = checkpoint.load(run(model, arch), model).examples
-    assert examples is not None
+    examples = examples_of(run(bundle.manifest.model, bundle.manifest.arch), bundle)
     pixels = examples.train.numpy()[:40]
     for precision in ("fp32", "fp16", "int8"):
         for part in ("denoiser", "reconstructor"):
@@ -136,9 +141,7 @@ def test_scores_have_thresholds_of_their_own(
     variants: Path, run: Callable[[str, str], Path]
 ) -> None:
     bundle = load(variants)
-    model, arch = bundle.manifest.model, bundle.manifest.arch
-    examples = checkpoint.load(run(model, arch), model).examples
-    assert examples is not None
+    examples = examples_of(run(bundle.manifest.model, bundle.manifest.arch), bundle)
     for name, variant in bundle.manifest.parts["scorer"].items():
         x = examples.train.numpy()
         x = x if name.endswith("uint8") else from_pixels(x)
@@ -151,8 +154,7 @@ def test_scores_have_thresholds_of_their_own(
 
 def test_the_score_is_the_mean_squared_error(bundle_of: Maker, run_of: Maker) -> None:
     bundle = load(bundle_of("ae", "conv"))
-    examples = checkpoint.load(run_of("ae", "conv"), "ae").examples
-    assert examples is not None
+    examples = examples_of(run_of("ae", "conv"), bundle)
     x = from_pixels(examples.test.numpy())
     found = bundle.run("scorer", x=x)
     np.testing.assert_allclose(found["reconstruction"], bundle.reconstruct(x), atol=1e-6)
