@@ -10,6 +10,7 @@ import dataclasses
 import json
 import types
 import typing
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 __all__ = ["dump", "load", "require"]
@@ -91,7 +92,7 @@ def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 
 def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
     _require_type(value, dict, path)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     unknown, missing = value.keys() - hints.keys(), hints.keys() - value.keys()
     if unknown or missing:
         which, names = ("missing", missing) if missing else ("unknown", unknown)
@@ -101,6 +102,11 @@ def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
         return cls(**fields)
     except ValueError as error:
         raise ValueError(f"{path[1:]}.{error}" if path else str(error)) from None
+
+
+@cache  # to evaluate the hints of a manifest's objects one by one takes longer than to read it
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -19,7 +19,23 @@ __all__ = [
 ]
 
 _DIGEST = 12  # digits of a digest that tables show
-NUMERIC = ("bytes", "quality", "threshold", "parameters", "max |error|", "noise floor", "tolerance")
+NUMERIC = (
+    "bytes",
+    "multiply-adds",
+    "quality",
+    "threshold",
+    "parameters",
+    "max |error|",
+    "noise floor",
+    "tolerance",
+    "batch",
+    "threads",
+    "p50 ms",
+    "p99 ms",
+    "rows/s",
+    "of peak",
+    "of memory peak",
+)
 """Columns of numbers, which stand to the right."""
 
 
@@ -65,13 +81,14 @@ def training_facts(training: Training) -> dict[str, str]:
 
 def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table:
     """A row per graph: all, or those of the named parts."""
-    head = ("part", "variant", "file", "bytes", "quality", "opset", "onnxruntime", "sha256")
+    names = "part variant file bytes multiply-adds quality opset onnxruntime sha256"
     rows = (
         (
             part,
             precision,
             variant.file,
             f"{variant.bytes:,}",
+            "" if variant.multiply_adds is None else f"{variant.multiply_adds:,}",
             _quality(variant.quality),
             f"{variant.opset} (IR {variant.ir_version})",
             f">= {variant.min_onnxruntime}",
@@ -80,7 +97,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
         for part in (contents.parts if parts is None else parts)
         for precision, variant in contents.parts[part].items()
     )
-    return Table(head, tuple(rows))
+    return Table(tuple(names.split()), tuple(rows))
 
 
 def tensors(contents: Manifest) -> Table:

@@ -155,6 +155,12 @@ def test_a_classifier_names_each_of_its_outputs(bundle_of: Callable[..., Path]) 
         parse(document | {"classes": list("012345678")})
 
 
+def test_the_latent_has_one_size(document: dict[str, Any]) -> None:
+    text = rf"expected z of {10**30} values, the latent_size, got \['batch', 20\]"
+    with pytest.raises(ManifestError, match=text):
+        parse(document | {"latent_size": 10**30})
+
+
 def test_missing_bundle_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no bundle at .*: it is not a folder. Make one with"):
         manifest.read(tmp_path / "none")

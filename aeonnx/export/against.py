@@ -6,16 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aeonnx import checkpoint
+from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.parity import compare
 from aeonnx.export.plan import fixed_to
 from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
-from aeonnx.runtime.compare import batch_of, merged
+from aeonnx.runtime.compare import merged
+from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 
-__all__ = ["verify_against"]
+__all__ = ["origin", "verify_against"]
+
+
+def origin(bundle: Bundle, source: Path) -> Checkpoint:
+    """The checkpoint at `source`, if the bundle was exported from it.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or foreign.
+        BundleError: the bundle was exported from another checkpoint.
+    """
+    trained = checkpoint.load(source, bundle.manifest.model)
+    if trained.latent_id != bundle.manifest.latent_id:
+        raise BundleError(
+            f"{bundle.folder} was not exported from {source}: its latent id is "
+            f"{bundle.manifest.latent_id[:12]}, the checkpoint's {trained.latent_id[:12]}"
+        )
+    return trained
 
 
 def verify_against(bundle: Bundle, source: Path) -> Report:
@@ -29,12 +47,7 @@ def verify_against(bundle: Bundle, source: Path) -> Report:
         CheckpointError: the checkpoint is missing, damaged or foreign.
         BundleError: the bundle was exported from another checkpoint.
     """
-    trained = checkpoint.load(source, bundle.manifest.model)
-    if trained.latent_id != bundle.manifest.latent_id:
-        raise BundleError(
-            f"{bundle.folder} was not exported from {source}: its latent id is "
-            f"{bundle.manifest.latent_id[:12]}, the checkpoint's {trained.latent_id[:12]}"
-        )
+    trained = origin(bundle, source)
     declared = trained.model.parts()
     real = real_inputs(trained, declared)
     parts = {

@@ -37,13 +37,14 @@ from aeonnx.export.plan import (
 from aeonnx.export.precision import PRECISIONS
 from aeonnx.export.proof import inputs_of, prove_composed, real_inputs
 from aeonnx.export.proven import Material, Proven, prove_part
-from aeonnx.images import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.settings import Settings
+from aeonnx.sources import read_images
 
 __all__ = ["Exported", "Listener", "export"]
 
@@ -219,7 +220,7 @@ def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None
             f"{folder} exists and is not a bundle: pass --force to write into it, or another -o"
         ) from None
     if contents.latent_id == latent_id:
-        return Bundle(folder, contents, [CPU])
+        return Bundle(folder, contents, Settings([CPU]))
     if force:
         return None
     raise BundleError(

@@ -21,7 +21,7 @@ from aeonnx.models import Part
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import any_rows, whole_batches
-from aeonnx.runtime.compare import batch_of
+from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 
 __all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]

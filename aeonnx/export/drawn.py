@@ -17,10 +17,12 @@ from aeonnx.export.plan import SAMPLER
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.reference import Arrays, Reference
 from aeonnx.export.sampler import sampler_graph, sampler_specs
+from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior, TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import to_pixels
 from aeonnx.runtime.batching import whole_batches
+from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian, transformed
 from aeonnx.runtime.session import Array
 
@@ -97,6 +99,7 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
         rows=rows,
         stored=rows,
         golden=write_golden(material.staged, SAMPLER, rows, truth),
+        multiply_adds=multiply_adds(made, batch_of(interface) or 1),
     )
     outputs = proven.run(rows)
     decoded = decoder.run({z.name: outputs[z.name]})[reconstruction.name]

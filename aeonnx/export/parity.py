@@ -23,14 +23,8 @@ from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part, Through
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run
-from aeonnx.runtime.compare import (
-    Interface,
-    batch_of,
-    malformed,
-    max_differences,
-    rows_in,
-    taken,
-)
+from aeonnx.runtime.compare import malformed, max_differences
+from aeonnx.runtime.interface import Interface, batch_of, rows_in, taken
 from aeonnx.runtime.session import Array
 
 __all__ = [

@@ -16,7 +16,7 @@ from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.checks import check_input
-from aeonnx.runtime.compare import batch_of
+from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 
 __all__ = ["inputs_of", "probes_of", "prove_composed", "real_inputs", "rows_of"]

@@ -17,11 +17,12 @@ from aeonnx.export.parity import BATCHES, compare
 from aeonnx.export.proof import probes_of, rows_of
 from aeonnx.export.reference import Reference
 from aeonnx.export.targets import check_operators
+from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Report, Session
 from aeonnx.runtime.batching import Run, any_rows, whole_batches
-from aeonnx.runtime.compare import Interface, batch_of
+from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
@@ -66,7 +67,7 @@ class Proven:
         rows: what it was compared on.
         stored: inputs of the golden vectors.
         golden: these with what should come out.
-        quality, percentiles: see `Variant`.
+        multiply_adds, quality, percentiles: see `Variant`.
     """
 
     part: str
@@ -78,6 +79,7 @@ class Proven:
     rows: Mapping[str, Array]
     stored: Mapping[str, Array]
     golden: Golden
+    multiply_adds: int | None
     quality: Quality | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ class Proven:
             file=self.session.path.name,
             sha256=hashlib.sha256(self.graph.data).hexdigest(),
             bytes=len(self.graph.data),
+            multiply_adds=self.multiply_adds,
             opset=self.graph.opset,
             ir_version=self.graph.ir_version,
             min_onnxruntime=MIN_ONNXRUNTIME[self.graph.opset],
@@ -118,7 +121,8 @@ class Proven:
 def prove_part(name: str, material: Material) -> Proven:
     """A part as a float32 graph, compared with eager torch."""
     part = material.parts[name]
-    graph, session = open_graph(captured(part, material.opset), name, "fp32", material)
+    original = captured(part, material.opset)
+    graph, session = open_graph(original, name, "fp32", material)
     probes = probes_of(part, material.test)
     rows = rows_of(part, probes)
     report = compare(name, part, session, rows)
@@ -133,6 +137,7 @@ def prove_part(name: str, material: Material) -> Proven:
         rows=rows,
         stored=stored,
         golden=write_golden(material.staged, name, stored, Reference(part)),
+        multiply_adds=multiply_adds(original, batch_of(part) or 1),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
     )
 

@@ -10,9 +10,10 @@ from onnx import ModelProto, ValueInfoProto
 
 from aeonnx.manifest import BATCH
 
-__all__ = ["Shape", "infer_shapes"]
+__all__ = ["Inferred", "Shape", "infer_at", "infer_shapes"]
 
 Shape = tuple[int | str, ...]
+Inferred = dict[str, tuple[str | None, list[int | None] | None]]
 
 _UNKNOWN = "?"
 
@@ -24,7 +25,7 @@ def infer_shapes(model: ModelProto) -> dict[str, tuple[str | None, Shape | None]
     for what cannot be inferred. onnx gives every axis behind a Reshape a new name: instead, two
     batches tell which axes grow.
     """
-    small, large = _infer_at(model, 2), _infer_at(model, 3)
+    small, large = infer_at(model, 2), infer_at(model, 3)
     found: dict[str, tuple[str | None, Shape | None]] = {}
     for name, (dtype, sizes) in small.items():
         others = large.get(name, (None, None))[1]
@@ -46,10 +47,8 @@ def _axis(small: int | None, large: int | None) -> int | str:
     return BATCH if factor == 1 else f"{factor}*{BATCH}"
 
 
-Inferred = dict[str, tuple[str | None, list[int | None] | None]]
-
-
-def _infer_at(model: ModelProto, batch: int) -> Inferred:
+def infer_at(model: ModelProto, batch: int) -> Inferred:
+    """The same where the batch has a size: sizes, or None for those that cannot be inferred."""
     fixed = ModelProto()
     fixed.CopyFrom(model)
     for value in [*fixed.graph.input, *fixed.graph.output, *fixed.graph.value_info]:

@@ -106,6 +106,15 @@ class Manifest:
                 not unknown,
                 f"parts.{part}: expected fp32, fp16 or int8, or these with -uint8, got {unknown}",
             )
+            tensors = [
+                tensor for item in variants.values() for tensor in (*item.inputs, *item.outputs)
+            ]
+            for shape in (tensor.shape for tensor in tensors if tensor.name == "z"):
+                require(
+                    shape[1:] == (self.latent_size,),
+                    f"parts.{part}: expected z of {self.latent_size} values, the latent_size, "
+                    f"got {list(shape)}",
+                )
         if "classifier" in self.parts:
             wide = self.parts["classifier"]["fp32"].outputs[-1].shape[-1:]
             require(

@@ -62,6 +62,8 @@ class Variant:
         file: path inside the bundle.
         sha256: digest of the file.
         bytes: size of the file.
+        multiply_adds: what one row takes in the operators with products, counted in the fp32 graph;
+            None where that depends on values.
         opset: version of the ONNX operator set.
         ir_version: version of the ONNX file format.
         min_onnxruntime: lowest release of onnxruntime that reads this opset and IR version.
@@ -77,6 +79,7 @@ class Variant:
     file: str
     sha256: str
     bytes: int
+    multiply_adds: int | None
     opset: int
     ir_version: int
     min_onnxruntime: str
