@@ -14,6 +14,7 @@ from aeonnx import summary
 __all__ = ["new_console", "print_json", "table", "table_of"]
 
 _FILE_WIDTH = 160
+_WRAPPED = ("meaning", "finding")  # columns of sentences
 
 
 def new_console() -> Console:
@@ -34,7 +35,9 @@ def table_of(*columns: str) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = column in summary.NUMERIC
-        made.add_column(column, justify="right" if numeric else "left", no_wrap=column != "meaning")
+        made.add_column(
+            column, justify="right" if numeric else "left", no_wrap=column not in _WRAPPED
+        )
     return made
 
 

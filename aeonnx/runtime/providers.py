@@ -8,26 +8,45 @@ the session did not get it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
-from aeonnx.errors import ProviderError, UnknownNameError
-from aeonnx.runtime.threads import usable_cores
+from aeonnx.errors import ProviderError, UnknownNameError, UsageError
+from aeonnx.libraries import GPU_WHEEL, driver_problem, load_problem
+from aeonnx.threads import usable_cores
 
-__all__ = ["CPU", "CUDA", "create_session", "full_name"]
+__all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+_TENSORRT = "TensorrtExecutionProvider"
+_ON_NVIDIA = (CUDA, _TENSORRT)
+_AUTO = "providers=None, or --provider auto, takes CUDA where it loads, else the CPU."
+
+Provider = str | tuple[str, Mapping[str, str]]
+"""A provider's name, short or full, alone or with options of onnxruntime's."""
+
+_EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
+_Wanted = list[tuple[str, dict[str, str]]]
 
 _OPTIONS: dict[str, dict[str, str]] = {
-    # TF32 keeps 10 bits of each factor: too few for parity with float32.
-    CUDA: {"use_tf32": "0"},
+    CUDA: {
+        # TF32 keeps 10 bits of each factor: too few for parity with float32.
+        "use_tf32": "0",
+        # The default rounds up to powers of two, and what the arena has it never gives back.
+        "arena_extend_strategy": "kSameAsRequested",
+        # The default, EXHAUSTIVE, times all algorithms again for each new number of rows.
+        "cudnn_conv_algo_search": "HEURISTIC",
+    },
 }
+_BEHIND = {_TENSORRT: [CUDA]}
+"""Who takes the nodes that a provider leaves, before the CPU does."""
 
 
 def full_name(name: str) -> str:
@@ -41,68 +60,127 @@ def full_name(name: str) -> str:
     }
     short = name.lower().removesuffix("executionprovider")
     if short not in known:
-        raise UnknownNameError("provider", name, ["auto", *known])
+        raise UnknownNameError("provider", name, known, _AUTO)
     return str(known[short])
 
 
-def create_session(path: Path, providers: Sequence[str] | None) -> ort.InferenceSession:
+def create_session(
+    source: Path | bytes, providers: Sequence[Provider] | None, threads: int | None = None
+) -> ort.InferenceSession:
     """Open a graph.
 
     Args:
-        path: the .onnx file.
-        providers: EP names in order of preference, the first of which the session must get; None
-            for CUDA where it loads, else the CPU.
+        source: the .onnx file, or what it holds.
+        providers: EPs in order of preference, the first of which the session must get; None for
+            CUDA where it loads, else the CPU.
+        threads: of the session; None for the cores that this process may use.
 
     Raises:
-        ProviderError: the first provider cannot run here.
+        ProviderError: the first provider cannot run here, or not with its options.
+        UnknownNameError: onnxruntime knows no such provider.
+        UsageError: `providers` is not a list of names and (name, options).
     """
     if providers is None:
-        if _cuda_problem() is None:
-            session = _open(path, [CUDA, CPU])
+        return _open_default(source, threads)
+    wanted = _normalized(providers)
+    name = wanted[0][0]
+    problem = _build_problem(name)
+    if problem is None:
+        try:
+            session = _open(source, threads, wanted)
+        except Exception as error:  # onnxruntime's have no other base
+            if name == CPU:
+                raise
+            _open(source, threads, [(CPU, {})])  # raises if it is the graph that cannot be opened
+            problem = _load_problem(name) or (
+                f"onnxruntime says: {_in_words(error)} (options: {wanted[0][1]})"
+            )
+        else:
+            if session.get_providers()[0] == name:
+                return session
+            problem = _load_problem(name) or (
+                "onnxruntime could not load it (its own message on stderr says why)"
+            )
+    raise ProviderError(name, problem)
+
+
+def _open_default(source: Path | bytes, threads: int | None) -> ort.InferenceSession:
+    if _build_problem(CUDA) is None:
+        # A GPU that is full or broken; a graph that is, the CPU refuses too.
+        with contextlib.suppress(Exception):
+            session = _open(source, threads, [(CUDA, _OPTIONS[CUDA])])
             if session.get_providers()[0] == CUDA:
                 return session
-        return _open(path, [CPU])
-    names = [full_name(name) for name in providers]
-    problem = _cuda_problem() if names[0] == CUDA else None
-    if problem is None:
-        session = _open(path, names)
-        if session.get_providers()[0] == names[0]:
-            return session
-        problem = "onnxruntime could not load it (its own message on stderr names the library)"
-    raise ProviderError(
-        f"{names[0]} was asked for and cannot run here: {problem}. "
-        "To run without it: --provider cpu, or providers=['CPUExecutionProvider']"
-    )
+    return _open(source, threads, [(CPU, {})])
 
 
-def _open(path: Path, names: Sequence[str]) -> ort.InferenceSession:
+def _normalized(providers: Sequence[Provider]) -> _Wanted:
+    """Full names, each with our defaults under the user's options."""
+    if isinstance(providers, str) or not providers:
+        raise UsageError(f"providers: expected a list such as ['cuda'], got {providers!r}")
+    wanted = []
+    for provider in providers:
+        name, options = (provider, {}) if isinstance(provider, str) else provider
+        full = full_name(name)
+        given = {str(key): str(value) for key, value in options.items()}
+        if full == CPU and given:  # which onnxruntime would ignore
+            raise UsageError(f"{CPU} takes no options, got {given}")
+        wanted.append((full, {**_OPTIONS.get(full, {}), **given}))
+    if len(wanted) == 1:
+        wanted += [(behind, _OPTIONS[behind]) for behind in _BEHIND.get(wanted[0][0], ())]
+    return wanted
+
+
+def _open(source: Path | bytes, threads: int | None, wanted: _Wanted) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
+    options.intra_op_num_threads = threads or usable_cores()
     options.log_severity_level = 3
-    if CUDA in names:
+    graph = source if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        # Weights in other files would be looked for in the working directory; a bundle has none.
+        options.add_session_config_entry(_EXTERNAL_DATA, os.devnull)
+    if any(name in _ON_NVIDIA for name, _ in wanted):
         # Finds the CUDA libraries of the nvidia wheels; it prints what it cannot find.
         with contextlib.redirect_stdout(io.StringIO()):
             ort.preload_dlls()
-    wanted: list[Any] = [(name, _OPTIONS.get(name, {})) for name in names]
-    session = ort.InferenceSession(str(path), options, providers=wanted)
-    # Otherwise a failure at run time is answered by a silent retry on the CPU.
-    session.disable_fallback()
+    try:
+        # Otherwise a failure, now or at run time, is answered by a silent retry on the CPU.
+        session = ort.InferenceSession(graph, options, providers=wanted, enable_fallback=False)
+        session.disable_fallback()
+        _read_texts(session)
+    except UnicodeDecodeError as error:
+        raise InvalidProtobuf(f"a name or text in it is not UTF-8 ({error.reason})") from error
     return session
 
 
-def _cuda_problem() -> str | None:
-    """Why CUDA cannot run here, or None if nothing speaks against trying."""
-    if CUDA not in ort.get_available_providers():
-        return (
-            "this onnxruntime is a build without CUDA: "
-            "pip uninstall -y onnxruntime && pip install 'aeonnx[gpu]'"
-        )
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "libcuda.so.1, a part of the NVIDIA driver, was not found: install the driver"
-    count = ctypes.c_int(0)
-    status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    if status or not count.value:
-        return f"the NVIDIA driver sees no GPU (status {status})"
-    return None
+def _read_texts(session: ort.InferenceSession) -> None:
+    """Fail now, and not when they are used, if a damaged graph holds texts that are none."""
+    _ = session.get_modelmeta().custom_metadata_map
+    for node in (*session.get_inputs(), *session.get_outputs()):
+        _ = node.name, node.shape
+
+
+def _build_problem(name: str) -> str | None:
+    """Why a provider cannot run here, or None if nothing speaks against trying."""
+    available = ort.get_available_providers()
+    if name not in available:
+        mends = f": {GPU_WHEEL}" if name in _ON_NVIDIA else ""
+        return f"this onnxruntime is a build without it, it has {', '.join(available)}{mends}"
+    return driver_problem() if name in _ON_NVIDIA else None
+
+
+def _in_words(error: Exception) -> str:
+    """An EP's message without the files, functions and hosts around it."""
+    text = " ".join(str(error).split())
+    words = re.search(r"CUDA failure [^;]+|(?:Unknown|Failed to parse) provider option:? .*", text)
+    return words[0].strip() if words else text
+
+
+def _load_problem(name: str) -> str | None:
+    """Which library a provider lacks, as the dynamic loader says; None if it loads."""
+    folder = Path(ort.__file__).parent / "capi"
+    short = name.removesuffix("ExecutionProvider").lower()
+    library = folder / f"libonnxruntime_providers_{short}.so"
+    if not library.exists():
+        return None
+    return load_problem(library, folder / "libonnxruntime_providers_shared.so")

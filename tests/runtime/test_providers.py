@@ -1,24 +1,31 @@
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from click.testing import Result
 
 import aeonnx
-from aeonnx.errors import ProviderError, UnknownNameError
+from aeonnx import runtime
+from aeonnx.doctor._child import GRAPH
+from aeonnx.errors import IntegrityError, ProviderError, UnknownNameError, UsageError
+from aeonnx.libraries import load_problem
 from aeonnx.runtime import providers
-from aeonnx.runtime.threads import usable_cores
+from aeonnx.threads import usable_cores
 
 Maker = Callable[..., Path]
 
 needs_no_gpu = pytest.mark.skipif(
-    providers._cuda_problem() is None, reason="tells what happens without a GPU"
+    providers._build_problem(providers.CUDA) is None, reason="tells what happens without a GPU"
 )
 
 
@@ -59,33 +66,208 @@ def test_default_is_the_cpu_without_a_gpu_and_says_so(bundle_of: Maker) -> None:
 
 
 class FakeSession:
-    """What onnxruntime gives when CUDA cannot load: a session on the CPU, and no exception."""
+    """What onnxruntime gives when an EP cannot load: a session on the CPU, and no exception."""
 
-    def __init__(self, *_: object, **__: object) -> None: ...
+    opened: ClassVar[list[list[tuple[str, dict[str, str]]]]] = []
+    gets = "CPUExecutionProvider"
+
+    def __init__(self, *_: object, providers: list[tuple[str, dict[str, str]]], **__: object):
+        self.opened.append(providers)
 
     def get_providers(self) -> list[str]:
-        return ["CPUExecutionProvider"]
+        return [self.gets]
 
     def disable_fallback(self) -> None: ...
 
+    def get_modelmeta(self) -> Any:
+        return SimpleNamespace(custom_metadata_map={})
 
-def test_a_provider_that_onnxruntime_quietly_drops_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(providers, "_cuda_problem", lambda: None)
+    def get_inputs(self) -> list[Any]:
+        return []
+
+    get_outputs = get_inputs
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
+    """Sessions of an onnxruntime with CUDA and TensorRT, on a machine whose driver is well."""
+    monkeypatch.setattr(FakeSession, "opened", [])
     monkeypatch.setattr(ort, "InferenceSession", FakeSession)
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
+    eps = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: eps)
+    monkeypatch.setattr(providers, "driver_problem", lambda: None)
+    monkeypatch.setattr(providers, "_load_problem", lambda _: None)
+    return FakeSession
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_provider_that_onnxruntime_quietly_drops_is_an_error() -> None:
     with pytest.raises(ProviderError, match="onnxruntime could not load it"):
-        providers.create_session(tmp_path / "g.onnx", ["cuda"])
-    session = providers.create_session(tmp_path / "g.onnx", None)
+        providers.create_session(Path("g.onnx"), ["cuda"])
+    session = providers.create_session(Path("g.onnx"), None)
     assert session.get_providers() == ["CPUExecutionProvider"]
 
 
-def test_a_build_without_cuda_names_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_options_lie_under_the_users(
+    fake: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "gets", "CUDAExecutionProvider")
+    ours = {
+        "use_tf32": "0",
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+    providers.create_session(b"", None)
+    providers.create_session(b"", ["cuda", "cpu"])
+    providers.create_session(b"", [("cuda", {"use_tf32": "1", "device_id": "0"})])
+    assert fake.opened == [
+        [("CUDAExecutionProvider", ours)],
+        [("CUDAExecutionProvider", ours), ("CPUExecutionProvider", {})],
+        [("CUDAExecutionProvider", {**ours, "use_tf32": "1", "device_id": "0"})],
+    ]
+
+
+def test_what_tensorrt_leaves_goes_to_cuda(
+    fake: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "gets", "TensorrtExecutionProvider")
+    providers.create_session(b"", ["tensorrt"])
+    providers.create_session(b"", ["tensorrt", "cpu"])
+    assert [[name for name, _ in opened] for opened in fake.opened] == [
+        ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
+        ["TensorrtExecutionProvider", "CPUExecutionProvider"],
+    ]
+
+
+SIGNATURE = "/src/cuda.cc:63 static Info onnxruntime::FromProviderOptions(const ProviderOptions&) "
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (
+            f"{SIGNATURE}[ONNXRuntimeError] : 1 : FAIL : utils.h:182 Parse Unknown provider "
+            'option: "tf23".\n',
+            r"onnxruntime says: Unknown provider option: \"tf23\"\. \(options: {.*'tf23': '1'}\)",
+        ),
+        (
+            f"{SIGNATURE}CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; expr=cudaMalloc()\n",
+            r"onnxruntime says: CUDA failure 2: out of memory \(options: {",
+        ),
+        ("Something new.\n", r"onnxruntime says: Something new\. \(options: {"),
+    ],
+)
+def test_what_onnxruntime_says_is_said_in_words(
+    fake: type[FakeSession], monkeypatch: pytest.MonkeyPatch, said: str, text: str
+) -> None:
+    def opened(*_: object, providers: object, **__: object) -> None:
+        if "CUDA" in str(providers):
+            raise RuntimeError(said)
+
+    monkeypatch.setattr(fake, "__init__", opened)
+    with pytest.raises(ProviderError, match=text):
+        providers.create_session(b"", [("cuda", {"tf23": "1"})])
+
+
+def test_a_damaged_graph_is_no_fault_of_the_provider(
+    fake: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object, **__: object) -> None:
+        raise RuntimeError("no protobuf")
+
+    monkeypatch.setattr(fake, "__init__", opened)
+    for wanted in (["cuda"], ["cpu"], None):
+        with pytest.raises(RuntimeError, match="no protobuf"):
+            providers.create_session(b"", wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("cuda", r"providers: expected a list such as \['cuda'\], got 'cuda'"),
+        ([], r"expected a list such as \['cuda'\], got \[\]"),
+        ([("cpu", {"use_tf32": "1"})], "CPUExecutionProvider takes no options, got {'use_tf32'"),
+    ],
+)
+def test_providers_that_mean_nothing(wanted: Any, text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        providers.create_session(b"", wanted)
+
+
+def test_a_build_without_a_provider_names_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    problem = providers._cuda_problem()
-    assert problem is not None
-    assert "pip install 'aeonnx[gpu]'" in problem
+    with pytest.raises(
+        ProviderError,
+        match=r"build without it, it has CPUExecutionProvider: pip uninstall -y onnxruntime && "
+        r"pip install 'aeonnx\[gpu\]'\. To run without it: --provider cpu",
+    ):
+        providers.create_session(b"", ["cuda"])
+    with pytest.raises(ProviderError, match="it has CPUExecutionProvider. To run without it"):
+        providers.create_session(b"", ["openvino"])
+
+
+@pytest.mark.parametrize(
+    ("library", "mended_by"),
+    [
+        ("libcuda.so.1", "install the NVIDIA driver, of which it is a part"),
+        ("libcublasLt.so.13", "pip install 'aeonnx[gpu]'"),
+        ("libcudnn.so.9", "pip install 'aeonnx[gpu]'"),
+        ("libnvinfer.so.10", "pip install 'tensorrt-cu13-libs==10.*', and put the folder "),
+        ("libnvonnxparser.so.10", "pip install 'tensorrt-cu13-libs==10.*', and put the folder "),
+        ("libopenvino.so", "install the system's package that holds it"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_a_missing_library_is_named_with_what_brings_it(
+    monkeypatch: pytest.MonkeyPatch, library: str, mended_by: str
+) -> None:
+    def loader(name: str, **_: int) -> None:
+        if "shared" not in name:
+            raise OSError(f"{library}: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(ctypes, "CDLL", loader)
+    monkeypatch.setattr(
+        providers, "_load_problem", lambda _: load_problem(Path("cuda.so"), Path("shared.so"))
+    )
+    with pytest.raises(ProviderError) as caught:
+        providers.create_session(b"", ["cuda"])
+    assert f"cannot run here: {library} is missing: {mended_by}" in str(caught.value)
+
+
+def test_a_graph_as_bytes_reads_no_file_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights beside a graph that came as bytes are anyone's, not the bundle's."""
+    (tmp_path / "w.bin").write_bytes(np.ones(4, np.float32).tobytes())
+    weights = onnx.TensorProto(name="w", data_type=1, dims=[2, 2], data_location=1)
+    for key, value in (("location", "w.bin"), ("offset", "0"), ("length", "16")):
+        weights.external_data.add(key=key, value=value)
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, [2, 2]) for name in "xy")
+    node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [x], [y], [weights])
+    opset = onnx.helper.make_opsetid("", 18)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    assert providers.create_session(path, ["cpu"])
+    with pytest.raises(Exception, match="External data path"):
+        providers.create_session(path.read_bytes(), ["cpu"])
+
+
+@pytest.mark.parametrize("text", [b"MatMul", b"note"])
+def test_texts_of_a_graph_that_are_not_utf8_are_refused(tmp_path: Path, text: bytes) -> None:
+    """onnxruntime's binding cannot decode its own message about the first."""
+    model = onnx.load_model_from_string(GRAPH)
+    model.metadata_props.add(key="key", value="note")
+    graph = model.SerializeToString()
+    (tmp_path / "g.onnx").write_bytes(graph)
+    assert runtime.Session(tmp_path / "g.onnx", ["cpu"])
+    damaged = graph.replace(text, b"\xff" * len(text))
+    (tmp_path / "g.onnx").write_bytes(damaged)
+    with pytest.raises(IntegrityError, match="a name or text in it is not UTF-8"):
+        runtime.Session(tmp_path / "g.onnx", ["cpu"])
 
 
 def fresh(code: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +348,7 @@ def test_telemetry_is_off_before_onnxruntime_starts() -> None:
 def test_cores_are_those_of_this_process() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from aeonnx.runtime.threads import usable_cores; print(usable_cores())"
+        "from aeonnx.threads import usable_cores; print(usable_cores())"
     )
     assert fresh(code).stdout == "1\n"
     assert usable_cores() >= 1
@@ -179,3 +361,15 @@ def test_cuda_gives_the_golden_vectors(bundle_of: Maker) -> None:
     assert bundle.provider == "CUDAExecutionProvider"
     on_cpu = aeonnx.load(bundle_of(), providers=["cpu"]).generate(64, seed=1)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=2e-6)
+
+
+@pytest.mark.gpu
+def test_cuda_takes_options_and_names_those_it_does_not_know(bundle_of: Maker) -> None:
+    path = bundle_of() / "decoder.onnx"
+    session = providers.create_session(path, [("cuda", {"use_tf32": "1"})])
+    options = session.get_provider_options()["CUDAExecutionProvider"]
+    assert options["use_tf32"] == "1"
+    assert options["arena_extend_strategy"] == "kSameAsRequested"
+    assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+    with pytest.raises(ProviderError, match="tf23"):
+        providers.create_session(path, [("cuda", {"tf23": "1"})])

@@ -1,4 +1,4 @@
-"""How many threads a session may use here."""
+"""How many threads a session may use here. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["usable_cores"]
+__all__ = ["cgroup_quota", "machine_cores", "usable_cores"]
 
 
 def usable_cores() -> int:
@@ -14,12 +14,18 @@ def usable_cores() -> int:
 
     onnxruntime's own default is the number of cores of the host, which in a container is wrong.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _cgroup_quota()
-    return max(1, min(cores or 1, math.ceil(quota) if quota else cores or 1))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores()
+    quota = cgroup_quota()
+    return max(1, min(cores, math.ceil(quota) if quota else cores))
 
 
-def _cgroup_quota() -> float | None:
+def machine_cores() -> int:
+    """Cores of the machine, hyper-threads counted."""
+    return os.cpu_count() or 1
+
+
+def cgroup_quota() -> float | None:
+    """Cores' worth of time that the control group may use; None if it has no limit."""
     root = Path("/sys/fs/cgroup")
     try:
         limit, period = (root / "cpu.max").read_text().split()

@@ -1,0 +1,115 @@
+"""The process that `ask` starts: one question, one line of JSON as the answer."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aeonnx.errors import AeonnxError, ProviderError, SetupError, UsageError
+from aeonnx.libraries import driver_problem
+
+__all__: list[str] = []
+
+GRAPH = bytes.fromhex(
+    "08083a440a110a01780a017812017922064d61744d756c120570726f62655a130a0178120e0a0c"
+    "080112080a0208020a02080262130a0179120e0a0c080112080a0208020a02080242040a00100d"
+)
+"""y = MatMul(x, x), float32 [2, 2]; a test makes it again with onnx."""
+
+
+def onnxruntime() -> dict[str, Any]:
+    """The EPs of the one that is installed, and the CUDA that it is built for."""
+    try:
+        from aeonnx import runtime
+
+        runtime.require_one_onnxruntime()  # as its import did
+        import onnxruntime as ort
+    except AeonnxError:
+        raise
+    except Exception as error:
+        raise SetupError(
+            f"onnxruntime cannot be imported ({error}), install it again: "
+            "pip install --force-reinstall 'aeonnx[cpu]' (or 'aeonnx[gpu]')"
+        ) from error
+
+    return {"eps": ort.get_available_providers(), "cuda": getattr(ort, "cuda_version", "") or None}
+
+
+def provider(name: str) -> dict[str, Any]:
+    """An EP's full name, and why it does not run; None if it gives the right numbers."""
+    import numpy as np
+
+    from aeonnx.runtime.providers import create_session, full_name
+
+    full = full_name(name)
+    try:
+        session = create_session(GRAPH, [full])
+    except ProviderError as error:
+        return {"name": full, "reason": error.reason}
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    (y,) = session.run(["y"], {"x": x})
+    found, expected = y.tolist(), [[7, 10], [15, 22]]
+    wrong = f"it gives {found} for a product that is {expected}" if found != expected else None
+    return {"name": full, "reason": wrong}
+
+
+def driver() -> dict[str, Any]:
+    """The NVIDIA driver and the GPUs that it sees."""
+    problem = driver_problem()
+    version, cuda, found = _driver_version(), None, []
+    if problem is None:
+        cuda_driver = ctypes.CDLL("libcuda.so.1")
+        number = ctypes.c_int(0)
+        cuda_driver.cuDriverGetVersion(ctypes.byref(number))
+        cuda = f"{number.value // 1000}.{number.value % 1000 // 10}"
+        cuda_driver.cuDeviceGetCount(ctypes.byref(number))
+        found = [_gpu(cuda_driver, index) for index in range(number.value)]
+    return {"driver": {"version": version, "cuda": cuda, "problem": problem}, "gpus": found}
+
+
+def _gpu(driver: ctypes.CDLL, index: int) -> dict[str, Any]:
+    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t(0)
+    driver.cuDeviceGet(ctypes.byref(device), index)
+    driver.cuDeviceGetName(name, len(name), device)
+    driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    for number, attribute in ((major, 75), (minor, 76)):  # COMPUTE_CAPABILITY_MAJOR, _MINOR
+        driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, device)
+    return {
+        "name": name.value.decode(errors="replace"),
+        "memory_bytes": memory.value,
+        "compute_capability": f"{major.value}.{minor.value}",
+    }
+
+
+def _driver_version() -> str | None:
+    """The driver's own number, which only its management library tells."""
+    try:
+        management = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return None
+    version = ctypes.create_string_buffer(96)
+    if management.nvmlInit_v2() or management.nvmlSystemGetDriverVersion(version, len(version)):
+        return None
+    return version.value.decode(errors="replace")
+
+
+def main(question: str, *arguments: str) -> None:
+    """Print the answer."""
+    questions: dict[str, Callable[..., dict[str, Any]]] = {
+        "onnxruntime": onnxruntime,
+        "provider": provider,
+        "driver": driver,
+    }
+    try:
+        said: dict[str, Any] = {"answer": questions[question](*arguments)}
+    except AeonnxError as error:
+        said = {"error": str(error), "usage": isinstance(error, UsageError)}
+    print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,114 @@
+"""One question after the other, and what the answers mean together."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import aeonnx
+from aeonnx.doctor._ask import ask
+from aeonnx.doctor._cpu import examine_cpu
+from aeonnx.doctor._diagnosis import Diagnosis, Driver, Gpu, Tried
+from aeonnx.doctor._libraries import examine_libraries
+from aeonnx.errors import SetupError
+from aeonnx.libraries import GPU_WHEEL
+
+__all__ = ["examine"]
+
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "onnx")
+_CUDA = "CUDAExecutionProvider"
+
+
+def examine(provider: str | None = None) -> Diagnosis:
+    """What this machine has, and which EPs really run.
+
+    Args:
+        provider: the EP that is asked for; None for whichever runs.
+
+    Raises:
+        UsageError: onnxruntime knows no such provider.
+    """
+    driver, gpus = _driver()
+    installed: dict[str, Any] = {"eps": [], "cuda": None}
+    problems = []
+    try:
+        installed = ask("onnxruntime")
+    except SetupError as error:
+        problems.append(str(error))
+    tried = [_tried(ep) for ep in installed["eps"]]
+    asked = None
+    if provider is not None and not problems:
+        asked = next((ep for ep in tried if _short(ep.name) == _short(provider)), None)
+        if asked is None:
+            asked = _tried(provider)
+            tried.append(asked)
+    if gpus and not problems:
+        problems += _gpu_problems(driver, installed["cuda"], tried)
+    return Diagnosis(
+        versions=_versions(),
+        cuda=installed["cuda"],
+        cpu=examine_cpu(),
+        driver=driver,
+        gpus=gpus,
+        libraries=examine_libraries(),
+        providers=tuple(tried),
+        asked=asked,
+        telemetry=_telemetry(),
+        problems=tuple(problems),
+    )
+
+
+def _driver() -> tuple[Driver, tuple[Gpu, ...]]:
+    try:
+        found = ask("driver")
+    except SetupError as error:
+        return Driver(None, None, f"the NVIDIA {error}"), ()
+    return Driver(**found["driver"]), tuple(Gpu(**gpu) for gpu in found["gpus"])
+
+
+def _short(name: str) -> str:
+    return name.lower().removesuffix("executionprovider")
+
+
+def _tried(name: str) -> Tried:
+    try:
+        return Tried(**ask("provider", name))
+    except SetupError as error:
+        return Tried(name, str(error))
+
+
+def _gpu_problems(driver: Driver, cuda: str | None, tried: list[Tried]) -> list[str]:
+    """Why a machine with a GPU does not use it."""
+    if cuda is None:
+        return [f"there is a GPU, and onnxruntime is a build without CUDA: {GPU_WHEEL}"]
+    if driver.cuda and _major(driver.cuda) < _major(cuda):
+        return [
+            f"the NVIDIA driver is made for CUDA {driver.cuda} and onnxruntime for CUDA {cuda}: "
+            f"install a driver for CUDA {_major(cuda)} or newer"
+        ]
+    return [f"{ep.name}: {ep.reason}" for ep in tried if ep.name == _CUDA and ep.reason]
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
+def _versions() -> dict[str, str]:
+    found = {"aeonnx": aeonnx.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _telemetry() -> str:
+    # `aeonnx.runtime` sets it unless it is set.
+    value = os.environ.get("ORT_DISABLE_TELEMETRY", "1")
+    name = f"ORT_DISABLE_TELEMETRY={value}"
+    if value == "1":
+        return f"off: aeonnx runs onnxruntime with {name}"
+    return f"on: {name} is set, and only 1 turns it off"
