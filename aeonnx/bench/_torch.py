@@ -1,0 +1,90 @@
+"""torch in a cell: the part of the checkpoint, eager and compiled, from numpy to numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aeonnx import checkpoint
+from aeonnx.bench.contenders import OPENED, Call, Contender, inputs_of
+from aeonnx.bench.options import Case
+from aeonnx.errors import CheckpointError
+from aeonnx.export.against import origin
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.session import Array
+
+__all__ = ["check", "rivals"]
+
+Make = Callable[[torch.nn.Module], Callable[..., Any]]
+
+_DEVICES = {
+    "CPUExecutionProvider": "cpu",
+    "CUDAExecutionProvider": "cuda",
+    "TensorrtExecutionProvider": "cuda",
+}
+
+
+def check(bundle: Bundle, source: Path) -> None:
+    """Raise unless the bundle was exported from the checkpoint at `source`; see `origin`."""
+    origin(bundle, source)
+
+
+@contextmanager
+def rivals(bundle: Bundle, source: Path, case: Case) -> Iterator[list[Contender]]:
+    """torch eager and torch.compile for a case, with its threads until the block ends.
+
+    They run the part in float32 with float images, whatever the variant is: it is what the weights
+    were trained as.
+    """
+    inputs = inputs_of(bundle, bundle.variant(case.part), case.batch)
+
+    def contender(name: str, made: Make, opened: int) -> Contender:
+        def start() -> Call:
+            return _opened(bundle.manifest.model, source, case, inputs, made)
+
+        return Contender(name, start, opened, optional=True)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(case.threads)
+    # Convolutions on GPUs take TF32 by default, which keeps 10 bits of each factor.
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # its stubs lack it
+    try:
+        # Compiling takes a minute: once is enough.
+        yield [contender("torch", _as_it_is, OPENED), contender("torch.compile", _compiled, 1)]
+    finally:
+        torch.set_num_threads(before)
+
+
+def _opened(model: str, source: Path, case: Case, inputs: Mapping[str, Array], made: Make) -> Call:
+    """One call of a part that was read from the checkpoint."""
+    device = _DEVICES.get(case.provider)
+    if device is None:
+        raise CheckpointError(f"torch is not measured beside {case.provider}")
+    parts = checkpoint.load(source, model).model.parts()
+    if case.part not in parts:
+        raise CheckpointError(f"torch has no {case.part}: it is made at export")
+    part = parts[case.part]
+    module = made(part.module.to(device))
+    values = [torch.from_numpy(inputs[spec.name]) for spec in part.inputs]
+
+    def call() -> object:
+        with torch.inference_mode():
+            found = module(*(value.to(device) for value in values))
+            outputs = found if isinstance(found, tuple) else (found,)
+            return [value.cpu().numpy() for value in outputs]
+
+    return call
+
+
+def _as_it_is(module: torch.nn.Module) -> torch.nn.Module:
+    return module
+
+
+def _compiled(module: torch.nn.Module) -> Callable[..., Any]:
+    torch._dynamo.reset()  # after some shapes of a part it would give up compiling
+    compiled: Callable[..., Any] = torch.compile(module, dynamic=False)
+    return compiled

@@ -1,0 +1,83 @@
+"""Who runs in a cell: aeonnx as a user has it, and onnxruntime alone. torch is in `_torch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx import runtime
+from aeonnx.bench.bare import open_bare
+from aeonnx.bench.options import Case
+from aeonnx.bench.results import OURS
+from aeonnx.manifest import Variant
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.session import Array
+
+__all__ = ["OPENED", "Call", "Contender", "bare", "inputs_of", "ours"]
+
+Call = Callable[[], object]
+"""One call on the inputs of the cell."""
+
+OPENED = 4
+"""Times that a contender is opened, the first as a warm-up."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to run a part.
+
+    Args:
+        name: in the results.
+        open: from files to ready.
+        opened: times to do so; the first counts only if it is the last.
+        optional: whether a failure is told in the results instead of raised.
+    """
+
+    name: str
+    open: Callable[[], Call]
+    opened: int = OPENED
+    optional: bool = False
+
+
+def inputs_of(bundle: Bundle, variant: Variant, batch: int) -> dict[str, Array]:
+    """The golden inputs, repeated to the batch: real images first."""
+    stored = {name: bundle.read_golden(file) for name, file in variant.golden.inputs.items()}
+    found = taken(variant, stored, np.arange(batch) % rows_in(variant, stored))
+    return {name: np.ascontiguousarray(value) for name, value in found.items()}
+
+
+def ours(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
+    """aeonnx."""
+
+    def start() -> Call:
+        return partial(_open_ours(bundle.folder, case), inputs)
+
+    return Contender(OURS, start)
+
+
+def _open_ours(folder: Path, case: Case) -> Callable[[Mapping[str, Array]], object]:
+    """The graph of a case in the way that a user has it: digest checked, open, ready to run."""
+    precision, _, pixels = case.variant.partition("-")
+    bundle = runtime.load(folder, [case.provider], precision=precision, threads=case.threads)
+    session = bundle.session(case.part, case.variant)
+    if pixels:
+        return session.run
+    return lambda inputs: bundle.run(case.part, **inputs)
+
+
+def bare(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
+    """onnxruntime, called as its own documentation does."""
+    variant = bundle.variant(case.part, case.variant)
+    path = str(bundle.folder / variant.file)
+    names = [spec.name for spec in variant.outputs]
+
+    def start() -> Call:
+        session = open_bare(path, case.provider, case.threads)
+        return partial(session.run, names, dict(inputs))
+
+    return Contender("onnxruntime", start)

@@ -1,0 +1,37 @@
+"""What a benchmark ran on, for the head of its table."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["describe"]
+
+
+def describe(*packages: str) -> str:
+    """Processor, cores, GPUs, Python and the versions of packages, in one line."""
+    facts = [_cpu(), f"{len(os.sched_getaffinity(0))} cores", *_gpus()]
+    facts += [f"Python {platform.python_version()}"]
+    return ", ".join([*facts, *(f"{package} {_version(package)}" for package in packages)])
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
+
+
+def _gpus() -> list[str]:
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    return [line.split(":")[1].strip() for line in lines if line.startswith("Model:")]
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-gpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "none"

@@ -1,0 +1,149 @@
+"""What to measure, and the cells that this comes to for one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from math import inf
+from pathlib import Path
+
+from aeonnx import files, images, runtime
+from aeonnx.errors import BundleError, UnknownNameError, UsageError
+from aeonnx.extras import require_modules
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.interface import batch_of
+from aeonnx.threads import usable_cores
+
+__all__ = ["BenchOptions", "Case", "cases_of", "check"]
+
+_BATCHES = (1, 32, 1024)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Args:
+        bundle: the bundle's folder.
+        parts: names of parts; empty for all.
+        variants: names of variants, such as "int8" or "fp32-uint8"; empty for all.
+        batches: rows per call; empty for 1, 32 and 1024, or what a graph is fixed to.
+        providers: execution providers as `aeonnx.load` takes them, or "auto".
+        threads: of each session on the CPU; empty for the cores that may be used.
+        seconds: for each contender in each cell.
+        checkpoint: the run that the bundle came from, to measure torch too.
+        chart: a PNG to draw.
+        force: replace the chart if it exists.
+    """
+
+    bundle: Path
+    parts: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    batches: tuple[int, ...] = ()
+    providers: tuple[str, ...] = ("auto",)
+    threads: tuple[int, ...] = ()
+    seconds: float = 1.0
+    checkpoint: Path | None = None
+    chart: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one cell measures.
+
+    Args:
+        part, variant: the graph.
+        batch: rows per call.
+        provider: full name of the execution provider.
+        threads: of each session.
+    """
+
+    part: str
+    variant: str
+    batch: int
+    provider: str
+    threads: int
+
+
+def check(options: BenchOptions) -> None:
+    """Check what needs no bundle, before anything is measured.
+
+    Raises:
+        UsageError: a value that nothing can be measured with, or a chart of another name than .png.
+        OutputError: the chart exists and `force` is not set.
+        MissingExtraError: a chart needs matplotlib.
+    """
+    for option, numbers in (("--batch", options.batches), ("--threads", options.threads)):
+        for number in numbers:
+            if number < 1:
+                raise UsageError(f"{option}: expected 1 or more, got {number}")
+    if not 0 < options.seconds < inf:
+        raise UsageError(f"--seconds: expected a number above 0, got {options.seconds:g}")
+    if options.chart:
+        images.require_suffix(options.chart, (".png",), ".png (a chart)")
+        files.refuse_existing(options.chart, force=options.force)
+        require_modules("matplotlib", extra="train", purpose="a chart")
+
+
+def cases_of(options: BenchOptions, bundle: Bundle) -> list[Case]:
+    """Every cell: parts x variants x batches x providers x threads.
+
+    Raises:
+        BundleError: the bundle has no such part.
+        UsageError: it has no such variant, or a graph is fixed to another batch.
+        ProviderError: a provider asked for by name cannot run here.
+    """
+    graphs = _graphs(options, bundle)
+    for part, variant in graphs:
+        fixed = batch_of(bundle.variant(part, variant))
+        if fixed and set(options.batches) - {fixed}:
+            raise UsageError(
+                f"--batch: the graphs of {options.bundle} are fixed to {fixed} rows, got "
+                f"{_listed(options.batches)}: leave --batch out"
+            )
+    providers = [_resolved(options.bundle, *graphs[0], name) for name in options.providers]
+    cases = (
+        Case(part, variant, batch, provider, threads)
+        for provider, threads, (part, variant) in product(
+            providers, options.threads or (usable_cores(),), graphs
+        )
+        for batch in _batches(options, batch_of(bundle.variant(part, variant)))
+    )
+    return list(dict.fromkeys(cases))
+
+
+def _graphs(options: BenchOptions, bundle: Bundle) -> list[tuple[str, str]]:
+    """Parts with variants: what was named must be there."""
+    contents = bundle.manifest.parts
+    for part in options.parts:
+        for variant in options.variants or ("fp32",):
+            bundle.variant(part, variant)
+    known = [name for variants in contents.values() for name in variants]
+    for name in options.variants:
+        if name not in known:
+            raise UnknownNameError("variant", name, set(known))
+    if not known:
+        raise BundleError(f"{options.bundle} holds no graph: export one with aeonnx export")
+    return [
+        (part, variant)
+        for part in options.parts or contents
+        for variant in options.variants or contents[part]
+        if variant in contents[part]
+    ]
+
+
+def _batches(options: BenchOptions, fixed: int | None) -> tuple[int, ...]:
+    return (fixed,) if fixed else options.batches or _BATCHES
+
+
+def _resolved(folder: Path, part: str, variant: str, provider: str) -> str:
+    """The provider that a graph really gets."""
+    bundle = runtime.load(folder, None if provider == "auto" else [provider])
+    bundle.session(part, variant)
+    return str(bundle.provider)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,125 @@
+"""From options to figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from aeonnx import __version__, runtime
+from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
+from aeonnx.bench.machine import describe
+from aeonnx.bench.measure import ROUNDS, Measured, measure
+from aeonnx.bench.options import BenchOptions, Case, cases_of, check
+from aeonnx.bench.peak import Peak, measure_peak
+from aeonnx.bench.results import OURS, Benchmark, Cell
+from aeonnx.extras import require_modules
+from aeonnx.manifest import BATCH, Variant
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.providers import CPU
+
+__all__ = ["Listener", "bench"]
+
+
+class Listener(Protocol):
+    """Is told how the measuring goes on."""
+
+    def measuring(self, case: Case, number: int, total: int) -> None:
+        """Cell `number` of `total`, from 1, is next."""
+
+
+def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
+    """Measure a bundle beside onnxruntime alone and, with a checkpoint, torch.
+
+    Raises:
+        UsageError: a value that nothing can be measured with, or an unknown variant.
+        BundleError: there is no bundle, or it has no such part, or was exported from another
+            checkpoint.
+        CheckpointError: the checkpoint is missing, damaged or foreign.
+        ProviderError: a provider asked for by name cannot run here.
+        MissingExtraError: a chart needs matplotlib, a checkpoint needs torch.
+        OutputError: the chart exists and `force` is not set, or cannot be written.
+    """
+    check(options)
+    bundle = runtime.load(options.bundle)
+    if options.checkpoint:
+        require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
+        from aeonnx.bench import _torch
+
+        _torch.check(bundle, options.checkpoint)
+    cases = cases_of(options, bundle)
+    load = os.getloadavg()[0]
+    measured: list[tuple[Case, Measured]] = []
+    peaks: dict[tuple[str, int, str], Peak] = {}
+    for number, case in enumerate(cases, start=1):
+        if listener:
+            listener.measuring(case, number, len(cases))
+        # Before each cell, because what else the machine does hides the peak at times.
+        yardstick = _yardstick(case)
+        peaks[yardstick] = measure_peak(*yardstick).or_better(peaks.get(yardstick))
+        with _contenders(options, bundle, case) as contenders:
+            measured.append((case, measure(contenders, case.batch, case.threads, options.seconds)))
+    cells = [_cell(bundle, case, found, peaks[_yardstick(case)]) for case, found in measured]
+    contents = bundle.manifest
+    packages = ("onnxruntime", "numpy", *(("torch",) if options.checkpoint else ()))
+    found = Benchmark(
+        machine=f"{describe(*packages)}, aeonnx {__version__}",
+        load=load,
+        bundle=f"{contents.model} ({contents.arch}), {contents.latent_id[:12]}",
+        seconds=options.seconds,
+        rounds=ROUNDS,
+        cells=tuple(cells),
+    )
+    if options.chart:
+        from aeonnx.bench.chart import draw
+
+        draw(options.chart, found)
+    return found
+
+
+def _yardstick(case: Case) -> tuple[str, int, str]:
+    """What peak a case is held against: on CPUs products in float32 are the measure of all."""
+    half = case.provider != CPU and case.variant.startswith("fp16")
+    return case.provider, case.threads, "float16" if half else "float32"
+
+
+def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
+    timings, ratios, reasons = measured
+    variant, speed = bundle.variant(case.part, case.variant), timings[OURS].rows_per_s
+    operations = variant.multiply_adds
+    moved = variant.bytes + _bytes(variant, case.batch)
+    return Cell(
+        case=case,
+        ratios=ratios,
+        timings=timings,
+        not_measured=reasons,
+        flops_share=None if operations is None else 2 * operations * speed / peak.flops,
+        bytes_share=peak.bytes_per_s and speed / case.batch * moved / peak.bytes_per_s,
+        peak=peak,
+    )
+
+
+def _bytes(variant: Variant, batch: int) -> int:
+    """Of the inputs and outputs of one call."""
+    return sum(
+        prod(batch if size == BATCH else int(size) for size in spec.shape)
+        * np.dtype(spec.dtype).itemsize
+        for spec in (*variant.inputs, *variant.outputs)
+    )
+
+
+@contextmanager
+def _contenders(options: BenchOptions, bundle: Bundle, case: Case) -> Iterator[list[Contender]]:
+    inputs = inputs_of(bundle, bundle.variant(case.part, case.variant), case.batch)
+    both = [ours(bundle, case, inputs), bare(bundle, case, inputs)]
+    if options.checkpoint is None:
+        yield both
+        return
+    from aeonnx.bench import _torch
+
+    with _torch.rivals(bundle, options.checkpoint, case) as others:
+        yield [*both, *others]
