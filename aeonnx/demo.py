@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx import checkpoint, images
+from aeonnx import checkpoint, sinks
 from aeonnx.errors import AeonnxError
 from aeonnx.export import Exported, ExportOptions, export
 from aeonnx.export import Listener as ExportListener
@@ -60,7 +60,7 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     examples = checkpoint.load(trained.output, "vae").examples
     if examples is not None:  # a run always keeps some
         test = examples.test
-        images.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
+        sinks.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
     module = [sys.executable, "-m", "aeonnx.demo_draw"]
     done = subprocess.run(
         [*module, str(exported.output), str(digits)], capture_output=True, text=True, check=False

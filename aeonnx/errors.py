@@ -15,6 +15,8 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     │   ├── ManifestError        1   manifest.json is not what the format says
     │   └── IntegrityError       1   a file is not the one that the manifest names
     ├── GraphError               1   a graph that a bundle must not hold
+    ├── RunError                 1   a graph that stopped while it ran
+    │   └── DeviceMemoryError    1   it needs more memory than there is
     ├── ParityError              3   the graph and torch differ by more than the tolerance
     ├── QualityError             3   a variant in fewer bits that loses too much
     ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
@@ -34,6 +36,7 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "DataError",
+    "DeviceMemoryError",
     "GoldenMismatchError",
     "GraphError",
     "ImageError",
@@ -46,6 +49,7 @@ __all__ = [
     "ParityError",
     "ProviderError",
     "QualityError",
+    "RunError",
     "SetupError",
     "TrainingError",
     "UnknownNameError",
@@ -121,6 +125,14 @@ class GraphError(AeonnxError):
     """A graph breaks a rule of the bundle: random or training nodes, foreign domains, opset."""
 
 
+class RunError(AeonnxError):
+    """onnxruntime could not run a graph on these inputs."""
+
+
+class DeviceMemoryError(RunError):
+    """Memory ran out, of the device or the machine, even for the smallest batch that was tried."""
+
+
 class ParityError(AeonnxError):
     """A graph and eager torch differ by more than the measured tolerance. Nothing was written."""
 
@@ -180,4 +192,16 @@ class MissingExtraError(SetupError):
 
 
 class ProviderError(SetupError):
-    """An execution provider was asked for by name and cannot run on this machine."""
+    """An execution provider was asked for by name and cannot run on this machine.
+
+    Args:
+        provider: its full name.
+        reason: what is missing, and what to do about it.
+    """
+
+    def __init__(self, provider: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"{provider} was asked for and cannot run here: {reason}. "
+            "To run without it: --provider cpu, or providers=['CPUExecutionProvider']"
+        )

@@ -14,18 +14,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from aeonnx.errors import IntegrityError, OutputError
 
 __all__ = [
+    "new_file",
     "new_folder",
     "output_errors",
+    "read_verified",
     "recover",
     "refuse_existing",
-    "sha256",
     "sweep",
     "transaction",
-    "verified",
     "write_atomic",
 ]
 
@@ -33,32 +34,29 @@ _COMMITTED = ".committed"
 _STAGED = ".staged-"
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def read_verified(path: Path, digest: str) -> bytes:
+    """What is in the file at `path`, which must have the SHA-256 `digest`.
 
-
-def verified(path: Path, digest: str) -> Path:
-    """`path`, if the file there has the SHA-256 `digest`.
+    It is read once, so that what was checked is what is used, whatever happens to the file.
 
     Raises:
         IntegrityError: the file is missing or is not the one that the manifest names.
     """
     try:
-        found = sha256(path)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise IntegrityError(
             f"{path} is missing, though the manifest names it: export the bundle again"
         ) from None
     except OSError as error:
         raise IntegrityError(f"cannot read {path}: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise IntegrityError(
             f"{path} is not the file that the manifest names: expected sha256 {digest}, "
             f"got {found}. Export the bundle again."
         )
-    return path
+    return data
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
@@ -73,12 +71,27 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
     """
+    with new_file(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file piece by piece, whole or not at all: yields the stream of a hidden one.
+
+    Leaving the block puts it in place; an exception, Ctrl-C included, keeps what was there.
+
+    Raises:
+        OutputError: the disk is full, the folder is read-only, or the like.
+    """
     temporary = path.parent / f".{path.name}.{os.urandom(4).hex()}"
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(data)
-            _flush(temporary)
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
             os.replace(temporary, path)
             _flush(path.parent)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ def read(folder: Path, tensor: GoldenTensor) -> npt.NDArray[Any]:
     Raises:
         IntegrityError: the file is missing or is not the one that the manifest names.
     """
-    path = files.verified(folder / tensor.file, tensor.sha256)
+    path = folder / tensor.file
+    data = files.read_verified(path, tensor.sha256)
     dtype = np.dtype(tensor.dtype).newbyteorder("<")
-    flat = np.fromfile(path, dtype=dtype).astype(tensor.dtype, copy=False)
-    if flat.size != np.prod(tensor.shape, dtype=np.int64):
+    expected = math.prod(tensor.shape) * dtype.itemsize
+    if len(data) != expected:
         raise IntegrityError(
-            f"{path}: expected {list(tensor.shape)} of {tensor.dtype}, got {flat.size} values"
+            f"{path}: {list(tensor.shape)} of {tensor.dtype} is {expected} bytes, got {len(data)}"
         )
-    return flat.reshape(tensor.shape)
+    return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUFFIXES",
-    "check_output",
     "grid",
     "open_picture",
+    "paths_in",
     "png",
     "read_array",
-    "read_images",
-    "read_named_images",
+    "read_image",
     "require_suffix",
-    "write",
     "write_grid",
 ]
 
@@ -41,44 +39,26 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 2  # pixels between the images of a grid
 
 
-def read_images(path: Path, shape: Sequence[int]) -> Array:
-    """Images for a part that takes `shape`.
-
-    Args:
-        path: an image file, a folder of them (sorted by name), or a .npy array.
-        shape: [C, H, W].
-
-    Returns:
-        uint8 [n, C, H, W] from images; from .npy, the array as it is.
+def paths_in(folder: Path) -> list[Path]:
+    """The images in a folder, sorted by name.
 
     Raises:
-        ImageError: a file is missing, is not an image, or has another size.
+        ImageError: there is none.
     """
-    return read_named_images(path, shape)[1]
-
-
-def read_named_images(path: Path, shape: Sequence[int]) -> tuple[tuple[str, ...], Array]:
-    """Images and their names: of files, or numbers of rows from 0. Otherwise as `read_images`."""
-    if path.suffix.lower() == ".npy":
-        array = read_array(path)
-        return tuple(map(str, range(len(array) if array.ndim else 0))), array
-    if not path.is_dir():
-        return (path.name,), _read_image(path, shape)[None]
-    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    paths = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     if not paths:
-        raise ImageError(f"{path} holds no image: expected files named *{', *'.join(SUFFIXES)}")
-    names = tuple(file.name for file in paths)
-    return names, np.stack([_read_image(file, shape) for file in paths])
+        raise ImageError(f"{folder} holds no image: expected files named *{', *'.join(SUFFIXES)}")
+    return paths
 
 
-def read_array(path: Path) -> Array:
-    """The array in a .npy file; objects (pickles) are refused.
+def read_array(path: Path, *, mapped: bool = False) -> Array:
+    """The array in a .npy file, or mapped from it; objects (pickles) are refused.
 
     Raises:
         ImageError: the file is missing or is not a .npy array.
     """
     try:
-        value = np.load(path, allow_pickle=False)
+        value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except (OSError, ValueError, EOFError) as error:
@@ -119,7 +99,16 @@ def open_picture(path: Path) -> Iterator[PillowImage]:
         raise ImageError(f"{path} is not a readable PNG, JPEG or BMP image: {error}") from error
 
 
-def _read_image(path: Path, shape: Sequence[int]) -> Array:
+def read_image(path: Path, shape: Sequence[int]) -> Array:
+    """An image file as uint8 [C, H, W].
+
+    Args:
+        path: PNG, JPEG or BMP.
+        shape: [C, H, W]; colours are converted to C channels.
+
+    Raises:
+        ImageError: it is missing, is not an image, or has another size.
+    """
     channels, height, width = shape
     with open_picture(path) as image:
         if image.size != (width, height):
@@ -177,43 +166,6 @@ def write_grid(
     """
     files.refuse_existing(path, force=force)
     files.write_atomic(path, png(images, columns, scale))
-
-
-def _write_array(path: Path, value: Array, *, force: bool = False) -> None:
-    """Write an array as .npy.
-
-    Raises:
-        OutputError: the file exists and `force` is not set, or cannot be written.
-    """
-    files.refuse_existing(path, force=force)
-    buffer = io.BytesIO()
-    np.save(buffer, value, allow_pickle=False)
-    files.write_atomic(path, buffer.getvalue())
-
-
-def write(path: Path, value: Array, *, force: bool = False) -> None:
-    """Write images as a PNG grid or any array as .npy, by the suffix of `path`.
-
-    Raises:
-        UsageError: another suffix, or a PNG of what are not images.
-        OutputError: the file exists and `force` is not set, or cannot be written.
-    """
-    check_output(path, images=value.ndim == 4)
-    if path.suffix.lower() == ".png":
-        write_grid(path, value, force=force)
-    else:
-        _write_array(path, value, force=force)
-
-
-def check_output(path: Path, *, images: bool) -> None:
-    """Refuse a name that `write` cannot write to, before the work is done.
-
-    Raises:
-        UsageError: another suffix than .png or .npy, or .png for what are not images.
-    """
-    require_suffix(path, (".png", ".npy"), ".png (a picture) or .npy (an array)")
-    if path.suffix.lower() == ".png" and not images:
-        raise UsageError(f"{path}: latents are not images: expected a name that ends in .npy")
 
 
 def require_suffix(path: Path, suffixes: Sequence[str], expected: str) -> None:

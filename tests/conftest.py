@@ -35,6 +35,14 @@ settings.register_profile("aeonnx", deadline=None)
 settings.load_profile("aeonnx")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is measured here is not kept for the user."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["AEONNX_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """(model, arch, seed) -> the folder of a finished run; not to be changed."""
@@ -60,6 +68,15 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Maker:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def variants(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
+    """A `vae` bundle of encoder and decoder in every variant; not to be changed."""
+    folder = tmp_path_factory.mktemp("variants") / "bundle"
+    parts = ("encoder", "decoder")
+    export(ExportOptions("vae", folder, run_of(), parts, precisions=("int8",), io=("uint8",)))
+    return folder
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_from_training_to_pictures(aeonnx: Cli) -> None:
     assert "✓" in result.stdout
     assert "aeonnx generate dist/vae -n 64 --seed 7 -o grid.png" in result.stdout
     result = aeonnx("generate", "dist/vae", "-n", 64, "--seed", 7, "-o", "grid.png")
-    assert result.stdout == "grid.png: float32 [64, 1, 28, 28] on CPUExecutionProvider\n"
+    assert result.stdout == "grid.png: uint8 [64, 1, 28, 28] on CPUExecutionProvider\n"
     with Image.open("grid.png") as picture:
         assert picture.size == (8 * 30 + 2, 8 * 30 + 2)
     result = aeonnx("verify", "dist/vae")
@@ -160,7 +160,7 @@ def test_mistakes_are_told_in_words(
         (["generate", "{b}", "-o", "text.png"], 1, "text.png exists already: pass --force"),
         (["generate", "{b}", "-n", "0", "-o", "x.png"], 1, "n: expected at least 1 sample"),
         (["generate", "{b}", "--seed", "-1", "-o", "x.png"], 1, "seed: expected 0 to 2**63 - 1"),
-        (["generate", "{b}", "-o", "x.gif"], 2, "ends in .png (a picture) or .npy (an array)"),
+        (["generate", "{b}", "-o", "x.gif"], 2, "ends in .png (a picture), .npy (an array)"),
         (["generate", "{b}", "-o", "x.png", "--provider", "cdua"], 2, "Did you mean 'cuda'?"),
         (
             ["export", "-m", "vae", "--part", "sampler2", "--checkpoint", "{r}"],
@@ -212,10 +212,10 @@ def test_parity_failure_exits_with_3(
 def test_ctrl_c_exits_with_130(
     aeonnx: Cli, bundle_of: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Bundle, "generate", interrupted)
+    monkeypatch.setattr(Bundle, "decode", interrupted)
     result = aeonnx("generate", bundle_of(), "-o", "x.png")
     assert result.exit_code == 130
     assert not Path("x.png").exists()

@@ -37,9 +37,10 @@ with contextlib.redirect_stdout(io.StringIO()):
         "import aeonnx.runtime",
         "import aeonnx; aeonnx.load",
         "import aeonnx.cli.contents, aeonnx.golden, aeonnx.summary",
+        "import aeonnx.bench, aeonnx.cli.speed",
         HELP,
     ],
-    ids=["aeonnx", "runtime", "load", "inspect", "help"],
+    ids=["aeonnx", "runtime", "load", "inspect", "bench", "help"],
 )
 def test_runs_without_the_training_side(code: str) -> None:
     assert loaded_by(code) == set()
@@ -47,6 +48,14 @@ def test_runs_without_the_training_side(code: str) -> None:
 
 def test_help_and_import_do_not_even_load_onnxruntime() -> None:
     code = f"{HELP}\nimport sys; assert not {{'onnxruntime', 'numpy', 'rich'}} & sys.modules.keys()"
+    assert loaded_by(code) == set()
+
+
+def test_the_doctor_needs_the_standard_library_alone() -> None:
+    code = (
+        "import sys, aeonnx.doctor; "
+        "assert not {'onnxruntime', 'numpy', 'rich', 'click'} & sys.modules.keys()"
+    )
     assert loaded_by(code) == set()
 
 

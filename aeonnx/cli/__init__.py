@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from aeonnx import __version__
+from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.demo import demo
+from aeonnx.cli.doctor import doctor
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError
@@ -73,6 +75,8 @@ for _command in (
     denoise,
     classify,
     generate,
+    bench,
+    doctor,
 ):
     cli.add_command(_command)
 

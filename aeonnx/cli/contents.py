@@ -32,7 +32,8 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
         console.print(f"{name:<11}{fact}", soft_wrap=True)
     narrow = console.width < _WIDE
     console.print()
-    console.print(table(summary.graph_files(contents), ("file", "onnxruntime") * narrow))
+    wide = ("file", "multiply-adds", "onnxruntime")
+    console.print(table(summary.graph_files(contents), wide * narrow))
     console.print()
     console.print(table(summary.tensors(contents), ("range", "meaning") * narrow))
     console.print()

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from aeonnx.runtime import Bundle
 
 __all__ = [
     "bundle_argument",
     "force_option",
     "json_option",
     "model_option",
+    "opened",
     "output_option",
+    "pixels_option",
     "provider_option",
     "providers_of",
+    "runtime_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +56,32 @@ provider_option = click.option(
     help="Execution provider: auto takes CUDA where it really loads, else the CPU; cpu, cuda and "
     "any other of onnxruntime's is what runs, or the command fails.",
 )
+_precision_option = click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    help="fp32, fp16 or int8, of what was exported; auto takes what is fastest on this machine "
+    "and gives its golden vectors here.",
+)
+_threads_option = click.option(
+    "--threads", type=int, help="Of each graph.  [default: the cores that may be used]"
+)
+pixels_option = click.option(
+    "--pixels", is_flag=True, help="uint8 instead of float32 in a .npy array: a quarter of it."
+)
+
+
+def runtime_options(command: F) -> F:
+    """--provider, --precision and --threads, for `opened`."""
+    return provider_option(_precision_option(_threads_option(command)))
+
+
+def opened(bundle: Path, provider: str, precision: str, threads: int | None) -> Bundle:
+    """The bundle, with the values of `runtime_options`."""
+    from aeonnx import runtime
+
+    providers = providers_of(provider)
+    return runtime.load(bundle, providers, precision=precision, threads=threads)
 
 
 def providers_of(name: str) -> list[str] | None:

@@ -6,14 +6,16 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from aeonnx.bench import Case
     from aeonnx.train import Epoch
 
-__all__ = ["ExportProgress", "TrainingProgress"]
+__all__ = ["BenchProgress", "ExportProgress", "RowsProgress", "TrainingProgress"]
 
 _LINE_SECONDS = 5.0  # between plain lines
+_QUIET_SECONDS = 1.0  # most verbs are done by then
 
 
 class TrainingProgress:
@@ -74,6 +76,43 @@ class TrainingProgress:
             self._last_line = time.monotonic()
 
 
+class RowsProgress:
+    """Rows done and per second; call it with both counts. Quiet while little time has passed."""
+
+    def __init__(self, verb: str) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn(verb),
+            BarColumn(),
+            TextColumn("{task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._verb, self._began = verb, time.monotonic()
+        self._last_line = self._began
+        self._task: TaskID | None = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bar.stop()
+
+    def __call__(self, done: int, count: int) -> None:
+        now = time.monotonic()
+        rate = f"{done / max(now - self._began, 1e-9):,.0f}/s"
+        if self._task is None:
+            if now - self._began < _QUIET_SECONDS:
+                return
+            self._task = self._bar.add_task("", total=count, rate=rate)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, rate=rate)
+        if not self._console.is_terminal and now - self._last_line > _LINE_SECONDS:
+            line = f"{self._verb}: {done:,} of {count:,}, {rate}"
+            self._console.print(line, markup=False, soft_wrap=True)
+            self._last_line = now
+
+
 class ExportProgress:
     """The part at hand; an `export.Listener`."""
 
@@ -93,3 +132,17 @@ class ExportProgress:
             self._status.update(line)
         else:
             self._console.print(line, markup=False)
+
+
+class BenchProgress:
+    """The cell at hand; a `bench.Listener`. Nothing moves: it would be measured too."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+
+    def measuring(self, case: Case, number: int, total: int) -> None:
+        line = (
+            f"{number}/{total}  {case.part} ({case.variant}), batch {case.batch:,}, "
+            f"{case.provider}, threads {case.threads}"
+        )
+        self._console.print(line, markup=False, soft_wrap=True)

@@ -73,7 +73,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(_parity_table(exported.report))
     console.print()
     written = summary.graph_files(contents, exported.parts)
-    console.print(table(written, without=("part", "variant")))
+    console.print(table(written, without=("part", "variant", "multiply-adds")))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
     for line in exported.left_out:

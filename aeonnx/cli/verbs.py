@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,16 +13,21 @@ from aeonnx.cli.options import (
     bundle_argument,
     force_option,
     json_option,
+    opened,
     output_option,
-    provider_option,
-    providers_of,
+    pixels_option,
+    runtime_options,
 )
+
+if TYPE_CHECKING:
+    from aeonnx.runtime import Bundle
+    from aeonnx.runtime.on_files import Written
 
 __all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
 _FORCE = "Replace the output if it exists."
 _IMAGES = "IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array."
-_TO_PICTURE = "A .png for a grid of images, or a .npy array."
+_TO_PICTURE = "A .png for a grid of images, a .npy array, or a folder for a picture of each."
 
 
 def _verb(name: str, summary: str, source: str, target: str, example: str) -> click.Command:
@@ -28,17 +35,26 @@ def _verb(name: str, summary: str, source: str, target: str, example: str) -> cl
     @bundle_argument
     @click.argument("source", type=PATH, metavar=source)
     @output_option(target, required=True)
-    @provider_option
+    @pixels_option
+    @runtime_options
     @force_option(_FORCE)
-    def run(bundle: Path, source: Path, output: Path, provider: str, force: bool) -> None:
-        from aeonnx import runtime
+    def run(
+        bundle: Path, source: Path, output: Path, pixels: bool, force: bool, **how: Any
+    ) -> None:
+        from aeonnx.cli.progress import RowsProgress
         from aeonnx.runtime.on_files import run_on_files
 
-        opened = runtime.load(bundle, providers_of(provider))
-        result = run_on_files(opened, name, source, output, force=force)
-        click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")
+        with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
+            written = run_on_files(
+                ready, name, source, output, pixels=pixels, force=force, advanced=progress
+            )
+            _say(output, written, ready)
 
     return run
+
+
+def _say(output: Path, written: Written, bundle: Bundle) -> None:
+    click.echo(f"{output}: {written.dtype} {list(written.shape)} on {bundle.provider}")
 
 
 decode = _verb(
@@ -76,43 +92,43 @@ denoise = _verb(
     is_flag=True,
     help="Write an .npz for other tools: features, float32 [n, latent], and names of the files.",
 )
-@provider_option
+@runtime_options
 @force_option(_FORCE)
 def encode(
-    bundle: Path, source: Path, output: Path, features: bool, provider: str, force: bool
+    bundle: Path, source: Path, output: Path, features: bool, force: bool, **how: Any
 ) -> None:
-    from aeonnx import runtime
+    from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.on_files import features_file, run_on_files
 
-    opened = runtime.load(bundle, providers_of(provider))
-    if features:
-        result = features_file(opened, source, output, force=force)
-    else:
-        result = run_on_files(opened, "encode", source, output, force=force)
-    click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")
+    with opened(bundle, **how) as ready, closing(RowsProgress("encode")) as progress:
+        if features:
+            written = features_file(ready, source, output, force=force, advanced=progress)
+        else:
+            written = run_on_files(ready, "encode", source, output, force=force, advanced=progress)
+        _say(output, written, ready)
 
 
 @click.command(epilog="Example: aeonnx classify dist/sdae scans -o labels.csv")
 @bundle_argument
 @click.argument("source", type=PATH, metavar="IMAGES")
 @output_option("A .csv with all probabilities, or a .npy of them alone.")
-@provider_option
+@runtime_options
 @force_option(_FORCE)
 @json_option
 def classify(
-    bundle: Path, source: Path, output: Path | None, provider: str, force: bool, as_json: bool
+    bundle: Path, source: Path, output: Path | None, force: bool, as_json: bool, **how: Any
 ) -> None:
     """Labels of images, with their probabilities.
 
     IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array, whose rows are numbered.
     """
-    from aeonnx import runtime
     from aeonnx.cli import report
+    from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.on_files import classify_file
 
-    opened = runtime.load(bundle, providers_of(provider))
-    names, found = classify_file(opened, source, output, force=force)
-    report.print_classified(names, found, opened.manifest.classes, as_json=as_json)
+    with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
+        names, found = classify_file(ready, source, output, force=force, advanced=progress)
+        report.print_classified(names, found, ready.manifest.classes, as_json=as_json)
 
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
@@ -121,18 +137,28 @@ def classify(
 @click.option("--seed", type=int, default=0, show_default=True, help="0 to 2**63 - 1.")
 @click.option("--first", type=int, default=0, show_default=True, help="Index of the first image.")
 @output_option(_TO_PICTURE, required=True)
-@provider_option
+@pixels_option
+@runtime_options
 @force_option(_FORCE)
 def generate(
-    bundle: Path, count: int, seed: int, first: int, output: Path, provider: str, force: bool
+    bundle: Path,
+    count: int,
+    seed: int,
+    first: int,
+    output: Path,
+    pixels: bool,
+    force: bool,
+    **how: Any,
 ) -> None:
     """New images from a seed.
 
     Image i of a seed is the same in any batch, so that -n 100 begins with the images of -n 10.
     """
-    from aeonnx import runtime
+    from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.on_files import generate_file
 
-    opened = runtime.load(bundle, providers_of(provider))
-    result = generate_file(opened, count, seed, first, output, force=force)
-    click.echo(f"{output}: {result.dtype} {list(result.shape)} on {opened.provider}")
+    with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
+        written = generate_file(
+            ready, count, seed, first, output, pixels=pixels, force=force, advanced=progress
+        )
+        _say(output, written, ready)

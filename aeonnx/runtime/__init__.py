@@ -7,8 +7,10 @@ once and clearly.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aeonnx.errors import SetupError
 from aeonnx.extras import require_modules
@@ -42,8 +44,19 @@ def require_one_onnxruntime() -> None:
 require_one_onnxruntime()
 
 from aeonnx.runtime.bundle import Bundle, load
-from aeonnx.runtime.compare import Check, Report
 from aeonnx.runtime.session import Session
-from aeonnx.runtime.verify import verify
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.compare import Check, Report
+    from aeonnx.runtime.replay import verify
 
 __all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxruntime", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    # What compares is not needed for answers, and milliseconds count at the start.
+    if name in ("Check", "Report"):
+        return getattr(import_module("aeonnx.runtime.compare"), name)
+    if name == "verify":
+        return import_module("aeonnx.runtime.replay").verify
+    raise AttributeError(f"module 'aeonnx.runtime' has no attribute {name!r}")

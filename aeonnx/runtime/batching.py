@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from aeonnx.manifest import BATCH, TensorSpec
-from aeonnx.runtime.compare import Interface, batch_of, has_rows, rows_in, taken
+from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in, taken
 from aeonnx.runtime.session import Array
 
-__all__ = ["Run", "any_batch", "any_rows", "whole_batches"]
+__all__ = ["Run", "any_batch", "any_rows", "filled_up", "whole_batches"]
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
@@ -49,4 +49,9 @@ def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
 def whole_batches(part: Interface, rows: Array) -> Array:
     """Rows for a graph that is fixed to a batch size: the last repeated until a batch is full."""
     size = batch_of(part) or 1
-    return rows[np.minimum(np.arange(-(-len(rows) // size) * size), len(rows) - 1)]
+    return filled_up(rows, -(-len(rows) // size) * size)
+
+
+def filled_up(rows: Array, count: int) -> Array:
+    """`count` rows: the last one repeated, if there are not as many."""
+    return rows if len(rows) == count else rows[np.minimum(np.arange(count), len(rows) - 1)]

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files, golden, manifest
-from aeonnx.errors import BundleError, InputError, IntegrityError, UnknownNameError
+from aeonnx import manifest
+from aeonnx.errors import BundleError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
-from aeonnx.pixels import from_pixels
-from aeonnx.runtime.batching import any_batch, any_rows
-from aeonnx.runtime.checks import check_input
-from aeonnx.runtime.prior import Gaussian, draw
+from aeonnx.pixels import from_pixels, to_pixels
+from aeonnx.runtime.call import Call
+from aeonnx.runtime.checks import check_output
+from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.parts import Parts
+from aeonnx.runtime.prior import Gaussian, check_range, draw
+from aeonnx.runtime.providers import Provider
 from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.settings import Settings
 
 __all__ = ["Bundle", "Classified", "load"]
+
+
+_DRAWN = 4096
+"""Latents that are drawn at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,59 +44,118 @@ class Classified:
     indices: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
 
+    @classmethod
+    def of(cls, batches: Iterable[Classified]) -> Classified:
+        """The answers of several batches, one after another."""
+        every = list(batches)
+        return cls(
+            tuple(label for batch in every for label in batch.labels),
+            np.concatenate([batch.indices for batch in every]),
+            np.concatenate([batch.probabilities for batch in every]),
+        )
 
-def load(path: str | os.PathLike[str], providers: Sequence[str] | None = None) -> Bundle:
+
+def load(
+    path: str | os.PathLike[str],
+    providers: Sequence[Provider] | None = None,
+    *,
+    precision: str = "fp32",
+    threads: int | None = None,
+    bucket: int | None = None,
+    cuda_graph: bool = False,
+) -> Bundle:
     """Open a bundle written by `aeonnx export`.
 
     Args:
         path: the bundle's folder.
-        providers: execution providers in order of preference, such as ["CUDAExecutionProvider"] or
-            ["cuda"]; the first is what runs, or opening a part fails. None takes CUDA where it
-            really loads, else the CPU.
+        providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
+            ["cuda"] or [("cuda", {"device_id": "1"})]; the first is what runs, or opening a part
+            fails. None takes CUDA where it really loads, else the CPU.
+        precision: "fp32", "fp16" or "int8", of what was exported; "auto" takes for each part what
+            is fastest on this machine and gives its golden vectors here.
+        threads: of each graph; None for the cores that this process may use.
+        bucket: rows that a graph is given at most at once; None for what is fastest here, measured
+            once per machine.
+        cuda_graph: replay recorded CUDA graphs: less time for small batches, on CUDA alone.
 
     Raises:
         BundleError: there is no bundle, or its manifest is damaged or of a newer format.
+        UnknownNameError, InputError: an argument has no such value.
     """
     folder = Path(path)
-    return Bundle(folder, manifest.read(folder), providers)
+    settings = Settings(providers, precision, threads, bucket, cuda_graph)
+    return Bundle(folder, manifest.read(folder), settings)
 
 
 class Bundle:
     """The parts of one trained model. Graphs are opened, and their digests checked, at first use.
 
-    All verbs take and give numpy arrays with the batch as first axis, any number of rows.
+    All verbs take and give numpy arrays with the batch as first axis, any number of rows. With
+    `out` they write to that array and return it. With `pixels` they give uint8 images, in the very
+    arithmetic of the graphs that `--io uint8` exports, which are used if they are there. Any number
+    of threads may use one bundle. Use it in a `with` block, or `close` it, to let go of its graphs.
     """
 
-    def __init__(
-        self, folder: Path, contents: Manifest, providers: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, contents: Manifest, settings: Settings | None = None) -> None:
         self.folder = folder
         self.manifest = contents
-        self._requested = providers
-        self._sessions: dict[tuple[str, str], Session] = {}
+        self._parts = Parts(folder, contents, settings or Settings())
+        self._calls: dict[str, Call] = {}
         self._prior: Gaussian | None = None
 
     def __repr__(self) -> str:
-        parts = ", ".join(sorted(self.manifest.parts))
-        return f"Bundle({str(self.folder)!r}, {self.manifest.model}/{self.manifest.arch}: {parts})"
+        parts = ", ".join(
+            f"{name} ({self._parts.chosen[name]})" if name in self._parts.chosen else name
+            for name in sorted(self.manifest.parts)
+        )
+        what = f"{self.manifest.model}/{self.manifest.arch}"
+        where = f" on {self.provider}" if self.provider else ""
+        return f"Bundle({str(self.folder)!r}, {what}: {parts}{where})"
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the open graphs, after the runs that are under way; again is no harm."""
+        self._parts.close()
+        self._calls = {}
 
     @property
     def provider(self) -> str | None:
         """The execution provider that the opened parts run on; None before the first is opened."""
-        return next((session.providers[0] for session in self._sessions.values()), None)
+        return self._parts.provider
 
-    def encode(self, x: Array) -> Array:
+    def warmup(self, batch_sizes: Sequence[int] = (1,), parts: Sequence[str] | None = None) -> None:
+        """Open parts and run them on golden inputs: the first run of each size is slow on a GPU.
+
+        Args:
+            batch_sizes: rows, each 1 or more; the largest runs first, so that memory is taken once.
+            parts: names; None for all that are there in the precision asked for.
+
+        Raises: as `run`.
+        """
+        for part in parts or self._parts.ready():
+            variant = self.variant(part, self._parts.choice(part))
+            inputs = {name: self.read_golden(item) for name, item in variant.golden.inputs.items()}
+            count = rows_in(variant, inputs)
+            for rows in sorted(batch_sizes, reverse=True):
+                self._parts.call(part)(taken(variant, inputs, np.arange(rows) % count))
+
+    def encode(self, x: Array, *, out: Array | None = None) -> Array:
         """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
 
         Of a VAE it is `mu`; `run("encoder", x=x)` gives `logvar` too.
         """
-        return self._answer("encoder", x)
+        return self._answer("encoder", x, out)
 
-    def decode(self, z: Array) -> Array:
+    def decode(self, z: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in [0, 1]."""
-        return self._answer("decoder", z)
+        return self._answer("decoder", z, out, pixels)
 
-    def reconstruct(self, x: Array) -> Array:
+    def reconstruct(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1].
 
         A bundle without a reconstructor, but with encoder and decoder, runs these two.
@@ -96,12 +163,12 @@ class Bundle:
         if "reconstructor" not in self.manifest.parts and {"encoder", "decoder"} <= set(
             self.manifest.parts
         ):
-            return self.decode(self.encode(x))
-        return self._answer("reconstructor", x)
+            return self.decode(self.encode(x), out=out, pixels=pixels)
+        return self._answer("reconstructor", x, out, pixels)
 
-    def denoise(self, x: Array) -> Array:
+    def denoise(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1]."""
-        return self._answer("denoiser", x)
+        return self._answer("denoiser", x, out, pixels)
 
     def classify(self, x: Array) -> Classified:
         """What images show: [n, C, H, W], float32 in [0, 1] or uint8.
@@ -121,7 +188,7 @@ class Bundle:
         labels = tuple(self.manifest.classes[index] for index in indices)
         return Classified(labels, indices, probabilities)
 
-    def generate(self, n: int, seed: int = 0, first: int = 0) -> Array:
+    def generate(self, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False) -> Array:
         """New images from the prior: float32 [n, C, H, W] in [0, 1].
 
         Sample i of a seed is the same image in any batch, and in the graph of the part `sampler`,
@@ -131,16 +198,35 @@ class Bundle:
             n: how many.
             seed: 0 to 2**63 - 1.
             first: index of the first.
+            pixels: give uint8.
 
         Raises:
             BundleError: the bundle has no prior to draw from.
             InputError: an argument is outside its range.
         """
-        z = self.draw_latents(n, seed, first)
-        if "decoder" in self.manifest.parts or "sampler" not in self.manifest.parts:
-            return self.decode(z)
+        check_range(seed, first, n)
+        self._gaussian()
+        self.variant("decoder" if self._decodes() else "sampler")
+        start = self._generate(min(n, _DRAWN), seed, first, pixels)
+        if n <= _DRAWN:
+            return start
+        made = np.empty((n, *start.shape[1:]), start.dtype)
+        made[:_DRAWN] = start
+        for done in range(_DRAWN, n, _DRAWN):
+            rows = made[done : done + _DRAWN]
+            rows[...] = self._generate(len(rows), seed, first + done, pixels)
+        return made
+
+    def _generate(self, n: int, seed: int, first: int, pixels: bool) -> Array:
+        if self._decodes():
+            return self.decode(self.draw_latents(n, seed, first), pixels=pixels)
         rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
-        return from_pixels(self.run("sampler", **rows)["image"])
+        image = self.run("sampler", **rows)["image"]
+        return image if pixels else from_pixels(image)
+
+    def _decodes(self) -> bool:
+        """Whether `generate` draws and decodes; the sampler does both in one."""
+        return "decoder" in self.manifest.parts or "sampler" not in self.manifest.parts
 
     def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
         """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
@@ -168,13 +254,7 @@ class Bundle:
             InputError: an input has the wrong name, dtype, shape or values.
             ProviderError: a provider asked for by name cannot run here.
         """
-        variant = self.variant(part)
-        expected = {spec.name for spec in variant.inputs}
-        if inputs.keys() != expected:
-            raise InputError(f"{part}: expected inputs {sorted(expected)}, got {sorted(inputs)}")
-        specs = any_batch(variant)
-        feeds = {spec.name: check_input(part, spec, inputs[spec.name]) for spec in specs}
-        return any_rows(variant, self.session(part).run)(feeds)
+        return self._call(part)(inputs)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
         """The manifest's entry of a part's variant.
@@ -183,26 +263,14 @@ class Bundle:
             BundleError: the bundle has no such part.
             UnknownNameError: the part has no such variant.
         """
-        if part not in self.manifest.parts:
-            has = ", ".join(sorted(self.manifest.parts)) or "none"
-            raise BundleError(
-                f"this bundle has no part {part!r}, it has: {has}. If a {self.manifest.model} has "
-                f"one, add it with: aeonnx export --model {self.manifest.model} --part {part}"
-            )
-        variants = self.manifest.parts[part]
-        if name not in variants:
-            raise UnknownNameError(f"variant of {part}", name, variants)
-        return variants[name]
+        return self._parts.variant(part, name)
 
     def session(self, part: str, variant: str = "fp32") -> Session:
         """The open graph of a part: checked against the manifest when opened first.
 
         Raises: as `run`.
         """
-        key = (part, variant)
-        if key not in self._sessions:
-            self._sessions[key] = self._open(part, variant)
-        return self._sessions[key]
+        return self._parts.session(part, variant)
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
         """A golden array of the manifest.
@@ -210,22 +278,32 @@ class Bundle:
         Raises:
             IntegrityError: the file is missing or is not the one that the manifest names.
         """
-        return golden.read(self.folder, tensor)
+        return self._parts.read_golden(tensor)
 
-    def _answer(self, part: str, value: Array) -> Array:
-        variant = self.variant(part)
-        return self.run(part, **{variant.inputs[0].name: value})[variant.outputs[0].name]
+    def _answer(
+        self, part: str, value: Array, out: Array | None = None, pixels: bool = False
+    ) -> Array:
+        if pixels:
+            return self._pixels(part, value, out)
+        return self._call(part).answer(value, out)
 
-    def _open(self, part: str, name: str) -> Session:
-        variant = self.variant(part, name)
-        path = files.verified(self.folder / variant.file, variant.sha256)
-        session = Session(path, self._requested)
-        mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
-        if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:
-            mismatches.append("it comes from another checkpoint than the bundle's other parts")
-        if mismatches:
-            raise IntegrityError(
-                f"{session.path} does not match its manifest: {'; '.join(mismatches)}. "
-                "Export the bundle again."
-            )
-        return session
+    def _call(self, part: str) -> Call:
+        call = self._calls.get(part)
+        if call is None:
+            call = self._calls[part] = self._parts.call(part)
+        return call
+
+    def _pixels(self, part: str, value: Array, out: Array | None) -> Array:
+        """The answer as uint8: of the graph that gives pixels, if it is there and takes `value`."""
+        name = f"{self._parts.choice(part)}-uint8"
+        if name in self.manifest.parts[part]:
+            dtype = self.variant(part, name).inputs[0].dtype
+            if np.asarray(value).dtype == dtype:
+                return self._parts.call(part, name).answer(value, out)
+        made = to_pixels(self._answer(part, value))
+        if out is None:
+            return made
+        spec = replace(self.variant(part).outputs[0], dtype="uint8")
+        check_output(part, spec, len(made), made, out)
+        out[...] = made
+        return out

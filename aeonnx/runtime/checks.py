@@ -11,7 +11,7 @@ from aeonnx.manifest import TensorSpec
 from aeonnx.pixels import from_pixels
 from aeonnx.runtime.session import Array
 
-__all__ = ["check_input"]
+__all__ = ["check_input", "check_output"]
 
 
 def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
@@ -20,8 +20,8 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     Args:
         part: name of the part, for the message.
         spec: what the part takes.
-        value: an array of the spec's dtype; uint8 pixels also do where [0, 1] is expected, and are
-            divided by 255.
+        value: an array of the spec's dtype, in any byte order and layout; uint8 pixels also do
+            where [0, 1] is expected, and are divided by 255.
 
     Raises:
         InputError: says what was expected, what came and what to do.
@@ -33,10 +33,35 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     if value.dtype == np.uint8 and spec.dtype == "float32" and spec.range == (0.0, 1.0):
         value = from_pixels(value)
     _check_shape(where, spec, value)
-    if value.dtype != np.dtype(spec.dtype):
+    if value.dtype.newbyteorder("=") != np.dtype(spec.dtype):
         raise InputError(f"{where}, got {value.dtype}: convert it with .astype(numpy.{spec.dtype})")
     _check_values(where, spec, value)
-    return np.ascontiguousarray(value)
+    return np.ascontiguousarray(value, spec.dtype)
+
+
+def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any) -> None:
+    """Refuse a buffer that a part's output cannot be written to.
+
+    Args:
+        part: name of the part, for the message.
+        spec: what the part gives.
+        rows: how many it will give.
+        value: what goes in, which must not be written over.
+        out: a C-contiguous, writable array of the spec's dtype and shape.
+
+    Raises:
+        InputError: says what was expected, what came and what to do.
+    """
+    shape = (rows, *spec.shape[1:])
+    where = f"{part}: out: expected {spec.dtype} {list(shape)}"
+    if not isinstance(out, np.ndarray):
+        raise InputError(f"{where}, got a {type(out).__name__}: make it one with numpy.empty(...)")
+    if out.dtype != np.dtype(spec.dtype) or out.shape != shape:
+        raise InputError(f"{where}, got {out.dtype} {list(out.shape)}")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise InputError(f"{where}, C-contiguous and writable: make one with numpy.empty(...)")
+    if np.may_share_memory(value, out):
+        raise InputError(f"{where} beside the input, got the input's own memory: give another")
 
 
 def _describe(spec: TensorSpec) -> str:

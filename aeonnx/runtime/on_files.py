@@ -1,34 +1,58 @@
-"""A verb from file to file: what the command line does with images."""
+"""A verb from file to file, in constant memory: what the command line does with images."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from aeonnx import files, images
+from aeonnx.errors import ImageError
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.stream import generated, rows_at_once, stream
+from aeonnx.sinks import open_sink, require_sink, write
+from aeonnx.sources import Source, open_array, open_images
 
-__all__ = ["classify_file", "features_file", "generate_file", "run_on_files"]
+__all__ = ["Advanced", "Written", "classify_file", "features_file", "generate_file", "run_on_files"]
+
+Advanced = Callable[[int, int], None]
+"""Told how many rows are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, before it became a picture: dtype and shape of all rows together."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 def run_on_files(
-    bundle: Bundle, verb: str, source: Path, target: Path, *, force: bool = False
-) -> Array:
+    bundle: Bundle,
+    verb: str,
+    source: Path,
+    target: Path,
+    *,
+    pixels: bool = False,
+    force: bool = False,
+    advanced: Advanced | None = None,
+) -> Written:
     """Read `source`, run a verb of the bundle on it, write `target`.
 
     Args:
         bundle: opened.
         verb: "encode", "decode", "reconstruct" or "denoise".
         source: images (a file, a folder, a .npy array), or a .npy array of latents to decode.
-        target: a .png for a grid of images, or a .npy array.
+        target: a .png for a grid of images, a .npy array, or no suffix for a folder of pictures,
+            which are named as those in `source`.
+        pixels: uint8 instead of float32 in a .npy array; pictures are that anyway.
         force: replace `target` if it exists.
-
-    Returns:
-        What was written, before it became a picture.
+        advanced: told of the progress.
 
     Raises:
         ImageError: `source` is missing or is not what the verb takes.
@@ -36,30 +60,45 @@ def run_on_files(
         OutputError: `target` exists and `force` is not set, or cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
-    images.check_output(target, images=verb != "encode")
+    gives_images = verb != "encode"
+    require_sink(target, images=gives_images)
     files.refuse_existing(target, force=force)
-    if verb == "decode":
-        value = images.read_array(source)
-    else:
-        value = images.read_images(source, bundle.manifest.input_shape)
-    result: Array = getattr(bundle, verb)(value)
-    images.write(target, result, force=force)
-    return result
+    rows = open_array(source) if verb == "decode" else _images(bundle, source)
+    count = _count(source, rows)
+    require_sink(target, count, images=gives_images)
+    batches = rows.batches(rows_at_once(bundle))
+    options = {"pixels": pixels or target.suffix.lower() != ".npy"} if gives_images else {}
+    names = _stems(rows.names) if source.is_dir() else None
+    results = stream(bundle, verb, batches, **options)
+    return _write(results, target, count, names=names, force=force, advanced=advanced)
 
 
 def generate_file(
-    bundle: Bundle, n: int, seed: int, first: int, target: Path, *, force: bool = False
-) -> Array:
+    bundle: Bundle,
+    n: int,
+    seed: int,
+    first: int,
+    target: Path,
+    *,
+    pixels: bool = False,
+    force: bool = False,
+    advanced: Advanced | None = None,
+) -> Written:
     """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
-    images.check_output(target, images=True)
+    require_sink(target, n, images=True)
     files.refuse_existing(target, force=force)
-    result = bundle.generate(n, seed, first)
-    images.write(target, result, force=force)
-    return result
+    pixels = pixels or target.suffix.lower() != ".npy"
+    results = generated(bundle, n, seed, first, pixels=pixels)
+    return _write(results, target, n, names=None, force=force, advanced=advanced)
 
 
 def classify_file(
-    bundle: Bundle, source: Path, target: Path | None = None, *, force: bool = False
+    bundle: Bundle,
+    source: Path,
+    target: Path | None = None,
+    *,
+    force: bool = False,
+    advanced: Advanced | None = None,
 ) -> tuple[tuple[str, ...], Classified]:
     """Classify images and write the answers, if there is a `target`.
 
@@ -69,6 +108,7 @@ def classify_file(
         target: a .csv with name, label, probability and the probabilities of all classes; or a
             .npy of the probabilities.
         force: replace `target` if it exists.
+        advanced: told of the progress.
 
     Returns:
         Names of the images, file names or row numbers, and what they show.
@@ -81,10 +121,15 @@ def classify_file(
         expected = ".csv or .npy (a table, or an array of probabilities)"
         images.require_suffix(target, (".csv", ".npy"), expected)
         files.refuse_existing(target, force=force)
-    names, value = images.read_named_images(source, bundle.manifest.input_shape)
-    found = bundle.classify(value)
+    rows = _images(bundle, source)
+    count = _count(source, rows)
+    found = Classified.of(
+        bundle.classify(batch)
+        for batch in _told(rows.batches(rows_at_once(bundle)), count, advanced)
+    )
+    names = tuple(rows.names[:])
     if target is not None and target.suffix.lower() == ".npy":
-        images.write(target, found.probabilities, force=force)
+        write(target, found.probabilities, force=force)
     elif target is not None:
         text = _table(names, found, bundle.manifest.classes)
         # A file's name is any bytes: those that are not UTF-8 are written as they are.
@@ -92,7 +137,14 @@ def classify_file(
     return names, found
 
 
-def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = False) -> Array:
+def features_file(
+    bundle: Bundle,
+    source: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    advanced: Advanced | None = None,
+) -> Written:
     """Write the latents of images with their names, for other tools.
 
     Args:
@@ -100,9 +152,7 @@ def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = F
         source: images, see `run_on_files`.
         target: a .npz with `features`, float32 [n, latent], and `names`, n texts.
         force: replace `target` if it exists.
-
-    Returns:
-        The features.
+        advanced: told of the progress.
 
     Raises:
         UsageError: `target` has another suffix.
@@ -110,12 +160,55 @@ def features_file(bundle: Bundle, source: Path, target: Path, *, force: bool = F
     """
     images.require_suffix(target, (".npz",), ".npz (features with names)")
     files.refuse_existing(target, force=force)
-    names, value = images.read_named_images(source, bundle.manifest.input_shape)
-    features = bundle.encode(value)
+    rows = _images(bundle, source)
+    results = stream(bundle, "encode", rows.batches(rows_at_once(bundle)))
+    features = np.concatenate(list(_told(results, _count(source, rows), advanced)))
     buffer = io.BytesIO()
-    np.savez(buffer, features=features, names=np.array(names))
+    np.savez(buffer, features=features, names=np.array(rows.names[:]))
     files.write_atomic(target, buffer.getvalue())
-    return features
+    return Written(str(features.dtype), features.shape)
+
+
+def _images(bundle: Bundle, source: Path) -> Source:
+    return open_images(source, bundle.manifest.input_shape)
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """Names without suffix, unless two would be the same."""
+    stems = [Path(name).stem for name in names]
+    return stems if len(set(stems)) == len(stems) else list(names)
+
+
+def _count(source: Path, rows: Source) -> int:
+    if not rows.names:
+        raise ImageError(f"{source} holds no rows: give at least one")
+    return len(rows.names)
+
+
+def _write(
+    results: Iterator[Array],
+    target: Path,
+    count: int,
+    *,
+    names: list[str] | None,
+    force: bool,
+    advanced: Advanced | None,
+) -> Written:
+    written = Written("", (count,))
+    with open_sink(target, count, names=names, force=force) as sink:
+        for rows in _told(results, count, advanced):
+            sink.write(rows)
+            written = Written(str(rows.dtype), (count, *rows.shape[1:]))
+    return written
+
+
+def _told(batches: Iterable[Array], count: int, advanced: Advanced | None) -> Iterator[Array]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        if advanced:
+            advanced(done, count)
 
 
 def _table(names: tuple[str, ...], found: Classified, classes: tuple[str, ...]) -> str:

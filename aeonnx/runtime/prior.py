@@ -21,6 +21,7 @@ __all__ = [
     "WEYL",
     "WORDS",
     "Gaussian",
+    "check_range",
     "draw",
     "philox",
     "standard_normal",
@@ -64,13 +65,22 @@ def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArr
     Raises:
         InputError: an argument is outside its range.
     """
+    check_range(seed, first, n)
+    return transformed(prior, seed, first + np.arange(n), size).astype(np.float32)
+
+
+def check_range(seed: int, first: int, n: int) -> None:
+    """Refuse what the table has not.
+
+    Raises:
+        InputError: `seed` or `first` is outside 0 to 2**63 - 1, or `n` under 1.
+    """
     if not 0 <= seed < 2**63:
         raise InputError(f"seed: expected 0 to 2**63 - 1, got {seed}")
     if n < 1:
         raise InputError(f"n: expected at least 1 sample, got {n}")
     if not 0 <= first <= 2**63 - n:
         raise InputError(f"first: expected an index of 0 to 2**63 - n, got {first}")
-    return transformed(prior, seed, first + np.arange(n), size).astype(np.float32)
 
 
 def transformed(

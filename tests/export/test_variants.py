@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 
 import aeonnx as aeonnx_package
-from aeonnx import checkpoint, images
+from aeonnx import checkpoint, sinks
 from aeonnx.errors import QualityError
 from aeonnx.export import ExportOptions, export, quality
 from aeonnx.pixels import from_pixels, to_pixels
@@ -241,7 +241,7 @@ def test_bad_options_are_refused_before_anything_is_written(
 def test_calibration_images_of_another_shape_are_refused(
     aeonnx: Callable[..., Result], run_of: Maker
 ) -> None:
-    images.write(Path("wide.npy"), np.zeros((4, 1, 28, 30), np.float32), force=True)
+    sinks.write(Path("wide.npy"), np.zeros((4, 1, 28, 30), np.float32), force=True)
     result = aeonnx(
         "export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--calibration", "wide.npy"
     )

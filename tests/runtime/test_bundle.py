@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,11 @@ def test_non_contiguous_arrays_are_taken(vae: aeonnx.Bundle) -> None:
     )
 
 
+def test_the_other_byte_order_is_taken(vae: aeonnx.Bundle) -> None:
+    z = np.random.default_rng(0).normal(size=(3, 20)).astype(np.float32)
+    np.testing.assert_array_equal(vae.decode(z.astype(">f4")), vae.decode(z))
+
+
 def test_halves_alone_reconstruct(bundle_copy: Path) -> None:
     whole = aeonnx.load(bundle_copy).reconstruct(digits())
     path = bundle_copy / "manifest.json"
@@ -105,7 +111,6 @@ def test_generate_does_not_depend_on_the_batch(vae: aeonnx.Bundle) -> None:
     [
         ([[0.0]], r"got a list: make it one with numpy\.asarray"),
         (np.zeros((2, 20)), r"got float64: convert it with \.astype\(numpy\.float32\)"),
-        (np.zeros((2, 20), dtype=">f4"), r"got >f4: convert it"),
         (np.zeros((2, 20), dtype=np.uint8), r"got uint8: convert it"),
         (np.zeros(20, dtype=np.float32), r"got float32 \[20\]: 2 axes, not 1 \(one row needs"),
         (np.zeros((2, 21), dtype=np.float32), r"axis 1 must have size 20, not 21"),
@@ -179,9 +184,8 @@ def claim(folder: Path, part: str) -> None:
     """Make the manifest name the digest that a graph has now."""
     path = folder / "manifest.json"
     document = json.loads(path.read_text())
-    from aeonnx import files
-
-    document["parts"][part]["fp32"]["sha256"] = files.sha256(folder / f"{part}.onnx")
+    data = (folder / f"{part}.onnx").read_bytes()
+    document["parts"][part]["fp32"]["sha256"] = sha256(data).hexdigest()
     path.write_text(json.dumps(document))
 
 
@@ -222,5 +226,5 @@ def test_golden_file_of_another_size_is_refused(bundle_copy: Path) -> None:
     bundle = aeonnx.load(bundle_copy)
     tensor = bundle.variant("decoder").golden.inputs["z"]
     wrong = manifest.GoldenTensor(tensor.file, tensor.sha256, tensor.dtype, (1, 1))
-    with pytest.raises(IntegrityError, match=r"expected \[1, 1\] of float32, got \d+ values"):
+    with pytest.raises(IntegrityError, match=r"\[1, 1\] of float32 is 4 bytes, got \d+"):
         bundle.read_golden(wrong)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from aeonnx.errors import BundleError
-from aeonnx.manifest import Variant
-from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.compare import (
-    Check,
-    Report,
-    batch_of,
-    malformed,
-    max_differences,
-    merged,
-    rows_in,
-    taken,
-)
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["verify"]
+from aeonnx.errors import RunError
+from aeonnx.manifest import GoldenTensor, Variant
+from aeonnx.runtime.compare import Check, Report, malformed, max_differences, merged
+from aeonnx.runtime.interface import batch_of, rows_in, taken
+from aeonnx.runtime.session import Array, Session
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.bundle import Bundle
+
+__all__ = ["verify", "verify_variant"]
 
 
 def verify(bundle: Bundle) -> Report:
@@ -30,14 +27,25 @@ def verify(bundle: Bundle) -> Report:
     """
     return merged(
         [
-            _verify_variant(bundle, part, name)
+            verify_variant(bundle, part, name)
             for part, variants in sorted(bundle.manifest.parts.items())
             for name in variants
         ]
     )
 
 
-def _verify_variant(bundle: Bundle, part: str, name: str) -> Report:
+class Parts(Protocol):
+    """What has open graphs and stored arrays: a `Bundle`."""
+
+    def variant(self, part: str, name: str) -> Variant: ...
+
+    def session(self, part: str, name: str) -> Session: ...
+
+    def read_golden(self, tensor: GoldenTensor) -> Array: ...
+
+
+def verify_variant(bundle: Parts, part: str, name: str) -> Report:
+    """As `verify`, of one variant of a part."""
     variant, session = bundle.variant(part, name), bundle.session(part, name)
     inputs = {key: bundle.read_golden(file) for key, file in variant.golden.inputs.items()}
     expected = {key: bundle.read_golden(file) for key, file in variant.golden.outputs.items()}
@@ -46,7 +54,7 @@ def _verify_variant(bundle: Bundle, part: str, name: str) -> Report:
     for batch in _batches(variant, rows_in(variant, inputs)):
         try:
             outputs = session.run(taken(variant, inputs, batch))
-        except BundleError as error:
+        except RunError as error:
             failures.append(str(error))
             continue
         wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)

@@ -1,0 +1,133 @@
+"""A graph at one batch size whose inputs and outputs stay in place, on the device it runs on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime as ort
+
+from aeonnx.errors import InputError
+from aeonnx.manifest import TensorSpec, Variant
+from aeonnx.runtime.batching import filled_up
+from aeonnx.runtime.interface import has_rows, rows_in
+from aeonnx.runtime.providers import CUDA
+from aeonnx.runtime.session import ORT_ERRORS, Array, Session
+
+__all__ = ["Bound", "Replayed"]
+
+
+class Bound:
+    """Buffers for `rows` rows, and the graph bound to them: a run allocates and copies nothing.
+
+    Of a session with CUDA graphs, the first run records one, and the others replay it. One thread
+    at a time may use it.
+
+    Args:
+        session: the open graph.
+        variant: what it takes and gives.
+        rows: the batch size.
+    """
+
+    def __init__(self, session: Session, variant: Variant, rows: int) -> None:
+        self._session, self._rows, self._variant = session, rows, variant
+        device = "cuda" if session.providers[0] == CUDA else "cpu"
+        self._inputs = {
+            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(*self._like(spec)), device, 0)
+            for spec in variant.inputs
+        }
+        self._outputs = {
+            spec.name: ort.OrtValue.ortvalue_from_shape_and_type(*self._like(spec), device, 0)
+            for spec in variant.outputs
+        }
+        self._binding = session.opened().io_binding()
+        for name, value in self._inputs.items():
+            self._binding.bind_ortvalue_input(name, value)
+        for name, value in self._outputs.items():
+            self._binding.bind_ortvalue_output(name, value)
+        self._options = ort.RunOptions()
+        # Each batch size has a recording of its own.
+        self._options.add_run_config_entry("gpu_graph_id", str(rows))
+
+    def _like(self, spec: TensorSpec) -> tuple[list[int], np.dtype[np.generic]]:
+        rest = [int(size) for size in spec.shape[1:]]
+        rows = self._rows if has_rows(self._variant, spec) else 1
+        return [rows, *rest], np.dtype(spec.dtype)
+
+    def give(self, inputs: Mapping[str, Array]) -> None:
+        """Copy C-contiguous arrays, of the shapes and dtypes of the graph, to the buffers.
+
+        Raises:
+            InputError: an array has another shape or dtype.
+        """
+        for name, value in inputs.items():
+            buffer = self._inputs[name]
+            if list(value.shape) != list(buffer.shape()):
+                raise InputError(
+                    f"{name}: expected {list(buffer.shape())}, as bound, got {list(value.shape)}"
+                )
+            buffer.update_inplace(value)
+
+    def run(self) -> None:
+        """Run the graph on what is in the buffers; on a GPU, wait until it has ended.
+
+        Raises:
+            RunError, DeviceMemoryError, BundleError: see `Session.run`.
+        """
+        session = self._session.opened()
+        try:
+            session.run_with_iobinding(self._binding, self._options)
+            self._binding.synchronize_outputs()
+        except ORT_ERRORS as error:
+            raise self._session.run_error(
+                {name: np.empty(value.shape()) for name, value in self._inputs.items()}, error
+            ) from error
+
+    def output(self, name: str) -> Array:
+        """A copy of an output on the host."""
+        value: Array = self._outputs[name].numpy()
+        return value
+
+    @property
+    def outputs(self) -> Mapping[str, ort.OrtValue]:
+        """The outputs where they are; `OrtValue.data_ptr()` is for libraries on the same device."""
+        return self._outputs
+
+
+class Replayed:
+    """Runs a graph through recordings, one per power of two of rows: fewer are filled up.
+
+    Args:
+        session: an open graph with CUDA graphs.
+        variant: what it takes and gives.
+    """
+
+    def __init__(self, session: Session, variant: Variant) -> None:
+        self._session, self._variant = session, variant
+        self._bound: dict[int, Bound] = {}
+        self._lock = threading.Lock()
+
+    def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
+        """As `Session.values`."""
+        rows = rows_in(self._variant, inputs)
+        size = 1 << (rows - 1).bit_length()
+        filled = {
+            spec.name: filled_up(inputs[spec.name], size)
+            if has_rows(self._variant, spec)
+            else inputs[spec.name]
+            for spec in self._variant.inputs
+        }
+        with self._lock:
+            bound = self._bound.get(size)
+            if bound is None:
+                bound = self._bound[size] = Bound(self._session, self._variant, size)
+            bound.give(filled)
+            bound.run()
+            return [bound.output(name)[:rows] for name in outputs]
+
+    def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        """As `Session.run_into`."""
+        found = self.values(inputs, list(outputs))
+        for buffer, value in zip(outputs.values(), found, strict=True):
+            buffer[...] = value

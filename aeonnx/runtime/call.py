@@ -1,0 +1,174 @@
+"""A part as a function of arrays: checked, in batches, into given buffers if there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from aeonnx.errors import DeviceMemoryError, InputError
+from aeonnx.manifest import BATCH, Variant
+from aeonnx.runtime.batching import any_batch, any_rows
+from aeonnx.runtime.checks import check_input, check_output
+from aeonnx.runtime.interface import batch_of, rows_in, taken
+from aeonnx.runtime.session import Array
+
+__all__ = ["Call", "Runner"]
+
+_DIRECT = 1024
+"""Rows that go to the graph at once, whatever its bucket is: to look it up would cost more."""
+
+_COPIED = 2**18
+"""Bytes up to which a copy takes less time than to tell onnxruntime where to write."""
+
+_FINITE = float(np.finfo(np.float32).max)
+
+
+class Runner(Protocol):
+    """What runs a graph: a `Session`, or what stands for one."""
+
+    def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]: ...
+
+    def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None: ...
+
+
+class Call:
+    """One variant of a part.
+
+    Args:
+        part: its name, for messages.
+        variant: what it takes and gives.
+        runner: runs its graph.
+        bucket: finds how many rows the graph is to be given at most at once.
+    """
+
+    def __init__(
+        self, part: str, variant: Variant, runner: Runner, bucket: Callable[[], int]
+    ) -> None:
+        self._part, self._variant, self._runner = part, variant, runner
+        self._specs = {spec.name: spec for spec in any_batch(variant)}
+        self._outputs = {spec.name: spec for spec in variant.outputs}
+        self._fixed = batch_of(variant) is not None
+        self._find_bucket, self._bucket = bucket, 0
+        self._direct = 0 if self._fixed else _DIRECT
+        spec = variant.inputs[0]
+        self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
+        self._low, self._high = spec.range or (-_FINITE, _FINITE)
+        self._others = [spec.name for spec in variant.inputs[1:]]
+        self._names = [spec.name for spec in variant.outputs]
+        self._answer = self._names[:1]
+
+    def answer(self, value: Any, out: Array | None = None) -> Array:
+        """The first output for the only input.
+
+        Args:
+            value: see `check_input`.
+            out: array to write to; it is what is returned, then.
+
+        Raises:
+            InputError: `value` or `out` has the wrong dtype, shape or values.
+        """
+        name = self._answer[0]
+        value = self._prepared(value)
+        if out is not None:
+            check_output(self._part, self._outputs[name], len(value), value, out)
+            if out.nbytes > _COPIED:
+                return self._in_batches({self._input: value}, {name: out})[name]
+            out[...] = self._run(len(value), {self._input: value}, self._answer)[0]
+            return out
+        return self._run(len(value), {self._input: value}, self._answer)[0]
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """All outputs by name, for all inputs by name.
+
+        Raises:
+            InputError: an input is missing, unknown, or has the wrong dtype, shape or values.
+        """
+        if inputs.keys() != self._specs.keys():
+            expected, got = sorted(self._specs), sorted(inputs)
+            raise InputError(f"{self._part}: expected inputs {expected}, got {got}")
+        checked = {self._input: self._prepared(inputs[self._input])}
+        for name in self._others:
+            checked[name] = check_input(self._part, self._specs[name], inputs[name])
+        rows = self._rows(checked) if self._others else len(checked[self._input])
+        found = self._run(rows, checked, self._names)
+        return dict(zip(self._names, found, strict=True))
+
+    def _rows(self, inputs: Mapping[str, Array]) -> int:
+        """How many rows the inputs have, all those that have rows the same."""
+        rows = {
+            name: len(inputs[name]) for name, spec in self._specs.items() if spec.shape[0] == BATCH
+        }
+        if len(set(rows.values())) > 1:
+            raise InputError(f"{self._part}: expected as many rows in every input, got {rows}")
+        return next(iter(rows.values()))
+
+    def _prepared(self, value: Any) -> Array:
+        """The first input as the graph takes it."""
+        if self._is_ready(value):
+            return cast(Array, value)
+        return check_input(self._part, self._specs[self._input], value)
+
+    def _is_ready(self, value: Any) -> bool:
+        """Whether the graph can have it as it is: what is slow to say is left to `check_input`."""
+        return (
+            type(value) is np.ndarray
+            and value.dtype == self._dtype
+            and value.shape[1:] == self._row
+            and value.flags.c_contiguous
+            and len(value) > 0
+            # NaN is found as both extremes, and compares as false. Far cheaper than min and max.
+            and self._low <= value.item(value.argmin())
+            and value.item(value.argmax()) <= self._high
+        )
+
+    def _run(self, rows: int, inputs: Mapping[str, Array], names: list[str]) -> list[Array]:
+        if rows <= self._direct:
+            try:
+                return self._runner.values(inputs, names)
+            except DeviceMemoryError:
+                self._shrink(rows)
+        outputs = self._in_batches(inputs, {name: self._empty(rows, name) for name in names})
+        return list(outputs.values())
+
+    def _in_batches(
+        self, inputs: Mapping[str, Array], outputs: dict[str, Array]
+    ) -> dict[str, Array]:
+        if self._fixed:
+            found = any_rows(self._variant, self._by_name)(inputs)
+            for name, buffer in outputs.items():
+                buffer[...] = found[name]
+            return outputs
+        rows, start = rows_in(self._variant, inputs), 0
+        while start < rows:
+            batch = slice(start, min(start + self._size(rows), rows))
+            try:
+                self._runner.run_into(
+                    taken(self._variant, inputs, batch),
+                    {name: buffer[batch] for name, buffer in outputs.items()},
+                )
+            except DeviceMemoryError:
+                self._shrink(batch.stop - start)
+                continue
+            start = batch.stop
+        return outputs
+
+    def _by_name(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self._names, self._runner.values(inputs, self._names), strict=True))
+
+    def _size(self, rows: int) -> int:
+        if rows <= self._direct:
+            return rows
+        self._bucket = self._bucket or self._find_bucket()
+        return self._bucket
+
+    def _shrink(self, rows: int) -> None:
+        """After memory ran out: try half as many from now on; called where an error is handled."""
+        if rows == 1:
+            raise
+        self._direct = self._bucket = rows // 2
+
+    def _empty(self, rows: int, name: str) -> Array:
+        spec = self._outputs[name]
+        return np.empty((rows, *(int(size) for size in spec.shape[1:])), spec.dtype)

@@ -1,0 +1,199 @@
+"""The open graphs of a bundle: each opened once, at first use, by whichever thread comes first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aeonnx import files, golden
+from aeonnx.errors import BundleError, IntegrityError, UnknownNameError
+from aeonnx.manifest import GoldenTensor, Manifest, Variant
+from aeonnx.runtime.call import Call, Runner
+from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.settings import Settings, graph_providers
+from aeonnx.threads import usable_cores
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.tuning import Speed
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """The parts of the bundle in `folder`.
+
+    Args:
+        folder: of the bundle.
+        manifest: what is in it.
+        settings: how its graphs are to run.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
+        self.folder, self.manifest, self.settings = folder, manifest, settings
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._calls: dict[tuple[str, str], Call] = {}
+        self._chosen: dict[str, str] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+
+    @property
+    def provider(self) -> str | None:
+        """The execution provider of the graphs that are open; None before the first."""
+        return next((session.providers[0] for session in self._sessions.values()), None)
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The variant that verbs use, by part, of those that were used."""
+        return self._chosen
+
+    def variant(self, part: str, name: str) -> Variant:
+        """The manifest's entry of a part's variant.
+
+        Raises:
+            BundleError: the bundle has no such part.
+            UnknownNameError: the part has no such variant.
+        """
+        if part not in self.manifest.parts:
+            has = ", ".join(sorted(self.manifest.parts)) or "none"
+            model = self.manifest.model
+            raise BundleError(
+                f"this bundle has no part {part!r}, it has: {has}. If a {model} has "
+                f"one, add it with: aeonnx export --model {model} --part {part}"
+            )
+        variants = self.manifest.parts[part]
+        if name not in variants:
+            raise UnknownNameError(f"variant of {part}", name, variants)
+        return variants[name]
+
+    def session(self, part: str, name: str) -> Session:
+        """The open graph of a variant: checked against the manifest when it is opened.
+
+        Raises:
+            BundleError: there is none, or the bundle was closed.
+            IntegrityError: the file is missing or is not what the manifest says.
+            ProviderError: a provider asked for by name cannot run here.
+        """
+        with self._lock:
+            self._require_open()
+            key = (part, name)
+            if key not in self._sessions:
+                self._sessions[key] = self._open(part, name)
+            return self._sessions[key]
+
+    def call(self, part: str, name: str | None = None) -> Call:
+        """A variant as a function of arrays; None for the one that `Settings.precision` asks for.
+
+        Raises: as `session`.
+        """
+        with self._lock:
+            name = name or self.choice(part)
+            key = (part, name)
+            if key not in self._calls:
+                variant, runner = self.variant(part, name), self._runner(part, name)
+                self._calls[key] = Call(part, variant, runner, lambda: self._bucket(part, name))
+            return self._calls[key]
+
+    def choice(self, part: str) -> str:
+        """The variant of a part that `Settings.precision` asks for.
+
+        Raises: as `session`.
+        """
+        with self._lock:
+            if part not in self._chosen:
+                asked = self.settings.precision
+                name = self._fastest(part) if asked == "auto" else asked
+                self._require_exported(part, name)
+                self._chosen[part] = name
+            return self._chosen[part]
+
+    def ready(self) -> list[str]:
+        """The parts that are there in the precision asked for."""
+        asked = self.settings.precision
+        return [
+            part for part, found in self.manifest.parts.items() if asked == "auto" or asked in found
+        ]
+
+    def read_golden(self, tensor: GoldenTensor) -> Array:
+        """A stored array of the manifest.
+
+        Raises:
+            IntegrityError: the file is missing or is not the one that the manifest names.
+        """
+        return golden.read(self.folder, tensor)
+
+    def close(self) -> None:
+        """Close all graphs; what is under way ends first. Again is no harm."""
+        with self._lock:
+            self._closed = True
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
+            self._calls.clear()
+
+    def _require_exported(self, part: str, name: str) -> None:
+        if part in self.manifest.parts and name not in self.manifest.parts[part]:
+            has, model = ", ".join(self.manifest.parts[part]), self.manifest.model
+            raise BundleError(
+                f"{part} is not in this bundle in {name}, but in {has}: export it with: "
+                f"aeonnx export --model {model} --part {part} --precision {name}; "
+                "or open the bundle with precision='auto'"
+            )
+        self.variant(part, name)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise BundleError(f"{self.folder} was closed: open it again with aeonnx.load")
+
+    def _runner(self, part: str, name: str) -> Runner:
+        if not self.settings.cuda_graph:
+            return self.session(part, name)
+        from aeonnx.runtime.bound import Replayed
+
+        self._require_open()
+        # A session that records graphs runs nothing else: it is not the one that `session` gives.
+        session = self._open(part, name, cuda_graph=True)
+        self._sessions[part, f"{name} replayed"] = session
+        return Replayed(session, self.variant(part, name))
+
+    def _open(self, part: str, name: str, *, cuda_graph: bool = False) -> Session:
+        variant = self.variant(part, name)
+        path = self.folder / variant.file
+        providers = graph_providers(self.settings) if cuda_graph else self.settings.providers
+        data = files.read_verified(path, variant.sha256)
+        session = Session(path, providers, threads=self.settings.threads, data=data)
+        mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
+        if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:
+            mismatches.append("it comes from another checkpoint than the bundle's other parts")
+        if mismatches:
+            raise IntegrityError(
+                f"{session.path} does not match its manifest: {'; '.join(mismatches)}. "
+                "Export the bundle again."
+            )
+        return session
+
+    def _bucket(self, part: str, name: str) -> int:
+        return self.settings.bucket or self._speed(part, name).bucket
+
+    def _fastest(self, part: str) -> str:
+        from aeonnx.runtime.tuning import fastest
+
+        variants = self.manifest.parts.get(part, {"fp32": None})
+        floats = [name for name in variants if not name.endswith("-uint8")]
+        if len(floats) == 1:
+            return floats[0]
+        return fastest({name: self._speed(part, name) for name in floats})
+
+    def _speed(self, part: str, name: str) -> Speed:
+        from aeonnx.runtime.replay import verify_variant
+        from aeonnx.runtime.tuning import known_speed, measure_speed
+
+        variant, session = self.variant(part, name), self.session(part, name)
+        threads = self.settings.threads or usable_cores()
+        known = known_speed(variant, session, threads)
+        if known is not None:
+            return known
+        inputs = {key: self.read_golden(item) for key, item in variant.golden.inputs.items()}
+        passed = verify_variant(self, part, name).passed
+        return measure_speed(variant, session, threads, inputs, golden=passed)

@@ -1,0 +1,61 @@
+"""How a bundle is to run: what `aeonnx.load` was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aeonnx.errors import InputError, UnknownNameError, UsageError
+from aeonnx.runtime.providers import CUDA, Provider, full_name
+
+__all__ = ["PRECISIONS", "Settings", "graph_providers"]
+
+PRECISIONS = ("fp32", "fp16", "int8", "auto")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `aeonnx.load`, checked.
+
+    Args:
+        providers: execution providers in order of preference, the first of which is what runs;
+            None takes CUDA where it really loads, else the CPU.
+        precision: "fp32", "fp16" or "int8"; "auto" takes what is fastest here and gives its golden
+            vectors.
+        threads: of each graph, 1 or more; None for the cores that this process may use.
+        bucket: rows that a graph is given at most at once; None for what is fastest here.
+        cuda_graph: replay recorded CUDA graphs, one per power of two of rows.
+
+    Raises:
+        UnknownNameError: there is no such precision.
+        InputError: `threads` or `bucket` is under 1.
+        UsageError: `cuda_graph` with another provider than cuda.
+    """
+
+    providers: Sequence[Provider] | None = None
+    precision: str = "fp32"
+    threads: int | None = None
+    bucket: int | None = None
+    cuda_graph: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
+        for name, value in (("threads", self.threads), ("bucket", self.bucket)):
+            if value is not None and value < 1:
+                raise InputError(f"{name}: expected 1 or more, got {value}")
+        if self.cuda_graph and self.providers:
+            _first_cuda(self.providers)
+
+
+def graph_providers(settings: Settings) -> list[Provider]:
+    """The providers of a session that records CUDA graphs, which must run on CUDA alone."""
+    options = _first_cuda(settings.providers) if settings.providers else {}
+    return [(CUDA, {**options, "enable_cuda_graph": "1"})]
+
+
+def _first_cuda(providers: Sequence[Provider]) -> Mapping[str, str]:
+    name, options = providers[0] if isinstance(providers[0], tuple) else (providers[0], {})
+    if full_name(name) != CUDA:
+        raise UsageError(f"cuda_graph: expected the provider cuda, got {name!r}: leave one out")
+    return options

@@ -1,0 +1,84 @@
+"""More rows than memory holds: read, computed and written in batches, each in a thread of its own.
+
+for images in stream(bundle, "decode", np.load("z.npy", mmap_mode="r")):
+    ...
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+
+from aeonnx.runtime.prior import check_range
+from aeonnx.runtime.session import Array
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.bundle import Bundle
+
+__all__ = ["ahead", "generated", "rows_at_once", "slices", "stream"]
+
+T = TypeVar("T")
+
+_BYTES = 16 * 2**20
+"""Of one batch of float images: a handful of them are under way at a time."""
+
+
+def stream(
+    bundle: Bundle, verb: str, source: Array | Iterable[Array], **options: Any
+) -> Iterator[Array]:
+    """A verb over rows that come batch by batch: a generator of its results, in order.
+
+    Args:
+        bundle: opened.
+        verb: "encode", "decode", "reconstruct" or "denoise".
+        source: an array, which may be mapped from a file, or batches of rows.
+        options: of the verb, such as `pixels=True`.
+    """
+    if isinstance(source, np.ndarray):
+        source = slices(source, rows_at_once(bundle))
+    run = getattr(bundle, verb)
+    return ahead(run(batch, **options) for batch in ahead(source))
+
+
+def generated(
+    bundle: Bundle, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False
+) -> Iterator[Array]:
+    """The images of `Bundle.generate`, batch by batch: a generator, in order."""
+    check_range(seed, first, n)
+    size = rows_at_once(bundle)
+    starts = range(0, n, size)
+    if "decoder" not in bundle.manifest.parts:
+        return ahead(
+            bundle.generate(min(size, n - start), seed, first + start, pixels=pixels)
+            for start in starts
+        )
+    latents = (bundle.draw_latents(min(size, n - start), seed, first + start) for start in starts)
+    return stream(bundle, "decode", latents, pixels=pixels)
+
+
+def rows_at_once(bundle: Bundle) -> int:
+    """How many rows a batch has: fewer of large images."""
+    return max(1, _BYTES // (4 * math.prod(bundle.manifest.input_shape)))
+
+
+def slices(source: Array, size: int) -> Iterator[Array]:
+    """An array in pieces of at most `size` rows."""
+    return (source[start : start + size] for start in range(0, len(source), size))
+
+
+def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:
+    """The items of an iterable, which another thread takes up to `count` ahead of the reader."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        pending = deque(pool.submit(next, iterator, end) for _ in range(count))
+        try:
+            while (item := pending.popleft().result()) is not end:
+                pending.append(pool.submit(next, iterator, end))
+                yield cast(T, item)
+        finally:
+            pool.shutdown(cancel_futures=True)

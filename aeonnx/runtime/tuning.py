@@ -1,0 +1,141 @@
+"""How fast a graph is on this machine at several batch sizes, measured once and remembered.
+
+The record belongs to the graph's digest, onnxruntime's release, the provider, the threads and the
+processor; it lies in the user's cache directory (`aeonnx.cache`).
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from aeonnx import cache
+from aeonnx.errors import DeviceMemoryError
+from aeonnx.manifest import Variant
+from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.session import Array, Session
+
+__all__ = ["Speed", "fastest", "known_speed", "measure_speed"]
+
+_ROWS = (1, 16, 64, 256, 1024, 4096, 16384, 65536)
+_SECONDS = 0.05
+"""Time for each batch size, and the longest run after which no larger batch is tried."""
+_SLACK = 1.03
+"""A bucket may be this much slower per row than the best: small ones need less memory."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured of one graph.
+
+    Args:
+        golden: whether it gave its golden vectors.
+        seconds: the shortest time of a run by the number of rows: what else the machine does at
+            the moment, which is forgotten later, makes the others longer.
+    """
+
+    golden: bool
+    seconds: dict[int, float]
+
+    @property
+    def bucket(self) -> int:
+        """The smallest batch size whose time per row is near the best."""
+        per_row = {rows: taken / rows for rows, taken in self.seconds.items()}
+        best = min(per_row.values())
+        return min(rows for rows, each in per_row.items() if each <= _SLACK * best)
+
+
+def known_speed(variant: Variant, session: Session, threads: int) -> Speed | None:
+    """What was measured before, on this machine; None if nothing was."""
+    value = cache.read(_key(variant, session, threads))
+    try:
+        seconds = {int(rows): float(taken) for rows, taken in value["seconds"].items()}
+        good = bool(seconds) and all(rows > 0 and taken > 0 for rows, taken in seconds.items())
+        return Speed(bool(value["golden"]), seconds) if good else None
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+
+
+def measure_speed(
+    variant: Variant,
+    session: Session,
+    threads: int,
+    inputs: Mapping[str, Array],
+    *,
+    golden: bool,
+) -> Speed:
+    """Time a graph on its golden inputs at growing batch sizes, until that no longer pays.
+
+    Args:
+        variant: of the graph.
+        session: with the graph open.
+        threads: of the session.
+        inputs: golden inputs, whose rows are repeated.
+        golden: whether it gives its golden vectors here.
+    """
+    seconds: dict[int, float] = {}
+    count = rows_in(variant, inputs)
+    for rows in _ROWS:
+        places = np.arange(rows) % count
+        try:
+            seconds[rows] = _least(session, taken(variant, inputs, places))
+        except DeviceMemoryError:
+            break
+        per_row = [value / size for size, value in seconds.items()]
+        if seconds[rows] > _SECONDS or per_row[-1] > 1.2 * min(per_row):
+            break
+    speed = Speed(golden, seconds)
+    cache.write(_key(variant, session, threads), asdict(speed))
+    return speed
+
+
+def fastest(speeds: Mapping[str, Speed]) -> str:
+    """The name of what is fastest, over all batch sizes that all were measured at.
+
+    A graph that does not give its golden vectors is out; "fp32" is left if all are.
+    """
+    good = {name: speed for name, speed in speeds.items() if speed.golden}
+    if not good:
+        return "fp32"
+    shared = set.intersection(*(set(speed.seconds) for speed in good.values()))
+    means = {
+        name: math.prod(speed.seconds[rows] for rows in shared) for name, speed in good.items()
+    }
+    return min(means, key=lambda name: means[name])
+
+
+def _least(session: Session, inputs: Mapping[str, Array]) -> float:
+    session.run(inputs)
+    times: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while len(times) < 3 or (time.perf_counter() < end and len(times) < 200):
+        began = time.perf_counter()
+        session.run(inputs)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _key(variant: Variant, session: Session, threads: int) -> dict[str, Any]:
+    return {
+        "graph": variant.sha256,
+        "onnxruntime": ort.__version__,
+        "provider": session.providers[0],
+        "threads": threads,
+        "processor": _processor(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
