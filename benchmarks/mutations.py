@@ -64,13 +64,14 @@ def main() -> None:
     """Print the table, and write it if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=100)
+    parser.add_argument("--models", nargs="*", default=models.names())
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     columns = ("model", "arch", "part", "refused", "small", "silent", "refused without waking")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
-        for model in models.names():
+        for model in arguments.models:
             for arch in models.archs(model):
                 run, output = Path(folder) / f"{model}-{arch}", Path(folder) / f"{model}-{arch}-b"
                 train(TrainOptions(model, run, arch=arch, epochs=arguments.epochs, device="cpu"))

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tract_onnx::prelude::*;
 
@@ -43,11 +43,15 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
     let inputs = golden(folder, &variant["inputs"], &variant["golden"]["inputs"])?;
     let expected = golden(folder, &variant["outputs"], &variant["golden"]["outputs"])?;
     let mut errors = vec![0f64; expected.len()];
-    let rows = inputs.first().context("manifest: no inputs")?.1.shape()[0];
+    let rows = inputs.last().context("manifest: no inputs")?.1.shape()[0];
     for batch in std::iter::once(0..rows).chain((0..rows).map(|row| row..row + 1)) {
         let feeds: TVec<TValue> = inputs
             .iter()
-            .map(|(_, value)| Ok(value.slice(0, batch.start, batch.end)?.into()))
+            .map(|(_, value)| match value.shape()[0] {
+                // A seed is for all rows.
+                1 if rows > 1 => Ok(value.clone().into()),
+                _ => Ok(value.slice(0, batch.start, batch.end)?.into()),
+            })
             .collect::<Result<_>>()?;
         let outputs = plan.run(feeds)?;
         ensure!(
@@ -73,7 +77,7 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
         .collect()
 }
 
-/// Golden arrays by name, in the graph's order: raw little-endian float32, row-major.
+/// Golden arrays by name, in the graph's order: raw little-endian, row-major.
 fn golden(folder: &Path, specs: &Value, files: &Value) -> Result<Vec<(String, Tensor)>> {
     let specs = specs.as_array().context("manifest: no tensors")?;
     specs
@@ -81,17 +85,23 @@ fn golden(folder: &Path, specs: &Value, files: &Value) -> Result<Vec<(String, Te
         .map(|spec| {
             let name = spec["name"].as_str().context("manifest: no name")?;
             let record = &files[name];
-            ensure!(
-                record["dtype"] == "float32",
-                "{name}: expected float32, got {}",
-                record["dtype"]
-            );
             let file = record["file"].as_str().context("manifest: no file")?;
             let bytes = std::fs::read(folder.join(file)).context(file.to_string())?;
-            let words = bytes.as_chunks::<4>().0.iter();
-            let values: Vec<f32> = words.map(|&word| f32::from_le_bytes(word)).collect();
             let shape: Vec<usize> = serde_json::from_value(record["shape"].clone())?;
-            Ok((name.to_string(), Tensor::from_shape(&shape, &values)?))
+            let (kind, size) = match record["dtype"].as_str() {
+                Some("float32") => (f32::datum_type(), 4),
+                Some("int64") => (i64::datum_type(), 8),
+                Some("uint8") => (u8::datum_type(), 1),
+                other => bail!("{name}: unknown dtype {other:?}"),
+            };
+            ensure!(
+                bytes.len() == size * shape.iter().product::<usize>(),
+                "{name}: {} bytes are not {shape:?}",
+                bytes.len()
+            );
+            // The files are little-endian, as the machines are that this runs on.
+            let value = unsafe { Tensor::from_raw_dt(kind, &shape, &bytes)? };
+            Ok((name.to_string(), value))
         })
         .collect()
 }
@@ -99,10 +109,11 @@ fn golden(folder: &Path, specs: &Value, files: &Value) -> Result<Vec<(String, Te
 fn max_difference(actual: &Tensor, expected: &Tensor) -> Result<f64> {
     let (got, want) = (actual.shape(), expected.shape());
     ensure!(got == want, "expected shape {want:?}, got {got:?}");
-    let pairs = actual.to_plain_array_view::<f32>()?;
-    let pairs = pairs.iter().zip(expected.to_plain_array_view::<f32>()?);
+    let (actual, expected) = (actual.cast_to::<f64>()?, expected.cast_to::<f64>()?);
+    let pairs = actual.to_plain_array_view::<f64>()?;
+    let pairs = pairs.iter().zip(expected.to_plain_array_view::<f64>()?);
     let largest = pairs
-        .map(|(&a, &b)| (a as f64 - b as f64).abs())
+        .map(|(&a, &b)| (a - b).abs())
         .fold(0.0, |worst, next| {
             // `max` would pass over a NaN.
             if next > worst || next.is_nan() {
