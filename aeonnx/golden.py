@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from aeonnx import files
 from aeonnx.errors import IntegrityError
 from aeonnx.manifest import GoldenTensor
 
-__all__ = ["read"]
+__all__ = ["read", "read_all"]
+
+
+def read_all(folder: Path, tensors: Mapping[str, GoldenTensor]) -> dict[str, npt.NDArray[Any]]:
+    """`read`, of arrays by name."""
+    return {name: read(folder, tensor) for name, tensor in tensors.items()}
 
 
 def read(folder: Path, tensor: GoldenTensor) -> npt.NDArray[Any]:

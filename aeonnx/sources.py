@@ -15,7 +15,7 @@ import numpy.typing as npt
 from aeonnx import images
 from aeonnx.errors import ImageError
 
-__all__ = ["Source", "open_array", "open_images", "read_images"]
+__all__ = ["Source", "open_array", "open_images", "read_images", "slices"]
 
 Array = npt.NDArray[Any]
 
@@ -80,7 +80,7 @@ def open_array(path: Path) -> Source:
     if mapped.ndim == 0:
         raise ImageError(f"{path} holds a single number: expected an array of rows")
     if not isinstance(mapped, np.memmap) or not mapped.flags.c_contiguous:
-        return Source(_Numbers(len(mapped)), lambda size: _slices(mapped, size))
+        return Source(_Numbers(len(mapped)), lambda size: slices(mapped, size))
     row = math.prod(mapped.shape[1:])
     start, shape, dtype = mapped.offset, mapped.shape, mapped.dtype
 
@@ -95,7 +95,8 @@ def open_array(path: Path) -> Source:
     return Source(_Numbers(shape[0]), batches)
 
 
-def _slices(array: Array, size: int) -> Iterator[Array]:
+def slices(array: Array, size: int) -> Iterator[Array]:
+    """An array in pieces of at most `size` rows."""
     return (array[first : first + size] for first in range(0, len(array), size))
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import models, runtime
+from aeonnx import golden, models, runtime
 from aeonnx.export import ExportOptions, export
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.compare import malformed, max_differences
@@ -177,8 +177,8 @@ def _replay(
     bundle: Bundle, part: str, start: Callable[[Path, Sequence[str]], Run]
 ) -> Iterator[Result]:
     variant = bundle.variant(part)
-    inputs = {name: bundle.read_golden(file) for name, file in variant.golden.inputs.items()}
-    expected = {name: bundle.read_golden(file) for name, file in variant.golden.outputs.items()}
+    inputs = golden.read_all(bundle.folder, variant.golden.inputs)
+    expected = golden.read_all(bundle.folder, variant.golden.outputs)
     rows = rows_in(variant, inputs)
     worst = dict.fromkeys(expected, 0.0)
     names = [spec.name for spec in variant.outputs]

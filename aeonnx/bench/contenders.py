@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from aeonnx import runtime
+from aeonnx import golden, runtime
 from aeonnx.bench.bare import open_bare
 from aeonnx.bench.options import Case
 from aeonnx.bench.results import OURS
 from aeonnx.manifest import Variant
 from aeonnx.runtime import Bundle
-from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array
 
 __all__ = ["OPENED", "Call", "Contender", "bare", "inputs_of", "ours"]
@@ -46,8 +46,7 @@ class Contender:
 
 def inputs_of(bundle: Bundle, variant: Variant, batch: int) -> dict[str, Array]:
     """The golden inputs, repeated to the batch: real images first."""
-    stored = {name: bundle.read_golden(file) for name, file in variant.golden.inputs.items()}
-    found = taken(variant, stored, np.arange(batch) % rows_in(variant, stored))
+    found = repeated(variant, golden.read_all(bundle.folder, variant.golden.inputs), batch)
     return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 

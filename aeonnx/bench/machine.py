@@ -7,19 +7,16 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from aeonnx import processor
+
 __all__ = ["describe"]
 
 
 def describe(*packages: str) -> str:
     """Processor, cores, GPUs, Python and the versions of packages, in one line."""
-    facts = [_cpu(), f"{len(os.sched_getaffinity(0))} cores", *_gpus()]
+    facts = [processor.model(), f"{len(os.sched_getaffinity(0))} cores", *_gpus()]
     facts += [f"Python {platform.python_version()}"]
     return ", ".join([*facts, *(f"{package} {_version(package)}" for package in packages)])
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
 
 
 def _gpus() -> list[str]:

@@ -1,10 +1,10 @@
-"""The processor, as Linux describes it."""
+"""What of the processor matters to a bundle."""
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 
+from aeonnx import processor
 from aeonnx.doctor._diagnosis import Cpu
 from aeonnx.threads import cgroup_quota, machine_cores, usable_cores
 
@@ -30,23 +30,16 @@ _FEATURES = (
 """As the kernel names them: x86, then Arm."""
 
 
-def examine_cpu(description: Path = Path("/proc/cpuinfo")) -> Cpu:
+def examine_cpu(description: Path = processor.CPUINFO) -> Cpu:
     """The processor of this machine.
 
     Args:
         description: the kernel's text about it.
     """
-    try:
-        lines = description.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    facts: dict[str, str] = {}
-    for line in lines:  # the first core speaks for all
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
+    facts = processor.read_facts(description)
     flags = facts.get("flags", facts.get("Features", "")).split()
     return Cpu(
-        model=facts.get("model name") or platform.machine(),
+        model=processor.model(facts),
         features=tuple(name for name in _FEATURES if name in flags),
         cores=machine_cores(),
         usable=usable_cores(),

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import manifest
+from aeonnx import golden, manifest
 from aeonnx.errors import BundleError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime.call import Call
 from aeonnx.runtime.checks import check_output
-from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.parts import Parts
 from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
@@ -139,10 +139,9 @@ class Bundle:
         """
         for part in parts or self._parts.ready():
             variant = self.variant(part, self._parts.choice(part))
-            inputs = {name: self.read_golden(item) for name, item in variant.golden.inputs.items()}
-            count = rows_in(variant, inputs)
+            inputs = golden.read_all(self.folder, variant.golden.inputs)
             for rows in sorted(batch_sizes, reverse=True):
-                self._parts.call(part)(taken(variant, inputs, np.arange(rows) % count))
+                self._parts.call(part)(repeated(variant, inputs, rows))
 
     def encode(self, x: Array, *, out: Array | None = None) -> Array:
         """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
@@ -278,7 +277,7 @@ class Bundle:
         Raises:
             IntegrityError: the file is missing or is not the one that the manifest names.
         """
-        return self._parts.read_golden(tensor)
+        return golden.read(self.folder, tensor)
 
     def _answer(
         self, part: str, value: Array, out: Array | None = None, pixels: bool = False

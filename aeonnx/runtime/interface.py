@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
+
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.runtime.session import Array
 
-__all__ = ["Interface", "batch_of", "has_rows", "rows_in", "taken"]
+__all__ = ["Interface", "batch_of", "has_rows", "repeated", "rows_in", "taken"]
 
 
 class Interface(Protocol):
@@ -38,6 +40,11 @@ def taken(part: Interface, inputs: Mapping[str, Array], rows: slice | Array) -> 
         spec.name: inputs[spec.name][rows] if has_rows(part, spec) else inputs[spec.name]
         for spec in part.inputs
     }
+
+
+def repeated(part: Interface, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
+    """`rows` rows of the inputs: those that there are, over and over."""
+    return taken(part, inputs, np.arange(rows) % rows_in(part, inputs))
 
 
 def has_rows(part: Interface, spec: TensorSpec) -> bool:

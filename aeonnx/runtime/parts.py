@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from aeonnx import files, golden
 from aeonnx.errors import BundleError, IntegrityError, UnknownNameError
-from aeonnx.manifest import GoldenTensor, Manifest, Variant
+from aeonnx.manifest import Manifest, Variant
 from aeonnx.runtime.call import Call, Runner
-from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.session import Session
 from aeonnx.runtime.settings import Settings, graph_providers
 from aeonnx.threads import usable_cores
 
@@ -115,14 +115,6 @@ class Parts:
             part for part, found in self.manifest.parts.items() if asked == "auto" or asked in found
         ]
 
-    def read_golden(self, tensor: GoldenTensor) -> Array:
-        """A stored array of the manifest.
-
-        Raises:
-            IntegrityError: the file is missing or is not the one that the manifest names.
-        """
-        return golden.read(self.folder, tensor)
-
     def close(self) -> None:
         """Close all graphs; what is under way ends first. Again is no harm."""
         with self._lock:
@@ -194,6 +186,6 @@ class Parts:
         known = known_speed(variant, session, threads)
         if known is not None:
             return known
-        inputs = {key: self.read_golden(item) for key, item in variant.golden.inputs.items()}
+        inputs = golden.read_all(self.folder, variant.golden.inputs)
         passed = verify_variant(self, part, name).passed
         return measure_speed(variant, session, threads, inputs, golden=passed)

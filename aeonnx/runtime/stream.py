@@ -16,11 +16,12 @@ import numpy as np
 
 from aeonnx.runtime.prior import check_range
 from aeonnx.runtime.session import Array
+from aeonnx.sources import slices
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["ahead", "generated", "rows_at_once", "slices", "stream"]
+__all__ = ["ahead", "generated", "rows_at_once", "stream"]
 
 T = TypeVar("T")
 
@@ -64,11 +65,6 @@ def generated(
 def rows_at_once(bundle: Bundle) -> int:
     """How many rows a batch has: fewer of large images."""
     return max(1, _BYTES // (4 * math.prod(bundle.manifest.input_shape)))
-
-
-def slices(source: Array, size: int) -> Iterator[Array]:
-    """An array in pieces of at most `size` rows."""
-    return (source[start : start + size] for start in range(0, len(source), size))
 
 
 def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:

@@ -7,20 +7,17 @@ processor; it lies in the user's cache directory (`aeonnx.cache`).
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
-from aeonnx import cache
+from aeonnx import cache, processor
 from aeonnx.errors import DeviceMemoryError
 from aeonnx.manifest import Variant
-from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array, Session
 
 __all__ = ["Speed", "fastest", "known_speed", "measure_speed"]
@@ -82,11 +79,9 @@ def measure_speed(
         golden: whether it gives its golden vectors here.
     """
     seconds: dict[int, float] = {}
-    count = rows_in(variant, inputs)
     for rows in _ROWS:
-        places = np.arange(rows) % count
         try:
-            seconds[rows] = _least(session, taken(variant, inputs, places))
+            seconds[rows] = _least(session, repeated(variant, inputs, rows))
         except DeviceMemoryError:
             break
         per_row = [value / size for size, value in seconds.items()]
@@ -129,13 +124,5 @@ def _key(variant: Variant, session: Session, threads: int) -> dict[str, Any]:
         "onnxruntime": ort.__version__,
         "provider": session.providers[0],
         "threads": threads,
-        "processor": _processor(),
+        "processor": processor.model(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "CPU")
