@@ -1,0 +1,127 @@
+"""The clients: how each is built and run, and what of it a user ships."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import which
+
+__all__ = ["LANGUAGES", "Language", "build", "fetch", "is_fetched", "missing_tools", "run"]
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = ROOT / "build" / "clients"
+
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Language:
+    """A client in a language.
+
+    Args:
+        folder: of its sources, below clients/; its commands run there.
+        engine: what runs the graphs.
+        tools: programs that must be on the path.
+        fetch: commands that ask a registry for packages.
+        build: commands that make the program of what was fetched, without a network.
+        program: the command line up to the verb.
+        fuzz: the command line of the reader of damaged manifests.
+        shipped: files and folders that go to a user, the engine's library included.
+        environment: variables of all its commands.
+    """
+
+    folder: str
+    engine: str
+    tools: Sequence[str]
+    fetch: Sequence[Command]
+    build: Sequence[Command]
+    program: Command
+    fuzz: Command
+    shipped: Sequence[Path]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def onnxruntime_library() -> Path:
+    """The shared library inside the Python package, which other languages load as well."""
+    found = importlib.util.find_spec("onnxruntime")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("onnxruntime is not installed: pip install aeonnx[cpu]")
+    return max((Path(found.origin).parent / "capi").glob("libonnxruntime.so.*"))
+
+
+def _library() -> dict[str, str]:
+    return {"ORT_DYLIB_PATH": str(onnxruntime_library())}
+
+
+LANGUAGES: Mapping[str, Language] = {}
+
+
+def missing_tools(language: Language) -> list[str]:
+    """The programs that this machine lacks for it."""
+    return [tool for tool in language.tools if which(tool) is None]
+
+
+def is_fetched(name: str) -> bool:
+    """Whether the packages of a client were fetched here."""
+    return _stamp(name).exists()
+
+
+def fetch(name: str) -> None:
+    """Ask the registries for the packages of a client, and remember that they are there.
+
+    Raises:
+        RuntimeError: a command failed; with its words.
+    """
+    language = LANGUAGES[name]
+    BUILT.mkdir(parents=True, exist_ok=True)
+    for command in language.fetch:
+        _succeed(language, command)
+    _stamp(name).touch()
+
+
+def build(name: str) -> None:
+    """Make the program of a client; nothing is asked of a registry.
+
+    Raises:
+        RuntimeError: a command failed; with its words.
+    """
+    for command in LANGUAGES[name].build:
+        _succeed(LANGUAGES[name], command)
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a client's program to its end, its words kept."""
+    return subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
+
+
+def _succeed(language: Language, command: Command) -> None:
+    done = subprocess.run(
+        command,
+        cwd=ROOT / "clients" / language.folder,
+        env={**os.environ, **language.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} in clients/{language.folder}:\n{done.stdout}")
+
+
+def _stamp(name: str) -> Path:
+    return BUILT / f"{name}.fetched"

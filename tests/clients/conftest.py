@@ -1,0 +1,56 @@
+"""Fixtures: the clients, built, and bundles of every model for them."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from clients.proof import bundles, languages
+from tests.clients.program import Program
+
+REQUIRED = "AEONNX_REQUIRE_CLIENTS"
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all bundles of `clients.proof.bundles`; not to be changed."""
+    folder = tmp_path_factory.mktemp("clients")
+    bundles.make(folder)
+    return folder
+
+
+@pytest.fixture(params=sorted(languages.LANGUAGES))
+def program(request: pytest.FixtureRequest) -> Program:
+    """A client's program; skipped where it cannot be built, unless all clients are required."""
+    name: str = request.param
+    if reason := why_not(name):
+        absent(reason)
+    built(name)
+    return Program(name, languages.LANGUAGES[name])
+
+
+def why_not(name: str) -> str | None:
+    """What this machine lacks to build a client."""
+    missing = languages.missing_tools(languages.LANGUAGES[name])
+    if missing:
+        return f"client {name}: no {', no '.join(missing)} here"
+    if not languages.is_fetched(name):
+        return f"client {name}: its packages are not here, `make clients` fetches them"
+    return None
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip, or fail where all clients are required."""
+    if os.environ.get(REQUIRED):
+        pytest.fail(f"{reason}, and {REQUIRED} is set")
+    pytest.skip(reason)
+
+
+@cache
+def built(name: str) -> None:
+    """Build a client once for all tests."""
+    languages.build(name)

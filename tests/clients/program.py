@@ -1,0 +1,69 @@
+"""A client's program, and what it prints."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from clients.proof import languages
+
+__all__ = ["Line", "Program", "lines_of", "pixels_of"]
+
+_LINE = re.compile(
+    r"(?P<verdict>ok|WRONG) (?P<part>\w+) (?P<variant>[\w-]+) (?P<output>\w+): "
+    r"max error (?P<error>\S+), tolerance (?P<tolerance>\S+)"
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A client in a language."""
+
+    name: str
+    language: languages.Language
+
+    def __call__(self, *arguments: object) -> CompletedProcess[str]:
+        """Run it with these arguments."""
+        return self.under({}, *arguments)
+
+    def under(self, environment: dict[str, str], *arguments: object) -> CompletedProcess[str]:
+        """Run it with other variables."""
+        command = [*self.language.program, *map(str, arguments)]
+        return languages.run(command, {**self.language.environment, **environment})
+
+    def fuzz(self, folder: Path) -> CompletedProcess[str]:
+        """Read the damaged manifests in `folder`."""
+        return languages.run([*self.language.fuzz, str(folder)], self.language.environment, 300)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What `check` says of one output."""
+
+    verdict: str
+    part: str
+    variant: str
+    output: str
+    error: float
+    tolerance: float
+
+
+def lines_of(text: str) -> list[Line]:
+    """What `check` says of each output."""
+    found = [match.groupdict() for match in map(_LINE.fullmatch, text.splitlines()) if match]
+    return [
+        Line(**{**line, "error": float(line["error"]), "tolerance": float(line["tolerance"])})
+        for line in found
+    ]
+
+
+def pixels_of(path: Path) -> npt.NDArray[np.uint8]:
+    """The pixels of a picture as they are stored."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)
