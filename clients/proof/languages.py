@@ -31,6 +31,7 @@ class Language:
         program: the command line up to the verb.
         fuzz: the command line of the reader of damaged manifests.
         shipped: files and folders that go to a user, the engine's library included.
+        besides: what a user must have beside these.
         environment: variables of all its commands.
     """
 
@@ -42,6 +43,7 @@ class Language:
     program: Command
     fuzz: Command
     shipped: Sequence[Path]
+    besides: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

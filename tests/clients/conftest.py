@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from clients.proof import bundles, languages
-from tests.clients.program import Program
+from clients.proof.program import Program
 
 REQUIRED = "AEONNX_REQUIRE_CLIENTS"
 

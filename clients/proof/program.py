@@ -13,12 +13,13 @@ from PIL import Image
 
 from clients.proof import languages
 
-__all__ = ["Line", "Program", "lines_of", "pixels_of"]
+__all__ = ["Line", "Program", "lines_of", "pixels_of", "times_of"]
 
 _LINE = re.compile(
     r"(?P<verdict>ok|WRONG) (?P<part>\w+) (?P<variant>[\w-]+) (?P<output>\w+): "
     r"max error (?P<error>\S+), tolerance (?P<tolerance>\S+)"
 )
+_TIME = re.compile(r"time (\w+) ([\w-]+): (\S+) us for one row")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def lines_of(text: str) -> list[Line]:
         Line(**{**line, "error": float(line["error"]), "tolerance": float(line["tolerance"])})
         for line in found
     ]
+
+
+def times_of(text: str) -> dict[tuple[str, str], float]:
+    """What `check --time` says of each variant: microseconds by part and variant."""
+    found = filter(None, map(_TIME.fullmatch, text.splitlines()))
+    return {(part, variant): float(time) for part, variant, time in (m.groups() for m in found)}
 
 
 def pixels_of(path: Path) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,117 @@
+"""Every client and Python, side by side: what they give, how fast they start, what one ships.
+
+    .venv/bin/python benchmarks/clients.py [--rounds 7] [-o benchmarks/results/clients.md]
+
+Trains and exports small bundles of all models, replays their golden vectors in each language, then
+times whole processes and single rows in turns: in each round every language once, in medians.
+`make clients` builds the clients first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from machine import describe
+
+from clients.proof import bundles, subjects
+from clients.proof.program import Line
+from clients.proof.subjects import Subject
+
+COLUMNS = (
+    "client",
+    "engine",
+    "graphs",
+    "max error",
+    "of tolerance",
+    "first image, ms",
+    "decoder, us",
+    "denoiser, us",
+    "ships, MB",
+    "besides",
+)
+TIMED = (("vae", "decoder"), ("dae", "denoiser"))
+
+
+@dataclass
+class Figures:
+    """What was measured of one client."""
+
+    lines: list[Line] = field(default_factory=list)
+    graphs: int = 0
+    version: str = ""
+    starts: list[float] = field(default_factory=list)
+    rows: dict[str, list[float]] = field(default_factory=dict)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/clients.md"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary, subjects.all_built() as found:
+        made = bundles.make(Path(temporary))
+        measured = measure(found, made, Path(temporary) / "one.png", options.rounds)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(table(found, measured))
+    print(options.output.read_text())
+
+
+def measure(
+    found: Sequence[Subject], made: dict[str, Path], picture: Path, rounds: int
+) -> dict[str, Figures]:
+    """All figures, by the name of the client."""
+    measured = {subject.name: Figures() for subject in found}
+    for subject in found:
+        figures = measured[subject.name]
+        for bundle in made.values():
+            figures.version, lines = subject.check(bundle)
+            figures.lines += lines
+            figures.graphs += len({(line.part, line.variant) for line in lines})
+    for turn in range(-1, rounds):  # the first one warms up
+        for subject in found:
+            picture.unlink(missing_ok=True)
+            taken = subject.start(made["vae"], picture)
+            spent = {part: subject.time(made[name], part) for name, part in TIMED}
+            if turn >= 0:
+                measured[subject.name].starts.append(taken)
+                for part, value in spent.items():
+                    measured[subject.name].rows.setdefault(part, []).append(value)
+            time.sleep(0.1)
+    return measured
+
+
+def table(found: Iterable[Subject], measured: dict[str, Figures]) -> str:
+    """The figures as Markdown."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS)]
+    rows += [row(subject, measured[subject.name]) for subject in found]
+    return f"{describe()}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+
+
+def row(subject: Subject, figures: Figures) -> tuple[str, ...]:
+    """The table's row of one client; errors are those of float32 graphs with float images."""
+    plain = [line for line in figures.lines if line.variant == "fp32" and line.output != "image"]
+    right = sum(line.verdict == "ok" for line in figures.lines)
+    share = max(line.error / line.tolerance for line in plain)
+    return (
+        subject.name,
+        figures.version,
+        f"{figures.graphs}, {right} of {len(figures.lines)} outputs right",
+        f"{max(line.error for line in plain):.1e}",
+        f"{share:.2f}",
+        f"{1e3 * statistics.median(figures.starts):.0f}",
+        *(f"{statistics.median(figures.rows[part]):.1f}" for _, part in TIMED),
+        f"{subject.shipped() / 1e6:.1f}",
+        subject.besides,
+    )
+
+
+if __name__ == "__main__":
+    main()
