@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-network test-slow lint format docs clean
+.PHONY: demo test test-network test-slow clients lint format docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/aeonnx demo
@@ -18,6 +18,14 @@ test-network: .venv/test.stamp
 test-slow: .venv/test.stamp
 	$(BIN)/pip install --quiet --group engines
 	$(BIN)/pytest -n 0 -m slow
+
+# Needs package registries: builds every client and runs it against fresh bundles of all models.
+clients: .venv/test.stamp
+	clients/setup.sh
+	$(BIN)/pip install --quiet --group clients
+	$(BIN)/python -m clients.proof
+	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients tests/clients
+	$(BIN)/python benchmarks/clients.py --rounds 3 -o build/clients/table.md
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

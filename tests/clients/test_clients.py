@@ -19,6 +19,8 @@ from clients.proof.program import Program, lines_of, pixels_of, times_of
 from tests.clients.damaged import REFUSED, WRONG, with_manifest
 from tests.clients.manifests import accepted, damage
 
+pytestmark = pytest.mark.clients
+
 Copy = Callable[[str], Path]
 
 LARGEST = 2**63 - 1
