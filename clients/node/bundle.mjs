@@ -1,19 +1,13 @@
 // A bundle of aeonnx: its graphs as functions, its golden vectors, and the verbs made of them.
 // Free of Node and of browsers: the caller brings the engine, and what reads a file.
 
-import {
-  BundleError,
-  EnvironmentError,
-  UsageError,
-  describe,
-  oneLine,
-  parseManifest,
-} from "./manifest.mjs";
-import { Part, arrayFor, product } from "./part.mjs";
-import { fromPixels, grid, toPixels } from "./pixels.mjs";
+import { BundleError, EnvironmentError, UsageError, oneLine, parseManifest } from "./manifest.mjs";
+import { Part, arrayFor, openPart, product } from "./part.mjs";
+import { fromPixels, fromRgba, grid, toPixels } from "./pixels.mjs";
+import { checkLine, checkedLine, replay, timeLine, timed } from "./replay.mjs";
 
-export { BundleError, EnvironmentError, Part, UsageError, parseManifest };
-export { fromPixels, grid, oneLine, toPixels };
+export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest };
+export { checkLine, checkedLine, fromPixels, fromRgba, grid, timeLine, toPixels };
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest
@@ -62,6 +56,7 @@ export class Bundle {
   constructor(source, manifest) {
     this.#source = source;
     this.where = source.where;
+    this.version = source.version;
     /** @type {Manifest} */
     this.manifest = manifest;
   }
@@ -90,21 +85,8 @@ export class Bundle {
   }
 
   async #open(name, variantName) {
-    const { ort, version, providers } = this.#source;
     const variant = this.#variant(name, variantName);
-    const bytes = await this.graph(name, variantName);
-    requireVersion(variant, version);
-    const options = { executionProviders: providers, intraOpNumThreads: 1 };
-    let session;
-    try {
-      session = await ort.InferenceSession.create(bytes, options);
-    } catch (error) {
-      const path = `${this.where}/${variant.file}`;
-      throw new BundleError(`onnxruntime ${version} refuses ${path}: ${oneLine(error)}`);
-    }
-    requireSame(variant.file, "input", variant.inputs, session.inputMetadata);
-    requireSame(variant.file, "output", variant.outputs, session.outputMetadata);
-    return new Part(name, variant, session, ort);
+    return openPart(name, variant, await this.graph(name, variantName), this.#source);
   }
 
   /**
@@ -138,53 +120,25 @@ export class Bundle {
   async check(onLine = () => {}, { only } = {}) {
     const outputs = [];
     for (const part of [...this.manifest.parts.keys()].sort()) {
-      for (const variant of this.manifest.parts.get(part).keys()) {
+      for (const [variant, { golden: stored }] of this.manifest.parts.get(part) ?? []) {
         if (only && !only.includes(`${part} ${variant}`)) continue;
-        for (const output of await this.#replay(part, variant)) {
-          outputs.push(output);
-          onLine(checkLine(output), output);
+        const golden = await this.golden(part, variant);
+        const errors = await replay(await this.part(part, variant), golden);
+        for (const [output, error] of errors) {
+          const tolerance = stored.outputs.get(output)?.tolerance ?? NaN;
+          const checked = { part, variant, output, error, tolerance, ok: error <= tolerance };
+          outputs.push(checked);
+          onLine(checkLine(checked), checked);
         }
       }
     }
     return { outputs, ok: outputs.every((output) => output.ok) };
   }
 
-  async #replay(name, variant) {
-    const part = await this.part(name, variant);
-    const { inputs, outputs } = await this.golden(name, variant);
-    const rows = part.rows(inputs);
-    const batches = [[0, rows]];
-    // A graph that is fixed to a number of rows is given so many in any case.
-    if (!part.batch) for (let row = 0; row < rows; row++) batches.push([row, row + 1]);
-    const errors = part.variant.outputs.map(() => 0);
-    for (const [start, stop] of batches) {
-      const found = await part.run(part.taken(inputs, start, stop));
-      part.variant.outputs.forEach((spec, index) => {
-        const { data } = outputs[spec.name];
-        const width = data.length / rows;
-        const expected = data.subarray(start * width, stop * width);
-        // Math.max keeps NaN.
-        errors[index] = Math.max(errors[index], difference(found[spec.name], expected));
-      });
-    }
-    return part.variant.outputs.map(({ name: output }, index) => {
-      const { tolerance } = this.#variant(name, variant).golden.outputs.get(output);
-      const error = errors[index];
-      return { part: name, variant, output, error, tolerance, ok: error <= tolerance };
-    });
-  }
-
   /** Microseconds for the first golden row: the median of calls, after a warm-up. */
   async time(name, variant = "fp32") {
     const part = await this.part(name, variant);
-    const inputs = part.taken((await this.golden(name, variant)).inputs, 0, 1);
-    const times = [];
-    for (let call = 0; call < 220; call++) {
-      const start = performance.now();
-      await part.run(inputs);
-      if (call >= 20) times.push((performance.now() - start) * 1000);
-    }
-    return times.sort((a, b) => a - b)[times.length >> 1];
+    return timed(part, await this.golden(name, variant));
   }
 
   /**
@@ -221,7 +175,7 @@ export class Bundle {
     requireCounts(count, first);
     const part = await this.part("sampler");
     const width = product(this.manifest.input_shape);
-    const images = new Uint8Array(count * width);
+    const images = imagesOf(count, width);
     for (let start = 0; start < count; start += AT_ONCE) {
       const rows = Math.min(AT_ONCE, count - start);
       const index = BigInt64Array.from({ length: rows }, (_, row) => BigInt(first + start + row));
@@ -238,6 +192,7 @@ export class Bundle {
     for (const part of parts) if (part.status === "fulfilled") await part.value.close();
   }
 
+  /** @returns {import("./manifest.mjs").Variant} */
   #variant(part, variant) {
     const { model, parts } = this.manifest;
     const variants = parts.get(part);
@@ -248,7 +203,8 @@ export class Bundle {
           `Export it with: aeonnx export --model ${model} --part ${part}`,
       );
     }
-    if (variants.has(variant)) return variants.get(variant);
+    const found = variants.get(variant);
+    if (found) return found;
     const has = [...variants.keys()].join(", ");
     throw new BundleError(`part "${part}" has no variant "${variant}", it has: ${has}`);
   }
@@ -293,42 +249,6 @@ export class Bundle {
   }
 }
 
-/** The line of `check` for an output. */
-export function checkLine({ part, variant, output, error, tolerance, ok }) {
-  const word = ok ? "ok" : "WRONG";
-  const numbers = `max error ${threeDigits(error)}, tolerance ${threeDigits(tolerance)}`;
-  return `${word} ${part} ${variant} ${output}: ${numbers}`;
-}
-
-/** The last line of `check`. */
-export function checkedLine(outputs, version) {
-  const parts = new Set(outputs.map((output) => output.part)).size;
-  return `checked ${outputs.length} outputs of ${parts} parts with onnxruntime ${version}`;
-}
-
-/** The line of `check --time` for a variant. */
-export function timeLine(part, variant, microseconds) {
-  return `time ${part} ${variant}: ${microseconds.toFixed(1)} us for one row`;
-}
-
-// As C prints %.3g.
-function threeDigits(value) {
-  if (!Number.isFinite(value)) return String(value).toLowerCase();
-  const [digits, exponent] = value.toExponential(2).split("e");
-  if (Number(exponent) >= -4 && Number(exponent) < 3) return String(Number(value.toPrecision(3)));
-  return `${Number(digits)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
-}
-
-function difference(found, expected) {
-  if (found.length !== expected.length) return NaN;
-  let largest = 0;
-  for (let index = 0; index < found.length; index++) {
-    const apart = Math.abs(Number(found[index]) - Number(expected[index]));
-    largest = Math.max(largest, apart); // keeps NaN
-  }
-  return largest;
-}
-
 function seedOf(seed) {
   const good = typeof seed === "bigint" || Number.isSafeInteger(seed);
   if (good && seed >= 0 && BigInt(seed) <= MAX_SEED) return BigInt(seed);
@@ -344,28 +264,10 @@ function requireCounts(count, first) {
   }
 }
 
-function requireVersion({ file, opset, min_onnxruntime: least }, version) {
-  if (!/^\d+(\.\d+)*$/.test(least)) {
-    throw new BundleError(`${file}: min_onnxruntime: expected a version, got "${least}"`);
-  }
-  const has = version.split(".").map((digits) => parseInt(digits, 10));
-  const needs = least.split(".").map(Number);
-  const place = needs.findIndex((digits, index) => digits !== (has[index] ?? 0));
-  if (place < 0 || (has[place] ?? 0) > needs[place]) return;
-  throw new EnvironmentError(
-    `${file} needs onnxruntime ${least} or newer (opset ${opset}), this is ${version}: ` +
-      "put a newer library beside the program",
-  );
-}
-
-function requireSame(file, kind, specs, found) {
-  const expected = specs.map(describe);
-  const got = found.map((node) => describe({ ...node, dtype: node.type }));
-  for (let index = 0; index < Math.max(expected.length, got.length); index++) {
-    if (expected[index] === got[index]) continue;
-    throw new BundleError(
-      `${file}: expected ${kind} ${expected[index] ?? "none"}, ` +
-        `the graph has ${got[index] ?? "none"}`,
-    );
+function imagesOf(count, width) {
+  try {
+    return new Uint8Array(count * width);
+  } catch (error) {
+    throw new UsageError(`count: ${count} images do not fit into memory: ${oneLine(error)}`);
   }
 }

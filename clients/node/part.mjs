@@ -30,6 +30,32 @@ export function arrayFor(dtype) {
   return ARRAYS[dtype];
 }
 
+/**
+ * Make a session of a graph, once it is known to be what the manifest says.
+ *
+ * @param {string} name of the part
+ * @param {Variant} variant
+ * @param {Uint8Array} bytes of the graph
+ * @param {{ort: any, version: string, providers: any[]}} engine
+ * @returns {Promise<Part>}
+ * @throws {BundleError} the engine refuses the graph, or it is another one
+ * @throws {EnvironmentError} the engine is too old for it
+ */
+export async function openPart(name, variant, bytes, { ort, version, providers }) {
+  requireVersion(variant, version);
+  // One thread: at batch 1 these graphs are too small for more.
+  const options = { executionProviders: providers, intraOpNumThreads: 1 };
+  let session;
+  try {
+    session = await ort.InferenceSession.create(bytes, options);
+  } catch (error) {
+    throw new BundleError(`${variant.file}: onnxruntime ${version} refuses it: ${oneLine(error)}`);
+  }
+  requireSame(variant.file, "input", variant.inputs, session.inputMetadata);
+  requireSame(variant.file, "output", variant.outputs, session.outputMetadata);
+  return new Part(name, variant, session, ort);
+}
+
 /** A part of a bundle, open: what `Bundle.part` gives. */
 export class Part {
   #name;
@@ -170,7 +196,9 @@ function shapeFor(spec, length) {
   return [Math.floor(length / product(rest)), ...rest];
 }
 
-function rowsOf({ dtype, shape: [rows, ...rest], data }, start, stop) {
+/** @returns {Tensor} */
+function rowsOf({ dtype, shape, data }, start, stop) {
+  const [rows, ...rest] = shape;
   const width = product(rest);
   const values = new data.constructor((stop - start) * width);
   values.set(data.subarray(start * width, stop * width));
@@ -188,4 +216,30 @@ function joined(pieces, count) {
     values.set(piece.subarray(0, values.length - start), start);
   });
   return values;
+}
+
+function requireVersion({ file, opset, min_onnxruntime: least }, version) {
+  if (!/^\d+(\.\d+)*$/.test(least)) {
+    throw new BundleError(`${file}: min_onnxruntime: expected a version, got "${least}"`);
+  }
+  const has = version.split(".").map((digits) => parseInt(digits, 10));
+  const needs = least.split(".").map(Number);
+  const place = needs.findIndex((digits, index) => digits !== (has[index] ?? 0));
+  if (place < 0 || (has[place] ?? 0) > needs[place]) return;
+  throw new EnvironmentError(
+    `${file} needs onnxruntime ${least} or newer (opset ${opset}), this is ${version}: ` +
+      "put a newer library beside the program",
+  );
+}
+
+function requireSame(file, kind, specs, found) {
+  const expected = specs.map(describe);
+  const got = found.map((node) => describe({ ...node, dtype: node.type }));
+  for (let index = 0; index < Math.max(expected.length, got.length); index++) {
+    if (expected[index] === got[index]) continue;
+    throw new BundleError(
+      `${file}: expected ${kind} ${expected[index] ?? "none"}, ` +
+        `the graph has ${got[index] ?? "none"}`,
+    );
+  }
 }

@@ -26,6 +26,28 @@ export function fromPixels(pixels) {
 }
 
 /**
+ * A picture as an image of 1 to 4 channels, colours made grey as pillow does it; alpha is not
+ * applied.
+ *
+ * @param {Uint8Array | Uint8ClampedArray} rgba [H, W, 4]
+ * @param {number} channels 1 for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA
+ * @returns {Uint8Array} [C, H, W]
+ */
+export function fromRgba(rgba, channels) {
+  const size = rgba.length / 4;
+  const image = new Uint8Array(channels * size);
+  for (let pixel = 0; pixel < size; pixel++) {
+    const [r, g, b, a] = rgba.subarray(pixel * 4, pixel * 4 + 4);
+    const grey = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
+    const values = channels < 3 ? [grey, a] : [r, g, b, a];
+    for (let channel = 0; channel < channels; channel++) {
+      image[channel * size + pixel] = values[channel];
+    }
+  }
+  return image;
+}
+
+/**
  * One picture of many: ceil(sqrt(count)) columns on mid-grey; a single image has no border.
  *
  * @param {Uint8Array} pixels [count, C, H, W]
