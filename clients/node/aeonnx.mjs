@@ -12,26 +12,24 @@ const USAGE = `Usage:
   aeonnx generate BUNDLE [--seed S] [-n N] out.png`;
 
 /**
- * Verbs: the names of their arguments, their options, and what they do, with the exit code.
+ * Names of the arguments, options, and what is done, which gives the exit code.
  *
- * @type {Map<string, {names: string[], options: import("node:util").ParseArgsConfig["options"],
- *   act: (args: any, values: any) => Promise<number>}>}
+ * @typedef {{names: string[], options: Record<string, {type: "string" | "boolean", short?: string,
+ *   default?: string}>, act: (args: any, options: any) => Promise<number>}} Verb
+ * @type {Record<string, Verb>}
  */
-const VERBS = new Map([
-  ["check", { names: ["BUNDLE"], options: { time: { type: "boolean" } }, act: check }],
-  ["denoise", { names: ["BUNDLE", "in.png", "out.png"], options: {}, act: denoise }],
-  [
-    "generate",
-    {
-      names: ["BUNDLE", "out.png"],
-      options: {
-        seed: { type: "string", default: "0" },
-        n: { type: "string", short: "n", default: "64" },
-      },
-      act: generate,
+const VERBS = {
+  check: { names: ["BUNDLE"], options: { time: { type: "boolean" } }, act: check },
+  denoise: { names: ["BUNDLE", "in.png", "out.png"], options: {}, act: denoise },
+  generate: {
+    names: ["BUNDLE", "out.png"],
+    options: {
+      seed: { type: "string", default: "0" },
+      n: { type: "string", short: "n", default: "64" },
     },
-  ],
-]);
+    act: generate,
+  },
+};
 
 async function check([folder], { time }) {
   const bundle = await openFolder(folder);
@@ -71,10 +69,10 @@ function whole(text, option) {
 
 /** @param {string[]} args */
 async function main([name, ...rest]) {
-  const verb = VERBS.get(name);
-  if (!verb) {
-    throw new UsageError(`expected ${[...VERBS.keys()].join(", ")}, got ${name ?? "nothing"}`);
+  if (!Object.hasOwn(VERBS, name ?? "")) {
+    throw new UsageError(`expected ${Object.keys(VERBS).join(", ")}, got ${name ?? "nothing"}`);
   }
+  const verb = VERBS[name];
   const { values, positionals } = parsed(rest, verb.options);
   if (positionals.length !== verb.names.length) {
     throw new UsageError(`${name}: expected ${verb.names.join(" ")}, got ${positionals.join(" ")}`);
