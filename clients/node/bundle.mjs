@@ -20,12 +20,12 @@ const AT_ONCE = 64; // images that `generate` asks for in one run
 const MAX_SEED = 2n ** 63n - 1n;
 
 /**
- * Open a bundle. Graphs are opened at first use.
+ * Open a bundle. Graphs are opened at first use. Browsers have SHA-256 on https and localhost only.
  *
  * @param {object} options
  * @param {any} options.ort the module onnxruntime-node or onnxruntime-web
- * @param {(name: string) => Promise<Uint8Array>} options.read gives a file inside the bundle; the
- *   error for one that is not there has `missing` set
+ * @param {(name: string) => Promise<Uint8Array>} options.read gives a file inside the bundle, by
+ *   its path with forward slashes; the error for one that is not there has `missing` set
  * @param {string} options.where what to call the bundle in messages: its folder or address
  * @param {string} options.version of the engine, such as "1.30.0"
  * @param {any[]} [options.providers] execution providers, in order of preference
