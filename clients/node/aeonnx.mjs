@@ -88,6 +88,7 @@ function parsed(args, options) {
   }
 }
 
+process.stdout.on("error", () => process.exit(1)); // a reader such as head has left
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
