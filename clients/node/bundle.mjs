@@ -1,0 +1,273 @@
+// A bundle of aeonnx: its graphs as functions, its golden vectors, and the verbs made of them.
+// Free of Node and of browsers: the caller brings the engine, and what reads a file.
+
+import { BundleError, EnvironmentError, UsageError, oneLine, parseManifest } from "./manifest.mjs";
+import { Part, arrayFor, openPart, product } from "./part.mjs";
+import { fromPixels, fromRgba, grid, toPixels } from "./pixels.mjs";
+import { checkLine, checkedLine, replay, timeLine, timed } from "./replay.mjs";
+
+export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest };
+export { checkLine, checkedLine, fromPixels, fromRgba, grid, timeLine, toPixels };
+
+/**
+ * @typedef {import("./manifest.mjs").Manifest} Manifest
+ * @typedef {import("./part.mjs").Tensor} Tensor
+ * @typedef {{part: string, variant: string, output: string, error: number, tolerance: number,
+ *   ok: boolean}} Checked
+ */
+
+const AT_ONCE = 64; // images that `generate` asks for in one run
+const MAX_SEED = 2n ** 63n - 1n;
+
+/**
+ * Open a bundle. Graphs are opened at first use. Browsers have SHA-256 on https and localhost only.
+ *
+ * @param {object} options
+ * @param {any} options.ort the module onnxruntime-node or onnxruntime-web
+ * @param {(name: string) => Promise<Uint8Array>} options.read gives a file inside the bundle, by
+ *   its path with forward slashes; the error for one that is not there has `missing` set
+ * @param {string} options.where what to call the bundle in messages: its folder or address
+ * @param {string} options.version of the engine, such as "1.30.0"
+ * @param {any[]} [options.providers] execution providers, in order of preference
+ * @returns {Promise<Bundle>}
+ * @throws {BundleError} there is none, or its manifest is damaged or of a newer format
+ */
+export async function openBundle({ ort, read, where, version, providers = ["cpu"] }) {
+  let text;
+  try {
+    text = await read("manifest.json");
+  } catch (error) {
+    if (!error.missing) throw new BundleError(`${where}/manifest.json: ${oneLine(error)}`);
+    throw new BundleError(
+      `no bundle at ${where}: it has no manifest.json. ` +
+        `Make one with: aeonnx export --model vae -o ${where}`,
+    );
+  }
+  const manifest = parseManifest(text, `${where}/manifest.json`);
+  return new Bundle({ ort, read, where, version, providers }, manifest);
+}
+
+/** The parts of one trained model: what `openBundle` gives. */
+export class Bundle {
+  /** @type {Map<string, Promise<Part>>} */
+  #parts = new Map();
+  #source;
+
+  constructor(source, manifest) {
+    this.#source = source;
+    this.where = source.where;
+    this.version = source.version;
+    /** @type {Manifest} */
+    this.manifest = manifest;
+  }
+
+  /** Whether the bundle has a part, in a variant: "fp32", "int8-uint8" and the like. */
+  has(part, variant = "fp32") {
+    return this.manifest.parts.get(part)?.has(variant) ?? false;
+  }
+
+  /**
+   * A part, ready to run; the same one each time.
+   *
+   * @returns {Promise<Part>}
+   * @throws {BundleError} there is none, its file was changed, or it is not what the manifest says
+   * @throws {EnvironmentError} the engine is too old for it
+   */
+  part(name, variant = "fp32") {
+    const key = `${name} ${variant}`;
+    let part = this.#parts.get(key);
+    if (!part) {
+      part = this.#open(name, variant);
+      this.#parts.set(key, part);
+      part.catch(() => this.#parts.delete(key)); // so that it can be tried again
+    }
+    return part;
+  }
+
+  async #open(name, variantName) {
+    const variant = this.#variant(name, variantName);
+    return openPart(name, variant, await this.graph(name, variantName), this.#source);
+  }
+
+  /**
+   * The bytes of a graph, with their digest checked.
+   *
+   * @returns {Promise<Uint8Array>}
+   * @throws {BundleError} there is none, or its file is missing or was changed
+   */
+  async graph(part, variant = "fp32") {
+    return this.#file(this.#variant(part, variant));
+  }
+
+  /**
+   * The golden vectors of a part: stored inputs, and the outputs that PyTorch gave for them.
+   *
+   * @returns {Promise<{inputs: Record<string, Tensor>, outputs: Record<string, Tensor>}>}
+   * @throws {BundleError} a file is missing or is not the one that the manifest names
+   */
+  async golden(part, variant = "fp32") {
+    const { inputs, outputs } = this.#variant(part, variant).golden;
+    return { inputs: await this.#arrays(inputs), outputs: await this.#arrays(outputs) };
+  }
+
+  /**
+   * Run golden inputs, all rows at once and each alone, and compare with what PyTorch gave.
+   *
+   * @param {(line: string, output: Checked) => void} onLine called for each output as it goes
+   * @param {{only?: string[]}} options `only`: variants to check, such as "decoder fp32"
+   * @returns {Promise<{outputs: Checked[], ok: boolean}>}
+   */
+  async check(onLine = () => {}, { only } = {}) {
+    const outputs = [];
+    for (const part of [...this.manifest.parts.keys()].sort()) {
+      for (const [variant, { golden: stored }] of this.manifest.parts.get(part) ?? []) {
+        if (only && !only.includes(`${part} ${variant}`)) continue;
+        const golden = await this.golden(part, variant);
+        const errors = await replay(await this.part(part, variant), golden);
+        for (const [output, error] of errors) {
+          const tolerance = stored.outputs.get(output)?.tolerance ?? NaN;
+          const checked = { part, variant, output, error, tolerance, ok: error <= tolerance };
+          outputs.push(checked);
+          onLine(checkLine(checked), checked);
+        }
+      }
+    }
+    return { outputs, ok: outputs.every((output) => output.ok) };
+  }
+
+  /** Microseconds for the first golden row: the median of calls, after a warm-up. */
+  async time(name, variant = "fp32") {
+    const part = await this.part(name, variant);
+    return timed(part, await this.golden(name, variant));
+  }
+
+  /**
+   * An image without its noise.
+   *
+   * @param {Uint8Array} pixels [C, H, W]
+   * @returns {Promise<Uint8Array>} [C, H, W]
+   * @throws {BundleError} the bundle has no denoiser, or the image another size
+   */
+  async denoise(pixels) {
+    const asPixels = this.has("denoiser", "fp32-uint8");
+    const part = await this.part("denoiser", asPixels ? "fp32-uint8" : "fp32");
+    const [input] = part.variant.inputs;
+    const [output] = part.variant.outputs;
+    const image = { dtype: input.dtype, shape: [1, ...this.manifest.input_shape] };
+    const found = await part.run({
+      [input.name]: { ...image, data: asPixels ? pixels : fromPixels(pixels) },
+    });
+    return asPixels ? found[output.name] : toPixels(found[output.name]);
+  }
+
+  /**
+   * New images. Image i of a seed is the same in every client, whatever else is asked for with it.
+   *
+   * @param {bigint | number} seed 0 to 2^63 - 1
+   * @param {number} count
+   * @param {number} first number of the first image
+   * @returns {Promise<Uint8Array>} [count, C, H, W]
+   * @throws {BundleError} the bundle has no sampler
+   * @throws {UsageError} an argument is out of range
+   */
+  async generate(seed, count, first = 0) {
+    const seeds = BigInt64Array.of(seedOf(seed));
+    requireCounts(count, first);
+    const part = await this.part("sampler");
+    const width = product(this.manifest.input_shape);
+    const images = imagesOf(count, width);
+    for (let start = 0; start < count; start += AT_ONCE) {
+      const rows = Math.min(AT_ONCE, count - start);
+      const index = BigInt64Array.from({ length: rows }, (_, row) => BigInt(first + start + row));
+      const { image } = await part.run({ seed: seeds, index });
+      images.set(image, start * width);
+    }
+    return images;
+  }
+
+  /** Let go of all graphs. */
+  async close() {
+    const parts = await Promise.allSettled(this.#parts.values());
+    this.#parts.clear();
+    for (const part of parts) if (part.status === "fulfilled") await part.value.close();
+  }
+
+  /** @returns {import("./manifest.mjs").Variant} */
+  #variant(part, variant) {
+    const { model, parts } = this.manifest;
+    const variants = parts.get(part);
+    if (!variants) {
+      const has = [...parts.keys()].sort().join(", ");
+      throw new BundleError(
+        `this bundle has no part "${part}", it has: ${has}. ` +
+          `Export it with: aeonnx export --model ${model} --part ${part}`,
+      );
+    }
+    const found = variants.get(variant);
+    if (found) return found;
+    const has = [...variants.keys()].join(", ");
+    throw new BundleError(`part "${part}" has no variant "${variant}", it has: ${has}`);
+  }
+
+  async #arrays(golden) {
+    const arrays = {};
+    for (const [name, stored] of golden) {
+      const { dtype, shape } = stored;
+      const bytes = await this.#file(stored);
+      const Values = arrayFor(dtype);
+      const expected = product(shape) * Values.BYTES_PER_ELEMENT;
+      if (bytes.length !== expected) {
+        throw new BundleError(
+          `${this.where}/${stored.file}: ${dtype} [${shape.join(", ")}] is ${expected} bytes, ` +
+            `got ${bytes.length}`,
+        );
+      }
+      // Stored little-endian, as every machine is that the engine runs on; a copy is aligned.
+      arrays[name] = { dtype, shape, data: new Values(new Uint8Array(bytes).buffer) };
+    }
+    return arrays;
+  }
+
+  async #file({ file, sha256 }) {
+    const path = `${this.where}/${file}`;
+    let bytes;
+    try {
+      bytes = await this.#source.read(file);
+    } catch (error) {
+      if (!error.missing) throw new BundleError(`${path}: ${oneLine(error)}`);
+      throw new BundleError(
+        `${path} is missing, though the manifest names it: export the bundle again`,
+      );
+    }
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (hex === sha256) return bytes;
+    throw new BundleError(
+      `${path} is not the file that the manifest names: ` +
+        `expected sha256 ${sha256}, got ${hex}. Export the bundle again.`,
+    );
+  }
+}
+
+function seedOf(seed) {
+  const good = typeof seed === "bigint" || Number.isSafeInteger(seed);
+  if (good && seed >= 0 && BigInt(seed) <= MAX_SEED) return BigInt(seed);
+  throw new UsageError(`seed: expected a whole number from 0 to ${MAX_SEED}, got ${seed}`);
+}
+
+function requireCounts(count, first) {
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new UsageError(`count: expected a whole number above 0, got ${count}`);
+  }
+  if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(first + count)) {
+    throw new UsageError(`first: expected a whole number of 0 or more, got ${first}`);
+  }
+}
+
+function imagesOf(count, width) {
+  try {
+    return new Uint8Array(count * width);
+  } catch (error) {
+    throw new UsageError(`count: ${count} images do not fit into memory: ${oneLine(error)}`);
+  }
+}
