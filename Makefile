@@ -25,7 +25,7 @@ clients: .venv/test.stamp
 	$(BIN)/pip install --quiet --group clients
 	$(BIN)/python -m clients.proof
 	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients tests/clients
-	$(BIN)/python benchmarks/clients.py --rounds 3 -o build/clients/table.md
+	$(BIN)/python benchmarks/languages.py --rounds 3 -o build/clients/table.md
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Every client and Python, side by side: what they give, how fast they start, what one ships.
 
-    .venv/bin/python benchmarks/clients.py [--rounds 7] [-o benchmarks/results/clients.md]
+    .venv/bin/python benchmarks/languages.py [--rounds 7] [-o benchmarks/results/clients.md]
 
 Trains and exports small bundles of all models, replays their golden vectors in each language, then
 times whole processes and single rows in turns: in each round every language once, in medians.
