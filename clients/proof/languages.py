@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -24,7 +24,6 @@ class Language:
 
     Args:
         folder: of its sources, below clients/; its commands run there.
-        engine: what runs the graphs.
         tools: programs that must be on the path.
         fetch: commands that ask a registry for packages.
         build: commands that make the program of what was fetched, without a network.
@@ -33,10 +32,11 @@ class Language:
         shipped: files and folders that go to a user, the engine's library included.
         besides: what a user must have beside these.
         environment: variables of all its commands.
+        other_library: variables that make it load the library of onnxruntime at a path; None where
+            that comes with the program.
     """
 
     folder: str
-    engine: str
     tools: Sequence[str]
     fetch: Sequence[Command]
     build: Sequence[Command]
@@ -45,6 +45,7 @@ class Language:
     shipped: Sequence[Path]
     besides: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    other_library: Callable[[Path], dict[str, str]] | None = None
 
 
 def onnxruntime_library() -> Path:
@@ -55,11 +56,48 @@ def onnxruntime_library() -> Path:
     return max((Path(found.origin).parent / "capi").glob("libonnxruntime.so.*"))
 
 
-def _library() -> dict[str, str]:
-    return {"ORT_DYLIB_PATH": str(onnxruntime_library())}
+def _library(path: Path) -> dict[str, str]:
+    return {"ORT_DYLIB_PATH": str(path)}
 
 
-LANGUAGES: Mapping[str, Language] = {}
+_LIBRARY = _library(onnxruntime_library())
+_CMAKE = (f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}", "-DAEONNX_STRICT=ON", "-DAEONNX_FUZZ=ON")
+_MODULES = ROOT / "clients" / "node" / "node_modules"
+_NODE = [
+    *(path for path in (ROOT / "clients" / "node").glob("*.mjs") if path.name != "fuzz.mjs"),
+    _MODULES / "onnxruntime-node" / "dist",
+    _MODULES / "onnxruntime-node" / "bin" / "napi-v6" / "linux" / "x64",
+    _MODULES / "onnxruntime-common",
+    _MODULES / "pngjs",
+]
+
+
+LANGUAGES: Mapping[str, Language] = {
+    "cpp": Language(
+        folder="cpp",
+        tools=("cmake", "c++"),
+        fetch=[("./get-headers.sh", str(BUILT / "onnxruntime"))],
+        build=[
+            ("cmake", "-S", ".", "-B", str(BUILT / "cpp"), *_CMAKE),
+            ("cmake", "--build", str(BUILT / "cpp"), "--parallel", "2"),
+        ],
+        program=(str(BUILT / "cpp" / "aeonnx"),),
+        fuzz=(str(BUILT / "cpp" / "fuzz"),),
+        shipped=[BUILT / "cpp" / "aeonnx", onnxruntime_library()],
+        environment=_LIBRARY,
+        other_library=_library,
+    ),
+    "node": Language(
+        folder="node",
+        tools=("node", "npm"),
+        fetch=[("npm", "install", "--omit=dev")],
+        build=[("npm", "ls", "--omit=dev")],
+        program=("node", str(ROOT / "clients" / "node" / "aeonnx.mjs")),
+        fuzz=("node", str(ROOT / "clients" / "node" / "fuzz.mjs")),
+        shipped=_NODE,
+        besides="Node",
+    ),
+}
 
 
 def missing_tools(language: Language) -> list[str]:

@@ -1,0 +1,66 @@
+#include "tensor.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace aeonnx {
+namespace {
+
+double value_of(const Tensor& tensor, std::size_t index) {
+    switch (tensor.dtype) {
+        case DType::float32:
+            return static_cast<double>(tensor.values<float>()[index]);
+        case DType::float64:
+            return tensor.values<double>()[index];
+        case DType::uint8:
+            return tensor.values<unsigned char>()[index];
+        case DType::int64:
+            return static_cast<double>(tensor.values<std::int64_t>()[index]);
+        default:
+            throw Error(1, "float16 arrays cannot be compared here");
+    }
+}
+
+}  // namespace
+
+Tensor::Tensor(DType type, Shape sizes)
+    : dtype(type), shape(std::move(sizes)), bytes(count_of(shape) * width_of(type)) {}
+
+Tensor rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows) {
+    Shape shape = tensor.shape;
+    shape[0] = rows;
+    Tensor taken(tensor.dtype, shape);
+    const std::size_t row = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape[0]);
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const std::int64_t from = std::min(first + i, tensor.shape[0] - 1);
+        std::copy_n(tensor.bytes.data() + static_cast<std::size_t>(from) * row, row,
+                    taken.bytes.data() + static_cast<std::size_t>(i) * row);
+    }
+    return taken;
+}
+
+Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t first,
+                std::int64_t rows) {
+    Tensors taken;
+    for (const TensorSpec& spec : variant.inputs) {
+        const Tensor& whole = inputs.at(spec.name);
+        taken.emplace(spec.name, spec.name == "seed" ? whole : rows_of(whole, first, rows));
+    }
+    return taken;
+}
+
+double difference(const Tensor& found, const Tensor& expected, std::int64_t first) {
+    const std::size_t count = count_of(found.shape);
+    const std::size_t offset =
+        count / static_cast<std::size_t>(found.shape[0]) * static_cast<std::size_t>(first);
+    if (offset + count > count_of(expected.shape)) return NAN;
+    double worst = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double off = std::abs(value_of(found, i) - value_of(expected, offset + i));
+        if (std::isnan(off)) return off;
+        worst = std::max(worst, off);
+    }
+    return worst;
+}
+
+}  // namespace aeonnx

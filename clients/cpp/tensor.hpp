@@ -1,0 +1,45 @@
+// Arrays in memory.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "manifest.hpp"
+
+namespace aeonnx {
+
+// An array of its own: row-major values of one type.
+struct Tensor {
+    DType dtype = DType::float32;
+    Shape shape;
+    std::vector<std::byte> bytes;
+
+    Tensor() = default;
+    Tensor(DType type, Shape sizes);  // of zeros
+
+    template <typename T>
+    T* values() {
+        return reinterpret_cast<T*>(bytes.data());
+    }
+    template <typename T>
+    const T* values() const {
+        return reinterpret_cast<const T*>(bytes.data());
+    }
+};
+
+using Tensors = std::map<std::string, Tensor>;
+
+// Rows `first` to `first + rows - 1`; behind the last one, that one again.
+Tensor rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows);
+
+// The same of a graph's inputs; a `seed` is for all rows and stays whole.
+Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t first,
+                std::int64_t rows);
+
+// Largest |found - expected|, where `found` stands for the rows from `first` on; NaN if there is
+// one.
+double difference(const Tensor& found, const Tensor& expected, std::int64_t first);
+
+}  // namespace aeonnx
