@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,6 +25,7 @@ BATCH = "batch"
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DTYPES = ("float32", "float16", "float64", "uint8", "int64")
+_MOST = 2**60
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -51,6 +53,7 @@ class TensorSpec:
         for size in self.shape:
             good = size == BATCH if isinstance(size, str) else size > 0
             require(good, f'shape: expected sizes above 0 or "{BATCH}", got {size!r}')
+        require_sizes(tuple(size for size in self.shape if isinstance(size, int)), "shape")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def require_digest(digest: str, field: str = "sha256") -> None:
 
 def require_sizes(sizes: tuple[int, ...], field: str) -> None:
     require(all(size > 0 for size in sizes), f"{field}: expected sizes above 0, got {sizes}")
+    # The bytes of so many values must be a number that every language has.
+    require(math.prod(sizes) < _MOST, f"{field}: expected fewer than 2**60 values, got {sizes}")
 
 
 def require_file(file: str) -> None:
