@@ -50,6 +50,8 @@ MIN_ONNXRUNTIME = {
 }
 """First release of onnxruntime that implements an opset (its compatibility table)."""
 
+_MULTIPLIES_WORDS = "1.21"  # the first with Mul of uint64, which only graphs with shifts do
+
 _RANDOM_OPS = {
     "Bernoulli",
     "Dropout",
@@ -69,11 +71,13 @@ class Graph:
         data: its bytes.
         opset: version of its operator set.
         ir_version: version of the file format, the lowest that carries the opset.
+        min_onnxruntime: lowest release that runs it, such as "1.14".
     """
 
     data: bytes
     opset: int
     ir_version: int
+    min_onnxruntime: str
 
 
 def check_opset(opset: int) -> None:
@@ -121,7 +125,15 @@ def finish(graph: ModelProto, metadata: Mapping[str, str]) -> Graph:
         graph.metadata_props.add(key=key, value=value)
     _check(graph)
     opset = graph.opset_import[0].version
-    return Graph(graph.SerializeToString(deterministic=True), opset, graph.ir_version)
+    data = graph.SerializeToString(deterministic=True)
+    return Graph(data, opset, graph.ir_version, _lowest_release(graph))
+
+
+def _lowest_release(graph: ModelProto) -> str:
+    releases = [MIN_ONNXRUNTIME[graph.opset_import[0].version]]
+    if any(node.op_type == "BitShift" for node in graph.graph.node):
+        releases.append(_MULTIPLIES_WORDS)
+    return max(releases, key=lambda release: tuple(map(int, release.split("."))))
 
 
 def _capture(part: Part) -> ModelProto:

@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.export.golden import with_tolerances, write_golden
-from aeonnx.export.graph import MIN_ONNXRUNTIME, Graph, captured, finish
+from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.parity import BATCHES, compare
 from aeonnx.export.proof import probes_of, rows_of
 from aeonnx.export.reference import Reference
@@ -98,7 +98,7 @@ class Proven:
             multiply_adds=self.multiply_adds,
             opset=self.graph.opset,
             ir_version=self.graph.ir_version,
-            min_onnxruntime=MIN_ONNXRUNTIME[self.graph.opset],
+            min_onnxruntime=self.graph.min_onnxruntime,
             inputs=self.interface.inputs,
             outputs=self.interface.outputs,
             parity={

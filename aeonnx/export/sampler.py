@@ -82,6 +82,7 @@ def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelPr
         "half": np.asarray(np.float64(0.5)),
         "unit": np.asarray(np.float64(2.0**-32)),
         "minus_two": np.asarray(np.float64(-2.0)),
+        "quarter": np.asarray(np.float64(0.25)),
         "two_pi": np.asarray(np.float64(2.0 * np.pi)),
     }
     value = "n"
@@ -159,8 +160,11 @@ def _normal_lines() -> list[str]:
             f"square{first} = Mul (log{first}, minus_two)",
             f"radius{first} = Sqrt (square{first})",
             f"angle{first} = Mul (u{second}, two_pi)",
-            f"cos{first} = Cos (angle{first})",
             f"sin{first} = Sin (angle{first})",
+            # A quarter turn on: onnxruntime has Cos of float64 since 1.29 only.
+            f"turned{first} = Add (u{second}, quarter)",
+            f"ahead{first} = Mul (turned{first}, two_pi)",
+            f"cos{first} = Sin (ahead{first})",
             f"n{first} = Mul (radius{first}, cos{first})",
             f"n{second} = Mul (radius{first}, sin{first})",
         ]
