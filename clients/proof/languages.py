@@ -87,6 +87,16 @@ LANGUAGES: Mapping[str, Language] = {
         environment=_LIBRARY,
         other_library=_library,
     ),
+    "java": Language(
+        folder="java",
+        tools=("javac", "mvn"),
+        fetch=[("mvn", "--quiet", "--batch-mode", "package")],
+        build=[("mvn", "--quiet", "--batch-mode", "--offline", "package")],
+        program=("java", "-jar", str(BUILT / "java" / "aeonnx.jar")),
+        fuzz=("java", "-cp", str(BUILT / "java" / "aeonnx.jar"), "aeonnx.Fuzz"),
+        shipped=[BUILT / "java" / "aeonnx.jar", BUILT / "java" / "lib"],
+        besides="Java 17",
+    ),
     "node": Language(
         folder="node",
         tools=("node", "npm"),

@@ -1,0 +1,236 @@
+package aeonnx;
+
+import aeonnx.Manifest.Stored;
+import aeonnx.Manifest.Variant;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A bundle: its graphs as functions of arrays, its golden vectors, and the verbs made of them. */
+public final class Bundle implements AutoCloseable {
+    private static final int AT_ONCE = 64; // images that `generate` asks for in one run
+    private static final int CALLS = 300;
+    private static final int WARM_UP = 50;
+
+    public final Path folder;
+    public final Manifest manifest;
+    private final Map<String, Part> parts = new HashMap<>();
+
+    Bundle(Path folder, Manifest manifest) {
+        this.folder = folder;
+        this.manifest = manifest;
+    }
+
+    /** What became of one golden output: the largest |output - golden|, NaN if one of them is. */
+    public record Checked(
+            String part, String variant, String output, double error, double tolerance) {
+        public boolean ok() {
+            return error <= tolerance;
+        }
+    }
+
+    /**
+     * Open a bundle; graphs are opened at first use.
+     *
+     * @throws AeonnxException there is none, or its manifest is damaged or of a newer format
+     */
+    public static Bundle open(Path folder) {
+        Path path = folder.resolve("manifest.json");
+        if (!Files.exists(path)) {
+            String what = Files.isDirectory(folder) ? "has no manifest.json" : "is not a folder";
+            throw new AeonnxException("no bundle at " + folder + ": it " + what
+                    + ". Make one with: aeonnx export --model vae -o " + folder);
+        }
+        return new Bundle(folder, Manifest.parse(content(path), path.toString()));
+    }
+
+    public boolean has(String part, String variant) {
+        return manifest.parts().getOrDefault(part, Map.of()).containsKey(variant);
+    }
+
+    /**
+     * A part in a variant, "fp32", "int8-uint8" and the like, ready to run; the same one each time.
+     *
+     * @throws AeonnxException there is none, its file is missing or was changed, or the library is
+     *     too old for it
+     */
+    public Part part(String name, String variant) {
+        return parts.computeIfAbsent(name + " " + variant, key -> {
+            Variant wanted = variant(name, variant);
+            return new Part(name, wanted, read(wanted.file(), wanted.sha256()));
+        });
+    }
+
+    /** Stored arrays, with their digests and sizes checked. */
+    public Map<String, Tensor> golden(Map<String, Stored> stored) {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        stored.forEach((name, item) -> {
+            byte[] data = read(item.file(), item.sha256());
+            long expected = Tensor.count(item.shape()) * item.dtype().width;
+            if (data.length != expected) {
+                String what = Manifest.describe(name, item.dtype().text, item.shape());
+                throw new AeonnxException(folder.resolve(item.file()) + ": " + what + " is "
+                        + expected + " bytes, got " + data.length);
+            }
+            tensors.put(name, Tensor.of(item.dtype(), item.shape(), data));
+        });
+        return tensors;
+    }
+
+    /** Golden inputs through the graph, all rows at once and each alone, beside what torch gave. */
+    public List<Checked> check(String name, String variantName) {
+        Part part = part(name, variantName);
+        Variant variant = part.variant;
+        Map<String, Tensor> inputs = golden(variant.goldenInputs());
+        Map<String, Tensor> expected = golden(variant.goldenOutputs());
+        Map<String, Double> errors = new LinkedHashMap<>();
+        compare(part.run(inputs), expected, 0, errors);
+        long rows = expected.values().iterator().next().rows();
+        for (long row = 0; part.fixedRows() == Manifest.BATCH && row < rows; row++) {
+            compare(part.run(part.rowsOf(inputs, row, 1)), expected, row, errors);
+        }
+        List<Checked> outputs = new ArrayList<>();
+        errors.forEach((output, error) -> outputs.add(new Checked(name, variantName, output, error,
+                variant.goldenOutputs().get(output).tolerance())));
+        return outputs;
+    }
+
+    /** Microseconds for the first golden row: the median of calls, after a warm-up. */
+    public double time(String name, String variantName) {
+        Part part = part(name, variantName);
+        Map<String, Tensor> inputs = golden(part.variant.goldenInputs());
+        Map<String, Tensor> row = part.rowsOf(inputs, 0, Math.max(part.fixedRows(), 1));
+        double[] taken = new double[CALLS];
+        for (int call = 0; call < CALLS; call++) {
+            long started = System.nanoTime();
+            part.run(row);
+            taken[call] = (System.nanoTime() - started) / 1e3;
+        }
+        double[] warm = Arrays.copyOfRange(taken, WARM_UP, CALLS);
+        Arrays.sort(warm);
+        return warm[warm.length / 2];
+    }
+
+    /** An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W]. */
+    public byte[] denoise(byte[] pixels) {
+        boolean asPixels = has("denoiser", "fp32-uint8");
+        Part part = part("denoiser", asPixels ? "fp32-uint8" : "fp32");
+        long[] image = manifest.inputShape();
+        Tensor x = Tensor.of(asPixels ? DType.UINT8 : DType.FLOAT32, 1, image[0], image[1], image[2]);
+        if (pixels.length != x.count()) {
+            throw new AeonnxException(
+                    "expected an image of " + x.count() + " values, got " + pixels.length);
+        }
+        for (int i = 0; i < pixels.length; i++) {
+            if (asPixels) {
+                x.data().put(i, pixels[i]);
+            } else {
+                x.data().putFloat(4 * i, (pixels[i] & 0xff) / 255f);
+            }
+        }
+        String output = part.variant.outputs().get(0).name();
+        Tensor clean = part.run(Map.of(part.variant.inputs().get(0).name(), x)).get(output);
+        byte[] answer = new byte[pixels.length];
+        for (int i = 0; i < answer.length; i++) {
+            answer[i] = asPixels ? clean.data().get(i) : pixel(clean.data().getFloat(4 * i));
+        }
+        return answer;
+    }
+
+    /**
+     * New images: image i of a seed is the same in every language.
+     *
+     * @param seed 0 or more
+     * @return uint8 [count, C, H, W]
+     */
+    public byte[] generate(long seed, int count) {
+        Part part = part("sampler", "fp32");
+        byte[] images = new byte[
+                Math.toIntExact(Math.multiplyExact(Tensor.count(manifest.inputShape()), count))];
+        Tensor seeds = Tensor.of(DType.INT64, 1);
+        seeds.data().putLong(0, seed);
+        int size = images.length / count;
+        for (int first = 0; first < count; first += AT_ONCE) {
+            int rows = Math.min(AT_ONCE, count - first);
+            Tensor index = Tensor.of(DType.INT64, rows);
+            for (int row = 0; row < rows; row++) {
+                index.data().putLong(8 * row, (long) first + row);
+            }
+            Tensor image = part.run(Map.of("seed", seeds, "index", index)).get("image");
+            image.data().get(0, images, first * size, rows * size);
+        }
+        return images;
+    }
+
+    /** Let go of all graphs. */
+    @Override
+    public void close() {
+        parts.values().forEach(Part::close);
+        parts.clear();
+    }
+
+    /** A file that the manifest names, with its digest checked. */
+    byte[] read(String file, String sha256) {
+        Path path = folder.resolve(file);
+        if (!Files.exists(path)) {
+            throw new AeonnxException(path
+                    + " is missing, though the manifest names it: export the bundle again");
+        }
+        byte[] data = content(path);
+        String found = HexFormat.of().formatHex(sha256().digest(data));
+        if (!found.equals(sha256)) {
+            throw new AeonnxException(path + " is not the file that the manifest names: expected "
+                    + "sha256 " + sha256 + ", got " + found + ". Export the bundle again.");
+        }
+        return data;
+    }
+
+    private Variant variant(String part, String variant) {
+        var variants = manifest.parts().get(part);
+        if (variants == null) {
+            throw new AeonnxException("this bundle has no part \"" + part + "\", it has: "
+                    + String.join(", ", manifest.parts().keySet()) + ". Export it with: aeonnx "
+                    + "export --model " + manifest.model() + " --part " + part);
+        }
+        if (!variants.containsKey(variant)) {
+            throw new AeonnxException("part \"" + part + "\" has no variant \"" + variant
+                    + "\", it has: " + String.join(", ", variants.keySet()));
+        }
+        return variants.get(variant);
+    }
+
+    private static void compare(Map<String, Tensor> found, Map<String, Tensor> expected, long row,
+            Map<String, Double> errors) {
+        found.forEach((name, tensor) -> errors.merge(
+                name, tensor.difference(expected.get(name), row), Math::max)); // NaN stays
+    }
+
+    private static byte pixel(float value) {
+        return (byte) Math.rint(Math.min(Math.max(value, 0f), 1f) * 255f); // ties to even
+    }
+
+    private static byte[] content(Path path) {
+        try {
+            return Files.readAllBytes(path);
+        } catch (IOException | OutOfMemoryError error) {
+            throw new AeonnxException("cannot read " + path + ": " + AeonnxException.reason(error));
+        }
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException error) {
+            throw new IllegalStateException("every Java has SHA-256", error);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+package aeonnx;
+
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** aeonnx check | denoise | generate. */
+public final class Main {
+    private static final String USAGE =
+            """
+            usage: aeonnx check BUNDLE [--time]
+                   aeonnx denoise BUNDLE in.png out.png
+                   aeonnx generate BUNDLE [--seed S] [-n N] out.png""";
+
+    private Main() {}
+
+    public static void main(String[] arguments) {
+        int code;
+        try {
+            code = run(new ArrayList<>(List.of(arguments)));
+        } catch (AeonnxException error) {
+            System.err.println("Error: " + error.getMessage());
+            if (error.exitCode == 2) {
+                System.err.println(USAGE);
+            }
+            code = error.exitCode;
+        } catch (InvalidPathException error) {
+            System.err.println("Error: " + error.getMessage());
+            code = 1;
+        } catch (OutOfMemoryError | ArithmeticException error) { // of too many images
+            System.err.println("Error: it does not fit into memory: " + error.getMessage());
+            code = 1;
+        }
+        System.exit(code);
+    }
+
+    private static int run(List<String> words) {
+        if (words.isEmpty()) {
+            throw usage("expected a verb: check, denoise or generate");
+        }
+        String verb = words.remove(0);
+        return switch (verb) {
+            case "check" -> check(words);
+            case "denoise" -> denoise(words);
+            case "generate" -> generate(words);
+            case "-h", "--help" -> {
+                System.out.println(USAGE);
+                yield 0;
+            }
+            default -> throw usage("no such verb: " + verb);
+        };
+    }
+
+    private static int check(List<String> words) {
+        boolean timed = words.remove("--time");
+        require(words, 1, "BUNDLE");
+        int outputs = 0;
+        boolean good = true;
+        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+            for (var part : bundle.manifest.parts().entrySet()) {
+                for (String variant : part.getValue().keySet()) {
+                    for (Bundle.Checked found : bundle.check(part.getKey(), variant)) {
+                        print("%s %s %s %s: max error %.3g, tolerance %.3g",
+                                found.ok() ? "ok" : "WRONG", found.part(), variant,
+                                found.output(), found.error(), found.tolerance());
+                        good &= found.ok();
+                        outputs++;
+                    }
+                    if (timed) {
+                        print("time %s %s: %.1f us for one row", part.getKey(), variant,
+                                bundle.time(part.getKey(), variant));
+                    }
+                }
+            }
+            print("checked %d outputs of %d parts with onnxruntime %s",
+                    outputs, bundle.manifest.parts().size(), Part.engineVersion());
+        }
+        return good ? 0 : 3;
+    }
+
+    private static int denoise(List<String> words) {
+        require(words, 3, "BUNDLE in.png out.png");
+        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+            long[] shape = bundle.manifest.inputShape();
+            bundle.part("denoiser", "fp32"); // its absence is told of before a bad picture is
+            byte[] pixels = Picture.read(Path.of(words.get(1)), shape);
+            Picture.writeGrid(Path.of(words.get(2)), bundle.denoise(pixels), shape);
+        }
+        return 0;
+    }
+
+    private static int generate(List<String> words) {
+        long seed = number("--seed", option(words, "--seed", "0"), 0, Long.MAX_VALUE);
+        long count = number("-n", option(words, "-n", "64"), 1, Integer.MAX_VALUE);
+        require(words, 2, "BUNDLE out.png");
+        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+            byte[] images = bundle.generate(seed, (int) count);
+            Picture.writeGrid(Path.of(words.get(1)), images, bundle.manifest.inputShape());
+        }
+        return 0;
+    }
+
+    // The word after an option; both are taken out.
+    private static String option(List<String> words, String name, String otherwise) {
+        int at = words.indexOf(name);
+        if (at < 0) {
+            return otherwise;
+        }
+        if (at + 1 == words.size()) {
+            throw usage(name + ": expected a value");
+        }
+        words.remove(at);
+        return words.remove(at);
+    }
+
+    private static long number(String option, String text, long lowest, long largest) {
+        try {
+            long value = Long.parseLong(text);
+            if (value >= lowest && value <= largest) {
+                return value;
+            }
+        } catch (NumberFormatException error) {
+            // told below
+        }
+        throw usage("%s: expected a whole number from %d to %d, got %s"
+                .formatted(option, lowest, largest, text));
+    }
+
+    private static void require(List<String> words, int count, String what) {
+        words.stream().filter(word -> word.startsWith("-")).findFirst().ifPresent(option -> {
+            throw usage("there is no option " + option);
+        });
+        if (words.size() != count) {
+            throw usage("expected " + what);
+        }
+    }
+
+    private static void print(String format, Object... values) {
+        System.out.println(String.format(Locale.ROOT, format, values));
+    }
+
+    private static AeonnxException usage(String text) {
+        return new AeonnxException(2, text);
+    }
+}
