@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,6 +41,9 @@ type Spec struct {
 	Name, DType string
 	Shape       []int64 // such as {Batch, 1, 28, 28}
 }
+
+// Row is the shape of one row, such as {1, 28, 28}.
+func (s Spec) Row() []int64 { return s.Shape[min(1, len(s.Shape)):] }
 
 // A Stored array is a golden vector in a file: little-endian, row-major.
 type Stored struct {
@@ -255,6 +259,9 @@ func (c *checker) file(f field) string {
 	inside := filepath.IsLocal(value) && !strings.Contains(value, `\`) &&
 		!slices.Contains(strings.Split(value, "/"), "..")
 	c.expect(inside, f, "a path inside the bundle")
+	// Line ends would break the lines of messages.
+	unseen := func(r rune) bool { return !unicode.IsGraphic(r) }
+	c.expect(!strings.ContainsFunc(value, unseen), f, "a path without control characters")
 	return value
 }
 

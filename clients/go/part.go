@@ -33,6 +33,7 @@ func newPart(name string, v *Variant, graph []byte) (*Part, error) {
 	if err := requireVersion(v, version); err != nil {
 		return nil, err
 	}
+	// The binding says what a graph takes by a session of its own, which it lets go of.
 	inputs, outputs, err := ort.GetInputOutputInfoWithONNXData(graph)
 	if err != nil {
 		return nil, fmt.Errorf("%s: onnxruntime %s refuses it: %w", v.File, version, err)
@@ -111,7 +112,7 @@ func batchOf(v *Variant) (int64, error) {
 
 // ofRows is how many bytes that number of rows takes.
 func (s Spec) ofRows(rows int64) (int64, error) {
-	size, fits := bytesOf(s.DType, append([]int64{rows}, s.Shape[1:]...))
+	size, fits := bytesOf(s.DType, append([]int64{rows}, s.Row()...))
 	if !fits || size > maxBytes {
 		return 0, fmt.Errorf("%d rows of %v are more than %d bytes", rows, s, maxBytes)
 	}
@@ -204,7 +205,7 @@ func (p *Part) runOnce(inputs map[string]Tensor, rows int64) (map[string]Tensor,
 		if err != nil {
 			return nil, err
 		}
-		shape := append([]int64{rows}, spec.Shape[1:]...)
+		shape := append([]int64{rows}, spec.Row()...)
 		outputs[spec.Name] = Tensor{spec.DType, shape, make([]byte, size)}
 		value, err := valueOf(outputs[spec.Name])
 		if err != nil {

@@ -176,7 +176,7 @@ func denoise(bundle *aeonnx.Bundle, from, to string) error {
 	if err != nil {
 		return err
 	}
-	pixels, err := aeonnx.ReadPicture(from, denoiser.Inputs[0].Shape[1:])
+	pixels, err := aeonnx.ReadPicture(from, denoiser.Inputs[0].Row())
 	if err != nil {
 		return err
 	}
@@ -198,9 +198,9 @@ func generate(bundle *aeonnx.Bundle, seed int64, count int, to string) error {
 // oneLine is for what libraries quote of their input.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+		if unicode.IsGraphic(r) {
+			return r
 		}
-		return r
+		return ' '
 	}, text)
 }

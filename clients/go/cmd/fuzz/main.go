@@ -15,10 +15,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "Error: expected a folder\nUsage:\n  fuzz FOLDER")
 		os.Exit(2)
 	}
-	manifests, _ := filepath.Glob(filepath.Join(os.Args[1], "manifests", "*.json")) // in order
-	for _, path := range manifests {
-		name := strings.TrimSuffix(filepath.Base(path), ".json")
-		if err := read(path, filepath.Join(os.Args[1], "bundle")); err != nil {
+	folder := os.Args[1]
+	files, err := os.ReadDir(filepath.Join(folder, "manifests")) // in the order of names
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+	for _, file := range files {
+		name, isManifest := strings.CutSuffix(file.Name(), ".json")
+		if !isManifest {
+			continue
+		}
+		if err := read(filepath.Join(folder, "manifests", file.Name()), filepath.Join(folder, "bundle")); err != nil {
 			fmt.Printf("%s refused: %v\n", name, err)
 		} else {
 			fmt.Println(name, "accepted")
