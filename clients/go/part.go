@@ -150,8 +150,10 @@ func (p *Part) Run(inputs map[string]Tensor) (map[string]Tensor, error) {
 
 // rows is how many there are in inputs, which are checked.
 func (p *Part) rows(inputs map[string]Tensor) (int64, error) {
-	if len(inputs) != len(p.Inputs) {
-		return 0, fmt.Errorf("%s: expected inputs %v, got %s", p.name, namesOf(p.Inputs), keys(inputs))
+	names := namesOf(p.Inputs)
+	isMissing := func(name string) bool { return inputs[name].Data == nil }
+	if len(inputs) != len(names) || slices.ContainsFunc(names, isMissing) {
+		return 0, fmt.Errorf("%s: expected inputs %v, got [%s]", p.name, names, keys(inputs))
 	}
 	rows := int64(0)
 	for _, spec := range p.Inputs {

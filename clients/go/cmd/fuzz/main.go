@@ -15,8 +15,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "Error: expected a folder\nUsage:\n  fuzz FOLDER")
 		os.Exit(2)
 	}
-	folder := os.Args[1]
-	files, err := os.ReadDir(filepath.Join(folder, "manifests")) // in the order of names
+	bundle, manifests := filepath.Join(os.Args[1], "bundle"), filepath.Join(os.Args[1], "manifests")
+	files, err := os.ReadDir(manifests) // in the order of names
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
@@ -26,7 +26,7 @@ func main() {
 		if !isManifest {
 			continue
 		}
-		if err := read(filepath.Join(folder, "manifests", file.Name()), filepath.Join(folder, "bundle")); err != nil {
+		if err := read(filepath.Join(manifests, file.Name()), bundle); err != nil {
 			fmt.Printf("%s refused: %v\n", name, err)
 		} else {
 			fmt.Println(name, "accepted")
