@@ -1,0 +1,236 @@
+// Package aeonnx runs bundles of aeonnx: folders of ONNX graphs with a manifest that says what goes
+// in, what comes out, and which numbers must come out.
+package aeonnx
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// A Bundle is the parts of one trained model. Its methods may be called from any goroutine.
+type Bundle struct {
+	Folder   string
+	Manifest *Manifest
+
+	mutex sync.Mutex
+	parts map[[2]string]*Part // open ones, by part and variant
+}
+
+// A Golden has the golden vectors of a graph, by name.
+type Golden struct{ Inputs, Outputs map[string]Tensor }
+
+// Open reads the manifest of the bundle in a folder. Graphs are opened at first use.
+func Open(folder string) (*Bundle, error) {
+	path := filepath.Join(folder, "manifest.json")
+	text, err := os.ReadFile(path)
+	if isMissing(err) {
+		return nil, fmt.Errorf("no bundle at %s: it has no manifest.json. "+
+			"Make one with: aeonnx export --model vae -o %s", folder, folder)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, reason(err))
+	}
+	manifest, err := ParseManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Bundle{Folder: folder, Manifest: manifest}, nil
+}
+
+// Part opens a graph, or gives the open one. The error is a LibraryError if onnxruntime is missing
+// or too old; else the bundle lacks the part, its file was changed, or it is another graph than the
+// manifest says.
+func (b *Bundle) Part(name, variant string) (*Part, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	key := [2]string{name, variant}
+	if part := b.parts[key]; part != nil {
+		return part, nil
+	}
+	v, err := b.variant(name, variant)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := b.read(v.File, v.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	part, err := newPart(name, v, graph)
+	if err != nil {
+		return nil, err
+	}
+	if b.parts == nil {
+		b.parts = map[[2]string]*Part{}
+	}
+	b.parts[key] = part
+	return part, nil
+}
+
+// Close lets go of all graphs; none may be running.
+func (b *Bundle) Close() {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	for _, part := range b.parts {
+		part.session.Destroy()
+	}
+	b.parts = nil
+}
+
+// Verify reads the files of a graph and compares their digests and sizes with the manifest.
+func (b *Bundle) Verify(name, variant string) error {
+	v, err := b.variant(name, variant)
+	if err == nil {
+		_, err = b.read(v.File, v.SHA256)
+	}
+	if err == nil {
+		_, err = b.Golden(name, variant)
+	}
+	return err
+}
+
+// Golden reads stored inputs of a graph, and the outputs that PyTorch gave for them.
+func (b *Bundle) Golden(name, variant string) (golden Golden, err error) {
+	v, err := b.variant(name, variant)
+	if err != nil {
+		return golden, err
+	}
+	if golden.Inputs, err = b.arrays(v.GoldenInputs); err != nil {
+		return golden, err
+	}
+	golden.Outputs, err = b.arrays(v.GoldenOutputs)
+	return golden, err
+}
+
+func (b *Bundle) arrays(stored map[string]Stored) (map[string]Tensor, error) {
+	arrays := map[string]Tensor{}
+	for name, s := range stored {
+		data, err := b.read(s.File, s.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		array := Tensor{s.DType, s.Shape, data}
+		if expected, _ := bytesOf(s.DType, s.Shape); expected != int64(len(data)) {
+			return nil, fmt.Errorf("%s: %v is %d bytes, got %d",
+				filepath.Join(b.Folder, s.File), array, expected, len(data))
+		}
+		arrays[name] = array
+	}
+	return arrays, nil
+}
+
+// Denoiser opens the part that Denoise runs: the variant that takes pixels, where there is one.
+func (b *Bundle) Denoiser() (*Part, error) {
+	if b.Manifest.Parts["denoiser"]["fp32-uint8"] != nil {
+		return b.Part("denoiser", "fp32-uint8")
+	}
+	return b.Part("denoiser", "fp32")
+}
+
+// Denoise takes the noise from images, uint8 [n, C, H, W], and gives as many.
+func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
+	part, err := b.Denoiser()
+	if err != nil {
+		return Tensor{}, err
+	}
+	input, output := part.Inputs[0], part.Outputs[0].Name
+	if input.DType == "float32" {
+		if images, err = fromPixels(images); err != nil {
+			return Tensor{}, err
+		}
+	}
+	found, err := part.Run(map[string]Tensor{input.Name: images})
+	if err != nil || found[output].DType == "uint8" {
+		return found[output], err
+	}
+	return toPixels(found[output])
+}
+
+const atOnce = 64 // images that the sampler makes in one run
+
+// Generate makes images, uint8 [count, C, H, W]. Image i of a seed, of 0 or more, is the same in
+// all languages, whatever the count.
+func (b *Bundle) Generate(seed int64, count int) (images Tensor, err error) {
+	if seed < 0 || count < 1 {
+		return images, fmt.Errorf("expected a seed of 0 or more and images, got seed %d and %d images",
+			seed, count)
+	}
+	part, err := b.Part("sampler", "fp32")
+	if err != nil {
+		return images, err
+	}
+	at := slices.IndexFunc(part.Outputs, func(spec Spec) bool { return spec.Name == "image" })
+	if at < 0 {
+		return images, fmt.Errorf("%s: expected an output image", part.File)
+	}
+	if _, err := part.Outputs[at].ofRows(int64(count)); err != nil {
+		return images, err
+	}
+	for start := 0; start < count; start += atOnce {
+		index := make([]int64, min(atOnce, count-start))
+		for i := range index {
+			index[i] = int64(start + i)
+		}
+		found, err := part.Run(map[string]Tensor{
+			"seed":  NewTensor([]int64{seed}, 1),
+			"index": NewTensor(index, int64(len(index))),
+		})
+		if err != nil {
+			return images, err
+		}
+		if start == 0 {
+			images = found["image"]
+		} else {
+			images = images.and(found["image"])
+		}
+	}
+	return images, nil
+}
+
+func (b *Bundle) variant(name, variant string) (*Variant, error) {
+	variants := b.Manifest.Parts[name]
+	if variants == nil {
+		return nil, fmt.Errorf("this bundle has no part %q, it has: %s. "+
+			"Export it with: aeonnx export --model %s --part %s",
+			name, keys(b.Manifest.Parts), b.Manifest.Model, name)
+	}
+	if v := variants[variant]; v != nil {
+		return v, nil
+	}
+	return nil, fmt.Errorf("part %q has no variant %q, it has: %s", name, variant, keys(variants))
+}
+
+// read gives the bytes whose digest was checked, so that they cannot change before they are used.
+func (b *Bundle) read(file, digest string) ([]byte, error) {
+	path := filepath.Join(b.Folder, file)
+	data, err := os.ReadFile(path)
+	if isMissing(err) {
+		return nil, fmt.Errorf("%s is missing, though the manifest names it: export the bundle again", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, reason(err))
+	}
+	if found := fmt.Sprintf("%x", sha256.Sum256(data)); found != digest {
+		return nil, fmt.Errorf("%s is not the file that the manifest names: "+
+			"expected sha256 %s, got %s. Export the bundle again.", path, digest, found)
+	}
+	return data, nil
+}
+
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// reason is an error without the words that Go puts before it, such as "open FILE".
+func reason(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}

@@ -1,0 +1,206 @@
+// Command aeonnx checks a bundle, and makes images with it.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"aeonnx"
+)
+
+const usage = `Usage:
+  aeonnx check BUNDLE [--time]
+  aeonnx denoise BUNDLE in.png out.png
+  aeonnx generate BUNDLE [--seed S] [-n N] out.png`
+
+// A usageError says what is wrong with the arguments.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+var errWrong = errors.New("an output is wrong") // which its line said
+
+// A command is what the arguments ask for.
+type command struct {
+	verb        string
+	names       []string // what the usage has in their places
+	time        bool
+	seed, count int64
+}
+
+var places = map[string][]string{
+	"check":    {"BUNDLE"},
+	"denoise":  {"BUNDLE", "in.png", "out.png"},
+	"generate": {"BUNDLE", "out.png"},
+}
+
+func main() {
+	err := run(os.Args[1:])
+	if err != nil && err != errWrong {
+		fmt.Fprintln(os.Stderr, "Error:", oneLine(err.Error()))
+	}
+	if _, wrong := err.(usageError); wrong {
+		fmt.Fprintln(os.Stderr, usage)
+	}
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
+	var arguments usageError
+	var library aeonnx.LibraryError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &arguments):
+		return 2
+	case err == errWrong:
+		return 3
+	case errors.As(err, &library):
+		return 4
+	default:
+		return 1
+	}
+}
+
+func run(args []string) (err error) {
+	defer func() {
+		if problem := recover(); problem != nil { // of a library, for instance
+			err = fmt.Errorf("this is a bug: %v", problem)
+		}
+	}()
+	asked, err := parse(args)
+	if err != nil {
+		return err
+	}
+	bundle, err := aeonnx.Open(asked.names[0])
+	if err != nil {
+		return err
+	}
+	defer bundle.Close()
+	switch asked.verb {
+	case "check":
+		return check(bundle, asked.time)
+	case "denoise":
+		return denoise(bundle, asked.names[1], asked.names[2])
+	default:
+		return generate(bundle, asked.seed, int(asked.count), asked.names[1])
+	}
+}
+
+// parse takes options before, between and behind names; the package flag stops at a name.
+func parse(args []string) (command, error) {
+	asked := command{count: 64}
+	if len(args) > 0 {
+		asked.verb, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet(asked.verb, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	switch asked.verb {
+	case "check":
+		flags.BoolVar(&asked.time, "time", false, "")
+	case "denoise":
+	case "generate":
+		flags.Func("seed", "", whole(&asked.seed, 0, 63))
+		flags.Func("n", "", whole(&asked.count, 1, 31))
+	default:
+		return asked, usageError(fmt.Sprintf("expected check, denoise or generate, got %q", asked.verb))
+	}
+	for {
+		if err := flags.Parse(args); err != nil {
+			return asked, usageError(err.Error())
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		asked.names, args = append(asked.names, flags.Arg(0)), flags.Args()[1:]
+	}
+	if expected := places[asked.verb]; len(asked.names) != len(expected) {
+		return asked, usageError(fmt.Sprintf("%s: expected %s, got %q",
+			asked.verb, strings.Join(expected, " "), asked.names))
+	}
+	return asked, nil
+}
+
+func whole(to *int64, least uint64, bits int) func(string) error {
+	return func(text string) error {
+		value, err := strconv.ParseUint(text, 10, bits)
+		if err != nil || value < least {
+			return fmt.Errorf("expected a whole number from %d to %d", least, uint64(1)<<bits-1)
+		}
+		*to = int64(value)
+		return nil
+	}
+}
+
+func check(bundle *aeonnx.Bundle, timed bool) error {
+	wrong, outputs, parts := error(nil), 0, bundle.Manifest.Parts
+	for _, part := range slices.Sorted(maps.Keys(parts)) {
+		for _, variant := range slices.Sorted(maps.Keys(parts[part])) {
+			results, err := bundle.Check(part, variant)
+			if err != nil {
+				return err
+			}
+			for _, result := range results {
+				fmt.Println(result)
+				if outputs++; !result.OK() {
+					wrong = errWrong
+				}
+			}
+			if timed {
+				taken, err := bundle.Time(part, variant)
+				if err != nil {
+					return err
+				}
+				fmt.Printf("time %s %s: %.1f us for one row\n", part, variant, float64(taken.Nanoseconds())/1e3)
+			}
+		}
+	}
+	version, err := aeonnx.Onnxruntime()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("checked %d outputs of %d parts with onnxruntime %s\n", outputs, len(parts), version)
+	return wrong
+}
+
+func denoise(bundle *aeonnx.Bundle, from, to string) error {
+	denoiser, err := bundle.Denoiser()
+	if err != nil {
+		return err
+	}
+	pixels, err := aeonnx.ReadPicture(from, denoiser.Inputs[0].Row())
+	if err != nil {
+		return err
+	}
+	clean, err := bundle.Denoise(pixels)
+	if err != nil {
+		return err
+	}
+	return aeonnx.WritePicture(to, clean)
+}
+
+func generate(bundle *aeonnx.Bundle, seed int64, count int, to string) error {
+	images, err := bundle.Generate(seed, count)
+	if err != nil {
+		return err
+	}
+	return aeonnx.WritePicture(to, images)
+}
+
+// oneLine is for what libraries quote of their input.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}
