@@ -1,0 +1,5 @@
+//! Bundles with tract, without any native library.
+
+fn main() {
+    std::process::exit(aeonnx::command::main(|| Ok(aeonnx::tract::Tract)));
+}

@@ -1,0 +1,7 @@
+//! Bundles with onnxruntime.
+
+fn main() {
+    // SAFETY: no other thread has started that could read the environment.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    std::process::exit(aeonnx::command::main(aeonnx::onnxruntime::OnnxRuntime::load));
+}

@@ -1,0 +1,21 @@
+//! Bundles of aeonnx: encoders, decoders, denoisers and samplers as ONNX graphs that are proven equal
+//! to torch.
+//!
+//! [`Bundle`] is engine-free: it opens a folder, checks digests and interfaces, and runs graphs
+//! through an [`Engine`]: [`onnxruntime::OnnxRuntime`], or [`tract::Tract`] without a native library.
+
+mod bundle;
+pub mod command;
+mod error;
+mod manifest;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
+pub mod picture;
+mod tensor;
+#[cfg(feature = "tract")]
+pub mod tract;
+
+pub use bundle::{Bundle, Checked, Engine, Graph, Part, Tensors};
+pub use error::{Error, Kind, Result};
+pub use manifest::{DType, Manifest, Size, Stored, TensorSpec, Variant};
+pub use tensor::{Tensor, Values};

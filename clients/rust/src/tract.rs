@@ -1,0 +1,155 @@
+//! The engine tract: plain Rust, no native library.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cast::cast;
+use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{add, exp, neg, recip};
+use tract_onnx::tract_core::ops::nn::Sigmoid;
+
+use crate::{DType, Engine, Error, Graph, Kind, Result, Size, Tensor, TensorSpec, Values, Variant};
+
+const VERSION: &str = "0.23.9"; // as in Cargo.toml; tract does not tell
+const NEWEST_OPSET: usize = 22; // the newest that aeonnx writes
+
+/// tract, on one thread.
+pub struct Tract;
+
+impl Engine for Tract {
+    fn version(&self) -> String {
+        format!("tract {VERSION}")
+    }
+
+    fn open(&self, variant: &Variant, content: &[u8]) -> Result<Box<dyn Graph>> {
+        let (file, opset) = (&variant.file, variant.opset);
+        if opset > NEWEST_OPSET {
+            return Err(Error::new(
+                Kind::Environment,
+                format!(
+                    "{file} needs opset {opset}, this program knows tract {VERSION} up to opset \
+                     {NEWEST_OPSET}: export it with --opset {NEWEST_OPSET}"
+                ),
+            ));
+        }
+        let mut content = content;
+        let read = tract_onnx::onnx().model_for_read(&mut content);
+        let read =
+            read.map_err(|error| Error::failed(format!("{file} cannot be opened: {error:#}")))?;
+        let opened = || -> TractResult<OpenGraph> {
+            let model = read.into_typed()?;
+            let specs = |outlets: &[OutletId]| {
+                let specs = outlets.iter().map(|outlet| spec_of(&model, *outlet));
+                specs.collect::<TractResult<Vec<_>>>()
+            };
+            let interface = (specs(model.input_outlets()?)?, specs(model.output_outlets()?)?);
+            // `batch` stays a symbol: one plan for any number of rows.
+            let mut model = exact(model)?;
+            if !counts_in_bits(&model) {
+                model = model.into_optimized()?;
+            }
+            Ok(OpenGraph { plan: model.into_runnable()?, interface, file: file.clone() })
+        };
+        let unsupported = |error| {
+            let text = format!("{file}: tract {VERSION} cannot run it: {error:#}");
+            Error::new(Kind::Unsupported, text)
+        };
+        Ok(Box::new(opened().map_err(unsupported)?))
+    }
+}
+
+struct OpenGraph {
+    plan: Arc<TypedRunnableModel>,
+    interface: (Vec<TensorSpec>, Vec<TensorSpec>),
+    file: String,
+}
+
+impl Graph for OpenGraph {
+    fn interface(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
+        self.interface.clone()
+    }
+
+    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let run = || -> TractResult<Vec<Tensor>> {
+            let values = inputs.iter().map(|tensor| value_of(tensor));
+            let outputs = self.plan.run(values.collect::<TractResult<_>>()?)?;
+            outputs.iter().map(tensor_of).collect()
+        };
+        run().map_err(|error| Error::failed(format!("{} failed: {error:#}", self.file)))
+    }
+}
+
+/// Whether a graph draws random numbers: their hundred operations on integers take tract twenty
+/// seconds to optimize, and a millisecond to run as they are.
+fn counts_in_bits(model: &TypedModel) -> bool {
+    model.nodes().iter().any(|node| node.op.name().contains("Shift"))
+}
+
+/// Sigmoid as 1 / (1 + exp(-x)) in float64: tract's own is a fraction of polynomials, off by more
+/// than the sums of a whole graph.
+fn exact(mut model: TypedModel) -> TractResult<TypedModel> {
+    let is_sigmoid = |node: &&TypedNode| {
+        let op = node.op_as::<ElementWiseOp>();
+        op.is_some_and(|op| op.0.is::<Sigmoid>())
+    };
+    let found: Vec<_> = model.nodes().iter().filter(is_sigmoid).map(|node| node.id).collect();
+    for id in found {
+        let node = model.node(id);
+        let named = |step: &str| format!("{}.{step}", node.name);
+        let narrow = node.outputs[0].fact.datum_type;
+        let mut patch = TypedModelPatch::default();
+        let x = patch.taps(&model, &node.inputs)?;
+        let x = patch.wire_node(named("wide"), cast(f64::datum_type()), &x)?;
+        let x = patch.wire_node(named("neg"), neg(), &x)?;
+        let x = patch.wire_node(named("exp"), exp(), &x)?;
+        let one = patch.add_const(named("one"), tensor0(1f64))?;
+        let x = wire_with_rank_broadcast(named("add"), &mut patch, add(), &[x[0], one])?;
+        let x = patch.wire_node(named("recip"), recip(), &x)?;
+        let x = patch.wire_node(named("narrow"), cast(narrow), &x)?;
+        patch.shunt_outside(&model, id.into(), x[0])?;
+        patch.apply(&mut model)?;
+    }
+    Ok(model)
+}
+
+fn spec_of(model: &TypedModel, outlet: OutletId) -> TractResult<TensorSpec> {
+    let fact = model.outlet_fact(outlet)?;
+    let own = model.node(outlet.node).name.as_str();
+    let mut name = model.outlet_label(outlet).unwrap_or(own).to_string();
+    let dtype = match fact.datum_type {
+        DatumType::F32 => DType::Float32,
+        DatumType::U8 => DType::Uint8,
+        DatumType::I64 => DType::Int64,
+        DatumType::F16 => DType::Float16,
+        DatumType::F64 => DType::Float64,
+        other => {
+            name += &format!(" of {other:?}, not");
+            DType::Float32
+        }
+    };
+    let size = |size: &TDim| size.to_i64().map_or(Size::Batch, |size| Size::Fixed(size as usize));
+    Ok(TensorSpec { name, dtype, shape: fact.shape.iter().map(size).collect() })
+}
+
+fn value_of(tensor: &Tensor) -> TractResult<TValue> {
+    use tract_onnx::prelude::Tensor as Value;
+    let shape = tensor.shape.as_slice();
+    Ok(match &tensor.values {
+        Values::Float32(list) => Value::from_shape(shape, list)?.into(),
+        Values::Uint8(list) => Value::from_shape(shape, list)?.into(),
+        Values::Int64(list) => Value::from_shape(shape, list)?.into(),
+        Values::Float64(list) => Value::from_shape(shape, list)?.into(),
+    })
+}
+
+fn tensor_of(value: &TValue) -> TractResult<Tensor> {
+    fn list<T: Datum + Copy>(value: &TValue) -> TractResult<Vec<T>> {
+        Ok(value.to_plain_array_view::<T>()?.iter().copied().collect())
+    }
+    let values = match value.datum_type() {
+        DatumType::U8 => Values::Uint8(list(value)?),
+        DatumType::I64 => Values::Int64(list(value)?),
+        DatumType::F64 => Values::Float64(list(value)?),
+        _ => Values::Float32(list(value)?),
+    };
+    Ok(Tensor { shape: value.shape().to_vec(), values })
+}
