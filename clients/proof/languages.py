@@ -32,6 +32,8 @@ class Language:
         shipped: files and folders that go to a user, the engine's library included.
         besides: what a user must have beside these.
         environment: variables of all its commands.
+        slack: tolerances that its engine may be off by.
+        lacks: precisions that its engine does not run.
         other_library: variables that make it load the library of onnxruntime at a path; None where
             that comes with the program.
     """
@@ -45,6 +47,8 @@ class Language:
     shipped: Sequence[Path]
     besides: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    slack: float = 1
+    lacks: Sequence[str] = ()
     other_library: Callable[[Path], dict[str, str]] | None = None
 
 
@@ -62,6 +66,11 @@ def _library(path: Path) -> dict[str, str]:
 
 _LIBRARY = _library(onnxruntime_library())
 _CMAKE = (f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}", "-DAEONNX_STRICT=ON", "-DAEONNX_FUZZ=ON")
+_RUST = f"{BUILT / 'rust' / 'release'}/"
+_CARGO = ("cargo", "build", "--release", "--offline")
+_CARGO_TARGET = {"CARGO_TARGET_DIR": str(BUILT / "rust"), "RUSTFLAGS": "-D warnings"}
+_TRACT = ("--bin", "aeonnx-tract", "--bin", "fuzz")
+_GO = f"{BUILT / 'go'}/"
 _MODULES = ROOT / "clients" / "node" / "node_modules"
 _NODE = [
     *(path for path in (ROOT / "clients" / "node").glob("*.mjs") if path.name != "fuzz.mjs"),
@@ -87,6 +96,29 @@ LANGUAGES: Mapping[str, Language] = {
         environment=_LIBRARY,
         other_library=_library,
     ),
+    "go": Language(
+        folder="go",
+        tools=("go", "cc"),
+        fetch=[("go", "mod", "download")],
+        build=[
+            (
+                "env",
+                "GOFLAGS=-mod=mod",
+                "GOPROXY=off",
+                "go",
+                "build",
+                "-trimpath",
+                "-o",
+                _GO,
+                "./cmd/...",
+            )
+        ],
+        program=(f"{_GO}aeonnx",),
+        fuzz=(f"{_GO}fuzz",),
+        shipped=[Path(_GO) / "aeonnx", onnxruntime_library()],
+        environment=_LIBRARY,
+        other_library=_library,
+    ),
     "java": Language(
         folder="java",
         tools=("javac", "mvn"),
@@ -96,6 +128,29 @@ LANGUAGES: Mapping[str, Language] = {
         fuzz=("java", "-cp", str(BUILT / "java" / "aeonnx.jar"), "aeonnx.Fuzz"),
         shipped=[BUILT / "java" / "aeonnx.jar", BUILT / "java" / "lib"],
         besides="Java 17",
+    ),
+    "rust": Language(
+        folder="rust",
+        tools=("cargo",),
+        fetch=[("cargo", "fetch")],
+        build=[(*_CARGO, "--bin", "aeonnx", "--bin", "fuzz")],
+        program=(f"{_RUST}aeonnx",),
+        fuzz=(f"{_RUST}fuzz",),
+        shipped=[Path(_RUST) / "aeonnx", onnxruntime_library()],
+        environment=_LIBRARY | _CARGO_TARGET,
+        other_library=_library,
+    ),
+    "tract": Language(
+        folder="rust",
+        tools=("cargo",),
+        fetch=[("cargo", "fetch")],
+        build=[(*_CARGO, "--no-default-features", "--features", "tract", *_TRACT)],
+        program=(f"{_RUST}aeonnx-tract",),
+        fuzz=(f"{_RUST}fuzz",),
+        shipped=[Path(_RUST) / "aeonnx-tract"],
+        environment=_CARGO_TARGET,
+        slack=4,  # it sums plainly
+        lacks=("fp16",),
     ),
     "node": Language(
         folder="node",

@@ -38,6 +38,15 @@ class Program:
         command = [*self.language.program, *map(str, arguments)]
         return languages.run(command, {**self.language.environment, **environment})
 
+    @property
+    def passes(self) -> tuple[int, ...]:
+        """Exit codes of `check` on a good bundle: an engine with slack may be over a tolerance."""
+        return (0,) if self.language.slack == 1 else (0, 3)
+
+    def lacks(self, variant: str) -> bool:
+        """Whether its engine does not run this variant."""
+        return variant.startswith(tuple(self.language.lacks))
+
     def fuzz(self, folder: Path) -> CompletedProcess[str]:
         """Read the damaged manifests in `folder`."""
         return languages.run([*self.language.fuzz, str(folder)], self.language.environment, 300)
