@@ -14,15 +14,19 @@ from aeonnx.export import Listener as ExportListener
 from aeonnx.images import png
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import TrainOptions, train
-from aeonnx.web.site import Made, places_in
+from aeonnx.web.site import SHOWN, Made, places_in
 
 __all__ = ["export_model", "train_model", "write_digits"]
 
 _DIGITS = 10
 _RUNS = {"vae": "run", "dae": "dae-run"}  # `vae` where the plain demo has it
-_RECIPES: dict[str, dict[str, Any]] = {
+_TRAINING: dict[str, dict[str, Any]] = {
     "vae": {},
     "dae": {"hidden": (512,), "latent_size": 128, "epochs": 20, "lr": 1e-3, "ema": 0.99},
+}
+_EXPORT: dict[str, dict[str, Any]] = {
+    "vae": {"parts": ("encoder", *SHOWN["vae"])},
+    "dae": {"parts": (*SHOWN["dae"],), "io": ("uint8",)},
 }
 
 
@@ -32,13 +36,13 @@ def train_model(folder: Path, model: str, listener: TrainListener | None = None)
     with suppress(CheckpointError):
         checkpoint.load(run, model)
         return
-    train(TrainOptions(model, run, force=True, **_RECIPES[model]), listener)
+    train(TrainOptions(model, run, force=True, **_TRAINING[model]), listener)
 
 
 def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
-    """Export all parts of a run, with images as floats and as pixels."""
+    """Export what the page shows of a run."""
     bundle = places_in(folder).bundles[model]
-    options = ExportOptions(model, bundle, folder / _RUNS[model], io=("uint8",), force=True)
+    options = ExportOptions(model, bundle, folder / _RUNS[model], force=True, **_EXPORT[model])
     export(options, listener)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,6 +55,11 @@ class Server(ThreadingHTTPServer):
                 f"port {port} cannot be taken: {error.strerror}. "
                 "Choose another with --port, or any free one with --port 0"
             ) from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of faults, but not of browsers that have left."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

@@ -31,7 +31,7 @@ async function start() {
   } catch (error) {
     status.textContent = "Not started.";
     showAlert(oneLine(error));
-    for (const panel of PANELS) refuse(panel, "");
+    for (const panel of PANELS) panel.hidden = true;
   }
   document.body.dataset.state = "ready";
 }
@@ -44,7 +44,6 @@ async function opened(panel, proofs, open) {
   panel.style.setProperty("--ratio", `${width} / ${height}`);
   try {
     await open();
-    panel.inert = false;
   } catch (error) {
     refuse(panel, oneLine(error));
   }
@@ -53,7 +52,7 @@ async function opened(panel, proofs, open) {
 function showBadge(provider, why) {
   const badge = byId("badge");
   badge.textContent = NAMES[provider];
-  badge.classList.toggle("fell-back", why.startsWith("WebGPU failed"));
+  badge.parentElement.classList.toggle("fell-back", why.startsWith("it failed"));
   byId("why").textContent = why && `Not WebGPU: ${why}.`;
 }
 

@@ -12,8 +12,8 @@ import { paint, readStrip, timed } from "./picture.mjs";
 export async function denoisePanel(panel, { bundle, where }) {
   const [, height, width] = bundle.manifest.input_shape;
   const [drawn, noised, denoised, kind, level, shown, frame] = [
-    ...["#drawn", "#noised", "#denoised", "#kind", "#level", "#level-shown", "#denoise-ms"],
-  ].map((name) => panel.querySelector(name));
+    ...["drawn", "noised", "denoised", "kind", "level", "level-shown", "denoise-ms"],
+  ].map((name) => document.getElementById(name));
   let clean = new Uint8Array(width * height);
   let seed = 1;
   let noise = drawNoise(seed, clean.length);
@@ -54,6 +54,7 @@ export async function denoisePanel(panel, { bundle, where }) {
     const button = document.createElement("button");
     const picture = document.createElement("canvas");
     button.type = "button";
+    picture.ariaHidden = "true";
     button.ariaLabel = `Load sample digit ${number + 1}`;
     paint(picture, pixels, width, height);
     button.append(picture);

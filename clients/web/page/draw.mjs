@@ -1,7 +1,7 @@
 // Drawing pixels by pointer, touch, or keyboard.
 
-const RADIUS = 1.1; // of the pen, in pixels of the image
-const EDGE = 1.3; // over which its ink fades, as in the digits that models learn from
+const RADIUS = 1.2; // of the pen, in pixels of the image
+const EDGE = 1; // over which its ink fades, as in the digits that models learn from
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**

@@ -5,11 +5,11 @@ import { BundleError, EnvironmentError, openBundle } from "./bundle.mjs";
 const FOLDER = new URL("engine/", import.meta.url).href;
 
 /**
- * The engine. Its build with WebGPU, which runs WebAssembly too, is loaded only where there is a GPU
- * for it; it waits for the GPU by JavaScript Promise Integration, which not every browser has.
+ * The engine, in one build or two. The one with WebGPU is loaded only where there is a GPU for it,
+ * and beside the other: on WebAssembly it lacks what the sampler needs.
  *
- * @returns {Promise<{ort: any, version: string, gpu: boolean, why: string}>} `why`: what speaks
- *   against WebGPU here, if anything does
+ * @returns {Promise<{builds: {wasm: any, webgpu?: any}, version: string, why: string}>} `why`: what
+ *   speaks against WebGPU here, if anything does
  * @throws {EnvironmentError} the browser cannot run it
  */
 export async function startEngine() {
@@ -24,28 +24,37 @@ export async function startEngine() {
       "Browsers check files only on https and on localhost: open this page by such an address.",
     );
   }
+  const wasm = await load("ort.wasm.min.mjs");
+  const version = wasm.env.versions.web;
   const why = await againstGpu();
-  const gpu = !why;
+  if (why) return { builds: { wasm }, version, why };
+  try {
+    return { builds: { wasm, webgpu: await load("ort.jspi.min.mjs") }, version, why };
+  } catch (error) {
+    return { builds: { wasm }, version, why: error.message };
+  }
+}
+
+async function load(build) {
   let ort;
   try {
-    ort = await import(gpu ? "./engine/ort.jspi.min.mjs" : "./engine/ort.wasm.min.mjs");
+    ort = await import(`./engine/${build}`);
   } catch (error) {
-    throw new EnvironmentError(
-      `The engine did not load from ${FOLDER}: copy onnxruntime-web's files there. ${error.message}`,
-    );
+    const reason = `${build} did not load from ${FOLDER}: copy onnxruntime-web's files there`;
+    throw new EnvironmentError(reason, { cause: error });
   }
   ort.env.wasm.wasmPaths = FOLDER;
   ort.env.wasm.numThreads = 1; // more would need headers that plain web servers do not send
-  ort.env.logLevel = "error";
-  return { ort, version: ort.env.versions.web, gpu, why };
+  return ort;
 }
 
 /** A text if WebGPU cannot be used. */
 async function againstGpu() {
-  if (!navigator.gpu) return "this browser has no WebGPU";
-  if (!WebAssembly.Suspending) return "this browser's WebAssembly cannot wait for WebGPU";
+  if (!navigator.gpu) return "this browser does not have it";
+  // The engine waits for the GPU by JavaScript Promise Integration.
+  if (!WebAssembly.Suspending) return "this browser's WebAssembly cannot wait for it";
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  return adapter ? "" : "WebGPU finds no GPU here";
+  return adapter ? "" : "it finds no GPU here";
 }
 
 /**
@@ -53,12 +62,13 @@ async function againstGpu() {
  *
  * @returns {(where: string, provider: "webgpu" | "wasm") => Promise<import("./bundle.mjs").Bundle>}
  */
-export function opener({ ort, version }) {
+export function opener({ builds, version }) {
   const opened = new Map();
   return (where, provider) => {
     const key = `${where} ${provider}`;
     if (!opened.has(key)) {
       const read = (name) => readFile(`${where}/${name}`);
+      const ort = builds[provider];
       opened.set(key, openBundle({ ort, read, where, version, providers: [provider] }));
     }
     return opened.get(key);

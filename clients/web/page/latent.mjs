@@ -72,7 +72,8 @@ function newestSeed(panel, field, sampler, load) {
 function sliderFor(number) {
   const slider = document.createElement("input");
   const range = { min: -FARTHEST, max: FARTHEST, step: 0.05, value: 0 };
-  return Object.assign(slider, { type: "range", id: `z${number}`, ...range });
+  const names = { id: `z${number}`, ariaLabel: `Latent ${number + 1}` };
+  return Object.assign(slider, { type: "range", ...names, ...range });
 }
 
 function labelled(slider, number) {

@@ -9,7 +9,7 @@ export function paint(canvas, pixels, width, height, channels = 1) {
     }
   }
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(new ImageData(data, width, height), 0, 0);
 }
 
 /** The grey images in a picture that has them one below the other: uint8, each [H, W]. */
@@ -17,7 +17,8 @@ export async function readStrip(address, width, height) {
   const image = new Image();
   image.src = address;
   await image.decode();
-  const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   return Array.from({ length: Math.floor(image.naturalHeight / height) }, (_, number) => {
     const { data } = context.getImageData(0, number * height, width, height);
@@ -34,15 +35,15 @@ export function timed(output, frame) {
     times.push(performance.now() - start);
     if (times.length > 31) times.shift();
     const median = times.toSorted((a, b) => a - b)[times.length >> 1];
-    output.textContent = `${median.toFixed(median < 10 ? 1 : 0)} ms`;
+    output.textContent = `${median.toFixed(median < 10 ? 1 : 0)} ms per frame`;
     return result;
   };
 }
 
-/** Say in a panel why it does not work, and switch its controls off. */
+/** Say in a panel why it does not work, in place of what would be there. */
 export function refuse(panel, text) {
+  panel.classList.add("broken");
   const line = panel.querySelector(".problem");
   line.textContent = text;
   line.hidden = false;
-  for (const control of panel.querySelectorAll("button, input, select")) control.disabled = true;
 }

@@ -31,13 +31,13 @@ export async function prove(engine) {
     }
     return proofs;
   };
-  const proofs = await proven(engine.gpu);
-  const provider = engine.gpu ? "webgpu" : "wasm";
+  const provider = engine.builds.webgpu ? "webgpu" : "wasm";
+  const proofs = await proven(provider === "webgpu");
   const failed = Object.values(proofs).find((proof) => proof.provider === "webgpu" && !proof.ok);
   if (!failed) return { proofs, provider, why: engine.why };
   const again = await proven(false);
   // What fails on both is the bundle's fault.
-  const fault = again[failed.part].ok ? `WebGPU failed its check: ${reason(failed)}` : "";
+  const fault = again[failed.part].ok ? `it failed its check: ${reason(failed)}` : "";
   return { proofs: again, provider: "wasm", why: fault };
 }
 
@@ -67,11 +67,15 @@ export function showProofs(table, proofs) {
   for (const { part, provider, outputs, error } of Object.values(proofs)) {
     for (const output of outputs) {
       const name = `${part} ${output.variant} ${output.output}`;
-      const numbers = [output.error, output.tolerance].map((number) => number.toExponential(2));
+      const numbers = [output.error, output.tolerance].map(short);
       addRow(table, output.ok, [name, NAMES[provider], ...numbers]);
     }
     if (error) addRow(table, false, [part, NAMES[provider], error]);
   }
+}
+
+function short(number) {
+  return number && number < 0.001 ? number.toExponential(2) : String(Number(number.toPrecision(3)));
 }
 
 export const NAMES = { webgpu: "WebGPU", wasm: "WebAssembly" };
