@@ -24,6 +24,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── OutputError              1   a result that cannot be written
     └── SetupError               4   this machine lacks something
         ├── MissingExtraError    4   an optional dependency is not installed
+        ├── NpmError             4   npm is missing, or did not fetch what the page runs with
         └── ProviderError        4   an execution provider was asked for and cannot run here
 """
 
@@ -45,6 +46,7 @@ __all__ = [
     "Interrupted",
     "ManifestError",
     "MissingExtraError",
+    "NpmError",
     "OutputError",
     "ParityError",
     "ProviderError",
@@ -189,6 +191,10 @@ class MissingExtraError(SetupError):
         super().__init__(
             f"{purpose} needs {module}, which is not installed: pip install 'aeonnx[{extra}]'"
         )
+
+
+class NpmError(SetupError):
+    """npm is missing, or could not fetch onnxruntime-web."""
 
 
 class ProviderError(SetupError):

@@ -79,6 +79,14 @@ def variants(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def denoiser(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
+    """A `dae` bundle of the denoiser, with images as floats and as pixels; not to be changed."""
+    folder = tmp_path_factory.mktemp("denoiser") / "bundle"
+    export(ExportOptions("dae", folder, run_of("dae"), ("denoiser",), io=("uint8",)))
+    return folder
+
+
 @pytest.fixture
 def run_copy(run_of: Maker, tmp_path: Path) -> Path:
     """A `vae` run to change."""

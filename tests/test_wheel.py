@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def test_wheel_with_the_cpu_extra_alone(bundle_of: Callable[..., Path], tmp_path
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     binaries = tmp_path / "venv/bin"
     run(binaries / "pip", "install", "--quiet", f"{wheel}[cpu]")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    for name in ("node/bundle.mjs", "web/package.json", "web/page/index.html"):
+        assert f"aeonnx/_clients/{name}" in packed
     installed = run(binaries / "pip", "list").stdout
     assert "onnxruntime " in installed
     assert not {"torch", "onnx", "onnxscript"} & {

@@ -4,30 +4,86 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from aeonnx.cli.options import output_option
+
+if TYPE_CHECKING:
+    from aeonnx.web import Made
 
 __all__ = ["demo"]
 
 
 @click.command(epilog="Example: aeonnx demo -o aeonnx-demo")
 @output_option("Folder for everything the demo makes.  [default: aeonnx-demo]")
-def demo(output: Path | None) -> None:
+@click.option(
+    "--web",
+    is_flag=True,
+    help="Draw, denoise and generate in the browser instead: trains a denoiser too, fetches "
+    "onnxruntime-web with npm, and serves the page on this machine until Ctrl-C.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Of the page's address; 0 for any that is free.",
+)
+@click.option("--build-only", is_flag=True, help="Write the page into FOLDER/web and leave.")
+def demo(output: Path | None, web: bool, port: int, build_only: bool) -> None:
     """Digits to VAE to graphs to pictures, in a minute.
 
     Trains a VAE on real digits, exports it, proves it, and draws with it in a process that cannot
     import torch. Works offline, on two CPU cores.
     """
+    folder = output or Path("aeonnx-demo")
+    if build_only:
+        click.echo(f"Page: {_build(folder)}, for any web server")
+    elif web:
+        _serve(folder, port)
+    else:
+        _draw(folder)
+
+
+def _draw(folder: Path) -> None:
     from aeonnx import demo as demonstration
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
 
-    folder = output or Path("aeonnx-demo")
     with closing(TrainingProgress("vae/mlp on mnist-sample")) as progress:
         trained = demonstration.train_vae(folder, progress)
     with closing(ExportProgress()) as exporting:
         exported = demonstration.export_halves(trained, exporting)
     drawn = demonstration.draw(trained, exported)
     report.print_demo(exported, drawn)
+
+
+def _serve(folder: Path, port: int) -> None:
+    from aeonnx.web import Server
+
+    with Server(folder / "web", port) as server:  # a port that is taken is said before the work
+        _build(folder)
+        click.echo(f"{server.address}  (Ctrl-C stops it)")
+        server.serve_forever()
+
+
+def _build(folder: Path) -> Path:
+    from aeonnx.web import build_site, install_engine, made_in
+
+    engine = install_engine()
+    made = made_in(folder) or _make(folder)
+    return build_site(folder / "web", made, engine)
+
+
+def _make(folder: Path) -> Made:
+    from aeonnx.cli.progress import ExportProgress, TrainingProgress
+    from aeonnx.web import SHOWN, models
+
+    for model in SHOWN:
+        with closing(TrainingProgress(f"{model}/mlp on mnist-sample")) as progress:
+            models.train_model(folder, model, progress)
+        with closing(ExportProgress()) as exporting:
+            models.export_model(folder, model, exporting)
+    return models.write_digits(folder)

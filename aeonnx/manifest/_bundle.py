@@ -167,8 +167,8 @@ def parse(text: bytes, where: str = FILE_NAME) -> Manifest:
         raise ManifestError(f"{where}: {error}") from error
 
 
-def file_names(manifest: Manifest) -> set[str]:
-    """Every file that the manifest names, as a path inside the bundle."""
+def digests(manifest: Manifest) -> dict[str, str]:
+    """SHA-256 of every file that the manifest names, by path inside the bundle."""
     variants = [item for part in manifest.parts.values() for item in part.values()]
     tensors = [
         tensor
@@ -177,4 +177,11 @@ def file_names(manifest: Manifest) -> set[str]:
         for tensor in kind.values()
     ]
     stored = [*tensors, *manifest.prior_tensors()]
-    return {variant.file for variant in variants} | {tensor.file for tensor in stored}
+    return {item.file: item.sha256 for item in variants} | {
+        item.file: item.sha256 for item in stored
+    }
+
+
+def file_names(manifest: Manifest) -> set[str]:
+    """Every file that the manifest names, as a path inside the bundle."""
+    return set(digests(manifest))

@@ -1,0 +1,63 @@
+"""The two models that the page shows: trained on digits, and exported."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aeonnx import checkpoint, files
+from aeonnx.checkpoint import Checkpoint
+from aeonnx.errors import AeonnxError, CheckpointError
+from aeonnx.export import ExportOptions, export
+from aeonnx.export import Listener as ExportListener
+from aeonnx.images import png
+from aeonnx.train import Listener as TrainListener
+from aeonnx.train import TrainOptions, train
+from aeonnx.web.site import SHOWN, Made, places_in
+
+__all__ = ["export_model", "train_model", "write_digits"]
+
+_DIGITS = 10
+_RUNS = {"vae": "run", "dae": "dae-run"}  # `vae` where the plain demo has it
+_TRAINING: dict[str, dict[str, Any]] = {
+    "vae": {},
+    "dae": {"hidden": (512,), "latent_size": 128, "epochs": 20, "lr": 1e-3, "ema": 0.99},
+}
+_EXPORT: dict[str, dict[str, Any]] = {
+    "vae": {"parts": ("encoder", *SHOWN["vae"])},
+    "dae": {"parts": (*SHOWN["dae"],), "io": ("uint8",)},
+}
+
+
+def train_model(folder: Path, model: str, listener: TrainListener | None = None) -> None:
+    """Train one of `SHOWN` on 4,000 digits into a demo's folder, if that has no run of it."""
+    run = folder / _RUNS[model]
+    with suppress(CheckpointError):
+        checkpoint.load(run, model)
+        return
+    train(TrainOptions(model, run, force=True, **_TRAINING[model]), listener)
+
+
+def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
+    """Export what the page shows of a run."""
+    bundle = places_in(folder).bundles[model]
+    options = ExportOptions(model, bundle, folder / _RUNS[model], force=True, **_EXPORT[model])
+    export(options, listener)
+
+
+def write_digits(folder: Path) -> Made:
+    """Write sample digits for drawing on; returns all that the page shows."""
+    made = places_in(folder)
+    files.write_atomic(made.digits, _strip(checkpoint.load(folder / _RUNS["dae"], "dae")))
+    return made
+
+
+def _strip(loaded: Checkpoint) -> bytes:
+    """Test images, one below the other."""
+    if loaded.examples is None:
+        raise AeonnxError("the run keeps no images: delete it, and the demo trains it again")
+    test = loaded.examples.test.numpy()
+    # They are in the order of their labels: from the middle of each tenth.
+    chosen = test[len(test) // (2 * _DIGITS) :: len(test) // _DIGITS][:_DIGITS]
+    return png(chosen.reshape(1, 1, -1, test.shape[-1]))

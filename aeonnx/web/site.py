@@ -1,0 +1,113 @@
+"""The page as a folder of static files, for any web server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aeonnx import files, manifest
+from aeonnx.errors import BundleError
+
+__all__ = ["SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]
+
+SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "dae": {"denoiser": ("fp32", "fp32-uint8")},
+    "vae": {"decoder": ("fp32",), "sampler": ("fp32",)},
+}
+"""Variants by part and bundle, as page/proof.mjs runs them."""
+
+_CORE = ("bundle.mjs", "manifest.mjs", "part.mjs", "pixels.mjs", "replay.mjs")
+_ENGINE = (
+    *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    *("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the page shows.
+
+    Args:
+        bundles: folder by name, of all in `SHOWN`.
+        digits: PNG of sample images, one below the other.
+    """
+
+    bundles: Mapping[str, Path]
+    digits: Path
+
+
+def places_in(folder: Path) -> Made:
+    """Where a demo's folder has them, or is to have them: `vae` where the plain demo has it."""
+    bundles = {"vae": folder / "bundle", "dae": folder / "dae-bundle"}
+    return Made(bundles, folder / "digits.png")
+
+
+def made_in(folder: Path) -> Made | None:
+    """What an earlier demo left in its folder, if it is all there and undamaged."""
+    made = places_in(folder)
+    with suppress(BundleError):
+        for name, bundle in made.bundles.items():
+            _shown_files(bundle, SHOWN[name])
+        return made if made.digits.exists() else None
+    return None
+
+
+def clients_folder() -> Path:
+    """Where the sources in other languages are: packed in the wheel, or in the repository."""
+    package = Path(__file__).parent.parent
+    packed = package / "_clients"
+    return packed if packed.is_dir() else package.parent / "clients"
+
+
+def build_site(folder: Path, made: Made, engine: Path) -> Path:
+    """Write the page's files into `folder`, which a web server is given; returns it.
+
+    Args:
+        folder: other files in it are left alone.
+        made: what to show.
+        engine: folder with the files of onnxruntime-web.
+
+    Raises:
+        BundleError: a bundle is damaged, or has no part that the page shows.
+        OutputError: the folder cannot be written to.
+    """
+    clients = clients_folder()
+    sources = [clients / "node" / name for name in _CORE] + [made.digits]
+    with files.output_errors(folder):
+        shutil.copytree(clients / "web/page", folder, dirs_exist_ok=True)
+        for source in sources:
+            shutil.copy2(source, folder)
+        (folder / "engine").mkdir(exist_ok=True)
+        for name in _ENGINE:
+            shutil.copy2(engine / name, folder / "engine")
+    for name, bundle in made.bundles.items():
+        for file, data in _shown_files(bundle, SHOWN[name]).items():
+            files.write_atomic(folder / "bundles" / name / file, data)
+    return folder
+
+
+def _shown_files(bundle: Path, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
+    """A bundle's files by path, with the wanted variants alone: the page asks for no others.
+
+    Raises:
+        BundleError: there is none, it is damaged, or it lacks a part or variant.
+    """
+    whole = manifest.read(bundle)
+    missing = [
+        f"{part} {name}"
+        for part, names in wanted.items()
+        for name in names
+        if name not in whole.parts.get(part, {})
+    ]
+    if missing:
+        raise BundleError(f"{bundle} lacks {', '.join(missing)}: export the bundle again")
+    parts = {
+        part: {name: whole.parts[part][name] for name in names} for part, names in wanted.items()
+    }
+    shown = replace(whole, parts=parts)
+    digests = manifest.digests(shown)
+    data = {name: files.read_verified(bundle / name, digest) for name, digest in digests.items()}
+    return {manifest.FILE_NAME: manifest.serialize(shown), **data}

@@ -1,0 +1,75 @@
+// The panel that draws, adds noise, and takes it away.
+
+import { drawingArea } from "./draw.mjs";
+import { newest, readFile } from "./engine.mjs";
+import { KINDS, corrupt, drawNoise } from "./noise.mjs";
+import { paint, readStrip, timed } from "./picture.mjs";
+
+/**
+ * @param {HTMLElement} panel
+ * @param {import("./proof.mjs").Proof} proof of the denoiser
+ */
+export async function denoisePanel(panel, { bundle, where }) {
+  const [, height, width] = bundle.manifest.input_shape;
+  const [drawn, noised, denoised, kind, level, shown, frame] = [
+    ...["drawn", "noised", "denoised", "kind", "level", "level-shown", "denoise-ms"],
+  ].map((name) => document.getElementById(name));
+  let clean = new Uint8Array(width * height);
+  let seed = 1;
+  let noise = drawNoise(seed, clean.length);
+
+  const denoise = timed(frame, (pixels) => bundle.denoise(pixels));
+  const show = newest(async () => {
+    const pixels = corrupt(clean, kind.value, Number(level.value), noise);
+    const answer = await denoise(pixels);
+    paint(drawn, clean, width, height);
+    paint(noised, pixels, width, height);
+    paint(denoised, answer, width, height);
+  });
+  const area = drawingArea(drawn, panel.querySelector(".pen"), width, height, (pixels) => {
+    clean = pixels;
+    return show();
+  });
+
+  const trained = await corruption(where);
+  for (const [name, [title]] of Object.entries(KINDS)) {
+    kind.add(new Option(name === trained.kind ? `${title} (as in training)` : title, name));
+  }
+  kind.value = trained.kind;
+  level.value = trained.level;
+  const changed = () => {
+    shown.textContent = Number(level.value).toFixed(2);
+    return show();
+  };
+  kind.addEventListener("change", changed);
+  level.addEventListener("input", changed);
+  panel.querySelector("#new-noise").addEventListener("click", () => {
+    noise = drawNoise(++seed, clean.length);
+    return show();
+  });
+  panel.querySelector("#clear").addEventListener("click", area.clear);
+
+  const samples = await readStrip("digits.png", width, height).catch(() => []);
+  samples.forEach((pixels, number) => {
+    const button = document.createElement("button");
+    const picture = document.createElement("canvas");
+    button.type = "button";
+    picture.ariaHidden = "true";
+    button.ariaLabel = `Load sample digit ${number + 1}`;
+    paint(picture, pixels, width, height);
+    button.append(picture);
+    button.addEventListener("click", () => area.load(pixels));
+    panel.querySelector("#samples").append(button);
+  });
+  await changed();
+  if (samples.length) await area.load(samples[3 % samples.length]);
+}
+
+/** What the denoiser learned to undo, from the manifest; Gaussian noise if it does not say. */
+async function corruption(where) {
+  const text = new TextDecoder().decode(await readFile(`${where}/manifest.json`));
+  const options = JSON.parse(text).training?.options ?? {};
+  const kind = Object.hasOwn(KINDS, options.corruption) ? options.corruption : "gaussian";
+  const level = Number(options.corruption_level);
+  return { kind, level: level > 0 && level <= 1 ? level : 0.5 };
+}

@@ -1,0 +1,113 @@
+// Which build of onnxruntime-web runs here, and what reads a bundle over HTTP.
+
+import { BundleError, EnvironmentError, openBundle } from "./bundle.mjs";
+
+const FOLDER = new URL("engine/", import.meta.url).href;
+
+/**
+ * The engine, in one build or two. The one with WebGPU is loaded only where there is a GPU for it,
+ * and beside the other: on WebAssembly it lacks what the sampler needs.
+ *
+ * @returns {Promise<{builds: {wasm: any, webgpu?: any}, version: string, why: string}>} `why`: what
+ *   speaks against WebGPU here, if anything does
+ * @throws {EnvironmentError} the browser cannot run it
+ */
+export async function startEngine() {
+  if (typeof WebAssembly !== "object") {
+    throw new EnvironmentError(
+      "This browser has no WebAssembly, or it is switched off: take another browser, " +
+        "or allow WebAssembly for this page.",
+    );
+  }
+  if (!globalThis.crypto?.subtle) {
+    throw new EnvironmentError(
+      "Browsers check files only on https and on localhost: open this page by such an address.",
+    );
+  }
+  const wasm = await load("ort.wasm.min.mjs");
+  const version = wasm.env.versions.web;
+  const why = await againstGpu();
+  if (why) return { builds: { wasm }, version, why };
+  try {
+    return { builds: { wasm, webgpu: await load("ort.jspi.min.mjs") }, version, why };
+  } catch (error) {
+    return { builds: { wasm }, version, why: error.message };
+  }
+}
+
+async function load(build) {
+  let ort;
+  try {
+    ort = await import(`./engine/${build}`);
+  } catch (error) {
+    const reason = `${build} did not load from ${FOLDER}: copy onnxruntime-web's files there`;
+    throw new EnvironmentError(reason, { cause: error });
+  }
+  ort.env.wasm.wasmPaths = FOLDER;
+  ort.env.wasm.numThreads = 1; // more would need headers that plain web servers do not send
+  return ort;
+}
+
+/** A text if WebGPU cannot be used. */
+async function againstGpu() {
+  if (!navigator.gpu) return "this browser does not have it";
+  // The engine waits for the GPU by JavaScript Promise Integration.
+  if (!WebAssembly.Suspending) return "this browser's WebAssembly cannot wait for it";
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter ? "" : "it finds no GPU here";
+}
+
+/**
+ * Opens bundles by address, each once for a provider.
+ *
+ * @returns {(where: string, provider: "webgpu" | "wasm") => Promise<import("./bundle.mjs").Bundle>}
+ */
+export function opener({ builds, version }) {
+  const opened = new Map();
+  return (where, provider) => {
+    const key = `${where} ${provider}`;
+    if (!opened.has(key)) {
+      const read = (name) => readFile(`${where}/${name}`);
+      const ort = builds[provider];
+      opened.set(key, openBundle({ ort, read, where, version, providers: [provider] }));
+    }
+    return opened.get(key);
+  };
+}
+
+/** The bytes at an address; the error has `missing` set where there are none. */
+export async function readFile(address) {
+  const answer = await fetch(address.split("/").map(encodeURIComponent).join("/"));
+  if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
+  const error = new BundleError(`the server answered ${answer.status} ${answer.statusText}`);
+  throw Object.assign(error, { missing: answer.status === 404 || answer.status === 410 });
+}
+
+let turn = Promise.resolve();
+
+/** Runs one thing after another: the engine takes one call at a time. */
+export function inTurn(run) {
+  const done = turn.then(run);
+  turn = done.catch(() => {});
+  return done;
+}
+
+/** A function that runs the newest of what it is asked for, and skips what came in between. */
+export function newest(run) {
+  let next;
+  let busy = false;
+  return async (...wanted) => {
+    next = wanted;
+    if (busy) return;
+    busy = true;
+    try {
+      while (next) {
+        const now = next;
+        next = undefined;
+        await inTurn(() => run(...now));
+      }
+    } finally {
+      busy = false;
+    }
+  };
+}

@@ -1,0 +1,60 @@
+// The panel that makes the grid of `aeonnx generate`.
+
+import { UsageError, grid, oneLine } from "./bundle.mjs";
+import { inTurn } from "./engine.mjs";
+import { paint } from "./picture.mjs";
+
+const MOST = 1000; // images: more are a matter for the command line
+
+/**
+ * @param {HTMLElement} panel
+ * @param {import("./bundle.mjs").Bundle} bundle of the sampler
+ */
+export async function generatePanel(panel, bundle) {
+  const [form, seed, count, canvas, link, problem] = [
+    ...["form", "#seed", "#count", "#grid", "#download", "#generate-problem"],
+  ].map((name) => panel.querySelector(name));
+
+  const generate = async () => {
+    problem.textContent = "";
+    try {
+      const [wanted, images] = [seedOf(seed.value), countOf(count.value)];
+      const start = performance.now();
+      const pixels = await inTurn(() => bundle.generate(wanted, images));
+      const spent = performance.now() - start;
+      const { width, height, channels, data } = grid(pixels, images, bundle.manifest.input_shape);
+      paint(canvas, data, width, height, channels);
+      canvas.ariaLabel = `${images} generated images of seed ${wanted}`;
+      await offer(link, canvas, `seed-${wanted}-${images}.png`);
+      panel.querySelector("#generate-ms").textContent = `${spent.toFixed(0)} ms`;
+    } catch (error) {
+      problem.textContent = oneLine(error);
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    return generate();
+  });
+  await generate();
+}
+
+/** A canvas as a PNG to download. */
+async function offer(link, canvas, name) {
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+}
+
+/** What was typed as a seed, exactly: a JavaScript number would lose digits. */
+export function seedOf(text) {
+  const seed = /^\d+$/.test(text.trim()) ? BigInt(text) : -1n;
+  if (seed >= 0n && seed < 2n ** 63n) return seed;
+  throw new UsageError(`expected a seed of 0 to ${2n ** 63n - 1n}, got ${text.trim() || "nothing"}`);
+}
+
+function countOf(text) {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= MOST) return count;
+  throw new UsageError(`expected 1 to ${MOST} images, got ${text.trim() || "nothing"}`);
+}

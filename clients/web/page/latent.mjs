@@ -1,0 +1,89 @@
+// The panel with a slider for each number of z, and the decoder's answer.
+
+import { toPixels } from "./bundle.mjs";
+import { inTurn, newest } from "./engine.mjs";
+import { paint, timed } from "./picture.mjs";
+import { seedOf } from "./generate.mjs";
+
+const FARTHEST = 4; // deviations of the prior: beyond it is one number in 16,000
+
+/**
+ * @param {HTMLElement} panel
+ * @param {import("./bundle.mjs").Bundle} bundle of the decoder
+ * @param {import("./bundle.mjs").Bundle} [sampler] to draw z from a seed with, if there is one
+ */
+export async function latentPanel(panel, bundle, sampler) {
+  const part = await bundle.part("decoder");
+  const [input] = part.variant.inputs;
+  const [output] = part.variant.outputs;
+  const [, height, width] = bundle.manifest.input_shape;
+  const canvas = panel.querySelector("#decoded");
+  const seed = panel.querySelector("#latent-seed");
+  const z = new Float32Array(input.shape[1]);
+
+  const decode = timed(panel.querySelector("#decode-ms"), () => part.run({ [input.name]: z }));
+  const show = newest(async () => {
+    const found = (await decode())[output.name];
+    paint(canvas, toPixels(found), width, height);
+  });
+  const sliders = Array.from(z, (_, number) => {
+    const slider = sliderFor(number);
+    slider.addEventListener("input", () => {
+      z[number] = Number(slider.value);
+      return show();
+    });
+    panel.querySelector("#sliders").append(labelled(slider, number));
+    return slider;
+  });
+  const load = (values) => {
+    z.set(values); // as drawn: a slider shows the nearest of its steps
+    sliders.forEach((slider, number) => {
+      slider.value = z[number];
+      slider.dispatchEvent(new Event("moved"));
+    });
+    return show();
+  };
+
+  panel.querySelector("#zero").addEventListener("click", () => load(z.map(() => 0)));
+  const fromSeed = newestSeed(panel, seed, sampler, load);
+  seed.addEventListener("input", fromSeed);
+  panel.querySelector("#random").addEventListener("click", () => {
+    seed.value = crypto.getRandomValues(new Uint16Array(1))[0];
+    return fromSeed();
+  });
+  await (sampler ? fromSeed() : load(z));
+}
+
+function newestSeed(panel, field, sampler, load) {
+  return async () => {
+    const text = panel.querySelector("#latent-problem");
+    try {
+      const seed = BigInt64Array.of(seedOf(field.value));
+      const part = await sampler.part("sampler");
+      const { z } = await inTurn(() => part.run({ seed, index: BigInt64Array.of(0n) }));
+      text.textContent = "";
+      await load(z);
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  };
+}
+
+function sliderFor(number) {
+  const slider = document.createElement("input");
+  const range = { min: -FARTHEST, max: FARTHEST, step: 0.05, value: 0 };
+  const names = { id: `z${number}`, ariaLabel: `Latent ${number + 1}` };
+  return Object.assign(slider, { type: "range", ...names, ...range });
+}
+
+function labelled(slider, number) {
+  const label = document.createElement("label");
+  const value = document.createElement("output");
+  const show = () => (value.textContent = Number(slider.value).toFixed(2));
+  label.htmlFor = slider.id;
+  label.append(`z${number + 1}`, slider, value);
+  slider.addEventListener("input", show);
+  slider.addEventListener("moved", show);
+  show();
+  return label;
+}

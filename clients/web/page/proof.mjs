@@ -1,0 +1,93 @@
+// Which engine to trust: golden vectors through each graph that the page uses.
+
+import { checkLine, oneLine } from "./bundle.mjs";
+import { inTurn, opener } from "./engine.mjs";
+
+/** What the page runs; seeds give the same pixels as everywhere only on WebAssembly. */
+const USED = [
+  { part: "denoiser", where: "bundles/dae", variants: ["fp32", "fp32-uint8"], gpu: true },
+  { part: "decoder", where: "bundles/vae", variants: ["fp32"], gpu: true },
+  { part: "sampler", where: "bundles/vae", variants: ["fp32"], gpu: false },
+];
+
+/**
+ * @typedef {import("./bundle.mjs").Checked} Checked
+ * @typedef {{part: string, where: string, provider: string, bundle?: import("./bundle.mjs").Bundle,
+ *   outputs: Checked[], error?: string, ok: boolean}} Proof of one part
+ */
+
+/**
+ * Replay what PyTorch gave: on WebGPU where there is one, and on WebAssembly what fails there.
+ *
+ * @returns {Promise<{proofs: Record<string, Proof>, provider: string, why: string}>} proofs by
+ *   part; `why`: what speaks against WebGPU
+ */
+export async function prove(engine) {
+  const open = opener(engine);
+  const proven = async (gpu) => {
+    const proofs = {};
+    for (const use of USED) {
+      proofs[use.part] = await proofOf(use, open, use.gpu && gpu ? "webgpu" : "wasm");
+    }
+    return proofs;
+  };
+  const provider = engine.builds.webgpu ? "webgpu" : "wasm";
+  const proofs = await proven(provider === "webgpu");
+  const failed = Object.values(proofs).find((proof) => proof.provider === "webgpu" && !proof.ok);
+  if (!failed) return { proofs, provider, why: engine.why };
+  const again = await proven(false);
+  // What fails on both is the bundle's fault.
+  const fault = again[failed.part].ok ? `it failed its check: ${reason(failed)}` : "";
+  return { proofs: again, provider: "wasm", why: fault };
+}
+
+async function proofOf({ part, where, variants }, open, provider) {
+  const outputs = [];
+  const proof = { part, where, provider, outputs, ok: false };
+  try {
+    proof.bundle = await open(where, provider);
+    await inTurn(() => proof.bundle.part(part)); // a part that is missing is an error
+    const only = variants.map((variant) => `${part} ${variant}`);
+    const { ok } = await inTurn(() =>
+      proof.bundle.check((_, output) => outputs.push(output), { only }),
+    );
+    proof.ok = ok && outputs.length > 0;
+  } catch (error) {
+    proof.error = oneLine(error);
+  }
+  return proof;
+}
+
+function reason({ error, outputs }) {
+  return error ?? checkLine(outputs.find((output) => !output.ok));
+}
+
+/** Rows of the table: an output each, or why there is none. */
+export function showProofs(table, proofs) {
+  for (const { part, provider, outputs, error } of Object.values(proofs)) {
+    for (const output of outputs) {
+      const name = `${part} ${output.variant} ${output.output}`;
+      const numbers = [output.error, output.tolerance].map(short);
+      addRow(table, output.ok, [name, NAMES[provider], ...numbers]);
+    }
+    if (error) addRow(table, false, [part, NAMES[provider], error]);
+  }
+}
+
+function short(number) {
+  return number && number < 0.001 ? number.toExponential(2) : String(Number(number.toPrecision(3)));
+}
+
+export const NAMES = { webgpu: "WebGPU", wasm: "WebAssembly" };
+
+function addRow(table, ok, texts) {
+  const row = table.insertRow();
+  row.className = ok ? "pass" : "fail";
+  texts.forEach((text, column) => {
+    const cell = column ? row.insertCell() : document.createElement("th");
+    cell.textContent = text;
+    if (!column) row.append(Object.assign(cell, { scope: "row" }));
+  });
+  row.lastChild.colSpan = 5 - texts.length; // an error needs the room of the numbers
+  row.insertCell().textContent = ok ? "pass" : "fail";
+}

@@ -1,0 +1,121 @@
+"""A real Chromium, headless, and the page in it. Never a browser that was downloaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from aeonnx.web import Server
+
+__all__ = ["ENGINE", "Page", "chromium", "driver", "missing", "opened", "served"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ENGINE = Path(__file__).parents[2] / "clients/web/node_modules/onnxruntime-web/dist"
+
+
+def missing(what: str) -> NoReturn:
+    """Skip, or fail where every client must be tested."""
+    if os.environ.get("AEONNX_REQUIRE_CLIENTS"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@contextmanager
+def driver() -> Iterator[Any]:
+    """What starts browsers; there can be one at a time."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("no playwright: pip install playwright")
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@contextmanager
+def chromium(playwright: Any, *flags: str) -> Iterator[Any]:
+    """A browser, with flags of its own."""
+    program = shutil.which("chromium")
+    if program is None:
+        missing("no chromium on the PATH")
+    browser = playwright.chromium.launch(
+        executable_path=program, args=["--no-sandbox", *flags], timeout=120_000
+    )
+    yield browser
+    browser.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder."""
+    with Server(folder, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.address
+        server.shutdown()
+        thread.join()
+
+
+class Page:
+    """The demo's page, once it is ready: what tests ask of it."""
+
+    def __init__(self, browser: Any, address: str, script: str = "", **settings: Any) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        context = browser.new_context(**settings)
+        context.set_default_timeout(60_000)
+        self.tab = context.new_page()
+        self.tab.add_init_script(script)
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("console", self._note)
+        self.tab.goto(address)
+        self.tab.wait_for_selector("body[data-state=ready]")
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def text(self, selector: str) -> str:
+        """What an element says."""
+        return str(self.tab.text_content(selector)).strip()
+
+    def pixels(self, selector: str) -> Array:
+        """Grey pixels of a canvas, uint8 [H, W]."""
+        width, height, data = self.tab.evaluate(_READ, selector)
+        return np.array(data, np.uint8).reshape(height, width)
+
+    def press(self, *keys: str) -> None:
+        """Keys, one after the other."""
+        for key in keys:
+            self.tab.keyboard.press(key)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was asked for is shown."""
+        self.tab.wait_for_timeout(100)
+
+
+_READ = """(selector) => {
+  const canvas = document.querySelector(selector);
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  return [width, height, Array.from({ length: width * height }, (_, pixel) => data[pixel * 4])];
+}"""
+
+
+@contextmanager
+def opened(browser: Any, site: Path, script: str = "", **settings: Any) -> Iterator[Page]:
+    """The page of a folder."""
+    with served(site) as address:
+        page = Page(browser, address, script, **settings)
+        yield page
+        page.tab.context.close()

@@ -1,0 +1,405 @@
+"""The browser page, in a real browser: what it shows is what Python computes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import aeonnx as library
+from aeonnx import checkpoint, images, manifest
+from aeonnx.web import build_site
+from aeonnx.web.site import Made
+from tests.clients import manifests
+from tests.clients.browser import ENGINE, Page, chromium, driver, missing, opened, served
+
+Maker = Callable[..., Path]
+PARTS = {"denoiser", "decoder", "sampler"}
+GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
+
+
+@pytest.fixture(scope="module")
+def made(
+    run_of: Maker, bundle_of: Maker, denoiser: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Made:
+    """A vae and a dae, and the digits to draw on."""
+    folder = tmp_path_factory.mktemp("web")
+    examples = checkpoint.load(run_of("dae"), "dae").examples
+    assert examples is not None
+    strip = examples.test[::6][:10].numpy().reshape(1, 1, -1, 28)
+    (folder / "digits.png").write_bytes(images.png(strip))
+    return Made({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
+
+
+@pytest.fixture(scope="module")
+def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page; not to be changed."""
+    if not ENGINE.is_dir():
+        missing("no engine: npm install --ignore-scripts in clients/web")
+    return build_site(tmp_path_factory.mktemp("site"), made, ENGINE)
+
+
+@pytest.fixture
+def changed(site: Path, tmp_path: Path) -> Path:
+    """A copy to damage; the engine, which is large, is the same file."""
+    shutil.copytree(site, tmp_path / "site", copy_function=_link_large)
+    return tmp_path / "site"
+
+
+def _link_large(source: str, target: str) -> None:
+    large = source.endswith(".wasm")
+    Path(target).hardlink_to(source) if large else shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    with driver() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Any) -> Iterator[Any]:
+    with chromium(playwright) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, site: Path) -> Iterator[Page]:
+    """The page as a whole, used by one test after another."""
+    with opened(browser, site, viewport={"width": 1100, "height": 900}) as ready:
+        yield ready
+
+
+def denoised_by_python(page: Page, made: Made) -> np.ndarray[Any, Any]:
+    noised = page.pixels("#noised")[None, None]
+    return library.load(made.bundles["dae"]).denoise(noised, pixels=True)[0, 0]
+
+
+def assert_denoised(page: Page, made: Made) -> None:
+    difference = page.pixels("#denoised") - denoised_by_python(page, made).astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_the_check_passes_and_nothing_complains(page: Page) -> None:
+    assert page.text("#verdict") == "Equal to PyTorch"
+    assert page.text("#badge") == "WebAssembly"
+    assert "per frame" in page.text("#denoise-ms")
+    rows = [row.split() for row in page.tab.inner_text("#proofs tbody").splitlines()]
+    assert {row[0] for row in rows} == PARTS
+    assert {row[-1] for row in rows} == {"pass"}
+    assert all(float(row[-3]) <= float(row[-2]) for row in rows)
+    assert page.complaints == []
+
+
+def test_it_asks_no_other_host(page: Page) -> None:
+    home = page.tab.url
+    assert len(page.requests) > 20
+    assert [address for address in page.requests if not address.startswith((home, "blob:"))] == []
+
+
+def test_what_the_pointer_draws_is_denoised(page: Page, made: Made) -> None:
+    page.tab.click("#clear")
+    page.settle()
+    assert page.pixels("#drawn").max() == 0
+    box = page.tab.locator("#drawn").bounding_box()
+    mouse = page.tab.mouse
+    mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.25 * box["height"])
+    mouse.down()
+    mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.75 * box["height"], steps=5)
+    mouse.up()
+    page.settle()
+    drawn = page.pixels("#drawn")
+    assert drawn[7, 8] == drawn[20, 19] == drawn[14, 14] == 255
+    assert drawn[7, 20] == drawn[20, 8] == 0
+    assert_denoised(page, made)
+
+
+def test_what_the_keyboard_draws_is_denoised(page: Page, made: Made) -> None:
+    page.tab.focus("#drawn")
+    page.press("Delete")
+    before = page.pixels("#denoised")
+    assert page.pixels("#drawn").max() == 0
+    assert page.tab.locator(".pen").is_visible()
+    page.press(*["ArrowUp"] * 30, *["ArrowLeft"] * 30)  # it stops in the corner
+    page.press(*["ArrowRight"] * 14, *["ArrowDown"] * 5, " ", *["ArrowDown"] * 8, " ")
+    page.press(*["ArrowLeft"] * 10)
+    drawn = page.pixels("#drawn")
+    assert (drawn == 255).nonzero()[1].tolist().count(14) in (9, 11)
+    assert drawn[:, 14].nonzero()[0].min() >= 3
+    assert drawn[:, :12].max() == 0
+    assert not np.array_equal(page.pixels("#denoised"), before)
+    assert_denoised(page, made)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "masking", "salt-pepper"])
+def test_noise_is_as_in_training(page: Page, made: Made, kind: str) -> None:
+    page.tab.click("#samples button >> nth=4")
+    page.tab.select_option("#kind", kind)
+    page.tab.fill("#level", "0.3")
+    page.settle()
+    drawn, noised = page.pixels("#drawn"), page.pixels("#noised")
+    empty, inked = noised[drawn == 0], noised[drawn > 0]
+    if kind == "gaussian":
+        assert 0.25 < empty[empty > 0].mean() / 255 / np.sqrt(2 / np.pi) < 0.35
+    else:
+        black, white = (0.3, 0) if kind == "masking" else (0.15, 0.15)
+        assert (inked == 0).mean() == pytest.approx(black, abs=0.1)
+        assert (empty == 255).mean() == pytest.approx(white, abs=0.05)
+    assert_denoised(page, made)
+
+
+def test_sliders_move_what_is_decoded(page: Page, made: Made) -> None:
+    bundle = library.load(made.bundles["vae"])
+
+    def decoded() -> np.ndarray[Any, Any]:
+        z = page.tab.eval_on_selector_all("#sliders input", "all => all.map(one => +one.value)")
+        return bundle.decode(np.array([z], np.float32), pixels=True)[0, 0].astype(int)
+
+    page.tab.click("#zero")
+    page.settle()
+    zero = page.pixels("#decoded")
+    assert np.abs(zero - decoded()).max() <= 1
+    page.tab.fill("#z0", "2.5")
+    page.tab.focus("#z7")
+    page.press("ArrowLeft", "ArrowLeft", "PageDown")
+    moved = page.pixels("#decoded")
+    assert np.abs(moved.astype(int) - zero).max() > 1
+    assert np.abs(moved - decoded()).max() <= 1
+    page.tab.click("#random")
+    page.settle()
+    seed = int(page.tab.input_value("#latent-seed"))
+    # z from the seed itself, not the slider's nearest step.
+    expected = bundle.generate(1, seed=seed, pixels=True)[0, 0].astype(int)
+    assert np.abs(page.pixels("#decoded") - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("seed", "count"), [(7, 64), (2**63 - 1, 5), (2**53 + 1, 1)])
+def test_a_seed_gives_what_the_command_line_writes(
+    page: Page, made: Made, aeonnx: Callable[..., Any], tmp_path: Path, seed: int, count: int
+) -> None:
+    aeonnx("generate", made.bundles["vae"], "--seed", seed, "-n", count, "-o", "grid.png")
+    expected = np.asarray(Image.open(tmp_path / "grid.png"))
+    page.tab.fill("#seed", str(seed))
+    page.tab.fill("#count", str(count))
+    page.press("Enter")
+    page.tab.wait_for_selector(f'#download[download="seed-{seed}-{count}.png"]')
+    assert np.array_equal(page.pixels("#grid"), expected)
+    with page.tab.expect_download() as download:
+        page.tab.click("#download")
+    with Image.open(download.value.path()) as picture:
+        assert np.array_equal(np.asarray(picture.convert("L")), expected)
+
+
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808", "1.5", "", "seven"])
+def test_other_seeds_are_refused(page: Page, seed: str) -> None:
+    page.tab.fill("#seed", seed)
+    page.tab.click("#generate button")
+    page.settle()
+    assert "expected a seed of 0 to 9223372036854775807" in page.text("#generate-problem")
+    page.tab.fill("#seed", "7")
+    page.tab.click("#generate button")
+    page.settle()
+    assert page.text("#generate-problem") == ""
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab(page: Page) -> None:
+    controls = "a, button, input, select, canvas:not([aria-hidden])"
+    names = page.tab.eval_on_selector_all(controls, _NAMES)
+    assert len(names) > 40
+    assert all(names)
+    page.tab.focus("#verdict")
+    reached = []
+    for _ in range(60):
+        page.tab.keyboard.press("Tab")
+        reached.append(page.tab.evaluate("document.activeElement.id"))
+    order = ["drawn", "kind", "level", "new-noise", "clear", "z0", "z19", "random", "zero", "seed"]
+    places = [reached.index(name) for name in [*order, "count", "download"]]
+    assert places == sorted(places)
+
+
+_NAMES = """(all) => all.map((one) =>
+  one.ariaLabel || one.labels?.[0]?.textContent.trim() || one.textContent.trim())"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(browser: Any, site: Path, scheme: str) -> None:
+    with opened(browser, site, color_scheme=scheme) as page:
+        weak = page.tab.evaluate(_WEAK_TEXTS)
+    assert weak == []
+
+
+_WEAK_TEXTS = """() => {
+  const light = (colour) => {
+    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+    const [r, g, b] = parts.map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const ground = (one) => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return /, 0\\)$/.test(colour) ? ground(one.parentElement) : colour;
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((one) => one.offsetParent && one.tagName !== "OPTION")
+    .map((one) => [light(getComputedStyle(one).color), light(ground(one)), one.textContent])
+    .filter(([a, b]) => Math.max(a, b) / Math.min(a, b) < 4.5);
+}"""
+
+
+def test_a_phone_scrolls_one_way_only(browser: Any, site: Path) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with opened(browser, site, **phone) as page:
+        assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
+        page.tab.tap("#clear")
+        page.tab.tap("#drawn")
+        page.settle()
+        assert page.pixels("#drawn").max() > 200
+
+
+def test_a_changed_golden_output_fails_the_check(browser: Any, changed: Path) -> None:
+    """As consistent as a forger would make it: with its digest."""
+    folder = changed / "bundles/vae"
+    whole = manifest.read(folder)
+    stored = whole.parts["decoder"]["fp32"].golden.outputs["reconstruction"]
+    data = bytearray((folder / stored.file).read_bytes())
+    data[:4] = np.float32(7).tobytes()
+    (folder / stored.file).write_bytes(data)
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace(stored.sha256, sha256(data).hexdigest()))
+    with opened(browser, changed) as page:
+        assert page.text("#verdict") == "Check failed"
+        assert "Do not trust these pictures: decoder did not" in page.text("#alert")
+        rows = page.tab.inner_text("#proofs .fail").split()
+        assert rows[:3] == ["decoder", "fp32", "reconstruction"]
+        assert rows[-1] == "fail"
+        assert float(rows[-3]) > 6
+        assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("file", "panel", "text"),
+    [
+        ("dae/manifest.json", "denoise", "no bundle at bundles/dae: it has no manifest.json"),
+        ("vae/decoder.onnx", "latents", "decoder.onnx is missing, though the manifest names it"),
+        ("vae/golden/sampler/z.bin", "generate", "z.bin is missing, though the manifest names it"),
+    ],
+)
+def test_what_is_missing_is_said_and_the_rest_works(
+    browser: Any, changed: Path, file: str, panel: str, text: str
+) -> None:
+    (changed / "bundles" / file).unlink()
+    with opened(browser, changed) as page:
+        assert text in page.text(f"#{panel} .problem")
+        assert not page.tab.is_visible(f"#{panel} canvas >> nth=0")
+        assert page.text("#verdict") == "Check failed"
+        others = {"denoise", "latents", "generate"} - {panel}
+        assert not any(page.tab.is_visible(f"#{other} .problem") for other in others)
+        assert len(page.complaints) == 1  # the browser's own line about the answer 404
+
+
+@pytest.mark.parametrize("damage", [b"{", b'{"format": "zip"}', b"\xff"])
+def test_a_damaged_bundle_is_said(browser: Any, changed: Path, damage: bytes) -> None:
+    (changed / "bundles/vae/manifest.json").write_bytes(damage)
+    graph = changed / "bundles/dae/denoiser.fp32-uint8.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+    with opened(browser, changed) as page:
+        assert "bundles/vae/manifest.json: " in page.text("#latents .problem")
+        assert "is not the file that the manifest names" in page.text("#denoise .problem")
+        assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("delete globalThis.WebAssembly", "This browser has no WebAssembly"),
+        (
+            "Object.defineProperty(Crypto.prototype, 'subtle', {value: undefined})",
+            "only on https and on localhost",
+        ),
+    ],
+)
+def test_what_the_browser_lacks_is_said(browser: Any, site: Path, script: str, text: str) -> None:
+    with opened(browser, site, script) as page:
+        assert text in page.text("#alert")
+        assert page.tab.is_visible("#alert")
+        assert page.complaints == []
+
+
+def test_an_engine_that_is_not_there_is_said(browser: Any, changed: Path) -> None:
+    (changed / "engine/ort.wasm.min.mjs").unlink()
+    with opened(browser, changed) as page:
+        assert "ort.wasm.min.mjs did not load from http://127.0.0.1" in page.text("#alert")
+
+
+def test_no_manifest_makes_the_reader_fail(
+    browser: Any, made: Made, site: Path, tmp_path: Path
+) -> None:
+    """Anything but a BundleError, or a refusal of what Python takes, would be a fault."""
+    manifests.damage(made.bundles["vae"], tmp_path / "fuzz", 300)
+    whole = tmp_path / "fuzz/bundle"
+    texts = {path.name: path.read_bytes() for path in (tmp_path / "fuzz/manifests").iterdir()}
+    shutil.copytree(site, tmp_path / "fuzz", ignore=_but_modules, dirs_exist_ok=True)
+    with served(tmp_path / "fuzz") as address:
+        tab = browser.new_page()
+        tab.goto(f"{address}icon.svg")
+        said = tab.evaluate(_PARSE, sorted(texts))
+        tab.close()
+    faults = {name: text for name, text in said.items() if text.startswith("fault")}
+    assert faults == {}
+    assert said["whole.json"] == "accepted"
+    refused = {name for name in texts if said[name] == "refused"}
+    assert len(refused) > 100
+    assert [name for name in refused if manifests.accepted(whole, texts[name])] == []
+
+
+def _but_modules(_: str, names: list[str]) -> set[str]:
+    return {name for name in names if not name.endswith((".mjs", ".svg"))}
+
+
+_PARSE = """async (names) => {
+  const { parseManifest, BundleError } = await import("/bundle.mjs");
+  const said = {};
+  for (const name of names) {
+    const text = new Uint8Array(await (await fetch(`/manifests/${name}`)).arrayBuffer());
+    try {
+      parseManifest(text, name);
+      said[name] = "accepted";
+    } catch (error) {
+      said[name] = error instanceof BundleError ? "refused" : `fault: ${error}`;
+    }
+  }
+  return said;
+}"""
+
+
+@pytest.mark.slow
+def test_webgpu_runs_where_it_passes_the_check(playwright: Any, site: Path, made: Made) -> None:
+    """On a GPU of software, where the browser has that."""
+    with chromium(playwright, *GPU) as browser, opened(browser, site) as page:
+        if page.text("#badge") != "WebGPU":
+            missing("this chromium has no software GPU")
+        assert page.text("#verdict") == "Equal to PyTorch"
+        rows = [row.split() for row in page.tab.inner_text("#proofs tbody").splitlines()]
+        assert {(row[0], row[-4]) for row in rows} == {
+            *(("denoiser", "WebGPU"), ("decoder", "WebGPU"), ("sampler", "WebAssembly"))
+        }
+        assert_denoised(page, made)
+
+
+@pytest.mark.slow
+def test_webgpu_that_fails_the_check_is_not_used(playwright: Any, site: Path, made: Made) -> None:
+    """A GPU that never does what it is told."""
+    idle = "if (globalThis.GPUQueue) GPUQueue.prototype.submit = () => {};"
+    with chromium(playwright, *GPU) as browser, opened(browser, site, idle) as page:
+        if not page.text("#why").startswith("Not WebGPU: it failed its check: "):
+            missing("this chromium has no software GPU")
+        assert "WRONG denoiser fp32" in page.text("#why")
+        assert page.text("#badge") == "WebAssembly"
+        assert page.text("#verdict") == "Equal to PyTorch"
+        assert_denoised(page, made)
