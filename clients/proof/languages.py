@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
 
-__all__ = ["LANGUAGES", "Language", "build", "fetch", "is_fetched", "missing_tools", "run"]
+__all__ = [
+    "LANGUAGES",
+    "PROGRAMS",
+    "ROOT",
+    "Language",
+    "build",
+    "fetch",
+    "is_fetched",
+    "missing_tools",
+    "run",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "clients"
@@ -162,7 +172,21 @@ LANGUAGES: Mapping[str, Language] = {
         shipped=_NODE,
         besides="Node",
     ),
+    "web": Language(
+        folder="web",
+        tools=("npm", "chromium"),
+        fetch=[("npm", "install", "--ignore-scripts")],
+        build=[],
+        program=(),
+        fuzz=(),
+        shipped=[],
+        besides="a browser",
+    ),
 }
+
+
+PROGRAMS: Mapping[str, Language] = {name: it for name, it in LANGUAGES.items() if it.program}
+"""The clients with a command line: all but the browser page, which aeonnx.web builds."""
 
 
 def missing_tools(language: Language) -> list[str]:

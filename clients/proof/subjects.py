@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import aeonnx
 from aeonnx import golden, runtime
-from clients.proof import languages
+from clients.proof import browser, languages
 from clients.proof.program import Line, Program, lines_of, times_of
 
 __all__ = ["Subject", "all_built"]
@@ -142,8 +143,13 @@ class Python:
 @contextmanager
 def all_built() -> Iterator[Sequence[Subject]]:
     """Python and every client that is built here."""
-    built = [name for name in languages.LANGUAGES if languages.is_fetched(name)]
-    yield [Python(), *(Client(Program(name, languages.LANGUAGES[name])) for name in built)]
+    built = [name for name in languages.PROGRAMS if languages.is_fetched(name)]
+    found = [Python(), *(Client(Program(name, languages.PROGRAMS[name])) for name in built)]
+    if not languages.is_fetched("web"):
+        yield found
+        return
+    with TemporaryDirectory() as site, browser.opened(Path(site)) as opened:
+        yield [*found, opened]
 
 
 def _onnxruntime() -> metadata.Distribution:

@@ -23,19 +23,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=sorted(languages.LANGUAGES))
+@pytest.fixture(params=sorted(languages.PROGRAMS))
 def program(request: pytest.FixtureRequest) -> Program:
     """A client's program; skipped where it cannot be built, unless all clients are required."""
     name: str = request.param
     if reason := why_not(name):
         absent(reason)
     built(name)
-    return Program(name, languages.LANGUAGES[name])
+    return Program(name, languages.PROGRAMS[name])
 
 
 def why_not(name: str) -> str | None:
     """What this machine lacks to build a client."""
-    missing = languages.missing_tools(languages.LANGUAGES[name])
+    missing = languages.missing_tools(languages.PROGRAMS[name])
     if missing:
         return f"client {name}: no {', no '.join(missing)} here"
     if not languages.is_fetched(name):
