@@ -191,7 +191,7 @@ def test_a_seed_gives_what_the_command_line_writes(
     page.tab.wait_for_selector(f'#download[download="seed-{seed}-{count}.png"]')
     shown = page.pixels("#grid")
     difference = np.abs(shown - expected.astype(int))
-    # Sums in another order than native kernels have round a value near the middle to its other side.
+    # Sums in another order than in native kernels round some values the other way.
     assert difference.max() <= 1
     assert difference.sum() <= 1 + expected.size / 20_000
     with page.tab.expect_download() as download:
