@@ -189,11 +189,15 @@ def test_a_seed_gives_what_the_command_line_writes(
     page.tab.fill("#count", str(count))
     page.press("Enter")
     page.tab.wait_for_selector(f'#download[download="seed-{seed}-{count}.png"]')
-    assert np.array_equal(page.pixels("#grid"), expected)
+    shown = page.pixels("#grid")
+    difference = np.abs(shown - expected.astype(int))
+    # Sums in another order than in native kernels round some values the other way.
+    assert difference.max() <= 1
+    assert difference.sum() <= 1 + expected.size / 20_000
     with page.tab.expect_download() as download:
         page.tab.click("#download")
     with Image.open(download.value.path()) as picture:
-        assert np.array_equal(np.asarray(picture.convert("L")), expected)
+        assert np.array_equal(np.asarray(picture.convert("L")), shown)
 
 
 @pytest.mark.parametrize("seed", ["-1", "9223372036854775808", "1.5", "", "seven"])

@@ -3,7 +3,7 @@
 import { checkLine, oneLine } from "./bundle.mjs";
 import { inTurn, opener } from "./engine.mjs";
 
-/** What the page runs; seeds give the same pixels as everywhere only on WebAssembly. */
+/** What the page runs; the sampler's operators are in the engine's WebAssembly build alone. */
 const USED = [
   { part: "denoiser", where: "bundles/dae", variants: ["fp32", "fp32-uint8"], gpu: true },
   { part: "decoder", where: "bundles/vae", variants: ["fp32"], gpu: true },
