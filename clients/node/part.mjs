@@ -44,7 +44,7 @@ export function arrayFor(dtype) {
 export async function openPart(name, variant, bytes, { ort, version, providers }) {
   requireVersion(variant, version);
   // One thread: at batch 1 these graphs are too small for more.
-  const options = { executionProviders: providers, intraOpNumThreads: 1 };
+  const options = { executionProviders: providers, intraOpNumThreads: 1, logSeverityLevel: 3 };
   let session;
   try {
     session = await ort.InferenceSession.create(bytes, options);

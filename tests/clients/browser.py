@@ -15,7 +15,17 @@ import pytest
 
 from aeonnx.web import Server
 
-__all__ = ["ENGINE", "Page", "chromium", "driver", "missing", "opened", "served"]
+__all__ = [
+    "ENGINE",
+    "PARSE",
+    "Page",
+    "but_modules",
+    "chromium",
+    "driver",
+    "missing",
+    "opened",
+    "served",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -110,6 +120,28 @@ _READ = """(selector) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
   return [width, height, Array.from({ length: width * height }, (_, pixel) => data[pixel * 4])];
 }"""
+
+
+def but_modules(_: str, names: list[str]) -> set[str]:
+    """What of the page is left out where the reader of manifests alone is wanted."""
+    return {name for name in names if not name.endswith((".mjs", ".svg"))}
+
+
+PARSE = """async (names) => {
+  const { parseManifest, BundleError } = await import("/bundle.mjs");
+  const said = {};
+  for (const name of names) {
+    const text = new Uint8Array(await (await fetch(`/manifests/${name}`)).arrayBuffer());
+    try {
+      parseManifest(text, name);
+      said[name] = "accepted";
+    } catch (error) {
+      said[name] = error instanceof BundleError ? "refused" : `fault: ${error}`;
+    }
+  }
+  return said;
+}"""
+"""What becomes of each manifest, in the page."""
 
 
 @contextmanager

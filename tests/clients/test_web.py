@@ -17,10 +17,22 @@ from aeonnx import checkpoint, images, manifest
 from aeonnx.web import build_site
 from aeonnx.web.site import Made
 from tests.clients import manifests
-from tests.clients.browser import ENGINE, Page, chromium, driver, missing, opened, served
+from tests.clients.browser import (
+    ENGINE,
+    PARSE,
+    Page,
+    but_modules,
+    chromium,
+    driver,
+    missing,
+    opened,
+    served,
+)
 
 Maker = Callable[..., Path]
 PARTS = {"denoiser", "decoder", "sampler"}
+pytestmark = pytest.mark.clients
+
 GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
 
 
@@ -345,14 +357,14 @@ def test_no_manifest_makes_the_reader_fail(
     browser: Any, made: Made, site: Path, tmp_path: Path
 ) -> None:
     """Anything but a BundleError, or a refusal of what Python takes, would be a fault."""
-    manifests.damage(made.bundles["vae"], tmp_path / "fuzz", 300)
+    manifests.damage(made.bundles["vae"], tmp_path / "fuzz", 1000)
     whole = tmp_path / "fuzz/bundle"
     texts = {path.name: path.read_bytes() for path in (tmp_path / "fuzz/manifests").iterdir()}
-    shutil.copytree(site, tmp_path / "fuzz", ignore=_but_modules, dirs_exist_ok=True)
+    shutil.copytree(site, tmp_path / "fuzz", ignore=but_modules, dirs_exist_ok=True)
     with served(tmp_path / "fuzz") as address:
         tab = browser.new_page()
         tab.goto(f"{address}icon.svg")
-        said = tab.evaluate(_PARSE, sorted(texts))
+        said = tab.evaluate(PARSE, sorted(texts))
         tab.close()
     faults = {name: text for name, text in said.items() if text.startswith("fault")}
     assert faults == {}
@@ -360,26 +372,6 @@ def test_no_manifest_makes_the_reader_fail(
     refused = {name for name in texts if said[name] == "refused"}
     assert len(refused) > 100
     assert [name for name in refused if manifests.accepted(whole, texts[name])] == []
-
-
-def _but_modules(_: str, names: list[str]) -> set[str]:
-    return {name for name in names if not name.endswith((".mjs", ".svg"))}
-
-
-_PARSE = """async (names) => {
-  const { parseManifest, BundleError } = await import("/bundle.mjs");
-  const said = {};
-  for (const name of names) {
-    const text = new Uint8Array(await (await fetch(`/manifests/${name}`)).arrayBuffer());
-    try {
-      parseManifest(text, name);
-      said[name] = "accepted";
-    } catch (error) {
-      said[name] = error instanceof BundleError ? "refused" : `fault: ${error}`;
-    }
-  }
-  return said;
-}"""
 
 
 @pytest.mark.slow
