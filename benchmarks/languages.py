@@ -1,6 +1,6 @@
 """Every client and Python, side by side: what they give, how fast they start, what one ships.
 
-    .venv/bin/python benchmarks/languages.py [--rounds 7] [-o benchmarks/results/clients.md]
+    .venv/bin/python benchmarks/languages.py [--rounds 5] [-o benchmarks/results/clients.md]
 
 Trains and exports small bundles of all models, replays their golden vectors in each language, then
 times whole processes and single rows in turns: in each round every language once, in medians.
@@ -10,15 +10,17 @@ times whole processes and single rows in turns: in each round every language onc
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from machine import describe
 
+from aeonnx import manifest
 from clients.proof import bundles, subjects
 from clients.proof.program import Line
 from clients.proof.subjects import Subject
@@ -53,21 +55,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/clients.md"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, subjects.all_built() as found:
         made = bundles.make(Path(temporary))
-        measured = measure(found, made, Path(temporary) / "one.png", options.rounds)
+        measured = measure(found, made, Path(temporary), options.rounds)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(table(found, measured))
     print(options.output.read_text())
 
 
 def measure(
-    found: Sequence[Subject], made: dict[str, Path], picture: Path, rounds: int
+    found: Sequence[Subject], made: dict[str, Path], folder: Path, rounds: int
 ) -> dict[str, Figures]:
-    """All figures, by the name of the client."""
+    """All figures, by the name of the client; `folder` is for files on the way."""
+    picture = folder / "one.png"
+    alone = {part: only(made[name], part, folder / f"only-{part}") for name, part in TIMED}
     measured = {subject.name: Figures() for subject in found}
     for subject in found:
         figures = measured[subject.name]
@@ -79,13 +83,23 @@ def measure(
         for subject in found:
             picture.unlink(missing_ok=True)
             taken = subject.start(made["vae"], picture)
-            spent = {part: subject.time(made[name], part) for name, part in TIMED}
+            spent = {part: subject.time(bundle, part) for part, bundle in alone.items()}
             if turn >= 0:
                 measured[subject.name].starts.append(taken)
                 for part, value in spent.items():
                     measured[subject.name].rows.setdefault(part, []).append(value)
             time.sleep(0.1)
     return measured
+
+
+def only(bundle: Path, part: str, folder: Path) -> Path:
+    """A bundle with the fp32 graph of a part and nothing else."""
+    shutil.copytree(bundle, folder)
+    whole = manifest.read(bundle)
+    parts = {part: {"fp32": whole.parts[part]["fp32"]}}
+    text = manifest.serialize(replace(whole, parts=parts))
+    (folder / manifest.FILE_NAME).write_bytes(text)
+    return folder
 
 
 def table(found: Iterable[Subject], measured: dict[str, Figures]) -> str:
