@@ -61,9 +61,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, subjects.all_built() as found:
         made = bundles.make(Path(temporary))
         measured = measure(found, made, Path(temporary), options.rounds)
+        text = table(found, measured)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(table(found, measured))
-    print(options.output.read_text())
+    options.output.write_text(text)
+    print(text)
 
 
 def measure(
