@@ -11,7 +11,7 @@ from pathlib import Path
 from aeonnx import files, manifest
 from aeonnx.errors import BundleError
 
-__all__ = ["SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]
+__all__ = ["CORE", "SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]
 
 SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dae": {"denoiser": ("fp32", "fp32-uint8")},
@@ -19,7 +19,9 @@ SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Variants by part and bundle, as page/proof.mjs runs them."""
 
-_CORE = ("bundle.mjs", "manifest.mjs", "part.mjs", "pixels.mjs", "replay.mjs")
+CORE = ("bundle.mjs", "manifest.mjs", "part.mjs", "pixels.mjs", "replay.mjs")
+"""What the page has in common with clients/node."""
+
 _ENGINE = (
     *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     *("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
@@ -75,7 +77,7 @@ def build_site(folder: Path, made: Made, engine: Path) -> Path:
         OutputError: the folder cannot be written to.
     """
     clients = clients_folder()
-    sources = [clients / "node" / name for name in _CORE] + [made.digits]
+    sources = [clients / "node" / name for name in CORE] + [made.digits]
     with files.output_errors(folder):
         shutil.copytree(clients / "web/page", folder, dirs_exist_ok=True)
         for source in sources:

@@ -84,7 +84,7 @@ int check(Words words) {
 int denoise(const Words& words) {
     require(words, 3, "BUNDLE in.png out.png");
     Bundle bundle(words[0]);
-    bundle.part("denoiser");  // a bundle without one is told of before a bad picture is
+    bundle.variant("denoiser", "fp32");  // a bundle without one is told of before a bad picture is
     const auto pixels = aeonnx::read_picture(words[1], bundle.manifest.input_shape);
     aeonnx::write_grid(words[2], bundle.denoise(pixels), bundle.manifest.input_shape);
     return 0;

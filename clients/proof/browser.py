@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from aeonnx.web import Server
+from aeonnx.web.site import CORE
 from clients.proof import languages
 from clients.proof.program import Line, lines_of
 
-__all__ = ["Browser", "opened"]
+__all__ = ["ENGINE", "Browser", "opened", "served"]
+
+ENGINE = languages.ROOT / "clients/web/node_modules/onnxruntime-web/dist"
 
 _OPEN = """
 import * as ort from "./engine/ort.wasm.min.mjs";
@@ -99,24 +102,29 @@ class Browser:
 
 
 @contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder."""
+    with Server(folder, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.address
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
 def opened(site: Path) -> Iterator[Browser]:
     """A browser at an empty page in the folder `site`, with the modules that run bundles."""
     from playwright.sync_api import sync_playwright
 
-    core = languages.ROOT / "clients" / "node"
-    engine = languages.ROOT / "clients" / "web" / "node_modules" / "onnxruntime-web" / "dist"
-    for name in ("bundle", "manifest", "part", "pixels", "replay"):
-        shutil.copy(core / f"{name}.mjs", site)
+    for name in CORE:
+        shutil.copy(languages.ROOT / "clients" / "node" / name, site)
     (site / "engine").mkdir()
     for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
-        shutil.copy(engine / name, site / "engine")
+        shutil.copy(ENGINE / name, site / "engine")
     (site / "index.html").write_text(f'<script type="module">{_OPEN}</script>')
-    with sync_playwright() as playwright, Server(site, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with sync_playwright() as playwright, served(site) as address:
         program = shutil.which("chromium")
         chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield Browser(chromium, site, server.address)
+        yield Browser(chromium, site, address)
         chromium.close()
-        server.shutdown()
-        thread.join()

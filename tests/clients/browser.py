@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import pytest
 
-from aeonnx.web import Server
+from clients.proof.browser import served
+from tests.clients.required import absent
 
 __all__ = [
-    "ENGINE",
     "PARSE",
     "Page",
     "but_modules",
     "chromium",
     "driver",
-    "missing",
     "opened",
-    "served",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-ENGINE = Path(__file__).parents[2] / "clients/web/node_modules/onnxruntime-web/dist"
-
-
-def missing(what: str) -> NoReturn:
-    """Skip, or fail where every client must be tested."""
-    if os.environ.get("AEONNX_REQUIRE_CLIENTS"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @contextmanager
@@ -45,7 +31,7 @@ def driver() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("no playwright: pip install playwright")
+        absent("no playwright: pip install playwright")
     with sync_playwright() as playwright:
         yield playwright
 
@@ -55,23 +41,12 @@ def chromium(playwright: Any, *flags: str) -> Iterator[Any]:
     """A browser, with flags of its own."""
     program = shutil.which("chromium")
     if program is None:
-        missing("no chromium on the PATH")
+        absent("no chromium on the PATH")
     browser = playwright.chromium.launch(
         executable_path=program, args=["--no-sandbox", *flags], timeout=120_000
     )
     yield browser
     browser.close()
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a folder."""
-    with Server(folder, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.address
-        server.shutdown()
-        thread.join()
 
 
 class Page:

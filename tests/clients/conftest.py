@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from clients.proof import bundles, languages
 from clients.proof.program import Program
-
-REQUIRED = "AEONNX_REQUIRE_CLIENTS"
+from tests.clients.required import absent
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +38,6 @@ def why_not(name: str) -> str | None:
     if not languages.is_fetched(name):
         return f"client {name}: its packages are not here, `make clients` fetches them"
     return None
-
-
-def absent(reason: str) -> NoReturn:
-    """Skip, or fail where all clients are required."""
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason}, and {REQUIRED} is set")
-    pytest.skip(reason)
 
 
 @cache

@@ -16,18 +16,17 @@ import aeonnx as library
 from aeonnx import checkpoint, images, manifest
 from aeonnx.web import build_site
 from aeonnx.web.site import Made
+from clients.proof.browser import ENGINE, served
 from tests.clients import manifests
 from tests.clients.browser import (
-    ENGINE,
     PARSE,
     Page,
     but_modules,
     chromium,
     driver,
-    missing,
     opened,
-    served,
 )
+from tests.clients.required import absent
 
 Maker = Callable[..., Path]
 PARTS = {"denoiser", "decoder", "sampler"}
@@ -53,7 +52,7 @@ def made(
 def site(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page; not to be changed."""
     if not ENGINE.is_dir():
-        missing("no engine: npm install --ignore-scripts in clients/web")
+        absent("no engine: npm install --ignore-scripts in clients/web")
     return build_site(tmp_path_factory.mktemp("site"), made, ENGINE)
 
 
@@ -379,7 +378,7 @@ def test_webgpu_runs_where_it_passes_the_check(playwright: Any, site: Path, made
     """On a GPU of software, where the browser has that."""
     with chromium(playwright, *GPU) as browser, opened(browser, site) as page:
         if page.text("#badge") != "WebGPU":
-            missing("this chromium has no software GPU")
+            absent("this chromium has no software GPU")
         assert page.text("#verdict") == "Equal to PyTorch"
         rows = [row.split() for row in page.tab.inner_text("#proofs tbody").splitlines()]
         assert {(row[0], row[-4]) for row in rows} == {
@@ -394,7 +393,7 @@ def test_webgpu_that_fails_the_check_is_not_used(playwright: Any, site: Path, ma
     idle = "if (globalThis.GPUQueue) GPUQueue.prototype.submit = () => {};"
     with chromium(playwright, *GPU) as browser, opened(browser, site, idle) as page:
         if not page.text("#why").startswith("Not WebGPU: it failed its check: "):
-            missing("this chromium has no software GPU")
+            absent("this chromium has no software GPU")
         assert "WRONG denoiser fp32" in page.text("#why")
         assert page.text("#badge") == "WebAssembly"
         assert page.text("#verdict") == "Equal to PyTorch"

@@ -194,7 +194,8 @@ public final class Bundle implements AutoCloseable {
         return data;
     }
 
-    private Variant variant(String part, String variant) {
+    /** The manifest's entry of a variant; its absence is an error with what there is. */
+    Variant variant(String part, String variant) {
         var variants = manifest.parts().get(part);
         if (variants == null) {
             throw new AeonnxException("this bundle has no part \"" + part + "\", it has: "

@@ -84,7 +84,7 @@ public final class Main {
         require(words, 3, "BUNDLE in.png out.png");
         try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
             long[] shape = bundle.manifest.inputShape();
-            bundle.part("denoiser", "fp32"); // its absence is told of before a bad picture is
+            bundle.variant("denoiser", "fp32"); // its absence is told of before a bad picture is
             byte[] pixels = Picture.read(Path.of(words.get(1)), shape);
             Picture.writeGrid(Path.of(words.get(2)), bundle.denoise(pixels), shape);
         }
