@@ -1,6 +1,7 @@
 """Every client and Python, side by side: what they give, how fast they start, what one ships.
 
-    .venv/bin/python benchmarks/languages.py [--rounds 5] [-o benchmarks/results/clients.md]
+    .venv/bin/python benchmarks/languages.py [--rounds 5] [--bundles FOLDER] \
+        [-o benchmarks/results/clients.md]
 
 Trains and exports small bundles of all models, replays their golden vectors in each language, then
 times whole processes and single rows in turns: in each round every language once, in medians.
@@ -56,10 +57,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bundles", type=Path, help="where they are, or are made and kept")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/clients.md"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, subjects.all_built() as found:
-        made = bundles.make(Path(temporary))
+        made = bundles.make((options.bundles or Path(temporary)).resolve())
         measured = measure(found, made, Path(temporary), options.rounds)
         text = table(found, measured)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -9,17 +9,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from filelock import FileLock
 from hypothesis import settings
 
 from aeonnx.cli import cli
 from aeonnx.export import ExportOptions, export
 from aeonnx.train import TrainOptions, train
+from tests.support import Shared
 
 SHORT: dict[tuple[str, str], dict[str, Any]] = {
     ("sae", "mlp"): {"recipe": {"pretrain_epochs": 1}},
@@ -44,47 +45,72 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Shared:
+    """Where workers find what another made, and wait for what it is making."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if hasattr(request.config, "workerinput") else own) / "shared"
+    root.mkdir(exist_ok=True)
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, whole = root / name, root / f"{name}.whole"
+        with FileLock(root / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_of(shared: Shared) -> Maker:
     """(model, arch, seed) -> the folder of a finished run; not to be changed."""
 
-    @cache
     def make(model: str = "vae", arch: str = "mlp", seed: int = 0) -> Path:
-        folder = tmp_path_factory.mktemp(f"{model}-{arch}-{seed}") / "run"
         settings = {"arch": arch, "epochs": 1, "seed": seed, **SHORT.get((model, arch), {})}
-        train(TrainOptions(model, folder, device="cpu", **settings))
-        return folder
+        return shared(
+            f"run-{model}-{arch}-{seed}",
+            lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def bundle_of(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Maker:
+def bundle_of(shared: Shared, run_of: Maker) -> Maker:
     """(model, arch) -> a bundle with all parts; not to be changed."""
 
-    @cache
     def make(model: str = "vae", arch: str = "mlp") -> Path:
-        folder = tmp_path_factory.mktemp(f"{model}-{arch}") / "bundle"
-        export(ExportOptions(model, folder, run_of(model, arch)))
-        return folder
+        return shared(
+            f"bundle-{model}-{arch}",
+            lambda folder: export(ExportOptions(model, folder, run_of(model, arch))),
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def variants(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
+def variants(shared: Shared, run_of: Maker) -> Path:
     """A `vae` bundle of encoder and decoder in every variant; not to be changed."""
-    folder = tmp_path_factory.mktemp("variants") / "bundle"
-    parts = ("encoder", "decoder")
-    export(ExportOptions("vae", folder, run_of(), parts, precisions=("int8",), io=("uint8",)))
-    return folder
+    parts, precisions = ("encoder", "decoder"), ("int8",)
+    return shared(
+        "variants",
+        lambda folder: export(
+            ExportOptions("vae", folder, run_of(), parts, precisions=precisions, io=("uint8",))
+        ),
+    )
 
 
 @pytest.fixture(scope="session")
-def denoiser(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
+def denoiser(shared: Shared, run_of: Maker) -> Path:
     """A `dae` bundle of the denoiser, with images as floats and as pixels; not to be changed."""
-    folder = tmp_path_factory.mktemp("denoiser") / "bundle"
-    export(ExportOptions("dae", folder, run_of("dae"), ("denoiser",), io=("uint8",)))
-    return folder
+    return shared(
+        "denoiser",
+        lambda folder: export(
+            ExportOptions("dae", folder, run_of("dae"), ("denoiser",), io=("uint8",))
+        ),
+    )
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from aeonnx.train import Epoch
 
-__all__ = ["Command", "Quiet", "wait_for", "weights"]
+__all__ = ["Command", "Quiet", "Shared", "wait_for", "weights"]
 
 Command = Callable[..., "subprocess.Popen[str]"]
 """Starts `aeonnx ARGUMENTS` as a process of its own."""
+
+Shared = Callable[[str, Callable[[Path], object]], Path]
+"""(name, fill) -> a folder that one of the workers makes for all; not to be changed."""
 
 
 def weights(run: Path) -> bytes:

@@ -25,6 +25,7 @@ from aeonnx.bench.options import Case
 from aeonnx.bench.peak import graph, measure_peak
 from aeonnx.errors import MissingExtraError
 from aeonnx.export import ExportOptions, export
+from tests.support import Shared
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -33,14 +34,15 @@ CPU = "CPUExecutionProvider"
 FAST = ("--seconds", 0.02, "--threads", 1)
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, run_of: Maker) -> Path:
+@pytest.fixture
+def bundle(shared: Shared, run_of: Maker) -> Path:
     """Encoder and decoder in fp32 and int8, with floats and pixels, and a sampler."""
-    folder = tmp_path_factory.mktemp("bench") / "bundle"
     parts = ("encoder", "decoder", "sampler")
-    options = ExportOptions("vae", folder, run_of(), parts, precisions=("int8",), io=("uint8",))
-    export(options)
-    return folder
+    options = {"precisions": ("int8",), "io": ("uint8",)}
+    return shared(
+        "bench",
+        lambda folder: export(ExportOptions("vae", folder, run_of(), parts, **options)),
+    )
 
 
 def cells(result: Result) -> list[dict[str, Any]]:

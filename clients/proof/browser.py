@@ -16,7 +16,7 @@ from aeonnx.web.site import CORE
 from clients.proof import languages
 from clients.proof.program import Line, lines_of
 
-__all__ = ["ENGINE", "Browser", "opened", "served"]
+__all__ = ["ENGINE", "Browser", "launched", "opened", "served"]
 
 ENGINE = languages.ROOT / "clients/web/node_modules/onnxruntime-web/dist"
 
@@ -113,6 +113,23 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def launched(playwright: Any, *flags: str) -> Iterator[Any]:
+    """Chromium as it is installed here, never a browser that was downloaded.
+
+    Raises:
+        FileNotFoundError: there is none on the path.
+    """
+    program = shutil.which("chromium")
+    if program is None:
+        raise FileNotFoundError("no chromium on the path: clients/setup.sh installs it")
+    arguments = ["--no-sandbox", *flags]
+    with playwright.chromium.launch(
+        executable_path=program, args=arguments, timeout=120_000
+    ) as browser:
+        yield browser
+
+
+@contextmanager
 def opened(site: Path) -> Iterator[Browser]:
     """A browser at an empty page in the folder `site`, with the modules that run bundles."""
     from playwright.sync_api import sync_playwright
@@ -123,8 +140,5 @@ def opened(site: Path) -> Iterator[Browser]:
     for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
         shutil.copy(ENGINE / name, site / "engine")
     (site / "index.html").write_text(f'<script type="module">{_OPEN}</script>')
-    with sync_playwright() as playwright, served(site) as address:
-        program = shutil.which("chromium")
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with sync_playwright() as playwright, launched(playwright) as chromium, served(site) as address:
         yield Browser(chromium, site, address)
-        chromium.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clients.proof.browser import served
+from clients.proof.browser import launched, served
 from tests.clients.required import absent
 
 __all__ = [
@@ -39,14 +39,10 @@ def driver() -> Iterator[Any]:
 @contextmanager
 def chromium(playwright: Any, *flags: str) -> Iterator[Any]:
     """A browser, with flags of its own."""
-    program = shutil.which("chromium")
-    if program is None:
+    if shutil.which("chromium") is None:
         absent("no chromium on the PATH")
-    browser = playwright.chromium.launch(
-        executable_path=program, args=["--no-sandbox", *flags], timeout=120_000
-    )
-    yield browser
-    browser.close()
+    with launched(playwright, *flags) as browser:
+        yield browser
 
 
 class Page:

@@ -1,32 +1,50 @@
-"""Fixtures: the clients, built, and bundles of every model for them."""
+"""Fixtures: the clients, built, the page in a browser, and bundles of every model for them."""
 
 from __future__ import annotations
 
-from functools import cache
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aeonnx import checkpoint, images
+from aeonnx.web import build_site
+from aeonnx.web.site import Made
 from clients.proof import bundles, languages
+from clients.proof.browser import ENGINE
 from clients.proof.program import Program
+from tests.clients.browser import Page, chromium, driver, opened
 from tests.clients.required import absent
+from tests.support import Shared
+
+Maker = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(shared: Shared) -> Path:
     """The folder with all bundles of `clients.proof.bundles`; not to be changed."""
-    folder = tmp_path_factory.mktemp("clients")
-    bundles.make(folder)
-    return folder
+    return shared("clients", bundles.make)
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of a bundle, to be changed."""
+
+    def take(name: str) -> Path:
+        return shutil.copytree(made / name, tmp_path / name)
+
+    return take
 
 
 @pytest.fixture(params=sorted(languages.PROGRAMS))
-def program(request: pytest.FixtureRequest) -> Program:
+def program(request: pytest.FixtureRequest, shared: Shared) -> Program:
     """A client's program; skipped where it cannot be built, unless all clients are required."""
     name: str = request.param
     if reason := why_not(name):
         absent(reason)
-    built(name)
+    shared(f"client-{name}", lambda _: languages.build(name))
     return Program(name, languages.PROGRAMS[name])
 
 
@@ -40,7 +58,53 @@ def why_not(name: str) -> str | None:
     return None
 
 
-@cache
-def built(name: str) -> None:
-    """Build a client once for all tests."""
-    languages.build(name)
+@pytest.fixture(scope="session")
+def shown(
+    run_of: Maker, bundle_of: Maker, denoiser: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Made:
+    """A vae and a dae, and the digits to draw on."""
+    folder = tmp_path_factory.mktemp("web")
+    examples = checkpoint.load(run_of("dae"), "dae").examples
+    assert examples is not None
+    strip = examples.test[::6][:10].numpy().reshape(1, 1, -1, 28)
+    (folder / "digits.png").write_bytes(images.png(strip))
+    return Made({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
+
+
+@pytest.fixture(scope="session")
+def site(shown: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page; not to be changed."""
+    if not ENGINE.is_dir():
+        absent("no engine: npm install --ignore-scripts in clients/web")
+    return build_site(tmp_path_factory.mktemp("site"), shown, ENGINE)
+
+
+@pytest.fixture
+def changed(site: Path, tmp_path: Path) -> Path:
+    """A copy to damage; the engine, which is large, is the same file."""
+    shutil.copytree(site, tmp_path / "site", copy_function=_link_large)
+    return tmp_path / "site"
+
+
+def _link_large(source: str, target: str) -> None:
+    large = source.endswith(".wasm")
+    Path(target).hardlink_to(source) if large else shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    with driver() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Any) -> Iterator[Any]:
+    with chromium(playwright) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, site: Path) -> Iterator[Page]:
+    """The page as a whole, used by one test after another."""
+    with opened(browser, site, viewport={"width": 1100, "height": 900}) as ready:
+        yield ready

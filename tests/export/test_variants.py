@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,10 +24,11 @@ from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train
 from tests.conftest import SHORT
+from tests.support import Shared
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
-EVERY = {"precisions": ("fp16", "int8"), "io": ("uint8",)}
+EVERY: dict[str, Any] = {"precisions": ("fp16", "int8"), "io": ("uint8",), "prior": "fitted"}
 
 
 def examples_of(source: Path, bundle: aeonnx_package.Bundle) -> checkpoint.Examples:
@@ -37,34 +38,37 @@ def examples_of(source: Path, bundle: aeonnx_package.Bundle) -> checkpoint.Examp
     return examples
 
 
-@pytest.fixture(scope="module")
-def run(run_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+@pytest.fixture(scope="session")
+def run(run_of: Maker, shared: Shared) -> Callable[[str, str], Path]:
     """(model, arch) -> the folder of a finished run."""
 
-    @cache
     def make(model: str, arch: str) -> Path:
         if model != "sdae":
             return run_of(model, arch)
         # One that knows digits: int8 may move the labels of one that guesses.
-        folder = tmp_path_factory.mktemp("run") / "sdae"
-        short = SHORT[model, arch]
-        train(TrainOptions(model, folder, arch=arch, epochs=10, device="cpu", **short))
-        return folder
+        options = {"arch": arch, "epochs": 10, "device": "cpu", **SHORT[model, arch]}
+        return shared("run-sdae-10", lambda folder: train(TrainOptions(model, folder, **options)))
 
     return make
 
 
-@pytest.fixture(scope="module", params=[("vae", "mlp"), ("dae", "conv"), ("sdae", "mlp")])
-def variants(
-    request: pytest.FixtureRequest,
-    run: Callable[[str, str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A bundle with every variant of every part."""
-    model, arch = request.param
-    folder = tmp_path_factory.mktemp("variants") / "bundle"
-    export(ExportOptions(model, folder, run(model, arch), **EVERY))
-    return folder
+@pytest.fixture(scope="session")
+def every_variant(run: Callable[[str, str], Path], shared: Shared) -> Callable[[str, str], Path]:
+    """(model, arch) -> a bundle with every variant of every part."""
+
+    def make(model: str, arch: str) -> Path:
+        return shared(
+            f"every-{model}-{arch}",
+            lambda folder: export(ExportOptions(model, folder, run(model, arch), **EVERY)),
+        )
+
+    return make
+
+
+@pytest.fixture(params=[("vae", "mlp"), ("dae", "conv"), ("sdae", "mlp")])
+def variants(request: pytest.FixtureRequest, every_variant: Callable[[str, str], Path]) -> Path:
+    """Each of them."""
+    return every_variant(*request.param)
 
 
 def test_every_variant_is_there_smaller_and_verified(variants: Path) -> None:
@@ -91,14 +95,13 @@ def test_every_variant_is_there_smaller_and_verified(variants: Path) -> None:
 
 
 def test_another_process_in_another_folder_writes_the_same_bytes(
-    run_of: Maker, tmp_path: Path
+    every_variant: Callable[[str, str], Path], run_of: Maker, tmp_path: Path
 ) -> None:
-    here, there = tmp_path / "here", tmp_path / "there/deep"
-    export(ExportOptions("vae", here, run_of("vae", "conv"), prior="fitted", **EVERY))
+    here, there = every_variant("dae", "conv"), tmp_path / "there/deep"
     there.mkdir(parents=True)
     command = [
-        sys.executable, "-m", "aeonnx", "export", "-m", "vae", "--prior", "fitted",
-        "--checkpoint", str(run_of("vae", "conv")), "-o", "b",
+        sys.executable, "-m", "aeonnx", "export", "-m", "dae", "--prior", "fitted",
+        "--checkpoint", str(run_of("dae", "conv")), "-o", "b",
         "--precision", "fp16", "--precision", "int8", "--io", "uint8",
     ]  # fmt: skip
     subprocess.run(command, cwd=there, check=True, capture_output=True)
