@@ -54,6 +54,9 @@ def take(context: Any, address: str, target: Path, whole: bool) -> None:
     page.goto(address)
     page.wait_for_selector("body[data-state=ready]")
     page.click("#samples button >> nth=3")
+    for _ in range(20):
+        page.click("#new-noise")  # until it runs at its usual speed
+    page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.wait_for_timeout(500)  # what glides comes to rest
     page.screenshot(path=target, full_page=whole)
