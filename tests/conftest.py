@@ -65,12 +65,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 @pytest.fixture(scope="session")
 def run_of(shared: Shared) -> Maker:
-    """(model, arch, seed) -> the folder of a finished run; not to be changed."""
+    """(model, arch, seed, epochs) -> the folder of a finished run; not to be changed."""
 
-    def make(model: str = "vae", arch: str = "mlp", seed: int = 0) -> Path:
-        settings = {"arch": arch, "epochs": 1, "seed": seed, **SHORT.get((model, arch), {})}
+    def make(model: str = "vae", arch: str = "mlp", seed: int = 0, epochs: int = 1) -> Path:
+        settings = {"arch": arch, "epochs": epochs, "seed": seed, **SHORT.get((model, arch), {})}
         return shared(
-            f"run-{model}-{arch}-{seed}",
+            f"run-{model}-{arch}-{seed}-{epochs}",
             lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
         )
 
