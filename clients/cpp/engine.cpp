@@ -84,7 +84,8 @@ Ort::Env& environment() {
                            engine_version() + ": put a newer library beside the program");
     }
     Ort::InitApi(api);
-    static Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "aeonnx");
+    // It throws what it logs as an error, and would write names from a graph as they are.
+    static Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "aeonnx");
     return env;
 }
 

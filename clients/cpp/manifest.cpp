@@ -250,6 +250,8 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
     }
 }
 
+bool has_rows(const TensorSpec& input) { return input.name != "seed"; }
+
 std::string describe(DType dtype, const Shape& shape) {
     std::string text;
     for (const std::int64_t size : shape) {

@@ -29,6 +29,9 @@ struct TensorSpec {
     std::optional<std::array<double, 2>> range = {};  // lowest and highest value
 };
 
+// Whether an input has a row per answer: all but `seed`, which is one value for all rows.
+bool has_rows(const TensorSpec& input);
+
 // An array in a file: raw, little-endian, row-major.
 struct Stored {
     std::string file;  // inside the bundle

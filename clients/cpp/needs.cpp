@@ -55,9 +55,12 @@ void require_rows(const std::string& part, const std::string& verb, const Varian
     const auto require = [&](const TensorSpec& spec) {
         use.require({spec.name, spec.dtype, with_rows(spec.shape, rows)}, &spec);
     };
+    bool any = false;
     for (const TensorSpec& spec : variant.inputs) {
-        if (spec.name != "seed") require(spec);
+        if (has_rows(spec)) require(spec);
+        any = any || has_rows(spec);
     }
+    if (!any) throw use.cannot("an input with rows", describe(variant.inputs.front()));
     std::for_each(variant.outputs.begin(), variant.outputs.end(), require);
 }
 
@@ -71,7 +74,7 @@ void require_golden(const std::string& part, const Variant& variant) {
         use.require({"golden " + spec.name, spec.dtype, shape}, &found);
     };
     for (const TensorSpec& spec : variant.inputs) {
-        require(spec, variant.golden_inputs.at(spec.name), spec.name != "seed");
+        require(spec, variant.golden_inputs.at(spec.name), has_rows(spec));
     }
     for (const TensorSpec& spec : variant.outputs) {
         require(spec, variant.golden_outputs.at(spec.name), true);

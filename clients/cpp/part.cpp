@@ -135,8 +135,7 @@ std::int64_t Part::rows_in(const Tensors& inputs) const {
         }
         const Tensor& tensor = found->second;
         Shape expected = spec.shape;
-        const bool per_row = spec.name != "seed" && !expected.empty() && !tensor.shape.empty();
-        if (per_row) {
+        if (has_rows(spec) && !tensor.shape.empty()) {
             expected[0] = rows ? rows : std::max<std::int64_t>(tensor.shape[0], 1);
             rows = expected[0];
         }
