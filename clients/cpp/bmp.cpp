@@ -49,6 +49,7 @@ void read_palette(Layout& layout, std::string_view data, std::size_t at, std::si
                                   static_cast<unsigned char>(colour >> 8),
                                   static_cast<unsigned char>(colour)});
     }
+    layout.palette.resize(most);  // black, as in PNG
 }
 
 Layout layout_of(std::string_view data) {
@@ -92,7 +93,6 @@ std::array<unsigned char, 4> pixel_at(const Layout& layout, std::string_view row
     const std::size_t bit = x * layout.bits;
     const auto byte = static_cast<unsigned char>(row[bit / 8]);
     const std::size_t index = byte >> (8 - layout.bits - bit % 8) & ((1U << layout.bits) - 1);
-    if (index >= layout.palette.size()) throw Unreadable("a colour is not in its palette");
     const auto [red, green, blue] = layout.palette[index];
     return {red, green, blue, 255};
 }

@@ -51,6 +51,7 @@ std::string option(Words& words, const std::string& name) {
     if (found + 1 == words.end()) throw Error(2, name + ": expected a value");
     const std::string value = *(found + 1);
     words.erase(found, found + 2);
+    if (std::count(words.begin(), words.end(), name)) throw Error(2, name + " is there twice");
     return value;
 }
 
