@@ -75,7 +75,11 @@ def _library(path: Path) -> dict[str, str]:
 
 
 _LIBRARY = _library(onnxruntime_library())
-_CMAKE = (f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}", "-DAEONNX_STRICT=ON", "-DAEONNX_FUZZ=ON")
+_CMAKE = (
+    f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}",
+    "-DAEONNX_STRICT=ON",
+    "-DAEONNX_SANITIZE=ON",
+)
 _RUST = f"{BUILT / 'rust' / 'release'}/"
 _CARGO = ("cargo", "build", "--release", "--offline")
 _CARGO_TARGET = {"CARGO_TARGET_DIR": str(BUILT / "rust"), "RUSTFLAGS": "-D warnings"}
