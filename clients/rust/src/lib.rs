@@ -29,5 +29,8 @@ pub use tensor::{Tensor, Values};
 
 /// Names in a sentence.
 fn listed(names: impl Iterator<Item = impl ToString>) -> String {
-    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+    match names.map(|name| name.to_string()).collect::<Vec<_>>() {
+        names if names.is_empty() => "nothing".to_string(),
+        names => names.join(", "),
+    }
 }

@@ -1,9 +1,11 @@
-//! PNG: decoded by `png`, with every checksum asked. What it leaves to its user is here: chunks behind
-//! the pixels, animations, and the orientation.
+//! PNG: decoded by `png`, with every checksum asked. What it leaves to its user is here: animations,
+//! the orientation, and the end of the pixels' stream.
 
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, Encoder, EncodingError, Transformations};
+use png::{
+    BitDepth, ColorType, DecodeOptions, Decoder, Encoder, EncodingError, Info, Transformations,
+};
 
 use super::{Header, Read, Refusal, Stored, orientation_of, unreadable};
 use crate::error::one_line;
@@ -13,27 +15,40 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Size and orientation, from all the chunks up to IEND. Fails if that is missing, or the file is an
 /// animation.
 pub(super) fn header(data: &[u8]) -> Read<Header> {
-    let mut rest = data.strip_prefix(SIGNATURE).ok_or_else(|| unreadable("it is cut"))?;
-    let mut exif = None;
-    let mut size = None;
-    loop {
-        let cut = || unreadable("it is cut");
-        let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        let (kind, behind) = behind.split_first_chunk::<4>().ok_or_else(cut)?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let (content, behind) = behind.split_at_checked(length).ok_or_else(cut)?;
-        let (_, behind) = behind.split_first_chunk::<4>().ok_or_else(cut)?; // `png` sums it up
-        match kind {
-            b"IHDR" => size = size.or(size_of(content)),
-            b"acTL" => require_one(content)?,
-            b"eXIf" => exif = exif.or(Some(content)),
-            b"IEND" => break,
+    let (mut exif, mut size) = (None, None);
+    for chunk in chunks(data) {
+        match chunk? {
+            (b"IHDR", content) => size = size.or(size_of(content)),
+            (b"acTL", content) => require_one(content)?,
+            (b"eXIf", content) => exif = exif.or(Some(content)),
             _ => {}
         }
-        rest = behind;
     }
     let (width, height) = size.ok_or_else(|| unreadable("it has no header"))?;
     Ok(Header { width, height, orientation: orientation_of(exif) })
+}
+
+type Chunk<'a> = (&'a [u8; 4], &'a [u8]);
+
+/// Kind and content of every chunk up to IEND; `png` sums them up.
+fn chunks(data: &[u8]) -> impl Iterator<Item = Read<Chunk<'_>>> {
+    let mut rest = data.strip_prefix(SIGNATURE);
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let chunk = rest.and_then(|rest| {
+            let (length, behind) = rest.split_first_chunk::<4>()?;
+            let (kind, behind) = behind.split_first_chunk::<4>()?;
+            let (content, behind) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            let (_checksum, behind) = behind.split_first_chunk::<4>()?;
+            Some(((kind, content), behind))
+        });
+        rest = chunk.map(|(_, behind)| behind);
+        ended = chunk.is_none_or(|((kind, _), _)| kind == b"IEND");
+        Some(chunk.map(|(chunk, _)| chunk).ok_or_else(|| unreadable("it is cut")))
+    })
 }
 
 fn size_of(content: &[u8]) -> Option<(usize, usize)> {
@@ -66,7 +81,24 @@ pub(super) fn decode(data: &[u8]) -> Read<Stored> {
     let mut samples = vec![0; size];
     let frame = reader.next_frame(&mut samples).map_err(failed)?;
     reader.finish().map_err(failed)?; // the checksums behind the pixels
+    require_stream_end(data, reader.info())?;
     Ok(Stored { channels: frame.color_type.samples(), samples })
+}
+
+/// `png` is content once it has all rows, and asks for the stream's checksum only if it comes.
+fn require_stream_end(data: &[u8], info: &Info<'_>) -> Read<()> {
+    let mut stream = Vec::new();
+    for chunk in chunks(data) {
+        if let (b"IDAT", content) = chunk? {
+            stream.extend_from_slice(content);
+        }
+    }
+    // Each row has a byte before it; interlaced pictures have up to twice as many rows.
+    let row = info.raw_row_length().saturating_add(7);
+    let most = row.saturating_mul(info.height as usize).saturating_mul(2);
+    fdeflate::decompress_to_vec_bounded(&stream, most)
+        .map(|_| ())
+        .map_err(|_| unreadable("its stream of pixels does not end where it should"))
 }
 
 /// A picture of 1 to 4 channels, row by row.
