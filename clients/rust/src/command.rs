@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::error::caught;
+use crate::error::{caught, silence_panics};
 use crate::{Bundle, Engine, Error, Kind, Result, picture};
 
 const USAGE: &str = "\
@@ -15,8 +15,7 @@ Pictures are PNG, JPEG or BMP, and are written as PNG. --force replaces a file t
 
 /// Run the program's arguments with the engine that `load` gives; returns the exit code.
 pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
-    // What panics is caught, and becomes an error of one line.
-    std::panic::set_hook(Box::new(|_| {}));
+    silence_panics();
     let words = std::env::args_os().skip(1).collect();
     let done = caught(|| run(words, load)).unwrap_or_else(|panic| Err(Error::failed(panic)));
     done.unwrap_or_else(|error| {
@@ -50,6 +49,7 @@ fn check<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> R
 }
 
 /// Check every variant of every part, with a line for each output; returns whether all are right.
+/// Fails if the engine runs none of them.
 pub(crate) fn check_all<E: Engine>(
     bundle: &Bundle<E>,
     timed: bool,
@@ -88,6 +88,11 @@ pub(crate) fn check_all<E: Engine>(
         1 => ", 1 variant skipped".to_string(),
         some => format!(", {some} variants skipped"),
     };
+    if outputs == 0 {
+        return Err(Error::failed(format!(
+            "nothing was checked: {engine} runs none of the variants"
+        )));
+    }
     say(format!("checked {outputs} outputs of {parts} parts with {engine}{left}"))?;
     Ok(good)
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Display, Formatter, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,11 @@ pub(crate) fn one_line(error: impl Display) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// For programs: what panics is caught, and becomes an error of one line.
+pub(crate) fn silence_panics() {
+    panic::set_hook(Box::new(|_| {}));
+}
+
 /// What code of others gives; where it panics on damaged input, that is an error of it.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| one_line(said(panic.as_ref())))
@@ -77,5 +82,7 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, Stri
 
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it gave up")
+    let text = text.or(panic.downcast_ref::<&str>().copied());
+    // Behind the first line there may be a trace.
+    text.and_then(|text| text.lines().next()).unwrap_or("it gave up")
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::command::check_all;
+use crate::error::silence_panics;
 use crate::{Bundle, Engine, Error, Manifest, Result, picture};
 
 const USAGE: &str = "usage: fuzz FOLDER | fuzz --bundles FOLDER";
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: fuzz FOLDER | fuzz --bundles FOLDER";
 /// `--bundles FOLDER`: all that the verbs do with every FOLDER/*/, the picture FOLDER/in.png given.
 /// A line says what came of each; returns the exit code.
 pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
+    silence_panics();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let done = match words.as_slice() {
         [option, folder] if option == "--bundles" => {
@@ -57,7 +59,7 @@ fn read_all<E: Engine>(folder: &Path, text: &[u8], engine: &E) -> Result<()> {
 fn bundles<E: Engine>(folder: &Path, engine: &E) -> Result<()> {
     let picture = folder.join("in.png");
     for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        // A panic that nothing in the library caught ends this program with its own words.
+        // A panic that nothing in the library caught ends this program, with code 101.
         let right = do_all(&path, &picture, engine);
         report(path.file_name(), right.map(|right| if right { "ok" } else { "wrong" }))?;
     }
