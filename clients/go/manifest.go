@@ -96,6 +96,8 @@ func (c *checker) variant(f field) *Variant {
 		GoldenOutputs:  mapOf(c, f.at("golden").at("outputs"), c.compared),
 	}
 	c.expect(v.Bytes <= maxBytes, f.at("bytes"), fmt.Sprintf("at most %d", maxBytes))
+	c.expect(len(v.Inputs) > 0, f.at("inputs"), "at least one")
+	c.expect(len(v.Outputs) > 0, f.at("outputs"), "at least one")
 	c.sameNames(f.at("golden").at("inputs"), v.Inputs, v.GoldenInputs)
 	c.sameNames(f.at("golden").at("outputs"), v.Outputs, v.GoldenOutputs)
 	return v
@@ -144,7 +146,7 @@ func (c *checker) sameNames(f field, specs []Spec, golden map[string]Stored) {
 		expected[i] = spec.Name
 	}
 	slices.Sort(expected)
-	same := len(specs) > 0 && slices.Equal(expected, slices.Sorted(maps.Keys(golden)))
+	same := slices.Equal(expected, slices.Sorted(maps.Keys(golden)))
 	c.expect(same, f, "an array for each tensor of the graph")
 }
 

@@ -119,8 +119,13 @@ func channelsOf(c color.NRGBA, count int) []uint8 {
 
 // eight is a colour in 8 bits: of 16 the upper ones.
 func eight(c color.Color) color.NRGBA {
-	if c, is16 := c.(color.NRGBA64); is16 { // color.NRGBAModel would go through multiplied alpha
+	switch c := c.(type) {
+	case color.NRGBA64: // color.NRGBAModel would go through multiplied alpha
 		return color.NRGBA{uint8(c.R >> 8), uint8(c.G >> 8), uint8(c.B >> 8), uint8(c.A >> 8)}
+	case color.YCbCr: // rounded as libjpeg does, which pillow has
+		y, cb, cr := int(c.Y), int(c.Cb)-128, int(c.Cr)-128
+		level := func(chroma int) uint8 { return uint8(min(max(y+(chroma+1<<15)>>16, 0), 255)) }
+		return color.NRGBA{level(91881 * cr), level(-22554*cb - 46802*cr), level(116130 * cb), 255}
 	}
 	// Exact: what has no alpha is shifted, what has one is taken as it is.
 	return color.NRGBAModel.Convert(c).(color.NRGBA)
