@@ -34,7 +34,7 @@ export function requirePlainGraph(file, bytes) {
       20: never("training information"),
       25: never("functions"),
     });
-    if (!graphs) throw new Error("it has no nodes");
+    if (!graphs) throw new Error("it has no graph");
   } catch (error) {
     if (error instanceof Forbidden) {
       throw new BundleError(`${file}: a bundle never holds ${error.message}`);

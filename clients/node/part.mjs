@@ -162,10 +162,13 @@ export class Part {
     const { file, outputs } = this.variant;
     for (const { name, dtype, shape } of outputs) {
       const tensor = found[name];
-      const expected = describe({ name, dtype, shape: [rows, ...shape.slice(1)] });
-      const got = tensor ? describe({ name, dtype: tensor.type, shape: tensor.dims }) : "nothing";
-      if (got === expected && tensor.data.length === product(tensor.dims)) continue;
-      throw new BundleError(`${file} gave ${got}, expected ${expected}: export the bundle again`);
+      const sizes = [rows, ...shape.slice(1)];
+      const expected = `${dtype} [${sizes.join(", ")}]`;
+      const got = tensor ? `${tensor.type} [${tensor.dims.join(", ")}]` : "nothing";
+      if (got === expected && tensor.data.length === product(sizes)) continue;
+      throw new BundleError(
+        `${file} gave ${name} ${got}, expected ${expected}: export the bundle again`,
+      );
     }
     const names = Object.keys(found);
     if (names.length === outputs.length) return;

@@ -86,8 +86,17 @@ function requireRows(chunks, { width, height, depth, colours, interlace }) {
   });
   const expected = sizes.reduce((sum, size) => sum + size, 0);
   const packed = chunks.filter(({ name }) => name === "IDAT").map(({ data }) => data);
-  const rows = inflateSync(Buffer.concat(packed), { maxOutputLength: expected });
+  const rows = unpacked(Buffer.concat(packed), expected);
   if (rows.length < expected) throw new Error("rows are missing");
+}
+
+function unpacked(packed, most) {
+  try {
+    return inflateSync(packed, { maxOutputLength: most });
+  } catch (error) {
+    if (error.code === "ERR_BUFFER_TOO_LARGE") throw new Error("it has more data than its size");
+    throw error;
+  }
 }
 
 // pngjs blackens the colour that stands for transparency in a picture without alpha.
