@@ -128,7 +128,7 @@ def save(
         ),
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    with files.transaction(folder) as staged:
+    with files.publish(folder, CONFIG) as staged:
         for name, data in contents.items():
             (staged / name).write_bytes(data)
         (staged / METRICS).write_bytes(metrics)
@@ -161,7 +161,6 @@ def load(path: Path, model: str) -> Checkpoint:
             )
         weights = _read_state_dict(path)
         return _bare(path, weights, model, known_archs)
-    files.recover(path)
     record = _read_record(path)
     if record.model.model != model:
         raise CheckpointError(

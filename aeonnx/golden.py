@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx import files
-from aeonnx.errors import IntegrityError
 from aeonnx.manifest import GoldenTensor
 
 __all__ = ["read", "read_all"]
@@ -29,11 +27,6 @@ def read(folder: Path, tensor: GoldenTensor) -> npt.NDArray[Any]:
         IntegrityError: the file is missing or is not the one that the manifest names.
     """
     path = folder / tensor.file
-    data = files.read_verified(path, tensor.sha256)
+    data = files.read_verified(path, tensor.sha256, tensor.bytes)
     dtype = np.dtype(tensor.dtype).newbyteorder("<")
-    expected = math.prod(tensor.shape) * dtype.itemsize
-    if len(data) != expected:
-        raise IntegrityError(
-            f"{path}: {list(tensor.shape)} of {tensor.dtype} is {expected} bytes, got {len(data)}"
-        )
     return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)

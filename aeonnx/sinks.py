@@ -83,8 +83,20 @@ def open_sink(
         yield grid
         images.write_grid(path, np.concatenate(grid.rows), force=force)
     else:
-        with files.transaction(path) as folder, ThreadPoolExecutor() as pool:
+        with _folder(path) as folder, ThreadPoolExecutor() as pool:
             yield _Pictures(folder, pool, names or _numbers(count))
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A hidden folder that becomes `path`, or whose files go into it."""
+    if not path.exists():
+        with files.new_folder(path) as staged:
+            yield staged
+        return
+    with files.staging(path) as staged:
+        yield staged
+        files.commit(staged, path, None)
 
 
 def _numbers(count: int) -> list[str]:
@@ -109,9 +121,11 @@ class _Npy:
 
     stream: BinaryIO
     count: int
+    begun: bool = False
 
     def write(self, rows: Array) -> None:
-        if self.stream.tell() == 0:
+        if not self.begun:  # a pipe has no place to ask for
+            self.begun = True
             head = {
                 "descr": np.lib.format.dtype_to_descr(rows.dtype),
                 "fortran_order": False,
@@ -143,4 +157,4 @@ class _Pictures:
         list(self._pool.map(self._write_one, names, rows))
 
     def _write_one(self, name: str, image: Array) -> None:
-        (self._folder / f"{name}.png").write_bytes(images.png(image[None]))
+        files.write(self._folder / f"{name}.png", images.png(image[None]))

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aeonnx import manifest
 from aeonnx.train import Epoch
 
-__all__ = ["Command", "Quiet", "Shared", "wait_for", "weights"]
+__all__ = ["Command", "Quiet", "Shared", "golden_file", "graph_file", "wait_for", "weights"]
 
 Command = Callable[..., "subprocess.Popen[str]"]
 """Starts `aeonnx ARGUMENTS` as a process of its own."""
@@ -21,6 +22,17 @@ Shared = Callable[[str, Callable[[Path], object]], Path]
 def weights(run: Path) -> bytes:
     """The weights that a run left."""
     return (run / "model.safetensors").read_bytes()
+
+
+def graph_file(bundle: Path, part: str, variant: str = "fp32") -> Path:
+    """The graph of a variant."""
+    return bundle / manifest.read(bundle).parts[part][variant].file
+
+
+def golden_file(bundle: Path, part: str, tensor: str, variant: str = "fp32") -> Path:
+    """A golden array of a variant."""
+    golden = manifest.read(bundle).parts[part][variant].golden
+    return bundle / {**golden.inputs, **golden.outputs}[tensor].file
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:

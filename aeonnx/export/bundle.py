@@ -48,6 +48,10 @@ from aeonnx.sources import read_images
 
 __all__ = ["Exported", "Listener", "export"]
 
+_PATIENCE = 60.0  # seconds to wait for another export to write
+_PLACES = ("*.onnx", "golden/*/*.bin", "prior/*.bin")
+"""Where a bundle has files that its manifest names."""
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -97,30 +101,47 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     )
     plan = make_plan(options, trained.model)
     output = options.folder
-    before = _bundle_there(output, trained.latent_id, force=options.force)
-    with files.transaction(output) as staged:
+    _bundle_there(output, trained.latent_id, force=options.force)  # what is refused, is at once
+    with files.staging(output) as staged:
         material = _material(options, plan, trained, staged)
         made = _make(plan, options.temperature, material, listener)
-        sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
-        composed = prove_composed(material.parts, sessions, before, material.test)
-        report = merged([*(item.report for item in made.graphs), composed])
-        if not report.passed:
-            raise ParityError(
-                "graph and torch differ, nothing was written:\n  " + "\n  ".join(report.failures)
-            )
-        entries = dict(before.manifest.parts) if before else {}
-        for name in plan.parts:
-            mine = [item for item in made.graphs if item.part == name]
-            variants = {**entries.get(name, {}), **{item.variant: item.entry() for item in mine}}
-            entries[name] = {key: variants[key] for key in sorted(variants, key=_order)}
-        prior = made.prior or (before.manifest.prior if before else None)
-        contents = _manifest(trained, prior, {name: entries[name] for name in sorted(entries)})
-        (staged / manifest.FILE_NAME).write_bytes(manifest.serialize(contents))
-        _remove_unnamed(staged, contents)
-        replaced = _replaced_files(output, contents)
-    for path in replaced:
-        path.unlink(missing_ok=True)
+        # Other exports into the same bundle take turns here, and each adds to what it finds.
+        with files.locked(output, "aeonnx export", seconds=_PATIENCE):
+            before = _bundle_there(output, trained.latent_id, force=options.force)
+            report = _judged(made, before, material)
+            contents = _contents(plan, made, before, trained)
+            files.write(staged / manifest.FILE_NAME, manifest.serialize(contents))
+            _remove_unnamed(staged, contents)
+            files.commit(staged, output, manifest.FILE_NAME)
+            files.remove_unnamed(output, manifest.file_names(contents), _PLACES)
     return Exported(output, contents, plan.parts, report, plan.left_out)
+
+
+def _judged(made: _Made, before: Bundle | None, material: Material) -> Report:
+    """The evidence of all graphs, alone and composed with those that are there.
+
+    Raises:
+        ParityError: one of them and torch differ.
+    """
+    sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
+    composed = prove_composed(material.parts, sessions, before, material.test)
+    report = merged([*(item.report for item in made.graphs), composed])
+    if not report.passed:
+        raise ParityError(
+            "graph and torch differ, nothing was written:\n  " + "\n  ".join(report.failures)
+        )
+    return report
+
+
+def _contents(plan: Plan, made: _Made, before: Bundle | None, trained: Checkpoint) -> Manifest:
+    """The manifest of what was made and what is there."""
+    entries = dict(before.manifest.parts) if before else {}
+    for name in plan.parts:
+        mine = {item.variant: item.entry() for item in made.graphs if item.part == name}
+        variants = {**entries.get(name, {}), **mine}
+        entries[name] = {key: variants[key] for key in sorted(variants, key=_order)}
+    prior = made.prior or (before.manifest.prior if before else None)
+    return _manifest(trained, prior, {name: entries[name] for name in sorted(entries)})
 
 
 def _order(variant: str) -> tuple[bool, int]:
@@ -208,11 +229,10 @@ def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None
     """The bundle to add to, or None to begin one."""
     if not folder.exists():
         return None
-    files.recover(folder)
     try:
         contents = manifest.read(folder)
     except BundleError as error:
-        if force or (folder.is_dir() and not any(folder.iterdir())):
+        if force or (folder.is_dir() and files.holds_nothing(folder)):
             return None
         if isinstance(error, ManifestError):
             raise
@@ -228,18 +248,6 @@ def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None
         f"one has {latent_id[:12]}), and parts of two checkpoints do not fit together: pass "
         "--force to replace the bundle, or another -o"
     )
-
-
-def _replaced_files(folder: Path, contents: Manifest) -> list[Path]:
-    """Files that the bundle in `folder` names and the new one does not."""
-    try:
-        before = manifest.read(folder)
-    except BundleError:
-        return []
-    return [
-        folder / file
-        for file in sorted(manifest.file_names(before) - manifest.file_names(contents))
-    ]
 
 
 def _remove_unnamed(staged: Path, contents: Manifest) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aeonnx import files
 from aeonnx.export.parity import Truth
 from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime import Check
@@ -18,7 +19,9 @@ __all__ = ["store", "with_tolerances", "write_golden"]
 
 
 def write_golden(folder: Path, where: str, inputs: Mapping[str, Array], reference: Truth) -> Golden:
-    """Write `golden/<where>/<tensor>.bin` for every input and output: little-endian, row-major.
+    """Write `golden/<where>/<tensor>.<digest>.bin` for every input and output.
+
+    They are little-endian and row-major.
 
     Args:
         folder: of the bundle.
@@ -46,10 +49,9 @@ def with_tolerances(golden: Golden, checks: Sequence[Check]) -> Golden:
 
 
 def store(folder: Path, file: str, value: Array) -> GoldenTensor:
-    """Write an array as a raw file of the bundle."""
+    """Write an array as a raw file of the bundle, whose name gets the digest."""
     data = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes()
-    path = folder / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    file = files.named_by_content(file, data)
+    files.write(folder / file, data)
     digest = hashlib.sha256(data).hexdigest()
     return GoldenTensor(file, digest, str(value.dtype), value.shape, None)

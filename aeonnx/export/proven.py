@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
@@ -154,8 +155,8 @@ def open_graph(
         check_operators(graph, material.target, f"{part} ({variant})")
     finished = finish(graph, _metadata(material.trained, part, variant))
     name = part if variant == "fp32" else f"{part}.{variant}"
-    path = material.staged / f"{name}.onnx"
-    path.write_bytes(finished.data)
+    path = material.staged / files.named_by_content(f"{name}.onnx", finished.data)
+    files.write(path, finished.data)
     return finished, Session(path, [CPU])
 
 

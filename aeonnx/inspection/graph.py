@@ -152,7 +152,7 @@ def summarize(folder: Path, entry: Variant) -> Graph:
         IntegrityError: the file is missing, is not the one that the manifest names, or no graph.
     """
     path = folder / entry.file
-    data = files.read_verified(path, entry.sha256)
+    data = files.read_verified(path, entry.sha256, entry.bytes)
     try:
         # External data, which a bundle has none of, is not looked for.
         model = onnx.load_from_string(data)

@@ -19,6 +19,7 @@ __all__ = [
     "FORMAT_VERSION",
     "Manifest",
     "Prior",
+    "contents",
     "file_names",
     "parse",
     "read",
@@ -167,8 +168,8 @@ def parse(text: bytes, where: str = FILE_NAME) -> Manifest:
         raise ManifestError(f"{where}: {error}") from error
 
 
-def digests(manifest: Manifest) -> dict[str, str]:
-    """SHA-256 of every file that the manifest names, by path inside the bundle."""
+def contents(manifest: Manifest) -> dict[str, tuple[str, int]]:
+    """SHA-256 and size of every file that the manifest names, by path inside the bundle."""
     variants = [item for part in manifest.parts.values() for item in part.values()]
     tensors = [
         tensor
@@ -176,12 +177,10 @@ def digests(manifest: Manifest) -> dict[str, str]:
         for kind in (variant.golden.inputs, variant.golden.outputs)
         for tensor in kind.values()
     ]
-    stored = [*tensors, *manifest.prior_tensors()]
-    return {item.file: item.sha256 for item in variants} | {
-        item.file: item.sha256 for item in stored
-    }
+    stored: list[Variant | GoldenTensor] = [*variants, *tensors, *manifest.prior_tensors()]
+    return {item.file: (item.sha256, item.bytes) for item in stored}
 
 
 def file_names(manifest: Manifest) -> set[str]:
     """Every file that the manifest names, as a path inside the bundle."""
-    return set(digests(manifest))
+    return set(contents(manifest))

@@ -24,8 +24,9 @@ BATCH = "batch"
 """Name of the one dynamic axis."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-_DTYPES = ("float32", "float16", "float64", "uint8", "int64")
 _MOST = 2**60
+_WIDTHS = {"float32": 4, "float16": 2, "float64": 8, "uint8": 1, "int64": 8}
+_DTYPES = (*_WIDTHS,)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -79,6 +80,11 @@ class GoldenTensor:
         require_digest(self.sha256)
         require_sizes(self.shape, "shape")
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file."""
+        return math.prod(self.shape) * _WIDTHS[self.dtype]
 
 
 @dataclass(frozen=True)

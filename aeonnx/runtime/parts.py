@@ -153,7 +153,7 @@ class Parts:
         variant = self.variant(part, name)
         path = self.folder / variant.file
         providers = graph_providers(self.settings) if cuda_graph else self.settings.providers
-        data = files.read_verified(path, variant.sha256)
+        data = files.read_verified(path, variant.sha256, variant.bytes)
         session = Session(path, providers, threads=self.settings.threads, data=data)
         mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
         if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:

@@ -110,6 +110,8 @@ def _shown_files(bundle: Path, wanted: Mapping[str, tuple[str, ...]]) -> dict[st
         part: {name: whole.parts[part][name] for name in names} for part, names in wanted.items()
     }
     shown = replace(whole, parts=parts)
-    digests = manifest.digests(shown)
-    data = {name: files.read_verified(bundle / name, digest) for name, digest in digests.items()}
+    data = {
+        name: files.read_verified(bundle / name, *known)
+        for name, known in manifest.contents(shown).items()
+    }
     return {manifest.FILE_NAME: manifest.serialize(shown), **data}

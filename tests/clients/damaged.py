@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from tests.support import graph_file
+
 __all__ = ["REFUSED", "WRONG", "with_graph", "with_manifest"]
 
 Change = Callable[[Path], object]
@@ -110,7 +112,7 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
         'got "../a"',
     ),
     "no graph": (
-        lambda folder: (folder / "decoder.onnx").unlink(),
+        lambda folder: graph_file(folder, "decoder").unlink(),
         1,
         "{folder}/decoder.onnx is missing, though the manifest names it: export the bundle again",
     ),

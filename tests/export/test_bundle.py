@@ -23,6 +23,7 @@ from aeonnx.errors import (
 )
 from aeonnx.export import ExportOptions, export, verify_against
 from aeonnx.runtime import verify
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 
@@ -63,7 +64,7 @@ def test_bundle_holds_what_the_manifest_names_and_no_more(bundle_of: Maker) -> N
 
 def test_graphs_say_what_they_are(bundle_of: Maker) -> None:
     contents = aeonnx.load(bundle_of()).manifest
-    graph = onnx.load(bundle_of() / "decoder.onnx")
+    graph = onnx.load(graph_file(bundle_of(), "decoder"))
     facts = {item.key: item.value for item in graph.metadata_props}
     assert facts["aeonnx.model"] == "vae"
     assert facts["aeonnx.part"] == "decoder"
@@ -108,7 +109,7 @@ def test_another_checkpoints_part_is_refused(run_of: Maker, bundle_copy: Path) -
     bundle = aeonnx.load(bundle_copy)
     assert list(bundle.manifest.parts) == ["decoder"]
     assert verify(bundle).passed
-    assert not (bundle_copy / "encoder.onnx").exists()
+    assert not graph_file(bundle_copy, "encoder").exists()
 
 
 def test_a_folder_with_other_things_is_left_alone(run_of: Maker, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engines import ENGINES, Engine, disagreements
 from onnx import numpy_helper
 
 from aeonnx import models, runtime
+from tests.support import graph_file
 
 QUICK = "onnx.reference"
 """The engine that comes with what export needs."""
@@ -52,7 +53,7 @@ def test_engine_agrees(
     [pytest.param(name, marks=[] if name == QUICK else pytest.mark.slow) for name in ENGINES],
 )
 def test_a_wrong_weight_is_seen(name: str, bundle_copy: Path) -> None:
-    engine, path = engine_of(name), bundle_copy / "decoder.onnx"
+    engine, path = engine_of(name), graph_file(bundle_copy, "decoder")
     graph = onnx.load(path)
     bias = next(item for item in graph.graph.initializer if item.name.endswith("bias"))
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 0.01, bias.name))
@@ -67,8 +68,8 @@ def test_a_wrong_weight_is_seen(name: str, bundle_copy: Path) -> None:
     [pytest.param(name, marks=[] if name == QUICK else pytest.mark.slow) for name in ENGINES],
 )
 def test_a_graph_that_does_not_load_is_said(name: str, bundle_copy: Path) -> None:
-    engine, path = engine_of(name), bundle_copy / "decoder.onnx"
-    shutil.copyfile(bundle_copy / "encoder.onnx", path)
+    engine, path = engine_of(name), graph_file(bundle_copy, "decoder")
+    shutil.copyfile(graph_file(bundle_copy, "encoder"), path)
     wrong = disagreements(engine, engine.replay(runtime.load(bundle_copy, ["cpu"])))
     assert [line.split(":")[0] for line in wrong] == ["decoder"]
     assert "off by" not in wrong[0]

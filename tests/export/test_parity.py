@@ -22,6 +22,7 @@ from aeonnx.export.parity import compare, compare_runs
 from aeonnx.export.probes import probes
 from aeonnx.models import ModelConfig, Part
 from aeonnx.runtime import Report, Session
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 
@@ -68,7 +69,7 @@ def remove(graph: ModelProto, op_type: str) -> None:
 def test_graphs_as_exported_pass(
     name: str, bundle_of: Maker, vae_parts: tuple, tmp_path: Path
 ) -> None:
-    graph = onnx.load(bundle_of() / f"{name}.onnx")
+    graph = onnx.load(graph_file(bundle_of(), name))
     report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
     assert report.passed, report.failures
     assert all(0 < check.needed <= check.tolerance for check in report.checks)
@@ -91,7 +92,7 @@ def test_one_weight_changed_by_a_thousandth_is_refused(
     vae_parts: tuple,
     tmp_path: Path,
 ) -> None:
-    graph = onnx.load(bundle_of() / f"{name}.onnx")
+    graph = onnx.load(graph_file(bundle_of(), name))
     changed = nudge(graph, index, place, sign * 1e-3)
     report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
     assert not report.passed, f"{changed} at {place} went unseen"
@@ -105,7 +106,7 @@ def test_one_weight_changed_by_a_thousandth_is_refused(
 def test_a_removed_activation_is_refused(
     name: str, op_type: str, bundle_of: Maker, vae_parts: tuple, tmp_path: Path
 ) -> None:
-    graph = onnx.load(bundle_of() / f"{name}.onnx")
+    graph = onnx.load(graph_file(bundle_of(), name))
     remove(graph, op_type)
     report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
     assert not report.passed
@@ -115,7 +116,7 @@ def test_a_removed_activation_is_refused(
 def test_a_batch_frozen_in_the_signature_is_refused(
     bundle_of: Maker, vae_parts: tuple, tmp_path: Path
 ) -> None:
-    graph = onnx.load(bundle_of() / "decoder.onnx")
+    graph = onnx.load(graph_file(bundle_of(), "decoder"))
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     report = judge("decoder", graph, vae_parts, tmp_path / "g.onnx")
@@ -128,7 +129,7 @@ def test_a_batch_frozen_in_the_signature_is_refused(
 def test_a_batch_frozen_inside_the_graph_is_refused(
     bundle_of: Maker, vae_parts: tuple, tmp_path: Path
 ) -> None:
-    graph = onnx.load(bundle_of() / "decoder.onnx")
+    graph = onnx.load(graph_file(bundle_of(), "decoder"))
     reshape = next(node for node in graph.graph.node if node.op_type == "Reshape")
     sizes = next(item for item in graph.graph.initializer if item.name == reshape.input[1])
     frozen = np.array([1, 1, 28, 28], dtype=np.int64)
@@ -140,7 +141,7 @@ def test_a_batch_frozen_inside_the_graph_is_refused(
 
 
 def test_swapped_outputs_are_refused(bundle_of: Maker, vae_parts: tuple, tmp_path: Path) -> None:
-    graph = onnx.load(bundle_of() / "encoder.onnx")
+    graph = onnx.load(graph_file(bundle_of(), "encoder"))
     mu, logvar = graph.graph.output
     renamed = {mu.name: logvar.name, logvar.name: mu.name}
     for node in graph.graph.node:
@@ -153,7 +154,7 @@ def test_swapped_outputs_are_refused(bundle_of: Maker, vae_parts: tuple, tmp_pat
 
 
 def test_a_renamed_output_is_refused(bundle_of: Maker, vae_parts: tuple, tmp_path: Path) -> None:
-    graph = onnx.load(bundle_of() / "decoder.onnx")
+    graph = onnx.load(graph_file(bundle_of(), "decoder"))
     graph.graph.node[-1].output[0] = graph.graph.output[0].name = "image"
     report = judge("decoder", graph, vae_parts, tmp_path / "g.onnx")
     assert report.failures == (

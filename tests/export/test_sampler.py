@@ -19,6 +19,7 @@ from aeonnx.errors import BundleError, ParityError
 from aeonnx.export import ExportOptions, drawn, export
 from aeonnx.pixels import to_pixels
 from aeonnx.runtime import verify
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
@@ -49,7 +50,7 @@ def test_python_decoder_and_graph_give_the_same_images(
 
 
 def test_no_node_of_the_sampler_is_random(bundle_of: Maker) -> None:
-    graph = onnx.load(bundle_of() / "sampler.onnx").graph
+    graph = onnx.load(graph_file(bundle_of(), "sampler")).graph
     ops = {node.op_type for node in graph.node}
     assert not [op for op in ops if op.startswith(("Random", "Multinomial", "Bernoulli"))]
     assert "BitwiseXor" in ops

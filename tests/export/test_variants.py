@@ -23,7 +23,7 @@ from aeonnx.export import ExportOptions, derived, export, quality
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train
-from tests.support import Shared
+from tests.support import Shared, graph_file
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
@@ -198,7 +198,7 @@ def test_the_last_layer_stays_float_where_that_wins(
     options = ExportOptions("vae", folder, run_of(), parts=("decoder",), precisions=("int8",))
     contents = export(options).manifest
     assert len(forms) == 2
-    ops = [node.op_type for node in onnx.load(folder / "decoder.int8.onnx").graph.node]
+    ops = [node.op_type for node in onnx.load(graph_file(folder, "decoder", "int8")).graph.node]
     assert "MatMul" in ops
     assert "MatMulInteger" in ops
     assert contents.parts["decoder"]["int8"].bytes < contents.parts["decoder"]["fp32"].bytes

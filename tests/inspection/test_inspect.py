@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 import aeonnx as package
 from aeonnx.errors import IntegrityError
 from aeonnx.inspection import read_graph, write_page
+from tests.support import graph_file
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -39,7 +40,7 @@ def edit_manifest(bundle: Path, edit: Edit) -> None:
 
 def put_graph(bundle: Path, part: str, data: bytes) -> None:
     """Replace a part's graph, with its digest."""
-    (bundle / f"{part}.onnx").write_bytes(data)
+    graph_file(bundle, part).write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     edit_manifest(bundle, lambda m: m["parts"][part]["fp32"].update(sha256=digest))
 
@@ -90,7 +91,7 @@ def test_an_error_beyond_its_tolerance_is_marked(aeonnx: Cli, bundle_copy: Path)
 
 def test_graph_lists_nodes_with_shapes(aeonnx: Cli, bundle_of: Maker) -> None:
     out = aeonnx("inspect", bundle_of(), "--graph", "encoder").stdout
-    model = onnx.load(bundle_of() / "encoder.onnx")
+    model = onnx.load(graph_file(bundle_of(), "encoder"))
     for index, node in enumerate(model.graph.node):
         assert re.search(rf"^ +{index}  {node.op_type}  {node.name}\b", out, re.MULTILINE)
     assert "x float32 [batch, 1, 28, 28], " in out
@@ -109,7 +110,7 @@ def test_parameters_are_those_of_the_checkpoint(
     document = json.loads(out)
     weights = load_file(run_of(*model) / "model.safetensors").items()
     learned = [value for name, value in weights if name.startswith("decoder.")]
-    graph = onnx.load(bundle_of(*model) / "decoder.onnx").graph
+    graph = onnx.load(graph_file(bundle_of(*model), "decoder")).graph
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     assert (document["part"], document["variant"]) == ("decoder", "fp32")
     assert document["bytes"] == sum(array.nbytes for array in arrays.values())
@@ -146,7 +147,7 @@ def test_mistakes_are_told_in_words(
 def test_a_changed_graph_is_refused(
     aeonnx: Cli, bundle_copy: Path, arguments: tuple[str, ...]
 ) -> None:
-    with (bundle_copy / "decoder.onnx").open("ab") as file:
+    with graph_file(bundle_copy, "decoder").open("ab") as file:
         file.write(b"\0")
     result = aeonnx("inspect", bundle_copy, *arguments)
     assert "decoder.onnx is not the file that the manifest names: expected sha256" in result.stderr
@@ -252,7 +253,7 @@ HOSTILE = "</title></svg><script>alert(1)</script><img src=http://evil.example o
 def test_a_hostile_bundle_cannot_add_to_the_page(
     bundle_copy: Path, bundle_of: Maker, tmp_path: Path
 ) -> None:
-    model = onnx.load(bundle_copy / "decoder.onnx")
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
     for node in model.graph.node:
         node.name = HOSTILE
         node.output[:] = [f"{HOSTILE}{name}" for name in node.output]
@@ -288,7 +289,7 @@ def test_a_hostile_bundle_cannot_add_to_the_page(
 
 def test_long_runs_are_folded(bundle_copy: Path, tmp_path: Path) -> None:
     """100 additions before the decoder are one box, drawn in full below."""
-    model = onnx.load(bundle_copy / "decoder.onnx")
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
     first = model.graph.node[0]
     chain = [
         helper.make_node("Add", [f"a{i}" if i else "z", "z"], [f"a{i + 1}"]) for i in range(100)
@@ -309,7 +310,7 @@ def test_long_runs_are_folded(bundle_copy: Path, tmp_path: Path) -> None:
 
 def test_boxes_do_not_overlap(bundle_copy: Path, tmp_path: Path) -> None:
     """Fifteen branches of different length from one tensor to one sum."""
-    model = onnx.load(bundle_copy / "decoder.onnx")
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
     nodes, ends = [], []
     for branch in range(15):
         name = "z"
@@ -340,7 +341,7 @@ def test_boxes_do_not_overlap(bundle_copy: Path, tmp_path: Path) -> None:
 
 def test_shapes_follow_the_batch(bundle_copy: Path) -> None:
     """What is twice the batch says so; what depends on values is unknown."""
-    model = onnx.load(bundle_copy / "decoder.onnx")
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
     extra = [
         helper.make_node("Concat", ["z", "z"], ["double"], axis=0),
         helper.make_node("NonZero", ["z"], ["places"]),

@@ -18,6 +18,7 @@ from aeonnx.errors import (
     IntegrityError,
     ManifestError,
 )
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 
@@ -164,7 +165,7 @@ def test_newer_manifest(bundle_copy: Path) -> None:
 
 
 def test_changed_graph_is_refused(bundle_copy: Path) -> None:
-    path = bundle_copy / "decoder.onnx"
+    path = graph_file(bundle_copy, "decoder")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -175,7 +176,7 @@ def test_changed_graph_is_refused(bundle_copy: Path) -> None:
 
 
 def test_missing_graph_is_named(bundle_copy: Path) -> None:
-    (bundle_copy / "decoder.onnx").unlink()
+    graph_file(bundle_copy, "decoder").unlink()
     with pytest.raises(IntegrityError, match=r"decoder\.onnx is missing, though the manifest"):
         aeonnx.load(bundle_copy).generate(1)
 
@@ -184,20 +185,20 @@ def claim(folder: Path, part: str) -> None:
     """Make the manifest name the digest that a graph has now."""
     path = folder / "manifest.json"
     document = json.loads(path.read_text())
-    data = (folder / f"{part}.onnx").read_bytes()
+    data = graph_file(folder, part).read_bytes()
     document["parts"][part]["fp32"]["sha256"] = sha256(data).hexdigest()
     path.write_text(json.dumps(document))
 
 
 def test_a_file_that_is_no_graph_is_refused(bundle_copy: Path) -> None:
-    (bundle_copy / "decoder.onnx").write_bytes(b"not a graph")
+    graph_file(bundle_copy, "decoder").write_bytes(b"not a graph")
     claim(bundle_copy, "decoder")
     with pytest.raises(IntegrityError, match=r"onnxruntime .* refuses .*decoder\.onnx"):
         aeonnx.load(bundle_copy).generate(1)
 
 
 def test_another_part_under_its_name_is_refused(bundle_copy: Path) -> None:
-    shutil.copy(bundle_copy / "encoder.onnx", bundle_copy / "decoder.onnx")
+    shutil.copy(graph_file(bundle_copy, "encoder"), graph_file(bundle_copy, "decoder"))
     claim(bundle_copy, "decoder")
     with pytest.raises(IntegrityError, match=r"does not match its manifest: inputs: expected"):
         aeonnx.load(bundle_copy).generate(1)
@@ -209,7 +210,7 @@ def test_another_checkpoints_part_is_refused(
     from aeonnx.export import ExportOptions, export
 
     export(ExportOptions("vae", tmp_path / "o", run_of("vae", "mlp", 1), parts=("decoder",)))
-    shutil.copy(tmp_path / "o/decoder.onnx", bundle_copy / "decoder.onnx")
+    shutil.copy(graph_file(tmp_path / "o", "decoder"), graph_file(bundle_copy, "decoder"))
     claim(bundle_copy, "decoder")
     with pytest.raises(IntegrityError, match="it comes from another checkpoint than the bundle's"):
         aeonnx.load(bundle_copy).generate(1)

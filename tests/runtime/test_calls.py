@@ -28,6 +28,7 @@ from aeonnx.errors import (
 from aeonnx.pixels import to_pixels
 from aeonnx.runtime import Session
 from aeonnx.runtime.call import Call
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 
@@ -255,7 +256,7 @@ def test_a_graph_swapped_while_running_is_refused_or_not_seen(bundle_copy: Path)
     bundle = aeonnx.load(bundle_copy, ["cpu"])
     before = bundle.generate(1)
     for part in ("decoder", "encoder"):
-        (bundle_copy / f"{part}.onnx").write_bytes(b"another graph")
+        graph_file(bundle_copy, part).write_bytes(b"another graph")
     np.testing.assert_array_equal(bundle.generate(1), before)
     with pytest.raises(IntegrityError, match="is not the file that the manifest names"):
         bundle.encode(np.zeros((1, 1, 28, 28), np.float32))
@@ -293,5 +294,5 @@ def test_settings_out_of_range_are_refused(bundle_of: Maker) -> None:
 
 
 def test_threads_are_those_asked_for(bundle_of: Maker) -> None:
-    session = Session(bundle_of() / "decoder.onnx", ["cpu"], threads=3)
+    session = Session(graph_file(bundle_of(), "decoder"), ["cpu"], threads=3)
     assert session.opened().get_session_options().intra_op_num_threads == 3

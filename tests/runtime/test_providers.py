@@ -21,6 +21,7 @@ from aeonnx.errors import IntegrityError, ProviderError, UnknownNameError, Usage
 from aeonnx.libraries import load_problem
 from aeonnx.runtime import providers
 from aeonnx.threads import usable_cores
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 
@@ -330,6 +331,7 @@ importlib.util.find_spec = lambda name, *rest: None if name == {blocked!r} else 
 sys.modules[{blocked!r}] = None
 sys.argv = ["aeonnx", *{command!r}]
 from aeonnx.cli import main
+
 main()
 """
     done = fresh(code)
@@ -365,7 +367,7 @@ def test_cuda_gives_the_golden_vectors(bundle_of: Maker) -> None:
 
 @pytest.mark.gpu
 def test_cuda_takes_options_and_names_those_it_does_not_know(bundle_of: Maker) -> None:
-    path = bundle_of() / "decoder.onnx"
+    path = graph_file(bundle_of(), "decoder")
     session = providers.create_session(path, [("cuda", {"use_tf32": "1"})])
     options = session.get_provider_options()["CUDAExecutionProvider"]
     assert options["use_tf32"] == "1"

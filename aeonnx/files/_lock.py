@@ -1,0 +1,90 @@
+"""One writer of a folder at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aeonnx.errors import OutputError
+from aeonnx.files._errors import kind_of, output_errors
+from aeonnx.text import printable
+
+__all__ = ["LOCK", "NO_LOCKS", "locked"]
+
+LOCK = ".lock"
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PAUSE = 0.05  # seconds between two tries
+_SHOWN = 100  # bytes of what the holder says of itself
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What the system says of a file system without locks, such as some that lie on a network."""
+
+
+@contextmanager
+def locked(folder: Path, doing: str, *, seconds: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a folder, which is made if need be; a dead holder's is no obstacle.
+
+    Args:
+        folder: to be written to.
+        doing: what others are told, such as "aeonnx train".
+        seconds: to wait for another holder.
+
+    Raises:
+        OutputError: another process holds it, which the message names; or the folder cannot be
+            written to.
+    """
+    path = folder / LOCK
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _take(path, time.monotonic() + seconds)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()}, {doing}".encode())
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _take(path: Path, until: float) -> int:
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder before takes the file away: the lock of what has no name is nobody's.
+            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                holder = os.pread(descriptor, _SHOWN, 0).decode(errors="replace")
+                os.close(descriptor)
+                raise OutputError(
+                    f"{path.parent} is being written by another process "
+                    f"({printable(holder) or 'it does not say which'}): wait until it has ended, "
+                    "or name another folder with -o"
+                ) from None
+            time.sleep(_PAUSE)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return descriptor
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    descriptor = os.open(path, _FLAGS, 0o666)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        reason = f"its {path.name} is {kind_of(mode)}, not a regular file: remove it"
+        raise OSError(errno.EINVAL, reason, os.fspath(path))
+    return descriptor
