@@ -237,7 +237,7 @@ def _bad_pngs(c: _Corpus) -> None:
     c.add("png-palette-missing.png", png.png(c.samples(1), 8, colour_type=3), UNREADABLE)
     c.add("png-wider.png", png.png(np.hstack([values, values]), 8), SIZE)
     huge = png.png(values, 8, head=(20000, 20000, 8, 2))
-    c.add("png-huge.png", huge, "20000x20000 pixels")
+    c.add("png-huge.png", huge, "20000x20000")
 
 
 def _jpeg(image: Array, **options: Any) -> bytes:
