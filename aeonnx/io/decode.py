@@ -18,7 +18,7 @@ from aeonnx.io.exif import find_orientation, turned
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MOST_PIXELS", "Decoded", "Refused", "decode"]
+__all__ = ["MOST_PIXELS", "Decoded", "Refused", "decode", "kind_of"]
 
 Array = npt.NDArray[np.uint8]
 
@@ -32,6 +32,15 @@ _PLUGINS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "TIFF": ("TiffImagePlugin", "TiffImageFile"),
     "WebP": ("WebPImagePlugin", "WebPImageFile"),
+}
+_SIGNATURES = {
+    png.SIGNATURE: "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
 }
 _DEPTH = "expected 8 or 16 bits per channel"
 _CMYK = "is in CMYK, whose colours depend on its profile: convert it to RGB first"
@@ -73,21 +82,21 @@ def decode(data: bytes) -> Decoded:
         Refused: it is of a kind that is not read, or too large.
         ValueError, and whatever pillow raises: it is none, or damaged.
     """
-    if data.startswith(png.SIGNATURE):
-        return _decode_png(data)
-    if data.startswith(b"\xff\xd8\xff"):
-        return _decode_jpeg(data)
-    if data.startswith(b"BM"):
-        return _plain(_open("BMP", data))
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return _plain(_open("GIF", data))
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        image = _open("WebP", data)
-        turn = find_orientation(image.info.get("exif", b""))
-        return _plain(image).turned(turn.value if turn else 1)
-    if data.startswith((b"II*\0", b"MM\0*")):
-        return _decode_tiff(data)
-    raise ValueError("it is empty" if not data else "its content is of no such kind")
+    kind = kind_of(data)
+    if kind is None:
+        raise ValueError("it is empty" if not data else "its content is of no such kind")
+    if kind in _DECODERS:
+        return _DECODERS[kind](data)
+    image = _open(kind, data)
+    turn = find_orientation(image.info.get("exif", b"")) if kind == "WebP" else None
+    return _plain(image).turned(turn.value if turn else 1)
+
+
+def kind_of(start: bytes) -> str | None:
+    """Of which format a picture is, by its first 12 bytes; None if they are of no picture."""
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for begin, kind in _SIGNATURES.items() if start.startswith(begin)), None)
 
 
 def _open(kind: str, data: bytes) -> ImageFile:
@@ -209,3 +218,6 @@ def _decode_tiff(data: bytes) -> Decoded:
         if not bits <= {1, 2, 4, 8, 16}:
             raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
         return _plain(image).turned(turn.value if turn else 1)
+
+
+_DECODERS = {"PNG": _decode_png, "JPEG": _decode_jpeg, "TIFF": _decode_tiff}

@@ -16,7 +16,6 @@ from aeonnx.io.decode import Decoded, Refused, decode
 __all__ = [
     "LARGEST_FILE",
     "RESIZES",
-    "SUFFIXES",
     "Treatment",
     "colour_of",
     "load_picture",
@@ -29,7 +28,6 @@ __all__ = [
 Array = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 LARGEST_FILE = 2**30  # bytes
 RESIZES = ("fit", "crop", "stretch")
 _BLACK = (0, 0, 0)
