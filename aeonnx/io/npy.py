@@ -262,6 +262,8 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
     try:
         with files.open_regular(path) as stream:
             yield stream
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except (OSError, ValueError) as error:  # what is mapped may have become shorter

@@ -29,6 +29,7 @@ from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
 from aeonnx.io.pictures import Treatment, picture_of, read_picture, with_shape
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
+from aeonnx.pixels import from_pixels
 
 __all__ = ["Reading", "Source", "open_images", "open_latents", "read_images"]
 
@@ -122,6 +123,8 @@ def open_images(
 def read_images(path: Path, shape: Sequence[int]) -> Array:
     """All rows of `open_images` at once; pixels become floats where others are that."""
     found = list(open_images([path], shape).batches(_AT_ONCE))
+    if len({rows.dtype for rows in found}) > 1:
+        found = [from_pixels(rows) if rows.dtype == np.uint8 else rows for rows in found]
     return np.concatenate(found)
 
 
