@@ -164,7 +164,8 @@ def read_header(stream: BinaryIO, where: str) -> Header:
     Raises:
         ImageError: there is no header of an array of numbers.
     """
-    start = _exactly(stream, len(MAGIC) + 2, where)
+    start = _exactly(stream, 1, where, "it is empty")
+    start += _exactly(stream, len(MAGIC) + 1, where)
     if not start.startswith(MAGIC):
         raise unreadable(where, "it is not in numpy's format")
     version = (start[-2], start[-1])
@@ -246,13 +247,15 @@ def _dtype(text: str, where: str) -> np.dtype[Any]:
     return np.dtype(text)
 
 
-def _exactly(stream: BinaryIO, count: int, where: str) -> bytes:
+def _exactly(
+    stream: BinaryIO, count: int, where: str, reason: str = "it ends in its header"
+) -> bytes:
     data = b""
     with _errors(where):
         while len(data) < count:
             more = stream.read(count - len(data))
             if not more:
-                raise unreadable(where, "it is empty" if not data else "it ends in its header")
+                raise unreadable(where, reason)
             data += more
     return data
 
