@@ -64,6 +64,7 @@ class Source:
         batches: makes an iterator of them, at most so many at a time.
         outputs: what to call the result of each row in a folder, with the suffix of its file; None
             for numbers.
+        pictures: whether all are pictures.
         left_out: what was passed over, a line for each folder.
         skipped: what was wrong with each picture that was left out.
     """
@@ -71,6 +72,7 @@ class Source:
     names: Sequence[str]
     batches: Batches
     outputs: Sequence[str] | None = None
+    pictures: bool = False
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -229,7 +231,7 @@ def _of_pictures(pictures: list[_Picture], reading: Reading) -> list[Source]:
                 yield np.stack(list(pool.map(lambda picture: picture.read(), part)))
 
     names, outputs = [one.name for one in pictures], [one.output for one in pictures]
-    return [Source(names, batches, outputs, skipped=tuple(skipped))]
+    return [Source(names, batches, outputs, pictures=True, skipped=tuple(skipped))]
 
 
 def _wrong_with(picture: _Picture) -> str | None:
@@ -267,4 +269,5 @@ def _joined(parts: list[Source]) -> Source:
         return Source(Numbers(sum(len(part.names) for part in parts)), batches)
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
-    return Source(names, batches, outputs, skipped=skipped)
+    pictures = all(part.pictures for part in parts)
+    return Source(names, batches, outputs, pictures, skipped=skipped)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -129,16 +128,21 @@ def _special(path: Path) -> bool:
 def distinct(names: Sequence[str], suffix: str) -> list[str]:
     """Names of files for results, `suffix` included, of which no two are the same.
 
-    A name loses its suffix, unless that makes two the same; of those that still are, the later
-    ones get a number. Capitals do not count, since file systems differ in that.
+    A name loses its suffix, unless it is by that alone that it differs from another; of those that
+    do not, the later ones get a number. Capitals do not count, since file systems differ in that.
 
     Args:
         names: of the sources, relative, with / between folders.
         suffix: of the results.
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    if max(Counter(stem.casefold() for stem in stems).values(), default=0) > 1:
-        stems = list(names)
+    sources: dict[str, set[str]] = {}
+    for stem, name in zip(stems, names, strict=True):
+        sources.setdefault(stem.casefold(), set()).add(name.casefold())
+    stems = [
+        stem if len(sources[stem.casefold()]) == 1 else name
+        for stem, name in zip(stems, names, strict=True)
+    ]
     # A folder on the way to one result can be called as another result.
     taken = {str(part).casefold() for name in names for part in PurePosixPath(name).parents}
     found = []

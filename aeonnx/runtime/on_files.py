@@ -82,8 +82,7 @@ def run_on_files(
         rows = open_latents(one, bundle.manifest.latent_size)
     else:
         rows = open_images(sources, bundle.manifest.input_shape, reading)
-    pictures = gives_images and rows.outputs is not None
-    to = target_of(target, images=gives_images, pictures=pictures)
+    to = target_of(target, images=gives_images, pictures=rows.pictures)
     options = {}
     if gives_images:
         to.require(len(rows.names), bundle.manifest.input_shape)
