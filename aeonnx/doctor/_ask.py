@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from typing import Any
 
+from aeonnx.children import run_module
 from aeonnx.errors import AeonnxError, SetupError, UsageError
 
 __all__ = ["LIMIT_S", "ask"]
@@ -25,19 +24,8 @@ def ask(question: str, *arguments: str) -> Any:
         UsageError: the question is wrong, in its own words.
     """
     subject = arguments[-1] if arguments else question
-    command = [sys.executable, "-P", "-m", "aeonnx.doctor._child", question, *arguments]
-    # The same modules as here, however this process came to find them.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_S,
-            check=False,
-        )
+        done = run_module("aeonnx.doctor._child", question, *arguments, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         raise SetupError(
             f"{subject} did not answer within {LIMIT_S:.0f} s and was stopped"

@@ -158,9 +158,19 @@ def _capture(part: Part) -> ModelProto:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises whatever it meets on its way
+        _require_no_interrupt(error)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(f"torch cannot capture this part as a graph: {reason}") from error
     return program.model_proto  # type: ignore[union-attr]  # dynamo=True returns a program
+
+
+def _require_no_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if it is what an error of the exporter was made of."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        met = met.__cause__ or met.__context__
 
 
 def _example(spec: TensorSpec) -> torch.Tensor:

@@ -125,3 +125,15 @@ def test_the_module_is_left_as_it_was() -> None:
     build_graph(part, 18, {})
     assert part.module.training
     assert all(torch.equal(before[name], v) for name, v in part.module.state_dict().items())
+
+
+def test_ctrl_c_that_the_exporter_made_an_error_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exporting(*_: Any, **__: Any) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("a pass failed")  # noqa: B904  # as C++ bindings do
+
+    monkeypatch.setattr(torch.onnx, "export", exporting)
+    with pytest.raises(KeyboardInterrupt):
+        build_graph(part_of(), 18, {})
