@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,29 +93,25 @@ def test_a_port_that_is_taken_is_said_before_the_work(aeonnx: Aeonnx, tmp_path: 
 @pytest.mark.usefixtures("engine")
 def test_a_second_start_only_serves(made: Path) -> None:
     """As a process of its own, until Ctrl-C."""
+    graph = graph_file(made / "dae-bundle", "denoiser", "fp32-uint8").name
+    scorer = graph_file(made / "dae-bundle", "denoiser").name.replace("denoiser", "scorer")
     with _serving(made) as (process, address):
         for name, kind in (
             ("", "text/html"),
             ("app.mjs", "text/javascript"),
             ("bundle.mjs", "text/javascript"),
             ("engine/ort-wasm-simd-threaded.wasm", "application/wasm"),
-            (graph_of(made, "dae", "fp32-uint8"), "application/octet-stream"),
+            (f"bundles/dae/{graph}", "application/octet-stream"),
         ):
             with urlopen(address + name) as answer:  # noqa: S310
                 assert answer.headers["Content-Type"] == kind
-        for absent in ("bundles/dae/scorer.onnx", "../run", "%2e%2e/bundle/manifest.json"):
+        for absent in (f"bundles/dae/{scorer}", "../run", "%2e%2e/bundle/manifest.json"):
             with pytest.raises(HTTPError, match="404"):
                 urlopen(address + absent)  # noqa: S310
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert errors == "Stopped.\n"
-
-
-def graph_of(made: Path, name: str, variant: str) -> str:
-    """A denoiser's place on the page."""
-    file = graph_file(made / f"{name}-bundle", "denoiser", variant).name
-    return f"bundles/{name}/{file}"
 
 
 @contextmanager
@@ -285,7 +282,7 @@ def test_names_of_this_machine(served: Server, host: str) -> None:
         "127.0.0.1.example.org",
         "[::1",
         "[::2]",
-        "0.0.0.0",
+        "192.0.2.1",
         "",
         "localhost\r\nHost: example.org",
     ],
@@ -346,11 +343,11 @@ def test_clients_that_are_never_idle_are_cut_too(
     served: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(server, "_WHOLE_S", 0.5)
-    with socket.create_connection(("127.0.0.1", served.server_port)) as client:
-        with pytest.raises(ConnectionError):
-            for _ in range(200):  # ten seconds
-                client.sendall(b"a")
-                threading.Event().wait(0.05)
+    client = socket.create_connection(("127.0.0.1", served.server_port))
+    with client, pytest.raises(ConnectionError):
+        for _ in range(200):  # ten seconds
+            client.sendall(b"a")
+            time.sleep(0.05)
     wait_for(lambda: not served._until, 10)
     assert get(served, "/")[0] == 200
     assert capsys.readouterr() == ("", "")

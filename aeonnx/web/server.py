@@ -1,13 +1,14 @@
 """A web server of this machine alone, for static files. Standard library only.
 
-What the standard library's server leaves open is closed here: clients that are slow, clients without
-end, names that lead elsewhere, and pages of other origins.
+What the standard library's server leaves open is closed here: clients that are slow, clients
+without end, names that lead elsewhere, and pages of other origins.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import sys
 import threading
@@ -67,13 +68,13 @@ class _Handler(SimpleHTTPRequestHandler):
         try:
             path = Path(self.translate_path(self.path))
             return path.is_file() and path.is_relative_to(self.directory)
-        except (OSError, ValueError):  # a name that no file can have, links in a circle
+        except (OSError, ValueError):  # a name that no file can have
             return False
 
     def translate_path(self, path: str) -> str:
         """The file, at the end of all links."""
         found = super().translate_path(path)
-        return str(Path(f"{found}index.html" if found.endswith("/") else found).resolve())
+        return os.path.realpath(f"{found}index.html" if found.endswith("/") else found)
 
     def end_headers(self) -> None:
         for name, value in _HEADERS.items():
