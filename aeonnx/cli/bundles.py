@@ -35,6 +35,11 @@ __all__ = ["export", "inspect", "verify"]
     help="Folder by `aeonnx train`, or a file with a plain state_dict.  [default: runs/MODEL]",
 )
 @click.option(
+    "--state",
+    help="best or last weights of the run's newest saved state, as of one that was stopped.  "
+    "[default: its checkpoint]",
+)
+@click.option(
     "--from-module",
     metavar="MODULE:FACTORY",
     help="A model from elsewhere: a function that returns a module which names its parts.",
@@ -88,6 +93,7 @@ def export(
     model: str | None,
     parts: tuple[str, ...],
     checkpoint: Path | None,
+    state: str | None,
     from_module: str | None,
     output: Path | None,
     precisions: tuple[str, ...],
@@ -128,6 +134,7 @@ def export(
         static_batch=static_batch,
         target=target,
         from_module=from_module,
+        state=state,
     )
     with closing(ExportProgress()) as progress:
         exported = export_model(options, progress)

@@ -97,7 +97,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     trained = (
         from_module(options.from_module, options.model)
         if options.from_module
-        else checkpoint.load(options.source, options.model)
+        else checkpoint.load(options.source, options.model, options.state)
     )
     plan = make_plan(options, trained.model)
     output = options.folder

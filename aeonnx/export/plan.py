@@ -30,6 +30,7 @@ __all__ = [
 SAMPLER = "sampler"
 IO = ("float", "uint8")
 PRIORS = ("standard", "fitted", "fitted-diagonal")
+STATES = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class ExportOptions:
         static_batch: rows that the graphs are fixed to; None for any number.
         target: name of the engine to choose opset, batch and operators for.
         from_module: "package.module:factory" of a model from elsewhere, see `outside`.
+        state: "best" or "last" weights of the run's newest saved state; None for its checkpoint.
     """
 
     model: str
@@ -68,6 +70,7 @@ class ExportOptions:
     static_batch: int | None = None
     target: str | None = None
     from_module: str | None = None
+    state: str | None = None
 
     @property
     def source(self) -> Path:
@@ -125,10 +128,13 @@ def check_known(options: ExportOptions) -> None:
         ("precision", options.precisions, PRECISIONS),
         ("--io", options.io, IO),
         ("prior", (options.prior,) if options.prior else (), PRIORS),
+        ("--state", (options.state,) if options.state else (), STATES),
     ):
         for name in given:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
+    if options.state and options.from_module:
+        raise UsageError("--state is of a run by `aeonnx train`: leave it out with --from-module")
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
 
