@@ -75,6 +75,9 @@ def _status(command: Callable[[], Any]) -> int:
             _tell(shown.getvalue().rstrip("\n"))
         elif isinstance(error, AeonnxError):
             _tell(f"Error: {error}")
+        elif isinstance(error, MemoryError):
+            _tell(f"Error: this needs more memory than there is: {error or 'try fewer rows'}")
+            return 1
         else:
             raise
         return error.exit_code

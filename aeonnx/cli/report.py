@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from aeonnx import manifest as contract
 from aeonnx import summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError
+from aeonnx.runs import default_folder
 from aeonnx.text import printable
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
         console.print(f"test {name.replace('_', ' ')}: {value:.5g}")
     for path in trained.files:
         console.print(str(path), soft_wrap=True)
-    custom = f" --checkpoint {trained.output}" if trained.output != Path("runs") / model else ""
+    custom = f" --checkpoint {trained.output}" if trained.output != default_folder(model) else ""
     _print_next(console, [f"aeonnx export --model {model}{custom}"])
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from aeonnx import models
 from aeonnx.errors import GraphError, UsageError
 from aeonnx.export import graph as graph_module
-from aeonnx.export.graph import MIN_ONNXRUNTIME, build_graph, check_opset
+from aeonnx.export.graph import build_graph
+from aeonnx.export.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 
