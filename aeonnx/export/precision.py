@@ -54,8 +54,8 @@ def in_precision(
         batch: rows of these that the graph takes at once.
 
     Returns:
-        For fp16 one graph. For int8 two, the second with its last layer in float32. Weights are
-        quantised per channel; activations at run time (dynamic) where layers are linear, and to
+        For fp16 one graph. For int8 two, the second with its last layer in float32, or none if the
+        graph has no weights. These are quantised per channel; activations at run time (dynamic) where layers are linear, and to
         ranges found on the calibration inputs (static) where the graph has convolutions, whose
         dynamic form no engine is fast at.
     """
@@ -63,7 +63,10 @@ def in_precision(
         return [graph]
     if precision == "fp16":
         return [_clean(_to_fp16(graph), graph)]
-    *others, last = _weighted(graph)
+    weighted = _weighted(graph)
+    if not weighted:
+        return []
+    *others, last = weighted
     # The quantizer takes a Gemm apart, and looks for the name of the half.
     forms = [[], [last, f"{last}_MatMul"]] if others else [[]]
     return [_clean(_to_int8(graph, excluded, calibration, batch), graph) for excluded in forms]

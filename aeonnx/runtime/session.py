@@ -218,7 +218,7 @@ class Session:
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
         """What to raise for an error of onnxruntime during a run."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
-        text = f"{self.path.name} on {self.providers[0]} failed on inputs {shapes}: {error}"
+        text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {error}"
         if _is_memory(error):
             return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
         if self.providers[0] != "CPUExecutionProvider":

@@ -113,7 +113,7 @@ def test_edges_stay_float32_and_domains_standard(variants: Path) -> None:
         graph = onnx.load(path)
         assert [item.domain for item in graph.opset_import] == [""]
         onnx.checker.check_model(graph, full_check=True)
-        if "uint8" not in path.name and path.name != "sampler.onnx":
+        if "uint8" not in path.name and not path.name.startswith("sampler."):
             types = {
                 value.type.tensor_type.elem_type
                 for value in (*graph.graph.input, *graph.graph.output)
@@ -295,4 +295,4 @@ def test_export_and_inspect_tell_the_cost(aeonnx: Callable[..., Result], run_of:
     drop = variants["int8"]["quality"]["fp32"] - variants["int8"]["quality"]["value"]
     shown = aeonnx("inspect", "b").stdout
     assert f"{-drop:+.3f} dB" in shown
-    assert "decoder.int8.onnx" in shown
+    assert graph_file(Path("b"), "decoder", "int8").name in shown
