@@ -21,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kill_scenarios import SCENARIOS, Scenario, prepare
@@ -54,7 +55,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     chosen = {name: SCENARIOS[name] for name in arguments.only or SCENARIOS}
-    rng = random.Random(arguments.seed)
+    rng = random.Random(arguments.seed)  # noqa: S311
     tallies = {}
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
@@ -64,12 +65,12 @@ def main() -> int:
             room = Room(scenario, base, Path(folder) / name)
             for call, nth in room.calls():
                 tally.stops += 1
-                judge(room, tally, f"{call} {nth}", lambda at=(call, nth): room.stopped(*at))
+                judge(room, tally, f"{call} {nth}", partial(room.stopped, call, nth))
             seconds = room.seconds()
             for _ in range(arguments.random // len(chosen)):
                 tally.moments += 1
                 after = rng.uniform(0, seconds)
-                judge(room, tally, f"after {after:.4f} s", lambda at=after: room.killed(at))
+                judge(room, tally, f"after {after:.4f} s", partial(room.killed, after))
             print(f"{name}: {dict(tally.states)}, {len(tally.wrong)} wrong", flush=True)
     table = [
         "| command | stops, one after each call | random kills | old | new | mixed or lost |",
@@ -200,11 +201,6 @@ def _parsed(line: str) -> tuple[str, str, str]:
 
 def _changes(call: str, arguments: str) -> bool:
     return call != "openat" or "O_CREAT" in arguments or "O_TRUNC" in arguments
-
-
-def words(*arguments: object) -> Sequence[str]:
-    """A command line."""
-    return [str(argument) for argument in arguments]
 
 
 if __name__ == "__main__":

@@ -55,9 +55,9 @@ def in_precision(
 
     Returns:
         For fp16 one graph. For int8 two, the second with its last layer in float32, or none if the
-        graph has no weights. These are quantised per channel; activations at run time (dynamic) where layers are linear, and to
-        ranges found on the calibration inputs (static) where the graph has convolutions, whose
-        dynamic form no engine is fast at.
+        graph has no weights. These are quantised per channel; activations at run time (dynamic)
+        where layers are linear, and to ranges found on the calibration inputs (static) where the
+        graph has convolutions, whose dynamic form no engine is fast at.
     """
     if precision == "fp32":
         return [graph]
