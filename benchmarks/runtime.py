@@ -63,7 +63,7 @@ print(seconds, int(peak) / 1024)
 
 def contenders(bundle: Path, run: Path, z: Array) -> dict[str, Contender]:
     """What decodes `z`, by name; the first is the reference."""
-    path = bundle / "decoder.onnx"
+    path = aeonnx.load(bundle).path("decoder")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     bare = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

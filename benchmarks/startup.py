@@ -22,12 +22,14 @@ from pathlib import Path
 
 from machine import describe
 
+import aeonnx
+
 CLOCK = "import time; started = time.perf_counter()\n"
 SHOW = "\nprint(time.perf_counter() - started)"
 EMPTY = f"{CLOCK}{SHOW}"
 BARE = f"""{CLOCK}
 import numpy as np, onnxruntime as ort
-session = ort.InferenceSession({{bundle!r}} + "/decoder.onnx", providers=["CPUExecutionProvider"])
+session = ort.InferenceSession({{graph!r}}, providers=["CPUExecutionProvider"])
 session.run(None, {{{{"z": np.zeros((1, 20), np.float32)}}}}){SHOW}
 """
 OURS = f"{CLOCK}import aeonnx\naeonnx.load({{bundle!r}}).generate(1, seed=7){SHOW}"
@@ -92,7 +94,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     light, heavy = arguments.runtime_python, sys.executable
-    names = {"bundle": str(arguments.bundle), "run": str(arguments.checkpoint)}
+    graph = aeonnx.load(arguments.bundle).path("decoder")
+    bundle, run = str(arguments.bundle), str(arguments.checkpoint)
+    names = {"bundle": bundle, "run": run, "graph": str(graph)}
     with tempfile.TemporaryDirectory() as folder:
         generate = ["generate", names["bundle"], "-n", "64", "--seed", "7", "--force"]
         words = [*generate, "-o", f"{folder}/grid.png"]

@@ -13,6 +13,7 @@ from PIL import Image
 
 import aeonnx as package
 from aeonnx.runtime import Bundle
+from tests.support import graph_file
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -67,7 +68,7 @@ def test_inspect(aeonnx: Cli, bundle_of: Maker) -> None:
         "vae (mlp)",
         "mnist-sample",
         "float32 [batch, 1, 28, 28]",
-        "decoder.onnx",
+        graph_file(bundle_of(), "decoder").name,
         "logvar",
     ):
         assert text in result.stdout

@@ -286,6 +286,18 @@ def test_disk_full_keeps_the_old_file_and_says_so(
     assert contents(tmp_path) == {"a": "old"}
 
 
+def test_an_error_names_no_hidden_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with (
+        pytest.raises(OutputError, match=rf"cannot write {tmp_path}/b/g/a: the disk is full"),
+        files.staging(tmp_path / "b") as staged,
+    ):
+        files.write(staged / "g/a", b"new")
+
+
 def test_missing_permission_names_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

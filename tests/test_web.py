@@ -19,6 +19,7 @@ from click.testing import Result
 
 from aeonnx import cache, web
 from aeonnx.web import site
+from tests.support import graph_file
 
 Aeonnx = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -88,17 +89,19 @@ def test_a_port_that_is_taken_is_said_before_the_work(aeonnx: Aeonnx, tmp_path: 
 @pytest.mark.usefixtures("engine")
 def test_a_second_start_only_serves(made: Path) -> None:
     """As a process of its own, until Ctrl-C."""
+    graph = graph_file(made / "dae-bundle", "denoiser", "fp32-uint8").name
+    scorer = graph_file(made / "dae-bundle", "denoiser").name.replace("denoiser", "scorer")
     with _serving(made) as (process, address):
         for name, kind in (
             ("", "text/html"),
             ("app.mjs", "text/javascript"),
             ("bundle.mjs", "text/javascript"),
             ("engine/ort-wasm-simd-threaded.wasm", "application/wasm"),
-            ("bundles/dae/denoiser.fp32-uint8.onnx", "application/octet-stream"),
+            (f"bundles/dae/{graph}", "application/octet-stream"),
         ):
             with urlopen(address + name) as answer:  # noqa: S310
                 assert answer.headers["Content-Type"] == kind
-        for absent in ("bundles/dae/scorer.onnx", "../run", "%2e%2e/bundle/manifest.json"):
+        for absent in (f"bundles/dae/{scorer}", "../run", "%2e%2e/bundle/manifest.json"):
             with pytest.raises(HTTPError, match="404"):
                 urlopen(address + absent)  # noqa: S310
         process.send_signal(signal.SIGINT)
@@ -131,7 +134,7 @@ def test_what_is_served_is_a_bundle(made: Path, aeonnx: Aeonnx) -> None:
 
 def test_only_what_is_whole_is_used_again(made: Path) -> None:
     assert web.made_in(made) is not None
-    graph = made / "dae-bundle/denoiser.onnx"
+    graph = graph_file(made / "dae-bundle", "denoiser")
     graph.write_bytes(graph.read_bytes()[:-1] + b"x")
     assert web.made_in(made) is None
     assert web.made_in(made / "elsewhere") is None

@@ -52,8 +52,14 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         spec.name: whole_batches(part, material.train[spec.name]) for spec in part.inputs
     }
     fp32 = onnx.load_model_from_string(base.graph.data)
-    size = batch_of(part) or _CALIBRATED_AT_ONCE
-    for form in in_precision(fp32, precision, calibration, size):
+    forms = in_precision(fp32, precision, calibration, batch_of(part) or _CALIBRATED_AT_ONCE)
+    if not forms:
+        raise QualityError(
+            f"{base.part} in {precision}: it has no layer with weights, of which fewer bits would "
+            "make it smaller. Nothing was written: choose parts with --part, or leave the "
+            "precision out"
+        )
+    for form in forms:
         graph, session = open_graph(form, base.part, precision, material)
         run = any_rows(part, session.run)
         quality = measure(part, precision, task, base.run, run)

@@ -72,7 +72,8 @@ def _commit(staged: Path, folder: Path, index: str | None) -> None:
         for name in names:
             if name != index:
                 _move(staged / name, root, name, added)
-        os.fsync(root)
+        for inner in {(folder / name).parent for name in names}:
+            flush(inner)
     except BaseException:
         _take_back(folder, added)
         raise
@@ -127,7 +128,6 @@ def _move(source: Path, root: int, name: str, added: list[str]) -> None:
         os.replace(source, last, dst_dir_fd=opened[-1])
         if not there:
             added.append(name)
-        os.fsync(opened[-1])
     finally:
         for descriptor in opened[1:]:
             os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,18 @@ from pathlib import Path
 
 from aeonnx.errors import OutputError
 
-__all__ = ["kind_of", "output_errors"]
+__all__ = ["PART", "kind_of", "output_errors"]
+
+PART = re.compile(r"\.(?P<name>.*)\.[0-9a-f]{8}\.part", re.DOTALL)
+"""Names of hidden files and folders that become results, see `staging`."""
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Make an `OSError` in the block an `OutputError` about `path`, in words."""
+    """Make an `OSError` in the block an `OutputError` about `path`, in words.
+
+    Of a path inside a hidden folder, the place that it is for is named.
+    """
     try:
         yield
     except OSError as error:
@@ -25,7 +32,8 @@ def output_errors(path: Path) -> Iterator[None]:
             reason = "the folder cannot be written to: choose another with -o"
         else:
             reason = error.strerror or str(error)
-        raise OutputError(f"cannot write {path}: {reason}. Nothing was changed.") from error
+        shown = Path(*(part for part in path.parts if not PART.fullmatch(part)))
+        raise OutputError(f"cannot write {shown}: {reason}. Nothing was changed.") from error
 
 
 def kind_of(mode: int) -> str:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aeonnx.files._errors import output_errors
+from aeonnx.files._errors import PART, output_errors
 from aeonnx.files._lock import LOCK, NO_LOCKS
 
 __all__ = ["flush", "flush_tree", "hidden_file", "holds_nothing", "new_folder", "staging", "sweep"]
 
-_PART = re.compile(r"\.(?P<name>.*)\.[0-9a-f]{8}\.part", re.DOTALL)
 _LONGEST = 200  # bytes of a name, which with what is added must stay under 255
 
 
@@ -67,7 +65,7 @@ def sweep(folder: Path, name: str | None = None) -> None:
     wanted = None if name is None else _short(name)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            match = _PART.fullmatch(entry.name)
+            match = PART.fullmatch(entry.name)
             if match and wanted in (None, match["name"]) and not entry.is_symlink():
                 _remove_dead(Path(entry.path))
 
@@ -75,7 +73,7 @@ def sweep(folder: Path, name: str | None = None) -> None:
 def holds_nothing(folder: Path) -> bool:
     """Whether a folder is empty, but for what writers leave."""
     with os.scandir(folder) as entries:
-        return all(entry.name == LOCK or _PART.fullmatch(entry.name) for entry in entries)
+        return all(entry.name == LOCK or PART.fullmatch(entry.name) for entry in entries)
 
 
 @contextmanager

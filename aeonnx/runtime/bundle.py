@@ -264,6 +264,13 @@ class Bundle:
         """
         return self._parts.variant(part, name)
 
+    def path(self, part: str, variant: str = "fp32") -> Path:
+        """The .onnx file of a part, for other programs; its name carries its digest.
+
+        Raises: as `variant`.
+        """
+        return self.folder / self.variant(part, variant).file
+
     def session(self, part: str, variant: str = "fp32") -> Session:
         """The open graph of a part: checked against the manifest when opened first.
 

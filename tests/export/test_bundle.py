@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import aeonnx
-from aeonnx import models
+from aeonnx import files, models
 from aeonnx.errors import (
     BundleError,
     CheckpointError,
@@ -109,7 +110,7 @@ def test_another_checkpoints_part_is_refused(run_of: Maker, bundle_copy: Path) -
     bundle = aeonnx.load(bundle_copy)
     assert list(bundle.manifest.parts) == ["decoder"]
     assert verify(bundle).passed
-    assert not graph_file(bundle_copy, "encoder").exists()
+    assert [path.name for path in bundle_copy.glob("*.onnx")] == [bundle.path("decoder").name]
 
 
 def test_a_folder_with_other_things_is_left_alone(run_of: Maker, tmp_path: Path) -> None:
@@ -163,13 +164,75 @@ def test_live_comparison_needs_the_bundles_own_checkpoint(bundle_of: Maker, run_
         verify_against(aeonnx.load(bundle_of()), Path("none"))
 
 
-def test_killed_commit_is_finished_by_the_next_export(
-    run_of: Maker, bundle_of: Maker, tmp_path: Path
+def test_what_a_killed_export_left_goes_with_the_next(run_of: Maker, bundle_copy: Path) -> None:
+    before = digests(bundle_copy)
+    left = {"decoder.fp16.onnx": b"left", "golden/decoder/other.bin": b"left"}
+    for name, data in left.items():
+        (bundle_copy / files.named_by_content(name, data)).write_bytes(data)
+    (bundle_copy / ".bundle.01234567.part").mkdir()
+    (bundle_copy / "notes.txt").write_text("mine")
+    export(ExportOptions("vae", bundle_copy, run_of(), parts=("decoder",)))
+    assert digests(bundle_copy) == {**before, "notes.txt": digests(bundle_copy)["notes.txt"]}
+
+
+def test_exports_into_one_bundle_at_once_lose_no_part(run_of: Maker, tmp_path: Path) -> None:
+    """Each starts when there is no bundle, and ends when the other's is there."""
+
+    class Late:
+        def exporting(self, part: str, _: str) -> None:
+            if part == "encoder":
+                export(replace(options, parts=("decoder",)))
+
+    options = ExportOptions("vae", tmp_path / "b", run_of(), parts=("encoder",))
+    exported = export(options, Late())
+    assert sorted(exported.manifest.parts) == ["decoder", "encoder"]
+    assert verify(aeonnx.load(tmp_path / "b")).passed
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_hostile_bundle_takes_nothing_with_it(
+    run_of: Maker, bundle_copy: Path, tmp_path: Path, force: bool
 ) -> None:
-    """A bundle whose commit was cut short: the files wait in the hidden folder."""
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    shutil.copytree(bundle_of(), folder / ".committed")
-    exported = export(ExportOptions("vae", folder, run_of(), parts=("decoder",)))
-    assert len(exported.manifest.parts) == 5
-    assert digests(folder) == digests(bundle_of())
+    """Its manifest names files of the user, some through links, as its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.tex").write_text("precious")
+    (bundle_copy / "docs").symlink_to(home)
+    (bundle_copy / "plain.txt").write_text("precious")
+    path = bundle_copy / "manifest.json"
+    document = json.loads(path.read_text())
+    graph = document["parts"]["decoder"]["fp32"]
+    named = {"docs/thesis.tex": home / "thesis.tex", "plain.txt": bundle_copy / "plain.txt"}
+    graph["golden"]["inputs"]["z"]["file"], graph["file"] = named
+    graph["sha256"] = sha256(b"precious").hexdigest()
+    document["parts"]["scorer"]["fp32"]["file"] = "golden"
+    path.write_text(json.dumps(document))
+    export(ExportOptions("vae", bundle_copy, run_of(), ("decoder", "scorer"), force=force))
+    for file in named.values():
+        assert file.read_text() == "precious"
+    assert verify(aeonnx.load(bundle_copy)).passed
+
+
+def test_golden_files_do_not_go_through_a_link(
+    run_of: Maker, bundle_copy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(bundle_copy / "golden")
+    (bundle_copy / "golden").symlink_to(tmp_path / "elsewhere")
+    before = digests(bundle_copy)
+    with pytest.raises(OutputError, match="golden in it is a link or a file, and a folder is"):
+        export(ExportOptions("vae", bundle_copy, run_of(), parts=("decoder",)))
+    assert digests(bundle_copy) == before
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_forged_journal_moves_nothing(run_of: Maker, tmp_path: Path) -> None:
+    """As earlier releases kept one: a folder whose files were to be moved into place."""
+    (tmp_path / "ssh").mkdir()
+    run = shutil.copytree(run_of(), tmp_path / "run")
+    (run / ".committed/sub").mkdir(parents=True)
+    (run / ".committed/sub/authorized_keys").write_text("forged")
+    (run / "sub").symlink_to(tmp_path / "ssh")
+    export(ExportOptions("vae", tmp_path / "b", run, parts=("decoder",)))
+    assert not list((tmp_path / "ssh").iterdir())
+    assert (run / ".committed/sub/authorized_keys").exists()

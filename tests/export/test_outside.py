@@ -79,6 +79,17 @@ class Shaky(nn.Module):
         return z + torch.randn_like(z)
 
 
+class Weightless(nn.Module):
+    def forward(self, z):
+        return torch.sigmoid(z.mean(1)).reshape(-1, 1, 1, 1).expand(-1, 3, 64, 64)
+
+
+def weightless():
+    model = Mine()
+    model.decoder = Weightless()
+    return model
+
+
 def random():
     model = Mine()
     model.decoder.insert(0, Shaky())
@@ -123,6 +134,15 @@ def test_a_module_from_elsewhere_is_exported_with_proof(mine: Callable[..., Resu
     assert verify(bundle).passed
     assert bundle.reconstruct(photographs).shape == (40, 3, 64, 64)
     assert bundle.generate(2).shape == (2, 3, 64, 64)
+
+
+def test_a_part_without_weights_has_no_int8(mine: Callable[..., Result]) -> None:
+    np.save("photographs.npy", np.random.default_rng(0).random((8, 3, 64, 64), np.float32))
+    more = ("--calibration", "photographs.npy", "--precision", "int8", "--part", "decoder")
+    result = mine("export", "--from-module", "mine:weightless", "-m", "photos", "-o", "b", *more)
+    assert result.exit_code == 3, result.stderr
+    assert "decoder in int8: it has no layer with weights" in result.stderr
+    assert not Path("b").exists()
 
 
 def test_without_images_parts_are_proven_on_random_ones(mine: Callable[..., Result]) -> None:

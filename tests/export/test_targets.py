@@ -14,6 +14,7 @@ import aeonnx as aeonnx_package
 from aeonnx.export import ExportOptions, export
 from aeonnx.export.targets import TARGETS
 from aeonnx.runtime import verify
+from tests.support import graph_file
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
@@ -50,9 +51,9 @@ def test_a_target_chooses_opset_batch_and_operators(
     profile = TARGETS[target]
     samples = not profile.lacking & {"BitwiseXor"} and profile.opset >= 18
     assert result.exit_code == 0, result.stderr
-    assert Path("b/sampler.onnx").exists() == samples
+    assert bool([*Path("b").glob("sampler.*.onnx")]) == samples
     assert ("sampler left out" in result.stdout) == (not samples)
-    graph = onnx.load("b/decoder.onnx")
+    graph = onnx.load(graph_file(Path("b"), "decoder"))
     assert graph.opset_import[0].version == profile.opset
     first = graph.graph.input[0].type.tensor_type.shape.dim[0]
     assert first.dim_value == (profile.batch or 0)

@@ -74,7 +74,7 @@ def test_variants_are_told_apart(aeonnx: Cli, bundle_copy: Path) -> None:
 
     edit_manifest(bundle_copy, add)
     out = aeonnx("inspect", bundle_copy).stdout
-    assert re.search(r"^decoder +fp16 +decoder.onnx .* f{12}\s*$", out, re.MULTILINE)
+    assert re.search(r"^decoder +fp16 +decoder\.\w{12}\.onnx .* f{12}\s*$", out, re.MULTILINE)
     assert re.search(r"^decoder +fp32, fp16 +in +z ", out, re.MULTILINE)
     assert re.search(r"^✓ +decoder +fp16 +reconstruction ", out, re.MULTILINE)
 
@@ -150,7 +150,7 @@ def test_a_changed_graph_is_refused(
     with graph_file(bundle_copy, "decoder").open("ab") as file:
         file.write(b"\0")
     result = aeonnx("inspect", bundle_copy, *arguments)
-    assert "decoder.onnx is not the file that the manifest names: expected sha256" in result.stderr
+    assert ".onnx is not the file that the manifest names: expected " in result.stderr
     assert result.exit_code == 1
     assert not Path("x.html").exists()
 
@@ -158,7 +158,9 @@ def test_a_changed_graph_is_refused(
 @pytest.mark.parametrize("data", [b"hello", onnx.ModelProto().SerializeToString()])
 def test_what_is_no_graph_is_refused_in_words(bundle_copy: Path, data: bytes) -> None:
     put_graph(bundle_copy, "decoder", data)
-    with pytest.raises(IntegrityError, match=r"decoder.onnx is not a sound ONNX graph: .*Export"):
+    with pytest.raises(
+        IntegrityError, match=r"decoder\.\w+\.onnx is not a sound .*graph: .*Export"
+    ):
         read_graph(bundle_copy, "decoder")
 
 

@@ -1,0 +1,160 @@
+"""What `kills.py` kills: commands that replace something, and how a reader sees it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aeonnx import checkpoint, files, images, manifest  # noqa: F401  # imported before the fork
+from aeonnx.cli import cli
+from aeonnx.errors import AeonnxError
+from aeonnx.export import ExportOptions, export
+from aeonnx.train import TrainOptions, train
+
+__all__ = ["SCENARIOS", "Scenario", "prepare"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command over something that is there.
+
+    Args:
+        before: (base, folder) puts into the folder what is there before.
+        command: (base, folder) runs it: the exit code.
+        look: (folder) -> "old", "new", or what is wrong.
+    """
+
+    before: Callable[[Path, Path], object]
+    command: Callable[[Path, Path], int]
+    look: Callable[[Path], str]
+
+
+def prepare(base: Path) -> None:
+    """Make runs and bundles to begin with."""
+    torch.set_num_threads(1)  # a forked child has no other threads
+    for seed in (0, 1):
+        run = base / f"run{seed}"
+        train(TrainOptions("vae", run, epochs=1, seed=seed, device="cpu", hidden=(32,)))
+        for name, parts in (("bundle", ("encoder", "decoder")), ("one", ("encoder",))):
+            export(ExportOptions("vae", base / f"{name}{seed}", run, parts))
+
+
+def run(*words: object) -> int:
+    """The command line: its exit code."""
+    try:
+        cli([str(word) for word in words], standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _bundle(folder: Path, old: set[str], new: set[str], parts: set[str] | None = None) -> str:
+    """Whether all that a bundle names is there, and of which checkpoint it is."""
+    where = folder / "bundle"
+    if not (where / manifest.FILE_NAME).exists() and "absent" in old:
+        return "old"
+    try:
+        contents = manifest.read(where)
+        for file, known in manifest.contents(contents).items():
+            files.read_verified(where / file, *known)
+    except AeonnxError as error:
+        return str(error)
+    del parts
+    found = f"{contents.latent_id} {' '.join(sorted(contents.parts))}"
+    if found in old:
+        return "old"
+    return "new" if found in new else f"neither: {found}"
+
+
+_KNOWN: dict[str, str] = {}
+
+
+def _id(base: Path, name: str) -> str:
+    contents = manifest.read(base / name)
+    return f"{contents.latent_id} {' '.join(sorted(contents.parts))}"
+
+
+def _replaced(base: Path, folder: Path) -> None:
+    shutil.copytree(base / "bundle0", folder / "bundle")
+    _KNOWN.update(old=_id(base, "bundle0"), new=_id(base, "one1"))
+
+
+def _added(base: Path, folder: Path) -> None:
+    shutil.copytree(base / "one0", folder / "bundle")
+    _KNOWN.update(old=_id(base, "one0"), new=_id(base, "bundle0"))
+
+
+def _first(base: Path, folder: Path) -> None:
+    del folder
+    _KNOWN.update(old="absent", new=_id(base, "one0"))
+
+
+def _exports(seed: int, part: str, *more: str) -> Callable[[Path, Path], int]:
+    def command(base: Path, folder: Path) -> int:
+        where = ("--checkpoint", base / f"run{seed}", "-o", folder / "bundle")
+        return run("export", "-m", "vae", "--part", part, *where, *more)
+
+    return command
+
+
+def _look_at_bundle(folder: Path) -> str:
+    return _bundle(folder, {_KNOWN["old"]}, {_KNOWN["new"]})
+
+
+def _generates(name: str, *more: str) -> Callable[[Path, Path], int]:
+    def command(base: Path, folder: Path) -> int:
+        target = folder / name
+        where = ("-o", target, "--provider", "cpu", "--threads", "1", *more)
+        return run("generate", base / "bundle0", "-n", "40", "--seed", "2", *where)
+
+    return command
+
+
+def _sees(name: str, number: int, old: Any) -> Callable[[Path], str]:
+    """Old: nothing, or the bytes `old`. New: so many pictures, or a file of another content."""
+
+    def look(folder: Path) -> str:
+        target = folder / name
+        if target.is_dir():
+            found = len(list(target.iterdir()))
+            sizes = all(path.stat().st_size for path in target.iterdir())
+            return "new" if found == number and sizes else f"{found} pictures"
+        if not target.exists():
+            return "old" if old is None else "lost"
+        data = target.read_bytes()
+        if data == old:
+            return "old"
+        return "new" if len(data) == number else f"{len(data)} bytes"
+
+    return look
+
+
+def _nothing(base: Path, folder: Path) -> None:
+    del base, folder
+
+
+def _an_array(base: Path, folder: Path) -> None:
+    del base
+    (folder / "out.npy").write_bytes(b"old")
+
+
+_NPY = 128 + 40 * 28 * 28
+
+SCENARIOS = {
+    "export --force over another bundle": Scenario(
+        _replaced, _exports(1, "encoder", "--force"), _look_at_bundle
+    ),
+    "export into a bundle": Scenario(_added, _exports(0, "decoder"), _look_at_bundle),
+    "export": Scenario(_first, _exports(0, "encoder"), _look_at_bundle),
+    "generate to a folder": Scenario(
+        _nothing, _generates("out", "--force"), _sees("out", 40, None)
+    ),
+    "generate over an array": Scenario(
+        _an_array, _generates("out.npy", "--pixels", "--force"), _sees("out.npy", _NPY, b"old")
+    ),
+}
