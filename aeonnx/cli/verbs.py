@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aeonnx.cli.options import (
+    COUNT,
+    INDEX,
     bundle_argument,
     force_option,
     json_option,
@@ -242,9 +244,9 @@ def classify(
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
 @bundle_argument
-@click.option("-n", "count", type=int, default=64, show_default=True, help="How many images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="0 to 2**63 - 1.")
-@click.option("--first", type=int, default=0, show_default=True, help="Index of the first image.")
+@click.option("-n", "count", type=COUNT, default=64, show_default=True, help="How many images.")
+@click.option("--seed", type=INDEX, default=0, show_default=True, help="0 to 2**63 - 1.")
+@click.option("--first", type=INDEX, default=0, show_default=True, help="Index of the first image.")
 @_output_option(_TO_PICTURE + "a PNG.")
 @pixels_option
 @runtime_options

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 import aeonnx as package
 from aeonnx.errors import BundleError
+from tests.support import examples_file
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -24,7 +25,7 @@ Maker = Callable[..., Path]
 @pytest.fixture
 def digits(run_of: Maker) -> np.ndarray:
     """64 test digits: six or seven of each, in order."""
-    return load_file(run_of("sdae") / "examples.safetensors")["test"]
+    return load_file(examples_file(run_of("sdae")))["test"]
 
 
 @pytest.fixture
