@@ -60,7 +60,8 @@ def load_data(
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
     try:
         if path.is_dir():
-            how = Treatment(background=None if background is None else colour_of(background))
+            colour = None if background is None else colour_of(background)
+            how = Treatment(background=colour, offered=True)
             return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
         return load_array(path, last, stream=stream)
     except ImageError as error:

@@ -166,7 +166,7 @@ def test_transparent_pixels_are_kept_refused_or_flattened(tmp_path: Path, stream
     palette.putpalette([9, 9, 9])
     for place in range(3):  # a colour that is declared transparent is no channel of its own
         palette.save(tmp_path / f"{place}.png", transparency=0)
-    fails(tmp_path, "0.png has transparent pixels, and the model takes none: flatten it first")
+    fails(tmp_path, "model takes none: flatten it first, or pass --background white")
     flat = load_data(str(tmp_path), ROOT, stream=stream, background="white")
     assert (everything(flat) == 255).all()
     with pytest.raises(UsageError, match="expected a colour such as white"):
