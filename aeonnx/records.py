@@ -1,21 +1,29 @@
 """Frozen dataclasses <-> JSON documents with a format name and a version. Standard library only.
 
-The type hints are the schema: every field must be there, none may be unknown, and each value must
-have the hinted type. What types cannot say, a dataclass checks in `__post_init__` with `require`.
+The type hints are the schema: every field must be there and have the hinted type; fields that are
+not known are left out. Numbers are finite, and texts and keys hold neither control characters nor
+halves of letters. What types cannot say, a dataclass checks in `__post_init__` with `require`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 import types
 import typing
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
+from aeonnx.text import printable
+
 __all__ = ["dump", "load", "require"]
 
 T = TypeVar("T")
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SHOWN = 60  # characters of a value that an error shows
 
 
 def require(condition: object, message: str) -> None:
@@ -25,9 +33,22 @@ def require(condition: object, message: str) -> None:
 
 
 def dump(record: Any, format_name: str, version: int) -> bytes:
-    """The JSON text of a dataclass: the same record gives the same bytes."""
-    document = {"format": format_name, "version": version, **dataclasses.asdict(record)}
+    """The JSON text of a dataclass: the same record gives the same bytes.
+
+    Texts that `load` would refuse, as names of files may be, are written as `printable` shows them.
+    """
+    document = {"format": format_name, "version": version, **_printable(dataclasses.asdict(record))}
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
 
 
 def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
@@ -68,6 +89,8 @@ def _decode(hint: Any, value: Any, path: str) -> Any:
         return _decode_dataclass(typing.cast(type, hint), value, path)
     if origin is dict:
         _require_type(value, dict, path)
+        for key in value:
+            _require_printable(key, f"{path}: a name")
         return {key: _decode(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
     if origin is tuple:
         _require_type(value, list, path)
@@ -77,7 +100,28 @@ def _decode(hint: Any, value: Any, path: str) -> Any:
         pairs = zip(kinds, value, strict=True)
         return tuple(_decode(kind, item, f"{path}.{i}") for i, (kind, item) in enumerate(pairs))
     _require_type(value, hint, path)
-    return float(value) if hint is float else value
+    if hint is str:
+        _require_printable(value, path)
+    return _finite(value, path) if hint is float else value
+
+
+def _finite(value: float, path: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number, which JSON gives in any length
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{path[1:]}: expected a finite number, got {_shown(value)}")
+    return number
+
+
+def _require_printable(text: str, path: str) -> None:
+    if _UNPRINTABLE.search(text):
+        raise ValueError(f"{path[1:]}: expected no control characters, got {_shown(text)}")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:_SHOWN]
 
 
 def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
@@ -93,10 +137,9 @@ def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
     _require_type(value, dict, path)
     hints = _hints(cls)
-    unknown, missing = value.keys() - hints.keys(), hints.keys() - value.keys()
-    if unknown or missing:
-        which, names = ("missing", missing) if missing else ("unknown", unknown)
-        raise ValueError(f"{path[1:] or 'top level'}: {which} {', '.join(sorted(names))}")
+    missing = hints.keys() - value.keys()
+    if missing:
+        raise ValueError(f"{path[1:] or 'top level'}: missing {', '.join(sorted(missing))}")
     fields = {name: _decode(hint, value[name], f"{path}.{name}") for name, hint in hints.items()}
     try:
         return cls(**fields)
@@ -118,5 +161,5 @@ def _is(value: Any, kind: Any) -> bool:
 
 def _require_type(value: Any, kind: Any, path: str) -> None:
     if not _is(value, kind):
-        name = {dict: "an object", list: "a list", str: "a text"}.get(kind, "a number")
-        raise ValueError(f"{path[1:]}: expected {name}, got {json.dumps(value)[:60]}")
+        name = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}.get(kind)
+        raise ValueError(f"{path[1:]}: expected {name or 'a number'}, got {_shown(value)}")

@@ -15,7 +15,7 @@ from aeonnx import files
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.checkpoint._plain import read_state_dict
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
-from aeonnx.checkpoint._weights import foreign, latent_id, mismatches
+from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.manifest import Training
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
@@ -131,12 +131,12 @@ def _whole(
     if config.model != model:
         name = tensors.shown(config.model)
         raise CheckpointError(
-            f"{source.parent} holds a checkpoint of {name!r}, not of {model!r}: "
+            f"{source.parent} holds a checkpoint of '{name}', not of '{model}': "
             f"pass --model {name}, or another --checkpoint"
         )
     try:
         if config.arch not in archs(model):
-            raise ValueError(f"arch: {model} has no {tensors.shown(config.arch)!r}")
+            raise ValueError(f"arch: {model} has no '{tensors.shown(config.arch)}'")
         if classifies(model) != bool(config.classes):
             raise ValueError("classes: expected names where the model learns labels, else none")
         images = _examples_of(examples, config)
@@ -146,7 +146,7 @@ def _whole(
         raise CheckpointError(f"{source}, and the files that it names: {error}") from error
     if problems:
         raise CheckpointError(foreign(source, config, problems))
-    return _checkpoint(config, values, images, training)
+    return _checkpoint(source, config, values, images, training)
 
 
 def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
@@ -181,7 +181,7 @@ def _bare(path: Path, weights: Mapping[str, Tensor], model: str, known: list[str
         config = configure(model, arch, _BARE_INPUT_SHAPE)
         problems = mismatches(config, weights, ours=True)
         if not problems:
-            return _checkpoint(config, weights, None, None)
+            return _checkpoint(path, config, weights, None, None)
         tried.append((config, problems))
     raise CheckpointError(foreign(path, *min(tried, key=lambda pair: len(pair[1]))))
 
@@ -211,6 +211,7 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
 
 
 def _checkpoint(
+    source: Path,
     config: ModelConfig,
     weights: Mapping[str, Tensor],
     examples: Examples | None,
@@ -219,4 +220,10 @@ def _checkpoint(
     model = build(config)
     model.load_state_dict(weights)
     model.eval().requires_grad_(False)
+    unsound = not_finite(model)
+    if unsound:
+        raise CheckpointError(
+            f"the weights in {source.parent if examples else source} are no trained model's: its "
+            f"{unsound} gives numbers that are not finite. Train again"
+        )
     return Checkpoint(model, config, latent_id(config, model), examples, training)

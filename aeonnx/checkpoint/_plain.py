@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import torch
@@ -30,7 +31,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
     try:
-        value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about forms of tensors that are refused below
+            value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(

@@ -14,7 +14,7 @@ from torch import Tensor
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.models import Model, ModelConfig
 
-__all__ = ["foreign", "latent_id", "mismatches"]
+__all__ = ["foreign", "latent_id", "mismatches", "not_finite"]
 
 
 def mismatches(config: ModelConfig, weights: Mapping[str, Tensor], *, ours: bool) -> list[str]:
@@ -65,6 +65,22 @@ def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
         f"{path} does not fit {config.model} ({config.arch}, input {list(config.input_shape)}, "
         f"hidden {tensors.few(config.hidden)}, latent {config.latent_size}): {shown}"
     )
+
+
+@torch.no_grad()
+def not_finite(model: Model) -> str | None:
+    """The name of a part that gives NaN or infinity for inputs in the middle of their range."""
+    for name, part in model.parts().items():
+        inputs = []
+        for spec in part.inputs:
+            middle = 0.5 if spec.range is None else sum(spec.range) / 2
+            sizes = [size if isinstance(size, int) else 1 for size in spec.shape]
+            inputs.append(torch.full(sizes, middle).to(getattr(torch, spec.dtype)))
+        outputs = part.module(*inputs)
+        for output in outputs if isinstance(outputs, tuple) else (outputs,):
+            if output.is_floating_point() and not bool(torch.isfinite(output).all()):
+                return name
+    return None
 
 
 def latent_id(config: ModelConfig, model: Model) -> str:

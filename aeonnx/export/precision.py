@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 import onnx.helper
+from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -21,6 +22,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.transformers import float16
 
+from aeonnx.errors import OutputError
 from aeonnx.runtime.session import Array
 
 __all__ = ["in_precision"]
@@ -84,9 +86,9 @@ def _to_int8(
     graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array], batch: int
 ) -> ModelProto:
     static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with _temporary_folder() as folder, _quiet():
         # By path: given a graph, the quantizer moves its weights into files of its own.
-        source, path = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        source, path = folder / "fp32.onnx", folder / "int8.onnx"
         onnx.save(graph, source)
         if static:
             quantize_static(
@@ -110,6 +112,18 @@ def _to_int8(
                 weight_type=QuantType.QInt8,
             )
         return onnx.load(path)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except (OSError, DecodeError) as error:  # of a full disk, the quantizer reads half a graph
+        raise OutputError(
+            f"there is no room for temporary files in {tempfile.gettempdir()} ({error}): free "
+            "some, or set TMPDIR to a folder on another disk. Nothing was changed."
+        ) from error
 
 
 def _weighted(graph: ModelProto) -> list[str]:

@@ -18,11 +18,13 @@ namespace aeonnx {
 // An open graph: arrays by name -> arrays by name.
 class Part {
 public:
-    // `data` is the checked content of the graph's file.
+    // `data` is the content of the graph's file, its digest checked.
+    // Throws Error 1: it is not the graph of the manifest, or holds what a bundle never does.
     Part(const std::string& name, const Variant& variant, const std::vector<std::byte>& data);
 
     // Any number of rows; a graph that is fixed to so many at once gets them in turns.
-    // Throws Error 1: an input is missing or has another type or shape, or the graph failed.
+    // Throws Error 1: an input is missing or has another type or shape, the graph failed, or it
+    // gave another type or shape than the manifest says.
     Tensors run(const Tensors& inputs);
 
     // The rows that the graph is fixed to; `batch` if it takes any number.
@@ -33,7 +35,7 @@ public:
 private:
     void require_interface() const;
     std::int64_t rows_in(const Tensors& inputs) const;
-    Tensors run_once(const Tensors& inputs);
+    Tensors run_once(const Tensors& inputs, std::int64_t rows);
 
     std::string name_;
     Ort::Session session_{nullptr};
@@ -66,14 +68,19 @@ public:
     // Stored arrays, with their digests checked.
     Tensors golden(const std::map<std::string, Stored>& stored) const;
 
-    // A file that the manifest names, with its digest checked.
-    std::vector<std::byte> read(const std::string& file, const std::string& sha256) const;
+    // A file that the manifest names, with its size and its digest checked.
+    std::vector<std::byte> read(const std::string& file, std::uint64_t size,
+                                const std::string& sha256) const;
 
     // Golden inputs through the graph, all rows at once and each alone, beside what torch gave.
     std::vector<Checked> check(const std::string& part, const std::string& variant);
 
     // Microseconds for the first golden row: the median of calls, after a warm-up.
     double time(const std::string& part, const std::string& variant);
+
+    // Whether its manifest says what `denoise` or `generate`, the verb, needs.
+    // Throws Error 1: it does not.
+    void require(const std::string& verb) const;
 
     // An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W].
     std::vector<unsigned char> denoise(const std::vector<unsigned char>& pixels);

@@ -1,5 +1,6 @@
 #include "engine.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "manifest.hpp"
@@ -65,15 +66,26 @@ const OrtApiBase& base() {
 
 std::string engine_version() { return base().GetVersionString(); }
 
+std::optional<std::array<int, 3>> release_of(const std::string& version) {
+    std::array<int, 3> numbers{};
+    const int read =
+        std::sscanf(version.c_str(), "%5d.%5d.%5d", &numbers[0], &numbers[1], &numbers[2]);
+    if (read < 1) return std::nullopt;
+    return numbers;
+}
+
 Ort::Env& environment() {
+    constexpr std::array<int, 3> oldest = {1, 24, 1};
+    const std::string lowest =
+        ORT_API_VERSION > 24 ? "1." + std::to_string(ORT_API_VERSION) : "1.24.1";
     static const OrtApi* const api = base().GetApi(ORT_API_VERSION);
-    if (!api) {
-        throw Error(4, "this program needs onnxruntime 1." + std::to_string(ORT_API_VERSION) +
-                           " or newer, this is " + engine_version() +
-                           ": put a newer library beside the program");
+    if (!api || release_of(engine_version()) < oldest) {
+        throw Error(4, "this program needs onnxruntime " + lowest + " or newer, this is " +
+                           engine_version() + ": put a newer library beside the program");
     }
     Ort::InitApi(api);
-    static Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "aeonnx");
+    // It throws what it logs as an error, and would write names from a graph as they are.
+    static Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "aeonnx");
     return env;
 }
 

@@ -1,25 +1,73 @@
-// Reads every FOLDER/manifests/*.json as if it were the manifest of FOLDER/bundle.
+// Damaged bundles: each must end in a line, whatever is wrong with it.
+//
+//     fuzz FOLDER            FOLDER/manifests/*.json, each as the manifest of FOLDER/bundle
+//     fuzz --bundles FOLDER  every FOLDER/*/: check, denoise FOLDER/in.png, generate
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <string>
 #include <vector>
 
 #include "bundle.hpp"
+#include "picture.hpp"
 
 namespace fs = std::filesystem;
 
 namespace {
 
 // Every file that a manifest names, without the graphs being opened.
-void read_all(const fs::path& folder, const std::string& text) {
-    aeonnx::Bundle bundle(folder, aeonnx::parse_manifest(text, "manifest.json"));
+std::string read_all(const fs::path& manifest, const fs::path& folder) {
+    std::ostringstream text;
+    text << std::ifstream(manifest, std::ios::binary).rdbuf();
+    aeonnx::Bundle bundle(folder, aeonnx::parse_manifest(text.str(), "manifest.json"));
     for (const auto& [part, variants] : bundle.manifest.parts) {
         for (const auto& [name, variant] : variants) {
-            bundle.read(variant.file, variant.sha256);
+            bundle.read(variant.file, static_cast<std::uint64_t>(variant.bytes), variant.sha256);
             bundle.golden(variant.golden_inputs);
             bundle.golden(variant.golden_outputs);
+        }
+    }
+    return "accepted";
+}
+
+// All that the program's verbs do, but for the files that they write.
+std::string use_all(const fs::path& folder, const fs::path& picture) {
+    aeonnx::Bundle bundle(folder);
+    const auto shape = bundle.manifest.input_shape;
+    bool good = true;
+    for (const auto& [part, variants] : bundle.manifest.parts) {
+        for (const auto& item : variants) {
+            const auto outputs = bundle.check(part, item.first);
+            good = good && std::all_of(outputs.begin(), outputs.end(),
+                                       [](const auto& output) { return output.ok(); });
+        }
+    }
+    if (bundle.manifest.parts.count("denoiser")) {
+        bundle.require("denoise");
+        aeonnx::require_pictures("denoiser", "denoise", shape, 1);
+        aeonnx::grid_png(bundle.denoise(aeonnx::read_picture(picture, shape)), shape);
+    }
+    if (bundle.manifest.parts.count("sampler")) {
+        bundle.require("generate");
+        aeonnx::require_pictures("sampler", "generate", shape, 3);
+        aeonnx::grid_png(bundle.generate(0, 3), shape);
+    }
+    return good ? "ok" : "wrong";
+}
+
+template <typename Use>
+void each(std::vector<fs::path> paths, const Use& use) {
+    std::sort(paths.begin(), paths.end());
+    for (const fs::path& path : paths) {
+std::cout << aeonnx::printable(path.stem().string()) << " " << std::flush;
+        try {
+            std::cout << use(path) << std::endl;
+        } catch (const aeonnx::Error& error) {
+            std::cout << "refused: " << error.what() << std::endl;
+        } catch (const std::bad_alloc&) {
+            std::cout << "refused: there is no memory for it" << std::endl;
         }
     }
 }
@@ -27,20 +75,20 @@ void read_all(const fs::path& folder, const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2) return 2;
-    const fs::path folder = argv[1];
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    const bool bundles = words.size() == 2 && words[0] == "--bundles";
+    if (!bundles && words.size() != 1) {
+        std::cerr << "usage: fuzz [--bundles] FOLDER\n";
+        return 2;
+    }
+    const fs::path folder = words.back();
     std::vector<fs::path> paths;
-    for (const auto& entry : fs::directory_iterator(folder / "manifests")) paths.push_back(entry);
-    std::sort(paths.begin(), paths.end());
-    for (const fs::path& path : paths) {
-        std::ostringstream text;
-        text << std::ifstream(path, std::ios::binary).rdbuf();
-        std::cout << path.stem().string();
-        try {
-            read_all(folder / "bundle", text.str());
-            std::cout << " accepted\n";
-        } catch (const aeonnx::Error& error) {
-            std::cout << " refused: " << error.what() << "\n";
-        }
+    for (const auto& entry : fs::directory_iterator(bundles ? folder : folder / "manifests")) {
+        if (!bundles || entry.is_directory()) paths.push_back(entry);
+    }
+    if (bundles) {
+        each(paths, [&](const fs::path& path) { return use_all(path, folder / "in.png"); });
+    } else {
+        each(paths, [&](const fs::path& path) { return read_all(path, folder / "bundle"); });
     }
 }

@@ -5,12 +5,12 @@
 #include <exception>
 #include <iostream>
 #include <limits>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "bundle.hpp"
 #include "engine.hpp"
+#include "files.hpp"
 #include "picture.hpp"
 
 namespace {
@@ -21,8 +21,9 @@ using Words = std::vector<std::string>;
 
 constexpr const char* usage =
     "usage: aeonnx check BUNDLE [--time]\n"
-    "       aeonnx denoise BUNDLE in.png out.png\n"
-    "       aeonnx generate BUNDLE [--seed S] [-n N] out.png\n";
+    "       aeonnx denoise BUNDLE in.png out.png [--force]\n"
+    "       aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]\n"
+    "in.png may be PNG, JPEG or BMP; --force replaces a file that is there\n";
 
 std::int64_t number(const std::string& option, const std::string& text, std::int64_t lowest) {
     std::int64_t value = 0;
@@ -50,13 +51,20 @@ std::string option(Words& words, const std::string& name) {
     if (found + 1 == words.end()) throw Error(2, name + ": expected a value");
     const std::string value = *(found + 1);
     words.erase(found, found + 2);
+    if (std::count(words.begin(), words.end(), name)) throw Error(2, name + " is there twice");
     return value;
 }
 
+// Whether a word is there; it is taken out.
+bool flag(Words& words, const std::string& name) {
+    const auto rest = std::remove(words.begin(), words.end(), name);
+    const bool found = rest != words.end();
+    words.erase(rest, words.end());
+    return found;
+}
+
 int check(Words words) {
-    const auto flag = std::remove(words.begin(), words.end(), "--time");
-    const bool timed = flag != words.end();
-    words.erase(flag, words.end());
+    const bool timed = flag(words, "--time");
     require(words, 1, "BUNDLE");
     Bundle bundle(words[0]);
     std::size_t outputs = 0;
@@ -81,22 +89,31 @@ int check(Words words) {
     return good ? 0 : 3;
 }
 
-int denoise(const Words& words) {
+int denoise(Words words) {
+    const bool force = flag(words, "--force");
     require(words, 3, "BUNDLE in.png out.png");
     Bundle bundle(words[0]);
-    bundle.variant("denoiser", "fp32");  // a bundle without one is told of before a bad picture is
-    const auto pixels = aeonnx::read_picture(words[1], bundle.manifest.input_shape);
-    aeonnx::write_grid(words[2], bundle.denoise(pixels), bundle.manifest.input_shape);
+    const auto shape = bundle.manifest.input_shape;
+    bundle.require("denoise");
+    aeonnx::require_pictures("denoiser", "denoise", shape, 1);
+    aeonnx::require_writable(words[2], force);
+    const auto pixels = aeonnx::read_picture(words[1], shape);
+    aeonnx::write_file(words[2], aeonnx::grid_png(bundle.denoise(pixels), shape), force);
     return 0;
 }
 
 int generate(Words words) {
     const std::string seed = option(words, "--seed"), count = option(words, "-n");
+    const bool force = flag(words, "--force");
     require(words, 2, "BUNDLE out.png");
     const std::int64_t key = seed.empty() ? 0 : number("--seed", seed, 0);
     const std::int64_t images = count.empty() ? 64 : number("-n", count, 1);
     Bundle bundle(words[0]);
-    aeonnx::write_grid(words[1], bundle.generate(key, images), bundle.manifest.input_shape);
+    const auto shape = bundle.manifest.input_shape;
+    bundle.require("generate");
+    aeonnx::require_pictures("sampler", "generate", shape, images);
+    aeonnx::require_writable(words[1], force);
+    aeonnx::write_file(words[1], aeonnx::grid_png(bundle.generate(key, images), shape), force);
     return 0;
 }
 
@@ -123,7 +140,7 @@ int main(int argc, char** argv) {
         std::cerr << "Error: " << error.what() << "\n" << (error.exit_code == 2 ? usage : "");
         return error.exit_code;
     } catch (const std::exception& error) {  // such as no memory for so many images
-        std::cerr << "Error: " << error.what() << "\n";
+        std::cerr << "Error: " << aeonnx::printable(error.what()) << "\n";
         return 1;
     }
 }

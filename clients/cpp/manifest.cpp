@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,10 @@ using nlohmann::json;
 
 constexpr std::int64_t newest_version = 1;
 constexpr int deepest = 64;  // levels of nesting; a manifest has eight
+constexpr std::int64_t largest_size = (std::int64_t{1} << 53) - 1;  // whole in every language
+constexpr std::int64_t largest_graph = std::int64_t{1} << 31;
+constexpr std::size_t longest_message = 400;
+constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
 constexpr std::array<const char*, 5> dtype_names = {"float32", "uint8", "int64", "float16",
                                                     "float64"};
 
@@ -39,15 +44,17 @@ const json& field(const json& object, const std::string& path, const char* name)
 
 std::string text_at(const json& value, const std::string& path) {
     if (!value.is_string()) refuse(path, "a string", shown(value));
-    return value.get<std::string>();
+    const std::string text = value.get<std::string>();
+    if (text != printable(text)) refuse(path, "a text without control characters", shown(value));
+    return text;
 }
 
 std::int64_t size_at(const json& value, const std::string& path) {
     const bool whole = value.is_number_integer();
     const bool small = !value.is_number_unsigned() ||
-                       value.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max();
+                       value.get<std::uint64_t>() <= std::uint64_t{largest_size};
     if (!whole || !small || value.get<std::int64_t>() < 1) {
-        refuse(path, "a whole number above 0", shown(value));
+        refuse(path, "a whole number from 1 to 2^53 - 1", shown(value));
     }
     return value.get<std::int64_t>();
 }
@@ -73,11 +80,12 @@ std::string digest_at(const json& value, const std::string& path) {
 
 std::string file_at(const json& value, const std::string& path) {
     const std::string file = text_at(value, path);
-    bool good = !file.empty() && file[0] != '/' && file.find('\\') == std::string::npos &&
-                std::none_of(file.begin(), file.end(), [](unsigned char c) { return c < ' '; });
-    for (std::size_t start = 0; good && start < file.size();) {
+    // A root is also a drive, where files have that.
+    bool good = file.find('\\') == std::string::npos && !std::filesystem::path(file).has_root_path();
+    for (std::size_t start = 0; good && start <= file.size();) {
         const std::size_t end = std::min(file.find('/', start), file.size());
-        good = file.substr(start, end - start) != "..";
+        const std::string name = file.substr(start, end - start);
+        good = !name.empty() && name != "." && name != "..";
         start = end + 1;
     }
     if (!good) refuse(path, "a path inside the bundle", shown(value));
@@ -104,23 +112,36 @@ Shape shape_at(const json& value, const std::string& path, DType dtype, bool wit
         }
         shape.push_back(size_at(item, path));
         const auto size = static_cast<std::uint64_t>(shape.back());
-        if (size > std::numeric_limits<std::int64_t>::max() / bytes) {
-            refuse(path, "a size in bytes of at most 63 bits", "more");
-        }
+        if (size > most_bytes / bytes) refuse(path, "a size in bytes of at most 63 bits", "more");
         bytes *= size;
     }
     return shape;
 }
 
+double number_at(const json& value, const std::string& path) {
+    if (!value.is_number() || !std::isfinite(value.get<double>())) {
+        refuse(path, "a finite number", shown(value));
+    }
+    return value.get<double>();
+}
+
+std::optional<std::array<double, 2>> range_at(const json& value, const std::string& path) {
+    if (value.is_null()) return std::nullopt;
+    if (!value.is_array() || value.size() != 2) refuse(path, "two numbers or null", shown(value));
+    return std::array{number_at(value[0], path + "[0]"), number_at(value[1], path + "[1]")};
+}
+
 std::vector<TensorSpec> tensors_at(const json& list, const std::string& path) {
     if (!list.is_array()) refuse(path, "a list", shown(list));
+    if (list.empty()) refuse(path, "at least one tensor", "none");
     std::vector<TensorSpec> tensors;
     for (const json& item : list) {
         const std::string at = path + "[" + std::to_string(tensors.size()) + "]";
         const DType dtype = dtype_at(field(item, at, "dtype"), at + ".dtype");
         const std::string name = text_at(field(item, at, "name"), at + ".name");
         tensors.push_back({name_at(name, at + ".name", "_"), dtype,
-                           shape_at(field(item, at, "shape"), at + ".shape", dtype, true)});
+                           shape_at(field(item, at, "shape"), at + ".shape", dtype, true),
+                           range_at(field(item, at, "range"), at + ".range")});
     }
     return tensors;
 }
@@ -132,10 +153,8 @@ Stored stored_at(const json& value, const std::string& path, bool is_output) {
                   shape_at(field(value, path, "shape"), path + ".shape", dtype, false), 0};
     if (is_output) {
         const json& tolerance = field(value, path, "tolerance");
-        stored.tolerance = tolerance.is_number() ? tolerance.get<double>() : -1;
-        if (!(stored.tolerance >= 0) || std::isinf(stored.tolerance)) {
-            refuse(path + ".tolerance", "a number of 0 or more", shown(tolerance));
-        }
+        stored.tolerance = number_at(tolerance, path + ".tolerance");
+        if (stored.tolerance <= 0) refuse(path + ".tolerance", "a number above 0", shown(tolerance));
     }
     return stored;
 }
@@ -155,6 +174,10 @@ Variant variant_at(const json& value, const std::string& path) {
     Variant variant;
     variant.file = file_at(field(value, path, "file"), path + ".file");
     variant.sha256 = digest_at(field(value, path, "sha256"), path + ".sha256");
+    variant.bytes = size_at(field(value, path, "bytes"), path + ".bytes");
+    if (variant.bytes > largest_graph) {
+        refuse(path + ".bytes", "at most 2 GiB", std::to_string(variant.bytes));
+    }
     variant.opset = size_at(field(value, path, "opset"), path + ".opset");
     variant.min_onnxruntime =
         text_at(field(value, path, "min_onnxruntime"), path + ".min_onnxruntime");
@@ -186,9 +209,10 @@ Manifest manifest_of(const json& document) {
     std::copy(shape.begin(), shape.end(), manifest.input_shape.begin());
     const json& parts = field(document, "", "parts");
     if (!parts.is_object()) refuse("parts", "an object", shown(parts));
+    if (parts.empty()) throw std::runtime_error("parts: expected at least one part");
     for (const auto& [part, variants] : parts.items()) {
         const std::string path = "parts." + name_at(part, "parts", "_");
-        if (!variants.is_object()) refuse(path, "an object", shown(variants));
+        field(variants, path, "fp32");
         for (const auto& [name, variant] : variants.items()) {
             const std::string at = path + "." + name_at(name, path, "-");
             manifest.parts[part].emplace(name, variant_at(variant, at));
@@ -220,22 +244,36 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
     try {
         return manifest_of(json::parse(text.begin(), text.end(), shallow));
     } catch (const std::exception& error) {
-        throw Error(1, where + ": " + error.what());
+        const std::string reason = error.what();
+        const bool cut = reason.size() > longest_message;
+        throw Error(1, where + ": " + reason.substr(0, longest_message) + (cut ? "..." : ""));
     }
+}
+
+bool has_rows(const TensorSpec& input) { return input.name != "seed"; }
+
+std::string describe(DType dtype, const Shape& shape) {
+    std::string text;
+    for (const std::int64_t size : shape) {
+        text += (text.empty() ? "" : ", ") + (size == batch ? "batch" : std::to_string(size));
+    }
+    return std::string(dtype_names[static_cast<std::size_t>(dtype)]) + " [" + text + "]";
 }
 
 std::string describe(const TensorSpec& spec) {
-    std::string text;
-    for (const std::int64_t size : spec.shape) {
-        text += (text.empty() ? "" : ", ") + (size == batch ? "batch" : std::to_string(size));
-    }
-    return spec.name + " " + dtype_names[static_cast<std::size_t>(spec.dtype)] + " [" + text + "]";
+    return spec.name + " " + describe(spec.dtype, spec.shape);
 }
 
 std::size_t count_of(const Shape& shape) {
-    std::size_t count = 1;
-    for (const std::int64_t size : shape) count *= static_cast<std::size_t>(size);
-    return count;
+    std::uint64_t count = 1;
+    for (const std::int64_t size : shape) {
+        const auto values = static_cast<std::uint64_t>(size);
+        if (size < 0 || (values > 0 && count > most_bytes / 8 / values)) {
+            throw Error(1, "expected a shape whose values can be counted, got one too large");
+        }
+        count *= values;
+    }
+    return static_cast<std::size_t>(count);
 }
 
 }  // namespace aeonnx

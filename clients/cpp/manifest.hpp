@@ -4,18 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <map>
-#include <stdexcept>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace aeonnx {
+#include "text.hpp"
 
-// Every failure of this library: a line for people, and the code to leave a program with.
-struct Error : std::runtime_error {
-    Error(int code, const std::string& text) : std::runtime_error(text), exit_code(code) {}
-    int exit_code;  // 1 failed, 2 usage, 4 the machine lacks something
-};
+namespace aeonnx {
 
 using Shape = std::vector<std::int64_t>;
 
@@ -30,7 +26,11 @@ struct TensorSpec {
     std::string name;
     DType dtype;
     Shape shape;
+    std::optional<std::array<double, 2>> range = {};  // lowest and highest value
 };
+
+// Whether an input has a row per answer: all but `seed`, which is one value for all rows.
+bool has_rows(const TensorSpec& input);
 
 // An array in a file: raw, little-endian, row-major.
 struct Stored {
@@ -38,23 +38,24 @@ struct Stored {
     std::string sha256;
     DType dtype;
     Shape shape;
-    double tolerance;  // of an output: the largest |difference| that counts as equal
+    double tolerance;  // of an output: the largest |difference| that counts as equal, above 0
 };
 
 // One graph: a part in one precision.
 struct Variant {
     std::string file;  // inside the bundle
     std::string sha256;
+    std::int64_t bytes;  // size of the file
     std::int64_t opset;
     std::string min_onnxruntime;
-    std::vector<TensorSpec> inputs, outputs;
+    std::vector<TensorSpec> inputs, outputs;  // one at least of each
     std::map<std::string, Stored> golden_inputs, golden_outputs;
 };
 
 struct Manifest {
     std::string model;
     std::array<std::int64_t, 3> input_shape;                      // [C, H, W] of an image
-    std::map<std::string, std::map<std::string, Variant>> parts;  // by name, then by variant
+    std::map<std::string, std::map<std::string, Variant>> parts;  // by name, then by variant: fp32
 };
 
 // Read a manifest; `where` is its name in messages. What is used is checked, the rest is skipped.
@@ -63,8 +64,9 @@ Manifest parse_manifest(std::string_view text, const std::string& where);
 
 // A tensor in words: "z float32 [batch, 20]".
 std::string describe(const TensorSpec& spec);
+std::string describe(DType dtype, const Shape& shape);
 
-// The number of values; the manifest's shapes are checked to fit.
+// The number of values. Throws Error 1: it is negative, or its bytes do not fit 63 bits.
 std::size_t count_of(const Shape& shape);
 
 }  // namespace aeonnx

@@ -1,31 +1,35 @@
 #include "picture.hpp"
 
 #include <cmath>
-#include <fstream>
-#include <memory>
-#include <sstream>
+#include <string_view>
+#include <utility>
 
-#include "manifest.hpp"
-
-#define STB_IMAGE_IMPLEMENTATION
-#define STBI_ONLY_PNG
-#define STBI_NO_STDIO
-#include <stb/stb_image.h>
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STBI_WRITE_NO_STDIO
-#include <stb/stb_image_write.h>
+#include "decode.hpp"
+#include "files.hpp"
+#include "text.hpp"
 
 namespace aeonnx {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string content_of(const fs::path& path) {
-    if (!fs::exists(path)) throw Error(1, path.string() + " does not exist");
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
+constexpr std::uint64_t largest_file = 1 << 30;
+constexpr std::uint64_t most_pixels = 178956970;     // of a picture to read
+constexpr std::uint64_t most_values = (1U << 31) - 1;  // of a picture to write
+
+Size turned(Size size, int orientation) {
+    return orientation < 5 ? size : Size{size.height, size.width};
+}
+
+// Where the pixel that belongs at (x, y) is stored, as EXIF counts the eight orientations.
+std::size_t source_of(const Pixels& picture, std::size_t x, std::size_t y) {
+    const std::size_t right = picture.size.width - 1, bottom = picture.size.height - 1;
+    if (picture.orientation >= 5) std::swap(x, y);
+    const bool from_right = picture.orientation == 2 || picture.orientation == 3 ||
+                            picture.orientation == 7 || picture.orientation == 8;
+    const bool from_bottom = picture.orientation == 3 || picture.orientation == 4 ||
+                             picture.orientation == 6 || picture.orientation == 7;
+    return (from_bottom ? bottom - y : y) * picture.size.width + (from_right ? right - x : x);
 }
 
 // The channels of one pixel, from red, green, blue and alpha.
@@ -35,86 +39,119 @@ std::array<unsigned char, 4> channels_of(const unsigned char* rgba, std::int64_t
     return {static_cast<unsigned char>(grey), rgba[3], 0, 0};
 }
 
-void write_whole(const fs::path& path, const std::string& data) {
-    const fs::path beside = path.string() + ".part";
-    std::ofstream file(beside, std::ios::binary);
-    file.write(data.data(), static_cast<std::streamsize>(data.size()));
-    file.close();
-    std::error_code failed;
-    if (file) fs::rename(beside, path, failed);
-    if (file && !failed) return;
-    std::error_code ignored;
-    fs::remove(beside, ignored);
-    throw Error(1, "cannot write " + path.string() + ": " +
-                       (failed ? failed.message() : "no such folder, or no place in it"));
+Pixels decode(std::string_view data, const Accept& accept) {
+    if (data.empty()) throw Unreadable("it is empty");
+    if (data.substr(0, 8) == "\x89PNG\r\n\x1a\n") return decode_png(data, accept);
+    if (data.substr(0, 3) == "\xff\xd8\xff") return decode_jpeg(data, accept);
+    if (data.substr(0, 2) == "BM") return decode_bmp(data, accept);
+    throw Unreadable("it begins as none of them does");
+}
+
+std::string in_words(std::uint64_t width, std::uint64_t height) {
+    return std::to_string(width) + "x" + std::to_string(height);
+}
+
+// Columns, rows and gaps of a grid; the gaps are between images and around them.
+struct Grid {
+    std::uint64_t columns, rows, gap, width, height;
+};
+
+Grid grid_of(const std::array<std::int64_t, 3>& shape, std::int64_t count) {
+    constexpr std::int64_t most = 1U << 31;
+    if (shape[0] < 1 || shape[0] > 4) {
+        throw Error(1, "expected images of 1 to 4 channels, got " + std::to_string(shape[0]));
+    }
+    if (count < 1 || count > most || shape[1] > most || shape[2] > most) {
+        throw Error(1, "expected fewer or smaller images: the picture would be too large");
+    }
+    Grid grid{};
+    const auto images = static_cast<std::uint64_t>(count);
+    grid.columns = static_cast<std::uint64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+    grid.rows = (images + grid.columns - 1) / grid.columns;
+    grid.gap = images == 1 ? 0 : 2;
+    grid.width = grid.columns * (static_cast<std::uint64_t>(shape[2]) + grid.gap) + grid.gap;
+    grid.height = grid.rows * (static_cast<std::uint64_t>(shape[1]) + grid.gap) + grid.gap;
+    const std::uint64_t channels = static_cast<std::uint64_t>(shape[0]);
+    if (grid.width > most_values / channels / grid.height) {
+        throw Error(1, "expected fewer or smaller images: a picture of " +
+                           in_words(grid.width, grid.height) + " pixels is too large");
+    }
+    return grid;
 }
 
 }  // namespace
 
-std::vector<unsigned char> read_picture(const fs::path& path,
-                                        const std::array<std::int64_t, 3>& shape) {
-    const auto [channels, height, width] = shape;
-    const std::string data = content_of(path);
-    const auto* bytes = reinterpret_cast<const unsigned char*>(data.data());
-    const int length = static_cast<int>(data.size());
-    const auto refuse = [&path](const std::string& reason) {
-        return Error(1, path.string() + " is not a readable PNG image: " + reason);
-    };
-    int wide = 0, high = 0, stored = 0;
-    if (data.size() > 1U << 30) throw refuse("it is larger than 1 GiB");
-    if (!stbi_info_from_memory(bytes, length, &wide, &high, &stored)) {
-        throw refuse(stbi_failure_reason());
+void require_pictures(const std::string& part, const std::string& verb,
+                      const std::array<std::int64_t, 3>& shape, std::int64_t count) {
+    try {
+        grid_of(shape, count);
+    } catch (const Error& error) {
+        throw Error(1, "this bundle's " + part + " cannot " + verb + ": " + error.what());
     }
-    if (wide != width || high != height) {  // before its pixels take memory
-        throw Error(1, path.string() + ": expected " + std::to_string(width) + "x" +
-                           std::to_string(height) + " pixels, got " + std::to_string(wide) + "x" +
-                           std::to_string(high) + ": resize it first");
-    }
-    if (stbi_is_16_bit_from_memory(bytes, length)) throw refuse("it has 16 bits, expected 8");
-    const std::unique_ptr<unsigned char, void (*)(void*)> rgba(
-        stbi_load_from_memory(bytes, length, &wide, &high, &stored, 4), stbi_image_free);
-    if (!rgba) throw refuse(stbi_failure_reason());
-    const std::size_t area = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-    std::vector<unsigned char> pixels(area * static_cast<std::size_t>(channels));
-    for (std::size_t i = 0; i < area; ++i) {
-        const auto values = channels_of(rgba.get() + 4 * i, channels);
-        for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-            pixels[c * area + i] = values[c];
-        }
-    }
-    return pixels;
 }
 
-void write_grid(const fs::path& path, const std::vector<unsigned char>& images,
-                const std::array<std::int64_t, 3>& shape) {
+std::vector<unsigned char> read_picture(const fs::path& path,
+                                        const std::array<std::int64_t, 3>& shape) {
+    const std::int64_t channels = shape[0];
+    const auto height = static_cast<std::size_t>(shape[1]), width = static_cast<std::size_t>(shape[2]);
+    const auto content = read_file(path, at_most(path, largest_file));
+    if (!content) throw Error(1, path.string() + " does not exist");
+    const auto accept = [&](Size stored, int orientation) {
+        const Size size = turned(stored, orientation);
+        const bool large = std::uint64_t{size.width} * size.height > most_pixels;
+        if (!large && size.width == width && size.height == height) return;
+        throw Unfit(": expected " +
+                    (large ? "at most " + std::to_string(most_pixels) : in_words(width, height)) +
+                    " pixels, got " + in_words(size.width, size.height) + ": resize it first");
+    };
+    const std::string_view data(reinterpret_cast<const char*>(content->data()), content->size());
+    try {
+        const Pixels picture = decode(data, accept);
+        const std::size_t area = width * height;
+        std::vector<unsigned char> pixels(area * static_cast<std::size_t>(channels));
+        for (std::size_t i = 0; i < area; ++i) {
+            const unsigned char* rgba =
+                picture.rgba.data() + 4 * source_of(picture, i % width, i / width);
+            if (channels % 2 == 1 && rgba[3] != 255) {
+                throw Unfit(" has transparent pixels, and the model takes none: flatten it first");
+            }
+            const auto values = channels_of(rgba, channels);
+            for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+                pixels[c * area + i] = values[c];
+            }
+        }
+        return pixels;
+    } catch (const Unreadable& damage) {
+        throw Error(1, path.string() +
+                           " is not a readable PNG, JPEG or BMP image: " + damage.what());
+    } catch (const Unfit& unfit) {
+        throw Error(1, path.string() + unfit.what());
+    }
+}
+
+std::string grid_png(const std::vector<unsigned char>& images,
+                     const std::array<std::int64_t, 3>& shape) {
     const auto channels = static_cast<std::size_t>(shape[0]);
     const auto height = static_cast<std::size_t>(shape[1]);
     const auto width = static_cast<std::size_t>(shape[2]);
-    const std::size_t count = images.size() / (channels * height * width);
-    const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(count)));
-    const std::size_t rows = (count + columns - 1) / columns;
-    const std::size_t gap = count == 1 ? 0 : 2;  // pixels between images and around them
-    const std::size_t wide = columns * (width + gap) + gap, high = rows * (height + gap) + gap;
-    std::vector<unsigned char> picture(wide * high * channels, 128);
+    const std::size_t one = channels * height * width;
+    if (one == 0 || images.empty() || images.size() % one != 0) {
+        throw Error(1, "expected whole images of " + std::to_string(one) + " values, got " +
+                           std::to_string(images.size()) + " values");
+    }
+    const Grid grid = grid_of(shape, static_cast<std::int64_t>(images.size() / one));
+    std::vector<unsigned char> picture(grid.width * grid.height * channels, 128);
     for (std::size_t i = 0; i < images.size(); ++i) {
         const std::size_t x = i % width, y = i / width % height;
         const std::size_t channel = i / (width * height) % channels;
-        const std::size_t image = i / (width * height * channels);
-        const std::size_t left = gap + image % columns * (width + gap) + x;
-        const std::size_t top = gap + image / columns * (height + gap) + y;
-        picture[(top * wide + left) * channels + channel] = images[i];
+        const std::size_t image = i / one;
+        const std::size_t left = grid.gap + image % grid.columns * (width + grid.gap) + x;
+        const std::size_t top = grid.gap + image / grid.columns * (height + grid.gap) + y;
+        picture[(top * grid.width + left) * channels + channel] = images[i];
     }
-    std::string png;
-    const auto append = [](void* text, void* data, int size) {
-        static_cast<std::string*>(text)->append(static_cast<char*>(data),
-                                                static_cast<std::size_t>(size));
-    };
-    const auto as_int = [](std::size_t value) { return static_cast<int>(value); };
-    if (!stbi_write_png_to_func(append, &png, as_int(wide), as_int(high), as_int(channels),
-                                picture.data(), as_int(wide * channels))) {
-        throw Error(1, "cannot write " + path.string() + ": the picture is too large");
-    }
-    write_whole(path, png);
+    const Size size{static_cast<std::uint32_t>(grid.width),
+                    static_cast<std::uint32_t>(grid.height)};
+    return encode_png(size, static_cast<int>(channels), picture);
 }
 
 }  // namespace aeonnx

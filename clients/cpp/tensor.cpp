@@ -44,7 +44,7 @@ Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t firs
     Tensors taken;
     for (const TensorSpec& spec : variant.inputs) {
         const Tensor& whole = inputs.at(spec.name);
-        taken.emplace(spec.name, spec.name == "seed" ? whole : rows_of(whole, first, rows));
+        taken.emplace(spec.name, has_rows(spec) ? rows_of(whole, first, rows) : whole);
     }
     return taken;
 }

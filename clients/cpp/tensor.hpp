@@ -34,7 +34,7 @@ using Tensors = std::map<std::string, Tensor>;
 // Rows `first` to `first + rows - 1`; behind the last one, that one again.
 Tensor rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows);
 
-// The same of a graph's inputs; a `seed` is for all rows and stays whole.
+// The same of a graph's inputs; those without rows stay whole.
 Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t first,
                 std::int64_t rows);
 

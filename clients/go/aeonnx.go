@@ -3,15 +3,9 @@
 package aeonnx
 
 import (
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
-	"syscall"
 )
 
 // A Bundle is the parts of one trained model. Its methods may be called from any goroutine.
@@ -29,13 +23,13 @@ type Golden struct{ Inputs, Outputs map[string]Tensor }
 // Open reads the manifest of the bundle in a folder. Graphs are opened at first use.
 func Open(folder string) (*Bundle, error) {
 	path := filepath.Join(folder, "manifest.json")
-	text, err := os.ReadFile(path)
+	text, err := readFile(path, 0, maxManifest)
 	if isMissing(err) {
 		return nil, fmt.Errorf("no bundle at %s: it has no manifest.json. "+
 			"Make one with: aeonnx export --model vae -o %s", folder, folder)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, reason(err))
+		return nil, unread(path, err)
 	}
 	manifest, err := ParseManifest(text)
 	if err != nil {
@@ -58,7 +52,7 @@ func (b *Bundle) Part(name, variant string) (*Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	graph, err := b.read(v.File, v.SHA256)
+	graph, err := b.read(v.File, v.Bytes, v.SHA256)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +81,7 @@ func (b *Bundle) Close() {
 func (b *Bundle) Verify(name, variant string) error {
 	v, err := b.variant(name, variant)
 	if err == nil {
-		_, err = b.read(v.File, v.SHA256)
+		_, err = b.read(v.File, v.Bytes, v.SHA256)
 	}
 	if err == nil {
 		_, err = b.Golden(name, variant)
@@ -111,26 +105,41 @@ func (b *Bundle) Golden(name, variant string) (golden Golden, err error) {
 func (b *Bundle) arrays(stored map[string]Stored) (map[string]Tensor, error) {
 	arrays := map[string]Tensor{}
 	for name, s := range stored {
-		data, err := b.read(s.File, s.SHA256)
+		size, _ := bytesOf(s.DType, s.Shape)
+		data, err := b.read(s.File, size, s.SHA256)
 		if err != nil {
 			return nil, err
 		}
-		array := Tensor{s.DType, s.Shape, data}
-		if expected, _ := bytesOf(s.DType, s.Shape); expected != int64(len(data)) {
-			return nil, fmt.Errorf("%s: %v is %d bytes, got %d",
-				filepath.Join(b.Folder, s.File), array, expected, len(data))
-		}
-		arrays[name] = array
+		arrays[name] = Tensor{s.DType, s.Shape, data}
 	}
 	return arrays, nil
 }
 
-// Denoiser opens the part that Denoise runs: the variant that takes pixels, where there is one.
+// Denoiser opens the part that Denoise runs: the variant that takes pixels, where there is one. The
+// error says why it cannot.
 func (b *Bundle) Denoiser() (*Part, error) {
+	variant := "fp32"
 	if b.Manifest.Parts["denoiser"]["fp32-uint8"] != nil {
-		return b.Part("denoiser", "fp32-uint8")
+		variant = "fp32-uint8"
 	}
-	return b.Part("denoiser", "fp32")
+	return b.partFor("denoiser", variant, (*Variant).canDenoise)
+}
+
+// Sampler opens the part that Generate runs. The error says why it cannot.
+func (b *Bundle) Sampler() (*Part, error) {
+	return b.partFor("sampler", "fp32", (*Variant).canGenerate)
+}
+
+// partFor opens a part once the manifest says that a verb can use it.
+func (b *Bundle) partFor(name, variant string, can func(*Variant, []int64) error) (*Part, error) {
+	v, err := b.variant(name, variant)
+	if err == nil {
+		err = can(v, b.Manifest.InputShape)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.Part(name, variant)
 }
 
 // Denoise takes the noise from images, uint8 [n, C, H, W], and gives as many.
@@ -161,15 +170,11 @@ func (b *Bundle) Generate(seed int64, count int) (images Tensor, err error) {
 		return images, fmt.Errorf("expected a seed of 0 or more and images, got seed %d and %d images",
 			seed, count)
 	}
-	part, err := b.Part("sampler", "fp32")
+	part, err := b.Sampler()
 	if err != nil {
 		return images, err
 	}
-	at := slices.IndexFunc(part.Outputs, func(spec Spec) bool { return spec.Name == "image" })
-	if at < 0 {
-		return images, fmt.Errorf("%s: expected an output image", part.File)
-	}
-	if _, err := part.Outputs[at].ofRows(int64(count)); err != nil {
+	if _, err := named(part.Outputs, "image").ofRows(int64(count)); err != nil {
 		return images, err
 	}
 	for start := 0; start < count; start += atOnce {
@@ -204,33 +209,4 @@ func (b *Bundle) variant(name, variant string) (*Variant, error) {
 		return v, nil
 	}
 	return nil, fmt.Errorf("part %q has no variant %q, it has: %s", name, variant, keys(variants))
-}
-
-// read gives the bytes whose digest was checked, so that they cannot change before they are used.
-func (b *Bundle) read(file, digest string) ([]byte, error) {
-	path := filepath.Join(b.Folder, file)
-	data, err := os.ReadFile(path)
-	if isMissing(err) {
-		return nil, fmt.Errorf("%s is missing, though the manifest names it: export the bundle again", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, reason(err))
-	}
-	if found := fmt.Sprintf("%x", sha256.Sum256(data)); found != digest {
-		return nil, fmt.Errorf("%s is not the file that the manifest names: "+
-			"expected sha256 %s, got %s. Export the bundle again.", path, digest, found)
-	}
-	return data, nil
-}
-
-func isMissing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
-// reason is an error without the words that Go puts before it, such as "open FILE".
-func reason(err error) error {
-	for errors.Unwrap(err) != nil {
-		err = errors.Unwrap(err)
-	}
-	return err
 }

@@ -17,7 +17,7 @@ func TestAPictureOfAnyChannelsComesBack(t *testing.T) {
 		}
 		image := NewTensor(pixels, append([]int64{1}, shape...)...)
 		path := filepath.Join(t.TempDir(), "image.png")
-		if err := WritePicture(path, image); err != nil {
+		if err := WritePicture(path, image, false); err != nil {
 			t.Fatal(err)
 		}
 		back, err := ReadPicture(path, shape)
@@ -31,7 +31,7 @@ func TestAGridHasGreyAroundImagesOfAnyChannels(t *testing.T) {
 	for channels := int64(1); channels <= 4; channels++ {
 		path, shape := filepath.Join(t.TempDir(), "grid.png"), []int64{channels, 5, 8}
 		two := NewTensor(make([]uint8, 2*channels), 2, channels, 1, 1)
-		if err := WritePicture(path, two); err != nil {
+		if err := WritePicture(path, two, false); err != nil {
 			t.Fatal(err)
 		}
 		got, err := ReadPicture(path, shape)

@@ -35,6 +35,8 @@ func (e LibraryError) Error() string { return string(e) }
 // names, else the one beside the program, else the system's. The error is a LibraryError.
 func Onnxruntime() (version string, err error) { return load() }
 
+var oldest = []int{1, 24, 1}
+
 var load = sync.OnceValues(func() (version string, err error) {
 	// Official builds send usage data unless this is set before they are loaded.
 	os.Setenv("ORT_DISABLE_TELEMETRY", "1")
@@ -45,6 +47,10 @@ var load = sync.OnceValues(func() (version string, err error) {
 	}
 	// Asked before the binding is, which lets go of a library that is too old for it.
 	version = C.GoString(C.version(C.uintptr_t(address)))
+	if got, err := numbers(version); err != nil || slices.Compare(got, oldest) < 0 {
+		return "", LibraryError(fmt.Sprintf("this program needs onnxruntime 1.24.1 or newer, since older ones "+
+			"read files outside of a bundle, and %s is %s: put a newer library beside the program", path, version))
+	}
 	ort.SetSharedLibraryPath(path)
 	// What goes wrong comes back as an error, and need not be printed too.
 	if err = ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
@@ -81,7 +87,7 @@ func requireVersion(v *Variant, has string) error {
 		return fmt.Errorf("%s: min_onnxruntime: expected a version, got %q", v.File, v.MinOnnxruntime)
 	}
 	if got, _ := numbers(has); slices.Compare(got, needed) < 0 {
-		return LibraryError(fmt.Sprintf("%s needs onnxruntime %s or newer (opset %s), this is %s: "+
+		return LibraryError(fmt.Sprintf("%s needs onnxruntime %s or newer (opset %d), this is %s: "+
 			"put a newer library beside the program", v.File, v.MinOnnxruntime, v.Opset, has))
 	}
 	return nil

@@ -1,20 +1,12 @@
 package aeonnx
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Batch stands in a shape where any number of rows goes.
@@ -22,14 +14,16 @@ const Batch = -1
 
 // A Manifest is what manifest.json says of a bundle, as far as it is used here.
 type Manifest struct {
-	Model string
-	Parts map[string]map[string]*Variant // by part and variant: "decoder", "fp32-uint8"
+	Model      string
+	InputShape []int64                        // [C, H, W] of an image
+	Parts      map[string]map[string]*Variant // by part and variant: "decoder", "fp32-uint8"
 }
 
 // A Variant is what the manifest says of one graph.
 type Variant struct {
 	File, SHA256    string
-	Opset           json.Number
+	Bytes           int64 // of the file
+	Opset           int64
 	MinOnnxruntime  string // such as "1.14"
 	Inputs, Outputs []Spec
 	GoldenInputs    map[string]Stored // one for each of Inputs
@@ -39,7 +33,8 @@ type Variant struct {
 // A Spec is what a graph takes or gives.
 type Spec struct {
 	Name, DType string
-	Shape       []int64 // such as {Batch, 1, 28, 28}
+	Shape       []int64   // such as {Batch, 1, 28, 28}
+	Range       []float64 // lowest and highest value; nil if any may come
 }
 
 // Row is the shape of one row, such as {1, 28, 28}.
@@ -75,27 +70,16 @@ func ParseManifest(text []byte) (*Manifest, error) {
 			"take a newer one", version, newest)
 	}
 	manifest := &Manifest{Model: c.text(top.at("model"))}
+	manifest.InputShape = listOf(&c, top.at("input_shape"), c.size)
+	c.expect(len(manifest.InputShape) == 3, top.at("input_shape"), "[C, H, W]")
 	manifest.Parts = mapOf(&c, top.at("parts"), func(part field) map[string]*Variant {
+		c.object(part.at("fp32"))
 		return mapOf(&c, part, c.variant)
 	})
+	if c.err == nil && len(manifest.Parts) == 0 {
+		return nil, errors.New("parts: expected at least one part")
+	}
 	return manifest, c.err
-}
-
-// parseJSON keeps numbers as they are written: sizes need all 64 bits. Of two fields of one name
-// the last counts, as in Python.
-func parseJSON(text []byte) (value any, err error) {
-	if !utf8.Valid(text) {
-		return nil, errors.New("it is not UTF-8") // which encoding/json would replace
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err = decoder.Decode(&value); err != nil {
-		return nil, err
-	}
-	if _, err = decoder.Token(); err != io.EOF {
-		return nil, errors.New("something follows its end")
-	}
-	return value, nil
 }
 
 func (c *checker) variant(f field) *Variant {
@@ -103,13 +87,17 @@ func (c *checker) variant(f field) *Variant {
 	v := &Variant{
 		File:           c.file(f.at("file")),
 		SHA256:         c.digest(f.at("sha256")),
-		Opset:          c.number(f.at("opset")),
+		Bytes:          c.size(f.at("bytes")),
+		Opset:          c.size(f.at("opset")),
 		MinOnnxruntime: c.text(f.at("min_onnxruntime")),
 		Inputs:         listOf(c, f.at("inputs"), c.spec),
 		Outputs:        listOf(c, f.at("outputs"), c.spec),
 		GoldenInputs:   mapOf(c, f.at("golden").at("inputs"), c.stored),
 		GoldenOutputs:  mapOf(c, f.at("golden").at("outputs"), c.compared),
 	}
+	c.expect(v.Bytes <= maxBytes, f.at("bytes"), fmt.Sprintf("at most %d", maxBytes))
+	c.expect(len(v.Inputs) > 0, f.at("inputs"), "at least one")
+	c.expect(len(v.Outputs) > 0, f.at("outputs"), "at least one")
 	c.sameNames(f.at("golden").at("inputs"), v.Inputs, v.GoldenInputs)
 	c.sameNames(f.at("golden").at("outputs"), v.Outputs, v.GoldenOutputs)
 	return v
@@ -124,6 +112,10 @@ func (c *checker) spec(f field) Spec {
 		return c.size(size)
 	})
 	spec := Spec{Name: c.text(f.at("name")), DType: c.text(f.at("dtype")), Shape: shape}
+	if limits := f.at("range"); limits.value != nil && limits.value != (nothing{}) {
+		spec.Range = listOf(c, limits, c.number)
+		c.expect(len(spec.Range) == 2, limits, "the lowest and the highest value")
+	}
 	c.expect(names.MatchString(spec.Name), f.at("name"), "a name in lower case")
 	c.fits(f, spec.DType, spec.Shape)
 	return spec
@@ -143,9 +135,8 @@ func (c *checker) stored(f field) Stored {
 
 func (c *checker) compared(f field) Stored {
 	stored := c.stored(f)
-	tolerance, err := c.number(f.at("tolerance")).Float64()
-	c.expect(err == nil && tolerance >= 0, f.at("tolerance"), "a number of 0 or more")
-	stored.Tolerance = tolerance
+	stored.Tolerance = c.number(f.at("tolerance"))
+	c.expect(stored.Tolerance > 0, f.at("tolerance"), "a number above 0")
 	return stored
 }
 
@@ -155,7 +146,7 @@ func (c *checker) sameNames(f field, specs []Spec, golden map[string]Stored) {
 		expected[i] = spec.Name
 	}
 	slices.Sort(expected)
-	same := len(specs) > 0 && slices.Equal(expected, slices.Sorted(maps.Keys(golden)))
+	same := slices.Equal(expected, slices.Sorted(maps.Keys(golden)))
 	c.expect(same, f, "an array for each tensor of the graph")
 }
 
@@ -176,115 +167,4 @@ func bytesOf(dtype string, shape []int64) (size int64, fits bool) {
 		size *= count
 	}
 	return size, true
-}
-
-// A field is a value of the manifest, and how to call it.
-type field struct {
-	path  string
-	value any
-}
-
-type nothing struct{} // the value of a field that is not there
-
-func (f field) at(name string) field {
-	path := strings.TrimPrefix(f.path+"."+name, "the manifest.")
-	object, _ := f.value.(map[string]any)
-	if value, there := object[name]; there {
-		return field{path, value}
-	}
-	return field{path, nothing{}}
-}
-
-// String quotes no objects and lists: they can be as large as the file.
-func (f field) String() string {
-	switch value := f.value.(type) {
-	case nothing:
-		return "nothing"
-	case nil:
-		return "null"
-	case map[string]any:
-		return "an object"
-	case []any:
-		return "a list"
-	case string:
-		return fmt.Sprintf("%.80q", value)
-	default:
-		return fmt.Sprintf("%.80v", value)
-	}
-}
-
-// A checker takes values out of fields, and keeps the first error. After one, what it gives is
-// empty or wrong, and is not to be used.
-type checker struct{ err error }
-
-func (c *checker) expect(good bool, f field, expected string) {
-	if !good && c.err == nil {
-		c.err = fmt.Errorf("%s: expected %s, got %v", f.path, expected, f)
-	}
-}
-
-func (c *checker) object(f field) map[string]any {
-	value, good := f.value.(map[string]any)
-	c.expect(good, f, "an object")
-	return value
-}
-
-func (c *checker) text(f field) string {
-	value, good := f.value.(string)
-	c.expect(good, f, "a text")
-	return value
-}
-
-func (c *checker) number(f field) json.Number {
-	value, good := f.value.(json.Number)
-	c.expect(good, f, "a number")
-	return value
-}
-
-func (c *checker) size(f field) int64 {
-	number, _ := f.value.(json.Number)
-	value, err := strconv.ParseInt(number.String(), 10, 64)
-	c.expect(err == nil && value > 0, f, "a whole number above 0")
-	return value
-}
-
-func (c *checker) digest(f field) string {
-	value := c.text(f)
-	c.expect(digest.MatchString(value), f, "64 hex digits")
-	return value
-}
-
-func (c *checker) file(f field) string {
-	value := c.text(f)
-	inside := filepath.IsLocal(value) && !strings.Contains(value, `\`) &&
-		!slices.Contains(strings.Split(value, "/"), "..")
-	c.expect(inside, f, "a path inside the bundle")
-	// Line ends would break the lines of messages.
-	unseen := func(r rune) bool { return !unicode.IsGraphic(r) }
-	c.expect(!strings.ContainsFunc(value, unseen), f, "a path without control characters")
-	return value
-}
-
-func listOf[T any](c *checker, f field, read func(field) T) []T {
-	values, good := f.value.([]any)
-	c.expect(good, f, "a list")
-	found := make([]T, len(values))
-	for i, value := range values {
-		found[i] = read(field{fmt.Sprintf("%s[%d]", f.path, i), value})
-	}
-	return found
-}
-
-func mapOf[T any](c *checker, f field, read func(field) T) map[string]T {
-	found := map[string]T{}
-	for _, name := range slices.Sorted(maps.Keys(c.object(f))) {
-		c.expect(names.MatchString(name), field{f.path, name}, "names in lower case")
-		found[name] = read(f.at(name))
-	}
-	return found
-}
-
-// keys is the keys of a map in words.
-func keys[T any](values map[string]T) string {
-	return strings.Join(slices.Sorted(maps.Keys(values)), ", ")
 }

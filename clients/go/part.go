@@ -2,6 +2,7 @@ package aeonnx
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -14,8 +15,6 @@ type Part struct {
 	batch   int64 // rows that it takes at once; Batch for any number
 	session *ort.DynamicAdvancedSession
 }
-
-const maxBytes = 1 << 31 // of one array; more is a mistake, and might end the program
 
 var elements = map[string]ort.TensorElementDataType{
 	"float16": ort.TensorElementDataTypeFloat16,
@@ -33,6 +32,13 @@ func newPart(name string, v *Variant, graph []byte) (*Part, error) {
 	if err := requireVersion(v, version); err != nil {
 		return nil, err
 	}
+	batch, err := batchOf(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := requirePlain(v.File, graph); err != nil {
+		return nil, err
+	}
 	// The binding says what a graph takes by a session of its own, which it lets go of.
 	inputs, outputs, err := ort.GetInputOutputInfoWithONNXData(graph)
 	if err != nil {
@@ -42,10 +48,6 @@ func newPart(name string, v *Variant, graph []byte) (*Part, error) {
 		return nil, err
 	}
 	if err := requireSame(v.File, "output", v.Outputs, outputs); err != nil {
-		return nil, err
-	}
-	batch, err := batchOf(v)
-	if err != nil {
 		return nil, err
 	}
 	session, err := newSession(graph, v)
@@ -64,6 +66,15 @@ func newSession(graph []byte, v *Variant) (*ort.DynamicAdvancedSession, error) {
 	// At batch 1 these graphs are too small for more threads.
 	if err := options.SetIntraOpNumThreads(1); err != nil {
 		return nil, err
+	}
+	// Twice the same as requirePlain asks: weights are in the graph, and it is in ONNX's format.
+	for key, value := range map[string]string{
+		"session.model_external_initializers_file_folder_path": os.DevNull,
+		"session.load_model_format":                            "ONNX",
+	} {
+		if err := options.AddSessionConfigEntry(key, value); err != nil {
+			return nil, err
+		}
 	}
 	return ort.NewDynamicAdvancedSessionWithONNXData(graph, namesOf(v.Inputs), namesOf(v.Outputs), options)
 }
@@ -87,10 +98,10 @@ func requireSame(file, kind string, specs []Spec, infos []ort.InputOutputInfo) e
 func specOf(info ort.InputOutputInfo) Spec {
 	for dtype, element := range elements {
 		if info.OrtValueType == ort.ONNXTypeTensor && element == info.DataType {
-			return Spec{info.Name, dtype, info.Dimensions}
+			return Spec{Name: info.Name, DType: dtype, Shape: info.Dimensions}
 		}
 	}
-	return Spec{info.Name, info.DataType.String(), info.Dimensions}
+	return Spec{Name: info.Name, DType: info.DataType.String(), Shape: info.Dimensions}
 }
 
 // batchOf is the number of rows that a graph is fixed to, or Batch: its outputs and all its inputs
@@ -112,12 +123,15 @@ func batchOf(v *Variant) (int64, error) {
 
 // ofRows is how many bytes that number of rows takes.
 func (s Spec) ofRows(rows int64) (int64, error) {
-	size, fits := bytesOf(s.DType, append([]int64{rows}, s.Row()...))
+	size, fits := bytesOf(s.DType, s.shapeOf(rows))
 	if !fits || size > maxBytes {
 		return 0, fmt.Errorf("%d rows of %v are more than %d bytes", rows, s, maxBytes)
 	}
 	return size, nil
 }
+
+// shapeOf is the shape of that number of rows.
+func (s Spec) shapeOf(rows int64) []int64 { return append([]int64{rows}, s.Row()...) }
 
 // isSeed: one seed is for all rows.
 func isSeed(spec Spec) bool { return spec.Name == "seed" }
@@ -188,10 +202,12 @@ func (p *Part) taken(inputs map[string]Tensor, start, count int64) map[string]Te
 }
 
 func (p *Part) runOnce(inputs map[string]Tensor, rows int64) (map[string]Tensor, error) {
-	var takes, gives []ort.Value
+	takes, gives := []ort.Value{}, make([]ort.Value, len(p.Outputs))
 	defer func() {
 		for _, value := range slices.Concat(takes, gives) {
-			value.Destroy()
+			if value != nil {
+				value.Destroy()
+			}
 		}
 	}()
 	for _, spec := range p.Inputs {
@@ -201,22 +217,30 @@ func (p *Part) runOnce(inputs map[string]Tensor, rows int64) (map[string]Tensor,
 		}
 		takes = append(takes, value)
 	}
-	outputs := map[string]Tensor{}
-	for _, spec := range p.Outputs {
+	for i, spec := range p.Outputs {
+		// onnxruntime makes room for what the graph really gives, which is compared afterwards. The
+		// binding reads no float16 so; for that there is room of the right size, or an error.
 		size, err := spec.ofRows(rows)
 		if err != nil {
 			return nil, err
 		}
-		shape := append([]int64{rows}, spec.Row()...)
-		outputs[spec.Name] = Tensor{spec.DType, shape, make([]byte, size)}
-		value, err := valueOf(outputs[spec.Name])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
+		if spec.DType == "float16" {
+			if gives[i], err = valueOf(Tensor{spec.DType, spec.shapeOf(rows), make([]byte, size)}); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.name, err)
+			}
 		}
-		gives = append(gives, value)
 	}
 	if err := p.session.Run(takes, gives); err != nil {
 		return nil, fmt.Errorf("%s: onnxruntime failed: %w", p.name, err)
+	}
+	outputs := map[string]Tensor{}
+	for i, spec := range p.Outputs {
+		got, expected := tensorOf(gives[i]), Tensor{DType: spec.DType, Shape: spec.shapeOf(rows)}
+		if got.DType != expected.DType || !slices.Equal(got.Shape, expected.Shape) {
+			return nil, fmt.Errorf("%s gave %s %v, expected %v: export the bundle again",
+				p.File, spec.Name, got, expected)
+		}
+		outputs[spec.Name] = got
 	}
 	return outputs, nil
 }
@@ -224,6 +248,25 @@ func (p *Part) runOnce(inputs map[string]Tensor, rows int64) (map[string]Tensor,
 // valueOf is a view: onnxruntime reads and writes the tensor's own bytes.
 func valueOf(t Tensor) (ort.Value, error) {
 	return ort.NewCustomDataTensor(t.Shape, t.Data, elements[t.DType])
+}
+
+// tensorOf copies a value; one of a type that no bundle has comes without its data.
+func tensorOf(value ort.Value) Tensor {
+	shape := slices.Clone([]int64(value.GetShape()))
+	switch value := value.(type) {
+	case *ort.Tensor[float32]:
+		return NewTensor(value.GetData(), shape...)
+	case *ort.Tensor[float64]:
+		return NewTensor(value.GetData(), shape...)
+	case *ort.Tensor[int64]:
+		return NewTensor(value.GetData(), shape...)
+	case *ort.Tensor[uint8]:
+		return NewTensor(value.GetData(), shape...)
+	case *ort.CustomDataTensor:
+		return Tensor{"float16", shape, value.GetData()}
+	default:
+		return Tensor{DType: fmt.Sprintf("%T", value), Shape: shape}
+	}
 }
 
 func namesOf(specs []Spec) []string {

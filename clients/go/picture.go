@@ -1,7 +1,6 @@
 package aeonnx
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -9,7 +8,6 @@ import (
 	"image/png"
 	"io"
 	"math"
-	"os"
 )
 
 const (
@@ -17,88 +15,14 @@ const (
 	grey = 128 // what they have in all channels
 )
 
-// ReadPicture gives the image in an 8-bit PNG file as uint8 [1, C, H, W], with its colours made C
-// channels. The shape is [C, H, W]; a picture of another size is an error.
-func ReadPicture(path string, shape []int64) (Tensor, error) {
-	if err := requireImage(shape); err != nil {
-		return Tensor{}, err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return Tensor{}, unreadable(path, reason(err))
-	}
-	defer file.Close()
-	// Before it is unpacked, so that a picture of another size takes no memory.
-	config, err := png.DecodeConfig(file)
-	if err != nil {
-		return Tensor{}, unreadable(path, err)
-	}
-	channels, height, width := int(shape[0]), int(shape[1]), int(shape[2])
-	if config.Width != width || config.Height != height {
-		return Tensor{}, fmt.Errorf("%s: expected %dx%d pixels, got %dx%d: resize it first",
-			path, width, height, config.Width, config.Height)
-	}
-	if _, err = file.Seek(0, io.SeekStart); err != nil {
-		return Tensor{}, unreadable(path, reason(err))
-	}
-	picture, err := png.Decode(file)
-	if err != nil {
-		return Tensor{}, unreadable(path, err)
-	}
-	switch picture.(type) {
-	case *image.Gray16, *image.RGBA64, *image.NRGBA64:
-		return Tensor{}, unreadable(path, errors.New("it has 16 bits per value, expected 8"))
-	}
-	data := make([]byte, channels*height*width)
-	for y := range height {
-		for x := range width {
-			// Exact for 8 bits: what has no alpha is shifted, what has one is taken as it is.
-			c := color.NRGBAModel.Convert(picture.At(x, y)).(color.NRGBA)
-			for channel, value := range channelsOf(c, channels) {
-				data[(channel*height+y)*width+x] = value
-			}
-		}
-	}
-	return NewTensor(data, 1, shape[0], shape[1], shape[2]), nil
-}
-
-func unreadable(path string, err error) error {
-	return fmt.Errorf("%s is not a readable PNG image: %w", path, err)
-}
-
-// channelsOf a colour, as pillow converts them.
-func channelsOf(c color.NRGBA, count int) []uint8 {
-	luma := uint8((19595*uint32(c.R) + 38470*uint32(c.G) + 7471*uint32(c.B) + 32768) >> 16)
-	if count < 3 {
-		return []uint8{luma, c.A}[:count]
-	}
-	return []uint8{c.R, c.G, c.B, c.A}[:count]
-}
-
-// WritePicture writes images, uint8 [n, C, H, W], as one PNG, whole or not at all: see Grid.
-func WritePicture(path string, images Tensor) error {
+// WritePicture writes images, uint8 [n, C, H, W], as one PNG, whole or not at all: see Grid. A file
+// that exists is replaced only if that is asked for; see Writable.
+func WritePicture(path string, images Tensor, replace bool) error {
 	picture, err := Grid(images)
 	if err != nil {
 		return err
 	}
-	beside := fmt.Sprintf("%s.%d.part", path, os.Getpid())
-	if err := writePNG(beside, picture); err != nil {
-		os.Remove(beside)
-		return fmt.Errorf("cannot write %s: %w", path, reason(err))
-	}
-	if err := os.Rename(beside, path); err != nil {
-		os.Remove(beside)
-		return fmt.Errorf("cannot write %s: %w", path, reason(err))
-	}
-	return nil
-}
-
-func writePNG(path string, picture image.Image) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(png.Encode(file, picture), file.Close())
+	return writeFile(path, replace, func(to io.Writer) error { return png.Encode(to, picture) })
 }
 
 // Grid makes one picture of images, uint8 [n, C, H, W]: about as wide as high, with a border of
@@ -191,7 +115,9 @@ func toPixels(images Tensor) (Tensor, error) {
 	}
 	pixels := make([]uint8, len(values))
 	for i, value := range values {
-		pixels[i] = uint8(math.RoundToEven(float64(min(max(value, 0), 1) * 255)))
+		if value > 0 { // neither below nor NaN
+			pixels[i] = uint8(math.RoundToEven(float64(min(value, 1) * 255)))
+		}
 	}
 	return NewTensor(pixels, images.Shape...), nil
 }

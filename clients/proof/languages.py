@@ -75,11 +75,15 @@ def _library(path: Path) -> dict[str, str]:
 
 
 _LIBRARY = _library(onnxruntime_library())
-_CMAKE = (f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}", "-DAEONNX_STRICT=ON", "-DAEONNX_FUZZ=ON")
+_CMAKE = (
+    f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}",
+    "-DAEONNX_STRICT=ON",
+    "-DAEONNX_SANITIZE=ON",
+)
 _RUST = f"{BUILT / 'rust' / 'release'}/"
 _CARGO = ("cargo", "build", "--release", "--offline")
 _CARGO_TARGET = {"CARGO_TARGET_DIR": str(BUILT / "rust"), "RUSTFLAGS": "-D warnings"}
-_TRACT = ("--bin", "aeonnx-tract", "--bin", "fuzz")
+_TRACT = ("--bin", "aeonnx-tract", "--bin", "fuzz-tract")
 _GO = f"{BUILT / 'go'}/"
 _MODULES = ROOT / "clients" / "node" / "node_modules"
 _NODE = [
@@ -156,7 +160,7 @@ LANGUAGES: Mapping[str, Language] = {
         fetch=[("cargo", "fetch")],
         build=[(*_CARGO, "--no-default-features", "--features", "tract", *_TRACT)],
         program=(f"{_RUST}aeonnx-tract",),
-        fuzz=(f"{_RUST}fuzz",),
+        fuzz=(f"{_RUST}fuzz-tract",),
         shipped=[Path(_RUST) / "aeonnx-tract"],
         environment=_CARGO_TARGET,
         slack=4,  # it sums plainly

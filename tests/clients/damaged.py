@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from tests.support import graph_file
+from tests.support import golden_file, graph_file
 
-__all__ = ["REFUSED", "WRONG", "with_graph", "with_manifest"]
+__all__ = ["REFUSED", "UNFIT", "WRONG", "replace", "with_graph", "with_manifest"]
 
 Change = Callable[[Path], object]
 
@@ -27,18 +28,32 @@ def with_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> N
     path.write_text(json.dumps(document))
 
 
-def with_graph(folder: Path, name: str, change: Callable[[onnx.ModelProto], object]) -> None:
-    """Change a graph of a bundle, and its digest in the manifest."""
-    graph = onnx.load(folder / name)
+def with_graph(
+    folder: Path, part: str, change: Callable[[onnx.ModelProto], object], variant: str = "fp32"
+) -> None:
+    """Change a graph of a bundle, and with it what the manifest says of the file."""
+    path = graph_file(folder, part, variant)
+    graph = onnx.load(path)
     change(graph)
-    _replace(folder, name, graph.SerializeToString())
+    replace(folder, path, graph.SerializeToString())
 
 
-def _replace(folder: Path, name: str, data: bytes) -> None:
-    old, new = (hashlib.sha256(text).hexdigest() for text in ((folder / name).read_bytes(), data))
-    (folder / name).write_bytes(data)
-    manifest = folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(old, new))
+def replace(folder: Path, path: Path, data: bytes) -> None:
+    """Change a file of a bundle, and with it what the manifest says of it."""
+    digests = [hashlib.sha256(text).hexdigest() for text in (path.read_bytes(), data)]
+    name, size = path.relative_to(folder).as_posix(), len(data)
+    path.write_bytes(data)
+
+    def follow(found: Any) -> None:
+        if isinstance(found, dict):
+            if found.get("file") == name:
+                found["sha256"] = found["sha256"].replace(*digests)
+                if "bytes" in found:
+                    found["bytes"] = size
+            for item in found.values():
+                follow(item)
+
+    with_manifest(folder, follow)
 
 
 def _decoder(document: dict[str, Any]) -> dict[str, Any]:
@@ -46,10 +61,15 @@ def _decoder(document: dict[str, Any]) -> dict[str, Any]:
     return variant
 
 
-def _flip(folder: Path, name: str) -> None:
-    data = bytearray((folder / name).read_bytes())
+def _golden(document: dict[str, Any]) -> dict[str, Any]:
+    golden: dict[str, Any] = _decoder(document)["golden"]["outputs"]["reconstruction"]
+    return golden
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    (folder / name).write_bytes(data)
+    path.write_bytes(data)
 
 
 def _first_weights(graph: onnx.ModelProto, change: Callable[[Any], Any]) -> None:
@@ -60,10 +80,10 @@ def _first_weights(graph: onnx.ModelProto, change: Callable[[Any], Any]) -> None
 
 
 def _other_golden(folder: Path) -> None:
-    name = "golden/decoder/reconstruction.bin"
-    values = np.frombuffer((folder / name).read_bytes(), "<f4").copy()
+    path = golden_file(folder, "decoder", "reconstruction")
+    values = np.frombuffer(path.read_bytes(), "<f4").copy()
     values[-1] += 0.5
-    _replace(folder, name, values.tobytes())
+    replace(folder, path, values.tobytes())
 
 
 def _renamed(graph: onnx.ModelProto) -> None:
@@ -77,6 +97,73 @@ def _widened(document: dict[str, Any]) -> None:
             stored["shape"][0] += 1
 
 
+def _in_manifest(change: Callable[[dict[str, Any]], object]) -> Change:
+    return lambda folder: with_manifest(folder, change)
+
+
+def _in_text(old: str, new: str) -> Change:
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def _special(make: Callable[[Path], object]) -> Change:
+    def change(folder: Path) -> None:
+        (folder / "manifest.json").unlink()
+        make(folder / "manifest.json")
+
+    return change
+
+
+def _in_decoder(change: Callable[[onnx.ModelProto], object]) -> Change:
+    return lambda folder: with_graph(folder, "decoder", change)
+
+
+def _endless(graph: onnx.ModelProto) -> None:
+    """A loop that never ends, before the first node."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Identity", ["v"], ["w"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("v", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("d", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("w", TensorProto.FLOAT, None),
+        ],
+    )
+    forever = helper.make_node("Loop", ["", "", "z"], ["looped"], body=body)
+    for node in graph.graph.node:
+        node.input[:] = ["looped" if name == "z" else name for name in node.input]
+    graph.graph.node.insert(0, forever)
+
+
+def _foreign(graph: onnx.ModelProto) -> None:
+    graph.opset_import.add(domain="com.microsoft", version=1)
+    graph.graph.node[0].domain = "com.microsoft"
+
+
+def _elsewhere(graph: onnx.ModelProto) -> None:
+    weights = graph.graph.initializer[0]
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="secret.txt")
+    weights.ClearField("raw_data")
+
+
+def _with_function(graph: onnx.ModelProto) -> None:
+    graph.functions.add(name="f", domain="")
+
+
+def _sparse(graph: onnx.ModelProto) -> None:
+    graph.graph.sparse_initializer.add()
+
+
 REFUSED: dict[str, tuple[Change, int, str]] = {
     "no manifest": (
         lambda folder: (folder / "manifest.json").unlink(),
@@ -84,75 +171,167 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
         "no bundle at {folder}: it has no manifest.json. "
         "Make one with: aeonnx export --model vae -o {folder}",
     ),
+    "a manifest that is a FIFO": (_special(os.mkfifo), 1, "{folder}/manifest.json"),
+    "a manifest that never ends": (
+        _special(lambda path: path.symlink_to("/dev/zero")),
+        1,
+        "{folder}/manifest.json",
+    ),
+    "a manifest of a gigabyte": (
+        _special(lambda path: path.touch() or os.truncate(path, 2**30)),
+        1,
+        "{folder}/manifest.json",
+    ),
     "not JSON": (
         lambda folder: (folder / "manifest.json").write_text("{"),
         1,
         "{folder}/manifest.json: ",
     ),
     "another format": (
-        lambda folder: with_manifest(folder, lambda found: found.update(format="zip")),
+        _in_manifest(lambda found: found.update(format="zip")),
         1,
         '{folder}/manifest.json: format: expected "aeonnx-bundle", got "zip"',
     ),
     "a newer format": (
-        lambda folder: with_manifest(folder, lambda found: found.update(version=2)),
+        _in_manifest(lambda found: found.update(version=2)),
         1,
         "{folder}/manifest.json: version 2 is newer than this program, which reads 1: "
         "take a newer one",
     ),
+    "no parts": (
+        _in_manifest(lambda found: found.update(parts={})),
+        1,
+        "{folder}/manifest.json: parts: expected at least one part",
+    ),
     "a bad digest": (
-        lambda folder: with_manifest(folder, lambda found: _decoder(found).update(sha256="x")),
+        _in_manifest(lambda found: _decoder(found).update(sha256="x")),
         1,
         '{folder}/manifest.json: parts.decoder.fp32.sha256: expected 64 hex digits, got "x"',
     ),
     "a path outside": (
-        lambda folder: with_manifest(folder, lambda found: _decoder(found).update(file="../a")),
+        _in_manifest(lambda found: _decoder(found).update(file="../a")),
         1,
         "{folder}/manifest.json: parts.decoder.fp32.file: expected a path inside the bundle, "
         'got "../a"',
     ),
+    "an infinite tolerance": (
+        _in_text('"tolerance": ', '"tolerance": 1e999, "was": '),
+        1,
+        "{folder}/manifest.json: ",
+    ),
+    "a tolerance of nothing": (
+        _in_manifest(lambda found: _golden(found).update(tolerance=0)),
+        1,
+        "{folder}/manifest.json: parts.decoder.fp32.golden.outputs.reconstruction.tolerance: ",
+    ),
+    "a name that steers the terminal": (
+        _in_manifest(lambda found: found.update(model="\x1b[2Jvae")),
+        1,
+        "{folder}/manifest.json: model: ",
+    ),
     "no graph": (
         lambda folder: graph_file(folder, "decoder").unlink(),
         1,
-        "{folder}/decoder.onnx is missing, though the manifest names it: export the bundle again",
+        "{decoder} is missing, though the manifest names it: export the bundle again",
     ),
     "a changed graph": (
-        lambda folder: _flip(folder, "decoder.onnx"),
+        lambda folder: _flip(graph_file(folder, "decoder")),
         1,
-        "{folder}/decoder.onnx is not the file that the manifest names: expected sha256 ",
+        "{decoder} is not the file that the manifest names: expected sha256 ",
+    ),
+    "a graph that is cut": (
+        lambda folder: os.truncate(graph_file(folder, "decoder"), 100),
+        1,
+        "{decoder} is not the file that the manifest names: expected ",
     ),
     "a changed golden file": (
-        lambda folder: _flip(folder, "golden/decoder/z.bin"),
+        lambda folder: _flip(golden_file(folder, "decoder", "z")),
         1,
-        "{folder}/golden/decoder/z.bin is not the file that the manifest names: expected sha256 ",
+        "{z} is not the file that the manifest names: expected sha256 ",
     ),
-    "a golden file of another size": (
-        lambda folder: with_manifest(folder, _widened),
-        1,
-        "{folder}/golden/decoder/",
-    ),
+    "a golden file of another size": (_in_manifest(_widened), 1, "{folder}/golden/decoder/"),
     "another output": (
-        lambda folder: with_graph(folder, "decoder.onnx", _renamed),
+        _in_decoder(_renamed),
         1,
-        "decoder.onnx: expected output reconstruction float32 [batch, 1, 28, 28], the graph has ",
+        "{name}: expected output reconstruction float32 [batch, 1, 28, 28], the graph has ",
     ),
     "not a graph": (
-        lambda folder: _replace(folder, "decoder.onnx", b"not a graph"),
+        lambda folder: replace(folder, graph_file(folder, "decoder"), b"not a graph"),
         1,
-        "decoder.onnx",
+        "{name} is not an ONNX graph: ",
     ),
+    "an endless loop": (_in_decoder(_endless), 1, "{name}: a bundle never holds a subgraph (Loop)"),
+    "a foreign operator": (
+        _in_decoder(_foreign),
+        1,
+        '{name}: a bundle never holds operators of the domain "com.microsoft"',
+    ),
+    "weights elsewhere": (
+        _in_decoder(_elsewhere),
+        1,
+        "{name}: a bundle never holds weights in other files",
+    ),
+    "functions": (_in_decoder(_with_function), 1, "{name}: a bundle never holds functions"),
+    "sparse weights": (_in_decoder(_sparse), 1, "{name}: a bundle never holds sparse weights"),
 }
 """What was done to the `vae` bundle, the exit code of `check`, and how its error starts."""
 
+
+def _twice(graph: onnx.ModelProto, output: str) -> None:
+    """Give all rows twice, and say otherwise."""
+    next(node for node in graph.graph.node if output in node.output).output[:] = ["once"]
+    graph.graph.node.append(helper.make_node("Concat", ["once", "once"], [output], axis=0))
+
+
+def _wide(document: dict[str, Any], part: str) -> None:
+    """Images of 3 channels, where `input_shape` says 1."""
+    for variant in document["parts"][part].values():
+        for spec in (*variant["inputs"], *variant["outputs"]):
+            if len(spec["shape"]) == 4:
+                spec["shape"][1] = 3
+
+
+UNFIT: dict[str, tuple[str, str, Change, str]] = {
+    "a sampler of other images": (
+        "vae",
+        "generate",
+        _in_manifest(lambda found: _wide(found, "sampler")),
+        "this bundle's sampler cannot generate: expected ",
+    ),
+    "a denoiser of other images": (
+        "dae",
+        "denoise",
+        _in_manifest(lambda found: _wide(found, "denoiser")),
+        "this bundle's denoiser cannot denoise: expected ",
+    ),
+    "a denoiser of numbers": (
+        "dae",
+        "denoise",
+        _in_manifest(
+            lambda found: found["parts"].update(denoiser=found["parts"]["encoder"]),
+        ),
+        "this bundle's denoiser cannot denoise: expected ",
+    ),
+    "another input_shape": (
+        "dae",
+        "denoise",
+        _in_manifest(lambda found: found.update(input_shape=[1, 14, 56])),
+        "this bundle's denoiser cannot denoise: expected ",
+    ),
+    "rows that come twice": (
+        "vae",
+        "generate",
+        lambda folder: with_graph(folder, "sampler", lambda graph: _twice(graph, "image")),
+        "{sampler} gave image uint8 [",
+    ),
+}
+"""The bundle, the verb, what was done, and how the verb's error starts."""
+
 WRONG: dict[str, Change] = {
     "an output": _other_golden,
-    "weights": lambda folder: with_graph(
-        folder, "decoder.onnx", lambda graph: _first_weights(graph, lambda values: values * 1.01)
-    ),
-    "not a number": lambda folder: with_graph(
-        folder,
-        "decoder.onnx",
-        lambda graph: _first_weights(graph, lambda values: np.full_like(values, np.nan)),
+    "weights": _in_decoder(lambda graph: _first_weights(graph, lambda values: values * 1.01)),
+    "not a number": _in_decoder(
+        lambda graph: _first_weights(graph, lambda values: np.full_like(values, np.nan))
     ),
 }
 """What `check` must find wrong with the decoder of the `vae` bundle."""

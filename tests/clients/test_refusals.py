@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from clients.proof.program import Program
-from tests.clients.damaged import REFUSED, with_manifest
+from tests.clients.damaged import REFUSED, UNFIT, with_manifest
 from tests.clients.manifests import accepted, damage
+from tests.support import golden_file, graph_file
 
 pytestmark = pytest.mark.clients
 
@@ -24,14 +25,37 @@ def test_a_damaged_bundle_is_refused(
     program: Program, copy: Copy, change: Callable[[Path], object], code: int, text: str
 ) -> None:
     folder = copy("vae")
+    decoder, z = graph_file(folder, "decoder"), golden_file(folder, "decoder", "z")
+    text = text.format(folder=folder, decoder=decoder, name=decoder.name, z=z)
     change(folder)
-    refused(program, code, text.format(folder=folder), "check", folder)
+    refused(program, code, text, "check", folder)
+
+
+@pytest.mark.parametrize(("name", "verb", "change", "text"), UNFIT.values(), ids=UNFIT)
+def test_a_part_that_is_not_what_a_verb_needs_is_refused(
+    program: Program,
+    made: Path,
+    copy: Copy,
+    tmp_path: Path,
+    name: str,
+    verb: str,
+    change: Callable[[Path], object],
+    text: str,
+) -> None:
+    folder, target = copy(name), tmp_path / "out.png"
+    if name == "vae":
+        text = text.format(sampler=graph_file(folder, "sampler").name)
+    change(folder)
+    source = [made / "noisy.png"] if verb == "denoise" else []
+    refused(program, 1, text, verb, folder, *source, target)
+    assert not target.exists()
 
 
 def test_an_engine_too_old_for_a_graph_is_refused(program: Program, copy: Copy) -> None:
     folder, newer = copy("vae"), {"min_onnxruntime": "99.0", "opset": 99}
     with_manifest(folder, lambda found: found["parts"]["decoder"]["fp32"].update(newer))
-    refused(program, 4, "decoder.onnx needs ", "check", folder)
+    name = graph_file(folder, "decoder").name
+    refused(program, 4, f"{name} needs ", "check", folder)
 
 
 def refused(program: Program, code: int, text: str, *arguments: object) -> None:
@@ -60,14 +84,15 @@ def test_a_picture_that_does_not_fit_is_refused(
 ) -> None:
     wide, broken, target = (tmp_path / name for name in ("wide.png", "broken.png", "out.png"))
     target.write_bytes(b"kept")
+    verb = ("denoise", "--force", made / "dae")
     Image.new("L", (30, 28)).save(wide)
     expected = f"{wide}: expected 28x28 pixels, got 30x28: resize it first"
-    refused(program, 1, expected, "denoise", made / "dae", wide, target)
+    refused(program, 1, expected, *verb, wide, target)
     whole = (made / "noisy.png").read_bytes()
     for data in (b"", b"no picture", whole[:60], whole[: len(whole) // 2]):
         broken.write_bytes(data)
-        expected = f"{broken} is not a readable PNG image: "
-        refused(program, 1, expected, "denoise", made / "dae", broken, target)
+        expected = f"{broken} is not a readable PNG, JPEG or BMP image: "
+        refused(program, 1, expected, *verb, broken, target)
     assert target.read_bytes() == b"kept"
 
 
@@ -97,7 +122,12 @@ def test_wrong_arguments_end_with_the_usage(
     done = program(*(values.get(item, item) for item in arguments))
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.startswith("Error: ")
-    for verb in ("check BUNDLE [--time]", "denoise BUNDLE in.png out.png", "generate BUNDLE"):
+    for verb in (
+        "check BUNDLE [--time]",
+        "denoise BUNDLE in.png out.png",
+        "generate BUNDLE",
+        "--force",
+    ):
         assert verb in done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +20,7 @@ from click.testing import Result
 
 import aeonnx as aeonnx_package
 from aeonnx import checkpoint, manifest, sinks
-from aeonnx.errors import QualityError
+from aeonnx.errors import OutputError, QualityError
 from aeonnx.export import ExportOptions, derived, export, quality
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
@@ -296,3 +298,23 @@ def test_export_and_inspect_tell_the_cost(aeonnx: Callable[..., Result], run_of:
     shown = aeonnx("inspect", "b").stdout
     assert f"{-drop:+.3f} dB" in shown
     assert graph_file(Path("b"), "decoder", "int8").name in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted by root alone")
+@pytest.mark.parametrize("room", [16, 700])
+def test_a_full_temporary_folder_is_named(
+    run_of: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    monkeypatch.setattr(tempfile, "tempdir", str(small))
+    options = ExportOptions("vae", tmp_path / "b", run_of(), ("decoder",), precisions=("int8",))
+    try:
+        with pytest.raises(OutputError, match=f"no room for temporary files in {small} .*TMPDIR"):
+            export(options)
+    finally:
+        subprocess.run(["/bin/umount", str(small)], check=True)
+    assert not (tmp_path / "b").exists()

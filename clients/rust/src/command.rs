@@ -1,58 +1,66 @@
 //! The program around an engine: check | denoise | generate.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
 
+use crate::error::{caught, silence_panics};
 use crate::{Bundle, Engine, Error, Kind, Result, picture};
 
 const USAGE: &str = "\
 usage: aeonnx check BUNDLE [--time]
-       aeonnx denoise BUNDLE in.png out.png
-       aeonnx generate BUNDLE [--seed S] [-n N] out.png";
+       aeonnx denoise BUNDLE in.png out.png [--force]
+       aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
+Pictures are PNG, JPEG or BMP, and are written as PNG. --force replaces a file that is there.";
 
 /// Run the program's arguments with the engine that `load` gives; returns the exit code.
 pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
-    let words = std::env::args_os().skip(1);
-    let words = words.map(|word| word.to_string_lossy().into_owned()).collect();
-    match run(words, load) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("Error: {error}");
-            if error.kind == Kind::Usage {
-                eprintln!("{USAGE}");
-            }
-            error.exit_code()
-        }
-    }
+    silence_panics();
+    let words = std::env::args_os().skip(1).collect();
+    let done = caught(|| run(words, load)).unwrap_or_else(|panic| Err(Error::failed(panic)));
+    done.unwrap_or_else(|error| {
+        let mut stderr = io::stderr();
+        let usage = if error.kind == Kind::Usage { USAGE } else { "" };
+        let text = format!("Error: {error}\n{usage}");
+        let _ = writeln!(stderr, "{}", text.trim_end()); // nobody may be there to read it
+        error.exit_code()
+    })
 }
 
-fn run<E: Engine>(mut words: Vec<String>, load: impl Fn() -> Result<E>) -> Result<i32> {
+fn run<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
     if words.is_empty() {
         return Err(Error::usage("expected a verb: check, denoise or generate"));
     }
-    match words.remove(0).as_str() {
+    let verb = words.remove(0).to_string_lossy().into_owned();
+    match verb.as_str() {
         "check" => check(words, load),
         "denoise" => denoise(words, load),
         "generate" => generate(words, load),
-        "-h" | "--help" => {
-            println!("{USAGE}");
-            Ok(0)
-        }
-        verb => Err(Error::usage(format!("no such verb: {verb}"))),
+        "-h" | "--help" => say(USAGE.to_string()).map(|()| 0),
+        _ => Err(Error::usage(format!("no such verb: {verb}"))),
     }
 }
 
-fn check<E: Engine>(mut words: Vec<String>, load: impl Fn() -> Result<E>) -> Result<i32> {
-    let before = words.len();
-    words.retain(|word| word != "--time");
-    let timed = words.len() < before;
+fn check<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+    let timed = flag(&mut words, "--time");
     let [folder] = exactly(words, "BUNDLE")?;
-    let bundle = Bundle::open(folder, load()?)?;
+    let good = check_all(&Bundle::open(folder, load()?)?, timed, say)?;
+    Ok(if good { 0 } else { 3 })
+}
+
+/// Check every variant of every part, with a line for each output; returns whether all are right.
+/// Fails if the engine runs none of them.
+pub(crate) fn check_all<E: Engine>(
+    bundle: &Bundle<E>,
+    timed: bool,
+    mut say: impl FnMut(String) -> Result<()>,
+) -> Result<bool> {
     let (mut outputs, mut skipped, mut good) = (0, 0, true);
     for (name, variants) in &bundle.manifest.parts {
         for variant in variants.keys() {
             let mut part = match bundle.part(name, variant) {
                 Err(error) if error.kind == Kind::Unsupported => {
-                    println!("skip {name} {variant}: {error}");
+                    say(format!("skip {name} {variant}: {error}"))?;
                     skipped += 1;
                     continue;
                 }
@@ -61,16 +69,16 @@ fn check<E: Engine>(mut words: Vec<String>, load: impl Fn() -> Result<E>) -> Res
             for found in bundle.check(&mut part)? {
                 let verdict = if found.ok() { "ok" } else { "WRONG" };
                 let (output, error, tolerance) = (&found.output, found.error, found.tolerance);
-                println!(
+                say(format!(
                     "{verdict} {name} {variant} {output}: max error {error:.2e}, \
                      tolerance {tolerance:.2e}"
-                );
+                ))?;
                 good &= found.ok();
                 outputs += 1;
             }
             if timed {
                 let taken = bundle.time(&mut part)?;
-                println!("time {name} {variant}: {taken:.1} us for one row");
+                say(format!("time {name} {variant}: {taken:.1} us for one row"))?;
             }
         }
     }
@@ -80,46 +88,69 @@ fn check<E: Engine>(mut words: Vec<String>, load: impl Fn() -> Result<E>) -> Res
         1 => ", 1 variant skipped".to_string(),
         some => format!(", {some} variants skipped"),
     };
-    println!("checked {outputs} outputs of {parts} parts with {engine}{left}");
-    Ok(if good { 0 } else { 3 })
+    if outputs == 0 {
+        return Err(Error::failed(format!(
+            "nothing was checked: {engine} runs none of the variants"
+        )));
+    }
+    say(format!("checked {outputs} outputs of {parts} parts with {engine}{left}"))?;
+    Ok(good)
 }
 
-fn denoise<E: Engine>(words: Vec<String>, load: impl Fn() -> Result<E>) -> Result<i32> {
+fn denoise<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+    let force = flag(&mut words, "--force");
     let [folder, from, to] = exactly(words, "BUNDLE in.png out.png")?;
     let bundle = Bundle::open(folder, load()?)?;
     let mut denoiser = bundle.denoiser()?;
+    picture::require_writable(&to, force)?;
     let shape = bundle.manifest.input_shape;
-    let pixels = picture::read(Path::new(&from), shape)?;
-    picture::write_grid(Path::new(&to), &bundle.denoise(&mut denoiser, &pixels)?, shape)?;
+    let pixels = picture::read(&from, shape)?;
+    picture::write_grid(&to, &bundle.denoise(&mut denoiser, &pixels)?, shape, force)?;
     Ok(0)
 }
 
-fn generate<E: Engine>(mut words: Vec<String>, load: impl Fn() -> Result<E>) -> Result<i32> {
+fn generate<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+    let force = flag(&mut words, "--force");
     let seed = number(&mut words, "--seed", 0, 0)?;
     let count = number(&mut words, "-n", 64, 1)?;
     let [folder, to] = exactly(words, "BUNDLE out.png")?;
     let bundle = Bundle::open(folder, load()?)?;
-    let images = bundle.generate(seed, count as usize)?;
-    picture::write_grid(Path::new(&to), &images, bundle.manifest.input_shape)?;
+    picture::require_writable(&to, force)?;
+    let images = bundle.generate(seed, usize::try_from(count).unwrap_or(usize::MAX))?;
+    picture::write_grid(&to, &images, bundle.manifest.input_shape, force)?;
     Ok(0)
 }
 
-fn exactly<const N: usize>(words: Vec<String>, what: &str) -> Result<[String; N]> {
-    if let Some(option) = words.iter().find(|word| word.starts_with('-')) {
+fn say(line: String) -> Result<()> {
+    let written = writeln!(io::stdout(), "{line}");
+    written.map_err(|error| Error::failed(format!("cannot write to standard output: {error}")))
+}
+
+/// Whether an option is there; it is taken out.
+fn flag(words: &mut Vec<OsString>, option: &str) -> bool {
+    let before = words.len();
+    words.retain(|word| word != option);
+    words.len() < before
+}
+
+fn exactly<const N: usize>(words: Vec<OsString>, what: &str) -> Result<[PathBuf; N]> {
+    let mut shown = words.iter().map(|word| word.to_string_lossy());
+    if let Some(option) = shown.find(|word| word.starts_with('-')) {
         return Err(Error::usage(format!("there is no option {option}")));
     }
-    <[String; N]>::try_from(words).map_err(|_| Error::usage(format!("expected {what}")))
+    let words: Vec<_> = words.into_iter().map(PathBuf::from).collect();
+    <[PathBuf; N]>::try_from(words).map_err(|_| Error::usage(format!("expected {what}")))
 }
 
 /// The number after an option; both are taken out.
-fn number(words: &mut Vec<String>, option: &str, otherwise: i64, lowest: i64) -> Result<i64> {
+fn number(words: &mut Vec<OsString>, option: &str, otherwise: i64, lowest: i64) -> Result<i64> {
     let Some(at) = words.iter().position(|word| word == option) else {
         return Ok(otherwise);
     };
     if at + 1 == words.len() {
         return Err(Error::usage(format!("{option}: expected a value")));
     }
-    let text = words.remove(at + 1);
+    let text = words.remove(at + 1).to_string_lossy().into_owned();
     words.remove(at);
     let value = text.parse().ok().filter(|value| *value >= lowest);
     value.ok_or_else(|| {

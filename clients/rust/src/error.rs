@@ -1,6 +1,8 @@
 //! What can go wrong: a line for people, and the code to leave a program with.
 
-use std::fmt::{self, Display, Formatter};
+use std::any::Any;
+use std::fmt::{self, Display, Formatter, Write};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +27,17 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// Control characters in the text are written as `\xNN`: names in files can hold some, and a
+    /// terminal would obey them.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        // Engines and parsers quote what they were given, and write several lines.
-        let text: String = text.into();
-        let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-        let text = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-        Self { kind, text }
+        let mut shown = String::new();
+        for c in text.into().chars() {
+            match c.is_control() {
+                true => write!(shown, "\\x{:02x}", u32::from(c)).expect("a string takes all"),
+                false => shown.push(c),
+            }
+        }
+        Self { kind, text: shown }
     }
 
     pub fn failed(text: impl Into<String>) -> Self {
@@ -57,3 +64,25 @@ impl Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What an engine or a parser said, in one line: they quote what they were given, and write several.
+pub(crate) fn one_line(error: impl Display) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// For programs: what panics is caught, and becomes an error of one line.
+pub(crate) fn silence_panics() {
+    panic::set_hook(Box::new(|_| {}));
+}
+
+/// What code of others gives; where it panics on damaged input, that is an error of it.
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| one_line(said(panic.as_ref())))
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(panic.downcast_ref::<&str>().copied());
+    // Behind the first line there may be a trace.
+    text.and_then(|text| text.lines().next()).unwrap_or("it gave up")
+}

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display, Formatter};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::error::one_line;
+use crate::fields::{Fields, digest, dtype, expect, file, list, map, require_name, shape, size};
+use crate::fields::{string, wrong};
+use crate::{Error, Result, listed};
 
 const FORMAT: &str = "aeonnx-bundle";
 const VERSION: u64 = 1;
@@ -29,11 +32,13 @@ pub enum Size {
 }
 
 /// A tensor that a graph takes or gives; in words "z float32 [batch, 20]".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
     pub name: String,
     pub dtype: DType,
     pub shape: Vec<Size>,
+    /// Lowest and highest value; None if unbounded. Engines do not know it.
+    pub range: Option<[f64; 2]>,
 }
 
 /// An array in a file: raw, little-endian, row-major.
@@ -54,6 +59,8 @@ pub struct Variant {
     /// Path inside the bundle.
     pub file: String,
     pub sha256: String,
+    /// Size of the file.
+    pub bytes: u64,
     pub opset: usize,
     pub min_onnxruntime: String,
     pub inputs: Vec<TensorSpec>,
@@ -73,7 +80,7 @@ pub struct Manifest {
 }
 
 impl DType {
-    const ALL: [(Self, &'static str, usize); 5] = [
+    pub(crate) const ALL: [(Self, &'static str, usize); 5] = [
         (Self::Float32, "float32", 4),
         (Self::Uint8, "uint8", 1),
         (Self::Int64, "int64", 8),
@@ -99,13 +106,23 @@ impl Display for DType {
 
 impl Display for TensorSpec {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let sizes = self.shape.iter().map(|size| match size {
-            Size::Batch => "batch".to_string(),
-            Size::Fixed(size) => size.to_string(),
-        });
-        let sizes = sizes.collect::<Vec<_>>().join(", ");
-        write!(out, "{} {} [{sizes}]", self.name, self.dtype)
+        write!(out, "{} {} {}", self.name, self.dtype, sizes_of(&self.shape))
     }
+}
+
+impl Display for Size {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batch => out.write_str("batch"),
+            Self::Fixed(size) => size.fmt(out),
+        }
+    }
+}
+
+/// A shape in words: "[batch, 20]".
+pub(crate) fn sizes_of(shape: &[Size]) -> String {
+    let sizes: Vec<_> = shape.iter().map(Size::to_string).collect();
+    format!("[{}]", sizes.join(", "))
 }
 
 impl Manifest {
@@ -113,7 +130,7 @@ impl Manifest {
     /// was expected and what came; `place` is the file's name in it.
     pub fn parse(text: &[u8], place: &str) -> Result<Self> {
         let document: Value = serde_json::from_slice(text)
-            .map_err(|error| Error::failed(format!("{place}: {error}")))?;
+            .map_err(|error| Error::failed(format!("{place}: {}", one_line(error))))?;
         manifest(&document).map_err(|error| Error::failed(format!("{place}: {error}")))
     }
 }
@@ -132,9 +149,19 @@ fn manifest(document: &Value) -> Result<Manifest> {
     let input_shape = <[usize; 3]>::try_from(image)
         .map_err(|_| wrong("input_shape", "[C, H, W]", fields.get("input_shape")))?;
     let model = string(fields.get("model"), "model")?;
-    let parts =
-        map(fields.get("parts"), "parts", '_', |value, path| map(value, path, '-', variant))?;
+    let parts = map(fields.get("parts"), "parts", '_', part)?;
+    if parts.is_empty() {
+        return Err(Error::failed("parts: expected at least one part"));
+    }
     Ok(Manifest { model, input_shape, parts })
+}
+
+fn part(value: &Value, path: &str) -> Result<BTreeMap<String, Variant>> {
+    let variants = map(value, path, '-', variant)?;
+    if variants.contains_key("fp32") {
+        return Ok(variants);
+    }
+    Err(Error::failed(format!("{path}: expected a variant fp32, got {}", listed(variants.keys()))))
 }
 
 fn variant(value: &Value, path: &str) -> Result<Variant> {
@@ -153,6 +180,7 @@ fn variant(value: &Value, path: &str) -> Result<Variant> {
     Ok(Variant {
         file: file(fields.get("file"), &fields.path("file"))?,
         sha256: digest(fields.get("sha256"), &fields.path("sha256"))?,
+        bytes: size(fields.get("bytes"), &fields.path("bytes"))? as u64,
         opset: size(fields.get("opset"), &fields.path("opset"))?,
         min_onnxruntime: string(fields.get("min_onnxruntime"), &fields.path("min_onnxruntime"))?,
         golden_inputs: arrays("inputs", &inputs, false)?,
@@ -179,18 +207,30 @@ fn tensors(value: &Value, path: &str) -> Result<Vec<TensorSpec>> {
         let name = string(fields.get("name"), &fields.path("name"))?;
         require_name(&name, &fields.path("name"), '_')?;
         let shape = sizes.iter().map(size_of).collect::<Result<_>>()?;
-        Ok(TensorSpec { name, dtype, shape })
+        let range = range(fields.get("range"), &fields.path("range"))?;
+        Ok(TensorSpec { name, dtype, shape, range })
     };
     items.iter().enumerate().map(tensor).collect()
+}
+
+fn range(value: &Value, path: &str) -> Result<Option<[f64; 2]>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let finite = |end: &Value| end.as_f64().filter(|end| end.is_finite());
+    let ends = value.as_array().map(|ends| ends.iter().map(finite).collect::<Option<Vec<_>>>());
+    let ends = ends.flatten();
+    let ends = ends.and_then(|ends| <[f64; 2]>::try_from(ends).ok());
+    ends.map(Some).ok_or_else(|| wrong(path, "null or two numbers", value))
 }
 
 fn stored(value: &Value, path: &str, compared: bool) -> Result<Stored> {
     let fields = Fields::of(value, path)?;
     let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
     let found = fields.get("tolerance");
-    let tolerance = found.as_f64().filter(|number| *number >= 0.0 && number.is_finite());
+    let tolerance = found.as_f64().filter(|number| *number > 0.0 && number.is_finite());
     let good = tolerance.is_some() || !compared;
-    expect(good, &fields.path("tolerance"), "a number of 0 or more", found)?;
+    expect(good, &fields.path("tolerance"), "a number above 0", found)?;
     Ok(Stored {
         file: file(fields.get("file"), &fields.path("file"))?,
         sha256: digest(fields.get("sha256"), &fields.path("sha256"))?,
@@ -198,110 +238,4 @@ fn stored(value: &Value, path: &str, compared: bool) -> Result<Stored> {
         shape: shape(fields.get("shape"), &fields.path("shape"), dtype)?,
         tolerance: tolerance.unwrap_or(0.0),
     })
-}
-
-/// An object, and where it is in the manifest.
-struct Fields<'a>(&'a Map<String, Value>, String);
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a Value, path: &str) -> Result<Self> {
-        let place = if path.is_empty() { "the manifest" } else { path };
-        let fields = value.as_object();
-        let fields = fields.ok_or_else(|| wrong(place, "an object", value))?;
-        Ok(Self(fields, path.to_string()))
-    }
-
-    fn get(&self, name: &str) -> &'a Value {
-        self.0.get(name).unwrap_or(&Value::Null)
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}.{name}", self.1)
-    }
-}
-
-// Below: one kind of value each. They return it, or say what was expected.
-
-fn map<T>(
-    value: &Value,
-    path: &str,
-    joint: char,
-    read: impl Fn(&Value, &str) -> Result<T>,
-) -> Result<BTreeMap<String, T>> {
-    let fields = value.as_object().ok_or_else(|| wrong(path, "an object", value))?;
-    let entry = |(name, item): (&String, &Value)| {
-        require_name(name, path, joint)?;
-        Ok((name.clone(), read(item, &format!("{path}.{name}"))?))
-    };
-    fields.iter().map(entry).collect()
-}
-
-fn list<'a>(value: &'a Value, path: &str) -> Result<&'a Vec<Value>> {
-    value.as_array().ok_or_else(|| wrong(path, "a list", value))
-}
-
-fn shape(value: &Value, path: &str, dtype: DType) -> Result<Vec<usize>> {
-    let sizes = list(value, path)?.iter().map(|item| size(item, path));
-    let sizes = sizes.collect::<Result<Vec<_>>>()?;
-    let bytes =
-        sizes.iter().try_fold(dtype.width() as i64, |bytes, size| bytes.checked_mul(*size as i64));
-    expect(bytes.is_some(), path, "a size in bytes of at most 63 bits", value)?;
-    Ok(sizes)
-}
-
-fn size(value: &Value, path: &str) -> Result<usize> {
-    let size = value.as_u64().filter(|size| (1..=i64::MAX as u64).contains(size));
-    let size = size.and_then(|size| usize::try_from(size).ok());
-    size.ok_or_else(|| wrong(path, "a whole number above 0", value))
-}
-
-fn string(value: &Value, path: &str) -> Result<String> {
-    let text = value.as_str().ok_or_else(|| wrong(path, "a string", value))?;
-    Ok(text.to_string())
-}
-
-fn require_name(name: &str, path: &str, joint: char) -> Result<()> {
-    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint;
-    let good = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(known);
-    expect(good, path, "a lower-case name", &Value::from(name))
-}
-
-fn digest(value: &Value, path: &str) -> Result<String> {
-    let digest = string(value, path)?;
-    let known = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-    let good = digest.len() == 64 && digest.chars().all(known);
-    expect(good, path, "64 hex digits", value)?;
-    Ok(digest)
-}
-
-fn file(value: &Value, path: &str) -> Result<String> {
-    let file = string(value, path)?;
-    let good = !file.is_empty()
-        && !file.starts_with('/')
-        && !file.contains(|c: char| c == '\\' || c.is_control())
-        && file.split('/').all(|step| step != "..");
-    expect(good, path, "a path inside the bundle", value)?;
-    Ok(file)
-}
-
-fn dtype(value: &Value, path: &str) -> Result<DType> {
-    let found = DType::ALL.iter().find(|(_, name, _)| value == *name);
-    found
-        .map(|(dtype, _, _)| *dtype)
-        .ok_or_else(|| wrong(path, "float32, uint8, int64, float16 or float64", value))
-}
-
-fn expect(good: bool, path: &str, expected: &str, got: &Value) -> Result<()> {
-    if good { Ok(()) } else { Err(wrong(path, expected, got)) }
-}
-
-fn wrong(path: &str, expected: &str, got: &Value) -> Error {
-    // Lists and objects are not quoted: they can be as long as the file.
-    let got = match got {
-        Value::Null => "nothing".to_string(),
-        Value::Array(_) => "a list".to_string(),
-        Value::Object(_) => "an object".to_string(),
-        other => other.to_string().chars().take(80).collect(),
-    };
-    Error::failed(format!("{path}: expected {expected}, got {got}"))
 }

@@ -2,13 +2,22 @@
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
+use crate::error::{caught, one_line};
 use crate::{DType, Engine, Error, Graph, Kind, Result, Size, Tensor, TensorSpec, Values, Variant};
+
+/// Older ones read files that a graph names anywhere on the machine.
+const OLDEST: &str = "1.24.1";
+
+const OTHER_FILES: &str = "session.model_external_initializers_file_folder_path";
+const NOWHERE: &str = if cfg!(windows) { "nul" } else { "/dev/null" };
 
 /// The library of onnxruntime: the one that ORT_DYLIB_PATH names, else the one beside the program,
 /// else the system's.
@@ -22,15 +31,20 @@ impl OnnxRuntime {
     pub fn load() -> Result<Self> {
         let path = library();
         let version = version_of(&path)?;
-        let builder = ort::init_from(&path).map_err(|error| {
-            Error::new(
+        if release(&version) < release(OLDEST) {
+            return Err(Error::new(
                 Kind::Environment,
-                format!("onnxruntime {version} is too old for this program: {error}"),
-            )
-        })?;
-        let environment = builder.with_name("aeonnx").with_telemetry(false).build();
-        let environment =
-            environment.map_err(|error| Error::new(Kind::Environment, error.to_string()))?;
+                format!(
+                    "this program needs onnxruntime {OLDEST} or newer, this is {version}: put a \
+                     newer library beside the program"
+                ),
+            ));
+        }
+        let builder = ort::init_from(&path).map_err(unusable)?;
+        // Its log would quote the graph's texts on the terminal as they are.
+        let silent = Arc::new(|_, _: &str, _: &str, _: &str, _: &str| {});
+        let builder = builder.with_name("aeonnx").with_telemetry(false).with_logger(silent);
+        let environment = builder.build().map_err(unusable)?;
         Ok(Self { environment, version })
     }
 }
@@ -55,13 +69,22 @@ impl Engine for OnnxRuntime {
         let session = || {
             let builder = Session::builder(&self.environment)?;
             // At batch 1 these graphs are too small for more than one thread.
-            builder.with_intra_threads(1)?.commit_from_memory(content)
+            let builder = builder.with_intra_threads(1)?;
+            // A graph is read as the format that was checked, and opens no other file.
+            let builder = builder.with_config_entry("session.load_model_format", "ONNX")?;
+            builder.with_config_entry(OTHER_FILES, NOWHERE)?.commit_from_memory(content)
         };
-        let session = session().map_err(|error: ort::Error| {
-            Error::failed(format!("{file} cannot be opened: {error}"))
-        })?;
+        let session = caught(session)
+            .map_err(|panic| Error::failed(format!("{file} cannot be opened: {panic}")))?
+            .map_err(|error: ort::Error| {
+                Error::failed(format!("{file} cannot be opened: {}", one_line(error)))
+            })?;
         Ok(Box::new(OpenGraph { session, file: file.clone() }))
     }
+}
+
+fn unusable(error: impl Display) -> Error {
+    Error::new(Kind::Environment, one_line(error))
 }
 
 struct OpenGraph {
@@ -76,13 +99,15 @@ impl Graph for OpenGraph {
     }
 
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let mut run = || {
+        let run = || {
             let values = inputs.iter().map(|tensor| view_of(tensor));
             let values = values.collect::<ort::Result<Vec<_>>>()?;
             let outputs = self.session.run(values.as_slice())?;
             outputs.values().map(|value| tensor_of(&value)).collect::<ort::Result<_>>()
         };
-        run().map_err(|error: ort::Error| Error::failed(format!("{} failed: {error}", self.file)))
+        let failed = |reason: String| Error::failed(format!("{} failed: {reason}", self.file));
+        let found = caught(run).map_err(failed)?;
+        found.map_err(|error: ort::Error| failed(one_line(error)))
     }
 }
 
@@ -123,7 +148,7 @@ fn spec_of(outlet: &Outlet) -> TensorSpec {
     let name = outlet.name().to_string();
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         let name = format!("{name}, which is not a tensor,");
-        return TensorSpec { name, dtype: DType::Float32, shape: Vec::new() };
+        return TensorSpec { name, dtype: DType::Float32, shape: Vec::new(), range: None };
     };
     let (name, dtype) = match ty {
         TensorElementType::Float32 => (name, DType::Float32),
@@ -134,7 +159,7 @@ fn spec_of(outlet: &Outlet) -> TensorSpec {
         other => (format!("{name} of {other}, not"), DType::Float32),
     };
     let size = |size: &i64| usize::try_from(*size).map_or(Size::Batch, Size::Fixed);
-    TensorSpec { name, dtype, shape: shape.iter().map(size).collect() }
+    TensorSpec { name, dtype, shape: shape.iter().map(size).collect(), range: None }
 }
 
 fn library() -> PathBuf {
@@ -154,9 +179,10 @@ fn version_of(path: &Path) -> Result<String> {
         Error::new(
             Kind::Environment,
             format!(
-                "onnxruntime cannot be loaded from {}: {error}. Put {DLL_PREFIX}onnxruntime\
+                "onnxruntime cannot be loaded from {}: {}. Put {DLL_PREFIX}onnxruntime\
                  {DLL_SUFFIX} beside the program, or its path into ORT_DYLIB_PATH",
-                path.display()
+                path.display(),
+                one_line(error)
             ),
         )
     };
@@ -170,8 +196,8 @@ fn version_of(path: &Path) -> Result<String> {
     }
 }
 
-// "1.31.1" -> [1, 31]
+// "1.31.1" -> [1, 31, 1]
 fn release(version: &str) -> Vec<u32> {
-    let numbers = version.split('.').take(2);
+    let numbers = version.split('.').take(3);
     numbers.map(|number| number.parse().unwrap_or(0)).collect()
 }

@@ -1,53 +1,170 @@
-//! PNG files <-> pixels.
+//! Pictures <-> pixels.
 
-use std::fs;
-use std::io::Cursor;
+mod bmp;
+mod jpeg;
+mod png;
+
 use std::path::Path;
 
-use png::{BitDepth, ColorType, Decoder, Encoder, Transformations};
+use image::metadata::Orientation;
 
-use crate::{Error, Result};
+use crate::error::caught;
+use crate::{Error, Result, files};
 
 const GREY: u8 = 128;
+const LARGEST_FILE: u64 = 1 << 30;
 
-/// A picture as uint8 [C, H, W]; its colours are made C channels. Fails if it is missing, not an
-/// 8-bit PNG, or of another size.
-pub fn read(path: &Path, [channels, height, width]: [usize; 3]) -> Result<Vec<u8>> {
+/// A picture as its file has it, 8 bits per sample.
+struct Stored {
+    /// Grey, grey and alpha, RGB, or RGB and alpha: 1 to 4 samples of each pixel, row by row.
+    channels: usize,
+    samples: Vec<u8>,
+}
+
+/// What a file says of its picture before the picture is decoded.
+struct Header {
+    width: usize,
+    height: usize,
+    orientation: Orientation,
+}
+
+/// Why a picture is not taken.
+enum Refusal {
+    /// It is damaged, or of another kind than programs read.
+    Unreadable(String),
+    /// It is whole, and yet: the rest of the sentence that begins with its name.
+    Unwanted(String),
+}
+
+type Read<T> = std::result::Result<T, Refusal>;
+
+fn unreadable(reason: impl ToString) -> Refusal {
+    Refusal::Unreadable(reason.to_string())
+}
+
+/// A picture as uint8 [C, H, W]; its colours are made C channels, 1 to 4. Takes PNG, JPEG and BMP,
+/// with the orientation that it names applied. Fails if it is missing, damaged or of another size,
+/// holds several pictures, is in CMYK, or has transparent pixels where C has no alpha.
+pub fn read(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
     let place = path.display();
     if !path.exists() {
         return Err(Error::failed(format!("{place} does not exist")));
     }
-    let refuse =
-        |reason: String| Error::failed(format!("{place} is not a readable PNG image: {reason}"));
-    let data = fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let mut decoder = Decoder::new(Cursor::new(data));
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(|error| refuse(error.to_string()))?;
-    let (wide, high) = (reader.info().width, reader.info().height);
-    if (wide as usize, high as usize) != (width, height) {
-        return Err(Error::failed(format!(
-            "{place}: expected {width}x{height} pixels, got {wide}x{high}: resize it first"
+    let data = files::read(path, files::at_most(path, LARGEST_FILE))?;
+    let found = caught(|| pixels_of(&data, shape));
+    found.unwrap_or_else(|panic| Err(Refusal::Unreadable(panic))).map_err(|refusal| {
+        Error::failed(match refusal {
+            Refusal::Unwanted(sentence) => format!("{place}{sentence}"),
+            Refusal::Unreadable(reason) => {
+                format!("{place} is not a readable PNG, JPEG or BMP image: {reason}")
+            }
+        })
+    })
+}
+
+fn pixels_of(data: &[u8], [channels, height, width]: [usize; 3]) -> Read<Vec<u8>> {
+    let (header, decode): (_, fn(&[u8]) -> Read<Stored>) = match data {
+        [0x89, b'P', b'N', b'G', ..] => (png::header(data)?, png::decode),
+        [0xff, 0xd8, ..] => (jpeg::header(data)?, jpeg::decode),
+        [b'B', b'M', ..] => (bmp::header(data)?, bmp::decode),
+        _ => return Err(unreadable("it is of another kind")),
+    };
+    let (wide, high) = header.size();
+    if (wide, high) != (width, height) {
+        return Err(Refusal::Unwanted(format!(
+            ": expected {width}x{height} pixels, got {wide}x{high}: resize it first"
         )));
     }
-    if reader.info().bit_depth == BitDepth::Sixteen {
-        return Err(refuse("it has 16 bits, expected 8".into()));
-    }
-    let size = reader.output_buffer_size().ok_or_else(|| refuse("it is too large".into()))?;
-    let mut stored = vec![0; size];
-    let frame = reader.next_frame(&mut stored).map_err(|error| refuse(error.to_string()))?;
+    let stored = decode(data)?;
+    let pixel = |i: usize| {
+        let at = header.stored_at(i % width, i / width) * stored.channels;
+        stored.samples.get(at..at + stored.channels)
+    };
     let mut pixels = vec![0; channels * height * width];
-    for (i, pixel) in stored.chunks(frame.color_type.samples()).take(height * width).enumerate() {
-        for (channel, value) in channels_of(pixel, channels).into_iter().enumerate() {
+    for i in 0..height * width {
+        let pixel = pixel(i).ok_or_else(|| unreadable("rows are missing"))?;
+        for (channel, value) in channels_of(pixel, channels)?.into_iter().enumerate() {
             pixels[channel * height * width + i] = value;
         }
     }
     Ok(pixels)
 }
 
-/// Write images, uint8 [count, C, H, W], as one PNG: rows of ceil(sqrt(count)) on a grey ground. The
-/// file is written whole or not at all.
-pub fn write_grid(path: &Path, images: &[u8], [channels, height, width]: [usize; 3]) -> Result<()> {
-    let count = images.len() / (channels * height * width);
+impl Header {
+    /// Width and height as the picture is meant to be seen.
+    fn size(&self) -> (usize, usize) {
+        match self.orientation.to_exif() {
+            1..=4 => (self.width, self.height),
+            _ => (self.height, self.width),
+        }
+    }
+
+    /// Which pixel of the file is seen at (x, y).
+    fn stored_at(&self, x: usize, y: usize) -> usize {
+        let (right, bottom) = (self.width - 1, self.height - 1);
+        let (column, row) = match self.orientation.to_exif() {
+            2 => (right - x, y),
+            3 => (right - x, bottom - y),
+            4 => (x, bottom - y),
+            5 => (y, x),
+            6 => (y, bottom - x),
+            7 => (right - y, bottom - x),
+            8 => (right - y, x),
+            _ => (x, y),
+        };
+        row * self.width + column
+    }
+}
+
+fn orientation_of(exif: Option<&[u8]>) -> Orientation {
+    exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
+}
+
+fn channels_of(pixel: &[u8], channels: usize) -> Read<Vec<u8>> {
+    let [red, green, blue, alpha] = match *pixel {
+        [grey] => [grey, grey, grey, 255],
+        [grey, alpha] => [grey, grey, grey, alpha],
+        [red, green, blue] => [red, green, blue, 255],
+        [red, green, blue, alpha] => [red, green, blue, alpha],
+        _ => return Err(unreadable("its pixels have more than 4 channels")),
+    };
+    if alpha < 255 && channels % 2 == 1 {
+        let text = " has transparent pixels, and the model takes none: flatten it first";
+        return Err(Refusal::Unwanted(text.to_string()));
+    }
+    let weighted = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
+    let grey = ((weighted + 32768) >> 16) as u8; // exactly red where all three are the same
+    Ok(match channels {
+        1 => vec![grey],
+        2 => vec![grey, alpha],
+        3 => vec![red, green, blue],
+        _ => vec![red, green, blue, alpha],
+    })
+}
+
+/// Fails if a picture cannot be written under this name: a folder, or, without `force`, a file that
+/// is there already.
+pub fn require_writable(path: &Path, force: bool) -> Result<()> {
+    files::require_writable(path, force)
+}
+
+/// Write images, uint8 [count, C, H, W], as one PNG, see [`grid`]. The file is written whole or not
+/// at all; one that is there is replaced with `force` only.
+pub fn write_grid(path: &Path, images: &[u8], shape: [usize; 3], force: bool) -> Result<()> {
+    files::write(path, &grid(images, shape)?, force)
+}
+
+/// Images, uint8 [count, C, H, W] with 1 to 4 channels, as one PNG: rows of ceil(sqrt(count)) on a
+/// grey ground. Fails if there is none, or a part of one.
+pub fn grid(images: &[u8], [channels, height, width]: [usize; 3]) -> Result<Vec<u8>> {
+    let size = channels * height * width;
+    if size == 0 || images.is_empty() || !images.len().is_multiple_of(size) || channels > 4 {
+        let got = images.len();
+        return Err(Error::failed(format!(
+            "expected images of {channels}x{height}x{width} pixels, got {got} values"
+        )));
+    }
+    let count = images.len() / size;
     let columns = (count as f64).sqrt().ceil() as usize;
     let rows = count.div_ceil(columns);
     let gap = if count == 1 { 0 } else { 2 }; // pixels between images and around them
@@ -56,57 +173,11 @@ pub fn write_grid(path: &Path, images: &[u8], [channels, height, width]: [usize;
     for (i, value) in images.iter().enumerate() {
         let (x, y) = (i % width, i / width % height);
         let channel = i / (width * height) % channels;
-        let image = i / (width * height * channels);
+        let image = i / size;
         let left = gap + image % columns * (width + gap) + x;
         let top = gap + image / columns * (height + gap) + y;
         picture[(top * wide + left) * channels + channel] = *value;
     }
-    let failed =
-        |reason: String| Error::failed(format!("cannot write {}: {reason}", path.display()));
-    let data =
-        encoded(&picture, wide, high, channels).map_err(|error| failed(error.to_string()))?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let written = fs::write(&beside, data).and_then(|()| fs::rename(&beside, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&beside); // it may not even be there
-        failed(error.to_string())
-    })
-}
-
-fn encoded(
-    picture: &[u8],
-    wide: usize,
-    high: usize,
-    channels: usize,
-) -> std::result::Result<Vec<u8>, png::EncodingError> {
-    let color = match channels {
-        1 => ColorType::Grayscale,
-        2 => ColorType::GrayscaleAlpha,
-        3 => ColorType::Rgb,
-        _ => ColorType::Rgba,
-    };
-    let mut data = Vec::new();
-    let mut encoder = Encoder::new(&mut data, wide as u32, high as u32);
-    encoder.set_color(color);
-    encoder.set_depth(BitDepth::Eight);
-    encoder.write_header()?.write_image_data(picture)?;
-    Ok(data)
-}
-
-fn channels_of(pixel: &[u8], channels: usize) -> Vec<u8> {
-    let [red, green, blue, alpha] = match *pixel {
-        [grey] => [grey, grey, grey, 255],
-        [grey, alpha] => [grey, grey, grey, alpha],
-        [red, green, blue] => [red, green, blue, 255],
-        _ => [pixel[0], pixel[1], pixel[2], pixel[3]],
-    };
-    let weighted = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
-    let grey = ((weighted + 32768) >> 16) as u8;
-    match channels {
-        1 => vec![grey],
-        2 => vec![grey, alpha],
-        3 => vec![red, green, blue],
-        _ => vec![red, green, blue, alpha],
-    }
+    let failed = |error| Error::failed(format!("{count} images make no PNG: {error}"));
+    png::encode(&picture, wide, high, channels).map_err(failed)
 }

@@ -73,9 +73,10 @@ impl Values {
 impl Tensor {
     /// Pixels, seeds and the like; the sizes must make the number of values.
     pub fn new(shape: &[usize], values: Values) -> Result<Self> {
-        let expected = shape.iter().product::<usize>();
-        if values.len() != expected {
+        let expected = shape.iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
+        if expected != Some(values.len()) {
             let got = values.len();
+            let expected = expected.map_or("too many".to_string(), |number| number.to_string());
             return Err(Error::failed(format!("{shape:?} is {expected} values, got {got}")));
         }
         let shape = shape.to_vec();
@@ -100,10 +101,16 @@ impl Tensor {
 
     /// Rows from `first` on; behind the last one, that one again.
     pub(crate) fn rows_of(&self, first: usize, rows: usize) -> Self {
-        let size = self.values.len() / self.rows().max(1);
-        let starts = (first..first + rows).map(|row| row.min(self.rows() - 1) * size);
+        let last = match self.rows() {
+            0 => return self.clone(), // there is none to repeat
+            all => all - 1,
+        };
+        let size = self.values.len() / self.rows();
+        let starts = (first..first + rows).map(|row| row.min(last) * size);
         let mut shape = self.shape.clone();
-        shape[0] = rows;
+        if let Some(all) = shape.first_mut() {
+            *all = rows;
+        }
         let values = map_all!(&self.values, list => starts
             .flat_map(|start| &list[start..start + size])
             .copied()

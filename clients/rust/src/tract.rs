@@ -7,6 +7,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{add, exp, neg, recip};
 use tract_onnx::tract_core::ops::nn::Sigmoid;
 
+use crate::error::{caught, one_line};
 use crate::{DType, Engine, Error, Graph, Kind, Result, Size, Tensor, TensorSpec, Values, Variant};
 
 const VERSION: &str = "0.23.9"; // as in Cargo.toml; tract does not tell
@@ -32,9 +33,9 @@ impl Engine for Tract {
             ));
         }
         let mut content = content;
-        let read = tract_onnx::onnx().model_for_read(&mut content);
-        let read =
-            read.map_err(|error| Error::failed(format!("{file} cannot be opened: {error:#}")))?;
+        let damaged = |reason: String| Error::failed(format!("{file} cannot be opened: {reason}"));
+        let read = caught(|| tract_onnx::onnx().model_for_read(&mut content)).map_err(damaged)?;
+        let read = read.map_err(|error| damaged(one_line(format!("{error:#}"))))?;
         let opened = || -> TractResult<OpenGraph> {
             let model = read.into_typed()?;
             let specs = |outlets: &[OutletId]| {
@@ -49,11 +50,12 @@ impl Engine for Tract {
             }
             Ok(OpenGraph { plan: model.into_runnable()?, interface, file: file.clone() })
         };
-        let unsupported = |error| {
-            let text = format!("{file}: tract {VERSION} cannot run it: {error:#}");
+        let unsupported = |error: TractError| {
+            let reason = one_line(format!("{error:#}"));
+            let text = format!("{file}: tract {VERSION} cannot run it: {reason}");
             Error::new(Kind::Unsupported, text)
         };
-        Ok(Box::new(opened().map_err(unsupported)?))
+        Ok(Box::new(caught(opened).map_err(damaged)?.map_err(unsupported)?))
     }
 }
 
@@ -74,7 +76,9 @@ impl Graph for OpenGraph {
             let outputs = self.plan.run(values.collect::<TractResult<_>>()?)?;
             outputs.iter().map(tensor_of).collect()
         };
-        run().map_err(|error| Error::failed(format!("{} failed: {error:#}", self.file)))
+        let failed = |reason: String| Error::failed(format!("{} failed: {reason}", self.file));
+        let found = caught(run).map_err(failed)?;
+        found.map_err(|error| failed(one_line(format!("{error:#}"))))
     }
 }
 
@@ -127,7 +131,7 @@ fn spec_of(model: &TypedModel, outlet: OutletId) -> TractResult<TensorSpec> {
         }
     };
     let size = |size: &TDim| size.to_i64().map_or(Size::Batch, |size| Size::Fixed(size as usize));
-    Ok(TensorSpec { name, dtype, shape: fact.shape.iter().map(size).collect() })
+    Ok(TensorSpec { name, dtype, shape: fact.shape.iter().map(size).collect(), range: None })
 }
 
 fn value_of(tensor: &Tensor) -> TractResult<TValue> {

@@ -11,15 +11,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"aeonnx"
 )
 
 const usage = `Usage:
   aeonnx check BUNDLE [--time]
-  aeonnx denoise BUNDLE in.png out.png
-  aeonnx generate BUNDLE [--seed S] [-n N] out.png`
+  aeonnx denoise BUNDLE in.png out.png [--force]
+  aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
+in.png may be a PNG, JPEG or BMP file; out.png is written as PNG, and replaced only with --force`
 
 // A usageError says what is wrong with the arguments.
 type usageError string
@@ -32,7 +32,7 @@ var errWrong = errors.New("an output is wrong") // which its line said
 type command struct {
 	verb        string
 	names       []string // what the usage has in their places
-	time        bool
+	time, force bool
 	seed, count int64
 }
 
@@ -45,7 +45,7 @@ var places = map[string][]string{
 func main() {
 	err := run(os.Args[1:])
 	if err != nil && err != errWrong {
-		fmt.Fprintln(os.Stderr, "Error:", oneLine(err.Error()))
+		fmt.Fprintln(os.Stderr, "Error:", aeonnx.Printable(err.Error()))
 	}
 	if _, wrong := err.(usageError); wrong {
 		fmt.Fprintln(os.Stderr, usage)
@@ -89,9 +89,9 @@ func run(args []string) (err error) {
 	case "check":
 		return check(bundle, asked.time)
 	case "denoise":
-		return denoise(bundle, asked.names[1], asked.names[2])
+		return denoise(bundle, asked.names[1], asked.names[2], asked.force)
 	default:
-		return generate(bundle, asked.seed, int(asked.count), asked.names[1])
+		return generate(bundle, asked)
 	}
 }
 
@@ -107,7 +107,9 @@ func parse(args []string) (command, error) {
 	case "check":
 		flags.BoolVar(&asked.time, "time", false, "")
 	case "denoise":
+		flags.BoolVar(&asked.force, "force", false, "")
 	case "generate":
+		flags.BoolVar(&asked.force, "force", false, "")
 		flags.Func("seed", "", whole(&asked.seed, 0, 63))
 		flags.Func("n", "", whole(&asked.count, 1, 31))
 	default:
@@ -171,9 +173,12 @@ func check(bundle *aeonnx.Bundle, timed bool) error {
 	return wrong
 }
 
-func denoise(bundle *aeonnx.Bundle, from, to string) error {
+func denoise(bundle *aeonnx.Bundle, from, to string, force bool) error {
 	denoiser, err := bundle.Denoiser()
 	if err != nil {
+		return err
+	}
+	if err := aeonnx.Writable(to, force); err != nil {
 		return err
 	}
 	pixels, err := aeonnx.ReadPicture(from, denoiser.Inputs[0].Row())
@@ -184,23 +189,20 @@ func denoise(bundle *aeonnx.Bundle, from, to string) error {
 	if err != nil {
 		return err
 	}
-	return aeonnx.WritePicture(to, clean)
+	return aeonnx.WritePicture(to, clean, force)
 }
 
-func generate(bundle *aeonnx.Bundle, seed int64, count int, to string) error {
-	images, err := bundle.Generate(seed, count)
+func generate(bundle *aeonnx.Bundle, asked command) error {
+	if _, err := bundle.Sampler(); err != nil {
+		return err
+	}
+	to := asked.names[1]
+	if err := aeonnx.Writable(to, asked.force); err != nil {
+		return err
+	}
+	images, err := bundle.Generate(asked.seed, int(asked.count))
 	if err != nil {
 		return err
 	}
-	return aeonnx.WritePicture(to, images)
-}
-
-// oneLine is for what libraries quote of their input.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsGraphic(r) {
-			return r
-		}
-		return ' '
-	}, text)
+	return aeonnx.WritePicture(to, images, asked.force)
 }

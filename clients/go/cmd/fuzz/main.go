@@ -1,37 +1,48 @@
-// Command fuzz reads each FOLDER/manifests/*.json as if it were the manifest of FOLDER/bundle.
+// Command fuzz tries what is damaged: anything but an ordinary error is a fault.
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"aeonnx"
 )
 
+const usage = `Usage:
+  fuzz FOLDER            each FOLDER/manifests/*.json as if it were the manifest of FOLDER/bundle
+  fuzz --bundles FOLDER  all that the verbs do with each bundle FOLDER/*/, with the picture FOLDER/in.png`
+
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "Error: expected a folder\nUsage:\n  fuzz FOLDER")
+	try, folder := manifests, ""
+	switch {
+	case len(os.Args) == 2 && !strings.HasPrefix(os.Args[1], "-"):
+		folder = os.Args[1]
+	case len(os.Args) == 3 && os.Args[1] == "--bundles":
+		try, folder = bundles, os.Args[2]
+	default:
+		fmt.Fprintln(os.Stderr, "Error: expected a folder\n"+usage)
 		os.Exit(2)
 	}
-	bundle, manifests := filepath.Join(os.Args[1], "bundle"), filepath.Join(os.Args[1], "manifests")
-	files, err := os.ReadDir(manifests) // in the order of names
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
+	if err := try(folder); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", aeonnx.Printable(err.Error()))
 		os.Exit(1)
 	}
+}
+
+func manifests(folder string) error {
+	files, err := os.ReadDir(filepath.Join(folder, "manifests")) // in the order of names
 	for _, file := range files {
-		name, isManifest := strings.CutSuffix(file.Name(), ".json")
-		if !isManifest {
-			continue
-		}
-		if err := read(filepath.Join(manifests, file.Name()), bundle); err != nil {
-			fmt.Printf("%s refused: %v\n", name, err)
-		} else {
-			fmt.Println(name, "accepted")
+		if name, isManifest := strings.CutSuffix(file.Name(), ".json"); isManifest {
+			path := filepath.Join(folder, "manifests", file.Name())
+			say(name, "accepted", read(path, filepath.Join(folder, "bundle")))
 		}
 	}
+	return err
 }
 
 func read(path, folder string) error {
@@ -52,4 +63,91 @@ func read(path, folder string) error {
 		}
 	}
 	return nil
+}
+
+var errWrong = errors.New("wrong")
+
+func bundles(folder string) error {
+	written, err := os.MkdirTemp("", "aeonnx-fuzz-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(written)
+	entries, err := os.ReadDir(folder)
+	for _, entry := range entries {
+		path := filepath.Join(folder, entry.Name())
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			continue
+		}
+		err := all(path, filepath.Join(folder, "in.png"), filepath.Join(written, "out.png"))
+		if err == errWrong {
+			say(entry.Name(), "wrong", nil)
+		} else {
+			say(entry.Name(), "ok", err)
+		}
+	}
+	return err
+}
+
+// all is what the verbs do with a bundle, one after the other.
+func all(folder, in, out string) error {
+	bundle, err := aeonnx.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer bundle.Close()
+	right, parts := true, bundle.Manifest.Parts
+	for _, part := range slices.Sorted(maps.Keys(parts)) {
+		for _, variant := range slices.Sorted(maps.Keys(parts[part])) {
+			results, err := bundle.Check(part, variant)
+			if err != nil {
+				return err
+			}
+			for _, result := range results {
+				right = right && result.OK()
+			}
+		}
+	}
+	if parts["denoiser"] != nil {
+		if err := denoise(bundle, in, out); err != nil {
+			return err
+		}
+	}
+	if parts["sampler"] != nil {
+		images, err := bundle.Generate(0, 3)
+		if err != nil {
+			return err
+		}
+		if err := aeonnx.WritePicture(out, images, true); err != nil {
+			return err
+		}
+	}
+	if !right {
+		return errWrong
+	}
+	return nil
+}
+
+func denoise(bundle *aeonnx.Bundle, in, out string) error {
+	denoiser, err := bundle.Denoiser()
+	if err != nil {
+		return err
+	}
+	pixels, err := aeonnx.ReadPicture(in, denoiser.Inputs[0].Row())
+	if err != nil {
+		return err
+	}
+	clean, err := bundle.Denoise(pixels)
+	if err != nil {
+		return err
+	}
+	return aeonnx.WritePicture(out, clean, true)
+}
+
+// say prints the line of a name.
+func say(name, good string, err error) {
+	if err != nil {
+		good = "refused: " + err.Error()
+	}
+	fmt.Println(aeonnx.Printable(name), aeonnx.Printable(good))
 }

@@ -1,5 +1,9 @@
 package aeonnx;
 
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+
 /** Every failure of this library: a line for people, and the code to leave a program with. */
 public final class AeonnxException extends RuntimeException {
     private static final long serialVersionUID = 1L;
@@ -8,7 +12,7 @@ public final class AeonnxException extends RuntimeException {
     public final int exitCode;
 
     public AeonnxException(int exitCode, String text) {
-        super(oneLine(text));
+        super(Names.printable(text.strip()));
         this.exitCode = exitCode;
     }
 
@@ -18,11 +22,15 @@ public final class AeonnxException extends RuntimeException {
 
     /** The message of what was thrown, or its name. */
     static String reason(Throwable thrown) {
+        if (thrown instanceof NoSuchFileException) {
+            return "there is no such file or folder";
+        }
+        if (thrown instanceof AccessDeniedException) {
+            return "permission denied";
+        }
+        if (thrown instanceof FileSystemException error && error.getReason() != null) {
+            return error.getReason(); // its message begins with the name, as the locale has it
+        }
         return thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
-    }
-
-    // Engines and parsers quote what they were given.
-    private static String oneLine(String text) {
-        return text.replaceAll("[\\s\\p{Cntrl}]+", " ").strip();
     }
 }

@@ -17,6 +17,7 @@ import java.util.Map;
 
 /** A bundle: its graphs as functions of arrays, its golden vectors, and the verbs made of them. */
 public final class Bundle implements AutoCloseable {
+    private static final long MANIFEST = 1 << 24; // bytes, at most
     private static final int AT_ONCE = 64; // images that `generate` asks for in one run
     private static final int CALLS = 300;
     private static final int WARM_UP = 50;
@@ -45,12 +46,17 @@ public final class Bundle implements AutoCloseable {
      */
     public static Bundle open(Path folder) {
         Path path = folder.resolve("manifest.json");
+        String name = Names.text(folder);
         if (!Files.exists(path)) {
             String what = Files.isDirectory(folder) ? "has no manifest.json" : "is not a folder";
-            throw new AeonnxException("no bundle at " + folder + ": it " + what
-                    + ". Make one with: aeonnx export --model vae -o " + folder);
+            throw new AeonnxException("no bundle at " + name + ": it " + what
+                    + ". Make one with: aeonnx export --model vae -o " + name);
         }
-        return new Bundle(folder, Manifest.parse(content(path), path.toString()));
+        try {
+            return new Bundle(folder, Manifest.parse(Input.read(path, 0, MANIFEST), Names.text(path)));
+        } catch (IOException | OutOfMemoryError error) {
+            throw unread(path, error);
+        }
     }
 
     public boolean has(String part, String variant) {
@@ -66,7 +72,7 @@ public final class Bundle implements AutoCloseable {
     public Part part(String name, String variant) {
         return parts.computeIfAbsent(name + " " + variant, key -> {
             Variant wanted = variant(name, variant);
-            return new Part(name, wanted, read(wanted.file(), wanted.sha256()));
+            return new Part(name, wanted, read(wanted.file(), wanted.bytes(), wanted.sha256()));
         });
     }
 
@@ -74,13 +80,8 @@ public final class Bundle implements AutoCloseable {
     public Map<String, Tensor> golden(Map<String, Stored> stored) {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         stored.forEach((name, item) -> {
-            byte[] data = read(item.file(), item.sha256());
-            long expected = Tensor.count(item.shape()) * item.dtype().width;
-            if (data.length != expected) {
-                String what = Manifest.describe(name, item.dtype().text, item.shape());
-                throw new AeonnxException(folder.resolve(item.file()) + ": " + what + " is "
-                        + expected + " bytes, got " + data.length);
-            }
+            long bytes = Tensor.count(item.shape()) * item.dtype().width;
+            byte[] data = read(item.file(), bytes, item.sha256());
             tensors.put(name, Tensor.of(item.dtype(), item.shape(), data));
         });
         return tensors;
@@ -120,16 +121,37 @@ public final class Bundle implements AutoCloseable {
         return warm[warm.length / 2];
     }
 
+    /**
+     * The part that `denoise` runs: the variant that takes pixels, where there is one.
+     *
+     * @throws AeonnxException by the manifest, it does not make images of images
+     */
+    public Part denoiser() {
+        String name = has("denoiser", "fp32-uint8") ? "fp32-uint8" : "fp32";
+        Verb.requireDenoiser(variant("denoiser", name), manifest.inputShape());
+        return part("denoiser", name);
+    }
+
+    /**
+     * The part that `generate` runs.
+     *
+     * @throws AeonnxException by the manifest, it does not make images of a seed
+     */
+    public Part sampler() {
+        Verb.requireSampler(variant("sampler", "fp32"), manifest.inputShape());
+        return part("sampler", "fp32");
+    }
+
     /** An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W]. */
     public byte[] denoise(byte[] pixels) {
-        boolean asPixels = has("denoiser", "fp32-uint8");
-        Part part = part("denoiser", asPixels ? "fp32-uint8" : "fp32");
-        long[] image = manifest.inputShape();
-        Tensor x = Tensor.of(asPixels ? DType.UINT8 : DType.FLOAT32, 1, image[0], image[1], image[2]);
+        Part part = denoiser();
+        var input = part.variant.inputs().get(0);
+        Tensor x = Tensor.of(input.dtype(), Verb.of(1, input.row()));
         if (pixels.length != x.count()) {
             throw new AeonnxException(
                     "expected an image of " + x.count() + " values, got " + pixels.length);
         }
+        boolean asPixels = input.dtype() == DType.UINT8;
         for (int i = 0; i < pixels.length; i++) {
             if (asPixels) {
                 x.data().put(i, pixels[i]);
@@ -137,8 +159,7 @@ public final class Bundle implements AutoCloseable {
                 x.data().putFloat(4 * i, (pixels[i] & 0xff) / 255f);
             }
         }
-        String output = part.variant.outputs().get(0).name();
-        Tensor clean = part.run(Map.of(part.variant.inputs().get(0).name(), x)).get(output);
+        Tensor clean = part.run(Map.of(input.name(), x)).get(part.variant.outputs().get(0).name());
         byte[] answer = new byte[pixels.length];
         for (int i = 0; i < answer.length; i++) {
             answer[i] = asPixels ? clean.data().get(i) : pixel(clean.data().getFloat(4 * i));
@@ -153,7 +174,11 @@ public final class Bundle implements AutoCloseable {
      * @return uint8 [count, C, H, W]
      */
     public byte[] generate(long seed, int count) {
-        Part part = part("sampler", "fp32");
+        if (seed < 0 || count < 1) {
+            throw new AeonnxException("expected a seed of 0 or more and images, got seed " + seed
+                    + " and " + count + " images");
+        }
+        Part part = sampler();
         byte[] images = new byte[
                 Math.toIntExact(Math.multiplyExact(Tensor.count(manifest.inputShape()), count))];
         Tensor seeds = Tensor.of(DType.INT64, 1);
@@ -178,18 +203,31 @@ public final class Bundle implements AutoCloseable {
         parts.clear();
     }
 
-    /** A file that the manifest names, with its digest checked. */
-    byte[] read(String file, String sha256) {
-        Path path = folder.resolve(file);
+    /** A file that the manifest names, with its size and digest checked. */
+    byte[] read(String file, long bytes, String sha256) {
+        Path path = Names.inside(folder, file);
+        String other = Names.text(path) + " is not the file that the manifest names: expected ";
         if (!Files.exists(path)) {
-            throw new AeonnxException(path
+            throw new AeonnxException(Names.text(path)
                     + " is missing, though the manifest names it: export the bundle again");
         }
-        byte[] data = content(path);
+        if (bytes > Input.MOST) {
+            throw new AeonnxException(
+                    Names.text(path) + ": " + bytes + " bytes are more than " + Input.MOST);
+        }
+        byte[] data;
+        try {
+            data = Input.read(path, bytes, bytes);
+        } catch (Input.SizeException error) {
+            throw new AeonnxException(other + bytes + " bytes, got " + error.size
+                    + ". Export the bundle again.");
+        } catch (IOException | OutOfMemoryError error) {
+            throw unread(path, error);
+        }
         String found = HexFormat.of().formatHex(sha256().digest(data));
         if (!found.equals(sha256)) {
-            throw new AeonnxException(path + " is not the file that the manifest names: expected "
-                    + "sha256 " + sha256 + ", got " + found + ". Export the bundle again.");
+            throw new AeonnxException(
+                    other + "sha256 " + sha256 + ", got " + found + ". Export the bundle again.");
         }
         return data;
     }
@@ -216,15 +254,12 @@ public final class Bundle implements AutoCloseable {
     }
 
     private static byte pixel(float value) {
-        return (byte) Math.rint(Math.min(Math.max(value, 0f), 1f) * 255f); // ties to even
+        return (byte) Math.rint(Math.min(Math.max(value, 0f), 1f) * 255f); // ties to even; NaN is 0
     }
 
-    private static byte[] content(Path path) {
-        try {
-            return Files.readAllBytes(path);
-        } catch (IOException | OutOfMemoryError error) {
-            throw new AeonnxException("cannot read " + path + ": " + AeonnxException.reason(error));
-        }
+    private static AeonnxException unread(Path path, Throwable error) {
+        return new AeonnxException(
+                "cannot read " + Names.text(path) + ": " + AeonnxException.reason(error));
     }
 
     private static MessageDigest sha256() {

@@ -1,8 +1,6 @@
 package aeonnx;
 
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -11,24 +9,24 @@ public final class Main {
     private static final String USAGE =
             """
             usage: aeonnx check BUNDLE [--time]
-                   aeonnx denoise BUNDLE in.png out.png
-                   aeonnx generate BUNDLE [--seed S] [-n N] out.png""";
+                   aeonnx denoise BUNDLE in.png out.png [--force]
+                   aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
+            in.png may be a PNG, JPEG or BMP file; out.png is written as PNG, and replaced only
+            with --force""";
 
     private Main() {}
 
     public static void main(String[] arguments) {
+        Names.tellInFull();
         int code;
         try {
-            code = run(new ArrayList<>(List.of(arguments)));
+            code = run(Names.arguments(arguments));
         } catch (AeonnxException error) {
             System.err.println("Error: " + error.getMessage());
             if (error.exitCode == 2) {
                 System.err.println(USAGE);
             }
             code = error.exitCode;
-        } catch (InvalidPathException error) {
-            System.err.println("Error: " + error.getMessage());
-            code = 1;
         } catch (OutOfMemoryError | ArithmeticException error) { // of too many images
             System.err.println("Error: it does not fit into memory: " + error.getMessage());
             code = 1;
@@ -58,7 +56,7 @@ public final class Main {
         require(words, 1, "BUNDLE");
         int outputs = 0;
         boolean good = true;
-        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+        try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             for (var part : bundle.manifest.parts().entrySet()) {
                 for (String variant : part.getValue().keySet()) {
                     for (Bundle.Checked found : bundle.check(part.getKey(), variant)) {
@@ -81,12 +79,15 @@ public final class Main {
     }
 
     private static int denoise(List<String> words) {
+        boolean force = words.remove("--force");
         require(words, 3, "BUNDLE in.png out.png");
-        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+        try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             long[] shape = bundle.manifest.inputShape();
-            bundle.variant("denoiser", "fp32"); // its absence is told of before a bad picture is
-            byte[] pixels = Picture.read(Path.of(words.get(1)), shape);
-            Picture.writeGrid(Path.of(words.get(2)), bundle.denoise(pixels), shape);
+            Path to = Names.path(words.get(2));
+            bundle.denoiser(); // what it lacks is told of before a bad picture is
+            Output.require(to, force);
+            byte[] pixels = Picture.read(Names.path(words.get(1)), shape);
+            Picture.writeGrid(to, bundle.denoise(pixels), shape, force);
         }
         return 0;
     }
@@ -94,10 +95,14 @@ public final class Main {
     private static int generate(List<String> words) {
         long seed = number("--seed", option(words, "--seed", "0"), 0, Long.MAX_VALUE);
         long count = number("-n", option(words, "-n", "64"), 1, Integer.MAX_VALUE);
+        boolean force = words.remove("--force");
         require(words, 2, "BUNDLE out.png");
-        try (Bundle bundle = Bundle.open(Path.of(words.get(0)))) {
+        try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
+            Path to = Names.path(words.get(1));
+            bundle.sampler();
+            Output.require(to, force);
             byte[] images = bundle.generate(seed, (int) count);
-            Picture.writeGrid(Path.of(words.get(1)), images, bundle.manifest.inputShape());
+            Picture.writeGrid(to, images, bundle.manifest.inputShape(), force);
         }
         return 0;
     }

@@ -35,11 +35,16 @@ public record Manifest(
     private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
     private static final Pattern VARIANT = Pattern.compile("[a-z][a-z0-9-]*");
     private static final Pattern DIGEST = Pattern.compile("[0-9a-f]{64}");
-    private static final Pattern SIZE = Pattern.compile("[1-9][0-9]{0,17}");
-    private static final Pattern FILE = Pattern.compile("(?!/)[^\\\\\\p{Cntrl}]+");
+    private static final Pattern SIZE = Pattern.compile("[1-9][0-9]{0,15}");
+    private static final long LARGEST = (1L << 53) - 1; // that every language has
 
-    /** A tensor that a graph takes or gives. */
-    public record TensorSpec(String name, DType dtype, long[] shape) {
+    /** A tensor that a graph takes or gives, and its lowest and highest value; null if any may come. */
+    public record TensorSpec(String name, DType dtype, long[] shape, double[] range) {
+        /** The shape without its rows. */
+        long[] row() {
+            return Arrays.copyOfRange(shape, Math.min(1, shape.length), shape.length);
+        }
+
         @Override
         public String toString() {
             return describe(name, dtype.text, shape);
@@ -54,6 +59,7 @@ public record Manifest(
     public record Variant(
             String file,
             String sha256,
+            long bytes,
             long opset,
             String minOnnxruntime,
             List<TensorSpec> inputs,
@@ -72,7 +78,9 @@ public record Manifest(
             String json = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
             JsonReader reader = new JsonReader(new StringReader(json));
             reader.setStrictness(Strictness.STRICT);
-            Manifest manifest = manifest(JsonParser.parseReader(reader));
+            JsonElement document = JsonParser.parseReader(reader);
+            requireFinite(document);
+            Manifest manifest = manifest(document);
             if (reader.peek() != com.google.gson.stream.JsonToken.END_DOCUMENT) {
                 throw new AeonnxException("there is more behind its end");
             }
@@ -86,11 +94,14 @@ public record Manifest(
 
     /** "z float32 [batch, 20]" */
     static String describe(String name, String dtype, long[] shape) {
-        String sizes =
-                Arrays.stream(shape)
-                        .mapToObj(size -> size == BATCH ? "batch" : Long.toString(size))
-                        .collect(Collectors.joining(", "));
-        return name + " " + dtype + " [" + sizes + "]";
+        return name + " " + dtype + " " + inWords(shape);
+    }
+
+    /** "[batch, 20]" */
+    static String inWords(long[] shape) {
+        return Arrays.stream(shape)
+                .mapToObj(size -> size == BATCH ? "batch" : Long.toString(size))
+                .collect(Collectors.joining(", ", "[", "]"));
     }
 
     private static Manifest manifest(JsonElement value) {
@@ -104,11 +115,14 @@ public record Manifest(
         }
         long[] shape = shape(document.get("input_shape"), "input_shape", DType.UINT8, false);
         expect(shape.length == 3, "input_shape", "[C, H, W]", document.get("input_shape"));
-        return new Manifest(
-                string(document.get("model"), "model"),
-                shape,
-                map(document.get("parts"), "parts", NAME, (variants, path) ->
-                        map(variants, path, VARIANT, Manifest::variant)));
+        var parts = map(document.get("parts"), "parts", NAME, (variants, path) -> {
+            object(object(variants, path).get("fp32"), path + ".fp32");
+            return map(variants, path, VARIANT, Manifest::variant);
+        });
+        if (parts.isEmpty()) {
+            throw new AeonnxException("parts: expected at least one part");
+        }
+        return new Manifest(string(document.get("model"), "model"), shape, parts);
     }
 
     private static Variant variant(JsonElement value, String path) {
@@ -116,9 +130,12 @@ public record Manifest(
         List<TensorSpec> inputs = tensors(variant.get("inputs"), path + ".inputs");
         List<TensorSpec> outputs = tensors(variant.get("outputs"), path + ".outputs");
         JsonObject golden = object(variant.get("golden"), path + ".golden");
+        long bytes = size(variant.get("bytes"), path + ".bytes");
+        expect(bytes <= Input.MOST, path + ".bytes", "at most " + Input.MOST, variant.get("bytes"));
         return new Variant(
                 file(variant.get("file"), path + ".file"),
                 digest(variant.get("sha256"), path + ".sha256"),
+                bytes,
                 size(variant.get("opset"), path + ".opset"),
                 string(variant.get("min_onnxruntime"), path + ".min_onnxruntime"),
                 inputs,
@@ -136,7 +153,10 @@ public record Manifest(
             DType dtype = dtype(tensor.get("dtype"), at + ".dtype");
             String name = matching(NAME, "a lower-case name", tensor.get("name"), at + ".name");
             specs.add(new TensorSpec(
-                    name, dtype, shape(tensor.get("shape"), at + ".shape", dtype, true)));
+                    name,
+                    dtype,
+                    shape(tensor.get("shape"), at + ".shape", dtype, true),
+                    range(tensor.get("range"), at + ".range")));
         }
         expect(!specs.isEmpty(), path, "a tensor", value);
         return List.copyOf(specs);
@@ -154,7 +174,8 @@ public record Manifest(
     private static Stored stored(JsonElement value, String path, boolean compared) {
         JsonObject stored = object(value, path);
         DType dtype = dtype(stored.get("dtype"), path + ".dtype");
-        double tolerance = compared ? number(stored.get("tolerance"), path + ".tolerance") : 0;
+        double tolerance = compared ? number(stored.get("tolerance"), path + ".tolerance") : 1;
+        expect(tolerance > 0, path + ".tolerance", "a number above 0", stored.get("tolerance"));
         return new Stored(
                 file(stored.get("file"), path + ".file"),
                 digest(stored.get("sha256"), path + ".sha256"),
@@ -199,20 +220,49 @@ public record Manifest(
     }
 
     private static long size(JsonElement value, String path) {
-        boolean good = isNumber(value) && SIZE.matcher(value.getAsString()).matches();
-        expect(good, path, "a whole number above 0", value);
-        return Long.parseLong(value.getAsString());
+        boolean whole = isNumber(value) && SIZE.matcher(value.getAsString()).matches();
+        long size = whole ? Long.parseLong(value.getAsString()) : 0;
+        expect(size > 0 && size <= LARGEST, path, "a whole number above 0, of at most 53 bits", value);
+        return size;
     }
 
     private static double number(JsonElement value, String path) {
-        double number = isNumber(value) ? Double.parseDouble(value.getAsString()) : -1;
-        expect(number >= 0 && Double.isFinite(number), path, "a number of 0 or more", value);
+        double number = isNumber(value) ? Double.parseDouble(value.getAsString()) : Double.NaN;
+        expect(Double.isFinite(number), path, "a finite number", value);
         return number;
+    }
+
+    // Numbers such as 1e999, wherever they are. Whole ones that no double holds are for what reads them.
+    private static void requireFinite(JsonElement value) {
+        if (value.isJsonArray()) {
+            value.getAsJsonArray().forEach(Manifest::requireFinite);
+        } else if (value.isJsonObject()) {
+            value.getAsJsonObject().asMap().values().forEach(Manifest::requireFinite);
+        } else if (isNumber(value) && !value.getAsString().matches("-?[0-9]+")) {
+            boolean finite = Double.isFinite(Double.parseDouble(value.getAsString()));
+            if (!finite) {
+                throw new AeonnxException("expected finite numbers, got " + cut(value.getAsString()));
+            }
+        }
+    }
+
+    private static double[] range(JsonElement value, String path) {
+        if (value == null || value.isJsonNull()) {
+            return null;
+        }
+        expect(value.isJsonArray() && value.getAsJsonArray().size() == 2, path,
+                "the lowest and the highest value", value);
+        List<JsonElement> limits = value.getAsJsonArray().asList();
+        return limits.stream().mapToDouble(limit -> number(limit, path)).toArray();
     }
 
     private static String string(JsonElement value, String path) {
         expect(isString(value), path, "a string", value);
-        return value.getAsString();
+        String text = value.getAsString();
+        boolean seen = text.codePoints().allMatch(code -> !Character.isISOControl(code)
+                && Character.getType(code) != Character.SURROGATE); // one without its other half
+        expect(seen, path, "a text without control characters", value);
+        return text;
     }
 
     private static String matching(Pattern good, String what, JsonElement value, String path) {
@@ -226,9 +276,11 @@ public record Manifest(
     }
 
     private static String file(JsonElement value, String path) {
-        String file = matching(FILE, "a path inside the bundle", value, path);
-        boolean outside = List.of(file.split("/")).contains("..");
-        expect(!outside, path, "a path inside the bundle", value);
+        String file = string(value, path);
+        List<String> names = List.of(file.split("/", -1));
+        boolean inside = !file.contains("\\")
+                && names.stream().noneMatch(name -> List.of("", ".", "..").contains(name));
+        expect(inside, path, "a path inside the bundle", value);
         return file;
     }
 

@@ -2,6 +2,7 @@ package aeonnx;
 
 import ai.onnxruntime.NodeInfo;
 import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxValue;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
@@ -16,9 +17,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** An open graph: arrays by name -> arrays by name. */
 public final class Part implements AutoCloseable {
+    private static final String NOWHERE =
+            System.getProperty("os.name").startsWith("Windows") ? "NUL" : "/dev/null";
+    private static final int[] OLDEST = {1, 24, 1};
+
     public final Variant variant;
     private final String name;
     private final OrtEnvironment environment = environment();
@@ -29,8 +35,13 @@ public final class Part implements AutoCloseable {
         this.name = name;
         this.variant = variant;
         requireRelease(variant);
+        requireRows(variant);
+        Graph.requirePlain(variant.file(), graph);
         try (var options = new OrtSession.SessionOptions()) {
             options.setIntraOpNumThreads(1); // at batch 1 these graphs are too small for more
+            // Twice the same as Graph asks: weights are in the graph, and it is in ONNX's format.
+            options.addConfigEntry("session.model_external_initializers_file_folder_path", NOWHERE);
+            options.addConfigEntry("session.load_model_format", "ONNX");
             session = environment.createSession(graph, options);
         } catch (OrtException error) {
             throw new AeonnxException(variant.file() + " cannot be opened: " + error.getMessage());
@@ -50,8 +61,7 @@ public final class Part implements AutoCloseable {
 
     /** The rows that the graph is fixed to; `Manifest.BATCH` if it takes any number. */
     public long fixedRows() {
-        long[] shape = variant.outputs().get(0).shape();
-        return shape.length == 0 ? Manifest.BATCH : shape[0];
+        return variant.outputs().get(0).shape()[0];
     }
 
     /**
@@ -102,13 +112,11 @@ public final class Part implements AutoCloseable {
                 values.put(spec.name(), OnnxTensor.createTensor(
                         environment, data, tensor.shape(), tensor.dtype().type));
             }
+            long rows = rowsIn(inputs);
             try (OrtSession.Result found = session.run(values)) {
                 Map<String, Tensor> answers = new LinkedHashMap<>();
                 for (TensorSpec spec : variant.outputs()) {
-                    OnnxTensor answer = (OnnxTensor) found.get(spec.name()).orElseThrow();
-                    ByteBuffer data = answer.getByteBuffer().order(ByteOrder.nativeOrder());
-                    answers.put(spec.name(),
-                            new Tensor(spec.dtype(), answer.getInfo().getShape(), data));
+                    answers.put(spec.name(), answer(spec, rows, found.get(spec.name()).orElse(null)));
                 }
                 return answers;
             }
@@ -119,6 +127,44 @@ public final class Part implements AutoCloseable {
         }
     }
 
+    // What the graph gave, once it is known to be of the shape that the manifest says.
+    private Tensor answer(TensorSpec spec, long rows, OnnxValue value) {
+        long[] shape = Verb.of(rows, spec.row());
+        boolean good = value instanceof OnnxTensor given
+                && given.getInfo().type == spec.dtype().type
+                && Arrays.equals(given.getInfo().getShape(), shape);
+        if (!good) {
+            String got = value instanceof OnnxTensor given
+                    ? Manifest.describe(spec.name(), DType.nameOf(given.getInfo().type),
+                            given.getInfo().getShape())
+                    : spec.name() + ", which is not a tensor";
+            throw new AeonnxException(variant.file() + " gave " + got + ", expected "
+                    + spec.dtype().text + " " + Manifest.inWords(shape)
+                    + ": export the bundle again");
+        }
+        ByteBuffer data = ((OnnxTensor) value).getByteBuffer().order(ByteOrder.nativeOrder());
+        return new Tensor(spec.dtype(), shape, data);
+    }
+
+    // All inputs but the seed, and all outputs, have the same rows, of a size that fits an array.
+    private static void requireRows(Variant variant) {
+        long[] first = variant.outputs().get(0).shape();
+        Stream.concat(variant.inputs().stream(), variant.outputs().stream())
+                .filter(spec -> !spec.name().equals("seed"))
+                .forEach(spec -> {
+                    long[] shape = spec.shape();
+                    if (first.length == 0 || shape.length == 0 || shape[0] != first[0]) {
+                        throw new AeonnxException(variant.file()
+                                + ": expected as many rows in all inputs and outputs, got " + spec);
+                    }
+                    long rows = Math.max(shape[0], 1);
+                    if (Tensor.count(Verb.of(rows, spec.row())) > Input.MOST / spec.dtype().width) {
+                        throw new AeonnxException(
+                                rows + " rows of " + spec + " are more than " + Input.MOST + " bytes");
+                    }
+                });
+    }
+
     private long rowsIn(Map<String, Tensor> inputs) {
         long rows = 0;
         for (TensorSpec spec : variant.inputs()) {
@@ -127,18 +173,19 @@ public final class Part implements AutoCloseable {
                 throw new AeonnxException(name + ": expected the inputs " + listed(variant.inputs()));
             }
             long[] expected = spec.shape().clone();
-            if (!spec.name().equals("seed") && expected.length > 0 && tensor.shape().length > 0) {
-                rows = rows == 0 ? Math.max(tensor.rows(), 1) : rows;
+            if (!spec.name().equals("seed") && tensor.shape().length > 0) {
+                rows = rows == 0 ? tensor.rows() : rows;
                 expected[0] = rows;
             }
             if (tensor.dtype() != spec.dtype()
+                    || Arrays.stream(expected).anyMatch(size -> size < 1)
                     || !Arrays.equals(tensor.shape(), expected)
                     || tensor.count() != Tensor.count(expected)) {
                 String got = Manifest.describe(spec.name(), tensor.dtype().text, tensor.shape());
                 throw new AeonnxException(name + ": expected " + spec + ", got " + got);
             }
         }
-        return rows;
+        return Math.max(rows, 1);
     }
 
     private void require(String kind, List<TensorSpec> specs, Map<String, NodeInfo> nodes) {
@@ -178,10 +225,10 @@ public final class Part implements AutoCloseable {
         }
     }
 
-    // "1.31.1" -> [1, 31]
+    // "1.31.1" -> [1, 31, 1]; what is not there is 0
     private static int[] release(String version) {
-        return Arrays.stream(version.split("\\."))
-                .limit(2)
+        return Arrays.stream((version + ".0.0").split("\\."))
+                .limit(3)
                 .mapToInt(number -> number.matches("[0-9]{1,9}") ? Integer.parseInt(number) : 0)
                 .toArray();
     }
@@ -190,6 +237,12 @@ public final class Part implements AutoCloseable {
         try {
             var environment = OrtEnvironment.getEnvironment(
                     OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "aeonnx");
+            String version = environment.getVersion();
+            if (Arrays.compare(release(version), OLDEST) < 0) {
+                throw new AeonnxException(4, "this program needs onnxruntime 1.24.1 or newer, since "
+                        + "older ones read files outside of a bundle, and this is " + version
+                        + ": put a newer onnxruntime jar into lib/");
+            }
             environment.setTelemetry(false); // a Java program cannot set its own variables
             return environment;
         } catch (LinkageError error) {

@@ -5,70 +5,86 @@ import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.ComponentColorModel;
 import java.awt.image.DataBuffer;
-import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.awt.image.WritableRaster;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
 
-/** PNG files <-> pixels. */
+/** Files of pictures <-> pixels. */
 public final class Picture {
     private static final int GREY = 128;
+    private static final long LARGEST = 1 << 30; // bytes of a file
 
     private Picture() {}
 
     /**
-     * A picture as uint8 [C, H, W]; its colours are made C channels.
+     * The picture in a PNG, JPEG or BMP file as uint8 [C, H, W]: turned as EXIF says, its colours made C
+     * channels.
      *
-     * @throws AeonnxException it is missing, not an 8-bit PNG, or of another size
+     * @throws AeonnxException it is missing, damaged, of another size, in CMYK or one of several; or
+     *     some of it is transparent, and C is 1 or 3
      */
     public static byte[] read(Path path, long[] shape) {
-        if (!Files.exists(path)) {
-            throw new AeonnxException(path + " does not exist");
-        }
-        ImageIO.setUseCache(false);
-        ImageReader reader = ImageIO.getImageReadersByFormatName("png").next();
-        try (var data = ImageIO.createImageInputStream(
-                new ByteArrayInputStream(Files.readAllBytes(path)))) {
-            reader.setInput(data);
-            int width = reader.getWidth(0);
-            int height = reader.getHeight(0);
+        requireImages(shape);
+        String name = Names.text(path);
+        try {
+            Source source = Source.of(Input.read(path, 0, LARGEST));
+            if (source.isCmyk()) {
+                throw new AeonnxException(name
+                        + " is in CMYK, whose colours depend on its profile: convert it to RGB first");
+            }
+            if (source.frames() > 1) {
+                throw new AeonnxException(
+                        name + " holds " + source.frames() + " pictures: expected one");
+            }
+            boolean onSide = source.orientation() >= 5;
+            int width = onSide ? source.height() : source.width();
+            int height = onSide ? source.width() : source.height();
             if (width != shape[2] || height != shape[1]) { // before its pixels take memory
                 throw new AeonnxException("%s: expected %dx%d pixels, got %dx%d: resize it first"
-                        .formatted(path, shape[2], shape[1], width, height));
+                        .formatted(name, shape[2], shape[1], width, height));
             }
-            return channels(reader.read(0), (int) shape[0]);
+            byte[] pixels = planes(source, (int) shape[0]);
+            if (pixels == null) {
+                throw new AeonnxException(name
+                        + " has transparent pixels, and the model takes none: flatten it first");
+            }
+            return pixels;
         } catch (AeonnxException error) {
             throw error;
-        } catch (IOException | RuntimeException error) { // the reader throws both at damaged data
-            throw new AeonnxException(path + " is not a readable PNG image: "
+        } catch (Input.SizeException error) {
+            throw new AeonnxException(error.getMessage());
+        } catch (IOException | RuntimeException error) { // readers throw both at damaged data
+            throw new AeonnxException(name + " is not a readable PNG, JPEG or BMP image: "
                     + AeonnxException.reason(error));
-        } finally {
-            reader.dispose();
         }
     }
 
     /**
      * Write images, uint8 [count, C, H, W], as one PNG: rows of ceil(sqrt(count)) on a grey ground.
-     * The file is written whole or not at all.
+     * The file is written whole or not at all, and keeps its mode; a device or pipe is written
+     * through.
      *
+     * @param replace whether a file that exists may be replaced
      * @throws AeonnxException it cannot be written
      */
-    public static void writeGrid(Path path, byte[] images, long[] shape) {
+    public static void writeGrid(Path path, byte[] images, long[] shape, boolean replace) {
+        Output.write(path, png(images, shape), replace);
+    }
+
+    /** What `writeGrid` writes. */
+    static byte[] png(byte[] images, long[] shape) {
+        requireImages(shape);
         try {
             var png = new ByteArrayOutputStream();
             ImageIO.setUseCache(false);
             ImageIO.write(grid(images, shape), "png", png);
-            writeWhole(path, png.toByteArray());
+            return png.toByteArray();
         } catch (IOException error) {
-            throw new AeonnxException("cannot write " + path + ": " + error);
+            throw new IllegalStateException("memory is always written", error);
         }
     }
 
@@ -101,47 +117,51 @@ public final class Picture {
         return new BufferedImage(model, raster, false, null);
     }
 
-    private static byte[] channels(BufferedImage image, int channels) throws IOException {
-        int area = image.getWidth() * image.getHeight();
-        byte[] pixels = new byte[area * channels];
+    // Channels one behind the other; null where pixels are transparent, and may not be.
+    private static byte[] planes(Source source, int channels) throws IOException {
+        byte[] stored = source.rgba();
+        int area = stored.length / 4;
+        int columns = source.orientation() >= 5 ? source.height() : source.width();
+        byte[] pixels = new byte[Math.multiplyExact(area, channels)];
         for (int i = 0; i < area; i++) {
-            int[] rgba = rgba(image, i % image.getWidth(), i / image.getWidth());
-            int grey = (19595 * rgba[0] + 38470 * rgba[1] + 7471 * rgba[2] + 32768) >> 16;
-            int[] values = channels < 3 ? new int[] {grey, rgba[3]} : rgba;
-            for (int channel = 0; channel < channels; channel++) {
-                pixels[channel * area + i] = (byte) values[channel];
+            int from = 4 * placeOf(i % columns, i / columns, source);
+            int red = stored[from] & 0xff;
+            int green = stored[from + 1] & 0xff;
+            int blue = stored[from + 2] & 0xff;
+            byte alpha = stored[from + 3];
+            if (channels % 2 == 1 && alpha != (byte) 255) {
+                return null;
+            }
+            if (channels < 3) {
+                pixels[i] = (byte) (19595 * red + 38470 * green + 7471 * blue + 32768 >> 16);
+            } else {
+                pixels[i] = (byte) red;
+                pixels[area + i] = (byte) green;
+                pixels[2 * area + i] = (byte) blue;
+            }
+            if (channels % 2 == 0) {
+                pixels[(channels - 1) * area + i] = alpha;
             }
         }
         return pixels;
     }
 
-    // As stored: getRGB of a grey picture would convert between colour spaces.
-    private static int[] rgba(BufferedImage image, int x, int y) throws IOException {
-        if (image.getColorModel() instanceof IndexColorModel) {
-            int argb = image.getRGB(x, y);
-            return new int[] {argb >> 16 & 0xff, argb >> 8 & 0xff, argb & 0xff, argb >>> 24};
-        }
-        Raster raster = image.getRaster();
-        if (raster.getTransferType() != DataBuffer.TYPE_BYTE) {
-            throw new IOException("it has 16 bits, expected 8");
-        }
-        int[] bands = raster.getPixel(x, y, (int[]) null);
-        return switch (bands.length) {
-            case 1 -> new int[] {bands[0], bands[0], bands[0], 255};
-            case 2 -> new int[] {bands[0], bands[0], bands[0], bands[1]};
-            case 3 -> new int[] {bands[0], bands[1], bands[2], 255};
-            default -> bands;
-        };
+    // Where a pixel of what is seen is stored.
+    private static int placeOf(int seenX, int seenY, Source source) {
+        int turn = source.orientation();
+        int x = turn >= 5 ? seenY : seenX;
+        int y = turn >= 5 ? seenX : seenY;
+        boolean mirrored = turn == 2 || turn == 3 || turn == 7 || turn == 8;
+        boolean upsideDown = turn == 3 || turn == 4 || turn == 6 || turn == 7;
+        x = mirrored ? source.width() - 1 - x : x;
+        y = upsideDown ? source.height() - 1 - y : y;
+        return y * source.width() + x;
     }
 
-    private static void writeWhole(Path path, byte[] data) throws IOException {
-        Path beside = path.resolveSibling(path.getFileName() + ".part");
-        try {
-            Files.write(beside, data);
-            Files.move(beside, path,
-                    StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(beside);
+    private static void requireImages(long[] shape) {
+        if (shape.length != 3 || shape[0] < 1 || shape[0] > 4) {
+            throw new AeonnxException("expected images [C, H, W] of 1 to 4 channels, got "
+                    + Manifest.inWords(shape));
         }
     }
 }

@@ -1,0 +1,106 @@
+package aeonnx
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func written(t *testing.T, data []byte) string {
+	path := filepath.Join(t.TempDir(), "picture")
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func encoded(t *testing.T, picture image.Image) []byte {
+	var data bytes.Buffer
+	if err := png.Encode(&data, picture); err != nil {
+		t.Fatal(err)
+	}
+	return data.Bytes()
+}
+
+// chunked puts a chunk behind the header of a PNG file.
+func chunked(data []byte, kind string, content []byte) []byte {
+	const header = 33
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(content)))
+	chunk = append(append(chunk, kind...), content...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	return slices.Concat(data[:header], chunk, data[header:])
+}
+
+func refused(t *testing.T, data []byte, shape []int64, words string) {
+	t.Helper()
+	if _, err := ReadPicture(written(t, data), shape); err == nil || !strings.Contains(err.Error(), words) {
+		t.Errorf("expected %q, got %v", words, err)
+	}
+}
+
+func TestOfSixteenBitsTheUpperOnesAreTaken(t *testing.T) {
+	grey := image.NewGray16(image.Rect(0, 0, 1, 1))
+	grey.SetGray16(0, 0, color.Gray16{0x12ff})
+	clear := image.NewNRGBA64(image.Rect(0, 0, 1, 1))
+	clear.SetNRGBA64(0, 0, color.NRGBA64{0x01ff, 0x80ff, 0xfeff, 0x02ff})
+	for picture, expected := range map[image.Image][]uint8{grey: {0x12, 0x12, 0x12, 255}, clear: {1, 0x80, 0xfe, 2}} {
+		got, err := ReadPicture(written(t, encoded(t, picture)), []int64{4, 1, 1})
+		if err != nil || !slices.Equal(got.Data, expected) {
+			t.Errorf("%v: expected %v, got %v", err, expected, got.Data)
+		}
+	}
+}
+
+// The upper row is 0 1 2, the lower one 3 4 5.
+func TestOrientationIsApplied(t *testing.T) {
+	picture := image.NewGray(image.Rect(0, 0, 3, 2))
+	copy(picture.Pix, []uint8{0, 1, 2, 3, 4, 5})
+	seen := [][]uint8{{0, 1, 2, 3, 4, 5}, {2, 1, 0, 5, 4, 3}, {5, 4, 3, 2, 1, 0}, {3, 4, 5, 0, 1, 2},
+		{0, 3, 1, 4, 2, 5}, {3, 0, 4, 1, 5, 2}, {5, 2, 4, 1, 3, 0}, {2, 5, 1, 4, 0, 3}}
+	for i, expected := range seen {
+		exif := []byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00")
+		exif = append(exif, byte(i+1), 0, 0, 0, 0, 0, 0, 0)
+		shape := []int64{1, 2, 3}
+		if i >= 4 {
+			shape = []int64{1, 3, 2}
+		}
+		got, err := ReadPicture(written(t, chunked(encoded(t, picture), "eXIf", exif)), shape)
+		if err != nil || !slices.Equal(got.Data, expected) {
+			t.Errorf("%d: %v, expected %v, got %v", i+1, err, expected, got.Data)
+		}
+	}
+}
+
+func TestWhatIsNoWholePictureIsRefused(t *testing.T) {
+	picture := image.NewNRGBA(image.Rect(0, 0, 2, 2))
+	data := encoded(t, picture)
+	refused(t, data, []int64{3, 2, 2}, "has transparent pixels, and the model takes none: flatten it first")
+	refused(t, data, []int64{4, 3, 2}, "expected 2x3 pixels, got 2x2: resize it first")
+	frames := chunked(data, "acTL", []byte{0, 0, 0, 3, 0, 0, 0, 0})
+	refused(t, frames, []int64{4, 2, 2}, "holds 3 pictures: expected one")
+	for end := range data {
+		refused(t, data[:end], []int64{4, 2, 2}, "is not a readable PNG, JPEG or BMP image: ")
+	}
+	var grey bytes.Buffer
+	if err := jpeg.Encode(&grey, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		t.Fatal(err)
+	}
+	for end := range grey.Len() {
+		refused(t, grey.Bytes()[:end], []int64{1, 8, 8}, "is not a readable PNG, JPEG or BMP image: ")
+	}
+	for _, path := range []string{os.DevNull, t.TempDir()} {
+		_, err := ReadPicture(path, []int64{1, 2, 2})
+		if err == nil || err.Error() != path+" is not a regular file" {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+//! Values of a manifest: each is returned, or an error says where it is, what was expected and what
+//! came.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use serde_json::{Map, Value};
+
+use crate::{DType, Error, Result};
+
+/// Every JSON reader keeps whole numbers up to here exact.
+const LARGEST: u64 = (1 << 53) - 1;
+
+/// An object, and where it is in the manifest.
+pub(crate) struct Fields<'a>(&'a Map<String, Value>, String);
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(value: &'a Value, path: &str) -> Result<Self> {
+        let place = if path.is_empty() { "the manifest" } else { path };
+        let fields = value.as_object();
+        let fields = fields.ok_or_else(|| wrong(place, "an object", value))?;
+        Ok(Self(fields, path.to_string()))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &'a Value {
+        self.0.get(name).unwrap_or(&Value::Null)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}.{name}", self.1)
+    }
+}
+
+pub(crate) fn map<T>(
+    value: &Value,
+    path: &str,
+    joint: char,
+    read: impl Fn(&Value, &str) -> Result<T>,
+) -> Result<BTreeMap<String, T>> {
+    let fields = value.as_object().ok_or_else(|| wrong(path, "an object", value))?;
+    let entry = |(name, item): (&String, &Value)| {
+        require_name(name, path, joint)?;
+        Ok((name.clone(), read(item, &format!("{path}.{name}"))?))
+    };
+    fields.iter().map(entry).collect()
+}
+
+pub(crate) fn list<'a>(value: &'a Value, path: &str) -> Result<&'a Vec<Value>> {
+    value.as_array().ok_or_else(|| wrong(path, "a list", value))
+}
+
+pub(crate) fn shape(value: &Value, path: &str, dtype: DType) -> Result<Vec<usize>> {
+    let sizes = list(value, path)?.iter().map(|item| size(item, path));
+    let sizes = sizes.collect::<Result<Vec<_>>>()?;
+    let bytes =
+        sizes.iter().try_fold(dtype.width() as i64, |bytes, size| bytes.checked_mul(*size as i64));
+    expect(bytes.is_some(), path, "a size in bytes of at most 63 bits", value)?;
+    Ok(sizes)
+}
+
+pub(crate) fn size(value: &Value, path: &str) -> Result<usize> {
+    let size = value.as_u64().filter(|size| (1..=LARGEST).contains(size));
+    let size = size.and_then(|size| usize::try_from(size).ok());
+    size.ok_or_else(|| wrong(path, "a whole number above 0, of at most 53 bits", value))
+}
+
+pub(crate) fn string(value: &Value, path: &str) -> Result<String> {
+    let text = value.as_str().ok_or_else(|| wrong(path, "a string", value))?;
+    expect(!text.contains(char::is_control), path, "a string without control characters", value)?;
+    Ok(text.to_string())
+}
+
+pub(crate) fn require_name(name: &str, path: &str, joint: char) -> Result<()> {
+    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint;
+    let good = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(known);
+    expect(good, path, "a lower-case name", &Value::from(name))
+}
+
+pub(crate) fn digest(value: &Value, path: &str) -> Result<String> {
+    let digest = string(value, path)?;
+    let known = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let good = digest.len() == 64 && digest.chars().all(known);
+    expect(good, path, "64 hex digits", value)?;
+    Ok(digest)
+}
+
+pub(crate) fn file(value: &Value, path: &str) -> Result<String> {
+    let file = value.as_str().filter(|text| !text.contains(char::is_control));
+    let file = file.ok_or_else(|| wrong(path, "a path inside the bundle", value))?;
+    let steps = |step: &str| !matches!(step, "" | "." | "..");
+    let good = !file.contains('\\')
+        && file.split('/').all(steps)
+        // On Windows "C:x" is a file of another folder.
+        && Path::new(file).components().all(|step| matches!(step, Component::Normal(_)));
+    expect(good, path, "a path inside the bundle", value)?;
+    Ok(file.to_string())
+}
+
+pub(crate) fn dtype(value: &Value, path: &str) -> Result<DType> {
+    let found = DType::ALL.iter().find(|(_, name, _)| value == *name);
+    found
+        .map(|(dtype, _, _)| *dtype)
+        .ok_or_else(|| wrong(path, "float32, uint8, int64, float16 or float64", value))
+}
+
+pub(crate) fn expect(good: bool, path: &str, expected: &str, got: &Value) -> Result<()> {
+    if good { Ok(()) } else { Err(wrong(path, expected, got)) }
+}
+
+pub(crate) fn wrong(path: &str, expected: &str, got: &Value) -> Error {
+    // Lists and objects are not quoted: they can be as long as the file.
+    let got = match got {
+        Value::Null => "nothing".to_string(),
+        Value::Array(_) => "a list".to_string(),
+        Value::Object(_) => "an object".to_string(),
+        other => other.to_string().chars().take(80).collect(),
+    };
+    Error::failed(format!("{path}: expected {expected}, got {got}"))
+}

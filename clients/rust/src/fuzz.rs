@@ -1,0 +1,103 @@
+//! The program for the proof that nothing in a folder does harm: every bundle, and every manifest, is
+//! accepted or refused, and nothing else comes of any.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::command::check_all;
+use crate::error::silence_panics;
+use crate::{Bundle, Engine, Error, Manifest, Result, picture};
+
+const USAGE: &str = "usage: fuzz FOLDER | fuzz --bundles FOLDER";
+
+/// `FOLDER`: read every FOLDER/manifests/*.json as if it were the manifest of FOLDER/bundle.
+/// `--bundles FOLDER`: all that the verbs do with every FOLDER/*/, the picture FOLDER/in.png given.
+/// A line says what came of each; returns the exit code.
+pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
+    silence_panics();
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let done = match words.as_slice() {
+        [option, folder] if option == "--bundles" => {
+            load().and_then(|engine| bundles(Path::new(folder), &engine))
+        }
+        [folder] => load().and_then(|engine| manifests(Path::new(folder), &engine)),
+        _ => Err(Error::usage(USAGE)),
+    };
+    done.map_or_else(
+        |error| {
+            eprintln!("Error: {error}");
+            error.exit_code()
+        },
+        |()| 0,
+    )
+}
+
+fn manifests<E: Engine>(folder: &Path, engine: &E) -> Result<()> {
+    for path in entries(&folder.join("manifests"))? {
+        let read = || {
+            let text = fs::read(&path).map_err(|error| Error::failed(error.to_string()))?;
+            read_all(&folder.join("bundle"), &text, engine)
+        };
+        report(path.file_stem(), read().map(|()| "accepted"))?;
+    }
+    Ok(())
+}
+
+/// Every file that a manifest names.
+fn read_all<E: Engine>(folder: &Path, text: &[u8], engine: &E) -> Result<()> {
+    let bundle = Bundle::with(folder, Manifest::parse(text, "manifest.json")?, engine);
+    for variant in bundle.manifest.parts.values().flat_map(|variants| variants.values()) {
+        bundle.read(&variant.file, &variant.sha256, variant.bytes)?;
+        bundle.golden(&variant.golden_inputs)?;
+        bundle.golden(&variant.golden_outputs)?;
+    }
+    Ok(())
+}
+
+fn bundles<E: Engine>(folder: &Path, engine: &E) -> Result<()> {
+    let picture = folder.join("in.png");
+    for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+        // A panic that nothing in the library caught ends this program, with code 101.
+        let right = do_all(&path, &picture, engine);
+        report(path.file_name(), right.map(|right| if right { "ok" } else { "wrong" }))?;
+    }
+    Ok(())
+}
+
+/// All verbs; returns whether `check` found every number right.
+fn do_all<E: Engine>(folder: &Path, picture: &Path, engine: &E) -> Result<bool> {
+    let bundle = Bundle::open(folder, engine)?;
+    let shape = bundle.manifest.input_shape;
+    let right = check_all(&bundle, false, |_| Ok(()))?;
+    if bundle.has("denoiser", "fp32") {
+        let mut denoiser = bundle.denoiser()?;
+        let pixels = picture::read(picture, shape)?;
+        picture::grid(&bundle.denoise(&mut denoiser, &pixels)?, shape)?;
+    }
+    if bundle.has("sampler", "fp32") {
+        picture::grid(&bundle.generate(0, 3)?, shape)?;
+    }
+    Ok(right)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed =
+        |error: io::Error| Error::failed(format!("cannot read {}: {error}", folder.display()));
+    let found = fs::read_dir(folder).map_err(failed)?;
+    let found = found.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = found.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn report(name: Option<&std::ffi::OsStr>, done: Result<&str>) -> Result<()> {
+    let name = name.unwrap_or_default().to_string_lossy().into_owned();
+    let line = match done {
+        Ok(word) => format!("{name} {word}"),
+        Err(error) => format!("{name} refused: {error}"),
+    };
+    let written = writeln!(io::stdout(), "{}", Error::failed(line));
+    written.map_err(|error| Error::failed(format!("cannot write: {error}")))
+}

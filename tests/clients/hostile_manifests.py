@@ -1,0 +1,109 @@
+"""Manifests with one value that is none of the format's: each is refused."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["EDITS"]
+
+Document = dict[str, Any]
+Edit = Callable[[Document, random.Random], bytes]
+
+_RAW = "RAW-VALUE"
+_CONTROLS = ("\0", "a\0b", "\x1b[2J", "\x7f", "\x85", "\n", "\ud800")
+_FILES = ("", ".", "..", "./a", "a/./b", "a//b", "a/", "../a", "a/../b", "/etc/passwd", "a\\b")
+_NUMBERS = ("1e999", "-1e999", "1" + "0" * 400, "NaN", "Infinity", "true", "null", '"1"', "[]")
+_SIZES = ("0", "-1", "1.5", "9007199254740992", "18446744073709551616", '"rows"', *_NUMBERS)
+
+
+def _with(
+    change: Callable[[Document, random.Random], object],
+    raw: Sequence[str] = (),
+) -> Edit:
+    """An edit; `RAW-VALUE` becomes one of the texts, which `json` would not write."""
+
+    def edit(document: Document, rng: random.Random) -> bytes:
+        change(document, rng)
+        text = json.dumps(document)
+        return text.replace(f'"{_RAW}"', rng.choice(raw) if raw else "").encode()
+
+    return edit
+
+
+def _variant(document: Document, rng: random.Random) -> Document:
+    part = rng.choice(sorted(document["parts"]))
+    found: Document = rng.choice(list(document["parts"][part].values()))
+    return found
+
+
+def _spec(document: Document, rng: random.Random) -> Document:
+    found: Document = rng.choice(_variant(document, rng)[rng.choice(("inputs", "outputs"))])
+    return found
+
+
+def _golden(document: Document, rng: random.Random, kind: str = "") -> Document:
+    stored = _variant(document, rng)["golden"][kind or rng.choice(("inputs", "outputs"))]
+    found: Document = rng.choice(list(stored.values()))
+    return found
+
+
+def _other_size(holder: Document, rng: random.Random) -> None:
+    holder["shape"][rng.randrange(len(holder["shape"]))] = _RAW
+
+
+def _one_more_row(stored: Document) -> None:
+    stored["shape"][0] += 1
+
+
+def _without(holder: Document, name: str) -> None:
+    del holder[name]
+
+
+def _renamed(document: Document, rng: random.Random) -> None:
+    parts = document["parts"]
+    parts[rng.choice(_CONTROLS)] = parts.pop(rng.choice(sorted(parts)))
+
+
+def _without_fp32(document: Document, rng: random.Random) -> None:
+    variants = document["parts"][rng.choice(sorted(document["parts"]))]
+    variants["fp16"] = variants.pop("fp32")
+
+
+EDITS: Sequence[Edit] = (
+    _with(lambda it, rng: _golden(it, rng, "outputs").update(tolerance=_RAW), (*_NUMBERS, "0")),
+    _with(lambda it, rng: _golden(it, rng, "outputs").update(tolerance=_RAW), ("-1", "1e400")),
+    _with(lambda it, rng: _spec(it, rng).update(range=[0, _RAW]), _NUMBERS[:6]),
+    _with(lambda it, rng: _variant(it, rng).update(bytes=_RAW), _SIZES),
+    _with(lambda it, rng: _other_size(_golden(it, rng), rng), _SIZES),
+    _with(lambda it, rng: _other_size(_spec(it, rng), rng), _SIZES),
+    _with(lambda it, _: it["input_shape"].__setitem__(0, _RAW), _SIZES),
+    _with(lambda it, rng: it.update(input_shape=[1] * rng.choice((0, 1, 2, 4)))),
+    _with(lambda it, _: it.update(input_shape=[2**40, 2**40, 2**40])),
+    _with(lambda it, rng: _variant(it, rng).update(bytes=rng.choice((1, 2**31 + 1, 2**52)))),
+    _with(lambda it, rng: _variant(it, rng).update(file=rng.choice((*_FILES, *_CONTROLS)))),
+    _with(lambda it, rng: _golden(it, rng).update(file=rng.choice((*_FILES, *_CONTROLS)))),
+    _with(lambda it, rng: _variant(it, rng).update(sha256="0" * 64)),
+    _with(lambda it, rng: _golden(it, rng).update(sha256=rng.choice(("", "0" * 64, "G" * 64)))),
+    _with(lambda it, rng: _golden(it, rng).update(dtype=rng.choice(("float8", "string", "")))),
+    _with(lambda it, rng: _spec(it, rng).update(dtype=rng.choice(("int32", "bool", "")))),
+    _with(lambda it, rng: _spec(it, rng).update(name=rng.choice((*_CONTROLS, "", "X", "other")))),
+    _with(lambda it, rng: _one_more_row(_golden(it, rng))),
+    _with(lambda it, rng: _variant(it, rng).update({rng.choice(("inputs", "outputs")): []})),
+    _with(lambda it, rng: _variant(it, rng).update(golden={"inputs": {}, "outputs": {}})),
+    _with(lambda it, rng: it.update(model=rng.choice(_CONTROLS))),
+    _with(lambda it, _: it.update(parts={})),
+    _with(lambda it, rng: it["parts"].update({rng.choice(sorted(it["parts"])): {}})),
+    _with(lambda it, _: it.update(version=2)),
+    _with(lambda it, _: it.update(format="zip")),
+    _with(lambda it, rng: _without(it, rng.choice(("format", "version", "input_shape", "parts")))),
+    _with(lambda it, rng: _without(_variant(it, rng), rng.choice(("file", "sha256", "bytes")))),
+    _with(_renamed),
+    _with(_without_fp32),
+    lambda it, rng: json.dumps(it)[: rng.randrange(1, 2000)].encode(),
+    lambda it, _: json.dumps(it).encode() + b" " * 2**24,
+    lambda *_: b"[" * 1_000_000,
+    lambda it, _: json.dumps(it).replace("{", '{"a\xff": 1,', 1).encode("latin-1"),
+)
