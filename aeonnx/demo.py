@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx import checkpoint, sinks
+from aeonnx import checkpoint
 from aeonnx.children import run_module
 from aeonnx.errors import AeonnxError
 from aeonnx.export import Exported, ExportOptions, export
 from aeonnx.export import Listener as ExportListener
+from aeonnx.io import sinks
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import Trained, TrainOptions, train
 

@@ -29,6 +29,7 @@ from aeonnx.export.outside import from_module
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
 from aeonnx.export.proof import inputs_of, prove_composed, real_inputs
 from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
@@ -36,7 +37,6 @@ from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
-from aeonnx.sources import read_images
 
 __all__ = ["Exported", "Listener", "export"]
 

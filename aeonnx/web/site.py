@@ -18,7 +18,10 @@ SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Variants by part and bundle, as page/proof.mjs runs them."""
 
-CORE = ("bundle.mjs", "manifest.mjs", "part.mjs", "pixels.mjs", "replay.mjs")
+CORE = (
+    *("bundle.mjs", "checks.mjs", "graph.mjs", "manifest.mjs", "part.mjs", "pixels.mjs"),
+    "replay.mjs",
+)
 """What the page has in common with clients/node."""
 
 _LARGEST = 2**28  # bytes of a file that is no bundle's
