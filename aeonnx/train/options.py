@@ -190,14 +190,14 @@ def check(options: TrainOptions) -> None:
         colour_of(options.background)
     whole("workers", options.workers, 0)
     within("save seconds", options.save_seconds, lowest=0)
-    for what, number, lowest in (
-        ("epochs", options.epochs, 1),
-        ("batch size", options.batch_size, 1),
-        ("patience", options.patience, 1),
-        ("seed", options.seed, 0),
+    for what, number in (
+        ("epochs", options.epochs),
+        ("batch size", options.batch_size),
+        ("patience", options.patience),
     ):
         if number is not None:
-            whole(what, number, lowest)
+            whole(what, number, 1)
+    whole("seed", options.seed or 0, 0, 2**63 - 1)
     for what, value, limits in (
         ("learning rate", options.lr, {"above": 0}),
         ("weight decay", options.weight_decay, {"lowest": 0}),

@@ -116,6 +116,12 @@ class Plan:
         epochs = (before.options.epochs, self.epochs[-1])
         if epochs[0] != epochs[1] and not open_ended:
             raise UsageError(contradiction(self.output, [("epochs", *epochs)]))
+        if before.model != self.config or before.position.step > self.steps_per_epoch:
+            raise CheckpointError(
+                f"the saved state in {self.output} does not fit its own options: its model is "
+                f"another, or step {before.position.step} of {self.steps_per_epoch} is none. Train "
+                "anew with --force"
+            )
         done = before.position.epoch - 1
         if done > self.epochs[before.position.stage]:
             raise UsageError(

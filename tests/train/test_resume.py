@@ -23,7 +23,7 @@ from aeonnx import checkpoint
 from aeonnx.errors import CheckpointError, OutputError, UsageError
 from aeonnx.files import _staging
 from aeonnx.train import TrainOptions, state, train
-from tests.support import Command, Quiet, wait_for, weights, weights_file
+from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
 FLAGS = ("--hidden", "40", "--latent", "10", "--batch-size", "40", "--device", "cpu")
@@ -42,22 +42,6 @@ def states(run: Path) -> list[Path]:
 def newest_number(run: Path) -> int:
     numbers = [path.name for path in (run / "state").glob("*") if path.name.isdecimal()]
     return max(map(int, numbers), default=0)
-
-
-class Bomb(Quiet):
-    """Stops training in the middle of a step, after so many, as a power cut would."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def advanced(self, images: int) -> None:  # noqa: ARG002
-        self.left -= 1
-        if self.left < 0:
-            raise Cut
-
-
-class Cut(Exception):  # noqa: N818
-    pass
 
 
 @pytest.mark.parametrize(
@@ -82,7 +66,7 @@ def test_a_run_cut_at_any_step_goes_on_to_the_same_bits(
     steps = 10 * len(expected.epochs)
     cut = random.Random(f"{model}{change}").randrange(1, steps)
     with pytest.raises(Cut):
-        train(replace(whole, save_seconds=0.0), Bomb(cut))
+        train(replace(whole, save_seconds=0.0), CutAfter(cut))
     resumed = train(replace(whole, resume=True))
     assert weights(resumed.output) == weights(expected.output)
     assert resumed.training == expected.training
@@ -187,7 +171,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
     options: TrainOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(Cut):
-        train(replace(options, save_seconds=0.0), Bomb(13))
+        train(replace(options, save_seconds=0.0), CutAfter(13))
     newest = states(options.output)[-1]
     tensors = newest / "state.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-100])
@@ -343,7 +327,7 @@ def test_nothing_to_resume_is_said(aeonnx: Callable[..., Result]) -> None:
 def test_a_new_run_over_an_old_one_does_not_go_back_to_it(options: TrainOptions) -> None:
     train(options)
     with pytest.raises(Cut):
-        train(replace(options, force=True, seed=5, save_seconds=0.0), Bomb(3))
+        train(replace(options, force=True, seed=5, save_seconds=0.0), CutAfter(3))
     found = state.newest(options.output)
     assert found is not None
     assert found.state.options.seed == 5
