@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,7 +11,17 @@ from pathlib import Path
 from aeonnx import manifest
 from aeonnx.train import Epoch
 
-__all__ = ["Command", "Quiet", "Shared", "golden_file", "graph_file", "wait_for", "weights"]
+__all__ = [
+    "Command",
+    "Quiet",
+    "Shared",
+    "examples_file",
+    "golden_file",
+    "graph_file",
+    "wait_for",
+    "weights",
+    "weights_file",
+]
 
 Command = Callable[..., "subprocess.Popen[str]"]
 """Starts `aeonnx ARGUMENTS` as a process of its own."""
@@ -21,7 +32,21 @@ Shared = Callable[[str, Callable[[Path], object]], Path]
 
 def weights(run: Path) -> bytes:
     """The weights that a run left."""
-    return (run / "model.safetensors").read_bytes()
+    return weights_file(run).read_bytes()
+
+
+def weights_file(run: Path) -> Path:
+    """Where they are."""
+    return _named(run, "weights")
+
+
+def examples_file(run: Path) -> Path:
+    """Where the images of a checkpoint are."""
+    return _named(run, "examples")
+
+
+def _named(run: Path, what: str) -> Path:
+    return run / str(json.loads((run / "config.json").read_text())[what]["file"])
 
 
 def graph_file(bundle: Path, part: str, variant: str = "fp32") -> Path:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from aeonnx import checkpoint
 from aeonnx.errors import CheckpointError
+from tests.support import weights_file
 
 
 def test_missing_names_the_command_that_makes_one(tmp_path: Path) -> None:
@@ -20,9 +21,11 @@ def test_missing_names_the_command_that_makes_one(tmp_path: Path) -> None:
 
 
 def test_truncated_weights_are_refused(run_copy: Path) -> None:
-    path = run_copy / "model.safetensors"
+    path = weights_file(run_copy)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors \(\d+ bytes\) is truncated"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.\w+\.safetensors \(\d+ bytes\) is truncated"
+    ):
         checkpoint.load(run_copy, "vae")
 
 
@@ -50,7 +53,10 @@ def test_wrong_shapes_are_named(run_copy: Path) -> None:
         ("{", "not JSON"),
         ('{"format": "other"}', 'expected "format": "aeonnx-checkpoint"'),
         ('{"format": "aeonnx-checkpoint", "version": 9}', "format version 9, this aeonnx reads"),
-        ('{"format": "aeonnx-checkpoint", "version": 1}', "missing files, model, training"),
+        (
+            '{"format": "aeonnx-checkpoint", "version": 1}',
+            "missing examples, model, training, weights",
+        ),
     ],
 )
 def test_damaged_config_is_refused(run_copy: Path, text: str, message: str) -> None:
@@ -61,7 +67,7 @@ def test_damaged_config_is_refused(run_copy: Path, text: str, message: str) -> N
 
 def test_plain_state_dicts_are_accepted(run_of: Callable[..., Path], tmp_path: Path) -> None:
     run = run_of("vae", "conv")
-    state = load_file(run / "model.safetensors")
+    state = load_file(weights_file(run))
     torch.save(state, tmp_path / "model.pth")
     save_file(state, tmp_path / "model.safetensors")
     expected = checkpoint.load(run, "vae")
@@ -113,7 +119,7 @@ def test_garbage_is_refused(tmp_path: Path, name: str) -> None:
 def test_weights_that_are_not_numbers_are_named(
     run_of: Callable[..., Path], tmp_path: Path
 ) -> None:
-    state = load_file(run_of() / "model.safetensors")
+    state = load_file(weights_file(run_of()))
     state["decoder.network.0.bias"][0] = float("nan")
     save_file(state, tmp_path / "model.safetensors")
     with pytest.raises(

@@ -12,6 +12,7 @@ from click.testing import Result
 from torch import Tensor, nn
 
 import aeonnx as package
+from aeonnx import catalog
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Model, ModelConfig, Part, Widths, _registry, register
 from aeonnx.train import Recipe, losses
@@ -47,7 +48,7 @@ class Linear(Model):
 @pytest.fixture
 def toy() -> Iterator[str]:
     """The toy model and its recipe, registered for one test."""
-    register("toy", {"flat": Widths((), 5)})(Linear)
+    register("toy", {"flat": Widths((), 5)}, parts=("encoder", "decoder"))(Linear)
 
     def terms(model: Linear, batch: Batch) -> dict[str, Tensor]:
         return {"loss": losses.mse(model.decoder(model.encoder(batch.x)), batch.x)}
@@ -63,6 +64,7 @@ def toy() -> Iterator[str]:
 
     yield "toy"
     del _registry._MODELS["toy"], recipe_registry._RECIPES["toy"]
+    catalog.forget("toy")
 
 
 def test_a_new_model_goes_all_the_way(
@@ -94,6 +96,7 @@ def test_the_example_in_the_docs_works(aeonnx: Callable[..., Result]) -> None:
         assert result.exit_code == 0, result.output
     finally:
         del _registry._MODELS["linear"], recipe_registry._RECIPES["linear"]
+        catalog.forget("linear")
 
 
 def test_models_and_recipes_are_found_by_their_files() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from aeonnx.cli.options import (
+    COUNT,
     PATH,
+    POSITIVE,
     bundle_argument,
     force_option,
     json_option,
@@ -33,6 +35,11 @@ __all__ = ["export", "inspect", "verify"]
     "--checkpoint",
     type=PATH,
     help="Folder by `aeonnx train`, or a file with a plain state_dict.  [default: runs/MODEL]",
+)
+@click.option(
+    "--state",
+    help="best or last weights of the run's newest saved state, as of one that was stopped.  "
+    "[default: its checkpoint]",
 )
 @click.option(
     "--from-module",
@@ -66,7 +73,7 @@ __all__ = ["export", "inspect", "verify"]
 )
 @click.option(
     "--temperature",
-    type=float,
+    type=POSITIVE,
     default=1.0,
     show_default=True,
     help="What the prior's deviation is multiplied by.",
@@ -80,7 +87,7 @@ __all__ = ["export", "inspect", "verify"]
     "--opset", type=int, help="ONNX operator set, 13 to 22.  [default: the target's, or 18]"
 )
 @click.option(
-    "--static-batch", type=int, help="Fix the graphs to this many rows, for engines that need it."
+    "--static-batch", type=COUNT, help="Fix the graphs to this many rows, for engines that need it."
 )
 @force_option("Replace a bundle of another checkpoint.")
 @json_option
@@ -88,6 +95,7 @@ def export(
     model: str | None,
     parts: tuple[str, ...],
     checkpoint: Path | None,
+    state: str | None,
     from_module: str | None,
     output: Path | None,
     precisions: tuple[str, ...],
@@ -107,8 +115,7 @@ def export(
     """
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress
-    from aeonnx.export import ExportOptions
-    from aeonnx.export import export as export_model
+    from aeonnx.export import ExportOptions, check
 
     name = model or (from_module or "").rpartition(":")[2]
     if not name:
@@ -128,7 +135,12 @@ def export(
         static_batch=static_batch,
         target=target,
         from_module=from_module,
+        state=state,
     )
+    check(options)  # before torch is imported, which takes seconds
+
+    from aeonnx.export import export as export_model
+
     with closing(ExportProgress()) as progress:
         exported = export_model(options, progress)
     report.print_exported(exported, as_json=as_json)
@@ -148,8 +160,11 @@ def verify(bundle: Path, against: Path | None, provider: str, as_json: bool) -> 
     """
     from aeonnx import runtime
     from aeonnx.cli import report
+    from aeonnx.runs import is_folder
 
     opened = runtime.load(bundle, providers_of(provider))
+    if against is not None:
+        is_folder(against, opened.manifest.model)
     result = runtime.verify(opened)
     if against is not None:
         from aeonnx.export import verify_against

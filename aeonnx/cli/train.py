@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,45 +11,44 @@ from aeonnx.cli.options import PATH, force_option, json_option, model_option, ou
 
 __all__ = ["train"]
 
-_RECIPE = {
-    "corruption": click.option(
-        "--corruption",
-        help="dae, sdae: gaussian, masking or salt-pepper.  [default: gaussian, masking]",
-    ),
-    "corruption_level": click.option(
-        "--corruption-level",
-        type=float,
-        help="dae, sdae: standard deviation, or fraction of the pixels.  [default: 0.5, 0.25]",
-    ),
-    "pretrain_epochs": click.option(
-        "--pretrain-epochs", type=int, help="sae, sdae: passes for each layer.  [default: 10, 15]"
-    ),
-    "dropout": click.option(
-        "--dropout", type=float, help="sdae: features fine-tuning sets to 0.  [default: 0.4]"
-    ),
-    "denoising": click.option(
-        "--denoising",
-        type=float,
-        help="sdae: weight of the denoising loss in fine-tuning.  [default: 1]",
-    ),
-    "beta": click.option("--beta", type=float, help="vae: weight of the KL.  [default: 1]"),
-    "kl_warmup": click.option(
-        "--kl-warmup",
-        type=float,
-        help="vae: share of the training over which that weight grows.  [default: 0]",
-    ),
-    "pixels": click.option(
-        "--pixels",
-        help="vae: intensities, or binary to draw each pixel anew.  [default: intensities]",
-    ),
-}
-"""Options of recipes: which model takes them, the library knows."""
+
+class _Train(click.Command):
+    """With the options of all recipes, which are read when they are needed first."""
+
+    _recipe: list[click.Parameter] | None = None
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        if self._recipe is None:
+            self._recipe = _recipe_options()
+        *own, helping = super().get_params(ctx)
+        place = next(i for i, parameter in enumerate(own) if parameter.name == "seed")
+        return [*own[:place], *self._recipe, *own[place:], helping]
 
 
-def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_RECIPE.values()):
-        command = option(command)
-    return command
+def _recipe_options() -> list[click.Parameter]:
+    from aeonnx import catalog
+
+    takers: dict[str, dict[str, catalog.RecipeOption]] = {}
+    for model, options in catalog.recipes().items():
+        for name, option in options.items():
+            takers.setdefault(name, {})[model] = option
+    return [_recipe_option(name, options) for name, options in takers.items()]
+
+
+def _recipe_option(name: str, options: dict[str, Any]) -> click.Option:
+    """One option of the command for an option of that name of one recipe or several."""
+    first = next(iter(options.values()))
+    said = ": ".join(text for text in (first.help, str(first.allowed)) if text)
+    defaults = ", ".join(dict.fromkeys(_number(option.default) for option in options.values()))
+    return click.Option(
+        ["--" + name.replace("_", "-")],
+        type=first.allowed.kind,
+        help=f"{', '.join(options)}: {said}.  [default: {defaults}]",
+    )
+
+
+def _number(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -64,10 +61,11 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 
 
 @click.command(
-    epilog="Example: aeonnx train -m dae --arch conv --corruption masking --corruption-level 0.3"
+    cls=_Train,
+    epilog="Example: aeonnx train -m dae --arch conv --corruption masking --corruption-level 0.3",
 )
-@model_option("ae, sae, dae, sdae or vae")
-@click.option("--arch", default="mlp", show_default=True, help="Network: mlp or conv.")
+@model_option("ae, sae, dae, sdae or vae", required=False)
+@click.option("--arch", help="Network: mlp or conv.  [default: the model's first, mlp]")
 @click.option(
     "--hidden",
     callback=_widths,
@@ -76,19 +74,16 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option("--latent", "latent_size", type=int, help="Length of z.  [default: the model's]")
 @click.option(
     "--data",
-    default="mnist-sample",
-    show_default=True,
     help="mnist-sample (5,000 digits, offline), mnist, fashion-mnist, kmnist, cifar10, a folder of "
-    "images, a .npy or a .npz file.",
+    "images, a .npy or a .npz file.  [default: mnist-sample]",
 )
 @click.option(
     "--data-dir",
     type=PATH,
     envvar="AEONNX_DATA",
     show_envvar=True,
-    default=Path("data"),
-    show_default=True,
-    help="Folder of the named data sets, in torchvision's layout; downloads go there.",
+    help="Folder of the named data sets, in torchvision's layout; downloads go there.  "
+    "[default: data]",
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out unreadable or odd-sized images.")
 @click.option("--stream", is_flag=True, help="Read images batch by batch, even if all would fit.")
@@ -99,14 +94,14 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option("--batch-size", type=int, help="Images per step.  [default: the model's]")
 @click.option("--lr", type=float, help="Learning rate of AdamW.  [default: the model's]")
 @click.option("--schedule", help="constant, cosine or one-cycle.  [default: the model's]")
-@click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW.")
+@click.option("--weight-decay", type=float, help="Of AdamW.  [default: 0]")
 @click.option("--clip", type=float, help="Largest norm of the gradient.  [default: no limit]")
 @click.option(
     "--ema",
     type=float,
     help="Decay of the average of weights that is kept.  [default: the model's]",
 )
-@click.option("--precision", default="fp32", show_default=True, help="fp32, bf16 or fp16.")
+@click.option("--precision", help="fp32, bf16 or fp16.  [default: fp32]")
 @click.option("--compile", is_flag=True, help="Compile the step with torch.compile.")
 @click.option(
     "--patience",
@@ -116,13 +111,16 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option(
     "--held-out", type=float, help="Share of the training images for that.  [default: 0.1]"
 )
-@_recipe_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights, order and noise.")
+@click.option("--seed", type=int, help="Of weights, order and noise.  [default: 0]")
 @click.option(
     "--device", default="auto", show_default=True, help="auto (CUDA where torch has it), cpu, cuda."
 )
 @output_option("Folder of the run.  [default: runs/MODEL]")
-@click.option("--resume", is_flag=True, help="Go on from the newest saved state of the run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the newest saved state of the run, with the options that it had.",
+)
 @force_option("Replace a run that is there.")
 @click.option("--log-dir", type=PATH, help="Folder for TensorBoard events.")
 @click.option(
@@ -132,20 +130,25 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 def train(as_json: bool, **given: Any) -> None:
     """Train a model: checkpoint, metrics, pictures.
 
-    Ctrl-C and SIGTERM save the state before they stop; --resume goes on exactly. Several GPUs:
-    torchrun --nproc-per-node 4 -m aeonnx train -m vae
+    Ctrl-C, SIGTERM and SIGHUP save the state before they stop; --resume goes on exactly. Several
+    GPUs: torchrun --nproc-per-node 4 -m aeonnx train -m vae
     """
+    from dataclasses import fields
+
     from aeonnx.cli import report
     from aeonnx.cli.progress import TrainingProgress
-    from aeonnx.train import TrainOptions
+    from aeonnx.train import TrainOptions, check
+
+    own = {item.name for item in fields(TrainOptions)}
+    recipe = {name: value for name, value in given.items() if name not in own and value is not None}
+    chosen = {name: value for name, value in given.items() if name in own}
+    options = TrainOptions(**chosen, recipe=recipe)
+    check(options)  # before torch is imported, which takes seconds
+
     from aeonnx.train import train as train_model
 
-    recipe = {name: given.pop(name) for name in _RECIPE}
-    options = TrainOptions(
-        **given, recipe={name: value for name, value in recipe.items() if value is not None}
-    )
-    title = f"{options.model}/{options.arch} on {options.data}"
-    with closing(TrainingProgress(title)) as progress:
-        trained = train_model(options, progress)
+    title = "/".join(filter(None, (options.model or str(options.folder), options.arch)))
+    with closing(TrainingProgress(f"{title} on {options.data}" if options.data else title)) as told:
+        trained = train_model(options, told)
     if trained.first:
-        report.print_trained(trained, options.model, as_json=as_json)
+        report.print_trained(trained, trained.model, as_json=as_json)

@@ -41,7 +41,8 @@ class Training:
         optimizer: what else the optimisation was given: schedule, precision, average and so on.
         options: what the recipe was given, such as the corruption.
         stages: in order.
-        metrics: on the test images, by name.
+        metrics: on the test images, by name; of weights that were not tested, none.
+        weights: which of the run's they are, such as "epoch 20 of 20" or "epoch 7 of 12, the best".
     """
 
     data: str
@@ -57,3 +58,4 @@ class Training:
     options: dict[str, str | float]
     stages: tuple[TrainingStage, ...]
     metrics: dict[str, float]
+    weights: str

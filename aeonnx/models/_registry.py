@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aeonnx import catalog
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.models._model import Model
 from aeonnx.records import require
@@ -66,6 +67,7 @@ Builder = Callable[[ModelConfig], Model]
 class _Entry:
     builder: Builder
     widths: Mapping[str, Widths]
+    parts: Sequence[str]
     classifies: bool
 
 
@@ -73,18 +75,23 @@ _MODELS: dict[str, _Entry] = {}
 
 
 def register(
-    name: str, widths: Mapping[str, Widths], *, classifies: bool = False
+    name: str, widths: Mapping[str, Widths], *, parts: Sequence[str], classifies: bool = False
 ) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
+    The arguments are written out where they stand: `aeonnx.catalog` reads them without torch.
+
     Args:
         name: what `--model` takes.
-        widths: default sizes by architecture; these are the architectures that the model has.
+        widths: default sizes by architecture; these are the architectures that the model has, the
+            default first.
+        parts: names of the parts that the model has.
         classifies: the model learns labels, and needs `ModelConfig.classes`.
     """
 
     def add(builder: Builder) -> Builder:
-        _MODELS[name] = _Entry(builder, widths, classifies)
+        _MODELS[name] = _Entry(builder, widths, parts, classifies)
+        catalog.add_model(catalog.KnownModel(name, tuple(widths), tuple(parts), classifies))
         return builder
 
     return add
@@ -164,5 +171,13 @@ def build(config: ModelConfig) -> Model:
 
     Raises:
         UnknownNameError: there is no such model.
+        TypeError: its parts are not those that it is registered with.
     """
-    return _entry(config.model).builder(config)
+    entry = _entry(config.model)
+    model = entry.builder(config)
+    if model.parts().keys() != set(entry.parts):
+        raise TypeError(
+            f"{config.model} is registered with the parts {', '.join(entry.parts)}, and has "
+            f"{', '.join(model.parts())}: name these in register(..., parts=...)"
+        )
+    return model

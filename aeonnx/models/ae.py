@@ -49,7 +49,11 @@ class Autoencoder(Model):
         }
 
 
-@register("ae", {"mlp": Widths((128, 64, 12), 3), "conv": Widths((32, 64), 16)})
+@register(
+    "ae",
+    {"mlp": Widths((128, 64, 12), 3), "conv": Widths((32, 64), 16)},
+    parts=("encoder", "decoder", "reconstructor", "scorer"),
+)
 def build(config: ModelConfig) -> Autoencoder:
     """784-128-64-12-3 and its mirror for 28x28 images and the default widths."""
     return Autoencoder(config, "reconstructor", "reconstructed images")

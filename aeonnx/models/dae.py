@@ -12,7 +12,11 @@ from aeonnx.models.ae import Autoencoder
 __all__: list[str] = []
 
 
-@register("dae", {"mlp": Widths((1024,), 256), "conv": Widths((32, 64), 128)})
+@register(
+    "dae",
+    {"mlp": Widths((1024,), 256), "conv": Widths((32, 64), 128)},
+    parts=("encoder", "decoder", "denoiser", "scorer"),
+)
 def build(config: ModelConfig) -> Autoencoder:
     """784-1024-256 and its mirror for 28x28 images and the default widths."""
     return Autoencoder(config, "denoiser", "images without their noise")

@@ -56,7 +56,11 @@ class StackedAutoencoder(Model):
         }
 
 
-@register("sae", {"mlp": Widths((128, 64), 32), "conv": Widths((32, 64), 32)})
+@register(
+    "sae",
+    {"mlp": Widths((128, 64), 32), "conv": Widths((32, 64), 32)},
+    parts=("encoder", "decoder", "reconstructor", "scorer"),
+)
 def build(config: ModelConfig) -> StackedAutoencoder:
     """Three times 784-128-64-32 and its mirror for 28x28 images and the default widths."""
     return StackedAutoencoder(config)

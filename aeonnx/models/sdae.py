@@ -96,7 +96,12 @@ class StackedDenoisingAutoencoder(Model):
         }
 
 
-@register("sdae", {"mlp": Widths((1000, 1000), 1000)}, classifies=True)
+@register(
+    "sdae",
+    {"mlp": Widths((1000, 1000), 1000)},
+    parts=("encoder", "decoder", "denoiser", "scorer", "classifier"),
+    classifies=True,
+)
 def build(config: ModelConfig) -> StackedDenoisingAutoencoder:
     """784-1000-1000-1000 and its mirror for 28x28 images and the default widths."""
     return StackedDenoisingAutoencoder(config)

@@ -84,7 +84,11 @@ class VariationalAutoencoder(Model):
         }
 
 
-@register("vae", {"mlp": Widths((400,), 20), "conv": Widths((32, 64), 20)})
+@register(
+    "vae",
+    {"mlp": Widths((400,), 20), "conv": Widths((32, 64), 20)},
+    parts=("encoder", "decoder", "reconstructor", "scorer"),
+)
 def build(config: ModelConfig) -> VariationalAutoencoder:
     """784-400-20 and its mirror for 28x28 images and the default widths."""
     return VariationalAutoencoder(config)

@@ -1,18 +1,22 @@
-"""How models are learned: data, corruption, losses, recipes, the loop. Ends in a checkpoint."""
+"""How models are learned: data, corruption, losses, recipes, the loop. Ends in a checkpoint.
+
+`TrainOptions` and their check need no torch; anything else here imports it when it is asked for.
+"""
 
 from __future__ import annotations
 
-from aeonnx.extras import require_modules
+import importlib
+from typing import TYPE_CHECKING, Any
 
-_NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
-require_modules(*_NEEDED, extra="train", purpose="training")
+from aeonnx.train.options import TrainOptions, check
 
-from aeonnx.train.data import DATA_SETS, DataSet, load_data
-from aeonnx.train.fit import Trained, train
-from aeonnx.train.history import Epoch
-from aeonnx.train.listener import Listener
-from aeonnx.train.options import TrainOptions, resolve_device
-from aeonnx.train.recipes import Recipe
+if TYPE_CHECKING:
+    from aeonnx.train.data import DATA_SETS, DataSet, load_data
+    from aeonnx.train.device import resolve_device
+    from aeonnx.train.fit import Trained, train
+    from aeonnx.train.history import Epoch
+    from aeonnx.train.listener import Listener
+    from aeonnx.train.recipes import Recipe
 
 __all__ = [
     "DATA_SETS",
@@ -22,7 +26,30 @@ __all__ = [
     "Recipe",
     "TrainOptions",
     "Trained",
+    "check",
     "load_data",
     "resolve_device",
     "train",
 ]
+
+_NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
+_HOMES = {
+    "DATA_SETS": "data",
+    "DataSet": "data",
+    "Epoch": "history",
+    "Listener": "listener",
+    "Recipe": "recipes",
+    "Trained": "fit",
+    "load_data": "data",
+    "resolve_device": "device",
+    "train": "fit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'aeonnx.train' has no attribute {name!r}")
+    from aeonnx.extras import require_modules
+
+    require_modules(*_NEEDED, extra="train", purpose="training")
+    return getattr(importlib.import_module(f"aeonnx.train.{_HOMES[name]}"), name)

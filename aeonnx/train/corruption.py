@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aeonnx.errors import UsageError
-from aeonnx.train._ranges import one_of
+from aeonnx.ranges import CorruptionKind, Level, allowed_by
 from aeonnx.train.noise import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
@@ -56,9 +55,11 @@ class Corruption:
     level: float
 
     def __post_init__(self) -> None:
-        one_of("corruption", self.kind, CORRUPTIONS)
-        if not 0 < self.level <= 1:
-            raise UsageError(f"corruption level: expected above 0 and up to 1, got {self.level}")
+        for name, value, hint in (
+            ("corruption", self.kind, CorruptionKind),
+            ("corruption level", self.level, Level),
+        ):
+            allowed_by(hint).check(name, value)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.level:g}"

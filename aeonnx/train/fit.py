@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from aeonnx import checkpoint
+from aeonnx import checkpoint, files
 from aeonnx.manifest import Training
 from aeonnx.train import gallery
+from aeonnx.train.device import resolve_device
+from aeonnx.train.earlier import refuse_run_there
 from aeonnx.train.history import Epoch
 from aeonnx.train.listener import Listener, Silent
 from aeonnx.train.logs import logging_to
 from aeonnx.train.noise import Stream, seeded
-from aeonnx.train.options import TrainOptions, resolve_device
-from aeonnx.train.plan import make_plan
-from aeonnx.train.ranks import first_goes_ahead, joined, launched
+from aeonnx.train.options import TrainOptions, check
+from aeonnx.train.plan import Plan, make_plan
+from aeonnx.train.ranks import Ranks, first_goes_ahead, joined, launched
 from aeonnx.train.run import Run
 from aeonnx.train.stop import on_signals
 
@@ -32,6 +36,7 @@ class Trained:
         training: the record in the checkpoint.
         epochs: one entry per epoch, of all stages.
         files: what was written, pictures included.
+        model: its name.
         first: whether this process wrote them; one of several does.
     """
 
@@ -39,6 +44,7 @@ class Trained:
     training: Training
     epochs: tuple[Epoch, ...]
     files: tuple[Path, ...]
+    model: str
     first: bool = True
 
 
@@ -49,29 +55,50 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
 
     Raises:
         UsageError: an option is unknown, out of range, or not what a resumed run had.
-        OutputError: a checkpoint is there already and neither `force` nor `resume` is set, or the
-            disk is full.
+        OutputError: a run is there already, finished or not, and neither `force` nor `resume` is
+            set; another training writes it; or the disk is full.
         DataError: the data set is missing, damaged, empty, or not what the model learns from.
         CheckpointError: there is nothing to resume, or the data set changed since.
         SetupError: the device or an optional package is missing.
         TrainingError: the loss was NaN or infinite for several steps.
         Interrupted: SIGINT or SIGTERM. In all of these, the last good checkpoint stays.
     """
+    check(options)
     device = resolve_device(options.device, launched().local_rank)
     cuda = [device] if device.type == "cuda" else []
     with joined(device) as ranks, torch.random.fork_rng(cuda):
         told: Listener = listener if listener is not None and ranks.first else Silent()
         with first_goes_ahead(ranks):
             plan = make_plan(options, ranks)
-        with logging_to(options.log_dir if ranks.first else None) as log:
+        with _alone(plan, ranks), logging_to(options.log_dir if ranks.first else None) as log:
             run = Run(plan, device, ranks, told, log)
             with on_signals(told.warned) as stop:
                 run.learn(stop)
             pictures: tuple[Path, ...] = ()
+            written: tuple[Path, ...] = ()
             if ranks.first:
-                noise = seeded(run.noise, options.seed, Stream.PICTURE_NOISE)
+                noise = seeded(run.noise, plan.seed, Stream.PICTURE_NOISE)
                 pictures = gallery.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures)
-        written = tuple(plan.output / name for name in checkpoint.FILES)
-        record = plan.record(run.history, run.kept_epoch)
-        return Trained(plan.output, record, tuple(run.history), (*written, *pictures), ranks.first)
+                written = checkpoint.files_of(plan.output)
+        return Trained(
+            output=plan.output,
+            training=run.record,
+            epochs=tuple(run.history),
+            files=(*written, *pictures),
+            model=plan.config.model,
+            first=ranks.first,
+        )
+
+
+@contextmanager
+def _alone(plan: Plan, ranks: Ranks) -> Iterator[None]:
+    """Keep other trainings out of the run's folder; only the process that writes does."""
+    if not ranks.first:
+        yield
+        return
+    with files.locked(plan.output, f"aeonnx train -m {plan.config.model}"):
+        files.sweep(plan.output)
+        if not plan.options.resume and not ranks.restarts:
+            refuse_run_there(plan.options)  # another may have come and gone meanwhile
+        yield

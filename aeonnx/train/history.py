@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["Epoch", "Position", "lines_of"]
+from aeonnx.records import require
+
+__all__ = ["MOST", "Epoch", "Position", "lines_of"]
+
+MOST = 2**31
+"""Counts are below it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,14 @@ class Epoch:
     held_out: float | None
     test: dict[str, float]
 
+    def __post_init__(self) -> None:
+        require(0 < self.epoch < MOST, f"epoch: expected 1 or more, got {self.epoch}")
+        numbers = (self.seconds, self.images_per_s, self.lr, self.held_out or 0.0)
+        require(
+            all(map(math.isfinite, (*numbers, *self.train.values(), *self.test.values()))),
+            "expected finite numbers",
+        )
+
 
 @dataclass(frozen=True)
 class Position:
@@ -57,6 +71,15 @@ class Position:
     sums: dict[str, float] | None = None
     best_epoch: int = 0
     best: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("stage", 0), ("epoch", 1), ("step", 0), ("best_epoch", 0)):
+            value = getattr(self, name)
+            require(lowest <= value < MOST, f"{name}: expected {lowest} or more, got {value}")
+        numbers = (self.seconds, self.best or 0.0, *(self.sums or {}).values())
+        require(all(map(math.isfinite, numbers)), "expected finite numbers")
+        require(self.seconds >= 0, f"seconds: expected 0 or more, got {self.seconds}")
+        require(self.best_epoch < self.epoch, "best_epoch: expected an epoch that is over")
 
 
 def lines_of(epochs: Iterable[Epoch]) -> bytes:

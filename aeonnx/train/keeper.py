@@ -8,13 +8,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from aeonnx import checkpoint, files
+from aeonnx import checkpoint
 from aeonnx.errors import CheckpointError
+from aeonnx.manifest import Training
 from aeonnx.train import state
+from aeonnx.train.earlier import nothing_there
 from aeonnx.train.history import Epoch, Position, lines_of
 from aeonnx.train.plan import Plan, spread
 from aeonnx.train.ranks import Ranks
@@ -22,7 +25,6 @@ from aeonnx.train.ranks import Ranks
 __all__ = ["Keeper", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
-_RANDOM, _CUDA_RANDOM, _BEST = "random.cpu", "random.cuda", "best."
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,6 @@ class Keeper:
         # All processes of a torchrun, started again or not, are one run.
         self._run = os.environ["TORCHELASTIC_RUN_ID"] if ranks.size > 1 else uuid.uuid4().hex
         self._saved_at = time.monotonic()
-        if ranks.first:
-            files.sweep(plan.output)
 
     @property
     def due(self) -> bool:
@@ -64,12 +64,14 @@ class Keeper:
         return self._ranks.first and since >= self.plan.options.save_seconds
 
     @cached_property
-    def _examples(self) -> checkpoint.Examples:
+    def _examples(self) -> bytes:
         test, train = self.plan.data.test.images, self.plan.data.train.images
         places = self.plan.train_places
-        return checkpoint.Examples(
-            test=test.read(spread(len(test), _TEST_EXAMPLES)),
-            train=train.read(places[spread(len(places), _TRAIN_EXAMPLES)]),
+        return checkpoint.dump_examples(
+            checkpoint.Examples(
+                test=test.read(spread(len(test), _TEST_EXAMPLES)),
+                train=train.read(places[spread(len(places), _TRAIN_EXAMPLES)]),
+            )
         )
 
     def resume(self) -> Restored | None:
@@ -78,40 +80,29 @@ class Keeper:
         None if this run starts from the beginning.
 
         Raises:
-            CheckpointError: there is nothing to resume, or the data set changed since.
+            CheckpointError: there is nothing to resume, or it is of other data.
             UsageError: it was trained with other options.
         """
         folder, asked = self.plan.output, self.plan.options.resume
         if not asked and not self._ranks.restarts:
             return None
-        try:
-            found = state.newest(folder)
-        except ValueError as error:
-            raise CheckpointError(
-                f"nothing to resume in {folder}: {error}. Train anew with --force"
-            ) from error
-        if found is None or not (asked or found[0].run == self._run):
-            if not self._ranks.restarts:
-                raise CheckpointError(
-                    f"nothing to resume in {folder}: it holds no saved state. Leave --resume out "
-                    "to train from the beginning"
-                )
+        found = state.newest(folder)
+        if asked and found is None:
+            raise CheckpointError(nothing_there(folder))
+        if found is None or not (asked or found.state.run == self._run):
             return None
-        saved, tensors, notes = found
-        self.plan.check_same(saved.identity)
-        self.plan.check_longer(saved.position)
+        saved, tensors = found.state, dict(found.tensors)
+        self.plan.check_same(saved)
         self._run = saved.run
-        torch.set_rng_state(tensors.pop(_RANDOM))
-        if _CUDA_RANDOM in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors.pop(_CUDA_RANDOM))
-        best = {name: value for name, value in tensors.items() if name.startswith(_BEST)}
+        _set_random_state(found.path, tensors)
+        best = state.under(state.BEST, tensors)
         return Restored(
             position=saved.position,
             history=saved.epochs,
-            tensors={name: value for name, value in tensors.items() if name not in best},
+            tensors=tensors,
             scaler=saved.scaler,
-            best={name.removeprefix(_BEST): value for name, value in best.items()},
-            notes=tuple(notes),
+            best=best,
+            notes=found.notes,
         )
 
     def save_state(
@@ -121,6 +112,8 @@ class Keeper:
         tensors: Mapping[str, Tensor],
         scaler: Mapping[str, float],
         best: Mapping[str, Tensor],
+        *,
+        finished: bool,
     ) -> None:
         """Write all that `resume` needs.
 
@@ -130,22 +123,34 @@ class Keeper:
         self._saved_at = time.monotonic()
         if not self._ranks.first:
             return
-        random = {_RANDOM: torch.get_rng_state()}
+        random = {state.RANDOM: torch.get_rng_state()}
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            random[_CUDA_RANDOM] = torch.cuda.get_rng_state()
-        kept = {f"{_BEST}{name}": value for name, value in best.items()}
-        saved = state.State(self._run, self.plan.identity(), position, tuple(history), dict(scaler))
-        state.save(self.plan.output, saved, {**tensors, **random, **kept})
+            random[state.CUDA_RANDOM] = torch.cuda.get_rng_state()
+        kept = {f"{state.BEST}{name}": value for name, value in best.items()}
+        saved = state.State(
+            run=self._run,
+            options=self.plan.run_options,
+            fingerprint=self.plan.data.fingerprint,
+            model=self.plan.config,
+            position=position,
+            epochs=tuple(history),
+            scaler=dict(scaler),
+            last=self.plan.record_at(position, history),
+            best=self.plan.record_of_best(position, history) if best else None,
+            examples=checkpoint.stored("examples.safetensors", self._examples),
+            finished=finished,
+        )
+        state.save(self.plan.output, saved, {**tensors, **random, **kept}, self._examples)
 
     def save_checkpoint(
-        self, weights: Mapping[str, Tensor], history: Sequence[Epoch], kept: Epoch
+        self, weights: Mapping[str, Tensor], history: Sequence[Epoch], record: Training
     ) -> None:
         """Write what `aeonnx export` reads.
 
         Args:
             weights: of the model.
             history: the epochs that are over.
-            kept: the one that the weights are of.
+            record: of these weights.
 
         Raises:
             OutputError: as above.
@@ -157,6 +162,23 @@ class Keeper:
             weights,
             self.plan.config,
             self._examples,
-            self.plan.record(history, kept),
+            record,
             lines_of(history),
         )
+
+
+def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Set torch's, of the CPU and of the GPU if that was used.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    try:
+        torch.set_rng_state(tensors[state.RANDOM])
+        if state.CUDA_RANDOM in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors[state.CUDA_RANDOM])
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: its random state is none ({reason}). Train anew with --force"
+        ) from error

@@ -10,12 +10,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from aeonnx.errors import CheckpointError
 from aeonnx.models import Model
-from aeonnx.train.options import PRECISIONS, Settings
+from aeonnx.train.options import Settings
 from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Batch, Stage
+from aeonnx.train.state import AVERAGE, AVERAGED, MODEL, OPTIMIZER, under
 
 __all__ = ["Learner"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class _Objective(nn.Module):
@@ -101,7 +105,7 @@ class Learner:
             processes that were asked to.
         """
         before = [value.clone() for value in self._buffers]
-        precision = PRECISIONS[self._settings.precision]
+        precision = _DTYPES[self._settings.precision]
         with torch.autocast(self._device.type, precision, enabled=precision != torch.float32):
             terms = self._objective(batch)
         weight = self._ranks.weight(images)
@@ -144,29 +148,63 @@ class Learner:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """All that a resumed stage needs: tensors, and the scaler's numbers."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"{MODEL}{name}": value for name, value in self.model.state_dict().items()}
         for number, entry in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in entry.items()}
+            tensors |= {f"{OPTIMIZER}{number}.{name}": value for name, value in entry.items()}
         if self._average is not None:
-            tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
+            average = self._average.state_dict()
+            tensors[AVERAGED] = average.pop("n_averaged")
+            tensors |= {AVERAGE + k.removeprefix("module."): v for k, v in average.items()}
         return tensors, {name: float(value) for name, value in self._scaler.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor], scaler: Mapping[str, float]) -> None:
-        """Go on from `state`."""
-        self.model.load_state_dict(_under("model.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("optimizer.", tensors).items():
-            number, _, key = name.partition(".")
-            moments.setdefault(int(number), {})[key] = value
-        whole = self._optimizer.state_dict()
-        self._optimizer.load_state_dict({**whole, "state": moments})
-        if self._average is not None:
-            self._average.load_state_dict(_under("average.", tensors))
+        """Go on from `state`.
+
+        Raises:
+            CheckpointError: it is not of this stage.
+        """
+        average = {f"module.{name}": value for name, value in under(AVERAGE, tensors).items()}
+        if bool(average) != (self._average is not None):
+            raise CheckpointError("the saved state has an average and the run has none, or not")
+        if scaler.keys() != self._scaler.state_dict().keys():
+            raise CheckpointError("the saved state has other numbers of the fp16 scaler")
+        moments = self._moments(tensors)
+        try:
+            self.model.load_state_dict(under(MODEL, tensors))
+            whole = self._optimizer.state_dict()
+            self._optimizer.load_state_dict({**whole, "state": moments})
+            if self._average is not None:
+                averaged = {**average, "n_averaged": tensors[AVERAGED]}
+                self._average.load_state_dict(averaged)
+        except RuntimeError as error:
+            raise CheckpointError(f"the saved state does not fit the model: {error}") from error
         if scaler:
             counts = {"growth_interval", "_growth_tracker"}
             self._scaler.load_state_dict(
                 {name: int(value) if name in counts else value for name, value in scaler.items()}
             )
+
+    def _moments(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+        """The optimizer's, by number of the parameter.
+
+        Raises:
+            CheckpointError: they are not those of the parameters that learn.
+        """
+        found = under(OPTIMIZER, tensors)
+        wanted: dict[str, torch.Size] = {}
+        for place, parameter in enumerate(self._parameters):
+            wanted[f"{place}.step"] = torch.Size()
+            for moment in ("exp_avg", "exp_avg_sq"):
+                wanted[f"{place}.{moment}"] = parameter.shape
+        fits = {name: value.shape for name, value in found.items()} == wanted
+        # Before the first step there are none.
+        if found and not (fits and all(v.dtype == torch.float32 for v in found.values())):
+            raise CheckpointError("the saved moments are not of the parameters that learn")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in found.items():
+            number, _, key = name.partition(".")
+            moments.setdefault(int(number), {})[key] = value
+        return moments
 
 
 def _moving(decay: float) -> Callable[..., None]:
@@ -182,11 +220,3 @@ def _moving(decay: float) -> Callable[..., None]:
             kept.lerp_(new, share)
 
     return update
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }

@@ -1,53 +1,74 @@
-"""What to train, on what, and how."""
+"""What to train, on what, and how: checked without torch, so that a typo is told at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from aeonnx.errors import SetupError, UsageError
-from aeonnx.train._ranges import one_of, whole, within
-from aeonnx.train.recipes import Recipe
+from aeonnx import catalog
+from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.ranges import flag, one_of, whole, within
+from aeonnx.runs import default_folder
 from aeonnx.train.schedule import SCHEDULES
 
-__all__ = ["PRECISIONS", "Settings", "TrainOptions", "resolve_device", "settle"]
+if TYPE_CHECKING:
+    from aeonnx.train.recipes import Recipe
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = [
+    "DATA",
+    "DATA_DIR",
+    "PRECISIONS",
+    "RunOptions",
+    "Settings",
+    "TrainOptions",
+    "check",
+    "recipe_options",
+    "resumed",
+    "settle",
+]
+
+DATA, DATA_DIR = "mnist-sample", Path("data")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("fp32", "bf16", "fp16")
 _HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What to train, on what, how, and where to put it. None stands for the recipe's default.
+    """What to train, on what, how, and where to put it.
+
+    None stands for what a resumed run had, and else for the default.
 
     Args:
-        model: registered name.
+        model: registered name; may be left out where `output` is resumed.
         output: the run's folder; None for `runs/<model>`.
-        arch: "mlp" or "conv".
-        hidden: widths of the hidden layers, see `ModelConfig`; None for the model's.
-        latent_size: length of `z`; None for the model's.
-        data: name of a data set, or path of a folder of images, a .npy or a .npz file.
-        data_dir: folder of the named data sets.
+        arch: "mlp" or "conv"; by default the model's first.
+        hidden: widths of the hidden layers, see `ModelConfig`; by default the model's.
+        latent_size: length of `z`; by default the model's.
+        data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
+            "mnist-sample".
+        data_dir: folder of the named data sets; by default "data".
         skip_bad: leave out images that cannot be read or differ in size, instead of an error.
         stream: read images batch by batch, even if all would fit on the device.
         workers: processes that read ahead when images are streamed.
-        epochs: passes over the training images in the last stage.
-        batch_size: images per step, of all processes together.
-        lr: highest learning rate of AdamW.
-        schedule: course of the learning rate: "constant", "cosine" or "one-cycle".
-        weight_decay: of AdamW, 0 or more.
-        clip: largest norm of the gradient, above 0; None for no limit.
+        epochs: passes over the training images in the last stage; by default the recipe's.
+        batch_size: images per step, of all processes together; by default the recipe's.
+        lr: highest learning rate of AdamW; by default the recipe's.
+        schedule: course of the learning rate: "constant", "cosine" or "one-cycle"; by default the
+            recipe's.
+        weight_decay: of AdamW, 0 or more; by default 0.
+        clip: largest norm of the gradient, above 0; by default no limit.
         ema: decay per step of the average of weights that is tested and kept, in [0, 1); 0 for
-            none.
-        precision: "fp32", or "bf16" or "fp16" by autocast.
+            none; by default the recipe's.
+        precision: "fp32", or "bf16" or "fp16" by autocast; by default "fp32".
         compile: compile the training step with torch.compile.
         held_out: share of the training images that are kept out of training to stop early, in
             (0, 1); None for 0.1 with `patience`, else for none.
         patience: stop a stage after so many epochs without a better loss on the held-out images,
             and keep the best epoch's weights; None to run all epochs.
-        seed: of weights, order and noise.
+        seed: of weights, order and noise; by default 0.
         device: "auto", "cpu" or "cuda".
         recipe: options of the recipe, such as {"corruption": "masking"}.
         resume: go on from the newest valid state in `output`.
@@ -56,13 +77,13 @@ class TrainOptions:
         save_seconds: time between saved states.
     """
 
-    model: str
+    model: str | None = None
     output: Path | None = None
-    arch: str = "mlp"
+    arch: str | None = None
     hidden: tuple[int, ...] | None = None
     latent_size: int | None = None
-    data: str = "mnist-sample"
-    data_dir: Path = Path("data")
+    data: str | None = None
+    data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
     workers: int = 2
@@ -70,20 +91,65 @@ class TrainOptions:
     batch_size: int | None = None
     lr: float | None = None
     schedule: str | None = None
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
     clip: float | None = None
     ema: float | None = None
-    precision: str = "fp32"
+    precision: str | None = None
     compile: bool = False
     held_out: float | None = None
     patience: int | None = None
-    seed: int = 0
+    seed: int | None = None
     device: str = "auto"
     recipe: dict[str, str | float] = field(default_factory=dict)
     resume: bool = False
     force: bool = False
     log_dir: Path | None = None
     save_seconds: float = 30.0
+
+    @property
+    def folder(self) -> Path:
+        """The run's.
+
+        Raises:
+            UsageError: neither model nor folder is given.
+        """
+        if self.output is not None:
+            return self.output
+        if self.model is None:
+            raise UsageError("which model? Give -m, such as -m vae; or -o RUN with --resume")
+        return default_folder(self.model)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What makes a run what it is, with all defaults filled in: `TrainOptions` that are saved.
+
+    How it is computed (device, workers, compiled or not) may change from one resume to the next.
+
+    Args:
+        data: a name; or a path, absolute if it was given so, else from the run's folder.
+        data_dir: likewise a path; None for the default.
+    """
+
+    model: str
+    arch: str
+    hidden: tuple[int, ...]
+    latent_size: int
+    data: str
+    data_dir: str | None
+    skip_bad: bool
+    epochs: int
+    batch_size: int
+    lr: float
+    schedule: str
+    weight_decay: float
+    clip: float | None
+    ema: float
+    precision: str
+    held_out: float | None
+    patience: int | None
+    seed: int
+    recipe: dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -101,60 +167,148 @@ class Settings:
     patience: int | None
 
 
-def settle(options: TrainOptions, recipe: Recipe) -> Settings:
-    """Fill in what was not given.
+def check(options: TrainOptions) -> None:
+    """Check all that needs neither torch nor data.
 
     Raises:
-        UsageError: a value is out of range or an unknown name.
+        UsageError: an option is out of range, an unknown name, or contradicts another.
     """
+    if options.model is None and not options.resume:
+        raise UsageError("which model? Give -m, such as -m vae; or -o RUN with --resume")
+    _ = options.folder
+    if options.resume and options.force:
+        raise UsageError("--resume goes on with a run and --force begins anew: give one of them")
+    if options.model is not None:
+        _check_model(options.model, options)
+    one_of("device", options.device, DEVICES)
+    whole("workers", options.workers, 0)
+    within("save seconds", options.save_seconds, lowest=0)
+    for what, number, lowest in (
+        ("epochs", options.epochs, 1),
+        ("batch size", options.batch_size, 1),
+        ("patience", options.patience, 1),
+        ("seed", options.seed, 0),
+    ):
+        if number is not None:
+            whole(what, number, lowest)
+    for what, value, limits in (
+        ("learning rate", options.lr, {"above": 0}),
+        ("weight decay", options.weight_decay, {"lowest": 0}),
+        ("clip", options.clip, {"above": 0}),
+        ("ema", options.ema, {"lowest": 0, "below": 1}),
+        ("held-out share", options.held_out, {"above": 0, "below": 1}),
+    ):
+        if value is not None:
+            within(what, value, **limits)
+    for what, name, known in (
+        ("schedule", options.schedule, SCHEDULES),
+        ("precision", options.precision, PRECISIONS),
+    ):
+        if name is not None:
+            one_of(what, name, known)
+    if options.held_out is not None and options.patience is None and not options.resume:
+        raise UsageError("--held-out serves early stopping: give --patience too, or leave it out")
+
+
+def _check_model(model: str, options: TrainOptions) -> None:
+    known = catalog.model(model)
+    if options.arch is not None and options.arch not in known.archs:
+        raise UnknownNameError(f"architecture of {model}", options.arch, known.archs)
+    latent = () if options.latent_size is None else (options.latent_size,)
+    sizes = (*(options.hidden or ()), *latent)
+    if any(size < 1 for size in sizes):
+        raise UsageError(f"sizes of {model}: expected sizes above 0, got {sizes}")
+    recipe_options(model, options.recipe)
+
+
+def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, str | float]:
+    """All options of a model's recipe: what is not given takes its default.
+
+    Raises:
+        UnknownNameError: the model has no recipe, or an option does not take a name.
+        UsageError: the recipe takes no such option, or not that value.
+    """
+    known = catalog.options_of(model)
+    for name in given:
+        if name not in known:
+            takes = ", ".join(map(flag, known)) or "no option of its own"
+            raise UsageError(f"{model} takes no {flag(name)}, it takes: {takes}")
+    chosen = {name: option.default for name, option in known.items()} | dict(given)
+    return {
+        name: known[name].allowed.check(name.replace("_", " "), value)
+        for name, value in chosen.items()
+    }
+
+
+def settle(options: TrainOptions, recipe: Recipe) -> Settings:
+    """Fill in what was not given, in options that were checked."""
     held_out = options.held_out
     if held_out is None:
         held_out = 0.0 if options.patience is None else _HELD_OUT
-    settings = Settings(
+    return Settings(
         batch_size=recipe.batch_size if options.batch_size is None else options.batch_size,
         lr=recipe.lr if options.lr is None else options.lr,
         schedule=options.schedule or recipe.schedule,
-        weight_decay=options.weight_decay,
+        weight_decay=options.weight_decay or 0.0,
         clip=options.clip,
         ema=recipe.ema if options.ema is None else options.ema,
-        precision=options.precision,
+        precision=options.precision or "fp32",
         held_out=held_out,
         patience=options.patience,
     )
-    one_of("schedule", settings.schedule, SCHEDULES)
-    one_of("precision", settings.precision, PRECISIONS)
-    whole("batch size", settings.batch_size, 1)
-    if options.patience is not None:
-        whole("patience", options.patience, 1)
-    whole("seed", options.seed, 0)
-    whole("workers", options.workers, 0)
-    within("learning rate", settings.lr, above=0)
-    within("weight decay", settings.weight_decay, lowest=0)
-    if options.clip is not None:
-        within("clip", options.clip, above=0)
-    within("ema", settings.ema, lowest=0, below=1)
-    within("held-out share", settings.held_out, lowest=0, below=1)
-    if options.held_out is not None and options.patience is None:
-        raise UsageError("--held-out serves early stopping: give --patience too, or leave it out")
-    return settings
 
 
-def resolve_device(name: str, number: int = 0) -> torch.device:
-    """The device that a name stands for; "auto" is CUDA where torch has it.
+_MAY_CHANGE = ("data", "data_dir", "skip_bad", "epochs", "recipe")
 
-    Args:
-        name: "auto", "cpu" or "cuda".
-        number: which GPU.
+
+def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:
+    """`options`, with what the run had wherever nothing is given.
+
+    Data may have moved, and more epochs may be wanted: these are compared later.
 
     Raises:
-        UnknownNameError: there is no such device.
-        SetupError: CUDA was asked for and is not there.
+        UsageError: an option is given that is not the run's; names both.
     """
-    one_of("device", name, ("auto", "cpu", "cuda"))
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise SetupError(
-            "--device cuda was asked for, but this torch sees no CUDA GPU: check the driver with "
-            "nvidia-smi, or train with --device cpu"
-        )
-    return torch.device("cuda", number) if available and name != "cpu" else torch.device("cpu")
+    given = {name: value for name in _names() if (value := getattr(options, name)) is not None}
+    before = {name: getattr(saved, name) for name in _names()}
+    differing = [
+        (name, before[name], value)
+        for name, value in given.items()
+        if name not in _MAY_CHANGE and value != before[name]
+    ]
+    differing += [
+        (name, saved.recipe.get(name), value)
+        for name, value in options.recipe.items()
+        if value != saved.recipe.get(name)
+    ]
+    if differing:
+        raise UsageError(contradiction(options.folder, differing))
+    taken = {**before, **given, "recipe": {**saved.recipe, **options.recipe}}
+    taken["skip_bad"] = options.skip_bad or (options.data is None and saved.skip_bad)
+    if taken["data_dir"] is not None:
+        taken["data_dir"] = Path(taken["data_dir"])
+    return replace(options, **taken)
+
+
+def contradiction(folder: Path, differing: list[tuple[str, Any, Any]]) -> str:
+    """What is said of options that are not the run's: (name, what it was, what it is) of each."""
+    named = "; ".join(
+        f"{flag('latent' if name == 'latent_size' else name)} was {_text(was)}, is {_text(now)}"
+        for name, was, now in differing
+    )
+    return (
+        f"--resume: {folder} was trained with other options: {named}. Leave them out to go on as "
+        "it was, or train anew with --force"
+    )
+
+
+def _names() -> list[str]:
+    return [item.name for item in fields(RunOptions)]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

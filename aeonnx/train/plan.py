@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,18 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aeonnx import checkpoint
-from aeonnx.errors import CheckpointError, DataError, OutputError, UsageError
+from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.manifest import Training, TrainingStage
-from aeonnx.models import ModelConfig, classifies, configure
+from aeonnx.models import ModelConfig, archs, classifies, configure
 from aeonnx.train import recipes
-from aeonnx.train._ranges import flag, whole
-from aeonnx.train.data import DataSet, load_data
+from aeonnx.train.data import DATA_SETS, DataSet, load_data
+from aeonnx.train.earlier import from_run, gone_on, refuse_run_there
 from aeonnx.train.history import Epoch, Position
 from aeonnx.train.noise import Stream, seeded
-from aeonnx.train.options import Settings, TrainOptions, settle
+from aeonnx.train.options import (
+    DATA,
+    DATA_DIR,
+    RunOptions,
+    Settings,
+    TrainOptions,
+    contradiction,
+    recipe_options,
+    settle,
+)
 from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Recipe
+from aeonnx.train.state import State
 
 __all__ = ["Plan", "make_plan", "spread"]
 
@@ -34,7 +44,7 @@ class Plan:
     """What is trained, on what, how and for how long.
 
     Args:
-        options: as given.
+        options: as given, and as saved where a run is resumed.
         output: the run's folder.
         data: images and labels.
         config: of the model.
@@ -62,64 +72,88 @@ class Plan:
         """Batches that the images make, the last perhaps smaller."""
         return _steps(len(self.train_places), self.settings.batch_size)
 
-    def identity(self) -> dict[str, str]:
-        """What must be the same to go on from a saved state, by the flag that sets it."""
+    @property
+    def run_options(self) -> RunOptions:
+        """What is saved to go on by."""
         config, settings = self.config, asdict(self.settings)
-        named = {
-            "--model": config.model,
-            "--arch": config.arch,
-            "--hidden": config.hidden,
-            "--latent": config.latent_size,
-            "--seed": self.options.seed,
-            **{flag(name): value for name, value in settings.items()},
-            **{flag(name): value for name, value in self.recipe_options.items()},
-            "--epochs": self.epochs[-1],
-            "data": self.data.fingerprint,
-        }
-        return {name: _text(value) for name, value in named.items()}
+        data, folder = self.options.data or DATA, self.options.data_dir
+        return RunOptions(
+            model=config.model,
+            arch=config.arch,
+            hidden=config.hidden,
+            latent_size=config.latent_size,
+            data=data if data in DATA_SETS else from_run(data, self.output),
+            data_dir=None if folder is None else from_run(os.fspath(folder), self.output),
+            skip_bad=self.options.skip_bad,
+            epochs=self.epochs[-1],
+            seed=self.seed,
+            recipe=self.recipe_options,
+            **{**settings, "held_out": settings["held_out"] or None},
+        )
 
-    def check_same(self, before: Mapping[str, str]) -> None:
-        """Compare with the identity of a saved state.
+    @property
+    def seed(self) -> int:
+        """Of weights, order and noise."""
+        return self.options.seed or 0
+
+    def check_same(self, before: State) -> None:
+        """Compare with a saved state what its options do not say.
 
         Raises:
-            UsageError: an option differs.
+            UsageError: the number of epochs is part of the run, and is another.
             CheckpointError: the data set differs.
         """
-        now = self.identity()
-        if before.get("data") != now["data"]:
+        then, now = before.fingerprint[:12], self.data.fingerprint[:12]
+        if before.fingerprint != self.data.fingerprint:
             raise CheckpointError(
-                f"the data set {self.data.name} changed since {self.output} was trained on it "
-                f"(fingerprint {str(before.get('data'))[:12]} then, {now['data'][:12]} now): give "
-                "--data as it was, or train anew with --force"
+                f"the data set {self.data.name} changed since {self.output} was trained on it, or "
+                f"is another (fingerprint {then} then, {now} now): give the images as they were "
+                "with --data, or train anew with --force"
             )
         # With nothing laid out over the epochs, more of them are a longer walk on the same way.
         open_ended = self.settings.schedule == "constant" and not self.recipe.stages[-1].paced
-        differing = [
-            f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name) and not (name == "--epochs" and open_ended)
-        ]
-        if differing:
+        epochs = (before.options.epochs, self.epochs[-1])
+        if epochs[0] != epochs[1] and not open_ended:
+            raise UsageError(contradiction(self.output, [("epochs", *epochs)]))
+        done = before.position.epoch - 1
+        if done > self.epochs[before.position.stage]:
             raise UsageError(
-                f"--resume: {self.output} was trained with other options: {'; '.join(differing)}. "
-                "Give them as they were, or train anew with --force"
+                f"epochs: {done} are done already, got {self.epochs[before.position.stage]}: give "
+                "as many or more, or train anew with --force"
             )
 
-    def check_longer(self, position: Position) -> None:
-        """Compare with where a saved state stands.
+    def record_at(self, position: Position, history: Sequence[Epoch]) -> Training:
+        """The record of the weights of a run that stands at `position`."""
+        stage, epoch = position.stage, position.epoch
+        if not position.step:
+            return self._record(history, self._epoch_name(stage, epoch - 1), history[-1].test)
+        name = f"{self._epoch_name(stage, epoch)}, after step {position.step}"
+        return self._record(history, f"{name} of {self.steps_per_epoch}", {})
 
-        Raises:
-            UsageError: more epochs are done than there shall be.
+    def record_of_best(self, position: Position, history: Sequence[Epoch]) -> Training:
+        """The record of the weights of the stage's best epoch."""
+        number = position.best_epoch
+        kept = history[number - position.epoch]
+        return self._record(
+            history, f"{self._epoch_name(position.stage, number)}, the best", kept.test
+        )
+
+    def _epoch_name(self, stage: int, epoch: int) -> str:
+        """ "epoch 3 of 20"; with its stage if there are several."""
+        several = len(self.recipe.stages) > 1
+        prefix = f"{self.recipe.stages[stage].name}: " if several else ""
+        return f"{prefix}epoch {epoch} of {self.epochs[stage]}"
+
+    def _record(
+        self, history: Sequence[Epoch], weights: str, tested: Mapping[str, float]
+    ) -> Training:
+        """What stands in checkpoint and bundle.
+
+        Args:
+            history: the epochs that are over.
+            weights: which of the run's they are.
+            tested: their metrics on the test images.
         """
-        done = position.epoch - 1
-        if done > self.epochs[position.stage]:
-            raise UsageError(
-                f"epochs: {done} are done already, got {self.epochs[position.stage]}: give as many "
-                "or more, or train anew with --force"
-            )
-
-    def record(self, history: Sequence[Epoch], kept: Epoch) -> Training:
-        """What stands in checkpoint and bundle: `kept` is the epoch that the weights are of."""
         done = [
             TrainingStage(
                 name=stage.name,
@@ -136,41 +170,44 @@ class Plan:
             data_split=self.data.split,
             train_images=len(self.data.train.images),
             test_images=len(self.data.test.images),
-            seed=self.options.seed,
+            seed=self.seed,
             epochs=done[-1].epochs,
             batch_size=settings.pop("batch_size"),
             lr=settings.pop("lr"),
             optimizer={name: value for name, value in settings.items() if value is not None},
             options=self.recipe_options,
             stages=tuple(done),
-            metrics=kept.test,
+            metrics=dict(tested),
+            weights=weights,
         )
 
 
 def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
-    """Check the options, load the data, decide.
+    """Take over what a run to resume had, load the data, decide.
+
+    Args:
+        options: checked.
+        ranks: the processes.
 
     Raises:
-        UsageError, DataError, OutputError: see `train`.
+        UsageError, DataError, CheckpointError, OutputError: see `train`.
     """
-    configure(options.model, options.arch, (1, 1, 1))  # wrong names are told before data is read
-    known = recipes.options_of(options.model, options.recipe)
-    output = options.output or checkpoint.default_folder(options.model)
-    if (output / checkpoint.CONFIG).exists() and not (
-        options.force or options.resume or ranks.restarts
-    ):
-        raise OutputError(
-            f"{output} holds a checkpoint already: pass --resume to go on from it, --force to "
-            "replace it, or another -o"
-        )
-    data = load_data(
-        options.data, options.data_dir, skip_bad=options.skip_bad, stream=options.stream
-    )
+    output = options.folder
+    if options.resume:
+        options = gone_on(options, output)
+    elif not ranks.restarts:
+        refuse_run_there(options)
+    if options.model is None:
+        raise UsageError("which model? Give -m, such as -m vae")
+    known = recipe_options(options.model, options.recipe)
+    arch = options.arch or archs(options.model)[0]
+    folder = options.data_dir or DATA_DIR
+    data = load_data(options.data or DATA, folder, skip_bad=options.skip_bad, stream=options.stream)
     if classifies(options.model):
         _require_labels(options.model, data)
     config = configure(
         options.model,
-        options.arch,
+        arch,
         data.shape,
         hidden=options.hidden,
         latent_size=options.latent_size,
@@ -178,7 +215,8 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     )
     recipe = recipes.make(config, known)
     settings = settle(options, recipe)
-    train_places, held_out = _hold_out(len(data.train.images), settings.held_out, options.seed)
+    seed = options.seed or 0
+    train_places, held_out = _hold_out(len(data.train.images), settings.held_out, seed)
     _require_enough(len(train_places), settings.batch_size, ranks.size)
     return Plan(
         options=options,
@@ -201,7 +239,7 @@ def _steps(images: int, batch_size: int) -> int:
 def _epochs(options: TrainOptions, recipe: Recipe, steps_per_epoch: int) -> tuple[int, ...]:
     defaults = [max(stage.epochs, round(stage.steps / steps_per_epoch)) for stage in recipe.stages]
     if options.epochs is not None:
-        defaults[-1] = whole("epochs", options.epochs, 1)
+        defaults[-1] = options.epochs
     return tuple(defaults)
 
 
@@ -236,11 +274,6 @@ def _require_enough(images: int, batch_size: int, processes: int) -> None:
                 f"{processes} processes are more than the {number} {what}: start fewer with "
                 "--nproc-per-node"
             )
-
-
-def _text(value: object) -> str:
-    """1 and 1.0 are the same option."""
-    return repr(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def spread(images: int, n: int) -> Tensor:

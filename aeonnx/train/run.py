@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.errors import Interrupted, TrainingError
+from aeonnx.manifest import Training
 from aeonnx.models import Model, build
 from aeonnx.train.batches import Feed, fits
 from aeonnx.train.evaluate import evaluate
@@ -59,9 +60,9 @@ class Run:
             Feed(half, device, resident=resident, workers=plan.options.workers) for half in halves
         )
         # Not torch.manual_seed, which also moves the state of GPUs that are not used here.
-        torch.default_generator.manual_seed(plan.options.seed)
+        torch.default_generator.manual_seed(plan.seed)
         if device.type == "cuda":
-            torch.cuda.manual_seed(plan.options.seed)
+            torch.cuda.manual_seed(plan.seed)
         self.model: Model = build(plan.config).to(device)
         if ranks.size > 1 and device.type == "cuda":
             synced = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
@@ -171,12 +172,12 @@ class Run:
     def _batches(self) -> tuple[Tensor, ...]:
         """Places of the images of each step that the epoch still has."""
         plan, at = self.plan, self.position
-        generator = seeded(torch.Generator(), plan.options.seed, Stream.ORDER, at.stage, at.epoch)
+        generator = seeded(torch.Generator(), plan.seed, Stream.ORDER, at.stage, at.epoch)
         order = torch.randperm(len(plan.train_places), generator=generator)
         return torch.split(plan.train_places[order], plan.settings.batch_size)[at.step :]
 
     def _seed(self, *words: int) -> torch.Generator:
-        return seeded(self.noise, self.plan.options.seed, *words)
+        return seeded(self.noise, self.plan.seed, *words)
 
     def _look(self, learner: Learner, sums: _Sums, step: int | None) -> None:
         """Stop if no step changes anything any more; `step` is None at the end of an epoch."""
@@ -263,17 +264,20 @@ class Run:
         return self.best or learner.learned.state_dict()
 
     def _save(self, learner: Learner) -> None:
-        self.keeper.save_state(self.position, self.history, *learner.state(), self.best)
+        """Save the state; at the end of an epoch also what it may be the end of."""
+        finished = self._over and self.position.stage + 1 == len(self.stages)
+        self.keeper.save_state(
+            self.position, self.history, *learner.state(), self.best, finished=finished
+        )
 
     def _save_checkpoint(self, learner: Learner) -> None:
-        self.keeper.save_checkpoint(self._kept(learner), self.history, self.kept_epoch)
+        self.keeper.save_checkpoint(self._kept(learner), self.history, self.record)
 
     @property
-    def kept_epoch(self) -> Epoch:
-        """The epoch that the kept weights are of."""
-        after_last = self.position.epoch - 1
-        number = self.position.best_epoch or after_last
-        return self.history[number - after_last - 1]
+    def record(self) -> Training:
+        """Of the kept weights, at the end of an epoch."""
+        best = self.plan.record_of_best if self.position.best_epoch else self.plan.record_at
+        return best(self.position, self.history)
 
 
 class _Sums:

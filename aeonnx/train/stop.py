@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks training to stop after the step, the second ends it."""
+"""SIGINT, SIGTERM, SIGHUP: the first asks training to stop after the step, the second ends it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["Stop", "on_signals"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
@@ -27,17 +27,18 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """The shell's: 130 for SIGINT, 143 for SIGTERM."""
+        """The shell's: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + (self.signal or signal.SIGINT)
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """The handler of both signals."""
+        """The handler of all."""
         if self.signal is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
         self.signal = signal.Signals(number)
-        self._told(f"{self.signal.name}: saving after this step; once more quits at once")
+        with suppress(OSError):  # the terminal may be what has gone
+            self._told(f"{self.signal.name}: saving after this step; once more quits at once")
 
 
 @contextmanager
@@ -47,7 +48,12 @@ def on_signals(told: Callable[[str], None]) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.handle) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, stop.handle)
+        for number in _SIGNALS
+        # nohup has it ignored, and means that
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield stop
     finally:

@@ -24,7 +24,7 @@ from aeonnx.errors import (
 )
 from aeonnx.export import ExportOptions, export, verify_against
 from aeonnx.runtime import verify
-from tests.support import graph_file
+from tests.support import examples_file, graph_file, weights_file
 
 Maker = Callable[..., Path]
 
@@ -75,7 +75,7 @@ def test_graphs_say_what_they_are(bundle_of: Maker) -> None:
 def test_golden_vectors_hold_real_digits(bundle_of: Maker, run_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of())
     golden = bundle.read_golden(bundle.variant("encoder").golden.inputs["x"])
-    examples = load_file(run_of() / "examples.safetensors")["test"][:8].numpy()
+    examples = load_file(examples_file(run_of()))["test"][:8].numpy()
     np.testing.assert_array_equal(golden[:8], examples.astype(np.float32) / np.float32(255))
 
 
@@ -149,7 +149,7 @@ def test_unknown_parts_suggest_the_nearest(run_of: Maker, tmp_path: Path) -> Non
 
 
 def test_plain_state_dict_is_exported_without_examples(run_of: Maker, tmp_path: Path) -> None:
-    torch.save(load_file(run_of() / "model.safetensors"), tmp_path / "model.pth")
+    torch.save(load_file(weights_file(run_of())), tmp_path / "model.pth")
     exported = export(
         ExportOptions("vae", tmp_path / "bundle", tmp_path / "model.pth", parts=("decoder",))
     )

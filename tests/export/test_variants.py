@@ -19,13 +19,14 @@ import pytest
 from click.testing import Result
 
 import aeonnx as aeonnx_package
-from aeonnx import checkpoint, manifest, sinks
+from aeonnx import checkpoint, manifest
 from aeonnx.errors import OutputError, QualityError
 from aeonnx.export import ExportOptions, derived, export, quality
+from aeonnx.io import sinks
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train
-from tests.support import Shared, graph_file
+from tests.support import Shared, graph_file, weights_file
 
 Maker = Callable[..., Path]
 load = aeonnx_package.load
@@ -274,7 +275,7 @@ def test_calibration_images_of_another_shape_are_refused(
 def test_calibration_images_stand_in_for_those_of_a_bare_state_dict(
     aeonnx: Callable[..., Result], run_of: Maker, tmp_path: Path
 ) -> None:
-    weights = run_of() / "model.safetensors"
+    weights = weights_file(run_of())
     arguments = ["export", "-m", "vae", "--checkpoint", weights, "-o", "b", "--precision", "int8"]
     refused = aeonnx(*arguments)
     assert refused.exit_code == 2

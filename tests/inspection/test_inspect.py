@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 import aeonnx as package
 from aeonnx.errors import IntegrityError
 from aeonnx.inspection import read_graph, write_page
-from tests.support import graph_file
+from tests.support import graph_file, weights_file
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -109,7 +109,7 @@ def test_parameters_are_those_of_the_checkpoint(
 ) -> None:
     out = aeonnx("inspect", bundle_of(*model), "--graph", "decoder", "--json").stdout
     document = json.loads(out)
-    weights = load_file(run_of(*model) / "model.safetensors").items()
+    weights = load_file(weights_file(run_of(*model))).items()
     learned = [value for name, value in weights if name.startswith("decoder.")]
     graph = onnx.load(graph_file(bundle_of(*model), "decoder")).graph
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}

@@ -14,11 +14,10 @@ from aeonnx.train.recipes._registry import (
     Recipe,
     Stage,
     make,
-    options_of,
     register,
 )
 
-__all__ = ["Batch", "Picture", "Recipe", "Stage", "make", "options_of", "register"]
+__all__ = ["Batch", "Picture", "Recipe", "Stage", "make", "register"]
 
 for _module in pkgutil.iter_modules(__path__):
     if not _module.name.startswith("_"):

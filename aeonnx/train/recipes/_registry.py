@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx import catalog
+from aeonnx.errors import UnknownNameError
 from aeonnx.models import ModelConfig
-from aeonnx.train._ranges import flag
 from aeonnx.train.noise import Noise
 
-__all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "options_of", "register"]
+__all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "register"]
 
 Options = dict[str, str | float]
 Terms = dict[str, Tensor]
@@ -123,32 +122,17 @@ _RECIPES: dict[str, Callable[..., Recipe]] = {}
 def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Decorate a function that makes the recipe of `model` from its `ModelConfig`.
 
-    Its other arguments, by keyword and all with defaults, are the options that the recipe takes.
+    Its other arguments, by keyword, are the options that the recipe takes, on the command line too:
+    each has a default, written out, and a type of `aeonnx.ranges` that says what is allowed. The
+    docstring's `Args:` explain them.
     """
 
     def add(maker: Callable[..., Recipe]) -> Callable[..., Recipe]:
         _RECIPES[model] = maker
+        catalog.add_recipe(model, maker)
         return maker
 
     return add
-
-
-def options_of(model: str, given: Mapping[str, str | float]) -> Options:
-    """All options of a model's recipe: what is not given takes its default.
-
-    Raises:
-        UnknownNameError: the model has no recipe.
-        UsageError: the recipe takes no such option.
-    """
-    if model not in _RECIPES:
-        raise UnknownNameError("recipe", model, _RECIPES)
-    _, *parameters = inspect.signature(_RECIPES[model]).parameters.values()
-    known = {parameter.name: parameter.default for parameter in parameters}
-    for name in given:
-        if name not in known:
-            takes = ", ".join(map(flag, known)) or "no option of its own"
-            raise UsageError(f"{model} takes no {flag(name)}, it takes: {takes}")
-    return {**known, **given}
 
 
 def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
@@ -156,9 +140,11 @@ def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
 
     Args:
         config: what the model is built from.
-        options: by `options_of`.
+        options: all of them, by `aeonnx.train.options.recipe_options`.
 
     Raises:
-        UsageError: an option has a value that the recipe does not take.
+        UnknownNameError: the model has no recipe.
     """
+    if config.model not in _RECIPES:
+        raise UnknownNameError("recipe", config.model, _RECIPES)
     return _RECIPES[config.model](config, **options)

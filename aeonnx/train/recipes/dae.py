@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
+from aeonnx.ranges import CorruptionKind, Level
 from aeonnx.train import losses
 from aeonnx.train.corruption import Corruption
 from aeonnx.train.noise import Noise
@@ -20,18 +21,15 @@ __all__: list[str] = []
 
 @register("dae")
 def recipe(
-    config: ModelConfig, *, corruption: str = "gaussian", corruption_level: float = 0.5
+    config: ModelConfig, *, corruption: CorruptionKind = "gaussian", corruption_level: Level = 0.5
 ) -> Recipe:
     """The recipe.
 
     Args:
         config: of the model.
-        corruption: see `Corruption.kind`.
-        corruption_level: see `Corruption.level`.
-
-    Raises:
-        UnknownNameError: there is no such corruption.
-        UsageError: the level is out of range.
+        corruption: noise that is put on images. See `Corruption.kind`.
+        corruption_level: standard deviation of that noise, or fraction of the pixels. See
+            `Corruption.level`.
     """
     corrupt = Corruption(corruption, corruption_level)
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.sae import SERIES, StackedAutoencoder
+from aeonnx.ranges import Count
 from aeonnx.train import losses
-from aeonnx.train._ranges import whole
 from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
@@ -55,16 +55,12 @@ def _pictures(model: StackedAutoencoder, batch: Batch) -> list[Picture]:
 
 
 @register("sae")
-def recipe(_: ModelConfig, *, pretrain_epochs: float = 10) -> Recipe:
+def recipe(_: ModelConfig, *, pretrain_epochs: Count = 10) -> Recipe:
     """The recipe.
 
     Args:
-        pretrain_epochs: passes over the images for each autoencoder alone.
-
-    Raises:
-        UsageError: fewer than 1.
+        pretrain_epochs: passes over the images for each layer, or autoencoder, of its own.
     """
-    epochs = whole("pretraining epochs", pretrain_epochs, 1)
-    stages = [_pretrain(number, epochs) for number in range(1, SERIES + 1)]
+    stages = [_pretrain(number, pretrain_epochs) for number in range(1, SERIES + 1)]
     finetune = Stage("finetune", OBJECTIVE, loss, metrics)
     return Recipe((*stages, finetune), _pictures)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.sdae import StackedDenoisingAutoencoder
+from aeonnx.ranges import CorruptionKind, Count, Level, Share, Weight
 from aeonnx.train import losses
-from aeonnx.train._ranges import whole, within
 from aeonnx.train.corruption import Corruption
 from aeonnx.train.noise import Noise
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
@@ -112,38 +112,32 @@ def _finetune(config: ModelConfig, corrupt: Corruption, dropout: float, denoisin
 def recipe(
     config: ModelConfig,
     *,
-    corruption: str = "masking",
-    corruption_level: float = 0.25,
-    pretrain_epochs: float = 15,
-    dropout: float = 0.4,
-    denoising: float = 1.0,
+    corruption: CorruptionKind = "masking",
+    corruption_level: Level = 0.25,
+    pretrain_epochs: Count = 15,
+    dropout: Share = 0.4,
+    denoising: Weight = 1.0,
 ) -> Recipe:
     """The recipe.
 
     Args:
         config: of the model.
-        corruption: of the image, in pretraining and fine-tuning; see `Corruption.kind`. Features
-            of higher layers are not in [0, 1]: theirs is always masking, at the same level.
-        corruption_level: see `Corruption.level`.
-        pretrain_epochs: passes over the images for each layer.
-        dropout: fraction of the features that fine-tuning sets to 0, in [0, 1).
-        denoising: weight of the denoising loss in fine-tuning, 0 or more; 0 leaves the decoder as
-            the pretraining made it.
-
-    Raises:
-        UnknownNameError: there is no such corruption.
-        UsageError: a number is out of range.
+        corruption: noise that is put on images. See `Corruption.kind`. Features of higher layers
+            are not in [0, 1]: theirs is always masking, at the same level.
+        corruption_level: standard deviation of that noise, or fraction of the pixels. See
+            `Corruption.level`.
+        pretrain_epochs: passes over the images for each layer alone.
+        dropout: fraction of the features that fine-tuning sets to 0.
+        denoising: weight of the denoising loss in fine-tuning. 0 leaves the decoder as the
+            pretraining made it.
     """
     corrupt, mask = (
         Corruption(corruption, corruption_level),
         Corruption("masking", corruption_level),
     )
-    epochs = whole("pretraining epochs", pretrain_epochs, 1)
-    within("dropout", dropout, lowest=0, below=1)
-    within("denoising", denoising, lowest=0)
     below = (math.prod(config.input_shape), *config.hidden)
     pretrain = [
-        _pretrain(layer, width, corrupt if layer == 1 else mask, epochs)
+        _pretrain(layer, width, corrupt if layer == 1 else mask, pretrain_epochs)
         for layer, width in enumerate(below, start=1)
     ]
 

@@ -7,22 +7,21 @@ variational autoencoders", section 2.3. docs/training.md writes the bound out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
+from aeonnx.ranges import Share, Weight
 from aeonnx.train import losses
-from aeonnx.train._ranges import one_of, within
 from aeonnx.train.noise import Noise
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 
 _SAMPLES = 64
-PIXELS = ("intensities", "binary")
 
 
 class _Bound(NamedTuple):
@@ -34,27 +33,22 @@ class _Bound(NamedTuple):
 def recipe(
     config: ModelConfig,
     *,
-    beta: float = 1.0,
-    kl_warmup: float = 0.0,
-    pixels: str = "intensities",
+    beta: Weight = 1.0,
+    kl_warmup: Share = 0.0,
+    pixels: Literal["intensities", "binary"] = "intensities",
 ) -> Recipe:
     """The recipe.
 
     Args:
         config: of the model.
-        beta: weight of the KL divergence in the loss, 0 or more. Metrics have it at 1.
-        kl_warmup: share of the training over which that weight grows from 0 to beta, in [0, 1).
-        pixels: "intensities" takes pixels in [0, 1] for means, as most code does; "binary" draws
-            each pixel from Bernoulli(x) anew at every step ("dynamic binarisation"), for which the
-            bound is one on a likelihood. Burda et al. 2016, section 5.
-
-    Raises:
-        UnknownNameError: pixels are of another kind.
-        UsageError: a number is out of range.
+        beta: weight of the KL divergence in the loss. Metrics have it at 1.
+        kl_warmup: share of the training over which that weight grows from 0 to beta.
+        pixels: take them as means, or draw each anew at every step. "intensities" takes pixels in
+            [0, 1] for means, as most code does; "binary" draws each pixel from Bernoulli(x)
+            ("dynamic binarisation"), for which the bound is one on a likelihood. Burda et al.
+            2016, section 5.
     """
-    within("beta", beta, lowest=0)
-    within("KL warm-up", kl_warmup, lowest=0, below=1)
-    binary = one_of("kind of pixels", pixels, PIXELS) == "binary"
+    binary = pixels == "binary"
 
     def draw(noise: Noise) -> tuple[Tensor, ...]:
         eps = noise.normal(config.latent_size)

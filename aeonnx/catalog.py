@@ -1,0 +1,222 @@
+"""What models and recipes there are, known without torch: names, parts, options with their ranges.
+
+Each model and each recipe is declared by a decorated function in a file of its own, and to import
+one of these imports torch, which takes seconds. Help and argument errors need no more than what the
+declaration says, so that it is read from the source: the arguments of `register`, and of a recipe
+the signature and the docstring. What is registered in a running process counts too, and first.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from aeonnx import ranges
+from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.ranges import Allowed
+
+__all__ = [
+    "KnownModel",
+    "RecipeOption",
+    "add_model",
+    "add_recipe",
+    "forget",
+    "model",
+    "models",
+    "options_of",
+    "recipes",
+]
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """What a model's registration says of it.
+
+    Args:
+        name: what `--model` takes.
+        archs: names of its architectures, the default first.
+        parts: names of its parts, without the sampler, which is made at export.
+        classifies: whether it learns labels.
+    """
+
+    name: str
+    archs: tuple[str, ...]
+    parts: tuple[str, ...]
+    classifies: bool
+
+
+@dataclass(frozen=True)
+class RecipeOption:
+    """One option of a recipe: an argument by keyword of the function that makes it.
+
+    Args:
+        name: of the argument.
+        default: what it is if it is not given.
+        allowed: its type, and the values that it takes.
+        help: the first sentence about it in the docstring; "" without one.
+    """
+
+    name: str
+    default: str | float
+    allowed: Allowed
+    help: str
+
+
+Options = Mapping[str, RecipeOption]
+
+_models: dict[str, KnownModel] = {}
+_recipes: dict[str, Options] = {}
+_read = False
+
+
+def models() -> dict[str, KnownModel]:
+    """All models by name, sorted."""
+    _read_sources()
+    return dict(sorted(_models.items()))
+
+
+def model(name: str) -> KnownModel:
+    """One model.
+
+    Raises:
+        UnknownNameError: there is none of that name; suggests the nearest.
+    """
+    known = models()
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    return known[name]
+
+
+def recipes() -> dict[str, Options]:
+    """The options of every recipe, by model, sorted."""
+    _read_sources()
+    return dict(sorted(_recipes.items()))
+
+
+def options_of(name: str) -> Options:
+    """The options of one model's recipe, by name.
+
+    Raises:
+        UnknownNameError: the model has no recipe.
+    """
+    known = recipes()
+    if name not in known:
+        raise UnknownNameError("recipe", name, known)
+    return known[name]
+
+
+def add_model(known: KnownModel) -> None:
+    """Make a model known in this process."""
+    _models[known.name] = known
+
+
+def add_recipe(name: str, maker: Callable[..., Any]) -> None:
+    """Make known what options the function takes that makes a model's recipe.
+
+    Raises:
+        TypeError: an option has no type, or no default of it.
+    """
+    explained = _explained(inspect.getdoc(maker) or "")
+    _recipes[name] = {
+        found.name: _option(found.name, found.annotation, found.default, explained)
+        for found in inspect.signature(maker, eval_str=True).parameters.values()
+        if found.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def forget(name: str) -> None:
+    """Make a model unknown in this process, with its recipe."""
+    _models.pop(name, None)
+    _recipes.pop(name, None)
+
+
+def _option(name: str, annotation: Any, default: Any, explained: Mapping[str, str]) -> RecipeOption:
+    try:
+        allowed = ranges.allowed_by(annotation)
+        allowed.check("its default", default)
+    except (TypeError, UsageError) as error:
+        raise TypeError(f"option {name!r} of a recipe: {error}") from None
+    return RecipeOption(name, default, allowed, explained.get(name, ""))
+
+
+def _explained(docstring: str) -> dict[str, str]:
+    """The first sentence about each argument under `Args:`."""
+    found: dict[str, str] = {}
+    name = ""
+    inside = False
+    for line in docstring.splitlines():
+        if not line.startswith(" ") and line.strip():
+            inside = line.strip() == "Args:"
+        elif inside and line.startswith("    ") and line[4:5].strip():
+            name, _, text = line.strip().partition(":")
+            found[name] = text.strip()
+        elif inside and name and line.strip():
+            found[name] += f" {line.strip()}"
+    return {name: text.partition(". ")[0].rstrip(".") for name, text in found.items()}
+
+
+def _read_sources() -> None:
+    """Read all declarations, once; where they cannot be read, import them instead."""
+    global _read
+    if _read:
+        return
+    _read = True
+    try:
+        found = {item.name: item for item in _declared("models", _model_of)}
+        options = dict(_declared("train/recipes", _recipe_of))
+    except (OSError, SyntaxError, ValueError, TypeError, NameError, AttributeError):
+        # A frozen program has no sources, and a declaration may compute what it says.
+        for package in ("aeonnx.models", "aeonnx.train.recipes"):
+            importlib.import_module(package)
+        return
+    for name, item in found.items():
+        _models.setdefault(name, item)
+    for name, known in options.items():
+        _recipes.setdefault(name, known)
+
+
+def _declared(folder: str, read: Callable[[ast.FunctionDef, ast.Call], Any]) -> Iterator[Any]:
+    for file in (resources.files("aeonnx") / folder).iterdir():
+        if file.name.endswith(".py") and not file.name.startswith("_"):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            yield read(*_registered(tree, file.name))
+
+
+def _registered(tree: ast.Module, file: str) -> tuple[ast.FunctionDef, ast.Call]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            for call in node.decorator_list:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "register":
+                    return node, call
+    raise ValueError(f"{file}: no function is decorated with register(...)")
+
+
+def _model_of(_: ast.FunctionDef, call: ast.Call) -> KnownModel:
+    name, widths = call.args
+    if not isinstance(widths, ast.Dict):
+        raise ValueError("the widths are no literal")
+    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    return KnownModel(
+        ast.literal_eval(name),
+        tuple(ast.literal_eval(key) for key in widths.keys if key),
+        tuple(named["parts"]),
+        named.get("classifies", False),
+    )
+
+
+def _recipe_of(maker: ast.FunctionDef, call: ast.Call) -> tuple[str, Options]:
+    explained = _explained(ast.get_docstring(maker) or "")
+    options = {}
+    for argument, default in zip(maker.args.kwonlyargs, maker.args.kw_defaults, strict=True):
+        if argument.annotation is None or default is None:
+            raise ValueError(f"{argument.arg} has no type or no default")
+        # Our own source, of which importing it would run more.
+        hint = eval(ast.unparse(argument.annotation), vars(ranges))  # noqa: S307
+        options[argument.arg] = _option(argument.arg, hint, ast.literal_eval(default), explained)
+    return ast.literal_eval(call.args[0]), options

@@ -1,0 +1,42 @@
+"""The checkpoint contract between training and export: a folder of safetensors and JSON.
+
+    config.json                    model, training record, names and digests of the next two
+    model.<digest>.safetensors     the weights
+    examples.<digest>.safetensors  some test and training images, so that export needs no data set
+    metrics.jsonl                  one line per epoch, for people and plots
+
+config.json is written last, and what it names is never written over: whoever reads while a run
+saves finds the old checkpoint or the new one. No pickle is ever written. One is read only as a
+plain state_dict, with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+from aeonnx.extras import require_modules
+
+require_modules("torch", "safetensors", extra="train", purpose="reading a checkpoint")
+
+from aeonnx.checkpoint._load import Checkpoint, load
+from aeonnx.checkpoint._record import (
+    CONFIG,
+    Examples,
+    Stored,
+    dump_examples,
+    files_of,
+    save,
+    stored,
+)
+from aeonnx.checkpoint._weights import latent_id
+
+__all__ = [
+    "CONFIG",
+    "Checkpoint",
+    "Examples",
+    "Stored",
+    "dump_examples",
+    "files_of",
+    "latent_id",
+    "load",
+    "save",
+    "stored",
+]

@@ -1,0 +1,229 @@
+"""Reading a checkpoint: sizes, types and digests first, then the model."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aeonnx import files
+from aeonnx.checkpoint import _tensors as tensors
+from aeonnx.checkpoint._plain import read_state_dict
+from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
+from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
+from aeonnx.errors import CheckpointError, IntegrityError, UsageError
+from aeonnx.manifest import Training
+from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
+from aeonnx.runs import is_folder
+
+__all__ = ["Checkpoint", "load"]
+
+_TRIES = 20  # of a reader, while a run commits checkpoints
+# A bare state_dict says nothing of its images.
+_BARE_INPUT_SHAPE = (1, 28, 28)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model.
+
+    Args:
+        model: with its weights, on the CPU, in eval mode.
+        config: what it was built from.
+        latent_id: hash of the configuration and the weights: parts of the same latent space.
+        examples: images of the data set; None for weights from elsewhere.
+        training: how the weights were learned; None for weights from elsewhere.
+    """
+
+    model: Model
+    config: ModelConfig
+    latent_id: str
+    examples: Examples | None
+    training: Training | None
+
+
+def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: a folder written by `aeonnx train`, or a file with a plain state_dict of a model with
+            default widths (.safetensors, or .pth/.pt as written by `torch.save`).
+        model: name of the model that is expected.
+        state: read the newest saved state of the run instead, "best" or "last"; a run that was
+            stopped has one.
+
+    Raises:
+        CheckpointError: it is missing, truncated, changed, or of another model.
+        UnknownNameError: there is no such model.
+        UsageError: `state` is given for a file.
+    """
+    known_archs = archs(model)
+    folder = is_folder(path, model)
+    if state is not None:
+        if not folder:
+            raise UsageError(f"--state is of a run's folder, and {path} is a file: leave it out")
+        return _of_state(path, model, state)
+    if folder:
+        return _of_folder(path, model)
+    if classifies(model):
+        raise CheckpointError(
+            f"{path} is not a folder: {model} names its classes, and a bare state_dict does "
+            f"not. Give the folder of a run by: aeonnx train --model {model}"
+        )
+    return _bare(path, read_state_dict(path), model, known_archs)
+
+
+def _of_folder(folder: Path, model: str) -> Checkpoint:
+    """The finished checkpoint; read anew if a run commits another one meanwhile."""
+    record = read_record(folder, model)
+    for _ in range(_TRIES):
+        try:
+            data = [
+                files.read_verified(folder / stored.file, stored.sha256, stored.bytes)
+                for stored in (record.weights, record.examples)
+            ]
+            break
+        except IntegrityError as error:
+            before, record = record, read_record(folder, model)
+            if record == before:
+                raise _damaged(folder, record, error) from error
+    else:
+        raise CheckpointError(f"{folder} is written faster than it can be read: try again")
+    return _whole(folder / CONFIG, model, record.model, record.training, *data)
+
+
+def _damaged(folder: Path, record: Record, error: IntegrityError) -> CheckpointError:
+    for stored in (record.weights, record.examples):
+        path = folder / stored.file
+        try:
+            data = files.read_bytes(path, tensors.MOST_BYTES)
+        except OSError as problem:
+            return CheckpointError(
+                f"cannot read {path}, which {CONFIG} names: {problem.strerror}. Restore the file, "
+                "or train again."
+            )
+        if len(data) != stored.bytes or hashlib.sha256(data).hexdigest() != stored.sha256:
+            return CheckpointError(
+                f"{path} ({len(data)} bytes) is truncated or was changed: its sha256 is not the "
+                f"one in {CONFIG}. Restore the file, or train again."
+            )
+    return CheckpointError(str(error))
+
+
+def _whole(
+    source: Path,
+    model: str,
+    config: ModelConfig,
+    training: Training,
+    weights: bytes | Mapping[str, Tensor],
+    examples: bytes,
+) -> Checkpoint:
+    """What was read, checked against each other before anything is built.
+
+    Args:
+        source: where the configuration stands, for people.
+    """
+    if config.model != model:
+        name = tensors.shown(config.model)
+        raise CheckpointError(
+            f"{source.parent} holds a checkpoint of '{name}', not of '{model}': "
+            f"pass --model {name}, or another --checkpoint"
+        )
+    try:
+        if config.arch not in archs(model):
+            raise ValueError(f"arch: {model} has no '{tensors.shown(config.arch)}'")
+        if classifies(model) != bool(config.classes):
+            raise ValueError("classes: expected names where the model learns labels, else none")
+        images = _examples_of(examples, config)
+        values = tensors.load(weights) if isinstance(weights, bytes) else weights
+        problems = mismatches(config, values, ours=False)
+    except ValueError as error:
+        raise CheckpointError(f"{source}, and the files that it names: {error}") from error
+    if problems:
+        raise CheckpointError(foreign(source, config, problems))
+    return _checkpoint(source, config, values, images, training)
+
+
+def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
+    """The best or last weights of a run's newest saved state."""
+    from aeonnx.train import state
+
+    found = state.newest(folder)
+    if found is None:
+        raise CheckpointError(
+            f"{folder} holds no saved state: leave --state out to take the checkpoint, if there is "
+            f"one, or train with: aeonnx train --model {model} -o {shlex.quote(str(folder))}"
+        )
+    record = found.state.last if which == "last" else found.state.best
+    if record is None:
+        raise CheckpointError(
+            f"{folder} keeps no best epoch: it was trained without --patience, or stopped before "
+            "the first epoch was over. Use --state last"
+        )
+    try:
+        examples = state.read_examples(folder, found.state)
+    except IntegrityError as error:
+        raise CheckpointError(f"{error}") from error
+    return _whole(
+        found.path / "state.json", model, found.state.model, record, found.weights(which), examples
+    )
+
+
+def _bare(path: Path, weights: Mapping[str, Tensor], model: str, known: list[str]) -> Checkpoint:
+    """The first architecture whose names and shapes fit; else the mismatches of the nearest."""
+    tried = []
+    for arch in known:
+        config = configure(model, arch, _BARE_INPUT_SHAPE)
+        problems = mismatches(config, weights, ours=True)
+        if not problems:
+            return _checkpoint(path, config, weights, None, None)
+        tried.append((config, problems))
+    raise CheckpointError(foreign(path, *min(tried, key=lambda pair: len(pair[1]))))
+
+
+def _examples_of(data: bytes, config: ModelConfig) -> Examples:
+    """The images, of the shape that the configuration says.
+
+    Raises:
+        ValueError: they are not, or are no images.
+    """
+    entries = tensors.header_of(data, len(data))
+    if entries.keys() != {"test", "train"}:
+        names = [tensors.shown(name) for name in sorted(entries)[:6]]
+        raise ValueError(f"examples: expected images named test and train, got {names}")
+    for name, entry in entries.items():
+        images = entry.shape[1:] == config.input_shape and entry.shape[0] > 0
+        if not images or entry.dtype not in (torch.uint8, torch.float32):
+            raise ValueError(
+                f"examples: {name}: expected uint8 or float32 [n, "
+                f"{', '.join(map(str, config.input_shape))}], got {entry}"
+            )
+    found = tensors.load(data)
+    for name, value in found.items():
+        if value.is_floating_point() and not bool(((value >= 0) & (value <= 1)).all()):
+            raise ValueError(f"examples: {name}: expected values from 0 to 1")
+    return Examples(**found)
+
+
+def _checkpoint(
+    source: Path,
+    config: ModelConfig,
+    weights: Mapping[str, Tensor],
+    examples: Examples | None,
+    training: Training | None,
+) -> Checkpoint:
+    model = build(config)
+    model.load_state_dict(weights)
+    model.eval().requires_grad_(False)
+    unsound = not_finite(model)
+    if unsound:
+        raise CheckpointError(
+            f"the weights in {source.parent if examples else source} are no trained model's: its "
+            f"{unsound} gives numbers that are not finite. Train again"
+        )
+    return Checkpoint(model, config, latent_id(config, model), examples, training)

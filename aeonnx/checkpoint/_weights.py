@@ -1,0 +1,92 @@
+"""Weights against a configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aeonnx.checkpoint import _tensors as tensors
+from aeonnx.models import Model, ModelConfig
+
+__all__ = ["foreign", "latent_id", "mismatches", "not_finite"]
+
+
+def mismatches(config: ModelConfig, weights: Mapping[str, Tensor], *, ours: bool) -> list[str]:
+    """How names, shapes and values differ from what the configuration asks for: one line each.
+
+    Args:
+        config: what the weights are said to be of.
+        weights: from anywhere.
+        ours: the configuration's sizes are known to be sane.
+
+    Raises:
+        ValueError: it asks for more than is there.
+    """
+    odd = [
+        f"{tensors.shown(name)}: expected a plain array of numbers, got {kind}"
+        for name, value in weights.items()
+        if (kind := _odd(value))
+    ]
+    if odd:
+        return sorted(odd)
+    entries = tensors.entries_of(weights)
+    if not ours:
+        tensors.require_room(config, entries)
+    problems = tensors.mismatches(tensors.skeleton(config), entries)
+    return problems or [
+        f"{name}: NaN or infinite weights"
+        for name, value in sorted(weights.items())
+        if value.is_floating_point() and not bool(torch.isfinite(value).all())
+    ]
+
+
+def _odd(value: Tensor) -> str | None:
+    """What a tensor is that has no numbers in a row of memory; None for one that has."""
+    if value.is_quantized:
+        return "a quantized one"
+    if value.is_nested:
+        return "a nested one"
+    if value.layout != torch.strided:
+        return f"one with the layout {value.layout}"
+    if value.device.type != "cpu":
+        return f"one on the device {value.device}"
+    return None
+
+
+def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
+    shown = "; ".join(problems[:6]) + ("; ..." if len(problems) > 6 else "")
+    return (
+        f"{path} does not fit {config.model} ({config.arch}, input {list(config.input_shape)}, "
+        f"hidden {tensors.few(config.hidden)}, latent {config.latent_size}): {shown}"
+    )
+
+
+@torch.no_grad()
+def not_finite(model: Model) -> str | None:
+    """The name of a part that gives NaN or infinity for inputs in the middle of their range."""
+    for name, part in model.parts().items():
+        inputs = []
+        for spec in part.inputs:
+            middle = 0.5 if spec.range is None else sum(spec.range) / 2
+            sizes = [size if isinstance(size, int) else 1 for size in spec.shape]
+            inputs.append(torch.full(sizes, middle).to(getattr(torch, spec.dtype)))
+        outputs = part.module(*inputs)
+        for output in outputs if isinstance(outputs, tuple) else (outputs,):
+            if output.is_floating_point() and not bool(torch.isfinite(output).all()):
+                return name
+    return None
+
+
+def latent_id(config: ModelConfig, model: Model) -> str:
+    """SHA-256 of a configuration and weights."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""Numbers and names that people give: what is allowed, checked, and said as the command line does.
+
+An option of a recipe says by its type what it takes:
+
+    def recipe(config, *, beta: Weight = 1.0, pixels: Literal["intensities", "binary"] = ...)
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from aeonnx.errors import UnknownNameError, UsageError
+
+__all__ = [
+    "Allowed",
+    "Annotated",
+    "CorruptionKind",
+    "Count",
+    "Level",
+    "Literal",
+    "Range",
+    "Share",
+    "Weight",
+    "allowed_by",
+    "flag",
+    "one_of",
+    "whole",
+    "within",
+]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `lowest` to `most`, both included, above `above` and below `below`."""
+
+    lowest: float = -math.inf
+    above: float = -math.inf
+    below: float = math.inf
+    most: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        finite = math.isfinite(value)
+        return finite and self.lowest <= value <= self.most and self.above < value < self.below
+
+    def __str__(self) -> str:
+        """ "0 or more and below 1"; "" for any number."""
+        low = f"{self.lowest:g} or more" if self.lowest > -math.inf else ""
+        low = f"above {self.above:g}" if self.above > -math.inf else low
+        high = f"up to {self.most:g}" if self.most < math.inf else ""
+        high = f"below {self.below:g}" if self.below < math.inf else high
+        return " and ".join(text for text in (low, high) if text)
+
+
+Count = Annotated[int, Range(lowest=1)]
+"""A whole number, 1 or more."""
+Weight = Annotated[float, Range(lowest=0)]
+"""What a term is multiplied with: 0 or more."""
+Share = Annotated[float, Range(lowest=0, below=1)]
+"""A part of the whole, in [0, 1)."""
+Level = Annotated[float, Range(above=0, most=1)]
+"""How much of something, in (0, 1]."""
+CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
+"""Names of `aeonnx.train.corruption`."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Values that an option takes.
+
+    Args:
+        kind: of the values.
+        range: of numbers.
+        names: of texts; empty for any.
+    """
+
+    kind: type[str] | type[int] | type[float]
+    range: Range = Range()
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """In words; "" for all of the type."""
+        *names, last = self.names or ("",)
+        return f"{', '.join(names)} or {last}" if names else last or str(self.range)
+
+    def check(self, what: str, value: str | float) -> str | float:
+        """`value`, whole if it must be.
+
+        Args:
+            what: the option is, for people.
+            value: that came.
+
+        Raises:
+            UsageError: it is of another type, or not allowed.
+        """
+        if self.kind is str:
+            if not isinstance(value, str):
+                raise UsageError(f"{what}: expected a name, got {value!r}")
+            return one_of(what, value, self.names) if self.names else value
+        if isinstance(value, str | bool):
+            raise UsageError(f"{what}: expected a number, got {value!r}")
+        if self.kind is int:
+            return whole(what, value, int(self.range.lowest))
+        if value not in self.range:
+            raise UsageError(f"{what}: expected a number {self.range}".rstrip() + f", got {value}")
+        return value
+
+
+def allowed_by(annotation: Any) -> Allowed:
+    """What a type says: `float`, `Annotated[float, Range(...)]`, `Literal["a", "b"]`.
+
+    Raises:
+        TypeError: it is another type.
+    """
+    if annotation in (str, int, float):
+        return Allowed(annotation)
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal and all(isinstance(a, str) for a in arguments):
+        return Allowed(str, names=arguments)
+    if typing.get_origin(annotation) is Annotated and arguments[0] in (int, float):
+        for item in arguments[1:]:
+            if isinstance(item, Range):
+                return Allowed(arguments[0], item)
+    raise TypeError(
+        f"expected str, int, float, Literal names or a range of aeonnx.ranges, got {annotation!r}"
+    )
+
+
+def whole(what: str, value: float, lowest: int) -> int:
+    """`value` as a whole number.
+
+    Raises:
+        UsageError: it is not whole, or below `lowest`.
+    """
+    if value < lowest:
+        raise UsageError(f"{what}: expected {lowest} or more, got {value}")
+    if value % 1:  # NaN and infinity too
+        raise UsageError(f"{what}: expected a whole number, got {value}")
+    return int(value)
+
+
+def within(
+    what: str,
+    value: float,
+    *,
+    lowest: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """`value`, in [lowest, below) and above `above`.
+
+    Raises:
+        UsageError: it is not, or is not finite.
+    """
+    checked = Allowed(float, Range(lowest, above, below)).check(what, value)
+    return typing.cast(float, checked)
+
+
+def flag(name: str) -> str:
+    """What the command line calls an option."""
+    return "--" + name.replace("_", "-")
+
+
+def one_of(what: str, value: str, known: Iterable[str]) -> str:
+    """`value`, one of `known`.
+
+    Raises:
+        UnknownNameError: it is not; suggests the nearest.
+    """
+    if value not in known:
+        raise UnknownNameError(what, value, known)
+    return value

@@ -1,0 +1,32 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from aeonnx.errors import SetupError
+from aeonnx.ranges import one_of
+from aeonnx.train.options import DEVICES
+
+__all__ = ["resolve_device"]
+
+
+def resolve_device(name: str, number: int = 0) -> torch.device:
+    """The device that a name stands for; "auto" is CUDA where torch has it.
+
+    Args:
+        name: "auto", "cpu" or "cuda".
+        number: which GPU.
+
+    Raises:
+        UnknownNameError: there is no such device.
+        SetupError: CUDA was asked for and is not there.
+    """
+    one_of("device", name, DEVICES)
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise SetupError(
+            "--device cuda was asked for, but this torch sees no CUDA GPU: check the driver with "
+            "nvidia-smi, or train with --device cpu"
+        )
+    return torch.device("cuda", number) if available and name != "cpu" else torch.device("cpu")
