@@ -14,7 +14,7 @@ from aeonnx import files, golden, manifest
 from aeonnx.errors import AeonnxError
 from tests.runtime.mutate import other_bytes, other_values
 
-__all__ = ["Damage", "accepted", "by_hand", "damage", "refusal"]
+__all__ = ["FAULTS", "Damage", "accepted", "by_hand", "damage", "edited", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def _at_random(whole: bytes, count: int) -> dict[str, bytes]:
 def by_hand(whole: bytes) -> dict[str, Damage]:
     """What chance does not find, by name: each is one fault in a manifest that is sound else."""
     made = dict(_no_manifests(whole))
-    for path, value, says in _FAULTS:
+    for path, value, says in FAULTS:
         field = path.rpartition(".")[2]
         name = f"{field}-{sum(key.startswith(f'{field}-') for key in made)}"
-        made[name] = Damage(_edited(whole, path, value), says, in_schema=True)
+        made[name] = Damage(edited(whole, path, value), says, in_schema=True)
     for path, value, says in _FAULTS_OF_FILES:
-        made[f"file-{len(made)}"] = Damage(_edited(whole, path, value), says)
+        made[f"file-{len(made)}"] = Damage(edited(whole, path, value), says)
     return made
 
 
@@ -118,7 +118,7 @@ class Raw:
     text: str
 
 
-_FAULTS: tuple[tuple[str, Any, str], ...] = (
+FAULTS: tuple[tuple[str, Any, str], ...] = (
     ("parts", {}, "parts: expected at least one part"),
     ("parts.decoder", {}, "parts.decoder: expected an fp32 graph"),
     ("parts.Decoder", Raw("{}"), "parts: expected lower case, got 'Decoder'"),
@@ -171,7 +171,7 @@ _FAULTS_OF_FILES: tuple[tuple[str, Any, str], ...] = (
 """The same, of what only a look at the files tells."""
 
 
-def _edited(whole: bytes, path: str, value: Any) -> bytes:
+def edited(whole: bytes, path: str, value: Any) -> bytes:
     """The document with another value in one place."""
     document = json.loads(whole)
     *steps, last = path.split(".")
