@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx import checkpoint, sinks
+from aeonnx import checkpoint
+from aeonnx.children import run_module
 from aeonnx.errors import AeonnxError
 from aeonnx.export import Exported, ExportOptions, export
 from aeonnx.export import Listener as ExportListener
+from aeonnx.io import sinks
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import Trained, TrainOptions, train
 
@@ -61,10 +61,7 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     if examples is not None:  # a run always keeps some
         test = examples.test
         sinks.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
-    module = [sys.executable, "-m", "aeonnx.demo_draw"]
-    done = subprocess.run(
-        [*module, str(exported.output), str(digits)], capture_output=True, text=True, check=False
-    )
+    done = run_module("aeonnx.demo_draw", str(exported.output), str(digits))
     if done.returncode:
         raise AeonnxError(f"the process without torch failed:\n{done.stderr}")
     pictures = [folder / name for name in ("samples.png", "reconstructions.png")]

@@ -13,6 +13,7 @@ import numpy as np
 
 from aeonnx import images
 from aeonnx.errors import GoldenMismatchError
+from aeonnx.io.sources import read_images
 
 __all__ = ["main"]
 
@@ -39,7 +40,7 @@ def main(bundle_path: Path, digits_path: Path) -> None:
     samples = bundle.generate(_SAMPLES, seed=_SEED)
     folder = digits_path.parent
     images.write_grid(folder / "samples.png", samples, scale=3, force=True)
-    digits = images.read_array(digits_path)
+    digits = read_images(digits_path, bundle.manifest.input_shape)
     reconstructed = bundle.reconstruct(digits)
     pairs = np.concatenate([digits.astype(np.float32) / 255, reconstructed])
     path = folder / "reconstructions.png"

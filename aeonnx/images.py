@@ -1,123 +1,31 @@
-"""Images on disk <-> arrays, for the command line and the pictures. numpy; pillow when used."""
+"""Images as pictures: one, or many in a grid. numpy; pillow when used."""
 
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aeonnx import files
-from aeonnx.errors import ImageError, UsageError
+from aeonnx.errors import UsageError
 from aeonnx.pixels import to_pixels
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
-
-__all__ = [
-    "SUFFIXES",
-    "grid",
-    "open_picture",
-    "paths_in",
-    "png",
-    "read_array",
-    "read_image",
-    "require_suffix",
-    "write_grid",
-]
+__all__ = ["grid", "grid_size", "picture", "png", "require_suffix", "write_grid"]
 
 Array = npt.NDArray[Any]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-_FORMATS = ("PNG", "JPEG", "BMP")
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    "png": ("PNG", {}),
+    "tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    "webp": ("WEBP", {"lossless": True, "exact": True}),
+}
 _GAP = 2  # pixels between the images of a grid
-
-
-def paths_in(folder: Path) -> list[Path]:
-    """The images in a folder, sorted by name.
-
-    Raises:
-        ImageError: there is none.
-    """
-    paths = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ImageError(f"{folder} holds no image: expected files named *{', *'.join(SUFFIXES)}")
-    return paths
-
-
-def read_array(path: Path, *, mapped: bool = False) -> Array:
-    """The array in a .npy file, or mapped from it; objects (pickles) are refused.
-
-    Raises:
-        ImageError: the file is missing or is not a .npy array.
-    """
-    try:
-        value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except FileNotFoundError:
-        raise ImageError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ImageError(f"{path} is not a .npy array: {error}") from error
-    if not isinstance(value, np.ndarray):
-        raise ImageError(f"{path} is an archive of arrays: expected a single one (.npy)")
-    return value
-
-
-@contextmanager
-def open_picture(path: Path) -> Iterator[PillowImage]:
-    """Open a PNG, JPEG or BMP with pillow; its pixels are decoded when the block asks for them.
-
-    Raises:
-        ImageError: the file is missing or is not a readable image, also when the block finds out.
-    """
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            # Beyond pillow's limit a picture is taken for an attack, not only warned about.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Transparent colours of a palette have a colour too.
-            warnings.filterwarnings("ignore", "Palette images with Transparency")
-            with Image.open(path, formats=_FORMATS) as image:
-                yield image
-    except FileNotFoundError:
-        raise ImageError(f"{path} does not exist") from None
-    except ImageError:
-        raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombWarning,
-        Image.DecompressionBombError,
-    ) as error:
-        raise ImageError(f"{path} is not a readable PNG, JPEG or BMP image: {error}") from error
-
-
-def read_image(path: Path, shape: Sequence[int]) -> Array:
-    """An image file as uint8 [C, H, W].
-
-    Args:
-        path: PNG, JPEG or BMP.
-        shape: [C, H, W]; colours are converted to C channels.
-
-    Raises:
-        ImageError: it is missing, is not an image, or has another size.
-    """
-    channels, height, width = shape
-    with open_picture(path) as image:
-        if image.size != (width, height):
-            raise ImageError(
-                f"{path}: expected {width}x{height} pixels, got "
-                f"{image.size[0]}x{image.size[1]}: resize it first"
-            )
-        pixels = np.asarray(image.convert(_MODES[channels]))
-    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
@@ -134,10 +42,8 @@ def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
     if images.dtype != np.uint8:
         images = to_pixels(images)
     n, channels, height, width = images.shape
-    columns = min(n, columns or int(np.ceil(np.sqrt(n))))
-    rows = -(-n // columns)
-    gap = 0 if n == 1 else _GAP
-    shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, channels)
+    columns, gap = _columns(n, columns), _gap(n)
+    shape = (*grid_size(n, images.shape[1:], columns), channels)
     picture = np.full(shape, 128, np.uint8)
     for index, image in enumerate(images):
         top = gap + index // columns * (height + gap)
@@ -147,12 +53,39 @@ def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
     return picture[:, :, 0] if channels == 1 else picture
 
 
+def grid_size(count: int, shape: Sequence[int], columns: int | None = None) -> tuple[int, int]:
+    """Height and width of a `grid` of `count` images [C, H, W] at scale 1."""
+    columns, gap = _columns(count, columns), _gap(count)
+    rows = -(-count // columns)
+    return rows * (shape[1] + gap) + gap, columns * (shape[2] + gap) + gap
+
+
+def _columns(count: int, columns: int | None) -> int:
+    return min(count, columns or math.ceil(math.sqrt(count)))
+
+
+def _gap(count: int) -> int:
+    return 0 if count == 1 else _GAP
+
+
 def png(images: Array, columns: int | None = None, scale: int = 1) -> bytes:
     """Images as one PNG, see `grid`."""
+    return picture(images, "png", columns, scale)
+
+
+def picture(images: Array, form: str, columns: int | None = None, scale: int = 1) -> bytes:
+    """Images as one picture, see `grid`.
+
+    Args:
+        images: see `grid`; with C of 1 or 3 for "jpg".
+        form: "png", "tif" and "webp" (without a loss) or "jpg" (quality 95, colours at full size).
+        columns, scale: see `grid`.
+    """
     from PIL import Image
 
+    kind, options = _FORMS[form]
     buffer = io.BytesIO()
-    Image.fromarray(grid(images, columns, scale)).save(buffer, format="PNG")
+    Image.fromarray(grid(images, columns, scale)).save(buffer, kind, **options)
     return buffer.getvalue()
 
 

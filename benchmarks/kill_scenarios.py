@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from aeonnx import checkpoint, files, images, manifest  # noqa: F401  # imported before the fork
+from aeonnx import checkpoint, files, manifest
 from aeonnx.cli import cli
 from aeonnx.errors import AeonnxError
 from aeonnx.export import ExportOptions, export
@@ -37,6 +38,9 @@ class Scenario:
 def prepare(base: Path) -> None:
     """Make runs and bundles to begin with."""
     torch.set_num_threads(1)  # a forked child has no other threads
+    base.mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (150, 28, 28), np.uint8)
+    np.save(base / "few.npy", images)
     for seed in (0, 1):
         run = base / f"run{seed}"
         train(TrainOptions("vae", run, epochs=1, seed=seed, device="cpu", hidden=(32,)))
@@ -53,10 +57,14 @@ def run(*words: object) -> int:
     return 0
 
 
-def _bundle(folder: Path, old: set[str], new: set[str], parts: set[str] | None = None) -> str:
+_KNOWN: dict[str, str] = {}
+"""What is there before and after the command at hand."""
+
+
+def _look_at_bundle(folder: Path) -> str:
     """Whether all that a bundle names is there, and of which checkpoint it is."""
     where = folder / "bundle"
-    if not (where / manifest.FILE_NAME).exists() and "absent" in old:
+    if not (where / manifest.FILE_NAME).exists() and _KNOWN["old"] == "absent":
         return "old"
     try:
         contents = manifest.read(where)
@@ -64,14 +72,8 @@ def _bundle(folder: Path, old: set[str], new: set[str], parts: set[str] | None =
             files.read_verified(where / file, *known)
     except AeonnxError as error:
         return str(error)
-    del parts
     found = f"{contents.latent_id} {' '.join(sorted(contents.parts))}"
-    if found in old:
-        return "old"
-    return "new" if found in new else f"neither: {found}"
-
-
-_KNOWN: dict[str, str] = {}
+    return next((state for state, known in _KNOWN.items() if known == found), f"neither: {found}")
 
 
 def _id(base: Path, name: str) -> str:
@@ -102,10 +104,6 @@ def _exports(seed: int, part: str, *more: str) -> Callable[[Path, Path], int]:
     return command
 
 
-def _look_at_bundle(folder: Path) -> str:
-    return _bundle(folder, {_KNOWN["old"]}, {_KNOWN["new"]})
-
-
 def _generates(name: str, *more: str) -> Callable[[Path, Path], int]:
     def command(base: Path, folder: Path) -> int:
         target = folder / name
@@ -134,6 +132,32 @@ def _sees(name: str, number: int, old: Any) -> Callable[[Path], str]:
     return look
 
 
+def _a_run(base: Path, folder: Path) -> None:
+    shutil.copytree(base / "run0", folder / "run")
+    _KNOWN.update(old=checkpoint.load(base / "run0", "vae").latent_id)
+
+
+def _no_run(base: Path, folder: Path) -> None:
+    del base, folder
+    _KNOWN.update(old="absent")
+
+
+def _trains(base: Path, folder: Path) -> int:
+    where = ("--data", base / "few.npy", "-o", folder / "run", "--force")
+    settings = ("--hidden", "16", "--epochs", "1", "--device", "cpu")
+    return run("train", "-m", "vae", *where, *settings, "--workers", "0", "--batch-size", "64")
+
+
+def _look_at_run(folder: Path) -> str:
+    """Whether there is a checkpoint that loads, if there is to be one."""
+    try:
+        found = checkpoint.load(folder / "run", "vae").latent_id
+    except AeonnxError as error:
+        begun = not (folder / "run" / checkpoint.CONFIG).exists()
+        return "old" if begun and _KNOWN["old"] == "absent" else str(error)
+    return "old" if found == _KNOWN["old"] else "new"
+
+
 def _nothing(base: Path, folder: Path) -> None:
     del base, folder
 
@@ -151,6 +175,8 @@ SCENARIOS = {
     ),
     "export into a bundle": Scenario(_added, _exports(0, "decoder"), _look_at_bundle),
     "export": Scenario(_first, _exports(0, "encoder"), _look_at_bundle),
+    "train": Scenario(_no_run, _trains, _look_at_run),
+    "train --force over a run": Scenario(_a_run, _trains, _look_at_run),
     "generate to a folder": Scenario(
         _nothing, _generates("out", "--force"), _sees("out", 40, None)
     ),

@@ -1,6 +1,6 @@
 """Kill commands at every system call that changes their output, and at random moments.
 
-    python benchmarks/kills.py --random 1000 -o benchmarks/results/kills.md
+    python benchmarks/kills.py --random 150 -o benchmarks/results/kills.md
 
 What a reader finds afterwards must be all of the old or all of the new, and the same command given
 again must end well and leave nothing else. Needs strace. Each command runs in a child forked from a
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ CALLS = (
     *("openat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat"),
     *("rmdir", "write", "pwrite64", "ftruncate", "fsync", "fchmod", "fchown", "link", "linkat"),
 )
+AGAIN = 5  # of so many random kills one is followed by the whole command
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (\S+)")
 
 
@@ -49,7 +50,9 @@ class Tally:
 def main() -> int:
     """Kill, look, and write the table; 1 if a reader found a mixture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--random", type=int, default=100, help="kills at random moments, in all")
+    parser.add_argument(
+        "--random", type=int, default=100, help="kills at random moments, of each command"
+    )
     parser.add_argument("--only", choices=sorted(SCENARIOS), action="append")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path)
@@ -67,20 +70,14 @@ def main() -> int:
                 tally.stops += 1
                 judge(room, tally, f"{call} {nth}", partial(room.stopped, call, nth))
             seconds = room.seconds()
-            for _ in range(arguments.random // len(chosen)):
+            for number in range(arguments.random):
                 tally.moments += 1
                 after = rng.uniform(0, seconds)
-                judge(room, tally, f"after {after:.4f} s", partial(room.killed, after))
+                kill = partial(room.killed, after)
+                judge(room, tally, f"after {after:.4f} s", kill, again=number % AGAIN == 0)
             print(f"{name}: {dict(tally.states)}, {len(tally.wrong)} wrong", flush=True)
-    table = [
-        "| command | stops, one after each call | random kills | old | new | mixed or lost |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, tally in tallies.items():
-        old, new = tally.states["old"], tally.states["new"]
-        row = (name, tally.stops, tally.moments, old, new, len(tally.wrong))
-        table.append(f"| {' | '.join(map(str, row))} |")
-    text = "\n".join((describe(), "", *table, ""))
+    rows = {**(_rows(arguments.output) if arguments.output else {}), **_counted(tallies)}
+    text = "\n".join((describe(), "", *HEAD, *rows.values(), ""))
     print(text)
     for name, tally in tallies.items():
         for line in tally.wrong[:20]:
@@ -90,14 +87,40 @@ def main() -> int:
     return 1 if any(tally.wrong for tally in tallies.values()) else 0
 
 
-def judge(room: Room, tally: Tally, what: str, kill: Callable[[], None]) -> None:
-    """Kill, look at what is there, run to the end, and look again."""
+HEAD = (
+    "| command | stops, one at each call | random kills | old | new | mixed, lost or left behind |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
+
+
+def _counted(tallies: Mapping[str, Tally]) -> dict[str, str]:
+    """Rows of the table by command."""
+    found = {}
+    for name, tally in tallies.items():
+        old, new = tally.states["old"], tally.states["new"]
+        row = (name, tally.stops, tally.moments, old, new, len(tally.wrong))
+        found[name] = f"| {' | '.join(map(str, row))} |"
+    return found
+
+
+def _rows(path: Path) -> dict[str, str]:
+    """Those of an earlier run, of other commands perhaps."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {line.split(" | ")[0][2:]: line for line in lines[4:] if line}
+
+
+def judge(
+    room: Room, tally: Tally, what: str, kill: Callable[[], None], *, again: bool = True
+) -> None:
+    """Kill, look at what is there, run to the end if `again`, and look once more."""
     room.clear()
     kill()
     found = room.scenario.look(room.folder)
     tally.states[found] += 1
     if found not in ("old", "new"):
         tally.wrong.append(f"{what}: {found}")
+    if not again:
+        return
     code = room.whole()
     if code:
         tally.wrong.append(f"{what}: the command given again ended with {code}")

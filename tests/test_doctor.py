@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,14 @@ import onnx
 import pytest
 from click.testing import Result
 
+from aeonnx.children import run_module
 from aeonnx.doctor import Diagnosis, _ask, _child, _examine, _libraries
 from aeonnx.doctor._cpu import examine_cpu
+from aeonnx.errors import SetupError
 
 Cli = Callable[..., Result]
+
+ROOT = Path(__file__).parent.parent
 
 FAKE = """
 import os, time
@@ -209,6 +216,107 @@ def test_telemetry_that_was_switched_on(aeonnx: Cli, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     telemetry = json.loads(aeonnx("doctor", "--json").stdout)["telemetry"]
     assert telemetry == "on: ORT_DISABLE_TELEMETRY=0 is set, and only 1 turns it off"
+
+
+ONLY_HERE = """
+import pathlib, sys
+from importlib.machinery import PathFinder
+class OnlyHere:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "onnxruntime":
+            return PathFinder.find_spec(name, [str(pathlib.Path(__file__).parent)])
+sys.meta_path.insert(0, OnlyHere)
+"""
+
+
+def alone(site: Path, *words: object, before: str = "") -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, and its children, with the onnxruntime in `site`."""
+    (site / "sitecustomize.py").write_text(ONLY_HERE)
+    code = f"{before}\nfrom aeonnx.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "left", ["capi/libonnxruntime.so.1.31.1", "__pycache__/__init__.cpython-311.pyc"]
+)
+def test_an_onnxruntime_that_was_uninstalled_in_part(
+    bundle_of: Callable[..., Path], tmp_path: Path, left: str
+) -> None:
+    """Python takes a folder without a module for a module without anything."""
+    path = tmp_path / "onnxruntime" / left
+    path.parent.mkdir(parents=True)
+    path.touch()
+    words = (
+        f"running a bundle needs onnxruntime, of which only the folder {tmp_path / 'onnxruntime'} "
+        "is left: pip install --force-reinstall 'aeonnx[cpu]'\n"
+    )
+    done = alone(tmp_path, "verify", bundle_of())
+    assert (done.returncode, done.stderr) == (4, f"Error: {words}")
+    done = alone(tmp_path, "doctor")
+    assert (done.returncode, done.stderr) == (4, f"Error: no bundle can run here: {words}")
+
+
+def test_an_onnxruntime_without_its_library(bundle_of: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime/__init__.py").write_text("from onnxruntime import capi")
+    for words in (("verify", bundle_of()), ("doctor",)):
+        done = alone(tmp_path, *words)
+        assert done.returncode == 4
+        assert "onnxruntime cannot be imported (cannot import name 'capi'" in done.stderr
+        assert "install it again: pip install --force-reinstall 'aeonnx[cpu]'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+FROZEN = """
+import sys
+sys.frozen, sys.executable = True, "/nowhere/program"
+"""
+
+
+def test_a_frozen_program_does_not_start_itself(tmp_path: Path) -> None:
+    done = alone(tmp_path, "doctor", "--json", before=f"{FROZEN}sys.meta_path.pop(0)")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"name": "CPUExecutionProvider", "reason": None} in found["providers"]
+    assert found["problems"] == []
+    done = alone(tmp_path, "doctor", "--provider", "cudda", before=f"{FROZEN}sys.meta_path.pop(0)")
+    assert done.returncode == 2
+    assert "unknown provider 'cudda'. Did you mean 'cuda'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("os.abort()", "crashed the interpreter (SIGABRT)"),
+        ("raise OSError('no device')", "failed: OSError: no device"),
+        ("os._exit(0)", "failed"),
+        ("time.sleep(600)", "did not answer within 2 s and was stopped"),
+    ],
+)
+def test_a_broken_provider_does_not_break_a_frozen_program(
+    install: Callable[..., None], tmp_path: Path, broken: str, reason: str
+) -> None:
+    install(broken)
+    limit = "import aeonnx.doctor._ask as asking; asking.LIMIT_S = 2.0"
+    done = alone(tmp_path / "site", "doctor", "--json", before=FROZEN + limit)
+    assert done.returncode == 0, done.stderr
+    tried = {ep["name"]: ep["reason"] for ep in json.loads(done.stdout)["providers"]}
+    assert tried["CPUExecutionProvider"] is None
+    assert tried["OpenVINOExecutionProvider"] == f"OpenVINOExecutionProvider {reason}"
+
+
+def test_a_frozen_program_starts_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/program/program")
+    with pytest.raises(SetupError, match="and program is a frozen program, which cannot start"):
+        run_module("aeonnx.demo_draw")
 
 
 def machine(cuda: str | None, driver_cuda: str, reason: str | None) -> Callable[..., Any]:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aeonnx import images, sinks, sources
+from aeonnx import images
 from aeonnx.errors import ImageError, OutputError, UsageError
+from aeonnx.io import sinks, sources
 
 SHAPE = (1, 28, 28)
 
@@ -31,14 +32,6 @@ def test_channels_are_kept_apart(tmp_path: Path, channels: int) -> None:
     np.testing.assert_array_equal(sources.read_images(tmp_path / "x.png", shape), picture)
 
 
-def test_transparent_colours_of_a_palette_are_read(tmp_path: Path) -> None:
-    picture = Image.new("P", (4, 5), 1)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.save(tmp_path / "x.png", transparency=b"\x01\x02")
-    read = sources.read_images(tmp_path / "x.png", (3, 5, 4))
-    assert read[0, :, 0, 0].tolist() == [10, 20, 30]
-
-
 def test_a_folder_is_read_in_order_of_names(tmp_path: Path) -> None:
     for name, value in (("b", 2), ("a", 1), ("c", 3)):
         Image.new("L", (28, 28), value).save(tmp_path / f"{name}.png")
@@ -60,49 +53,9 @@ def test_grid_enlarges_by_whole_factors() -> None:
     assert images.grid(np.zeros((1, 3, 2, 5), np.float32), scale=4).shape == (8, 20, 3)
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (lambda path: path.write_text("hello"), "is not a readable PNG, JPEG or BMP image"),
-        (lambda path: picture(path, (64, 32)), "expected 28x28 pixels, got 64x32: resize it first"),
-        (lambda path: path.write_bytes(b""), "is not a readable PNG"),
-        (lambda _: None, "does not exist"),
-    ],
-    ids=["text", "size", "empty", "missing"],
-)
-def test_what_is_not_the_image_is_refused(tmp_path: Path, make: object, text: str) -> None:
-    make(tmp_path / "x.png")  # type: ignore[operator]
-    with pytest.raises(ImageError, match=text):
-        sources.read_images(tmp_path / "x.png", SHAPE)
-
-
-def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), dtype=np.uint8)
-    sinks.write(tmp_path / "x.png", noise)
-    data = (tmp_path / "x.png").read_bytes()
-    (tmp_path / "x.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ImageError, match="not a readable"):
-        sources.read_images(tmp_path / "x.png", SHAPE)
-
-
-@pytest.mark.parametrize("edge", [12, 20])  # pillow warns of the first and refuses the second
-def test_a_picture_of_billions_of_pixels_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edge: int
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ImageError, match="not a readable"):
-        sources.read_images(picture(tmp_path / "x.png", (edge, edge)), SHAPE)
-
-
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"holds no image: expected files named \*\.png"):
         sources.read_images(tmp_path, SHAPE)
-
-
-def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ImageError, match="is not a .npy array"):
-        images.read_array(tmp_path / "x.npy")
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:
@@ -113,7 +66,7 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     assert target.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.txt"])
+@pytest.mark.parametrize("name", ["x.gif", "x.txt"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.png \(a picture\), \.npy"):
+    with pytest.raises(UsageError, match=r"expected \*\.png, \*\.jpg, \*\.webp or \*\.tif"):
         sinks.write(tmp_path / name, np.zeros((1, 1, 2, 2), np.float32))

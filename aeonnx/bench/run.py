@@ -19,6 +19,7 @@ from aeonnx.bench.peak import Peak, measure_peak
 from aeonnx.bench.results import OURS, Benchmark, Cell
 from aeonnx.extras import require_modules
 from aeonnx.manifest import BATCH, Variant
+from aeonnx.runs import is_folder
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.providers import CPU
 
@@ -46,12 +47,13 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     """
     check(options)
     bundle = runtime.load(options.bundle)
+    cases = cases_of(options, bundle)
     if options.checkpoint:
+        is_folder(options.checkpoint, bundle.manifest.model)
         require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
         from aeonnx.bench import _torch
 
         _torch.check(bundle, options.checkpoint)
-    cases = cases_of(options, bundle)
     load = os.getloadavg()[0]
     measured: list[tuple[Case, Measured]] = []
     peaks: dict[tuple[str, int, str], Peak] = {}

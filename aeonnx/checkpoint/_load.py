@@ -19,6 +19,7 @@ from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finit
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.manifest import Training
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
+from aeonnx.runs import is_folder
 
 __all__ = ["Checkpoint", "load"]
 
@@ -62,7 +63,7 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
         UsageError: `state` is given for a file.
     """
     known_archs = archs(model)
-    folder = _is_folder(path, model)
+    folder = is_folder(path, model)
     if state is not None:
         if not folder:
             raise UsageError(f"--state is of a run's folder, and {path} is a file: leave it out")
@@ -75,19 +76,6 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
             f"not. Give the folder of a run by: aeonnx train --model {model}"
         )
     return _bare(path, read_state_dict(path), model, known_archs)
-
-
-def _is_folder(path: Path, model: str) -> bool:
-    try:
-        path.stat()
-        return path.is_dir()
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"no checkpoint at {path}. Train one with: aeonnx train --model {model} -o "
-            f"{shlex.quote(str(path))}"
-        ) from None
-    except (OSError, ValueError) as error:  # a loop of links, a name too long, a NUL
-        raise CheckpointError(f"cannot read {path}: {error}") from error
 
 
 def _of_folder(folder: Path, model: str) -> Checkpoint:

@@ -22,7 +22,6 @@ __all__ = [
     "Examples",
     "Record",
     "Stored",
-    "default_folder",
     "dump_examples",
     "files_of",
     "read_record",
@@ -168,8 +167,3 @@ def _none_there(folder: Path, model: str) -> str:
         f"Go on with: aeonnx train --model {name} -o {there} --resume. Or take what it has "
         f"learned: aeonnx export --model {name} --checkpoint {there} --state last"
     )
-
-
-def default_folder(model: str) -> Path:
-    """Where `aeonnx train` writes and `aeonnx export` reads unless told otherwise."""
-    return Path("runs") / model

@@ -1,16 +1,22 @@
 """The command line: parse, import what the command needs, one call, print. No logic.
 
 Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 parity or golden
-mismatch, 4 environment, 130 Ctrl-C.
+mismatch, 4 environment, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 the reader of a pipe has left.
 """
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
 from aeonnx import __version__
+from aeonnx.cli import signals, streams
 from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.demo import demo
@@ -18,22 +24,25 @@ from aeonnx.cli.doctor import doctor
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError
+from aeonnx.text import printable
 
 __all__ = ["cli", "main"]
 
 
 class _Group(click.Group):
-    """The one place where errors become exit codes, and typos get a suggestion."""
+    """The one place where errors become lines and exit codes, and typos get a suggestion."""
+
+    def main(self, args: Any = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        command = partial(super().main, args, *rest, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return command()
+        sys.exit(_status(command))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except AeonnxError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as error:  # for which click would print an empty line
+            raise click.Abort from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -48,6 +57,41 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)  # in the order of use, not of the alphabet
+
+
+def _status(command: Callable[[], Any]) -> int:
+    """Run a command, say what went wrong, and return its exit code."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        return _stopped(signals.received() or signal.SIGINT)
+    except Exception as error:
+        if number := signals.received():  # a library took the exception for an error of its own
+            return _stopped(number)
+        if isinstance(error, click.ClickException):
+            shown = io.StringIO()
+            error.show(shown)
+            _tell(shown.getvalue().rstrip("\n"))
+        elif isinstance(error, AeonnxError):
+            _tell(f"Error: {error}")
+        elif isinstance(error, MemoryError):
+            _tell(f"Error: this needs more memory than there is: {error or 'try fewer rows'}")
+            return 1
+        else:
+            raise
+        return error.exit_code
+    return code if isinstance(code, int) else 0  # of ctx.exit, as --help does
+
+
+def _stopped(number: signal.Signals) -> int:
+    _tell("Stopped." if number == signal.SIGINT else f"Stopped by {number.name}.")
+    return 128 + number
+
+
+def _tell(text: str) -> None:
+    """Lines to standard error, with no control characters that a name in them may hold."""
+    print(printable(text, keep="\n"), file=sys.stderr)
 
 
 @click.group(
@@ -83,4 +127,6 @@ for _command in (
 
 def main() -> None:
     """The `aeonnx` command."""
+    streams.prepare()
+    signals.prepare()
     cli(prog_name="aeonnx")

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from aeonnx.cli.options import PATH, bundle_argument, force_option, json_option, output_option
+from aeonnx.cli.options import (
+    COUNT,
+    PATH,
+    POSITIVE,
+    THREADS,
+    bundle_argument,
+    force_option,
+    json_option,
+    output_option,
+)
 
 __all__ = ["bench"]
 
@@ -25,7 +34,7 @@ __all__ = ["bench"]
 @click.option(
     "--batch",
     "batches",
-    type=int,
+    type=COUNT,
     multiple=True,
     help="Rows per call; may be repeated.  [default: 1, 32 and 1024, or what graphs are fixed to]",
 )
@@ -39,7 +48,7 @@ __all__ = ["bench"]
 )
 @click.option(
     "--threads",
-    type=int,
+    type=THREADS,
     multiple=True,
     help="Threads of each session; may be repeated.  [default: the cores that may be used]",
 )
@@ -51,7 +60,7 @@ __all__ = ["bench"]
 @output_option("A .png for a chart of the ratios.")
 @click.option(
     "--seconds",
-    type=float,
+    type=POSITIVE,
     default=1.0,
     show_default=True,
     help="For each contender at each part, variant, batch, provider and number of threads.",

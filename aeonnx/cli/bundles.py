@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from aeonnx.cli.options import (
+    COUNT,
     PATH,
+    POSITIVE,
     bundle_argument,
     force_option,
     json_option,
@@ -71,7 +73,7 @@ __all__ = ["export", "inspect", "verify"]
 )
 @click.option(
     "--temperature",
-    type=float,
+    type=POSITIVE,
     default=1.0,
     show_default=True,
     help="What the prior's deviation is multiplied by.",
@@ -85,7 +87,7 @@ __all__ = ["export", "inspect", "verify"]
     "--opset", type=int, help="ONNX operator set, 13 to 22.  [default: the target's, or 18]"
 )
 @click.option(
-    "--static-batch", type=int, help="Fix the graphs to this many rows, for engines that need it."
+    "--static-batch", type=COUNT, help="Fix the graphs to this many rows, for engines that need it."
 )
 @force_option("Replace a bundle of another checkpoint.")
 @json_option
@@ -113,8 +115,7 @@ def export(
     """
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress
-    from aeonnx.export import ExportOptions
-    from aeonnx.export import export as export_model
+    from aeonnx.export import ExportOptions, check
 
     name = model or (from_module or "").rpartition(":")[2]
     if not name:
@@ -136,6 +137,10 @@ def export(
         from_module=from_module,
         state=state,
     )
+    check(options)  # before torch is imported, which takes seconds
+
+    from aeonnx.export import export as export_model
+
     with closing(ExportProgress()) as progress:
         exported = export_model(options, progress)
     report.print_exported(exported, as_json=as_json)
@@ -155,8 +160,11 @@ def verify(bundle: Path, against: Path | None, provider: str, as_json: bool) -> 
     """
     from aeonnx import runtime
     from aeonnx.cli import report
+    from aeonnx.runs import is_folder
 
     opened = runtime.load(bundle, providers_of(provider))
+    if against is not None:
+        is_folder(against, opened.manifest.model)
     result = runtime.verify(opened)
     if against is not None:
         from aeonnx.export import verify_against

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from aeonnx import manifest, summary
-from aeonnx.cli.tables import new_console, print_json, table, table_of
+from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _WIDE = 100  # columns from which tables have room for everything
 def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     """The manifest as tables, or as it is."""
     if as_json:
-        click.echo(manifest.serialize(contents).decode(), nl=False)
+        print_json(json.loads(manifest.serialize(contents)))
         return
     console = new_console()
     training = summary.training_facts(contents.training) if contents.training else {}
@@ -48,10 +47,12 @@ def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None
     if as_json:
         print_json({"part": part, "variant": variant, **graph.to_json()})
         return
-    click.echo(f"{part} ({variant}): {_listed(graph.inputs)} -> {_listed(graph.outputs)}\n")
+    say(f"{part} ({variant}): {_listed(graph.inputs)} -> {_listed(graph.outputs)}")
+    print()
     for node in graph.nodes:
-        click.echo(_node_lines(node))
-    click.echo()
+        for line in _node_lines(node):
+            say(line)
+    print()
     initializers = table_of("initializer", "dtype and shape", "parameters", "bytes")
     for item in graph.initializers:
         shape = f"{item.dtype} {list(item.shape)}"
@@ -59,7 +60,8 @@ def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None
     initializers.add_row("total", "", f"{graph.parameters:,}", f"{graph.bytes:,}")
     new_console().print(initializers)
     ops = ", ".join(f"{op} {count}" for op, count in graph.ops.items())
-    click.echo(f"\n{len(graph.nodes)} nodes: {ops}")
+    print()
+    say(f"{len(graph.nodes)} nodes: {ops}")
 
 
 def print_page(target: Path, size: int, *, as_json: bool) -> None:
@@ -67,13 +69,13 @@ def print_page(target: Path, size: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"output": str(target), "bytes": size})
     else:
-        click.echo(f"{target}: {size:,} bytes")
+        say(f"{target}: {size:,} bytes")
 
 
-def _node_lines(node: Node) -> str:
+def _node_lines(node: Node) -> tuple[str, str]:
     attributes = "".join(f"  {name}={value}" for name, value in node.attributes.items())
     head = f"{node.index:>3}  {node.op}  {node.name}{attributes}".rstrip()
-    return f"{head}\n       {_listed(node.inputs)} -> {_listed(node.outputs)}"
+    return head, f"       {_listed(node.inputs)} -> {_listed(node.outputs)}"
 
 
 def _listed(values: Iterable[Value]) -> str:

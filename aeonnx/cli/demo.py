@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +39,11 @@ def demo(output: Path | None, web: bool, port: int, build_only: bool) -> None:
     Trains a VAE on real digits, exports it, proves it, and draws with it in a process that cannot
     import torch. Works offline, on two CPU cores.
     """
+    from aeonnx.cli.tables import say
+
     folder = output or Path("aeonnx-demo")
     if build_only:
-        click.echo(f"Page: {_build(folder)}, for any web server")
+        say(f"Page: {_build(folder)}, for any web server")
     elif web:
         _serve(folder, port)
     else:
@@ -61,11 +64,13 @@ def _draw(folder: Path) -> None:
 
 
 def _serve(folder: Path, port: int) -> None:
+    from aeonnx.cli.tables import say
     from aeonnx.web import Server
 
     with Server(folder / "web", port) as server:  # a port that is taken is said before the work
         _build(folder)
-        click.echo(f"{server.address}  (Ctrl-C stops it)")
+        say(f"{server.address}  (Ctrl-C stops it)")
+        sys.stdout.flush()  # a pipe's reader waits for it
         server.serve_forever()
 
 

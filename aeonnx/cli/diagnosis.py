@@ -47,7 +47,9 @@ def _facts(found: Diagnosis) -> dict[str, str]:
 
 def _threads(cpu: Cpu) -> str:
     quota = "no quota" if cpu.quota is None else f"a quota of {cpu.quota:g}"
-    return f"{cpu.usable} per session; the machine has {cpu.cores} cores, its control group {quota}"
+    return (
+        f"{cpu.usable} per session; the machine has {cpu.cores} cores, its control groups {quota}"
+    )
 
 
 def _print_tables(console: Console, found: Diagnosis) -> None:

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from aeonnx.runtime import Bundle
 
 __all__ = [
+    "COUNT",
+    "INDEX",
+    "PATH",
+    "POSITIVE",
+    "THREADS",
     "bundle_argument",
     "force_option",
     "json_option",
@@ -27,6 +32,10 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(1, 2**31 - 1)
+INDEX = click.IntRange(0, 2**63 - 1)
+THREADS = click.IntRange(1, 4096)
+POSITIVE = click.FloatRange(min=0, min_open=True)
 
 bundle_argument = click.argument("bundle", type=PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -64,7 +73,7 @@ _precision_option = click.option(
     "and gives its golden vectors here.",
 )
 _threads_option = click.option(
-    "--threads", type=int, help="Of each graph.  [default: the cores that may be used]"
+    "--threads", type=THREADS, help="Of each graph.  [default: the cores that may be used]"
 )
 pixels_option = click.option(
     "--pixels", is_flag=True, help="uint8 instead of float32 in a .npy array: a quarter of it."

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from aeonnx.cli.tables import new_console
+from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.bench import Case
@@ -22,13 +25,13 @@ class TrainingProgress:
     """Epochs with loss and images/s; a `train.Listener`."""
 
     def __init__(self, title: str) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = new_console(stderr=True)
         self._title = title
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
@@ -44,7 +47,7 @@ class TrainingProgress:
         self._epochs, self._done = epochs, done
         before = f", {done} done before" if done else ""
         line = f"Training {self._title}: {images} images, {epochs} epochs{before}, on {device}"
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
         self._task = self._bar.add_task(
             "",
             total=epochs * images,
@@ -58,7 +61,7 @@ class TrainingProgress:
         self._bar.advance(self._task, images)
 
     def warned(self, text: str) -> None:
-        self._console.print(f"Warning: {text}", markup=False, soft_wrap=True)
+        self._console.print(f"Warning: {text}", soft_wrap=True)
 
     def finished_epoch(self, epoch: Epoch) -> None:
         test = next(iter(epoch.test.items()))
@@ -72,7 +75,7 @@ class TrainingProgress:
         due = time.monotonic() - self._last_line > _LINE_SECONDS or self._done == self._epochs
         if not self._console.is_terminal and due:
             line = f"epoch {self._done}/{self._epochs}  {status}"
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
             self._last_line = time.monotonic()
 
 
@@ -80,7 +83,7 @@ class RowsProgress:
     """Rows done and per second; call it with both counts. Quiet while little time has passed."""
 
     def __init__(self, verb: str) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = new_console(stderr=True)
         self._bar = Progress(
             TextColumn(verb),
             BarColumn(),
@@ -109,7 +112,7 @@ class RowsProgress:
         self._bar.update(self._task, completed=done, rate=rate)
         if not self._console.is_terminal and now - self._last_line > _LINE_SECONDS:
             line = f"{self._verb}: {done:,} of {count:,}, {rate}"
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
             self._last_line = now
 
 
@@ -117,7 +120,7 @@ class ExportProgress:
     """The part at hand; an `export.Listener`."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = new_console(stderr=True)
         self._status = self._console.status("Loading the checkpoint")
         if self._console.is_terminal:
             self._status.start()
@@ -129,20 +132,20 @@ class ExportProgress:
     def exporting(self, part: str, variant: str) -> None:
         line = f"Exporting {part} ({variant}) and comparing it with torch"
         if self._console.is_terminal:
-            self._status.update(line)
+            self._status.update(Text(printable(line)))
         else:
-            self._console.print(line, markup=False)
+            self._console.print(line)
 
 
 class BenchProgress:
     """The cell at hand; a `bench.Listener`. Nothing moves: it would be measured too."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = new_console(stderr=True)
 
     def measuring(self, case: Case, number: int, total: int) -> None:
         line = (
             f"{number}/{total}  {case.part} ({case.variant}), batch {case.batch:,}, "
             f"{case.provider}, threads {case.threads}"
         )
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)

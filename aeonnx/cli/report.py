@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Console
 from rich.table import Table
 
 from aeonnx import manifest as contract
 from aeonnx import summary
-from aeonnx.cli.tables import new_console, print_json, table, table_of
+from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError
+from aeonnx.runs import default_folder
+from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.demo import Drawn
@@ -49,7 +49,7 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
         console.print(f"test {name.replace('_', ' ')}: {value:.5g}")
     for path in trained.files:
         console.print(str(path), soft_wrap=True)
-    custom = f" --checkpoint {trained.output}" if trained.output != Path("runs") / model else ""
+    custom = f" --checkpoint {trained.output}" if trained.output != default_folder(model) else ""
     _print_next(console, [f"aeonnx export --model {model}{custom}"])
 
 
@@ -102,7 +102,8 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
             + "\n  ".join(result.failures)
         )
     if not as_json:
-        click.echo(f"\nAll outputs are torch's, on {bundle.provider}.")
+        print()
+        say(f"All outputs are torch's, on {bundle.provider}.")
 
 
 def print_demo(exported: Exported, drawn: Drawn) -> None:
@@ -153,7 +154,7 @@ def print_classified(
         rows = zip(names, found.labels, probabilities, strict=True)
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
-    shown = [click.format_filename(name) for name in names]  # which may be no UTF-8
-    name_width, label_width = (max(map(len, texts), default=0) for texts in (shown, found.labels))
-    for name, label, values in zip(shown, found.labels, probabilities, strict=True):
-        click.echo(f"{name:<{name_width}}  {label:<{label_width}}  {max(values.values()):.3f}")
+    shown, labels = ([printable(text) for text in texts] for texts in (names, found.labels))
+    name_width, label_width = (max(map(len, texts), default=0) for texts in (shown, labels))
+    for name, label, values in zip(shown, labels, probabilities, strict=True):
+        say(f"{name:<{name_width}}  {label:<{label_width}}  {max(values.values()):.3f}")

@@ -5,29 +5,42 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aeonnx import summary
+from aeonnx.text import printable
 
-__all__ = ["new_console", "print_json", "table", "table_of"]
+__all__ = ["new_console", "print_json", "say", "table", "table_of"]
 
 _FILE_WIDTH = 160
 _WRAPPED = ("meaning", "finding")  # columns of sentences
 
 
-def new_console() -> Console:
-    """Standard output, for tables and plain lines."""
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # a file or a pipe has no width to fit into
+class _Console(Console):
+    """One that shows the control characters of names instead of sending them to the terminal."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text, keep="\n"), **how)
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """Standard output, for tables and plain lines; or standard error, for progress."""
+    console = _Console(highlight=False, markup=False, emoji=False, stderr=stderr)
+    if not (stderr or console.is_terminal):  # a file or a pipe has no width to fit into
         console.width = _FILE_WIDTH
     return console
 
 
+def say(line: str) -> None:
+    """A plain line to standard output."""
+    print(printable(line))
+
+
 def print_json(value: Any) -> None:
-    """A JSON document to standard output."""
-    click.echo(json.dumps(value, indent=2))
+    """A JSON document to standard output, in ASCII: any encoding has it."""
+    print(json.dumps(value, indent=2))
 
 
 def table_of(*columns: str) -> Table:

@@ -2,141 +2,252 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from aeonnx.cli.options import (
-    PATH,
+    COUNT,
+    INDEX,
     bundle_argument,
     force_option,
     json_option,
     opened,
-    output_option,
     pixels_option,
     runtime_options,
 )
+from aeonnx.text import printable
 
 if TYPE_CHECKING:
+    from aeonnx.io.sources import Reading
     from aeonnx.runtime import Bundle
     from aeonnx.runtime.on_files import Written
 
 __all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
-_FORCE = "Replace the output if it exists."
-_IMAGES = "IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array."
-_TO_PICTURE = "A .png for a grid of images, a .npy array, or a folder for a picture of each."
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = click.Path(path_type=str, allow_dash=True)  # with its / at the end
+_FORCE = "Replace a file that exists; add to a folder that holds something."
+_IMAGES = (
+    "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
+    ".npz array (uint8, or floats in [0, 1]), or - for one such file on stdin."
+)
+_TO_PICTURE = (
+    "A .png, .jpg, .webp or .tif for a grid of images; a .npy or .npz array; a folder (no suffix, "
+    "or / at the end) for a PNG of each; - for stdout: "
+)
+_FROM_PICTURES = "a PNG if all IMAGES are pictures, else a .npy."
+_NAMED = 3  # bad pictures that are named
 
 
-def _verb(name: str, summary: str, source: str, target: str, example: str) -> click.Command:
-    @click.command(name, help=summary, epilog=f"Example: {example}")
+def _images_argument(command: F) -> F:
+    return click.argument("sources", type=_NAME, metavar="IMAGES...", nargs=-1, required=True)(
+        command
+    )
+
+
+def _output_option(help_text: str, *, required: bool = True) -> Callable[[F], F]:
+    return click.option("-o", "--output", type=_NAME, required=required, help=help_text)
+
+
+def _reading_options(command: F) -> F:
+    """How pictures and folders are read, for `_reading`."""
+    for option in (
+        click.option(
+            "--skip-bad",
+            is_flag=True,
+            help="Leave out pictures that cannot be used, and say which.",
+        ),
+        click.option(
+            "--recursive",
+            is_flag=True,
+            help="Read folders at any depth; a folder of results is laid out as they are.",
+        ),
+        click.option(
+            "--background",
+            metavar="COLOR",
+            help="Show this through transparent pixels, such as white or #20a0ff.  "
+            "[default: refuse them]",
+        ),
+        click.option(
+            "--resize",
+            help="Of pictures of another size: fit (with the background around), crop (the "
+            "middle), stretch.  [default: refuse them]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _reading(
+    resize: str | None, background: str | None, recursive: bool, skip_bad: bool
+) -> Reading:
+    from aeonnx.io.pictures import Treatment, colour_of
+    from aeonnx.io.sources import Reading
+
+    colour = None if background is None else colour_of(background)
+    return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)
+
+
+def _say(written: Written, bundle: Bundle) -> None:
+    """What was written, on stderr where the results themselves are on stdout."""
+    _say_left_out(written.left_out, written.skipped)
+    line = f"{written.target}: {written.dtype} {list(written.shape)} on {bundle.provider}"
+    click.echo(printable(line), err=written.target == "stdout")
+
+
+def _say_left_out(left_out: Sequence[str], skipped: Sequence[str]) -> None:
+    if left_out:
+        click.echo(printable("; ".join(left_out)), err=True)
+    if skipped:
+        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        line = f"Skipped {len(skipped)}: {'; '.join(skipped[:_NAMED])}{more}"
+        click.echo(printable(line), err=True)
+
+
+def _pixels_option(verb: str) -> Callable[[F], F]:
+    return _unchanged if verb == "encode" else pixels_option
+
+
+def _unchanged(command: F) -> F:
+    return command
+
+
+def _image_verb(name: str, summary: str, target: str, example: str) -> click.Command:
+    @click.command(name, help=f"{summary}\n\n{_IMAGES}", epilog=f"Example: {example}")
     @bundle_argument
-    @click.argument("source", type=PATH, metavar=source)
-    @output_option(target, required=True)
-    @pixels_option
+    @_images_argument
+    @_output_option(target)
+    @_reading_options
+    @_pixels_option(name)
     @runtime_options
     @force_option(_FORCE)
     def run(
-        bundle: Path, source: Path, output: Path, pixels: bool, force: bool, **how: Any
+        bundle: Path,
+        sources: tuple[str, ...],
+        output: str,
+        force: bool,
+        resize: str | None,
+        background: str | None,
+        recursive: bool,
+        skip_bad: bool,
+        pixels: bool = False,
+        **how: Any,
     ) -> None:
         from aeonnx.cli.progress import RowsProgress
         from aeonnx.runtime.on_files import run_on_files
 
+        reading = _reading(resize, background, recursive, skip_bad)
         with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
             written = run_on_files(
-                ready, name, source, output, pixels=pixels, force=force, advanced=progress
+                ready,
+                name,
+                sources,
+                output,
+                reading=reading,
+                pixels=pixels,
+                force=force,
+                advanced=progress,
             )
-            _say(output, written, ready)
+            _say(written, ready)
 
     return run
 
 
-def _say(output: Path, written: Written, bundle: Bundle) -> None:
-    click.echo(f"{output}: {written.dtype} {list(written.shape)} on {bundle.provider}")
-
-
-decode = _verb(
-    "decode",
-    "Images of latents.\n\nLATENTS is a .npy array, float32 [n, latent].",
-    "LATENTS",
-    _TO_PICTURE,
-    "aeonnx decode dist/vae z.npy -o digits.png",
+encode = _image_verb(
+    "encode",
+    "Latents of images.",
+    "A .npy array, float32 [n, latent]; a .npz of that as `features` with `names` of the images; "
+    "- for a .npy on stdout.",
+    "aeonnx encode dist/sdae scans -o features.npz",
 )
-reconstruct = _verb(
+reconstruct = _image_verb(
     "reconstruct",
-    f"Images through the latent and back.\n\n{_IMAGES}",
-    "IMAGES",
-    _TO_PICTURE,
+    "Images through the latent and back.",
+    _TO_PICTURE + _FROM_PICTURES,
     "aeonnx reconstruct dist/vae digits.npy -o reconstructions.png",
 )
-denoise = _verb(
+denoise = _image_verb(
     "denoise",
-    f"Images without their noise.\n\n{_IMAGES}",
-    "IMAGES",
-    _TO_PICTURE,
+    "Images without their noise.",
+    _TO_PICTURE + _FROM_PICTURES,
     "aeonnx denoise dist/dae noisy.png -o clean.png",
 )
 
 
-@click.command(
-    epilog="Example: aeonnx encode dist/sdae scans -o features.npz --features",
-    help=f"Latents of images.\n\n{_IMAGES}",
-)
+@click.command(epilog="Example: aeonnx decode dist/vae z.npy -o digits.png")
 @bundle_argument
-@click.argument("source", type=PATH, metavar="IMAGES")
-@output_option("A .npy array; with --features, an .npz.", required=True)
-@click.option(
-    "--features",
-    is_flag=True,
-    help="Write an .npz for other tools: features, float32 [n, latent], and names of the files.",
-)
+@click.argument("source", type=_NAME, metavar="LATENTS")
+@_output_option(_TO_PICTURE + "a .npy.")
+@pixels_option
 @runtime_options
 @force_option(_FORCE)
-def encode(
-    bundle: Path, source: Path, output: Path, features: bool, force: bool, **how: Any
-) -> None:
+def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **how: Any) -> None:
+    """Images of latents.
+
+    LATENTS is a .npy or .npz array of floats [n, latent], as `aeonnx encode` writes, or - for one
+    on stdin.
+    """
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.on_files import features_file, run_on_files
+    from aeonnx.runtime.on_files import run_on_files
 
-    with opened(bundle, **how) as ready, closing(RowsProgress("encode")) as progress:
-        if features:
-            written = features_file(ready, source, output, force=force, advanced=progress)
-        else:
-            written = run_on_files(ready, "encode", source, output, force=force, advanced=progress)
-        _say(output, written, ready)
+    with opened(bundle, **how) as ready, closing(RowsProgress("decode")) as progress:
+        written = run_on_files(
+            ready, "decode", [source], output, pixels=pixels, force=force, advanced=progress
+        )
+        _say(written, ready)
 
 
-@click.command(epilog="Example: aeonnx classify dist/sdae scans -o labels.csv")
+@click.command(
+    help=f"Labels of images, with their probabilities.\n\n{_IMAGES} Rows of arrays are numbered.",
+    epilog="Example: aeonnx classify dist/sdae scans -o labels.csv",
+)
 @bundle_argument
-@click.argument("source", type=PATH, metavar="IMAGES")
-@output_option("A .csv with all probabilities, or a .npy of them alone.")
+@_images_argument
+@_output_option(
+    "A .csv with all probabilities, - for that on stdout, or a .npy of them alone.", required=False
+)
+@_reading_options
 @runtime_options
 @force_option(_FORCE)
 @json_option
 def classify(
-    bundle: Path, source: Path, output: Path | None, force: bool, as_json: bool, **how: Any
+    bundle: Path,
+    sources: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    as_json: bool,
+    resize: str | None,
+    background: str | None,
+    recursive: bool,
+    skip_bad: bool,
+    **how: Any,
 ) -> None:
-    """Labels of images, with their probabilities.
-
-    IMAGES is a PNG, JPEG or BMP file, a folder of them, or a .npy array, whose rows are numbered.
-    """
     from aeonnx.cli import report
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.on_files import classify_file
+    from aeonnx.runtime.on_files import classify_files
 
+    reading = _reading(resize, background, recursive, skip_bad)
     with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
-        names, found = classify_file(ready, source, output, force=force, advanced=progress)
-        report.print_classified(names, found, ready.manifest.classes, as_json=as_json)
+        rows, found = classify_files(
+            ready, sources, output, reading=reading, force=force, advanced=progress
+        )
+        _say_left_out(rows.left_out, rows.skipped)
+        if output != "-":
+            names = tuple(rows.names[:])
+            report.print_classified(names, found, ready.manifest.classes, as_json=as_json)
 
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
 @bundle_argument
-@click.option("-n", "count", type=int, default=64, show_default=True, help="How many images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="0 to 2**63 - 1.")
-@click.option("--first", type=int, default=0, show_default=True, help="Index of the first image.")
-@output_option(_TO_PICTURE, required=True)
+@click.option("-n", "count", type=COUNT, default=64, show_default=True, help="How many images.")
+@click.option("--seed", type=INDEX, default=0, show_default=True, help="0 to 2**63 - 1.")
+@click.option("--first", type=INDEX, default=0, show_default=True, help="Index of the first image.")
+@_output_option(_TO_PICTURE + "a PNG.")
 @pixels_option
 @runtime_options
 @force_option(_FORCE)
@@ -145,7 +256,7 @@ def generate(
     count: int,
     seed: int,
     first: int,
-    output: Path,
+    output: str,
     pixels: bool,
     force: bool,
     **how: Any,
@@ -161,4 +272,4 @@ def generate(
         written = generate_file(
             ready, count, seed, first, output, pixels=pixels, force=force, advanced=progress
         )
-        _say(output, written, ready)
+        _say(written, ready)

@@ -7,9 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from aeonnx.children import run_module
+from aeonnx.doctor import _child
 from aeonnx.errors import AeonnxError, SetupError, UsageError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = ["LIMIT_S", "ask"]
 
@@ -25,19 +30,11 @@ def ask(question: str, *arguments: str) -> Any:
         UsageError: the question is wrong, in its own words.
     """
     subject = arguments[-1] if arguments else question
-    command = [sys.executable, "-P", "-m", "aeonnx.doctor._child", question, *arguments]
-    # The same modules as here, however this process came to find them.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_S,
-            check=False,
-        )
+        if getattr(sys, "frozen", False):
+            done = _forked(question, *arguments)
+        else:
+            done = run_module("aeonnx.doctor._child", question, *arguments, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         raise SetupError(
             f"{subject} did not answer within {LIMIT_S:.0f} s and was stopped"
@@ -58,3 +55,35 @@ def ask(question: str, *arguments: str) -> Any:
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return f": {lines[-1]}" if lines else ""
+
+
+def _forked(question: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in a frozen program, as PyInstaller makes them: what it can start is itself."""
+    import multiprocessing  # slow to import
+
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, question, *arguments))
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(LIMIT_S):
+            raise subprocess.TimeoutExpired(question, LIMIT_S)
+        said, failed = receiver.recv()
+        return subprocess.CompletedProcess(question, 0, said, failed)
+    except EOFError:  # it ended without a word
+        process.join()
+        return subprocess.CompletedProcess(question, process.exitcode or 0, "", "")
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(sender: Connection, question: str, *arguments: str) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    try:
+        sender.send((_child.answer(question, *arguments), ""))
+    except Exception as error:
+        sender.send(("", f"{type(error).__name__}: {error}"))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from aeonnx.errors import AeonnxError, ProviderError, SetupError, UsageError
+from aeonnx.errors import AeonnxError, ProviderError, UsageError
 from aeonnx.libraries import driver_problem
 
 __all__: list[str] = []
@@ -22,18 +22,10 @@ GRAPH = bytes.fromhex(
 
 def onnxruntime() -> dict[str, Any]:
     """The EPs of the one that is installed, and the CUDA that it is built for."""
-    try:
-        from aeonnx import runtime
+    from aeonnx import runtime
 
-        runtime.require_one_onnxruntime()  # as its import did
-        import onnxruntime as ort
-    except AeonnxError:
-        raise
-    except Exception as error:
-        raise SetupError(
-            f"onnxruntime cannot be imported ({error}), install it again: "
-            "pip install --force-reinstall 'aeonnx[cpu]' (or 'aeonnx[gpu]')"
-        ) from error
+    runtime.require_one_onnxruntime()  # as its import did
+    import onnxruntime as ort
 
     return {"eps": ort.get_available_providers(), "cuda": getattr(ort, "cuda_version", "") or None}
 
@@ -97,8 +89,8 @@ def _driver_version() -> str | None:
     return version.value.decode(errors="replace")
 
 
-def main(question: str, *arguments: str) -> None:
-    """Print the answer."""
+def answer(question: str, *arguments: str) -> str:
+    """The answer as JSON."""
     questions: dict[str, Callable[..., dict[str, Any]]] = {
         "onnxruntime": onnxruntime,
         "provider": provider,
@@ -108,8 +100,8 @@ def main(question: str, *arguments: str) -> None:
         said: dict[str, Any] = {"answer": questions[question](*arguments)}
     except AeonnxError as error:
         said = {"error": str(error), "usage": isinstance(error, UsageError)}
-    print(json.dumps(said), flush=True)
+    return json.dumps(said)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(answer(*sys.argv[1:]), flush=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from aeonnx import processor
+from aeonnx.cgroups import cpu_quota
 from aeonnx.doctor._diagnosis import Cpu
-from aeonnx.threads import cgroup_quota, machine_cores, usable_cores
+from aeonnx.threads import machine_cores, usable_cores
 
 __all__ = ["examine_cpu"]
 
@@ -43,5 +44,5 @@ def examine_cpu(description: Path = processor.CPUINFO) -> Cpu:
         features=tuple(name for name in _FEATURES if name in flags),
         cores=machine_cores(),
         usable=usable_cores(),
-        quota=cgroup_quota(),
+        quota=cpu_quota(),
     )

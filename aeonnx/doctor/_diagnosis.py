@@ -18,7 +18,7 @@ class Cpu:
         features: those of its instruction sets that onnxruntime's kernels are faster with.
         cores: of the machine.
         usable: cores that a session of this process uses.
-        quota: cores' worth of time that the control group allows; None if there is no limit.
+        quota: cores' worth of time that the control groups allow; None if there is no limit.
     """
 
     model: str

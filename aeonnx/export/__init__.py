@@ -1,13 +1,34 @@
-"""From a checkpoint to a bundle whose every graph is proven equal to eager torch."""
+"""From a checkpoint to a bundle whose every graph is proven equal to eager torch.
+
+`ExportOptions` and their check need no torch; anything else here imports it when it is asked for.
+"""
 
 from __future__ import annotations
 
-from aeonnx.extras import require_modules
+import importlib
+from typing import TYPE_CHECKING, Any
 
-require_modules("torch", "onnx", "onnxscript", "safetensors", extra="train", purpose="exporting")
+from aeonnx.export.options import ExportOptions, check
 
-from aeonnx.export.against import verify_against
-from aeonnx.export.bundle import Exported, Listener, export
-from aeonnx.export.plan import ExportOptions
+if TYPE_CHECKING:
+    from aeonnx.export.against import verify_against
+    from aeonnx.export.bundle import Exported, Listener, export
 
-__all__ = ["ExportOptions", "Exported", "Listener", "export", "verify_against"]
+__all__ = ["ExportOptions", "Exported", "Listener", "check", "export", "verify_against"]
+
+_NEEDED = ("torch", "onnx", "onnxscript", "safetensors")
+_HOMES = {
+    "Exported": "bundle",
+    "Listener": "bundle",
+    "export": "bundle",
+    "verify_against": "against",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'aeonnx.export' has no attribute {name!r}")
+    from aeonnx.extras import require_modules
+
+    require_modules(*_NEEDED, extra="train", purpose="exporting")
+    return getattr(importlib.import_module(f"aeonnx.export.{_HOMES[name]}"), name)

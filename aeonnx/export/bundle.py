@@ -24,19 +24,12 @@ from aeonnx.errors import (
 )
 from aeonnx.export.derived import in_fewer_bits, over_pixels
 from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
+from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.export.outside import from_module
-from aeonnx.export.plan import (
-    SAMPLER,
-    ExportOptions,
-    Plan,
-    check_known,
-    fixed_to,
-    make_plan,
-    prior_of,
-)
-from aeonnx.export.precision import PRECISIONS
+from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
 from aeonnx.export.proof import inputs_of, prove_composed, real_inputs
 from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
@@ -44,7 +37,6 @@ from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
-from aeonnx.sources import read_images
 
 __all__ = ["Exported", "Listener", "export"]
 
@@ -93,7 +85,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         QualityError: a variant in fewer bits loses too much, or is not smaller.
         OutputError: the bundle cannot be written.
     """
-    check_known(options)
+    check(options)
     trained = (
         from_module(options.from_module, options.model)
         if options.from_module

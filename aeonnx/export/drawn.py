@@ -11,9 +11,9 @@ import onnx
 from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
+from aeonnx.export.options import SAMPLER
 from aeonnx.export.parity import Seen, compare_runs
 from aeonnx.export.pixels import require_same_pixels
-from aeonnx.export.plan import SAMPLER
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.reference import Arrays, Reference
 from aeonnx.export.sampler import sampler_graph, sampler_specs

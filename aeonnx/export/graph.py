@@ -18,37 +18,15 @@ import onnx.version_converter
 import torch
 from onnx import ModelProto, NodeProto
 
-from aeonnx.errors import GraphError, UsageError
+from aeonnx.errors import GraphError
+from aeonnx.export.opsets import DEFAULT_OPSET, MIN_ONNXRUNTIME
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 
-__all__ = [
-    "DEFAULT_OPSET",
-    "MIN_ONNXRUNTIME",
-    "Graph",
-    "build_graph",
-    "captured",
-    "check_opset",
-    "finish",
-]
+__all__ = ["Graph", "build_graph", "captured", "finish"]
 
-DEFAULT_OPSET = 18
 _CAPTURE_OPSET = 18  # the exporter's own; every other is converted from it
 _LOWEST_CONVERTER_OPSET = 15
-
-MIN_ONNXRUNTIME = {
-    13: "1.6",
-    14: "1.8",
-    15: "1.10",
-    16: "1.11",
-    17: "1.12",
-    18: "1.14",
-    19: "1.15",
-    20: "1.17",
-    21: "1.18",
-    22: "1.21",
-}
-"""First release of onnxruntime that implements an opset (its compatibility table)."""
 
 _MULTIPLIES_WORDS = "1.21"  # the first with Mul of uint64, which only graphs with shifts do
 
@@ -78,13 +56,6 @@ class Graph:
     opset: int
     ir_version: int
     min_onnxruntime: str
-
-
-def check_opset(opset: int) -> None:
-    """Raise `UsageError` unless `opset` is one that bundles may have."""
-    lowest, highest = min(MIN_ONNXRUNTIME), max(MIN_ONNXRUNTIME)
-    if opset not in MIN_ONNXRUNTIME:
-        raise UsageError(f"--opset: expected {lowest} to {highest}, got {opset}")
 
 
 def build_graph(part: Part, opset: int, metadata: Mapping[str, str]) -> Graph:
@@ -158,9 +129,19 @@ def _capture(part: Part) -> ModelProto:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises whatever it meets on its way
+        _require_no_interrupt(error)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(f"torch cannot capture this part as a graph: {reason}") from error
     return program.model_proto  # type: ignore[union-attr]  # dynamo=True returns a program
+
+
+def _require_no_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if it is what an error of the exporter was made of."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        met = met.__cause__ or met.__context__
 
 
 def _example(spec: TensorSpec) -> torch.Tensor:

@@ -25,9 +25,7 @@ from onnxruntime.transformers import float16
 from aeonnx.errors import OutputError
 from aeonnx.runtime.session import Array
 
-__all__ = ["PRECISIONS", "in_precision"]
-
-PRECISIONS = ("fp32", "fp16", "int8")
+__all__ = ["in_precision"]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
@@ -51,7 +49,7 @@ def in_precision(
 
     Args:
         graph: in float32, not changed.
-        precision: one of `PRECISIONS`.
+        precision: one of `options.PRECISIONS`.
         calibration: inputs as they occur in use, by name: what activations range over.
         batch: rows of these that the graph takes at once.
 

@@ -16,14 +16,14 @@ import onnx.numpy_helper
 import onnx.parser
 from onnx import ModelProto
 
+from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.pixels import give_pixels
 from aeonnx.manifest import TensorSpec
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array
 
-__all__ = ["LOWEST_OPSET", "sampler_graph", "sampler_specs"]
+__all__ = ["sampler_graph", "sampler_specs"]
 
-LOWEST_OPSET = 18  # the first with bitwise operators
 _PREFIX = "decoder_"
 
 
@@ -96,7 +96,7 @@ def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelPr
         value = "shifted"
     lines.append(f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})")
     text = (
-        f'<ir_version: 8, opset_import: ["" : {LOWEST_OPSET}]>\n'
+        f'<ir_version: 8, opset_import: ["" : {SAMPLER_OPSET}]>\n'
         f"prior (int64[1] seed, int64[{rows}] index) => (float[{rows}, {size}] {z}) {{\n"
         + "\n".join(lines)
         + "\n}"

@@ -1,13 +1,15 @@
-"""What other engines read: opset, batch and operators, chosen together."""
+"""What other engines read: opset, batch and operators, chosen together. Standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from aeonnx.errors import GraphError, UnknownNameError
-from aeonnx.export.graph import DEFAULT_OPSET
+from aeonnx.export.opsets import DEFAULT_OPSET
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["TARGETS", "Target", "check_operators", "target_of"]
 

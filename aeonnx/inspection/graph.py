@@ -19,6 +19,7 @@ from aeonnx import files, manifest
 from aeonnx.errors import IntegrityError, UnknownNameError
 from aeonnx.inspection.shapes import Shape, infer_shapes
 from aeonnx.manifest import Variant
+from aeonnx.wire import check_graph
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
 
@@ -150,9 +151,11 @@ def summarize(folder: Path, entry: Variant) -> Graph:
 
     Raises:
         IntegrityError: the file is missing, is not the one that the manifest names, or no graph.
+        GraphError: it holds what a bundle never does.
     """
     path = folder / entry.file
     data = files.read_verified(path, entry.sha256, entry.bytes)
+    check_graph(data, str(path))
     try:
         # External data, which a bundle has none of, is not looked for.
         model = onnx.load_from_string(data)

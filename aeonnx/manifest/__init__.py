@@ -19,6 +19,7 @@ from aeonnx.manifest._bundle import (
     read,
     serialize,
 )
+from aeonnx.manifest._rows import Interface, batch_of, has_rows
 from aeonnx.manifest._tensors import BATCH, Golden, GoldenTensor, TensorSpec
 from aeonnx.manifest._training import Training, TrainingStage
 from aeonnx.manifest._variant import OutputParity, Quality, Variant
@@ -30,6 +31,7 @@ __all__ = [
     "FORMAT_VERSION",
     "Golden",
     "GoldenTensor",
+    "Interface",
     "Manifest",
     "OutputParity",
     "Prior",
@@ -38,8 +40,10 @@ __all__ = [
     "Training",
     "TrainingStage",
     "Variant",
+    "batch_of",
     "contents",
     "file_names",
+    "has_rows",
     "parse",
     "read",
     "serialize",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx import records
+from aeonnx import files, records
 from aeonnx.errors import BundleError, ManifestError
 from aeonnx.manifest._tensors import NAME, GoldenTensor, require_digest, require_sizes
 from aeonnx.manifest._training import Training
@@ -29,6 +30,9 @@ __all__ = [
 FILE_NAME = "manifest.json"
 FORMAT = "aeonnx-bundle"
 FORMAT_VERSION = 1
+
+_MOST = 16 * 2**20
+"""Bytes that the file may have: thousands of parts."""
 
 _VARIANT = re.compile(r"(fp32|fp16|int8)(-uint8)?")
 _PRIORS = ("standard-normal", "fitted", "fitted-diagonal")
@@ -97,37 +101,48 @@ class Manifest:
                 f"prior: expected float64 [{self.latent_size}] and its square, got "
                 f"{tensor.dtype} {list(tensor.shape)}",
             )
-        require(all(self.classes), "classes: expected names, got an empty one")
-        require(len(set(self.classes)) == len(self.classes), "classes: expected distinct names")
+        require(self.parts, "parts: expected at least one part")
         for part, variants in self.parts.items():
-            require(NAME.fullmatch(part), f"parts: expected lower case, got {part!r}")
-            require("fp32" in variants, f"parts.{part}: expected an fp32 graph")
-            unknown = sorted(name for name in variants if not _VARIANT.fullmatch(name))
-            require(
-                not unknown,
-                f"parts.{part}: expected fp32, fp16 or int8, or these with -uint8, got {unknown}",
-            )
-            tensors = [
-                tensor for item in variants.values() for tensor in (*item.inputs, *item.outputs)
-            ]
-            for shape in (tensor.shape for tensor in tensors if tensor.name == "z"):
-                require(
-                    shape[1:] == (self.latent_size,),
-                    f"parts.{part}: expected z of {self.latent_size} values, the latent_size, "
-                    f"got {list(shape)}",
-                )
-        if "classifier" in self.parts:
-            wide = self.parts["classifier"]["fp32"].outputs[-1].shape[-1:]
-            require(
-                wide == (len(self.classes),),
-                f"classes: expected a name for each output of the classifier, {list(wide)}, "
-                f"got {len(self.classes)}",
-            )
+            _require_variants(part, variants)
+            _require_latent(part, variants, self.latent_size)
+        _require_classes(self)
 
     def prior_tensors(self) -> list[GoldenTensor]:
         """The stored arrays of the prior, if there are any."""
         both = (self.prior.mean, self.prior.factor) if self.prior else ()
         return [tensor for tensor in both if tensor]
+
+
+def _require_variants(part: str, variants: dict[str, Variant]) -> None:
+    require(NAME.fullmatch(part), f"parts: expected lower case, got {part!r}")
+    require("fp32" in variants, f"parts.{part}: expected an fp32 graph")
+    unknown = sorted(name for name in variants if not _VARIANT.fullmatch(name))
+    require(
+        not unknown,
+        f"parts.{part}: expected fp32, fp16 or int8, or these with -uint8, got {unknown}",
+    )
+
+
+def _require_latent(part: str, variants: dict[str, Variant], size: int) -> None:
+    tensors = [tensor for item in variants.values() for tensor in (*item.inputs, *item.outputs)]
+    for shape in (tensor.shape for tensor in tensors if tensor.name == "z"):
+        require(
+            shape[1:] == (size,),
+            f"parts.{part}: expected z of {size} values, the latent_size, got {list(shape)}",
+        )
+
+
+def _require_classes(contents: Manifest) -> None:
+    classes = contents.classes
+    require(all(classes), "classes: expected names, got an empty one")
+    require(len(set(classes)) == len(classes), "classes: expected distinct names")
+    if "classifier" in contents.parts:
+        wide = contents.parts["classifier"]["fp32"].outputs[-1].shape[-1:]
+        require(
+            wide == (len(classes),),
+            f"classes: expected a name for each output of the classifier, {list(wide)}, "
+            f"got {len(classes)}",
+        )
 
 
 def serialize(manifest: Manifest) -> bytes:
@@ -144,9 +159,9 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_bytes()
+        text = files.read_bytes(path, _MOST)
     except (FileNotFoundError, NotADirectoryError):
-        what = "has no manifest.json" if folder.is_dir() else "is not a folder"
+        what = "has no manifest.json" if os.path.isdir(folder) else "is not a folder"
         raise BundleError(
             f"no bundle at {folder}: it {what}. "
             f"Make one with: aeonnx export --model vae -o {folder}"
@@ -177,7 +192,7 @@ def contents(manifest: Manifest) -> dict[str, tuple[str, int]]:
         for kind in (variant.golden.inputs, variant.golden.outputs)
         for tensor in kind.values()
     ]
-    stored: list[Variant | GoldenTensor] = [*variants, *tensors, *manifest.prior_tensors()]
+    stored: tuple[Variant | GoldenTensor, ...] = (*variants, *tensors, *manifest.prior_tensors())
     return {item.file: (item.sha256, item.bytes) for item in stored}
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aeonnx.manifest._tensors import Golden, TensorSpec, require_digest, require_file
+from aeonnx.manifest._rows import batch_of, has_rows
+from aeonnx.manifest._tensors import (
+    Golden,
+    GoldenTensor,
+    TensorSpec,
+    require_digest,
+    require_file,
+)
 from aeonnx.records import require
 
 __all__ = ["OutputParity", "Quality", "Variant"]
+
+_LARGEST = 2**31  # bytes that protobuf, and so a graph, can have
 
 
 @dataclass(frozen=True)
@@ -94,21 +103,54 @@ class Variant:
     def __post_init__(self) -> None:
         require_file(self.file)
         require_digest(self.sha256)
+        require(0 < self.bytes <= _LARGEST, f"bytes: expected 1 to 2**31, got {self.bytes}")
         for kind, specs, golden in (
             ("inputs", self.inputs, self.golden.inputs),
             ("outputs", self.outputs, self.golden.outputs),
         ):
             require(specs, f"{kind}: expected at least one tensor")
-            names = {spec.name for spec in specs}
+            names = [spec.name for spec in specs]
+            require(len(set(names)) == len(names), f"{kind}: expected distinct names, got {names}")
             require(
-                names == golden.keys(),
+                set(names) == golden.keys(),
                 f"golden.{kind}: expected {sorted(names)}, got {sorted(golden)}",
             )
-        names = {spec.name for spec in self.outputs}
-        unknown = sorted(self.percentiles.keys() - names)
+        unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
         for name, tensor in self.golden.outputs.items():
             require(
                 tensor.tolerance is not None and tensor.tolerance > 0,
                 f"golden.outputs.{name}.tolerance: expected a number above 0",
             )
+        _require_rows(self)
+
+
+def _require_rows(variant: Variant) -> None:
+    """Refuse tensors whose rows do not belong together, stored ones included."""
+    first = variant.outputs[0].shape[0]
+    for spec in variant.outputs:
+        require(
+            spec.shape[0] == first,
+            f"outputs: expected the same first size in all, got {first} and {spec.shape[0]}",
+        )
+    taken = [spec for spec in variant.inputs if has_rows(variant, spec)]
+    require(taken, f"inputs: expected one with a first size of {first}, as the outputs have")
+    rows = variant.golden.inputs[taken[0].name].shape[:1]
+    for kind, specs, golden, with_rows in (
+        ("inputs", variant.inputs, variant.golden.inputs, taken),
+        ("outputs", variant.outputs, variant.golden.outputs, variant.outputs),
+    ):
+        for spec in specs:
+            shape = (*rows, *spec.shape[1:]) if spec in with_rows else spec.shape
+            _require_stored(golden[spec.name], shape, spec.dtype, f"golden.{kind}.{spec.name}")
+    whole = not rows or rows[0] % (batch_of(variant) or 1) == 0
+    require(whole, f"golden.inputs: expected batches of {first} rows, got {rows[0]} rows")
+
+
+def _require_stored(
+    tensor: GoldenTensor, shape: tuple[int | str, ...], dtype: str, field: str
+) -> None:
+    require(
+        (tensor.dtype, tensor.shape) == (dtype, shape),
+        f"{field}: expected {dtype} {list(shape)}, got {tensor.dtype} {list(tensor.shape)}",
+    )

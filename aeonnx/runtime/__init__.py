@@ -20,10 +20,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def require_one_onnxruntime() -> None:
-    """Raise unless exactly one onnxruntime wheel is installed: two overwrite each other's files.
+    """Import onnxruntime, if it is one wheel and whole: two overwrite each other's files.
 
     Raises:
-        SetupError: both wheels are installed.
+        SetupError: both wheels are installed, or what is installed cannot be imported.
         MissingExtraError: none is.
     """
     require_modules("onnxruntime", extra="cpu", purpose="running a bundle")
@@ -39,6 +39,13 @@ def require_one_onnxruntime() -> None:
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'aeonnx[gpu]' "
             "(or 'aeonnx[cpu]')"
         )
+    try:
+        import_module("onnxruntime")
+    except Exception as error:  # whatever a part that is missing leads to
+        raise SetupError(
+            f"onnxruntime cannot be imported ({error}), install it again: "
+            "pip install --force-reinstall 'aeonnx[cpu]' (or 'aeonnx[gpu]')"
+        ) from error
 
 
 require_one_onnxruntime()

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from aeonnx.errors import InputError
 from aeonnx.manifest import TensorSpec, Variant
 from aeonnx.runtime.batching import filled_up
+from aeonnx.runtime.forks import kept_by_children
 from aeonnx.runtime.interface import has_rows, rows_in
 from aeonnx.runtime.providers import CUDA
 from aeonnx.runtime.session import ORT_ERRORS, Array, Session
@@ -46,6 +47,13 @@ class Bound:
             self._binding.bind_ortvalue_input(name, value)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
+        kept_by_children(
+            getattr(self._binding, "_iobinding", self._binding),
+            *(
+                getattr(value, "_ortvalue", value)
+                for value in (*self._inputs.values(), *self._outputs.values())
+            ),
+        )
         self._options = ort.RunOptions()
         # Each batch size has a recording of its own.
         self._options.add_run_config_entry("gpu_graph_id", str(rows))
@@ -80,9 +88,8 @@ class Bound:
             session.run_with_iobinding(self._binding, self._options)
             self._binding.synchronize_outputs()
         except ORT_ERRORS as error:
-            raise self._session.run_error(
-                {name: np.empty(value.shape()) for name, value in self._inputs.items()}, error
-            ) from error
+            inputs = {name: value.numpy() for name, value in self._inputs.items()}
+            raise self._session.bound_error(inputs, list(self._outputs), error) from error
 
     def output(self, name: str) -> Array:
         """A copy of an output on the host."""
@@ -110,6 +117,7 @@ class Replayed:
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
         """As `Session.values`."""
+        self._session.opened()  # a forked child may find the lock taken for ever
         rows = rows_in(self._variant, inputs)
         size = 1 << (rows - 1).bit_length()
         filled = {

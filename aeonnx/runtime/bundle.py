@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import golden, manifest
-from aeonnx.errors import BundleError
+from aeonnx import manifest
+from aeonnx.errors import BundleError, UsageError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime.call import Call
@@ -22,6 +23,7 @@ from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings
+from aeonnx.runtime.verbs import PARTS, check_pictures, check_verb
 
 __all__ = ["Bundle", "Classified", "load"]
 
@@ -67,7 +69,7 @@ def load(
     """Open a bundle written by `aeonnx export`.
 
     Args:
-        path: the bundle's folder.
+        path: the bundle's folder; a relative one is that of now, wherever the process goes later.
         providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
             ["cuda"] or [("cuda", {"device_id": "1"})]; the first is what runs, or opening a part
             fails. None takes CUDA where it really loads, else the CPU.
@@ -80,10 +82,17 @@ def load(
 
     Raises:
         BundleError: there is no bundle, or its manifest is damaged or of a newer format.
-        UnknownNameError, InputError: an argument has no such value.
+        UnknownNameError, UsageError, InputError: an argument has no such value.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"load: expected the path of a bundle, got {path!r}")
     folder = Path(path)
     settings = Settings(providers, precision, threads, bucket, cuda_graph)
+    return Bundle(folder, manifest.read(folder), settings)
+
+
+def _opened(folder: Path, settings: Settings) -> Bundle:
+    """What a pickled bundle becomes."""
     return Bundle(folder, manifest.read(folder), settings)
 
 
@@ -94,12 +103,16 @@ class Bundle:
     `out` they write to that array and return it. With `pixels` they give uint8 images, in the very
     arithmetic of the graphs that `--io uint8` exports, which are used if they are there. Any number
     of threads may use one bundle. Use it in a `with` block, or `close` it, to let go of its graphs.
+
+    A pickled or copied bundle is opened again, by its path and the arguments of `load`. A forked
+    child cannot run graphs that its parent opened: it loads its own.
     """
 
     def __init__(self, folder: Path, contents: Manifest, settings: Settings | None = None) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.manifest = contents
-        self._parts = Parts(folder, contents, settings or Settings())
+        self._settings = settings or Settings()
+        self._parts = Parts(self.folder, contents, self._settings)
         self._calls: dict[str, Call] = {}
         self._prior: Gaussian | None = None
 
@@ -111,6 +124,9 @@ class Bundle:
         what = f"{self.manifest.model}/{self.manifest.arch}"
         where = f" on {self.provider}" if self.provider else ""
         return f"Bundle({str(self.folder)!r}, {what}: {parts}{where})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (self.folder, self._settings)
 
     def __enter__(self) -> Bundle:
         return self
@@ -139,35 +155,69 @@ class Bundle:
         """
         for part in parts or self._parts.ready():
             variant = self.variant(part, self._parts.choice(part))
-            inputs = golden.read_all(self.folder, variant.golden.inputs)
+            inputs = {
+                name: self.read_golden(tensor) for name, tensor in variant.golden.inputs.items()
+            }
             for rows in sorted(batch_sizes, reverse=True):
                 self._parts.call(part)(repeated(variant, inputs, rows))
+
+    def require(self, verb: str, *, pictures: bool = False) -> None:
+        """Check from the manifest alone, before anything is read or opened, that a verb can run.
+
+        Args:
+            verb: "encode", "decode", "reconstruct", "denoise", "classify" or "generate".
+            pictures: whether its images are to become picture files.
+
+        Raises:
+            BundleError: the part that it needs is missing, or is not what the verb needs.
+        """
+        if pictures:
+            check_pictures(self.manifest)
+        if verb == "classify" and not self.manifest.classes:
+            raise BundleError(
+                f"a {self.manifest.model} learns no classes, so that there is nothing to tell "
+                "apart: use an sdae"
+            )
+        if verb == "generate":
+            self._gaussian()
+        for step in self._steps(verb):
+            self._parts.require(PARTS[step])
+            check_verb(self.manifest, step)
+
+    def _steps(self, verb: str) -> tuple[str, ...]:
+        """The verbs that a verb is made of, each of which one part runs."""
+        has = self.manifest.parts.keys()
+        if verb == "reconstruct" and "reconstructor" not in has and {"encoder", "decoder"} <= has:
+            return ("encode", "decode")
+        if verb == "generate" and ("decoder" in has or "sampler" not in has):
+            return ("decode",)
+        return (verb,)
 
     def encode(self, x: Array, *, out: Array | None = None) -> Array:
         """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
 
+        Here and elsewhere, float16 and float64 are rounded to float32.
+
         Of a VAE it is `mu`; `run("encoder", x=x)` gives `logvar` too.
         """
-        return self._answer("encoder", x, out)
+        return self._answer("encode", x, out)
 
     def decode(self, z: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in [0, 1]."""
-        return self._answer("decoder", z, out, pixels)
+        return self._answer("decode", z, out, pixels)
 
     def reconstruct(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1].
 
         A bundle without a reconstructor, but with encoder and decoder, runs these two.
         """
-        if "reconstructor" not in self.manifest.parts and {"encoder", "decoder"} <= set(
-            self.manifest.parts
-        ):
+        if self._steps("reconstruct") == ("encode", "decode"):
             return self.decode(self.encode(x), out=out, pixels=pixels)
-        return self._answer("reconstructor", x, out, pixels)
+        return self._answer("reconstruct", x, out, pixels)
 
     def denoise(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1]."""
-        return self._answer("denoiser", x, out, pixels)
+        return self._answer("denoise", x, out, pixels)
 
     def classify(self, x: Array) -> Classified:
         """What images show: [n, C, H, W], float32 in [0, 1] or uint8.
@@ -175,13 +225,8 @@ class Bundle:
         Raises:
             BundleError: the model learns no classes, or the bundle has no classifier.
         """
-        if not self.manifest.classes:
-            raise BundleError(
-                f"a {self.manifest.model} learns no classes, so that there is nothing to tell "
-                "apart: use an sdae"
-            )
-        variant = self.variant("classifier")
-        found = self.run("classifier", **{variant.inputs[0].name: x})
+        call = self._call("classify")
+        found = call({self.variant("classifier").inputs[0].name: x})
         probabilities = found["probabilities"]
         indices = probabilities.argmax(1)
         labels = tuple(self.manifest.classes[index] for index in indices)
@@ -204,8 +249,7 @@ class Bundle:
             InputError: an argument is outside its range.
         """
         check_range(seed, first, n)
-        self._gaussian()
-        self.variant("decoder" if self._decodes() else "sampler")
+        self.require("generate")
         start = self._generate(min(n, _DRAWN), seed, first, pixels)
         if n <= _DRAWN:
             return start
@@ -217,15 +261,11 @@ class Bundle:
         return made
 
     def _generate(self, n: int, seed: int, first: int, pixels: bool) -> Array:
-        if self._decodes():
+        if self._steps("generate") == ("decode",):
             return self.decode(self.draw_latents(n, seed, first), pixels=pixels)
         rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
-        image = self.run("sampler", **rows)["image"]
+        image = self._call("generate")(rows)["image"]
         return image if pixels else from_pixels(image)
-
-    def _decodes(self) -> bool:
-        """Whether `generate` draws and decodes; the sampler does both in one."""
-        return "decoder" in self.manifest.parts or "sampler" not in self.manifest.parts
 
     def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
         """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
@@ -250,10 +290,12 @@ class Bundle:
         Raises:
             BundleError: the bundle has no such part.
             IntegrityError: a file is missing or is not the one that the manifest names.
+            GraphError: the graph holds what a bundle never does.
+            RunError: the graph stopped, or gave something else than the manifest says.
             InputError: an input has the wrong name, dtype, shape or values.
             ProviderError: a provider asked for by name cannot run here.
         """
-        return self._call(part)(inputs)
+        return self._parts.call(part)(inputs)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
         """The manifest's entry of a part's variant.
@@ -284,29 +326,33 @@ class Bundle:
         Raises:
             IntegrityError: the file is missing or is not the one that the manifest names.
         """
-        return golden.read(self.folder, tensor)
+        return self._parts.read_golden(tensor)
 
     def _answer(
-        self, part: str, value: Array, out: Array | None = None, pixels: bool = False
+        self, verb: str, value: Array, out: Array | None = None, pixels: bool = False
     ) -> Array:
         if pixels:
-            return self._pixels(part, value, out)
-        return self._call(part).answer(value, out)
+            return self._pixels(verb, value, out)
+        return self._call(verb).answer(value, out)
 
-    def _call(self, part: str) -> Call:
-        call = self._calls.get(part)
+    def _call(self, verb: str) -> Call:
+        """The part that a verb runs, opened if it is what the verb needs."""
+        call = self._calls.get(verb)
         if call is None:
-            call = self._calls[part] = self._parts.call(part)
+            self.require(verb)
+            call = self._calls[verb] = self._parts.call(PARTS[verb])
         return call
 
-    def _pixels(self, part: str, value: Array, out: Array | None) -> Array:
+    def _pixels(self, verb: str, value: Array, out: Array | None) -> Array:
         """The answer as uint8: of the graph that gives pixels, if it is there and takes `value`."""
+        part = PARTS[verb]
+        self.require(verb)
         name = f"{self._parts.choice(part)}-uint8"
         if name in self.manifest.parts[part]:
             dtype = self.variant(part, name).inputs[0].dtype
             if np.asarray(value).dtype == dtype:
                 return self._parts.call(part, name).answer(value, out)
-        made = to_pixels(self._answer(part, value))
+        made = to_pixels(self._answer(verb, value))
         if out is None:
             return made
         spec = replace(self.variant(part).outputs[0], dtype="uint8")

@@ -54,6 +54,7 @@ class Call:
         self._direct = 0 if self._fixed else _DIRECT
         spec = variant.inputs[0]
         self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
+        self._axes = len(spec.shape)
         self._low, self._high = spec.range or (-_FINITE, _FINITE)
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
@@ -68,7 +69,14 @@ class Call:
 
         Raises:
             InputError: `value` or `out` has the wrong dtype, shape or values.
+            DeviceMemoryError: there is not enough memory.
         """
+        try:
+            return self._answered(value, out)
+        except MemoryError as error:  # of numpy: the arrays, and not the graph, are too much
+            raise self._too_large(error) from error
+
+    def _answered(self, value: Any, out: Array | None) -> Array:
         name = self._answer[0]
         value = self._prepared(value)
         if out is not None:
@@ -84,7 +92,20 @@ class Call:
 
         Raises:
             InputError: an input is missing, unknown, or has the wrong dtype, shape or values.
+            DeviceMemoryError: there is not enough memory.
         """
+        try:
+            return self._all(inputs)
+        except MemoryError as error:
+            raise self._too_large(error) from error
+
+    def _too_large(self, error: MemoryError) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"{self._part}: the arrays of all rows do not fit in memory ({error}): give fewer rows "
+            "at once, or use aeonnx.runtime.stream"
+        )
+
+    def _all(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         if inputs.keys() != self._specs.keys():
             expected, got = sorted(self._specs), sorted(inputs)
             raise InputError(f"{self._part}: expected inputs {expected}, got {got}")
@@ -115,6 +136,7 @@ class Call:
         return (
             type(value) is np.ndarray
             and value.dtype == self._dtype
+            and value.ndim == self._axes
             and value.shape[1:] == self._row
             and value.flags.c_contiguous
             and len(value) > 0

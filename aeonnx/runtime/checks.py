@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["check_input", "check_output"]
 
+_UNIT = (0.0, 1.0)
+_FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
+"""What is rounded to float32."""
+
 
 def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     """The array as the graph takes it: right dtype, C-contiguous, values in range.
@@ -20,23 +25,25 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     Args:
         part: name of the part, for the message.
         spec: what the part takes.
-        value: an array of the spec's dtype, in any byte order and layout; uint8 pixels also do
-            where [0, 1] is expected, and are divided by 255.
+        value: an array of the spec's dtype, in any byte order and layout. Where that is float32,
+            float16 and float64 do too, and are rounded to it; where [0, 1] is expected, so do
+            uint8 pixels, which are divided by 255.
 
     Raises:
         InputError: says what was expected, what came and what to do.
     """
     where = f"{part}: {spec.name}: expected {_describe(spec)}"
-    if not isinstance(value, np.ndarray):
-        kind = type(value).__name__
-        raise InputError(f"{where}, got a {kind}: make it one with numpy.asarray(...)")
-    if value.dtype == np.uint8 and spec.dtype == "float32" and spec.range == (0.0, 1.0):
-        value = from_pixels(value)
+    _check_kind(where, value)
     _check_shape(where, spec, value)
-    if value.dtype.newbyteorder("=") != np.dtype(spec.dtype):
-        raise InputError(f"{where}, got {value.dtype}: convert it with .astype(numpy.{spec.dtype})")
-    _check_values(where, spec, value)
-    return np.ascontiguousarray(value, spec.dtype)
+    dtype = value.dtype.newbyteorder("=")
+    if dtype == np.uint8 and spec.dtype == "float32" and spec.range == _UNIT:
+        return from_pixels(np.ascontiguousarray(value))
+    if dtype != np.dtype(spec.dtype) and not (spec.dtype == "float32" and dtype in _FLOATS):
+        raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite
+        ready = np.ascontiguousarray(value, spec.dtype)
+    _check_values(where, spec, ready)
+    return ready
 
 
 def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any) -> None:
@@ -69,11 +76,38 @@ def _describe(spec: TensorSpec) -> str:
     return f"{spec.dtype} [{shape}]"
 
 
+def _check_kind(where: str, value: Any) -> None:
+    """Refuse what is no plain array of numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(
+            f"{where}, got a masked array, whose masked values a graph would see: replace them "
+            "with .filled(0)"
+        )
+    if not isinstance(value, np.ndarray):
+        kind = type(value).__name__
+        sparse = hasattr(value, "toarray")
+        hint = "make it dense with .toarray()" if sparse else "make it one with numpy.asarray(...)"
+        raise InputError(f"{where}, got a {kind}: {hint}")
+
+
+def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
+    """How to make an array of another dtype one of the spec's."""
+    if dtype.kind == "c":
+        return "a part takes no complex numbers: give .real, or both halves as numbers of their own"
+    if dtype.kind not in "biuf":
+        return "it holds no numbers that a part takes: make an array of numbers"
+    if dtype.kind in "iu" and spec.range == _UNIT:
+        if dtype == np.uint16:
+            return "divide 16-bit pixels by 65535"
+        return "pass pixels of 0 to 255 as uint8, with .astype(numpy.uint8)"
+    return f"convert it with .astype(numpy.{spec.dtype})"
+
+
 def _check_shape(where: str, spec: TensorSpec, value: Array) -> None:
     got = f"got {value.dtype} {list(value.shape)}"
     if value.ndim != len(spec.shape):
-        hint = "one row needs its batch axis too: value[None]"
-        raise InputError(f"{where}, {got}: {len(spec.shape)} axes, not {value.ndim} ({hint})")
+        axes = f"{len(spec.shape)} axes, not {value.ndim}"
+        raise InputError(f"{where}, {got}: {axes}{_reshaping(spec, value)}")
     for axis, (size, expected) in enumerate(zip(value.shape, spec.shape, strict=True)):
         if isinstance(expected, int) and size != expected:
             raise InputError(f"{where}, {got}: axis {axis} must have size {expected}, not {size}")
@@ -81,14 +115,38 @@ def _check_shape(where: str, spec: TensorSpec, value: Array) -> None:
             raise InputError(f"{where}, {got}: give at least one row")
 
 
+def _reshaping(spec: TensorSpec, value: Array) -> str:
+    """How an array with other axes becomes one of rows, where there is one way."""
+    row = tuple(int(size) for size in spec.shape[1:])
+    if value.shape == row:
+        return " (one row needs its batch axis too: value[None])"
+    if value.ndim > 1 and value[0].size == math.prod(row):
+        return f" (reshape it: value.reshape({', '.join(map(str, (-1, *row)))}))"
+    return ""
+
+
 def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
     # NaN makes both extremes NaN, so that two passes tell everything.
-    lowest, highest = float(value.min()), float(value.max())
+    lowest, highest = value.min(), value.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError(f"{where}, got NaN or infinite values: remove them first")
     if spec.range and (lowest < spec.range[0] or highest > spec.range[1]):
-        hint = "divide pixels by 255, or pass them as uint8" if spec.range == (0.0, 1.0) else "clip"
+        low, high = spec.range
         raise InputError(
-            f"{where} in [{spec.range[0]:g}, {spec.range[1]:g}], "
-            f"got values from {lowest:g} to {highest:g}: {hint}"
+            f"{where} in [{low:g}, {high:g}], got values from {_exact(lowest)} to "
+            f"{_exact(highest)}: {_scaling(spec, float(lowest), float(highest))}"
         )
+
+
+def _exact(value: Any) -> str:
+    """As many digits as tell a float32 from its neighbours."""
+    return f"{value:.9g}" if isinstance(value, np.floating) else str(value)
+
+
+def _scaling(spec: TensorSpec, lowest: float, highest: float) -> str:
+    """How values come into the range, by what they look like."""
+    if spec.range == _UNIT and lowest >= 0 and 2 < highest <= 255:
+        return "divide pixels by 255, or pass them as uint8"
+    if spec.range == _UNIT and -1 <= lowest < -0.1 and highest <= 1:
+        return "shift them with (value + 1) / 2"
+    return "scale them, or clip them with numpy.clip"

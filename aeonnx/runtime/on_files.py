@@ -1,24 +1,24 @@
-"""A verb from file to file, in constant memory: what the command line does with images."""
+"""A verb from files to a file, in constant memory: what the command line does with images."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from aeonnx import files, images
-from aeonnx.errors import ImageError
+from aeonnx import files
+from aeonnx.errors import UsageError
+from aeonnx.io.sinks import open_sink, write_bytes
+from aeonnx.io.sources import Reading, Source, open_images, open_latents
+from aeonnx.io.targets import Target, target_of
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
-from aeonnx.sinks import open_sink, require_sink, write
-from aeonnx.sources import Source, open_array, open_images
 
-__all__ = ["Advanced", "Written", "classify_file", "features_file", "generate_file", "run_on_files"]
+__all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
 
 Advanced = Callable[[int, int], None]
 """Told how many rows are done, and of how many."""
@@ -26,51 +26,71 @@ Advanced = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, before it became a picture: dtype and shape of all rows together."""
+    """What was written, before it became a picture.
 
+    Args:
+        target: where to.
+        dtype, shape: of all rows together.
+        left_out: what was passed over, a line for each folder.
+        skipped: what was wrong with each picture that was left out.
+    """
+
+    target: str
     dtype: str
     shape: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def run_on_files(
     bundle: Bundle,
     verb: str,
-    source: Path,
-    target: Path,
+    sources: Sequence[Path | str],
+    target: Path | str,
     *,
+    reading: Reading | None = None,
     pixels: bool = False,
     force: bool = False,
     advanced: Advanced | None = None,
 ) -> Written:
-    """Read `source`, run a verb of the bundle on it, write `target`.
+    """Read `sources`, run a verb of the bundle on them, write `target`.
 
     Args:
         bundle: opened.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        source: images (a file, a folder, a .npy array), or a .npy array of latents to decode.
-        target: a .png for a grid of images, a .npy array, or no suffix for a folder of pictures,
-            which are named as those in `source`.
-        pixels: uint8 instead of float32 in a .npy array; pictures are that anyway.
-        force: replace `target` if it exists.
+        sources: images, see `io.sources.open_images`; to decode, one of latents, see
+            `io.sources.open_latents`.
+        target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for one
+            with the names of the sources; a folder (no suffix, / at the end, or one that is there)
+            for a picture of each, named as its source; "-" for stdout, which is given a PNG where
+            the sources are pictures, and else a .npy.
+        reading: how sources are read.
+        pixels: uint8 instead of float32 in an array; pictures are that anyway.
+        force: replace a file that exists; add to a folder that holds something.
         advanced: told of the progress.
 
     Raises:
-        ImageError: `source` is missing or is not what the verb takes.
+        ImageError: a source is missing or is not what the verb takes.
         UsageError: `target` has another suffix.
-        OutputError: `target` exists and `force` is not set, or cannot be written.
+        OutputError: it exists and `force` is not set, or cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
     gives_images = verb != "encode"
-    require_sink(target, images=gives_images)
-    files.refuse_existing(target, force=force)
-    rows = open_array(source) if verb == "decode" else _images(bundle, source)
-    count = _count(source, rows)
-    require_sink(target, count, images=gives_images)
-    batches = rows.batches(rows_at_once(bundle))
-    options = {"pixels": pixels or target.suffix.lower() != ".npy"} if gives_images else {}
-    names = _stems(rows.names) if source.is_dir() else None
-    results = stream(bundle, verb, batches, **options)
-    return _write(results, target, count, names=names, force=force, advanced=advanced)
+    _refuse_existing(target_of(target, images=gives_images), force=force)
+    if verb == "decode":
+        (one,) = sources
+        rows = open_latents(one, bundle.manifest.latent_size)
+    else:
+        rows = open_images(sources, bundle.manifest.input_shape, reading)
+    to = target_of(target, images=gives_images, pictures=rows.pictures)
+    options = {}
+    if gives_images:
+        to.require(len(rows.names), bundle.manifest.input_shape)
+        options = {"pixels": pixels or to.pictures}
+    results = stream(bundle, verb, rows.batches(rows_at_once(bundle)), **options)
+    key = "images" if gives_images else "features"
+    written = _write(results, to, rows, key, force=force, advanced=advanced)
+    return replace(written, left_out=rows.left_out, skipped=rows.skipped)
 
 
 def generate_file(
@@ -78,127 +98,100 @@ def generate_file(
     n: int,
     seed: int,
     first: int,
-    target: Path,
+    target: Path | str,
     *,
     pixels: bool = False,
     force: bool = False,
     advanced: Advanced | None = None,
 ) -> Written:
     """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
-    require_sink(target, n, images=True)
-    files.refuse_existing(target, force=force)
-    pixels = pixels or target.suffix.lower() != ".npy"
-    results = generated(bundle, n, seed, first, pixels=pixels)
-    return _write(results, target, n, names=None, force=force, advanced=advanced)
+    to = target_of(target, pictures=True)
+    to.require(n, bundle.manifest.input_shape)
+    _refuse_existing(to, force=force)
+    results = generated(bundle, n, seed, first, pixels=pixels or to.pictures)
+    return _write(results, to, n, "images", force=force, advanced=advanced)
 
 
-def classify_file(
+def classify_files(
     bundle: Bundle,
-    source: Path,
-    target: Path | None = None,
+    sources: Sequence[Path | str],
+    target: Path | str | None = None,
     *,
+    reading: Reading | None = None,
     force: bool = False,
     advanced: Advanced | None = None,
-) -> tuple[tuple[str, ...], Classified]:
+) -> tuple[Source, Classified]:
     """Classify images and write the answers, if there is a `target`.
 
     Args:
         bundle: opened.
-        source: images, see `run_on_files`.
-        target: a .csv with name, label, probability and the probabilities of all classes; or a
-            .npy of the probabilities.
+        sources: images, see `run_on_files`.
+        target: a .csv, or "-" for stdout, with name, label, probability and the probabilities of
+            all classes; or a .npy of the probabilities.
+        reading: how sources are read.
         force: replace `target` if it exists.
         advanced: told of the progress.
 
     Returns:
-        Names of the images, file names or row numbers, and what they show.
+        The images, with names of files or numbers of rows, and what they show.
 
     Raises:
         UsageError: `target` has another suffix.
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
-    if target is not None:
-        expected = ".csv or .npy (a table, or an array of probabilities)"
-        images.require_suffix(target, (".csv", ".npy"), expected)
-        files.refuse_existing(target, force=force)
-    rows = _images(bundle, source)
-    count = _count(source, rows)
-    found = Classified.of(
-        bundle.classify(batch)
-        for batch in _told(rows.batches(rows_at_once(bundle)), count, advanced)
-    )
-    names = tuple(rows.names[:])
-    if target is not None and target.suffix.lower() == ".npy":
-        write(target, found.probabilities, force=force)
-    elif target is not None:
-        text = _table(names, found, bundle.manifest.classes)
+    to = None if target is None else _table_target(target)
+    if to is not None:
+        _refuse_existing(to, force=force)
+    rows = open_images(sources, bundle.manifest.input_shape, reading)
+    batches = _told(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
+    found = Classified.of(bundle.classify(batch) for batch in batches)
+    if to is not None and to.form == "npy":
+        with open_sink(to, len(rows.names), force=force) as sink:
+            sink.write(found.probabilities)
+    elif to is not None:
+        text = _table(rows.names[:], found, bundle.manifest.classes)
         # A file's name is any bytes: those that are not UTF-8 are written as they are.
-        files.write_atomic(target, text.encode(errors="surrogateescape"))
-    return names, found
+        write_bytes(to, text.encode(errors="surrogateescape"), force=force)
+    return rows, found
 
 
-def features_file(
-    bundle: Bundle,
-    source: Path,
-    target: Path,
-    *,
-    force: bool = False,
-    advanced: Advanced | None = None,
-) -> Written:
-    """Write the latents of images with their names, for other tools.
-
-    Args:
-        bundle: opened.
-        source: images, see `run_on_files`.
-        target: a .npz with `features`, float32 [n, latent], and `names`, n texts.
-        force: replace `target` if it exists.
-        advanced: told of the progress.
-
-    Raises:
-        UsageError: `target` has another suffix.
-        ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
-    """
-    images.require_suffix(target, (".npz",), ".npz (features with names)")
-    files.refuse_existing(target, force=force)
-    rows = _images(bundle, source)
-    results = stream(bundle, "encode", rows.batches(rows_at_once(bundle)))
-    features = np.concatenate(list(_told(results, _count(source, rows), advanced)))
-    buffer = io.BytesIO()
-    np.savez(buffer, features=features, names=np.array(rows.names[:]))
-    files.write_atomic(target, buffer.getvalue())
-    return Written(str(features.dtype), features.shape)
+def _table_target(name: Path | str) -> Target:
+    if os.fspath(name) == "-":
+        return Target(None, "csv")
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".npy"):
+        raise UsageError(
+            f"{path}: expected a name that ends in .csv or .npy (a table, or an array of "
+            "probabilities)"
+        )
+    return Target(path, suffix[1:])
 
 
-def _images(bundle: Bundle, source: Path) -> Source:
-    return open_images(source, bundle.manifest.input_shape)
-
-
-def _stems(names: Sequence[str]) -> list[str]:
-    """Names without suffix, unless two would be the same."""
-    stems = [Path(name).stem for name in names]
-    return stems if len(set(stems)) == len(stems) else list(names)
-
-
-def _count(source: Path, rows: Source) -> int:
-    if not rows.names:
-        raise ImageError(f"{source} holds no rows: give at least one")
-    return len(rows.names)
+def _refuse_existing(target: Target, *, force: bool) -> None:
+    if target.path is not None:
+        files.refuse_existing(target.path, force=force)
 
 
 def _write(
     results: Iterator[Array],
-    target: Path,
-    count: int,
+    target: Target,
+    rows: Source | int,
+    key: str,
     *,
-    names: list[str] | None,
     force: bool,
     advanced: Advanced | None,
 ) -> Written:
-    written = Written("", (count,))
-    with open_sink(target, count, names=names, force=force) as sink:
-        for rows in _told(results, count, advanced):
-            sink.write(rows)
-            written = Written(str(rows.dtype), (count, *rows.shape[1:]))
+    """Write the results of all rows, or of so many that have no source."""
+    if isinstance(rows, int):
+        count, names, outputs = rows, None, None
+    else:
+        count, names, outputs = len(rows.names), rows.names, rows.outputs
+    written = Written(f"{target}", "", (count,))
+    with open_sink(target, count, key=key, names=names, outputs=outputs, force=force) as sink:
+        for batch in _told(results, count, advanced):
+            sink.write(batch)
+            written = replace(written, dtype=f"{batch.dtype}", shape=(count, *batch.shape[1:]))
     return written
 
 
@@ -211,7 +204,7 @@ def _told(batches: Iterable[Array], count: int, advanced: Advanced | None) -> It
             advanced(done, count)
 
 
-def _table(names: tuple[str, ...], found: Classified, classes: tuple[str, ...]) -> str:
+def _table(names: Sequence[str], found: Classified, classes: tuple[str, ...]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "label", "probability", *(f"p({name})" for name in classes)])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import InputError
+from aeonnx.runtime.settings import whole
 
 __all__ = [
     "MULTIPLIERS",
@@ -73,8 +74,10 @@ def check_range(seed: int, first: int, n: int) -> None:
     """Refuse what the table has not.
 
     Raises:
-        InputError: `seed` or `first` is outside 0 to 2**63 - 1, or `n` under 1.
+        InputError: an argument is not a whole number, `seed` or `first` is outside 0 to 2**63 - 1,
+            or `n` under 1.
     """
+    seed, first, n = whole("seed", seed), whole("first", first), whole("n", n)
     if not 0 <= seed < 2**63:
         raise InputError(f"seed: expected 0 to 2**63 - 1, got {seed}")
     if n < 1:

@@ -21,7 +21,7 @@ from aeonnx.errors import ProviderError, UnknownNameError, UsageError
 from aeonnx.libraries import GPU_WHEEL, driver_problem, load_problem
 from aeonnx.threads import usable_cores
 
-__all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name"]
+__all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name", "normalized"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -33,7 +33,9 @@ Provider = str | tuple[str, Mapping[str, str]]
 """A provider's name, short or full, alone or with options of onnxruntime's."""
 
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
-_Wanted = list[tuple[str, dict[str, str]]]
+_FORMAT = "session.load_model_format"
+Wanted = list[tuple[str, dict[str, str]]]
+"""Full names of providers, with options."""
 
 _OPTIONS: dict[str, dict[str, str]] = {
     CUDA: {
@@ -82,7 +84,7 @@ def create_session(
     """
     if providers is None:
         return _open_default(source, threads)
-    wanted = _normalized(providers)
+    wanted = normalized(providers)
     name = wanted[0][0]
     problem = _build_problem(name)
     if problem is None:
@@ -114,13 +116,18 @@ def _open_default(source: Path | bytes, threads: int | None) -> ort.InferenceSes
     return _open(source, threads, [(CPU, {})])
 
 
-def _normalized(providers: Sequence[Provider]) -> _Wanted:
-    """Full names, each with our defaults under the user's options."""
-    if isinstance(providers, str) or not providers:
+def normalized(providers: Sequence[Provider]) -> Wanted:
+    """Full names, each with our defaults under the user's options.
+
+    Raises:
+        UnknownNameError: onnxruntime knows no such provider.
+        UsageError: it is not a list of names and (name, options).
+    """
+    if not isinstance(providers, list | tuple) or not providers:
         raise UsageError(f"providers: expected a list such as ['cuda'], got {providers!r}")
     wanted = []
     for provider in providers:
-        name, options = (provider, {}) if isinstance(provider, str) else provider
+        name, options = _name_and_options(provider)
         full = full_name(name)
         given = {str(key): str(value) for key, value in options.items()}
         if full == CPU and given:  # which onnxruntime would ignore
@@ -131,7 +138,19 @@ def _normalized(providers: Sequence[Provider]) -> _Wanted:
     return wanted
 
 
-def _open(source: Path | bytes, threads: int | None, wanted: _Wanted) -> ort.InferenceSession:
+def _name_and_options(provider: object) -> tuple[str, Mapping[str, str]]:
+    match provider:
+        case str():
+            return provider, {}
+        case (str() as name, Mapping() as options):
+            return name, options
+    raise UsageError(
+        f"providers: expected names such as 'cuda' and pairs such as ('cuda', {{...}}), "
+        f"got {provider!r}"
+    )
+
+
+def _open(source: Path | bytes, threads: int | None, wanted: Wanted) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
     options.log_severity_level = 3
@@ -139,6 +158,8 @@ def _open(source: Path | bytes, threads: int | None, wanted: _Wanted) -> ort.Inf
     if isinstance(source, bytes):
         # Weights in other files would be looked for in the working directory; a bundle has none.
         options.add_session_config_entry(_EXTERNAL_DATA, os.devnull)
+        # onnxruntime's own format would be told by its bytes, and nothing here looks into that.
+        options.add_session_config_entry(_FORMAT, "ONNX")
     if any(name in _ON_NVIDIA for name, _ in wanted):
         # Finds the CUDA libraries of the nvidia wheels; it prints what it cannot find.
         with contextlib.redirect_stdout(io.StringIO()):

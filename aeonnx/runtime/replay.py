@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from aeonnx import golden
 from aeonnx.errors import RunError
-from aeonnx.manifest import Variant
+from aeonnx.manifest import GoldenTensor, Variant
 from aeonnx.runtime.compare import Check, Report, malformed, max_differences, merged
 from aeonnx.runtime.interface import batch_of, rows_in, taken
-from aeonnx.runtime.session import Session
+from aeonnx.runtime.session import Array, Session
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
@@ -37,20 +35,22 @@ def verify(bundle: Bundle) -> Report:
 
 
 class Parts(Protocol):
-    """What has open graphs and a folder with stored arrays: a `Bundle`."""
-
-    folder: Path
+    """What has open graphs and stored arrays: a `Bundle`."""
 
     def variant(self, part: str, name: str) -> Variant: ...
 
     def session(self, part: str, name: str) -> Session: ...
 
+    def read_golden(self, tensor: GoldenTensor) -> Array: ...
+
 
 def verify_variant(bundle: Parts, part: str, name: str) -> Report:
     """As `verify`, of one variant of a part."""
     variant, session = bundle.variant(part, name), bundle.session(part, name)
-    inputs = golden.read_all(bundle.folder, variant.golden.inputs)
-    expected = golden.read_all(bundle.folder, variant.golden.outputs)
+    inputs, expected = (
+        {key: bundle.read_golden(tensor) for key, tensor in stored.items()}
+        for stored in (variant.golden.inputs, variant.golden.outputs)
+    )
     worst: dict[str, Check] = {}
     failures: list[str] = []
     for batch in _batches(variant, rows_in(variant, inputs)):

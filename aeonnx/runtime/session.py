@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,25 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from aeonnx.errors import BundleError, DeviceMemoryError, IntegrityError, RunError
-from aeonnx.manifest import TensorSpec
+from aeonnx.manifest import TensorSpec, Variant, has_rows
+from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
 
 Array = npt.NDArray[Any]
 
-# onnxruntime's exceptions have no common base but Exception; one whose message is not UTF-8, as the
-# names in a damaged graph may be, becomes the last.
+# onnxruntime's exceptions have no common base but Exception. What it throws in C++ beside them
+# becomes a RuntimeError, want of memory a MemoryError, and one whose message is not UTF-8, as the
+# names in a damaged graph may be, the last.
 ORT_ERRORS: tuple[type[Exception], ...] = (
     *(
         value
         for value in vars(ort_state).values()
         if isinstance(value, type) and issubclass(value, Exception)
     ),
+    RuntimeError,
+    MemoryError,
     UnicodeDecodeError,
 )
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
@@ -38,17 +41,6 @@ _DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int64)": "int64",
 }
-
-_forks = 0
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
 
 
 class Session:
@@ -61,10 +53,12 @@ class Session:
         path: the .onnx file.
         providers, threads: see `aeonnx.load`.
         data: what is in the file, if it was read already.
+        variant: what its outputs must be: every run is compared with it.
 
     Raises:
         ProviderError: a provider asked for by name cannot run here.
         IntegrityError: onnxruntime refuses the file.
+        DeviceMemoryError: there is not enough memory to open it.
     """
 
     def __init__(
@@ -74,14 +68,23 @@ class Session:
         *,
         threads: int | None = None,
         data: bytes | None = None,
+        variant: Variant | None = None,
     ) -> None:
         self.path = path
-        self._fork = _forks
+        self._file = variant.file if variant else path.name
+        self._fork = forks()
         try:
-            session: ort.InferenceSession = create_session(
-                path if data is None else data, providers, threads
-            )
+            with opening:
+                session: ort.InferenceSession = create_session(
+                    path if data is None else data, providers, threads
+                )
+                native = getattr(session, "_sess", session)
+                kept_by_children(session, native)
         except ORT_ERRORS as error:
+            if _is_memory(error):
+                raise DeviceMemoryError(
+                    f"there is not enough memory to open {path}: free some ({error})"
+                ) from error
             raise IntegrityError(
                 f"onnxruntime {ort.__version__} refuses {path}: {error}. "
                 "Export the part again, or upgrade onnxruntime."
@@ -89,10 +92,11 @@ class Session:
         self._session: ort.InferenceSession | None = session
         # What `session.run` calls: it would look at the names once more, and try an error again on
         # another provider.
-        self._run: Callable[..., Any] | None = getattr(session, "_sess", session).run
+        self._run: Callable[..., Any] | None = native.run
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._outputs = [node.name for node in session.get_outputs()]
+        self._rows, self._expected = _expected(variant) if variant else ("", {})
 
     def interface_mismatches(
         self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -125,7 +129,8 @@ class Session:
             inputs: C-contiguous arrays of the right names, dtypes and shapes.
 
         Raises:
-            RunError: onnxruntime could not run the graph on these inputs.
+            RunError: onnxruntime could not run the graph on these inputs, or it gave something else
+                than the manifest says.
             DeviceMemoryError: for want of memory.
             BundleError: it was closed, or belongs to the process that forked this one.
         """
@@ -135,13 +140,29 @@ class Session:
         """As `run`, of the outputs named."""
         # The check of `opened`, in the one place where microseconds count.
         run = self._run
-        if run is None or self._fork != _forks:
+        if run is None or self._fork != forks():
             run = self.opened().run
         try:
             values: list[Array] = run(outputs, inputs, None)
         except ORT_ERRORS as error:
             raise self.run_error(inputs, error) from error
+        if self._expected:
+            rows = len(inputs[self._rows])
+            for name, value in zip(outputs, values, strict=True):
+                dtype, row = self._expected[name]
+                if (
+                    type(value) is not np.ndarray
+                    or value.shape != (rows, *row)
+                    or value.dtype != dtype
+                ):
+                    raise self._gave(name, value, f"{dtype} {[rows, *row]}")
         return values
+
+    def _gave(self, name: str, value: Any, expected: str) -> RunError:
+        got = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else "no array"
+        return RunError(
+            f"{self._file} gave {name} {got}, expected {expected}: export the bundle again"
+        )
 
     def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         """Run the graph and leave outputs in given C-contiguous arrays; others are not computed.
@@ -157,7 +178,7 @@ class Session:
                 binding.bind_output(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
             session.run_with_iobinding(binding)
         except ORT_ERRORS as error:
-            raise self.run_error(inputs, error) from error
+            raise self.bound_error(inputs, list(outputs), error) from error
 
     def opened(self) -> ort.InferenceSession:
         """onnxruntime's session.
@@ -165,7 +186,7 @@ class Session:
         Raises:
             BundleError: it was closed, or belongs to the process that forked this one.
         """
-        if self._fork != _forks:
+        if self._fork != forks():
             raise BundleError(
                 f"{self.path} was opened before this process was forked, and a fork has none of "
                 "its threads: call aeonnx.load in the child, or start it with "
@@ -179,13 +200,42 @@ class Session:
         """Let go of the graph, once the runs that are under way have ended; again is no harm."""
         self._session = self._run = None
 
+    def bound_error(
+        self, inputs: Mapping[str, Array], outputs: list[str], error: Exception
+    ) -> RunError:
+        """What to raise for an error of onnxruntime during a run into given buffers.
+
+        onnxruntime refuses a result that does not fit a buffer: a second run tells what it was.
+        """
+        found = self.run_error(inputs, error)
+        if not isinstance(found, DeviceMemoryError):
+            try:
+                self.values(inputs, outputs)
+            except RunError as told:
+                return told
+        return found
+
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
         """What to raise for an error of onnxruntime during a run."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
-        text = f"{self.path.name} on {self.providers[0]} failed on inputs {shapes}: {error}"
-        if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {error}"
+        if _is_memory(error):
             return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
         if self.providers[0] != "CPUExecutionProvider":
             # After an error of the device, nothing that is on it can be relied on.
             text += ". If other runs fail from now on too, open the bundle in a new process"
         return RunError(text)
+
+
+def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
+    """The input that says how many rows there are, and dtype and row of each output."""
+    rows = next(spec.name for spec in variant.inputs if has_rows(variant, spec))
+    return rows, {
+        spec.name: (np.dtype(spec.dtype), tuple(int(size) for size in spec.shape[1:]))
+        for spec in variant.outputs
+    }
+
+
+def _is_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)

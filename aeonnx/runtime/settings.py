@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from aeonnx.errors import InputError, UnknownNameError, UsageError
-from aeonnx.runtime.providers import CUDA, Provider, full_name
+from aeonnx.runtime.providers import CUDA, Provider, full_name, normalized
 
-__all__ = ["PRECISIONS", "Settings", "graph_providers"]
+__all__ = ["PRECISIONS", "Settings", "graph_providers", "whole"]
 
+_MOST_THREADS = 1024  # onnxruntime starts as many as it is told to
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
@@ -27,9 +31,9 @@ class Settings:
         cuda_graph: replay recorded CUDA graphs, one per power of two of rows.
 
     Raises:
-        UnknownNameError: there is no such precision.
-        InputError: `threads` or `bucket` is under 1.
-        UsageError: `cuda_graph` with another provider than cuda.
+        UnknownNameError: there is no such precision or provider.
+        InputError: `threads` or `bucket` is not a whole number of 1 or more.
+        UsageError: `providers` is not a list of names, or `cuda_graph` goes with another than cuda.
     """
 
     providers: Sequence[Provider] | None = None
@@ -40,12 +44,31 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", self.precision, PRECISIONS)
+            raise UnknownNameError("precision", str(self.precision), PRECISIONS)
         for name, value in (("threads", self.threads), ("bucket", self.bucket)):
-            if value is not None and value < 1:
+            if value is not None and whole(name, value) < 1:
                 raise InputError(f"{name}: expected 1 or more, got {value}")
-        if self.cuda_graph and self.providers:
-            _first_cuda(self.providers)
+        if self.threads is not None and self.threads > _MOST_THREADS:
+            raise InputError(f"threads: expected at most {_MOST_THREADS}, got {self.threads}")
+        if self.providers is not None:
+            normalized(self.providers)
+            if self.cuda_graph:
+                _first_cuda(self.providers)
+
+
+def whole(name: str, value: object) -> int:
+    """A whole number of Python or numpy.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        if isinstance(value, bool | np.ndarray):  # numpy takes an array of one for a number
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        kind = type(value).__name__
+        raise InputError(f"{name}: expected a whole number, got {value!r} ({kind})") from None
 
 
 def graph_providers(settings: Settings) -> list[Provider]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from aeonnx.io.stored import slices
 from aeonnx.runtime.prior import check_range
 from aeonnx.runtime.session import Array
-from aeonnx.sources import slices
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle

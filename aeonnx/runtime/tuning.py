@@ -20,11 +20,13 @@ from aeonnx.manifest import Variant
 from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array, Session
 
-__all__ = ["Speed", "fastest", "known_speed", "measure_speed"]
+__all__ = ["Speed", "by_speed", "known_speed", "measure_speed"]
 
 _ROWS = (1, 16, 64, 256, 1024, 4096, 16384, 65536)
 _SECONDS = 0.05
 """Time for each batch size, and the longest run after which no larger batch is tried."""
+_LONGEST = 3600.0
+"""Seconds that a record may say of one run."""
 _SLACK = 1.03
 """A bucket may be this much slower per row than the best: small ones need less memory."""
 
@@ -34,12 +36,10 @@ class Speed:
     """What was measured of one graph.
 
     Args:
-        golden: whether it gave its golden vectors.
         seconds: the shortest time of a run by the number of rows: what else the machine does at
             the moment, which is forgotten later, makes the others longer.
     """
 
-    golden: bool
     seconds: dict[int, float]
 
     @property
@@ -51,23 +51,23 @@ class Speed:
 
 
 def known_speed(variant: Variant, session: Session, threads: int) -> Speed | None:
-    """What was measured before, on this machine; None if nothing was."""
+    """What was measured before, on this machine; None if nothing was, or nothing sound."""
     value = cache.read(_key(variant, session, threads))
-    try:
-        seconds = {int(rows): float(taken) for rows, taken in value["seconds"].items()}
-        good = bool(seconds) and all(rows > 0 and taken > 0 for rows, taken in seconds.items())
-        return Speed(bool(value["golden"]), seconds) if good else None
-    except (TypeError, KeyError, ValueError, AttributeError):
+    found = value.get("seconds") if isinstance(value, dict) else None
+    if not isinstance(found, dict) or not found.keys() <= {str(rows) for rows in _ROWS}:
         return None
+    seconds = {int(rows): taken for rows, taken in found.items()}
+    if _ROWS[0] not in seconds or not all(map(_is_time, seconds.values())):
+        return None
+    return Speed(seconds)
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is float and 0 < value < _LONGEST
 
 
 def measure_speed(
-    variant: Variant,
-    session: Session,
-    threads: int,
-    inputs: Mapping[str, Array],
-    *,
-    golden: bool,
+    variant: Variant, session: Session, threads: int, inputs: Mapping[str, Array]
 ) -> Speed:
     """Time a graph on its golden inputs at growing batch sizes, until that no longer pays.
 
@@ -76,35 +76,34 @@ def measure_speed(
         session: with the graph open.
         threads: of the session.
         inputs: golden inputs, whose rows are repeated.
-        golden: whether it gives its golden vectors here.
+
+    Raises:
+        RunError: it cannot run.
+        DeviceMemoryError: not even one row fits in memory.
     """
     seconds: dict[int, float] = {}
     for rows in _ROWS:
         try:
             seconds[rows] = _least(session, repeated(variant, inputs, rows))
         except DeviceMemoryError:
+            if not seconds:
+                raise
             break
         per_row = [value / size for size, value in seconds.items()]
         if seconds[rows] > _SECONDS or per_row[-1] > 1.2 * min(per_row):
             break
-    speed = Speed(golden, seconds)
+    speed = Speed(seconds)
     cache.write(_key(variant, session, threads), asdict(speed))
     return speed
 
 
-def fastest(speeds: Mapping[str, Speed]) -> str:
-    """The name of what is fastest, over all batch sizes that all were measured at.
-
-    A graph that does not give its golden vectors is out; "fp32" is left if all are.
-    """
-    good = {name: speed for name, speed in speeds.items() if speed.golden}
-    if not good:
-        return "fp32"
-    shared = set.intersection(*(set(speed.seconds) for speed in good.values()))
+def by_speed(speeds: Mapping[str, Speed]) -> list[str]:
+    """The names, the fastest first, over all batch sizes that all were measured at."""
+    shared = set.intersection(*(set(speed.seconds) for speed in speeds.values())) if speeds else ()
     means = {
-        name: math.prod(speed.seconds[rows] for rows in shared) for name, speed in good.items()
+        name: math.prod(speed.seconds[rows] for rows in shared) for name, speed in speeds.items()
     }
-    return min(means, key=lambda name: means[name])
+    return sorted(means, key=lambda name: means[name])
 
 
 def _least(session: Session, inputs: Mapping[str, Array]) -> float:

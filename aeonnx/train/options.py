@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aeonnx import catalog
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.ranges import flag, one_of, whole, within
+from aeonnx.runs import default_folder
 from aeonnx.train.schedule import SCHEDULES
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class TrainOptions:
             return self.output
         if self.model is None:
             raise UsageError("which model? Give -m, such as -m vae; or -o RUN with --resume")
-        return Path("runs") / self.model
+        return default_folder(self.model)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,53 @@
-"""A web server of this machine alone, for static files. Standard library only."""
+"""A web server of this machine alone, for static files. Standard library only.
+
+What the standard library's server leaves open is closed here: clients that are slow, clients
+without end, names that lead elsewhere, and pages of other origins.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import socket
 import sys
+import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aeonnx.errors import SetupError
 
 __all__ = ["Server"]
 
+_AT_ONCE = 32  # connections; a browser opens six
+_IDLE_S = 10.0  # for a client to go on
+_WHOLE_S = 60.0  # for a connection, however busy
+_BUSY = (
+    b"HTTP/1.0 503 Service Unavailable\r\n"
+    b"Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine. A page elsewhere whose own name is made to lead here sends that one."""
+
+_HEADERS = {
+    "Cache-Control": "no-cache",  # ask again: it may have been rebuilt
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
 
 class _Handler(SimpleHTTPRequestHandler):
-    """The right types, whatever this machine's registry says, and no line per request."""
+    """GET and HEAD of regular files inside the folder, and of its index; no line per request."""
 
-    extensions_map = {  # noqa: RUF012  # as the base class has it
+    timeout = _IDLE_S
+    server_version, sys_version = "aeonnx", ""
+    extensions_map = {  # noqa: RUF012  # as the base class has it; this machine's may be wrong
         **SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
@@ -25,18 +55,52 @@ class _Handler(SimpleHTTPRequestHandler):
         ".onnx": "application/octet-stream",
     }
 
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        if not _names_this_machine(self.headers.get_all("Host", [])):
+            self.send_error(421, explain=f"This server answers to {', '.join(_HOSTS)} alone.")
+        elif not self._is_served():
+            self.send_error(404)
+        else:
+            return super().send_head()
+        return None
+
+    def _is_served(self) -> bool:
+        try:
+            path = Path(self.translate_path(self.path))
+            return path.is_file() and path.is_relative_to(self.directory)
+        except (OSError, ValueError):  # a name that no file can have
+            return False
+
+    def translate_path(self, path: str) -> str:
+        """The file, at the end of all links."""
+        found = super().translate_path(path)
+        return os.path.realpath(f"{found}index.html" if found.endswith("/") else found)
+
     def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-cache")  # ask again: it may have been rebuilt
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
         super().end_headers()
 
     def log_message(self, *_: Any) -> None: ...
 
 
+def _names_this_machine(hosts: list[str]) -> bool:
+    """Whether a request has one Host, a name of this machine; any port, for who forwards one."""
+    if len(hosts) != 1:
+        return False
+    name, colon, port = hosts[0].strip().lower().rpartition(":")
+    if not colon or port.endswith("]"):
+        return hosts[0].strip().lower() in _HOSTS
+    return name in _HOSTS and port.isdecimal()
+
+
 class Server(ThreadingHTTPServer):
     """Serves a folder on 127.0.0.1 from `serve_forever` on; close it, as by `with`.
 
+    So many connections at once and each for so long; more are told to come again.
+
     Args:
-        folder: what to serve.
+        folder: what to serve; links inside that lead out of it are not followed.
         port: 0 for any that is free.
 
     Raises:
@@ -44,10 +108,14 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, folder: Path, port: int) -> None:
+        self._free = threading.Semaphore(_AT_ONCE)
+        self._until: dict[socket.socket, float] = {}
+        root = folder.resolve()
         try:
-            super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
+            super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(root)))
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
@@ -56,12 +124,50 @@ class Server(ThreadingHTTPServer):
                 "Choose another with --port, or any free one with --port 0"
             ) from error
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of faults, but not of browsers that have left."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
     @property
     def address(self) -> str:
         """What to open in a browser."""
         return f"http://127.0.0.1:{self.server_port}/"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self._turn_away(request)
+            return
+        self._until[request] = time.monotonic() + _WHOLE_S
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._done(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._done(request)
+
+    def service_actions(self) -> None:
+        """Every half second: cut what has lasted too long."""
+        now = time.monotonic()
+        for request, until in list(self._until.items()):
+            if now > until:
+                with contextlib.suppress(OSError):  # its thread has closed it meanwhile
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def _done(self, request: socket.socket) -> None:
+        if self._until.pop(request, None) is not None:
+            self._free.release()
+
+    def _turn_away(self, request: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            request.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                request.recv(65536)  # what is not read would reset the connection
+            request.send(_BUSY)
+        self.shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Tell of faults, but not of clients that have left or fallen asleep."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, (ConnectionError, TimeoutError)):
+            print(f"Error: a request failed: {error!r}", file=sys.stderr)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aeonnx import files, manifest
-from aeonnx.errors import BundleError
+from aeonnx.errors import BundleError, SetupError
 
 __all__ = ["CORE", "SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]
 
@@ -19,9 +18,13 @@ SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Variants by part and bundle, as page/proof.mjs runs them."""
 
-CORE = ("bundle.mjs", "manifest.mjs", "part.mjs", "pixels.mjs", "replay.mjs")
+CORE = (
+    *("bundle.mjs", "checks.mjs", "graph.mjs", "manifest.mjs", "part.mjs", "pixels.mjs"),
+    "replay.mjs",
+)
 """What the page has in common with clients/node."""
 
+_LARGEST = 2**28  # bytes of a file that is no bundle's
 _ENGINE = (
     *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     *("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
@@ -74,21 +77,34 @@ def build_site(folder: Path, made: Made, engine: Path) -> Path:
 
     Raises:
         BundleError: a bundle is damaged, or has no part that the page shows.
+        SetupError: a file of the page or of onnxruntime-web cannot be read.
         OutputError: the folder cannot be written to.
     """
     clients = clients_folder()
-    sources = [clients / "node" / name for name in CORE] + [made.digits]
-    with files.output_errors(folder):
-        shutil.copytree(clients / "web/page", folder, dirs_exist_ok=True)
-        for source in sources:
-            shutil.copy2(source, folder)
-        (folder / "engine").mkdir(exist_ok=True)
-        for name in _ENGINE:
-            shutil.copy2(engine / name, folder / "engine")
-    for name, bundle in made.bundles.items():
-        for file, data in _shown_files(bundle, SHOWN[name]).items():
-            files.write_atomic(folder / "bundles" / name / file, data)
+    page = clients / "web/page"
+    sources = {path.relative_to(page).as_posix(): path for path in page.rglob("*.*")}
+    sources |= {name: clients / "node" / name for name in CORE}
+    sources |= {made.digits.name: made.digits}
+    sources |= {f"engine/{name}": engine / name for name in _ENGINE}
+    with files.staging(folder) as staged:
+        for name, source in sources.items():
+            files.write(staged / name, _read(source))
+        bundles = {name: _shown_files(made.bundles[name], SHOWN[name]) for name in made.bundles}
+        for name, contents in bundles.items():
+            for file, data in contents.items():
+                files.write(staged / "bundles" / name / file, data)
+        files.commit(staged, folder, None)  # which takes the place of links, and follows none
+    for name, contents in bundles.items():
+        places = {f"{Path(file).parent}/*{Path(file).suffix}" for file in contents}
+        files.remove_unnamed(folder / "bundles" / name, contents, places)
     return folder
+
+
+def _read(source: Path) -> bytes:
+    try:
+        return files.read_bytes(source, _LARGEST)
+    except OSError as error:
+        raise SetupError(f"cannot read {source}: {error.strerror}") from error
 
 
 def _shown_files(bundle: Path, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ struct Layout {
     Size size{};
     bool upwards = true;  // the last row is first
     std::uint32_t bits = 0;
-    std::size_t rows = 0;  // where they begin
+    std::size_t rows = 0;                                // where they begin
     std::array<std::size_t, 4> channels = {2, 1, 0, 4};  // bytes of a pixel; 4: there is none
     std::vector<std::array<unsigned char, 3>> palette = {};
 };
@@ -43,8 +43,8 @@ void read_palette(Layout& layout, std::string_view data, std::size_t at, std::si
     const std::size_t place = (std::max(layout.rows, at) - at) / entry;
     const std::size_t count = std::min({colours ? colours : most, most, place});
     for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t colour = little16(data, at + entry * i) |
-                                     (little16(data, at + entry * i + 1) >> 8) << 16;
+        const std::uint32_t colour =
+            little16(data, at + entry * i) | (little16(data, at + entry * i + 1) >> 8) << 16;
         layout.palette.push_back({static_cast<unsigned char>(colour >> 16),
                                   static_cast<unsigned char>(colour >> 8),
                                   static_cast<unsigned char>(colour)});

@@ -111,8 +111,8 @@ Target target_of(const fs::path& path, bool force) {
     }
     if (fs::exists(found) && !fs::is_regular_file(found)) return {path, true};
     if (fs::exists(found) && !force) {
-        throw Error(1, path.string() +
-                           " exists already: pass --force to replace it, or name another");
+        throw Error(1,
+                    path.string() + " exists already: pass --force to replace it, or name another");
     }
     Target target{behind_links(path), false};
     if (fs::exists(found)) {
@@ -165,8 +165,8 @@ std::optional<std::vector<std::byte>> read_file(const fs::path& path,
 std::function<void(std::uint64_t)> at_most(const fs::path& path, std::uint64_t most) {
     return [path, most](std::uint64_t size) {
         if (size <= most) return;
-        throw Error(1, path.string() + " is " + std::to_string(size) +
-                           " bytes, expected at most " + std::to_string(most));
+        throw Error(1, path.string() + " is " + std::to_string(size) + " bytes, expected at most " +
+                           std::to_string(most));
     };
 }
 

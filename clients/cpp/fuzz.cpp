@@ -61,7 +61,7 @@ template <typename Use>
 void each(std::vector<fs::path> paths, const Use& use) {
     std::sort(paths.begin(), paths.end());
     for (const fs::path& path : paths) {
-std::cout << aeonnx::printable(path.stem().string()) << " " << std::flush;
+        std::cout << aeonnx::printable(path.stem().string()) << " " << std::flush;
         try {
             std::cout << use(path) << std::endl;
         } catch (const aeonnx::Error& error) {

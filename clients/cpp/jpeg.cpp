@@ -1,11 +1,11 @@
 // JPEG by libjpeg-turbo, whose warnings of damage are errors here.
 #include <csetjmp>
-#include <cstdio>  // before jpeglib.h, which needs it
+#include <cstdio>
 #include <memory>
-
+// clang-format off: jpeglib.h needs what cstdio defines, and jerror.h what jpeglib.h does.
 #include <jpeglib.h>
-
 #include <jerror.h>
+// clang-format on
 
 #include "decode.hpp"
 
@@ -29,8 +29,8 @@ struct Job {
 void warned(j_common_ptr info, int level) {
     const int code = info->err->msg_code;
     // Bytes between the segments, and odd headers: all pixels are there.
-    const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR ||
-                          code == JWRN_ADOBE_XFORM;
+    const bool harmless =
+        code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM;
     if (level < 0 && !harmless) failed(info);
 }
 
@@ -48,8 +48,8 @@ bool read_rows(Job* job, unsigned char* values) {
     jpeg_decompress_struct& jpeg = job->jpeg;
     jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_start_decompress(&jpeg);
-    const std::size_t row = std::size_t{jpeg.output_width} *
-                            static_cast<std::size_t>(jpeg.output_components);
+    const std::size_t row =
+        std::size_t{jpeg.output_width} * static_cast<std::size_t>(jpeg.output_components);
     while (jpeg.output_scanline < jpeg.output_height) {
         JSAMPROW next = values + jpeg.output_scanline * row;
         jpeg_read_scanlines(&jpeg, &next, 1);

@@ -51,8 +51,8 @@ std::string text_at(const json& value, const std::string& path) {
 
 std::int64_t size_at(const json& value, const std::string& path) {
     const bool whole = value.is_number_integer();
-    const bool small = !value.is_number_unsigned() ||
-                       value.get<std::uint64_t>() <= std::uint64_t{largest_size};
+    const bool small =
+        !value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{largest_size};
     if (!whole || !small || value.get<std::int64_t>() < 1) {
         refuse(path, "a whole number from 1 to 2^53 - 1", shown(value));
     }
@@ -81,7 +81,8 @@ std::string digest_at(const json& value, const std::string& path) {
 std::string file_at(const json& value, const std::string& path) {
     const std::string file = text_at(value, path);
     // A root is also a drive, where files have that.
-    bool good = file.find('\\') == std::string::npos && !std::filesystem::path(file).has_root_path();
+    bool good =
+        file.find('\\') == std::string::npos && !std::filesystem::path(file).has_root_path();
     for (std::size_t start = 0; good && start <= file.size();) {
         const std::size_t end = std::min(file.find('/', start), file.size());
         const std::string name = file.substr(start, end - start);
@@ -154,7 +155,8 @@ Stored stored_at(const json& value, const std::string& path, bool is_output) {
     if (is_output) {
         const json& tolerance = field(value, path, "tolerance");
         stored.tolerance = number_at(tolerance, path + ".tolerance");
-        if (stored.tolerance <= 0) refuse(path + ".tolerance", "a number above 0", shown(tolerance));
+        if (stored.tolerance <= 0)
+            refuse(path + ".tolerance", "a number above 0", shown(tolerance));
     }
     return stored;
 }

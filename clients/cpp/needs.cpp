@@ -1,6 +1,7 @@
 #include "needs.hpp"
 
 #include <algorithm>
+#include <sstream>
 
 namespace aeonnx {
 namespace {
@@ -23,7 +24,8 @@ struct Use {
 
     void require_count(const std::vector<TensorSpec>& inputs, std::size_t count) const {
         if (inputs.size() == count) return;
-        throw cannot("inputs: " + std::to_string(count), std::to_string(inputs.size()));
+        throw cannot(std::to_string(count) + (count == 1 ? " input" : " inputs"),
+                     std::to_string(inputs.size()));
     }
 };
 
@@ -33,7 +35,9 @@ const TensorSpec* named(const std::vector<TensorSpec>& specs, const char* name) 
     return found == specs.end() ? nullptr : &*found;
 }
 
-std::int64_t first_size(const TensorSpec& spec) { return spec.shape.empty() ? batch : spec.shape[0]; }
+std::int64_t first_size(const TensorSpec& spec) {
+    return spec.shape.empty() ? batch : spec.shape[0];
+}
 
 // The shape of a tensor with other rows: sizes that are no number have no place behind them.
 Shape with_rows(Shape shape, std::int64_t rows) {
@@ -41,6 +45,13 @@ Shape with_rows(Shape shape, std::int64_t rows) {
     shape[0] = rows;
     std::replace(shape.begin() + 1, shape.end(), batch, std::int64_t{1});
     return shape;
+}
+
+std::string range_of(const TensorSpec& spec) {
+    if (!spec.range) return "no range";
+    std::ostringstream text;
+    text << "[" << (*spec.range)[0] << ", " << (*spec.range)[1] << "]";
+    return text.str();
 }
 
 Shape image_shape(std::int64_t rows, const ImageShape& image) {
@@ -89,7 +100,7 @@ void require_denoiser(const Variant& variant, DType dtype, const ImageShape& ima
         const TensorSpec expected{found->name, dtype, shape};
         use.require(expected, found);
         if (dtype == DType::float32 && found->range != std::array{0.0, 1.0}) {
-            throw use.cannot(describe(expected) + " in [0, 1]", "another range");
+            throw use.cannot(describe(expected) + " in [0, 1]", range_of(*found));
         }
     }
     require_rows(use.part, use.verb, variant);

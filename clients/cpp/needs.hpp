@@ -13,8 +13,8 @@ using ImageShape = std::array<std::int64_t, 3>;  // [C, H, W]
 
 // All throw Error 1: it is not so. `verb` is what then cannot be done.
 
-// Each output, and each input that has rows, has "batch" or one number as its first size and nowhere
-// else, the same in all of them. One input at least has.
+// Each output, and each input that has rows, has "batch" or one number as its first size and
+// nowhere else, the same in all of them. One input at least has.
 void require_rows(const std::string& part, const std::string& verb, const Variant& variant);
 
 // The golden arrays have the types and sizes of the graph's tensors, and as many rows as another.

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t largest_file = 1 << 30;
-constexpr std::uint64_t most_pixels = 178956970;     // of a picture to read
+constexpr std::uint64_t most_pixels = 178956970;       // of a picture to read
 constexpr std::uint64_t most_values = (1U << 31) - 1;  // of a picture to write
 
 Size turned(Size size, int orientation) {
@@ -93,16 +93,20 @@ void require_pictures(const std::string& part, const std::string& verb,
 std::vector<unsigned char> read_picture(const fs::path& path,
                                         const std::array<std::int64_t, 3>& shape) {
     const std::int64_t channels = shape[0];
-    const auto height = static_cast<std::size_t>(shape[1]), width = static_cast<std::size_t>(shape[2]);
+    const auto height = static_cast<std::size_t>(shape[1]),
+               width = static_cast<std::size_t>(shape[2]);
     const auto content = read_file(path, at_most(path, largest_file));
     if (!content) throw Error(1, path.string() + " does not exist");
     const auto accept = [&](Size stored, int orientation) {
         const Size size = turned(stored, orientation);
-        const bool large = std::uint64_t{size.width} * size.height > most_pixels;
-        if (!large && size.width == width && size.height == height) return;
-        throw Unfit(": expected " +
-                    (large ? "at most " + std::to_string(most_pixels) : in_words(width, height)) +
-                    " pixels, got " + in_words(size.width, size.height) + ": resize it first");
+        if (size.width != width || size.height != height) {
+            throw Unfit(": expected " + in_words(width, height) + " pixels, got " +
+                        in_words(size.width, size.height) + ": resize it first");
+        }
+        if (std::uint64_t{size.width} * size.height > most_pixels) {
+            throw Unfit(": expected at most " + std::to_string(most_pixels) + " pixels, got " +
+                        in_words(size.width, size.height));
+        }
     };
     const std::string_view data(reinterpret_cast<const char*>(content->data()), content->size());
     try {
@@ -122,8 +126,8 @@ std::vector<unsigned char> read_picture(const fs::path& path,
         }
         return pixels;
     } catch (const Unreadable& damage) {
-        throw Error(1, path.string() +
-                           " is not a readable PNG, JPEG or BMP image: " + damage.what());
+        throw Error(1,
+                    path.string() + " is not a readable PNG, JPEG or BMP image: " + damage.what());
     } catch (const Unfit& unfit) {
         throw Error(1, path.string() + unfit.what());
     }

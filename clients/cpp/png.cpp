@@ -25,8 +25,8 @@ struct Chunks {
 };
 
 std::uint32_t checksum(std::string_view data) {
-    return static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(data.data()),
-                                            static_cast<uInt>(data.size())));
+    return static_cast<std::uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size())));
 }
 
 void take(Chunks& found, std::string_view type, std::string_view body) {
@@ -71,9 +71,9 @@ std::uint64_t rows_size(std::uint64_t width, std::uint64_t height, std::uint64_t
 
 // What the rows are, uncompressed: each behind a byte; interlaced in seven smaller pictures.
 std::uint64_t uncompressed_size(const Chunks& png) {
-    constexpr std::uint32_t starts[7][4] = {  // x, y, and the steps
-        {0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
-        {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+    constexpr std::uint32_t starts[7][4] = {// x, y, and the steps
+                                            {0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                            {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
     const std::uint32_t channels[7] = {1, 1, 3, 1, 2, 1, 4};
     const std::uint64_t width = png.size.width, height = png.size.height;
     const std::uint64_t bits = png.depth * (png.colour < 7 ? channels[png.colour] : 1);
@@ -206,7 +206,8 @@ std::string encode_png(Size size, int channels, const std::vector<unsigned char>
     Job job{nullptr, 0, ""};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, failed, warned);
     png_infop info = png ? png_create_info_struct(png) : nullptr;
-    const bool done = info && write_rows(png, info, &text, size, colours[channels - 1], rows.data());
+    const bool done =
+        info && write_rows(png, info, &text, size, colours[channels - 1], rows.data());
     png_destroy_write_struct(&png, &info);
     if (!done) throw Error(1, std::string("cannot make a PNG: ") + job.reason);
     return text;

@@ -3,13 +3,21 @@
 
 import { parseArgs } from "node:util";
 
-import { UsageError, checkedLine, grid, oneLine, timeLine } from "./bundle.mjs";
-import { openFolder, readPicture, writePicture } from "./node.mjs";
+import {
+  UsageError,
+  checkedLine,
+  grid,
+  oneLine,
+  printable,
+  requirePicture,
+  timeLine,
+} from "./bundle.mjs";
+import { openFolder, readPicture, requireWritable, writePicture } from "./node.mjs";
 
 const USAGE = `Usage:
   aeonnx check BUNDLE [--time]
-  aeonnx denoise BUNDLE in.png out.png
-  aeonnx generate BUNDLE [--seed S] [-n N] out.png`;
+  aeonnx denoise BUNDLE in.png out.png [--force]
+  aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]`;
 
 /**
  * Names of the arguments, options, and what is done, which gives the exit code.
@@ -20,12 +28,17 @@ const USAGE = `Usage:
  */
 const VERBS = {
   check: { names: ["BUNDLE"], options: { time: { type: "boolean" } }, act: check },
-  denoise: { names: ["BUNDLE", "in.png", "out.png"], options: {}, act: denoise },
+  denoise: {
+    names: ["BUNDLE", "in.png", "out.png"],
+    options: { force: { type: "boolean" } },
+    act: denoise,
+  },
   generate: {
     names: ["BUNDLE", "out.png"],
     options: {
       seed: { type: "string", default: "0" },
       n: { type: "string", short: "n", default: "64" },
+      force: { type: "boolean" },
     },
     act: generate,
   },
@@ -45,20 +58,27 @@ async function check([folder], { time }) {
   return ok ? 0 : 3;
 }
 
-async function denoise([folder, from, to]) {
+async function denoise([folder, from, to], { force }) {
   const bundle = await openFolder(folder);
   const shape = bundle.manifest.input_shape;
+  requirePicture("denoiser", "denoise", shape);
+  await bundle.ready("denoiser");
+  await requireWritable(to, force);
   const clean = await bundle.denoise(await readPicture(from, shape));
-  await writePicture(to, grid(clean, 1, shape));
+  await writePicture(to, grid(clean, 1, shape), { force });
   return 0;
 }
 
-async function generate([folder, to], { seed, n }) {
+async function generate([folder, to], { seed, n, force }) {
   const count = Number(whole(n, "-n"));
   const seeds = whole(seed, "--seed");
   const bundle = await openFolder(folder);
+  const shape = bundle.manifest.input_shape;
+  requirePicture("sampler", "generate", shape);
+  await bundle.ready("sampler");
+  await requireWritable(to, force);
   const pixels = await bundle.generate(seeds, count);
-  await writePicture(to, grid(pixels, count, bundle.manifest.input_shape));
+  await writePicture(to, grid(pixels, count, shape), { force });
   return 0;
 }
 
@@ -84,7 +104,7 @@ function parsed(args, options) {
   try {
     return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
-    throw new UsageError(error.message);
+    throw new UsageError(oneLine(error));
   }
 }
 
@@ -92,7 +112,7 @@ process.stdout.on("error", () => process.exit(1)); // a reader such as head has 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(`Error: ${oneLine(error)}`);
+  console.error(`Error: ${printable(error.message)}`);
   if (error instanceof UsageError) console.error(USAGE);
   process.exitCode = error.exitCode ?? 1;
 }

@@ -1,13 +1,23 @@
 // A bundle of aeonnx: its graphs as functions, its golden vectors, and the verbs made of them.
 // Free of Node and of browsers: the caller brings the engine, and what reads a file.
 
-import { BundleError, EnvironmentError, UsageError, oneLine, parseManifest } from "./manifest.mjs";
+import { requireCounts, requirePixels, seedOf } from "./checks.mjs";
+import { requireDecoder, requireDenoiser, requirePicture, requireSampler } from "./checks.mjs";
+import {
+  BundleError,
+  EnvironmentError,
+  UsageError,
+  oneLine,
+  parseManifest,
+  printable,
+} from "./manifest.mjs";
 import { Part, arrayFor, openPart, product } from "./part.mjs";
-import { fromPixels, fromRgba, grid, toPixels } from "./pixels.mjs";
+import { fromPixels, fromRgba, grid, isOpaque, toPixels } from "./pixels.mjs";
 import { checkLine, checkedLine, replay, timeLine, timed } from "./replay.mjs";
 
-export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest };
-export { checkLine, checkedLine, fromPixels, fromRgba, grid, timeLine, toPixels };
+export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest, printable };
+export { checkLine, checkedLine, fromPixels, fromRgba, grid, isOpaque, timeLine, toPixels };
+export { requirePicture };
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest
@@ -17,15 +27,18 @@ export { checkLine, checkedLine, fromPixels, fromRgba, grid, timeLine, toPixels 
  */
 
 const AT_ONCE = 64; // images that `generate` asks for in one run
-const MAX_SEED = 2n ** 63n - 1n;
+const LARGEST_MANIFEST = 2 ** 24; // bytes
+/** The parts that verbs need, and what they need of them. */
+const NEEDS = { denoiser: requireDenoiser, sampler: requireSampler, decoder: requireDecoder };
 
 /**
  * Open a bundle. Graphs are opened at first use. Browsers have SHA-256 on https and localhost only.
  *
  * @param {object} options
  * @param {any} options.ort the module onnxruntime-node or onnxruntime-web
- * @param {(name: string) => Promise<Uint8Array>} options.read gives a file inside the bundle, by
- *   its path with forward slashes; the error for one that is not there has `missing` set
+ * @param {(name: string, most: number) => Promise<Uint8Array>} options.read gives a file inside the
+ *   bundle, by its path with forward slashes, if it has at most so many bytes. Its error has
+ *   `missing` set for one that is not there, and for one that is larger, its `size`
  * @param {string} options.where what to call the bundle in messages: its folder or address
  * @param {string} options.version of the engine, such as "1.30.0"
  * @param {any[]} [options.providers] execution providers, in order of preference
@@ -35,8 +48,9 @@ const MAX_SEED = 2n ** 63n - 1n;
 export async function openBundle({ ort, read, where, version, providers = ["cpu"] }) {
   let text;
   try {
-    text = await read("manifest.json");
+    text = await read("manifest.json", LARGEST_MANIFEST);
   } catch (error) {
+    if (error instanceof BundleError) throw error;
     if (!error.missing) throw new BundleError(`${where}/manifest.json: ${oneLine(error)}`);
     throw new BundleError(
       `no bundle at ${where}: it has no manifest.json. ` +
@@ -90,13 +104,28 @@ export class Bundle {
   }
 
   /**
+   * The denoiser, sampler or decoder, ready for its verb: pixels in the first where there is one.
+   *
+   * @param {"denoiser" | "sampler" | "decoder"} name
+   * @returns {Promise<Part>}
+   * @throws {BundleError} there is none, or its inputs and outputs are not those of the verb
+   * @throws {EnvironmentError} the engine is too old for it
+   */
+  async ready(name) {
+    const variant = name === "denoiser" && this.has(name, "fp32-uint8") ? "fp32-uint8" : "fp32";
+    NEEDS[name](this.manifest, this.#variant(name, variant));
+    return this.part(name, variant);
+  }
+
+  /**
    * The bytes of a graph, with their digest checked.
    *
    * @returns {Promise<Uint8Array>}
    * @throws {BundleError} there is none, or its file is missing or was changed
    */
   async graph(part, variant = "fp32") {
-    return this.#file(this.#variant(part, variant));
+    const { file, sha256, bytes } = this.#variant(part, variant);
+    return this.#file(file, sha256, bytes);
   }
 
   /**
@@ -146,17 +175,15 @@ export class Bundle {
    *
    * @param {Uint8Array} pixels [C, H, W]
    * @returns {Promise<Uint8Array>} [C, H, W]
-   * @throws {BundleError} the bundle has no denoiser, or the image another size
+   * @throws {BundleError} the bundle has no denoiser, or the pixels are floats or another number
    */
   async denoise(pixels) {
-    const asPixels = this.has("denoiser", "fp32-uint8");
-    const part = await this.part("denoiser", asPixels ? "fp32-uint8" : "fp32");
+    const part = await this.ready("denoiser");
     const [input] = part.variant.inputs;
     const [output] = part.variant.outputs;
-    const image = { dtype: input.dtype, shape: [1, ...this.manifest.input_shape] };
-    const found = await part.run({
-      [input.name]: { ...image, data: asPixels ? pixels : fromPixels(pixels) },
-    });
+    requirePixels(pixels, this.manifest.input_shape);
+    const asPixels = input.dtype === "uint8";
+    const found = await part.run({ [input.name]: asPixels ? pixels : fromPixels(pixels) });
     return asPixels ? found[output.name] : toPixels(found[output.name]);
   }
 
@@ -173,7 +200,7 @@ export class Bundle {
   async generate(seed, count, first = 0) {
     const seeds = BigInt64Array.of(seedOf(seed));
     requireCounts(count, first);
-    const part = await this.part("sampler");
+    const part = await this.ready("sampler");
     const width = product(this.manifest.input_shape);
     const images = imagesOf(count, width);
     for (let start = 0; start < count; start += AT_ONCE) {
@@ -211,56 +238,43 @@ export class Bundle {
 
   async #arrays(golden) {
     const arrays = {};
-    for (const [name, stored] of golden) {
-      const { dtype, shape } = stored;
-      const bytes = await this.#file(stored);
+    for (const [name, { file, sha256, dtype, shape }] of golden) {
       const Values = arrayFor(dtype);
-      const expected = product(shape) * Values.BYTES_PER_ELEMENT;
-      if (bytes.length !== expected) {
-        throw new BundleError(
-          `${this.where}/${stored.file}: ${dtype} [${shape.join(", ")}] is ${expected} bytes, ` +
-            `got ${bytes.length}`,
-        );
-      }
+      const bytes = await this.#file(file, sha256, product(shape) * Values.BYTES_PER_ELEMENT);
       // Stored little-endian, as every machine is that the engine runs on; a copy is aligned.
       arrays[name] = { dtype, shape, data: new Values(new Uint8Array(bytes).buffer) };
     }
     return arrays;
   }
 
-  async #file({ file, sha256 }) {
+  async #file(file, sha256, size) {
     const path = `${this.where}/${file}`;
-    let bytes;
+    const bytes = await this.#read(path, file, size);
+    if (bytes.length !== size) throw this.#another(path, `${size} bytes`, bytes.length);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (hex === sha256) return bytes;
+    throw this.#another(path, `sha256 ${sha256}`, hex);
+  }
+
+  async #read(path, file, size) {
     try {
-      bytes = await this.#source.read(file);
+      return await this.#source.read(file, size);
     } catch (error) {
+      if (error.size !== undefined) throw this.#another(path, `${size} bytes`, error.size);
+      if (error instanceof BundleError) throw error;
       if (!error.missing) throw new BundleError(`${path}: ${oneLine(error)}`);
       throw new BundleError(
         `${path} is missing, though the manifest names it: export the bundle again`,
       );
     }
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (hex === sha256) return bytes;
-    throw new BundleError(
+  }
+
+  #another(path, expected, got) {
+    return new BundleError(
       `${path} is not the file that the manifest names: ` +
-        `expected sha256 ${sha256}, got ${hex}. Export the bundle again.`,
+        `expected ${expected}, got ${got}. Export the bundle again.`,
     );
-  }
-}
-
-function seedOf(seed) {
-  const good = typeof seed === "bigint" || Number.isSafeInteger(seed);
-  if (good && seed >= 0 && BigInt(seed) <= MAX_SEED) return BigInt(seed);
-  throw new UsageError(`seed: expected a whole number from 0 to ${MAX_SEED}, got ${seed}`);
-}
-
-function requireCounts(count, first) {
-  if (!Number.isSafeInteger(count) || count < 1) {
-    throw new UsageError(`count: expected a whole number above 0, got ${count}`);
-  }
-  if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(first + count)) {
-    throw new UsageError(`first: expected a whole number of 0 or more, got ${first}`);
   }
 }
 

@@ -1,17 +1,34 @@
 #!/usr/bin/env node
-// Read damaged manifests as if each were that of FOLDER/bundle: `node fuzz.mjs FOLDER`.
+// What becomes of damaged bundles: each line says so of one, and nothing else may come of any.
+//
+//   node fuzz.mjs FOLDER             manifests in FOLDER/manifests, as if each were FOLDER/bundle's
+//   node fuzz.mjs --bundles FOLDER   all that the program does, with each folder in FOLDER
 
-import { readFile, readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, parse } from "node:path";
 
-import { oneLine, openBundle } from "./bundle.mjs";
-import { readerOf } from "./node.mjs";
+import { grid, oneLine, openBundle } from "./bundle.mjs";
+import { readRegular } from "./files.mjs";
+import { openFolder, readPicture, readerOf, writePicture } from "./node.mjs";
 
-const [folder] = process.argv.slice(2);
-const readInside = readerOf(join(folder, "bundle"));
+const IMAGES = 3;
 
-async function readAll(manifest) {
-  const read = async (name) => (name === "manifest.json" ? readFile(manifest) : readInside(name));
+async function readManifests(folder) {
+  const readInside = readerOf(join(folder, "bundle"));
+  for (const file of (await readdir(join(folder, "manifests"))).sort()) {
+    const { name, ext } = parse(file);
+    if (ext !== ".json") continue;
+    const path = join(folder, "manifests", file);
+    await said(name, () =>
+      readAll((inside, most) =>
+        inside === "manifest.json" ? readRegular(path, most) : readInside(inside, most),
+      ),
+    );
+  }
+}
+
+async function readAll(read) {
   const bundle = await openBundle({ ort: null, read, where: "bundle", version: "0" });
   for (const [part, variants] of bundle.manifest.parts) {
     for (const variant of variants.keys()) {
@@ -19,15 +36,51 @@ async function readAll(manifest) {
       await bundle.golden(part, variant);
     }
   }
+  return "accepted";
 }
 
-for (const file of (await readdir(join(folder, "manifests"))).sort()) {
-  const { name, ext } = parse(file);
-  if (ext !== ".json") continue;
+async function runBundles(folder) {
+  const scratch = await mkdtemp(join(tmpdir(), "aeonnx-fuzz-"));
+  const picture = join(scratch, "picture.png");
   try {
-    await readAll(join(folder, "manifests", file));
-    console.log(`${name} accepted`);
+    for (const name of (await readdir(folder)).sort()) {
+      const path = join(folder, name);
+      if (name.startsWith(".") || !(await isFolder(path))) continue;
+      await said(name, () => runAll(path, join(folder, "in.png"), picture));
+    }
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+async function isFolder(path) {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+async function runAll(folder, noisy, picture) {
+  const bundle = await openFolder(folder);
+  try {
+    const { ok } = await bundle.check();
+    const shape = bundle.manifest.input_shape;
+    const write = (pixels, count) =>
+      writePicture(picture, grid(pixels, count, shape), { force: true });
+    if (bundle.has("denoiser")) {
+      await write(await bundle.denoise(await readPicture(noisy, shape)), 1);
+    }
+    if (bundle.has("sampler")) await write(await bundle.generate(0n, IMAGES), IMAGES);
+    return ok ? "ok" : "wrong";
+  } finally {
+    await bundle.close();
+  }
+}
+
+async function said(name, act) {
+  try {
+    console.log(`${name} ${await act()}`);
   } catch (error) {
     console.log(`${name} refused: ${oneLine(error)}`);
   }
 }
+
+const [first, second] = process.argv.slice(2);
+await (first === "--bundles" ? runBundles(second) : readManifests(first));

@@ -16,18 +16,21 @@ export class EnvironmentError extends Error {
 }
 
 /**
- * @typedef {{name: string, dtype: string, shape: (number | "batch")[]}} TensorSpec
+ * @typedef {{name: string, dtype: string, shape: (number | "batch")[],
+ *   range?: [number, number]}} TensorSpec
  * @typedef {{file: string, sha256: string, dtype: string, shape: number[], tolerance?: number}} Stored
- * @typedef {{file: string, sha256: string, opset: number, min_onnxruntime: string,
+ * @typedef {{file: string, sha256: string, bytes: number, opset: number, min_onnxruntime: string,
  *   inputs: TensorSpec[], outputs: TensorSpec[],
  *   golden: {inputs: Map<string, Stored>, outputs: Map<string, Stored>}}} Variant
- * @typedef {{model: string, input_shape: [number, number, number],
+ * @typedef {{model: string, input_shape: [number, number, number], latent_size: number,
  *   parts: Map<string, Map<string, Variant>>}} Manifest
  */
 
 const VERSION = 1;
 const WIDTHS = new Map(Object.entries({ float32: 4, uint8: 1, int64: 8, float16: 2, float64: 8 }));
 const LARGEST = 2 ** 63; // bytes
+const LARGEST_GRAPH = 2 ** 31; // bytes: an ONNX graph in one file cannot have more
+const CONTROL = /[\p{Cc}\p{Cs}]/u; // a surrogate that is half of a pair is none
 
 /**
  * Read a manifest: what is used is checked, the rest is skipped.
@@ -39,7 +42,10 @@ const LARGEST = 2 ** 63; // bytes
  */
 export function parseManifest(text, where = "manifest.json") {
   try {
-    return manifestOf(parseJson(text));
+    const document = parseJson(text);
+    const manifest = manifestOf(document);
+    requireFinite(document);
+    return manifest;
   } catch (error) {
     throw new BundleError(`${where}: ${oneLine(error)}`, { cause: error });
   }
@@ -47,9 +53,21 @@ export function parseManifest(text, where = "manifest.json") {
 
 /** The message of an error on one line, since engines and parsers quote what they were given. */
 export function oneLine(error) {
-  return String(error?.message ?? error)
-    .replace(/[\s\p{Cc}]+/gu, " ")
-    .trim();
+  const text = String(error?.message ?? error);
+  return printable(text.replace(/\s+/g, " ").trim());
+}
+
+/** A text without control characters, which a terminal would act on: "\\x1b" instead. */
+export function printable(text) {
+  return text.replace(new RegExp(CONTROL, "gu"), (character) => {
+    const hex = character.charCodeAt(0).toString(16);
+    return hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, "0")}`;
+  });
+}
+
+/** At most 80 characters of a text that can be as long as its file. */
+export function shortened(text) {
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 
 /**
@@ -64,6 +82,21 @@ export function describe({ name, dtype, shape }) {
 function parseJson(text) {
   if (typeof text === "string") return JSON.parse(text);
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
+}
+
+// In what is skipped too: no reader takes 1e999 for a number. Without recursion, which ends at some
+// depth.
+function requireFinite(document) {
+  const left = [["", document]];
+  for (let next = left.pop(); next; next = left.pop()) {
+    const [path, value] = next;
+    if (typeof value === "number") {
+      expect(Number.isFinite(value), path, "a finite number", value);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, item] of Object.entries(value))
+        left.push([shortened(`${path}.${key}`), item]);
+    }
+  }
 }
 
 function manifestOf(value) {
@@ -82,8 +115,23 @@ function manifestOf(value) {
   return Object.freeze({
     model: string(document.model, "model"),
     input_shape: /** @type {[number, number, number]} */ (shape),
-    parts: mapOf(document.parts, "parts", (variants, path) => mapOf(variants, path, variantOf)),
+    latent_size: size(document.latent_size, "latent_size"),
+    parts: partsOf(document.parts),
   });
+}
+
+function partsOf(value) {
+  const parts = mapOf(value, "parts", (variants, path) => mapOf(variants, path, variantOf));
+  if (!parts.size) throw new Error("parts: expected at least one part");
+  for (const [part, variants] of parts) {
+    expect(
+      variants.has("fp32"),
+      `parts.${part}`,
+      "the variant fp32",
+      [...variants.keys()].join(", "),
+    );
+  }
+  return parts;
 }
 
 function variantOf(value, path) {
@@ -91,9 +139,14 @@ function variantOf(value, path) {
   const golden = record(variant.golden, `${path}.golden`);
   const inputs = list(variant.inputs, `${path}.inputs`, tensorOf);
   const outputs = list(variant.outputs, `${path}.outputs`, tensorOf);
+  if (!inputs.length) throw new Error(`${path}.inputs: expected at least one input`);
+  if (!outputs.length) throw new Error(`${path}.outputs: expected at least one output`);
+  const bytes = size(variant.bytes, `${path}.bytes`);
+  expect(bytes <= LARGEST_GRAPH, `${path}.bytes`, `at most ${LARGEST_GRAPH}`, bytes);
   return Object.freeze({
     file: file(variant.file, `${path}.file`),
     sha256: digest(variant.sha256, `${path}.sha256`),
+    bytes,
     opset: size(variant.opset, `${path}.opset`),
     min_onnxruntime: string(variant.min_onnxruntime, `${path}.min_onnxruntime`),
     inputs,
@@ -112,7 +165,15 @@ function tensorOf(value, path) {
   );
   const dtype = dtypeOf(tensor.dtype, `${path}.dtype`);
   fits(shape.filter(Number.isInteger), WIDTHS.get(dtype), `${path}.shape`);
-  return Object.freeze({ name: name(tensor.name, `${path}.name`), dtype, shape });
+  const range = rangeOf(tensor.range, `${path}.range`);
+  return Object.freeze({ name: name(tensor.name, `${path}.name`), dtype, shape, range });
+}
+
+function rangeOf(value, path) {
+  if (value === undefined || value === null) return undefined; // any value
+  const good = Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
+  expect(good, path, "two numbers", value);
+  return Object.freeze([...value]);
 }
 
 function goldenOf(value, path, specs, read) {
@@ -134,8 +195,8 @@ function storedOf(value, path) {
 
 function comparedOf(value, path) {
   const { tolerance } = record(value, path);
-  const good = Number.isFinite(tolerance) && tolerance >= 0;
-  expect(good, `${path}.tolerance`, "a number of 0 or more", tolerance);
+  const good = Number.isFinite(tolerance) && tolerance > 0;
+  expect(good, `${path}.tolerance`, "a number above 0", tolerance);
   return Object.freeze({ ...storedOf(value, path), tolerance });
 }
 
@@ -170,6 +231,7 @@ function name(value, path, pattern = /^[a-z][a-z0-9_]*$/) {
 
 function string(value, path) {
   expect(typeof value === "string", path, "a string", value);
+  expect(!CONTROL.test(value), path, "a text without control characters", value);
   return value;
 }
 
@@ -189,8 +251,9 @@ function dtypeOf(value, path) {
 }
 
 function file(value, path) {
-  const outside = /^$|^\/|\\|^\.\.$|^\.\.\/|\/\.\.\/|\/\.\.$/;
-  expect(!outside.test(string(value, path)), path, "a path inside the bundle", value);
+  const outside = (component) => ["", ".", ".."].includes(component) || component.includes("\\");
+  const inside = !string(value, path).split("/").some(outside);
+  expect(inside, path, "a path inside the bundle", value);
   return value;
 }
 
@@ -208,6 +271,5 @@ function shown(value) {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  return shortened(typeof value === "string" ? JSON.stringify(value) : String(value));
 }

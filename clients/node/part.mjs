@@ -1,5 +1,7 @@
 // One graph as a function of arrays by name. Free of Node and of browsers.
 
+import { hasRows, requireRows, requireSame, requireValues, requireVersion } from "./checks.mjs";
+import { requirePlainGraph } from "./graph.mjs";
 import { BundleError, EnvironmentError, describe, oneLine } from "./manifest.mjs";
 
 /**
@@ -8,6 +10,9 @@ import { BundleError, EnvironmentError, describe, oneLine } from "./manifest.mjs
  * @typedef {Float32Array | Float64Array | Uint8Array | BigInt64Array} Values
  * @typedef {{dtype: string, shape: readonly number[], data: Values}} Tensor row-major values
  */
+
+// Where an engine would look for such files, if a graph with them ever came to it: nowhere.
+const NO_FILES = { session: { model_external_initializers_file_folder_path: "/dev/null" } };
 
 /** @type {Record<string, any>} */
 const ARRAYS = {
@@ -38,13 +43,16 @@ export function arrayFor(dtype) {
  * @param {Uint8Array} bytes of the graph
  * @param {{ort: any, version: string, providers: any[]}} engine
  * @returns {Promise<Part>}
- * @throws {BundleError} the engine refuses the graph, or it is another one
+ * @throws {BundleError} the engine refuses the graph, it is another one, or no bundle holds such
  * @throws {EnvironmentError} the engine is too old for it
  */
 export async function openPart(name, variant, bytes, { ort, version, providers }) {
   requireVersion(variant, version);
+  requireRows(name, variant);
+  requirePlainGraph(variant.file, bytes);
   // One thread: at batch 1 these graphs are too small for more.
-  const options = { executionProviders: providers, intraOpNumThreads: 1, logSeverityLevel: 3 };
+  const threads = { intraOpNumThreads: 1, logSeverityLevel: 3 };
+  const options = { executionProviders: providers, ...threads, extra: NO_FILES };
   let session;
   try {
     session = await ort.InferenceSession.create(bytes, options);
@@ -84,8 +92,8 @@ export class Part {
    * @param {Record<string, Tensor | Values>} inputs all of them by name; a typed array alone has as
    *   many rows as it has values for
    * @returns {Promise<Record<string, any>>} a typed array for each output, row-major
-   * @throws {BundleError} an input is missing, unknown or of another dtype or shape, or the engine
-   *   fails
+   * @throws {BundleError} an input is missing, unknown, of another dtype or shape, out of its range
+   *   or not finite; the engine fails, or gives something else than the manifest says
    */
   async run(inputs) {
     const tensors = this.#checked(inputs);
@@ -93,12 +101,13 @@ export class Part {
     const step = this.batch ?? rows;
     const found = [];
     for (let start = 0; start < rows; start += step) {
-      found.push(await this.#runOnce(this.taken(tensors, start, start + step)));
+      found.push(await this.#runOnce(this.taken(tensors, start, start + step), step));
     }
     return Object.fromEntries(
-      this.variant.outputs.map(({ name }) => {
+      this.variant.outputs.map(({ name, shape }) => {
         const pieces = found.map((outputs) => outputs[name].data);
-        return [name, rows === step ? pieces[0] : joined(pieces, rows / step)];
+        const length = rows * product(shape.slice(1));
+        return [name, rows === step ? pieces[0] : joined(pieces, length)];
       }),
     );
   }
@@ -133,16 +142,39 @@ export class Part {
     await this.#session.release();
   }
 
-  async #runOnce(tensors) {
+  async #runOnce(tensors, rows) {
     const feeds = {};
     for (const [name, { dtype, shape, data }] of Object.entries(tensors)) {
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
     }
+    let found;
     try {
-      return await this.#session.run(feeds);
+      found = await this.#session.run(feeds);
     } catch (error) {
       throw new BundleError(`${this.#name}: onnxruntime failed: ${oneLine(error)}`);
     }
+    this.#requireGiven(found, rows);
+    return found;
+  }
+
+  // The manifest was compared with what the graph declares; a run can give something else.
+  #requireGiven(found, rows) {
+    const { file, outputs } = this.variant;
+    for (const { name, dtype, shape } of outputs) {
+      const tensor = found[name];
+      const sizes = [rows, ...shape.slice(1)];
+      const expected = `${dtype} [${sizes.join(", ")}]`;
+      const got = tensor ? `${tensor.type} [${tensor.dims.join(", ")}]` : "nothing";
+      if (got === expected && tensor.data.length === product(sizes)) continue;
+      throw new BundleError(
+        `${file} gave ${name} ${got}, expected ${expected}: export the bundle again`,
+      );
+    }
+    const names = Object.keys(found);
+    if (names.length === outputs.length) return;
+    throw new BundleError(
+      `${file} gave ${names.length} outputs, expected ${outputs.length}: export the bundle again`,
+    );
   }
 
   #checked(inputs) {
@@ -167,11 +199,13 @@ export class Part {
       shape.every((size, axis) => size === spec.shape[axis] || (axis === 0 && hasRows(spec))) &&
       data.length > 0 &&
       data.length === product(shape);
-    if (good) return { dtype, shape, data };
+    const expected = `${this.#name}: expected ${describe(spec)}`;
+    if (good) {
+      requireValues(expected, spec, data);
+      return { dtype, shape, data };
+    }
     const kind = value?.dtype ?? data?.constructor?.name;
-    throw new BundleError(
-      `${this.#name}: expected ${describe(spec)}, got ${kind} [${[...shape].join(", ")}]`,
-    );
+    throw new BundleError(`${expected}, got ${kind} [${[...shape].join(", ")}]`);
   }
 }
 
@@ -183,11 +217,6 @@ export class Part {
  */
 export function product(sizes) {
   return sizes.reduce((found, size) => found * size, 1);
-}
-
-// One seed is for all rows.
-function hasRows(spec) {
-  return spec.name !== "seed";
 }
 
 function shapeFor(spec, length) {
@@ -207,39 +236,12 @@ function rowsOf({ dtype, shape, data }, start, stop) {
   return { dtype, shape: [stop - start, ...rest], data: values };
 }
 
-// `count` times as many values as are in a piece: the last piece may have more than are wanted.
-function joined(pieces, count) {
-  const length = pieces[0].length;
-  const values = new pieces[0].constructor(length * count);
+// The last piece may have more values than are wanted.
+function joined(pieces, length) {
+  const values = new pieces[0].constructor(length);
   pieces.forEach((piece, index) => {
-    const start = index * length;
-    values.set(piece.subarray(0, values.length - start), start);
+    const start = index * piece.length;
+    values.set(piece.subarray(0, length - start), start);
   });
   return values;
-}
-
-function requireVersion({ file, opset, min_onnxruntime: least }, version) {
-  if (!/^\d+(\.\d+)*$/.test(least)) {
-    throw new BundleError(`${file}: min_onnxruntime: expected a version, got "${least}"`);
-  }
-  const has = version.split(".").map((digits) => parseInt(digits, 10));
-  const needs = least.split(".").map(Number);
-  const place = needs.findIndex((digits, index) => digits !== (has[index] ?? 0));
-  if (place < 0 || (has[place] ?? 0) > needs[place]) return;
-  throw new EnvironmentError(
-    `${file} needs onnxruntime ${least} or newer (opset ${opset}), this is ${version}: ` +
-      "put a newer library beside the program",
-  );
-}
-
-function requireSame(file, kind, specs, found) {
-  const expected = specs.map(describe);
-  const got = found.map((node) => describe({ ...node, dtype: node.type }));
-  for (let index = 0; index < Math.max(expected.length, got.length); index++) {
-    if (expected[index] === got[index]) continue;
-    throw new BundleError(
-      `${file}: expected ${kind} ${expected[index] ?? "none"}, ` +
-        `the graph has ${got[index] ?? "none"}`,
-    );
-  }
 }

@@ -48,6 +48,16 @@ export function fromRgba(rgba, channels) {
 }
 
 /**
+ * Whether all pixels are opaque: then alpha can be dropped.
+ *
+ * @param {Uint8Array | Uint8ClampedArray} rgba [H, W, 4]
+ */
+export function isOpaque(rgba) {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 255) return false;
+  return true;
+}
+
+/**
  * One picture of many: ceil(sqrt(count)) columns on mid-grey; a single image has no border.
  *
  * @param {Uint8Array} pixels [count, C, H, W]

@@ -92,6 +92,8 @@ _NODE = [
     _MODULES / "onnxruntime-node" / "bin" / "napi-v6" / "linux" / "x64",
     _MODULES / "onnxruntime-common",
     _MODULES / "pngjs",
+    _MODULES / "@cwasm",
+    _MODULES / "@canvas",
 ]
 
 

@@ -66,10 +66,9 @@ class Bundle:
         """A graph or a golden file."""
         variant = self.some_variant(rng)
         kind = rng.choice(("file", "inputs", "outputs"))
-        if kind == "file":
-            return self.folder / variant["file"]
-        stored: Document = rng.choice(list(variant["golden"][kind].values()))
-        return self.folder / stored["file"]
+        golden = variant["golden"].get(kind, {"graph": variant})
+        name: str = rng.choice(list(golden.values()))["file"]
+        return self.folder / name
 
 
 def edited(bundle: Bundle, rng: random.Random) -> None:

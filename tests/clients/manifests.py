@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aeonnx import files, golden, manifest
 from aeonnx.errors import AeonnxError
 from tests.runtime.mutate import other_bytes, other_values
 
-__all__ = ["accepted", "damage"]
+__all__ = ["Damage", "accepted", "by_hand", "damage", "refusal"]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged manifest.
+
+    Args:
+        text: of the file.
+        says: what Python's refusal holds, the field first.
+        in_schema: whether the schema can say it too.
+    """
+
+    text: bytes
+    says: str
+    in_schema: bool = False
 
 
 def damage(bundle: Path, folder: Path, count: int) -> None:
@@ -19,22 +37,29 @@ def damage(bundle: Path, folder: Path, count: int) -> None:
     shutil.copytree(bundle, folder / "bundle")
     (folder / "manifests").mkdir()
     whole = (bundle / manifest.FILE_NAME).read_bytes()
-    for name, text in {**_by_hand(whole), **_at_random(whole, count)}.items():
+    made = {name: item.text for name, item in by_hand(whole).items()}
+    for name, text in {"whole": whole, **made, **_at_random(whole, count)}.items():
         (folder / "manifests" / f"{name}.json").write_bytes(text)
 
 
 def accepted(folder: Path, text: bytes) -> bool:
     """Whether Python takes the text for the manifest of the bundle in `folder`, files included."""
+    return refusal(folder, text) is None
+
+
+def refusal(folder: Path, text: bytes) -> str | None:
+    """Why Python does not take it; None if it does."""
     try:
         read = manifest.parse(text)
+        for name, known in manifest.contents(read).items():
+            files.read_verified(folder / name, *known)
         for variants in read.parts.values():
             for variant in variants.values():
-                files.read_verified(folder / variant.file, variant.sha256)
                 golden.read_all(folder, variant.golden.inputs)
                 golden.read_all(folder, variant.golden.outputs)
-    except AeonnxError:
-        return False
-    return True
+    except AeonnxError as error:
+        return str(error)
+    return None
 
 
 def _at_random(whole: bytes, count: int) -> dict[str, bytes]:
@@ -50,23 +75,109 @@ def _at_random(whole: bytes, count: int) -> dict[str, bytes]:
     return made
 
 
-def _by_hand(whole: bytes) -> dict[str, bytes]:
-    """What chance does not find."""
-    document = json.loads(whole)
-    graph = document["parts"]["decoder"]["fp32"]
-    stored = graph["golden"]["outputs"]["reconstruction"]
-    made = {"whole": whole, "empty": b"", "list": b"[]", "null": b"null", "utf-8": b'{"a": "\xff"}'}
-    made["deep"] = b"[" * 1_000_000
-    made["deep-object"] = b'{"a":' * 200_000 + b"1" + b"}" * 200_000
-    made["deep-inside"] = whole.replace(b'"training"', b'"x": ' + b"[" * 100_000 + b', "training"')
-    made["long-number"] = whole.replace(b'"version": 1', b'"version": 1' + b"0" * 100_000)
-    for shape in ([2**62, 4], [2**32, 2**32], [2**63 - 1], [2**64], [-1, -784], [1e300], [True]):
-        stored["shape"] = shape
-        made[f"shape-{len(made)}"] = json.dumps(document).encode()
-    for tolerance in (float("nan"), float("inf"), -1.0, None, "0", 10**400):
-        stored["tolerance"] = tolerance
-        made[f"tolerance-{len(made)}"] = json.dumps(document).encode()
-    for file in ("/etc/passwd", "../bundle/decoder.onnx", "a\\b", "", ".", "golden", "a\0b"):
-        graph["file"] = file
-        made[f"file-{len(made)}"] = json.dumps(document).encode()
+def by_hand(whole: bytes) -> dict[str, Damage]:
+    """What chance does not find, by name: each is one fault in a manifest that is sound else."""
+    made = dict(_no_manifests(whole))
+    for path, value, says in _FAULTS:
+        field = path.rpartition(".")[2]
+        name = f"{field}-{sum(key.startswith(f'{field}-') for key in made)}"
+        made[name] = Damage(_edited(whole, path, value), says, in_schema=True)
+    for path, value, says in _FAULTS_OF_FILES:
+        made[f"file-{len(made)}"] = Damage(_edited(whole, path, value), says)
     return made
+
+
+def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
+    """Texts that are no document at all, or one that no parser should follow."""
+    deep = b'"x": ' + b"[" * 100_000 + b', "training"'
+    for name, text, says in (
+        ("empty", b"", "not JSON"),
+        ("list", b"[]", 'expected "format"'),
+        ("null", b"null", 'expected "format"'),
+        ("utf-8", b'{"a": "\xff"}', "not JSON"),
+        ("deep", b"[" * 1_000_000, "not JSON"),
+        ("deep-object", b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "not JSON"),
+        ("deep-inside", whole.replace(b'"training"', deep), "not JSON"),
+        ("long-number", whole.replace(b'"version": 1', b'"version": 1' + b"0" * 10**5), "not JSON"),
+    ):
+        yield name, Damage(text, says)
+
+
+_GRAPH = "parts.decoder.fp32."
+_STORED = "parts.decoder.fp32.golden.outputs.reconstruction."
+_INSIDE = "file: expected a path inside the bundle, got "
+_ABOVE_0 = "tolerance: expected a number above 0"
+_FINITE = "tolerance: expected a finite number"
+_PRINTABLE = "expected no control characters"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """JSON as it is to be written."""
+
+    text: str
+
+
+_FAULTS: tuple[tuple[str, Any, str], ...] = (
+    ("parts", {}, "parts: expected at least one part"),
+    ("parts.decoder", {}, "parts.decoder: expected an fp32 graph"),
+    ("parts.Decoder", Raw("{}"), "parts: expected lower case, got 'Decoder'"),
+    (_GRAPH + "inputs", [], _GRAPH + "inputs: expected at least one tensor"),
+    (_GRAPH + "outputs", [], _GRAPH + "outputs: expected at least one tensor"),
+    (_GRAPH + "sha256", "12", _GRAPH + "sha256: expected 64 hex digits"),
+    (_GRAPH + "bytes", 0, _GRAPH + "bytes: expected 1 to 2**31, got 0"),
+    (_GRAPH + "bytes", 2**31 + 1, _GRAPH + "bytes: expected 1 to 2**31, got 2147483649"),
+    (_GRAPH + "bytes", 1.5, _GRAPH + "bytes: expected a whole number, got 1.5"),
+    (_STORED + "shape", [2**62, 4], _STORED + "shape: expected fewer than 2**50 values"),
+    (_STORED + "shape", [2**63 - 1], _STORED + "shape: expected fewer than 2**50 values"),
+    (_STORED + "shape", [2**64], _STORED + "shape: expected fewer than 2**50 values"),
+    (_STORED + "shape", [-1, -784], _STORED + "shape: expected sizes above 0"),
+    (_STORED + "shape", [0, 784], _STORED + "shape: expected sizes above 0"),
+    (_STORED + "shape", [1e300], _STORED + "shape.0: expected a whole number, got 1e+300"),
+    (_STORED + "shape", [True], _STORED + "shape.0: expected a whole number, got true"),
+    (_STORED + "tolerance", Raw("1e999"), _STORED + _FINITE),
+    (_STORED + "tolerance", Raw("-1e999"), _STORED + _FINITE),
+    (_STORED + "tolerance", 10**400, _STORED + _FINITE),
+    (_STORED + "tolerance", -1.0, _ABOVE_0),
+    (_STORED + "tolerance", 0, _ABOVE_0),
+    (_STORED + "tolerance", None, _ABOVE_0),
+    (_STORED + "tolerance", "0", _STORED + "tolerance: expected a number, got"),
+    (_GRAPH + "file", "/etc/passwd", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "../bundle/decoder.onnx", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "a\\b", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "", _GRAPH + _INSIDE),
+    (_GRAPH + "file", ".", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "./decoder.onnx", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "golden//z.bin", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "golden/", _GRAPH + _INSIDE),
+    (_GRAPH + "file", "a\0b", _GRAPH + "file: " + _PRINTABLE),
+    (_GRAPH + "file", "a\x1b]0;b", _GRAPH + "file: " + _PRINTABLE),
+    ("model", "vae\x9b2J", "model: " + _PRINTABLE),
+    ("arch", "mlp\ud800", "arch: " + _PRINTABLE),
+    ("classes", ["one\n"], "classes.0: " + _PRINTABLE),
+    ("tools.x\x7f", "1", "tools: a name: " + _PRINTABLE),
+    ("latent_size", 0, "latent_size: expected sizes above 0"),
+    ("input_shape", [1, 28], "input_shape: expected [C, H, W]"),
+    ("latent_id", "f" * 63, "latent_id: expected 64 hex digits"),
+)
+"""(field, value, what Python says), which the schema refuses too."""
+
+_FAULTS_OF_FILES: tuple[tuple[str, Any, str], ...] = (
+    (_GRAPH + "file", "golden", "golden: it is a folder, not a regular file"),
+    (_GRAPH + "file", "none.onnx", "none.onnx is missing, though the manifest names it"),
+    (_GRAPH + "sha256", "0" * 64, "is not the file that the manifest names: expected sha256 000"),
+    (_GRAPH + "bytes", 5, "is not the file that the manifest names: expected 5 bytes, got "),
+)
+"""The same, of what only a look at the files tells."""
+
+
+def _edited(whole: bytes, path: str, value: Any) -> bytes:
+    """The document with another value in one place."""
+    document = json.loads(whole)
+    *steps, last = path.split(".")
+    place = document
+    for step in steps:
+        place = place[step]
+    raw = value.text if isinstance(value, Raw) else json.dumps(value)
+    place[last] = "@value@"
+    return json.dumps(document).replace('"@value@"', raw).encode()

@@ -12,6 +12,7 @@ from PIL import Image
 
 import aeonnx
 from aeonnx import images, manifest
+from aeonnx.io.pictures import read_picture
 from clients.proof.bundles import BUNDLES
 from clients.proof.program import Program, lines_of, pixels_of, times_of
 from tests.clients.damaged import WRONG
@@ -116,7 +117,7 @@ def test_denoises_as_python_does(
     done = program("denoise", made / name, noisy, clean)
     assert done.returncode == 0, done.stderr
     with aeonnx.load(made / name, providers=["cpu"]) as bundle:
-        pixels = images.read_image(noisy, bundle.manifest.input_shape)[None]
+        pixels = read_picture(noisy, bundle.manifest.input_shape)[None]
         expected = images.grid(bundle.denoise(pixels))
     assert_close(pixels_of(clean), expected, share=0.01)
 

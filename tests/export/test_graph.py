@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from aeonnx import models
 from aeonnx.errors import GraphError, UsageError
 from aeonnx.export import graph as graph_module
-from aeonnx.export.graph import MIN_ONNXRUNTIME, build_graph, check_opset
+from aeonnx.export.graph import build_graph
+from aeonnx.export.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 
@@ -125,3 +126,15 @@ def test_the_module_is_left_as_it_was() -> None:
     build_graph(part, 18, {})
     assert part.module.training
     assert all(torch.equal(before[name], v) for name, v in part.module.state_dict().items())
+
+
+def test_ctrl_c_that_the_exporter_made_an_error_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exporting(*_: Any, **__: Any) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("a pass failed")  # noqa: B904  # as C++ bindings do
+
+    monkeypatch.setattr(torch.onnx, "export", exporting)
+    with pytest.raises(KeyboardInterrupt):
+        build_graph(part_of(), 18, {})

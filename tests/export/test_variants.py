@@ -19,9 +19,10 @@ import pytest
 from click.testing import Result
 
 import aeonnx as aeonnx_package
-from aeonnx import checkpoint, manifest, sinks
+from aeonnx import checkpoint, manifest
 from aeonnx.errors import OutputError, QualityError
 from aeonnx.export import ExportOptions, derived, export, quality
+from aeonnx.io import sinks
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -14,9 +15,9 @@ from click.testing import Result
 
 import aeonnx
 from aeonnx import cache
-from aeonnx.errors import BundleError
+from aeonnx.errors import BundleError, IntegrityError
 from aeonnx.runtime import tuning
-from aeonnx.runtime.tuning import Speed, fastest
+from aeonnx.runtime.tuning import Speed, by_speed
 
 Maker = Callable[..., Path]
 
@@ -73,7 +74,6 @@ def test_auto_measures_once_and_remembers(
     records = [json.loads(path.read_text()) for path in own_cache.iterdir()]
     assert len(records) == 4
     for record in records:
-        assert record["value"]["golden"] is True
         seconds = [value for _, value in sorted(record["value"]["seconds"].items())]
         assert all(value > 0 for value in seconds)
 
@@ -84,7 +84,7 @@ def test_auto_takes_the_faster_one(variants: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         tuning,
         "measure_speed",
-        lambda variant, *_, golden: Speed(golden, {1: seconds[short(variant.file)]}),
+        lambda variant, *_: Speed({1: seconds[short(variant.file)]}),
     )
     auto = aeonnx.load(variants, ["cpu"], precision="auto")
     auto.generate(1)
@@ -115,24 +115,40 @@ def test_a_variant_that_fails_its_golden_vectors_here_is_not_taken(
     monkeypatch.setattr(
         tuning,
         "measure_speed",
-        lambda variant, *_, golden: Speed(golden, {1: 1.0 + ("int8" not in variant.file)}),
+        lambda variant, *_: Speed({1: 1.0 + ("int8" not in variant.file)}),
     )
     auto = aeonnx.load(folder, ["cpu"], precision="auto")
     auto.generate(1)
     assert "decoder (fp32)" in repr(auto)
 
 
-def test_fastest_counts_what_all_were_measured_at() -> None:
-    slow = Speed(True, {1: 1.0, 16: 8.0})
-    quick = Speed(True, {1: 2.0, 16: 2.0, 64: 100.0})
-    assert fastest({"fp32": slow, "int8": quick}) == "int8"
-    assert fastest({"fp32": slow, "int8": Speed(False, quick.seconds)}) == "fp32"
-    assert fastest({"int8": Speed(False, {1: 1.0})}) == "fp32"
+def test_a_variant_that_cannot_run_is_not_taken(
+    variants: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    folder = shutil.copytree(variants, tmp_path / "bundle")
+    document = json.loads((folder / "manifest.json").read_text())
+    graph = folder / document["parts"]["decoder"]["int8"]["file"]
+    graph.write_bytes(graph.read_bytes()[:-1])
+    auto = aeonnx.load(folder, ["cpu"], precision="auto", threads=1)
+    assert auto.generate(3).shape == (3, 1, 28, 28)
+    assert "decoder (fp32)" in repr(auto)
+    assert len(list(own_cache.iterdir())) == 1
+    (folder / document["parts"]["decoder"]["fp32"]["file"]).unlink()
+    with pytest.raises(IntegrityError, match="is missing, though the manifest names it"):
+        aeonnx.load(folder, ["cpu"], precision="auto", threads=1).generate(3)
+
+
+def test_the_order_is_that_of_what_all_were_measured_at() -> None:
+    slow = Speed({1: 1.0, 16: 8.0})
+    quick = Speed({1: 2.0, 16: 2.0, 64: 100.0})
+    assert by_speed({"fp32": slow, "int8": quick}) == ["int8", "fp32"]
+    assert by_speed({"fp32": slow}) == ["fp32"]
+    assert by_speed({}) == []
 
 
 def test_the_bucket_is_the_smallest_of_the_fast_ones() -> None:
-    assert Speed(True, {1: 1.0, 64: 6.4, 256: 25.5, 1024: 110.0}).bucket == 64
-    assert Speed(True, {1: 1.0, 64: 60.0, 256: 64.0}).bucket == 256
+    assert Speed({1: 1.0, 64: 6.4, 256: 25.5, 1024: 110.0}).bucket == 64
+    assert Speed({1: 1.0, 64: 60.0, 256: 64.0}).bucket == 256
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -147,16 +163,87 @@ def test_many_rows_find_their_bucket(bundle_of: Maker, monkeypatch: pytest.Monke
     assert measured == ["decoder"], "a given bucket needs no measurement"
 
 
+def rewritten(path: Path, seconds: object) -> str:
+    document = json.loads(path.read_text())
+    document["value"] = {"seconds": seconds}
+    return json.dumps(document)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"key": 1}', '{"value": {"golden": true, "seconds": {"1": -1}}}']
+    "seconds",
+    [
+        None,
+        [],
+        {},
+        {"1": -1.0},
+        {"1": "0.1"},
+        {"1": True},
+        {"1": 1},
+        {"1": 1e9},
+        {"1": float("nan")},
+        {"16": 0.1},
+        {"1": 0.1, "3": 0.1},
+        {"1": 0.1, str(10**9): 1e-9},
+        {"1": 0.1, "x": 0.1},
+        {"1": 0.1, "0": 0.1},
+    ],
 )
-def test_a_damaged_record_is_measured_again(
-    variants: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, text: str
+def test_a_record_that_cannot_be_is_measured_again(
+    variants: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, seconds: object
 ) -> None:
     aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
     for path in own_cache.iterdir():
-        value = json.loads(path.read_text()) | (json.loads(text) if '"value"' in text else {})
-        path.write_text(json.dumps(value) if '"value"' in text else text)
+        path.write_text(rewritten(path, seconds))
+    measured = count_measured(monkeypatch)
+    aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
+    assert len(measured) == 2
+
+
+def plant(path: Path, how: str) -> None:
+    """Put something else where a record was."""
+    record = path.read_bytes()
+    path.unlink()
+    match how:
+        case "fifo":
+            os.mkfifo(path)
+        case "zero":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "huge":
+            with path.open("wb") as stream:
+                stream.truncate(2**40)
+        case "another's":
+            path.write_bytes(record)
+            path.chmod(0o666)
+        case text:
+            path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "how", ["fifo", "zero", "folder", "huge", "another's", "", "{", "[]", '{"key": 1}', "[" * 10**5]
+)
+def test_what_is_no_record_of_ours_is_as_none(
+    variants: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
+    for path in own_cache.iterdir():
+        plant(path, how)
+    kinds = {path: path.lstat().st_mode for path in own_cache.iterdir()}
+    measured = count_measured(monkeypatch)
+    aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
+    assert len(measured) == 2
+    if how in ("fifo", "zero", "folder"):
+        assert {path: path.lstat().st_mode for path in own_cache.iterdir()} == kinds
+
+
+def test_a_folder_that_others_write_to_is_not_read(
+    variants: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
+    assert own_cache.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in own_cache.iterdir()} == {0o600}
+    own_cache.chmod(0o777)
     measured = count_measured(monkeypatch)
     aeonnx.load(variants, ["cpu"], precision="auto").generate(1)
     assert len(measured) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aeonnx.errors import DataError, UnknownNameError
+from aeonnx.errors import DataError, ImageError, UnknownNameError
 from aeonnx.train.data._array import load_array
 from aeonnx.train.data._folder import load_folder
 from aeonnx.train.data._named import DATA_SETS
@@ -45,8 +45,11 @@ def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = F
         more = "The path of a folder of images, a .npy or a .npz file does too."
         raise UnknownNameError("data set", name, DATA_SETS, more)
     last = Path(os.path.abspath(path)).name  # of "." and ".." too
-    if path.is_dir():
-        return load_folder(path, last, skip_bad=skip_bad, stream=stream)
-    if path.suffix.lower() not in _ARRAYS:
+    if not path.is_dir() and path.suffix.lower() not in _ARRAYS:
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
-    return load_array(path, last, stream=stream)
+    try:
+        if path.is_dir():
+            return load_folder(path, last, skip_bad=skip_bad, stream=stream)
+        return load_array(path, last, stream=stream)
+    except ImageError as error:
+        raise DataError(f"{error}") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,9 @@ import torch
 from torch import Tensor
 
 from aeonnx.errors import DataError
-from aeonnx.train.data._memory import fits
+from aeonnx.io import npy, npz
+from aeonnx.io.arrays import names_of_images
+from aeonnx.io.memory import fits
 from aeonnx.train.data._rows import Rows, images_of, rows_of
 from aeonnx.train.data._set import DataSet, Half
 from aeonnx.train.data._split import SPLIT, split
@@ -21,18 +21,6 @@ from aeonnx.train.data._split import SPLIT, split
 __all__ = ["load_array"]
 
 Array = npt.NDArray[Any]
-
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    MemoryError,
-    RuntimeError,  # an archive with a password
-    zipfile.BadZipFile,
-    zlib.error,
-)
-_IMAGES, _LABELS = ("x", "images", "data"), ("y", "labels")
-_GIVEN, _GIVEN_LABELS = ("x_train", "x_test"), ("y_train", "y_test")
 
 
 def load_array(path: Path, name: str, *, stream: bool) -> DataSet:
@@ -51,38 +39,20 @@ def load_array(path: Path, name: str, *, stream: bool) -> DataSet:
 
     Raises:
         DataError: the file holds anything else, or fewer than 2 images.
+        ImageError: the same, where a verb would refuse it too.
     """
-    if path.suffix.lower() == ".npz":
+    start = npy.start_of(path, len(npy.MAGIC))
+    zipped = path.suffix.lower() == ".npz" and start != npy.MAGIC
+    if zipped or start.startswith(npz.MAGIC):
         return _archive(path, name)
-    try:
-        value = np.lib.format.open_memmap(path, mode="r")
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    rows = rows_of(value, f"{path}")
+    rows = rows_of(npy.open_array(path).mapped(), f"{path}")
     return _split(path, name, rows, None, (), in_memory=not stream and fits(rows.nbytes))
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
-    reason = str(error)
-    # numpy takes what it does not know for a pickle, and advises to load it nevertheless.
-    if any(word in reason for word in ("pickle", "Python objects")):
-        reason = (
-            "it is not in numpy's format, or holds Python objects (pickles), which are never "
-            "loaded. Save an array of numbers with numpy.save"
-        )
-    return DataError(f"{path} is not a readable array: {reason}")
-
-
 def _archive(path: Path, name: str) -> DataSet:
-    try:
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds a single array: expected an archive, name it .npy")
-            images, labels = _names(path, set(archive.files))
-            arrays = {key: archive[key] for key in (*images, *labels)}
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+    with npz.read_archive(path, f"{path}") as archive:
+        images, labels = names_of_images(archive.names, f"{path}")
+        arrays = {key: archive.read(key) for key in (*images, *labels)}
     rows = [rows_of(arrays[key], _where(path, key)) for key in images]
     numbers: list[Tensor | None] = [None] * len(rows)
     classes: tuple[str, ...] = ()
@@ -110,30 +80,6 @@ def _archive(path: Path, name: str) -> DataSet:
 
 def _where(path: Path, key: str) -> str:
     return f"{path}, array {key}"
-
-
-def _names(path: Path, names: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which arrays are the images and which the labels: one of each, two, or no labels."""
-    if names & {*_GIVEN}:
-        labels = _GIVEN_LABELS if names & {*_GIVEN_LABELS} else ()
-        if not names >= {*_GIVEN, *labels}:
-            raise DataError(
-                f"{path}: expected arrays x_train and x_test, with y_train and y_test or neither, "
-                f"got {_listed(names)}"
-            )
-        return _GIVEN, labels
-    images = names & {*_IMAGES} or names - {*_LABELS}
-    found = names & {*_LABELS}
-    if len(images) != 1 or len(found) > 1:
-        raise DataError(
-            f"{path}: expected one array of images (named x, images or data if there are several) "
-            f"and at most one of labels (y or labels), got {_listed(names)}"
-        )
-    return (*images,), (*found,)
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
 
 
 def _labels(values: Array, n: int, where: str) -> Array:

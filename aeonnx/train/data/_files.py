@@ -13,13 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aeonnx import images
 from aeonnx.errors import DataError, ImageError
+from aeonnx.io.pictures import Treatment, load_picture, with_channels
 
 __all__ = ["LARGEST", "InFiles", "decode", "digest"]
 
 LARGEST = 256  # pixels that an image may be high or wide
-_MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +72,7 @@ class InFiles:
 
 
 def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDArray[Any]:
-    """The pixels of a PNG, JPEG or BMP: grey or RGB, with or without alpha, 8 bits each.
-
-    One-bit pictures become grey, those with a palette RGB.
+    """The pixels of a picture with its own channels: grey or RGB, with or without alpha.
 
     Args:
         path: the file.
@@ -88,24 +85,17 @@ def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDAr
         ImageError: the file is missing, no such image, or of another shape.
         DataError: any shape will do, but the image is larger than `LARGEST`.
     """
-    with images.open_picture(path) as picture:
-        mode = _MODES.get(picture.mode)
-        if mode is None:
-            raise ImageError(
-                f"{path}: expected grey or RGB with or without alpha, 8 bits each, got pillow's "
-                f"mode {picture.mode}: convert it first"
-            )
-        width, height = picture.size
-        shape = len(mode), height, width
-        if expected is None and max(width, height) > LARGEST:
-            raise DataError(
-                f"{path}: expected at most {LARGEST}x{LARGEST} pixels, got {width}x{height}: "
-                "resize the images first"
-            )
-        if expected is not None and shape != expected:
-            raise ImageError(f"{path}: expected {_said(expected)}, got {_said(shape)}")
-        pixels = np.asarray(picture.convert(mode))
-    return pixels.reshape(height, width, -1).transpose(2, 0, 1)
+    picture = load_picture(path)
+    height, width = picture.colour.shape[:2]
+    shape = picture.channels, height, width
+    if expected is None and max(width, height) > LARGEST:
+        raise DataError(
+            f"{path}: expected at most {LARGEST}x{LARGEST} pixels, got {width}x{height}: "
+            "resize the images first"
+        )
+    if expected is not None and shape != expected:
+        raise ImageError(f"{path}: expected {_said(expected)}, got {_said(shape)}")
+    return with_channels(picture, picture.channels, Treatment(), f"{path}")
 
 
 def digest(image: npt.NDArray[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""A folder of PNG, JPEG or BMP images."""
+"""A folder of pictures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ import numpy.typing as npt
 import torch
 
 from aeonnx.errors import DataError, ImageError
-from aeonnx.images import SUFFIXES
+from aeonnx.io.folders import LAYOUTS, is_split, look
+from aeonnx.io.memory import fits
 from aeonnx.train.data._files import InFiles, decode, digest
-from aeonnx.train.data._memory import fits
 from aeonnx.train.data._set import DataSet, Half, InMemory
-from aeonnx.train.data._split import SPLIT, Places, split
+from aeonnx.train.data._split import GROUPED, SPLIT, Places, groups_of, split
 
 __all__ = ["load_folder"]
 
 _NAMED = 3  # bad files that an error names
-_LAYOUTS = (
-    f"files named *{', *'.join(SUFFIXES)}, or one folder of them per class, or train/ and test/ "
-    "with either"
-)
 
 
 @dataclass(frozen=True)
@@ -61,15 +57,19 @@ def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> Dat
     Raises:
         DataError: the layout is another, files are bad, or there are fewer than 2 images.
     """
-    if {"train", "test"} <= {entry.name for entry in _entries(folder) if entry.is_dir()}:
+    if is_split(look(folder)):
         listing, first_test = _given(folder)
     else:
         listing, first_test = _listing(folder), None
     decoded = _decode_all(folder, listing.paths, stream=stream)
     good = np.array(decoded.good, dtype=np.int64)
     _check(folder, listing.paths, decoded, skip_bad=skip_bad)
+    phrase = "given"
     if first_test is None:
-        train, test = split(len(good))
+        names = [listing.paths[place].relative_to(folder).as_posix() for place in good]
+        groups = groups_of(names)
+        phrase = SPLIT if groups is None else GROUPED
+        train, test = split(len(good), groups)
     else:
         train, test = np.flatnonzero(good < first_test), np.flatnonzero(good >= first_test)
         for half, places in (("train", train), ("test", test)):
@@ -80,34 +80,23 @@ def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> Dat
         _half(listing, decoded, train),
         _half(listing, decoded, test),
         listing.classes,
-        SPLIT if first_test is None else "given",
+        phrase,
         tuple(decoded.bad),
     )
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
-
-
-def _pictures(entries: list[Path]) -> list[Path]:
-    return [path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file()]
-
-
 def _listing(folder: Path) -> _Listing:
-    entries = _entries(folder)
-    flat = _pictures(entries)
-    of_class = {entry.name: _pictures(_entries(entry)) for entry in entries if entry.is_dir()}
+    found = look(folder)
+    flat = found.pictures
+    of_class = {inner.name: look(inner).pictures for inner in found.folders}
     of_class = {name: paths for name, paths in of_class.items() if paths}
     if flat and of_class:
         raise DataError(
             f"{folder} holds images ({flat[0].name}) as well as folders of images "
-            f"({next(iter(of_class))}/): expected {_LAYOUTS}"
+            f"({next(iter(of_class))}/): expected {LAYOUTS}"
         )
     if not flat and not of_class:
-        raise DataError(f"{folder} holds no image: expected {_LAYOUTS}")
+        raise DataError(f"{folder} holds no image: expected {LAYOUTS}")
     if flat:
         return _Listing(flat, None, ())
     labels = [label for label, paths in enumerate(of_class.values()) for _ in paths]
@@ -116,9 +105,9 @@ def _listing(folder: Path) -> _Listing:
 
 def _given(folder: Path) -> tuple[_Listing, int]:
     """The listings of train/ and test/ as one, and where the latter begins."""
-    entries = _entries(folder)
-    others = [path for path in entries if path.is_dir() and path.name not in ("train", "test")]
-    if beside := [*_pictures(entries), *others]:
+    found = look(folder)
+    others = [path for path in found.folders if path.name not in ("train", "test")]
+    if beside := [*found.pictures, *others]:
         raise DataError(
             f"{folder} holds {', '.join(path.name for path in beside[:_NAMED])} beside train/ and "
             "test/: expected no other images or folders there, move them away"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.errors import DataError
+from aeonnx.io.arrays import check_dtype, check_range, image_shape, to_values
 from aeonnx.train.data._files import LARGEST
 from aeonnx.train.data._set import Images, InMemory, chunks
 from aeonnx.train.data._split import Places
@@ -55,9 +56,7 @@ class Rows:
 
     def read(self, places: Tensor) -> Tensor:
         """The rows at `places` as images: uint8 or float32 [n, C, H, W]."""
-        rows = self.array[self.places[places.numpy()]]
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
-            pixels = np.ascontiguousarray(rows, dtype=self.dtype)
+        pixels = to_values(self.array[self.places[places.numpy()]])
         return torch.from_numpy(pixels.reshape(len(places), *self.shape))
 
 
@@ -69,14 +68,16 @@ def rows_of(array: Array, where: str) -> Rows:
         where: what to call the array in an error.
 
     Raises:
-        DataError: another rank, dtype or range, NaN, no images, or images that are too large.
+        ImageError: another rank, dtype or range, NaN, or no images.
+        DataError: images that are too large.
     """
-    shape = _shape(array, where)
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
+    shape = image_shape(array.shape, where)
+    if max(shape[1:]) > LARGEST and array.ndim > 2:
         raise DataError(
-            f"{where}: expected uint8, or floats in [0, 1], got {array.dtype}: convert it, for "
-            "example array.astype('uint8') if its values are whole numbers from 0 to 255"
+            f"{where}: expected images of at most {LARGEST}x{LARGEST} pixels, got "
+            f"{list(array.shape)}: resize them first"
         )
+    check_dtype(array.dtype, where)
     rows = Rows(array, np.arange(len(array), dtype=np.int64), shape)
     if rows.dtype is np.float32:
         _check_range(rows, where)
@@ -94,40 +95,10 @@ def images_of(rows: Rows, places: Places, *, in_memory: bool) -> Images:
     return InMemory(tensor)
 
 
-def _shape(array: Array, where: str) -> tuple[int, int, int]:
-    got = f"got {list(array.shape)}"
-    if array.ndim not in (2, 3, 4):
-        raise DataError(f"{where}: expected [N, H, W], [N, C, H, W] or vectors [N, D], {got}")
-    if not array.size:
-        raise DataError(f"{where} holds no images: expected at least 2, {got}")
-    if array.ndim == 2:
-        return 1, 1, array.shape[1]
-    channels = array.shape[1] if array.ndim == 4 else 1
-    height, width = array.shape[-2:]
-    if channels > 4:
-        hint = ""
-        if array.shape[-1] <= 4:
-            hint = ". It looks like [N, H, W, C]: save array.transpose(0, 3, 1, 2)"
-        raise DataError(f"{where}: expected [N, C, H, W] with 1 to 4 channels, {got}{hint}")
-    if max(height, width) > LARGEST:
-        raise DataError(
-            f"{where}: expected images of at most {LARGEST}x{LARGEST} pixels, {got}: resize them "
-            "first"
-        )
-    return channels, height, width
-
-
 def _check_range(rows: Rows, where: str) -> None:
     lowest, highest = float("inf"), float("-inf")
     for places in chunks(rows):
-        pixels = rows.read(places)
-        lowest, highest = min(lowest, pixels.min().item()), max(highest, pixels.max().item())
-        if pixels.isnan().any():
-            raise DataError(
-                f"{where}: expected floats in [0, 1], got NaN: replace what is not known"
-            )
-    if lowest < 0 or highest > 1:
-        hint = "divide by 255" if lowest >= 0 and highest <= 255 else "scale them to [0, 1]"
-        raise DataError(
-            f"{where}: expected floats in [0, 1], got {lowest:g} to {highest:g}: {hint} first"
-        )
+        pixels = rows.read(places).numpy()
+        lowest = float(np.minimum(lowest, pixels.min()))  # NaN stays NaN
+        highest = float(np.maximum(highest, pixels.max()))
+    check_range(lowest, highest, where)

@@ -1,16 +1,20 @@
 // The panel that draws, adds noise, and takes it away.
 
+import { oneLine } from "./bundle.mjs";
 import { drawingArea } from "./draw.mjs";
 import { newest, readFile } from "./engine.mjs";
 import { KINDS, corrupt, drawNoise } from "./noise.mjs";
-import { paint, readStrip, timed } from "./picture.mjs";
+import { greySize, paint, readStrip, timed } from "./picture.mjs";
+
+const LARGEST = 2 ** 24; // bytes of a manifest
 
 /**
  * @param {HTMLElement} panel
  * @param {import("./proof.mjs").Proof} proof of the denoiser
  */
 export async function denoisePanel(panel, { bundle, where }) {
-  const [, height, width] = bundle.manifest.input_shape;
+  await bundle.ready("denoiser");
+  const [height, width] = greySize(bundle);
   const [drawn, noised, denoised, kind, level, shown, frame] = [
     ...["drawn", "noised", "denoised", "kind", "level", "level-shown", "denoise-ms"],
   ].map((name) => document.getElementById(name));
@@ -49,7 +53,10 @@ export async function denoisePanel(panel, { bundle, where }) {
   });
   panel.querySelector("#clear").addEventListener("click", area.clear);
 
-  const samples = await readStrip("digits.png", width, height).catch(() => []);
+  const samples = await readStrip("digits.png", width, height).catch((error) => {
+    panel.querySelector("#samples").textContent = `No sample digits: ${oneLine(error)}`;
+    return [];
+  });
   samples.forEach((pixels, number) => {
     const button = document.createElement("button");
     const picture = document.createElement("canvas");
@@ -67,7 +74,7 @@ export async function denoisePanel(panel, { bundle, where }) {
 
 /** What the denoiser learned to undo, from the manifest; Gaussian noise if it does not say. */
 async function corruption(where) {
-  const text = new TextDecoder().decode(await readFile(`${where}/manifest.json`));
+  const text = new TextDecoder().decode(await readFile(`${where}/manifest.json`, LARGEST));
   const options = JSON.parse(text).training?.options ?? {};
   const kind = Object.hasOwn(KINDS, options.corruption) ? options.corruption : "gaussian";
   const level = Number(options.corruption_level);

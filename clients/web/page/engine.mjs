@@ -1,6 +1,6 @@
 // Which build of onnxruntime-web runs here, and what reads a bundle over HTTP.
 
-import { BundleError, EnvironmentError, openBundle } from "./bundle.mjs";
+import { EnvironmentError, openBundle } from "./bundle.mjs";
 
 const FOLDER = new URL("engine/", import.meta.url).href;
 
@@ -67,7 +67,7 @@ export function opener({ builds, version }) {
   return (where, provider) => {
     const key = `${where} ${provider}`;
     if (!opened.has(key)) {
-      const read = (name) => readFile(`${where}/${name}`);
+      const read = (name, most) => readFile(`${where}/${name}`, most);
       const ort = builds[provider];
       opened.set(key, openBundle({ ort, read, where, version, providers: [provider] }));
     }
@@ -75,12 +75,29 @@ export function opener({ builds, version }) {
   };
 }
 
-/** The bytes at an address; the error has `missing` set where there are none. */
-export async function readFile(address) {
+/**
+ * The bytes at an address, as many as `most`; the error has `missing` set where there are none, and
+ * `size`, as far as it was read, where there are more.
+ */
+export async function readFile(address, most) {
   const answer = await fetch(address.split("/").map(encodeURIComponent).join("/"));
-  if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
-  const error = new BundleError(`the server answered ${answer.status} ${answer.statusText}`);
-  throw Object.assign(error, { missing: answer.status === 404 || answer.status === 410 });
+  if (!answer.ok) {
+    const said = `${address}: the server answered ${answer.status} ${answer.statusText}`;
+    const missing = answer.status === 404 || answer.status === 410;
+    throw Object.assign(new Error(said), { missing });
+  }
+  const pieces = [];
+  let size = 0;
+  for (const reader = answer.body.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(pieces).arrayBuffer());
+    pieces.push(value);
+    size += value.length;
+    if (size > most) {
+      await reader.cancel();
+      throw Object.assign(new Error(`${address} is larger than ${most} bytes`), { size });
+    }
+  }
 }
 
 let turn = Promise.resolve();

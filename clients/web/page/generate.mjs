@@ -1,6 +1,6 @@
 // The panel that makes the grid of `aeonnx generate`.
 
-import { UsageError, grid, oneLine } from "./bundle.mjs";
+import { UsageError, grid, oneLine, requirePicture } from "./bundle.mjs";
 import { inTurn } from "./engine.mjs";
 import { paint } from "./picture.mjs";
 
@@ -11,6 +11,8 @@ const MOST = 1000; // images: more are a matter for the command line
  * @param {import("./bundle.mjs").Bundle} bundle of the sampler
  */
 export async function generatePanel(panel, bundle) {
+  await bundle.ready("sampler");
+  requirePicture("sampler", "generate", bundle.manifest.input_shape);
   const [form, seed, count, canvas, link, problem] = [
     ...["form", "#seed", "#count", "#grid", "#download", "#generate-problem"],
   ].map((name) => panel.querySelector(name));
@@ -50,7 +52,9 @@ async function offer(link, canvas, name) {
 export function seedOf(text) {
   const seed = /^\d+$/.test(text.trim()) ? BigInt(text) : -1n;
   if (seed >= 0n && seed < 2n ** 63n) return seed;
-  throw new UsageError(`expected a seed of 0 to ${2n ** 63n - 1n}, got ${text.trim() || "nothing"}`);
+  throw new UsageError(
+    `expected a seed of 0 to ${2n ** 63n - 1n}, got ${text.trim() || "nothing"}`,
+  );
 }
 
 function countOf(text) {

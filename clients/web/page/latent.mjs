@@ -1,8 +1,8 @@
 // The panel with a slider for each number of z, and the decoder's answer.
 
-import { toPixels } from "./bundle.mjs";
+import { BundleError, oneLine, toPixels } from "./bundle.mjs";
 import { inTurn, newest } from "./engine.mjs";
-import { paint, timed } from "./picture.mjs";
+import { greySize, paint, timed } from "./picture.mjs";
 import { seedOf } from "./generate.mjs";
 
 const FARTHEST = 4; // deviations of the prior: beyond it is one number in 16,000
@@ -13,10 +13,10 @@ const FARTHEST = 4; // deviations of the prior: beyond it is one number in 16,00
  * @param {import("./bundle.mjs").Bundle} [sampler] to draw z from a seed with, if there is one
  */
 export async function latentPanel(panel, bundle, sampler) {
-  const part = await bundle.part("decoder");
+  const part = await bundle.ready("decoder");
   const [input] = part.variant.inputs;
   const [output] = part.variant.outputs;
-  const [, height, width] = bundle.manifest.input_shape;
+  const [height, width] = greySize(bundle);
   const canvas = panel.querySelector("#decoded");
   const seed = panel.querySelector("#latent-seed");
   const z = new Float32Array(input.shape[1]);
@@ -24,7 +24,7 @@ export async function latentPanel(panel, bundle, sampler) {
   const decode = timed(panel.querySelector("#decode-ms"), () => part.run({ [input.name]: z }));
   const show = newest(async () => {
     const found = (await decode())[output.name];
-    paint(canvas, toPixels(found), width, height);
+    paint(canvas, output.dtype === "uint8" ? found : toPixels(found), width, height);
   });
   const sliders = Array.from(z, (_, number) => {
     const slider = sliderFor(number);
@@ -45,7 +45,7 @@ export async function latentPanel(panel, bundle, sampler) {
   };
 
   panel.querySelector("#zero").addEventListener("click", () => load(z.map(() => 0)));
-  const fromSeed = newestSeed(panel, seed, sampler, load);
+  const fromSeed = newestSeed(panel, seed, sampler, z.length, load);
   seed.addEventListener("input", fromSeed);
   panel.querySelector("#random").addEventListener("click", () => {
     seed.value = crypto.getRandomValues(new Uint16Array(1))[0];
@@ -54,17 +54,22 @@ export async function latentPanel(panel, bundle, sampler) {
   await (sampler ? fromSeed() : load(z));
 }
 
-function newestSeed(panel, field, sampler, load) {
+function newestSeed(panel, field, sampler, length, load) {
   return async () => {
     const text = panel.querySelector("#latent-problem");
     try {
       const seed = BigInt64Array.of(seedOf(field.value));
-      const part = await sampler.part("sampler");
+      const part = await sampler.ready("sampler");
       const { z } = await inTurn(() => part.run({ seed, index: BigInt64Array.of(0n) }));
+      if (z?.length !== length) {
+        throw new BundleError(
+          `the sampler gives no z of ${length} numbers: export the bundle again`,
+        );
+      }
       text.textContent = "";
       await load(z);
     } catch (error) {
-      text.textContent = error.message;
+      text.textContent = oneLine(error);
     }
   };
 }

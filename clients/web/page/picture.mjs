@@ -1,5 +1,19 @@
 // Grey pixels <-> canvases, and how long a frame takes.
 
+import { BundleError, fromRgba, isOpaque } from "./bundle.mjs";
+import { readFile } from "./engine.mjs";
+
+const LARGEST = 2 ** 24; // bytes of a picture
+
+/** Height and width of a bundle's images, which this page draws in grey alone. */
+export function greySize(bundle) {
+  const [channels, height, width] = bundle.manifest.input_shape;
+  if (channels === 1) return [height, width];
+  throw new BundleError(
+    `this page draws grey images, those of ${bundle.where} have ${channels} channels`,
+  );
+}
+
 /** Show uint8 pixels, [H, W] or [H, W, 3], on a canvas, which takes their size. */
 export function paint(canvas, pixels, width, height, channels = 1) {
   const data = new Uint8ClampedArray(width * height * 4).fill(255);
@@ -9,21 +23,47 @@ export function paint(canvas, pixels, width, height, channels = 1) {
     }
   }
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  canvas.getContext("2d", { willReadFrequently: true }).putImageData(new ImageData(data, width, height), 0, 0);
+  canvas
+    .getContext("2d", { willReadFrequently: true })
+    .putImageData(new ImageData(data, width, height), 0, 0);
 }
 
-/** The grey images in a picture that has them one below the other: uint8, each [H, W]. */
+/**
+ * The grey images in a picture that has them one below the other: uint8, each [H, W]. The browser
+ * decodes it and turns it as its EXIF says; colour profiles are left out, as in every client.
+ *
+ * @throws {BundleError} it is no picture, has another width, or transparent pixels
+ */
 export async function readStrip(address, width, height) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+  const blob = new Blob([await readFile(address, LARGEST)]);
+  const image = await createImageBitmap(blob, {
+    ...{ colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" },
+  }).catch(() => {
+    throw new BundleError(`${address} is not a picture that this browser reads`);
+  });
+  const count = image.height / height;
+  if (image.width !== width || !Number.isInteger(count)) {
+    const got = `${image.width}x${image.height}`;
+    throw new BundleError(`${address}: expected pictures of ${width}x${height}, got ${got}`);
+  }
+  const rgba = pixelsOf(image);
+  if (!isOpaque(rgba)) {
+    throw new BundleError(
+      `${address} has transparent pixels, and the model takes none: flatten it first`,
+    );
+  }
+  const grey = fromRgba(rgba, 1);
+  const size = width * height;
+  return Array.from({ length: count }, (_, number) =>
+    grey.slice(number * size, (number + 1) * size),
+  );
+}
+
+function pixelsOf(image) {
+  const canvas = new OffscreenCanvas(image.width, image.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
-  return Array.from({ length: Math.floor(image.naturalHeight / height) }, (_, number) => {
-    const { data } = context.getImageData(0, number * height, width, height);
-    return Uint8Array.from({ length: width * height }, (_, pixel) => data[pixel * 4]);
-  });
+  return context.getImageData(0, 0, image.width, image.height).data;
 }
 
 /** A function that runs `frame` and shows the median time of the last ones, in milliseconds. */

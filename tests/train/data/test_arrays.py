@@ -144,13 +144,26 @@ ZEROS = np.zeros((4, 5, 6), np.uint8)
         ),
         (
             ZEROS.astype(int),
-            r"expected uint8, or floats in \[0, 1\], got int64: convert it, for example "
-            r"array.astype\('uint8'\)",
+            r"expected uint8, or floats in \[0, 1\], got int64: save array.astype\('uint8'\) if "
+            "its values are 0 to 255$",
         ),
-        (ZEROS.astype(bool), "got bool: convert it"),
-        (ZEROS.astype("U1"), "got <U1: convert it"),
+        (
+            ZEROS.astype("u2"),
+            r"got uint16: save \(array >> 8\).astype\('uint8'\) if its values fill 16 bits",
+        ),
+        (ZEROS.astype(bool), r"got bool: save array \* numpy.uint8\(255\)"),
+        (ZEROS.astype("U1"), "got <U1: those are texts"),
+        (ZEROS.astype("c8"), "got complex64: save its real part, or its absolute value"),
         (ZEROS + 255.0, r"expected floats in \[0, 1\], got 255 to 255: divide by 255 first"),
-        (ZEROS - 1.0, r"got -1 to -1: scale them to \[0, 1\] first"),
+        (
+            np.where(np.arange(6) == 3, -1.0, ZEROS + 1),
+            r"got -1 to 1: if they are scaled to \[-1, 1\], save \(array \+ 1\) / 2",
+        ),
+        (ZEROS - 2.0, r"got -2 to -2: scale them to \[0, 1\] first"),
+        (
+            np.where(np.arange(6) == 3, np.float32(1.0000001), np.float32(0)) + np.float32(ZEROS),
+            r"got 0 to 1.0000001: clip them to \[0, 1\] first",
+        ),
         (ZEROS + 1e300, r"got inf to inf: scale them"),
         (np.where(np.arange(6) == 3, np.nan, ZEROS), r"expected floats in \[0, 1\], got NaN"),
         (
@@ -223,12 +236,21 @@ def test_damaged_arrays_are_refused(tmp_path: Path, digits: Any) -> None:
     np.save(tmp_path / "x.npy", digits[0])
     whole = (tmp_path / "x.npy").read_bytes()
     (tmp_path / "x.npy").write_bytes(whole[:-1])
-    fails(tmp_path / "x.npy", "is not a readable array: mmap length is greater than file size")
+    fails(
+        tmp_path / "x.npy",
+        r"is not a readable array: its header says uint8 \[30, 28, 28\], 23,520 bytes, and it has "
+        "23,519$",
+    )
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", whole)
     spoiled = bytearray((tmp_path / "x.npz").read_bytes())
     spoiled[5000] ^= 1
     (tmp_path / "x.npz").write_bytes(spoiled)
     fails(tmp_path / "x.npz", "is not a readable array: Bad CRC-32")
-    (tmp_path / "x.npz").write_bytes(whole)
-    fails(tmp_path / "x.npz", "holds a single array: expected an archive, name it .npy")
+    # What a file is, its content says.
+    np.savez(tmp_path / "y.npz", digits[0])
+    kinds = {}
+    for name, content in (("x.npz", whole), ("y.npy", (tmp_path / "y.npz").read_bytes())):
+        (tmp_path / name).write_bytes(content)
+        kinds[name] = load_data(str(tmp_path / name), ROOT)
+    assert_same(kinds["x.npz"], kinds["y.npy"])

@@ -88,15 +88,16 @@ def test_train_and_test_folders_are_the_split(
     ("mode", "suffix"),
     [
         *((mode, "png") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
-        *((mode, suffix) for mode in ("1", "L", "RGB") for suffix in ("jpg", "JPEG", "bmp")),
+        *((mode, suffix) for mode in ("1", "L", "RGB") for suffix in ("jpg", "JPEG", "bmp", "tif")),
+        ("RGB", "webp"),
+        ("P", "gif"),
     ],
 )
 def test_modes_and_formats(tmp_path: Path, mode: str, suffix: str) -> None:
     channels = {"1": 1, "P": 3}.get(mode, len(mode))
     for value in (0, 1, 2):
-        Image.new("RGBA", (6, 5), (50 * value, 20, 9, 77)).convert(mode).save(
-            tmp_path / f"{value}.{suffix}"
-        )
+        colour = (50 * value, 20, 9, 255 if mode == "P" else 77)
+        Image.new("RGBA", (6, 5), colour).convert(mode).save(tmp_path / f"{value}.{suffix}")
     data = load_data(str(tmp_path), ROOT)
     assert data.shape == (channels, 5, 6)
     assert everything(data).dtype == torch.uint8
@@ -141,7 +142,7 @@ def test_what_does_not_fit_in_memory_is_streamed(
     np.save(tmp_path / "x.npy", digits[0])
     size = 30 * 784
     for free, in_memory in ((2 * size, True), (2 * size - 1, False)):
-        monkeypatch.setattr("aeonnx.train.data._memory.available", lambda free=free: free)
+        monkeypatch.setattr("aeonnx.io.memory.available", lambda free=free: free)
         for path in (folder, tmp_path / "x.npy"):
             data = load_data(str(path), ROOT)
             assert data.train.images.in_memory is in_memory
@@ -230,8 +231,8 @@ def test_many_bad_images_are_counted(tmp_path: Path, digits: Any) -> None:
         ),
         (
             lambda f: [picture(f / name, mode="CMYK") for name in ("a.jpg", "b.jpg")],
-            "none of its 2 images can be used: a.jpg: expected grey or RGB with or without alpha, "
-            "8 bits each, got pillow's mode CMYK: convert it first; b.jpg",
+            "none of its 2 images can be used: a.jpg is in CMYK, whose colours depend on its "
+            "profile: convert it to RGB first; b.jpg",
         ),
     ],
 )

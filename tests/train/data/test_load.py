@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from aeonnx.errors import UnknownNameError
+from aeonnx.io.memory import available
 from aeonnx.train.data import DATA_SETS, load_data
-from aeonnx.train.data._memory import available
 from tests.train.data.support import (
     ROOT,
     fails,

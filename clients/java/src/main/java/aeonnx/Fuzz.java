@@ -21,7 +21,7 @@ final class Fuzz {
     }
 
     public static void main(String[] arguments) throws IOException {
-        Names.tellInFull();
+        Names.prepare();
         List<String> words = Names.arguments(arguments);
         boolean bundles = words.remove("--bundles");
         if (words.size() != 1) {

@@ -17,7 +17,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        Names.tellInFull();
+        Names.prepare();
         int code;
         try {
             code = run(Names.arguments(arguments));

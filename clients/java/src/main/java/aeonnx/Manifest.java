@@ -2,6 +2,7 @@ package aeonnx;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.Strictness;
 import com.google.gson.stream.JsonReader;
@@ -87,7 +88,12 @@ public record Manifest(
             return manifest;
         } catch (CharacterCodingException error) {
             throw new AeonnxException(where + ": it is not UTF-8");
-        } catch (java.io.IOException | RuntimeException error) {
+        } catch (java.io.IOException | JsonParseException error) {
+            // Of what gson says, the place: the rest is about its own settings.
+            String said = AeonnxException.reason(error).lines().findFirst().orElse("");
+            int place = said.indexOf(" at line ");
+            throw new AeonnxException(where + ": not JSON" + (place < 0 ? "" : said.substring(place)));
+        } catch (RuntimeException error) {
             throw new AeonnxException(where + ": " + AeonnxException.reason(error));
         }
     }

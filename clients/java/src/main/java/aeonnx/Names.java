@@ -22,12 +22,13 @@ import java.util.List;
 final class Names {
     private static final String LOST = "\ufffd"; // what a byte becomes that the locale does not know
     private static final String HERE = "/proc/self/";
+    private static final boolean FOLDER_IS_LOST = isLost(System.getProperty("user.dir"));
 
     private Names() {}
 
     /** The path of a name, which is UTF-8 where the locale's encoding does not have it. */
     static Path path(String name) {
-        if (!isLost(System.getProperty("user.dir"))) {
+        if (!FOLDER_IS_LOST) {
             try {
                 return Path.of(name);
             } catch (InvalidPathException error) {
@@ -94,8 +95,11 @@ final class Names {
         }
     }
 
-    /** Let messages be UTF-8 where the locale has ASCII only. */
-    static void tellInFull() {
+    /** Called before anything else: messages are UTF-8 where the locale has ASCII only. */
+    static void prepare() {
+        if (FOLDER_IS_LOST) {
+            System.setProperty("user.dir", "/"); // ImageIO stops at one that is no path
+        }
         String encoding = System.getProperty("native.encoding", Charset.defaultCharset().name());
         if (Charset.forName(encoding).equals(StandardCharsets.US_ASCII)) {
             System.setOut(utf8(FileDescriptor.out));

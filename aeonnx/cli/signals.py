@@ -1,0 +1,53 @@
+"""Signals that end a command: an exception that unwinds, so that what was begun is removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+__all__ = ["prepare", "received"]
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TOGETHER_S = 1.0  # `timeout` and service managers send a signal twice, or two at once
+
+
+class _Handler:
+    """The first signal raises KeyboardInterrupt; one that comes later ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._since = 0.0
+        self._process = os.getpid()
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a fork has nothing to remove
+            _end(number)
+        elif self.received is None:
+            self.received, self._since = signal.Signals(number), time.monotonic()
+            raise KeyboardInterrupt
+        elif time.monotonic() - self._since > _TOGETHER_S:
+            _end(number)
+
+
+_handler: _Handler | None = None
+
+
+def prepare() -> None:
+    """Handle Ctrl-C, SIGTERM and SIGHUP, but for those that are ignored, as `nohup` has it."""
+    global _handler
+    _handler = _Handler()
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handler)
+
+
+def received() -> signal.Signals | None:
+    """The signal that was raised, whatever a library has made of the exception since."""
+    return _handler.received if _handler else None
+
+
+def _end(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

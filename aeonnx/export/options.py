@@ -1,0 +1,139 @@
+"""What an export is asked for, checked before torch is imported. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aeonnx import catalog
+from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
+from aeonnx.export.targets import target_of
+from aeonnx.runs import default_folder, is_folder
+
+__all__ = [
+    "IO",
+    "PRECISIONS",
+    "PRIORS",
+    "SAMPLER",
+    "STATES",
+    "ExportOptions",
+    "check",
+    "require_parts",
+]
+
+SAMPLER = "sampler"
+IO = ("float", "uint8")
+PRIORS = ("standard", "fitted", "fitted-diagonal")
+STATES = ("best", "last")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export, from where, and to where.
+
+    Args:
+        model: registered name; with `from_module` any.
+        output: the bundle's folder; None for `dist/<model>`.
+        checkpoint: folder or file, see `checkpoint.load`; None for where `aeonnx train` writes.
+        parts: names of parts; empty for all that the model has.
+        opset: 13 to 22; None for the target's, or 18.
+        force: replace a bundle of another checkpoint.
+        precisions: of "fp32", "fp16" and "int8"; fp32 is always written.
+        io: of "float" and "uint8"; graphs with float images are always written.
+        calibration: images to find int8's ranges, the fitted prior and the scorer's percentiles
+            with; None for the training images in the checkpoint.
+        prior: "standard", "fitted" or "fitted-diagonal"; None for what the model was trained for.
+        temperature: what the prior's deviation is multiplied by.
+        static_batch: rows that the graphs are fixed to; None for any number.
+        target: name of the engine to choose opset, batch and operators for.
+        from_module: "package.module:factory" of a model from elsewhere, see `outside`.
+        state: "best" or "last" weights of the run's newest saved state; None for its checkpoint.
+    """
+
+    model: str
+    output: Path | None = None
+    checkpoint: Path | None = None
+    parts: tuple[str, ...] = ()
+    opset: int | None = None
+    force: bool = False
+    precisions: tuple[str, ...] = ()
+    io: tuple[str, ...] = ()
+    calibration: Path | None = None
+    prior: str | None = None
+    temperature: float = 1.0
+    static_batch: int | None = None
+    target: str | None = None
+    from_module: str | None = None
+    state: str | None = None
+
+    @property
+    def source(self) -> Path:
+        """Where the checkpoint is."""
+        return self.checkpoint or default_folder(self.model)
+
+    @property
+    def folder(self) -> Path:
+        """Where the bundle goes."""
+        return self.output or Path("dist") / self.model
+
+    def opset_and_batch(self) -> tuple[int, int | None]:
+        """Of all graphs; None for any number of rows.
+
+        Raises:
+            UsageError: one of them is out of range, the target is unknown, or it reads no such
+                opset.
+        """
+        opset, batch = self.opset, self.static_batch
+        if batch is not None and batch < 1:
+            raise UsageError(f"--static-batch: expected 1 row or more, got {batch}")
+        if opset is not None:
+            check_opset(opset)
+        if self.target is None:
+            return opset or DEFAULT_OPSET, batch
+        target = target_of(self.target)
+        if opset is not None and opset > target.opset:
+            raise UsageError(
+                f"--target {self.target} reads opsets up to {target.opset}, got --opset {opset}"
+            )
+        return opset or target.opset, batch or target.batch
+
+
+def check(options: ExportOptions) -> None:
+    """Check all that needs neither torch nor the checkpoint's content.
+
+    Raises:
+        UsageError: the model, a part or another name is unknown, a number is out of range, or
+            options contradict each other.
+        CheckpointError: there is no checkpoint.
+    """
+    options.opset_and_batch()
+    for kind, given, known in (
+        ("--precision", options.precisions, PRECISIONS),
+        ("--io", options.io, IO),
+        ("--prior", (options.prior,) if options.prior else (), PRIORS),
+        ("--state", (options.state,) if options.state else (), STATES),
+    ):
+        for name in given:
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
+    if not 0 < options.temperature < float("inf"):
+        raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
+    if options.from_module:
+        if options.state:
+            raise UsageError(
+                "--state is of a run by `aeonnx train`: leave it out with --from-module"
+            )
+        return
+    require_parts(options, catalog.model(options.model).parts)
+    is_folder(options.source, options.model)
+
+
+def require_parts(options: ExportOptions, known: Iterable[str]) -> None:
+    """Raise `UnknownNameError` unless the parts that are named are known, or the sampler."""
+    known = (*known, SAMPLER)
+    for name in options.parts:
+        if name not in known:
+            raise UnknownNameError(f"part of {options.model}", name, known)

@@ -1,0 +1,198 @@
+"""The one reader of picture files: any that is not read as it should be is refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx import files
+from aeonnx.errors import ImageError, UsageError
+from aeonnx.io.decode import Decoded, Refused, decode
+
+__all__ = [
+    "LARGEST_FILE",
+    "RESIZES",
+    "Treatment",
+    "colour_of",
+    "load_picture",
+    "picture_of",
+    "read_picture",
+    "with_channels",
+    "with_shape",
+]
+
+Array = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+LARGEST_FILE = 2**30  # bytes
+RESIZES = ("fit", "crop", "stretch")
+_BLACK = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What becomes of a picture that is not as the model wants it.
+
+    Args:
+        resize: "fit" (the whole of it, the rest in the background's colour), "crop" (its middle),
+            "stretch" (its edges made to fit), or None to refuse another size.
+        background: RGB that shows through transparent pixels; None to refuse them where the model
+            takes none.
+        offered: whether the command has --resize and --background, so that errors name them.
+    """
+
+    resize: str | None = None
+    background: Colour | None = None
+    offered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and self.resize not in RESIZES:
+            raise UsageError(f"resize: expected {', '.join(RESIZES)}, got {self.resize!r}")
+
+
+def colour_of(text: str) -> Colour:
+    """A colour by its name or as #rrggbb, as pillow knows them.
+
+    Raises:
+        UsageError: it knows none of that name.
+    """
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise UsageError(
+            f"--background: expected a colour such as white or #20a0ff, got {text!r}"
+        ) from None
+
+
+def load_picture(path: Path) -> Decoded:
+    """Decode a picture file.
+
+    Raises:
+        ImageError: it is missing, no regular file, too large, damaged, or of a kind not read.
+    """
+    try:
+        data = files.read_bytes(path, LARGEST_FILE)
+    except FileNotFoundError:
+        raise ImageError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
+    return picture_of(data, f"{path}")
+
+
+def picture_of(data: bytes, where: str) -> Decoded:
+    """Decode a picture; `where` is what to call it in an error.
+
+    Raises:
+        ImageError: it is damaged, no picture, or of a kind not read.
+    """
+    try:
+        return decode(data)
+    except Refused as refused:
+        raise ImageError(f"{where} {refused}") from None
+    # A decoder meets damaged data with whatever its lines raise: that is the file's fault.
+    except Exception as error:
+        raise ImageError(
+            f"{where} is not a readable PNG, JPEG, BMP, TIFF, WebP or GIF image: "
+            f"{error or type(error).__name__}"
+        ) from error
+
+
+def read_picture(path: Path, shape: Sequence[int], how: Treatment | None = None) -> Array:
+    """A picture file as a model wants it: uint8 [C, H, W].
+
+    Raises:
+        ImageError: see `load_picture`; or it has another size or transparent pixels, and `how`
+            does not say what to do.
+    """
+    return with_shape(load_picture(path), shape, how or Treatment(), f"{path}")
+
+
+def with_shape(picture: Decoded, shape: Sequence[int], how: Treatment, where: str) -> Array:
+    """A decoded picture as uint8 [C, H, W], see `read_picture`."""
+    channels, height, width = shape
+    pixels = with_channels(picture, channels, how, where)
+    if pixels.shape[1:] == (height, width):
+        return pixels
+    if how.resize is None:
+        hint = ", or pass --resize fit, crop or stretch" if how.offered else ""
+        raise ImageError(
+            f"{where}: expected {width}x{height} pixels, got "
+            f"{pixels.shape[2]}x{pixels.shape[1]}: resize it first{hint}"
+        )
+    return _resized(pixels, height, width, how)
+
+
+def with_channels(picture: Decoded, channels: int, how: Treatment, where: str) -> Array:
+    """A decoded picture as uint8 [C, H, W] of its own size and C `channels`.
+
+    Raises:
+        ImageError: it has transparent pixels, C is 1 or 3, and there is no background.
+    """
+    colour, alpha = picture.colour, picture.alpha
+    keeps_alpha = channels in (2, 4)
+    if alpha is not None and not keeps_alpha and (alpha != 255).any():
+        if how.background is None:
+            hint = ", or pass --background white" if how.offered else ""
+            raise ImageError(
+                f"{where} has transparent pixels, and the model takes none: flatten it first{hint}"
+            )
+        colour = _composed(_rgb(colour), alpha, how.background)
+    planes = [_grey(colour)[None]] if channels < 3 else [_rgb(colour).transpose(2, 0, 1)]
+    if keeps_alpha:
+        opaque = np.full(colour.shape[:2], 255, np.uint8)
+        planes.append((opaque if alpha is None else alpha)[None])
+    return np.ascontiguousarray(np.concatenate(planes))
+
+
+def _rgb(colour: Array) -> Array:
+    return colour if colour.ndim == 3 else np.repeat(colour[..., None], 3, axis=2)
+
+
+def _grey(colour: Array) -> Array:
+    """ITU-R BT.601's luma in whole numbers; of equal red, green and blue exactly that."""
+    if colour.ndim == 2:
+        return colour
+    red, green, blue = (colour[..., place].astype(np.uint32) for place in range(3))
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
+
+
+def _composed(colour: Array, alpha: Array, background: Colour) -> Array:
+    """To the nearest; a tie cannot be, since 255 is odd."""
+    share = alpha[..., None].astype(np.uint32)
+    sums = share * colour + (255 - share) * np.array(background, np.uint32)
+    return ((sums + 127) // 255).astype(np.uint8)
+
+
+def _resized(pixels: Array, height: int, width: int, how: Treatment) -> Array:
+    from PIL import Image
+
+    channels, h, w = pixels.shape
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    image = Image.fromarray(rows[..., 0] if channels == 1 else rows)
+    box, size = (0.0, 0.0, float(w), float(h)), (width, height)
+    if how.resize == "crop":
+        scale = max(width / w, height / h)
+        left, top = (w - width / scale) / 2, (h - height / scale) / 2
+        box = (max(left, 0), max(top, 0), min(w - left, w), min(h - top, h))
+    elif how.resize == "fit":
+        scale = min(width / w, height / h)
+        size = max(1, round(w * scale)), max(1, round(h * scale))
+    small = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box=box))
+    small = small.reshape(size[1], size[0], channels).transpose(2, 0, 1)
+    if small.shape[1:] == (height, width):
+        return np.ascontiguousarray(small)
+    ground = with_channels(_plane(how.background or _BLACK), channels, how, "")
+    whole = np.broadcast_to(ground, (channels, height, width)).copy()
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    whole[:, top : top + size[1], left : left + size[0]] = small
+    return whole
+
+
+def _plane(colour: Colour) -> Decoded:
+    return Decoded(np.array([[colour]], np.uint8), None, 3)

@@ -1,0 +1,206 @@
+"""Results on their way to disk batch by batch, in constant memory. numpy; pillow when used.
+
+Nothing is there under its final name before everything is: an error half-way leaves no file.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx import files, images
+from aeonnx.errors import UsageError
+from aeonnx.io.targets import Target, distinct, target_of
+
+__all__ = ["Sink", "open_sink", "write", "write_bytes"]
+
+Array = npt.NDArray[Any]
+
+_OLDEST = (1980, 1, 1, 0, 0, 0)  # same results, same bytes
+
+
+class Sink(Protocol):
+    """Takes batches of rows, in order."""
+
+    def write(self, rows: Array) -> None:
+        """Take the next rows, of the dtype and shape of those before."""
+
+
+@contextmanager
+def open_sink(
+    target: Target,
+    count: int,
+    *,
+    key: str = "images",
+    names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    force: bool = False,
+) -> Iterator[Sink]:
+    """Where `count` rows go; leaving the block puts them in place.
+
+    Args:
+        target: where and in which form.
+        count: how many rows will be written.
+        key: name of the array in a .npz.
+        names: of the rows, kept in a .npz beside them.
+        outputs: of the rows' sources, relative, after which the pictures in a folder are named;
+            None for their numbers.
+        force: replace a file that exists; add to a folder that does.
+
+    Raises:
+        OutputError: the target exists and `force` is not set, or it cannot be written.
+    """
+    if target.path is not None:
+        files.refuse_existing(target.path, force=force)
+    if target.form == "folder" and target.path is not None:
+        with _folder(target.path) as folder, ThreadPoolExecutor() as pool:
+            yield _Pictures(folder, pool, distinct(outputs or _numbers(count), ".png"))
+    elif target.pictures:
+        grid = _Grid()
+        yield grid
+        write_bytes(target, images.picture(np.concatenate(grid.rows), target.form), force=force)
+    else:
+        with _stream(target) as stream:
+            if target.form == "npy":
+                yield _Npy(stream, count)
+            else:
+                with zipfile.ZipFile(stream, "w") as archive:
+                    with _member(archive, key) as member:
+                        yield _Npy(member, count)
+                    if names is not None:
+                        with _member(archive, "names") as member:
+                            _Npy(member, count).write(np.array(names[:]))
+
+
+def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
+    """Write a whole file, or to stdout.
+
+    Raises:
+        OutputError: it exists and `force` is not set, or cannot be written.
+    """
+    if target.path is not None:
+        files.refuse_existing(target.path, force=force)
+    with _stream(target) as stream:
+        stream.write(data)
+
+
+def write(path: Path, value: Array, *, force: bool = False) -> None:
+    """Write rows that are there at once, see `open_sink`.
+
+    Raises:
+        UsageError, OutputError: see `target_of`, `Target.require` and `open_sink`.
+    """
+    is_images = value.ndim == 4
+    target = target_of(path, images=is_images)
+    if is_images:
+        target.require(len(value), value.shape[1:])
+    with open_sink(target, len(value), key="images" if is_images else "array", force=force) as sink:
+        sink.write(value)
+
+
+@contextmanager
+def _stream(target: Target) -> Iterator[BinaryIO]:
+    if target.path is not None:
+        with files.new_file(target.path) as stream:
+            yield stream
+        return
+    if sys.stdout.isatty():
+        raise UsageError("-o -: stdout is a terminal: send it to a file or a program")
+    whole = io.BufferedWriter(_Stdout(sys.stdout.buffer))
+    yield whole
+    whole.flush()
+
+
+class _Stdout(io.RawIOBase):
+    """Stdout, whose errors are about the output."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        with files.output_errors(Path("stdout")):
+            self._stream.write(data)
+            self._stream.flush()
+        return len(data)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A hidden folder that becomes `path`, or whose files go into it."""
+    if not path.exists():
+        with files.new_folder(path) as staged:
+            yield staged
+        return
+    with files.staging(path) as staged:
+        yield staged
+        files.commit(staged, path, None)
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
+    with archive.open(zipfile.ZipInfo(f"{name}.npy", _OLDEST), "w", force_zip64=True) as stream:
+        yield stream  # type: ignore[misc]
+
+
+def _numbers(count: int) -> list[str]:
+    digits = len(str(count - 1))
+    return [f"{index:0{digits}}" for index in range(count)]
+
+
+@dataclass
+class _Npy:
+    """A .npy file, whose head is written with the first rows."""
+
+    stream: BinaryIO
+    count: int
+    begun: bool = False
+
+    def write(self, rows: Array) -> None:
+        if not self.begun:  # a pipe has no place to ask for
+            self.begun = True
+            head = {
+                "descr": np.lib.format.dtype_to_descr(rows.dtype),
+                "fortran_order": False,
+                "shape": (self.count, *rows.shape[1:]),
+            }
+            np.lib.format.write_array_header_1_0(self.stream, head)
+        flat = np.ascontiguousarray(rows)
+        self.stream.write(flat.tobytes() if flat.dtype.kind == "U" else flat.data)
+
+
+@dataclass
+class _Grid:
+    """One picture: all its images are kept until the end."""
+
+    rows: list[Array] = field(default_factory=list)
+
+    def write(self, rows: Array) -> None:
+        self.rows.append(rows)
+
+
+class _Pictures:
+    """A folder with a PNG per image."""
+
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor, names: Sequence[str]) -> None:
+        self._folder, self._pool, self._names, self._done = folder, pool, names, 0
+
+    def write(self, rows: Array) -> None:
+        names = self._names[self._done : self._done + len(rows)]
+        self._done += len(rows)
+        list(self._pool.map(self._write_one, names, rows))
+
+    def _write_one(self, name: str, image: Array) -> None:
+        files.write(self._folder / name, images.png(image[None]))

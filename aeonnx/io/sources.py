@@ -1,0 +1,273 @@
+"""Rows for a part, from pictures and arrays on disk: read when asked for, in constant memory.
+
+The values are those that training gets of the same files, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx.errors import ImageError
+from aeonnx.io import npy, npz
+from aeonnx.io.arrays import (
+    check_dtype,
+    check_range,
+    names_of_images,
+    names_of_latents,
+    rows_shape,
+    to_values,
+)
+from aeonnx.io.decode import kind_of
+from aeonnx.io.folders import pictures_in
+from aeonnx.io.pictures import Treatment, picture_of, read_picture, with_shape
+from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
+from aeonnx.pixels import from_pixels
+
+__all__ = ["Reading", "Source", "open_images", "open_latents", "read_images"]
+
+Array = npt.NDArray[Any]
+Batches = Callable[[int], Iterator[Array]]
+
+_AT_ONCE = 1024
+_NAMED = 3  # bad files that an error names
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How sources are read.
+
+    Args:
+        how: what becomes of pictures that are not as the model wants them.
+        recursive: whether folders are read at any depth.
+        skip_bad: leave pictures out that cannot be read, instead of raising.
+    """
+
+    how: Treatment = field(default_factory=Treatment)
+    recursive: bool = False
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that are read when they are asked for.
+
+    Args:
+        names: of the rows: files, or numbers from 0.
+        batches: makes an iterator of them, at most so many at a time.
+        outputs: what to call the result of each row in a folder, with the suffix of its file; None
+            for numbers.
+        pictures: whether all are pictures.
+        left_out: what was passed over, a line for each folder.
+        skipped: what was wrong with each picture that was left out.
+    """
+
+    names: Sequence[str]
+    batches: Batches
+    outputs: Sequence[str] | None = None
+    pictures: bool = False
+    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture, read when asked for; what to call it in results, and in a folder of results."""
+
+    name: str
+    output: str
+    read: Callable[[], Array]
+
+
+def open_images(
+    paths: Sequence[Path | str], shape: Sequence[int], reading: Reading | None = None
+) -> Source:
+    """Images for a part that takes `shape`.
+
+    Args:
+        paths: picture files, folders of them (see `folders.pictures_in`), .npy and .npz arrays
+            (see `arrays.rows_shape`); "-" for one of these files on stdin. What a file is, its
+            content says.
+        shape: [C, H, W].
+        reading: how to.
+
+    Returns:
+        uint8 [n, C, H, W] from pictures; from arrays, that or float32 in [0, 1].
+
+    Raises:
+        ImageError: something is missing, is not an image, or has another size; of pictures and
+            values of arrays this is found out when they are read.
+    """
+    reading = reading or Reading()
+    wanted = (shape[0], shape[1], shape[2])
+    several = len(paths) > 1
+    parts: list[Source] = []
+    pictures: list[_Picture] = []
+    left: list[str] = []
+    for path in paths:
+        found = _opened(path, wanted, reading, left, several=several)
+        if isinstance(found, Source):
+            parts += [*_of_pictures(pictures, reading), found]
+            pictures = []
+        else:
+            pictures += found
+    parts += _of_pictures(pictures, reading)
+    return replace(_joined(parts), left_out=tuple(left))
+
+
+def read_images(path: Path, shape: Sequence[int]) -> Array:
+    """All rows of `open_images` at once; pixels become floats where others are that."""
+    found = list(open_images([path], shape).batches(_AT_ONCE))
+    if len({rows.dtype for rows in found}) > 1:
+        found = [from_pixels(rows) if rows.dtype == np.uint8 else rows for rows in found]
+    return np.concatenate(found)
+
+
+def open_latents(path: Path | str, size: int) -> Source:
+    """Latents to decode: a .npy or .npz array of floats, [n, `size`] or one of them, [`size`].
+
+    Raises:
+        ImageError: the file is missing, or holds anything else.
+    """
+    where = named(path)
+    expected = f"expected latents, a .npy or .npz array of floats [n, {size}]"
+    start, stream = first_bytes(path)
+    kind = kind_of(start)
+    if kind is not None:
+        raise ImageError(
+            f"{where} is a picture ({kind}): {expected}, such as aeonnx encode makes of pictures"
+        )
+    (array,) = stored(path, start, stream, lambda names: [names_of_latents(names, where)])
+    shape = array.shape if len(array.shape) != 1 else (1, *array.shape)
+    if array.dtype.kind != "f" or len(shape) != 2 or shape[1] != size:
+        raise ImageError(f"{array.where}: {expected}, got {array.dtype} {list(array.shape)}")
+    if not shape[0]:
+        raise ImageError(f"{array.where} holds no rows: give at least one")
+    return Source(Numbers(shape[0]), lambda n: (to_values(rows) for rows in array.rows(shape, n)))
+
+
+def _opened(
+    path: Path | str,
+    wanted: tuple[int, int, int],
+    reading: Reading,
+    left: list[str],
+    *,
+    several: bool,
+) -> list[_Picture] | Source:
+    """What one argument names; what it passes over is added to `left`."""
+    if path != STDIN and Path(path).is_dir():
+        return _folder(Path(path), wanted, reading, left, several=several)
+    where = named(path)
+    start, stream = first_bytes(path)
+    suffix = Path(path).suffix.lower()
+    if start.startswith((npy.MAGIC, *npz.MAGIC)) or suffix in (".npy", ".npz"):
+        arrays = stored(path, start, stream, lambda names: names_of_images(names, where)[0])
+        parts = [_of_array(array, wanted) for array in arrays]
+        found = parts[0] if len(parts) == 1 else _joined(parts)
+        if several:
+            width = len(str(len(found.names) - 1))
+            names = [f"{where}:{number}" for number in found.names]
+            outputs = [f"{Path(where).stem}-{number:0>{width}}.npy" for number in found.names]
+            found = replace(found, names=names, outputs=outputs)
+        return found
+    name = where if several else Path(where).name
+    if stream is None:
+        read = partial(read_picture, Path(path), wanted, reading.how)
+        return [_Picture(name, Path(path).name, read)]
+    data = stream.read()
+    return [_Picture(name, where, lambda: _decoded(data, wanted, reading.how, where))]
+
+
+def _decoded(data: bytes, wanted: tuple[int, int, int], how: Treatment, where: str) -> Array:
+    return with_shape(picture_of(data, where), wanted, how, where)
+
+
+def _folder(
+    folder: Path,
+    wanted: tuple[int, int, int],
+    reading: Reading,
+    left: list[str],
+    *,
+    several: bool,
+) -> list[_Picture]:
+    paths, left_out = pictures_in(folder, recursive=reading.recursive)
+    if str(left_out):
+        left.append(f"{folder}: left out {left_out}")
+    pictures = []
+    for path in paths:
+        output = path.relative_to(folder).as_posix()
+        read = partial(read_picture, path, wanted, reading.how)
+        pictures.append(_Picture(str(path) if several else output, output, read))
+    return pictures
+
+
+def _of_pictures(pictures: list[_Picture], reading: Reading) -> list[Source]:
+    """A source of pictures, which are read by several threads; none of none."""
+    skipped: list[str] = []
+    if reading.skip_bad:
+        with ThreadPoolExecutor() as pool:
+            wrong = list(pool.map(_wrong_with, pictures))
+        skipped = [error for error in wrong if error is not None]
+        if skipped and len(skipped) == len(pictures):
+            more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+            raise ImageError(
+                f"none of {len(pictures)} pictures can be used: {'; '.join(skipped[:_NAMED])}{more}"
+            )
+        pictures = [one for one, error in zip(pictures, wrong, strict=True) if error is None]
+    if not pictures:
+        return []
+
+    def batches(size: int) -> Iterator[Array]:
+        with ThreadPoolExecutor() as pool:
+            for first in range(0, len(pictures), size):
+                part = pictures[first : first + size]
+                yield np.stack(list(pool.map(lambda picture: picture.read(), part)))
+
+    names, outputs = [one.name for one in pictures], [one.output for one in pictures]
+    return [Source(names, batches, outputs, pictures=True, skipped=tuple(skipped))]
+
+
+def _wrong_with(picture: _Picture) -> str | None:
+    try:
+        picture.read()
+    except ImageError as error:
+        return str(error)
+    return None
+
+
+def _of_array(array: Stored, wanted: tuple[int, int, int]) -> Source:
+    check_dtype(array.dtype, array.where)
+    shape = rows_shape(array.shape, wanted, array.where)
+
+    def batches(size: int) -> Iterator[Array]:
+        for rows in array.rows(shape, size):
+            values = to_values(rows)
+            if values.dtype != np.uint8:
+                check_range(float(values.min()), float(values.max()), array.where)
+            yield values
+
+    return Source(Numbers(shape[0]), batches)
+
+
+def _joined(parts: list[Source]) -> Source:
+    if len(parts) == 1:
+        return parts[0]
+
+    def batches(size: int) -> Iterator[Array]:
+        for part in parts:
+            yield from part.batches(size)
+
+    skipped = tuple(text for part in parts for text in part.skipped)
+    if all(part.outputs is None for part in parts):
+        return Source(Numbers(sum(len(part.names) for part in parts)), batches)
+    names = [name for part in parts for name in part.names]
+    outputs = [name for part in parts for name in part.outputs or part.names]
+    pictures = all(part.pictures for part in parts)
+    return Source(names, batches, outputs, pictures, skipped=skipped)

@@ -1,0 +1,156 @@
+"""Names of outputs: which form each stands for, and what cannot be written in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aeonnx import images
+from aeonnx.errors import UsageError
+
+__all__ = ["FORMS", "LARGEST_GRID", "Target", "distinct", "target_of"]
+
+LARGEST_GRID = 10_000
+"""Images that one picture may show."""
+
+_PICTURES = {
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".webp": "webp",
+    ".tif": "tif",
+    ".tiff": "tif",
+}
+_ARRAYS = {".npy": "npy", ".npz": "npz"}
+FORMS = (
+    "*.png, *.jpg, *.webp or *.tif (one picture), *.npy or *.npz (arrays), or a folder (a picture "
+    "of each): a name without a suffix, that ends in /, or of a folder that is there"
+)
+_LARGEST_EDGE = {"jpg": 65_535, "webp": 16_383}
+_STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where results go.
+
+    Args:
+        path: of the file or folder; None for stdout.
+        form: "png", "jpg", "webp", "tif", "npy", "npz", or "folder".
+    """
+
+    path: Path | None
+    form: str
+
+    @property
+    def pictures(self) -> bool:
+        """Whether images become pictures, of whole numbers."""
+        return self.form not in _ARRAYS.values()
+
+    def __str__(self) -> str:
+        return "stdout" if self.path is None else f"{self.path}"
+
+    def require(self, count: int, shape: Sequence[int]) -> None:
+        """Refuse images that cannot be written so, before the work is done.
+
+        Args:
+            count: of the images.
+            shape: [C, H, W] of one.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        if self.form in ("folder", *_ARRAYS.values()):
+            return
+        if count > LARGEST_GRID:
+            raise UsageError(
+                f"{self}: one picture shows at most {LARGEST_GRID:,} images, not {count:,}: "
+                "expected a name that ends in .npy, or without a suffix for a folder of pictures"
+            )
+        channels = shape[0]
+        if self.form == "jpg" and channels in (2, 4):
+            raise UsageError(f"{self}: a JPEG keeps no transparency: expected .png, .webp or .tif")
+        height, width = images.grid_size(count, shape)
+        most = _LARGEST_EDGE.get(self.form)
+        if most is not None and max(height, width) > most:
+            raise UsageError(
+                f"{self}: a .{self.form} picture is at most {most:,} pixels wide and high, not "
+                f"{width:,}x{height:,}: expected a name that ends in .png"
+            )
+
+
+def target_of(name: Path | str, *, images: bool = True, pictures: bool = False) -> Target:
+    """What an output's name stands for.
+
+    Args:
+        name: of a file or folder; "-" for stdout.
+        images: whether results are that; latents are not.
+        pictures: whether the sources were pictures: then stdout, a device and a pipe are given a
+            PNG, and else a .npy.
+
+    Raises:
+        UsageError: it has another suffix, or one that these results do not fit.
+    """
+    text = os.fspath(name)
+    plain = "png" if images and pictures else "npy"
+    if text == _STDOUT:
+        return Target(None, plain)
+    path = Path(text)
+    suffix = path.suffix.lower()
+    forms = {**_PICTURES, **_ARRAYS, "": "folder"}
+    if text.endswith(("/", os.sep)) or os.path.isdir(path):
+        form = "folder"
+    elif suffix in forms and (suffix or not _special(path)):
+        form = forms[suffix]
+    elif _special(path):
+        form = plain
+    else:
+        raise UsageError(f"{name}: expected {FORMS}")
+    if not images and form not in _ARRAYS.values():
+        raise UsageError(
+            f"{name}: latents are not images: expected a name that ends in .npy or .npz"
+        )
+    return Target(path, form)
+
+
+def _special(path: Path) -> bool:
+    """Whether it is a device, pipe or socket."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def distinct(names: Sequence[str], suffix: str) -> list[str]:
+    """Names of files for results, `suffix` included, of which no two are the same.
+
+    A name loses its suffix, unless it is by that alone that it differs from another; of those that
+    do not, the later ones get a number. Capitals do not count, since file systems differ in that.
+
+    Args:
+        names: of the sources, relative, with / between folders.
+        suffix: of the results.
+    """
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    sources: dict[str, set[str]] = {}
+    for stem, name in zip(stems, names, strict=True):
+        sources.setdefault(stem.casefold(), set()).add(name.casefold())
+    stems = [
+        stem if len(sources[stem.casefold()]) == 1 else name
+        for stem, name in zip(stems, names, strict=True)
+    ]
+    # A folder on the way to one result can be called as another result.
+    taken = {str(part).casefold() for name in names for part in PurePosixPath(name).parents}
+    found = []
+    for stem in stems:
+        name, number = f"{stem}{suffix}", 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        taken.add(name.casefold())
+        found.append(name)
+    return found

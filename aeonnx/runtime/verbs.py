@@ -1,0 +1,151 @@
+"""What a verb needs of a part, for every verb: checked from the manifest alone, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aeonnx.errors import BundleError
+from aeonnx.manifest import Manifest, TensorSpec, Variant
+
+__all__ = ["PARTS", "check_pictures", "check_verb"]
+
+_CHANNELS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a tensor must be.
+
+    Args:
+        dtype: numpy's name.
+        row: sizes behind the first axis.
+        range: lowest and highest value; None for any.
+    """
+
+    dtype: str
+    row: tuple[int, ...]
+    range: tuple[float, float] | None = None
+
+
+Kind = Callable[[Manifest, str], Wanted]
+"""(manifest, dtype of what is there) -> what a tensor of this kind must be."""
+
+
+def _image(contents: Manifest, dtype: str) -> Wanted:
+    if dtype == "uint8":
+        return Wanted("uint8", contents.input_shape)
+    return Wanted("float32", contents.input_shape, (0.0, 1.0))
+
+
+def _latent(contents: Manifest, _: str) -> Wanted:
+    return Wanted("float32", (contents.latent_size,))
+
+
+def _probabilities(contents: Manifest, _: str) -> Wanted:
+    return Wanted("float32", (len(contents.classes),))
+
+
+def _pixels(contents: Manifest, _: str) -> Wanted:
+    return Wanted("uint8", contents.input_shape)
+
+
+def _number(_: Manifest, __: str) -> Wanted:
+    return Wanted("int64", ())
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a verb needs.
+
+    Args:
+        part: its name.
+        inputs: kinds by name; the name "" is that of the only input.
+        output: name of the output and its kind; "" is that of the first.
+    """
+
+    part: str
+    inputs: dict[str, Kind]
+    output: tuple[str, Kind]
+
+
+_RULES = {
+    "encode": _Rule("encoder", {"": _image}, ("", _latent)),
+    "decode": _Rule("decoder", {"": _latent}, ("", _image)),
+    "reconstruct": _Rule("reconstructor", {"": _image}, ("", _image)),
+    "denoise": _Rule("denoiser", {"": _image}, ("", _image)),
+    "classify": _Rule("classifier", {"": _image}, ("probabilities", _probabilities)),
+    "generate": _Rule("sampler", {"seed": _number, "index": _number}, ("image", _pixels)),
+}
+PARTS = {verb: rule.part for verb, rule in _RULES.items()}
+"""The part that a verb runs."""
+
+
+def check_verb(contents: Manifest, verb: str) -> None:
+    """Refuse a part that a verb cannot use, whichever variant of it will run.
+
+    Raises:
+        BundleError: says what was expected and what the manifest says.
+    """
+    rule = _RULES[verb]
+    for variant in contents.parts[rule.part].values():
+        problem = _problem(contents, rule, variant)
+        if problem:
+            raise BundleError(f"this bundle's {rule.part} cannot {verb}: expected {problem}")
+
+
+def check_pictures(contents: Manifest) -> None:
+    """Refuse images that no picture file can hold.
+
+    Raises:
+        BundleError: they have other than 1 to 4 channels.
+    """
+    channels = contents.input_shape[0]
+    if channels not in _CHANNELS:
+        raise BundleError(
+            f"this bundle's images cannot be pictures: expected 1 to 4 channels, got {channels}: "
+            "write a .npy array"
+        )
+
+
+def _problem(contents: Manifest, rule: _Rule, variant: Variant) -> str | None:
+    """What was expected and what came; None if all is right."""
+    names = [spec.name for spec in variant.inputs]
+    only = "" in rule.inputs
+    if len(names) != len(rule.inputs) or not (only or set(names) == set(rule.inputs)):
+        expected = "1 input" if only else f"inputs {', '.join(rule.inputs)}"
+        return f"{expected}, got {', '.join(names)}"
+    rows = variant.outputs[0].shape[0]
+    asked, kind = rule.output
+    output = next((spec for spec in variant.outputs if spec.name == asked or not asked), None)
+    if output is None:
+        return f"an output {asked}, got {', '.join(spec.name for spec in variant.outputs)}"
+    first = variant.inputs[0]
+    both_images = kind is _image and rule.inputs.get("") is _image
+    taken = [(spec, rule.inputs["" if only else spec.name]) for spec in variant.inputs]
+    for spec, wanted in (*taken, (output, kind)):
+        dtype = first.dtype if both_images else spec.dtype
+        size = 1 if spec.name == "seed" and not only else rows
+        problem = _difference(spec, wanted(contents, dtype), size)
+        if problem:
+            return problem
+    return None
+
+
+def _difference(spec: TensorSpec, wanted: Wanted, size: int | str) -> str | None:
+    same = (spec.dtype, spec.shape) == (wanted.dtype, (size, *wanted.row))
+    if same and wanted.range in (None, spec.range):
+        return None
+    expected = _described(wanted.dtype, (size, *wanted.row))
+    got = _described(spec.dtype, spec.shape)
+    if same:
+        expected, got = f"{expected} {_bounds(wanted.range)}", f"{got} {_bounds(spec.range)}"
+    return f"{spec.name} {expected}, got {got}"
+
+
+def _described(dtype: str, shape: tuple[int | str, ...]) -> str:
+    return f"{dtype} [{', '.join(str(size) for size in shape)}]"
+
+
+def _bounds(found: tuple[float, float] | None) -> str:
+    return f"in [{found[0]:g}, {found[1]:g}]" if found else "of any range"

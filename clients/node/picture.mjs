@@ -1,0 +1,105 @@
+// Pictures in files: PNG, JPEG and BMP in, PNG out.
+
+import { BundleError, EnvironmentError, fromRgba, isOpaque, oneLine } from "./bundle.mjs";
+import { isBmp, openBmp } from "./bmp.mjs";
+import { oriented } from "./exif.mjs";
+import { readRegular, writeWhole } from "./files.mjs";
+import { isJpeg, openJpeg } from "./jpeg.mjs";
+import { isPng, openPng, packPng } from "./png.mjs";
+
+/**
+ * A picture before it is decoded.
+ *
+ * @typedef {object} Picture
+ * @property {number} width as stored
+ * @property {number} height as stored
+ * @property {number} orientation as in EXIF, 1 to 8
+ * @property {number} pictures in the file
+ * @property {boolean} [cmyk]
+ * @property {() => Uint8Array} decode gives RGBA, [H, W, 4]; it throws what is wrong
+ */
+
+const LARGEST = 2 ** 30; // bytes
+
+/**
+ * The image in a PNG, JPEG or BMP file.
+ *
+ * @param {string} path
+ * @param {readonly [number, number, number]} shape [C, H, W]; colours are made C channels
+ * @returns {Promise<Uint8Array>} [C, H, W]
+ * @throws {BundleError} it is missing, is not a picture, has another size, or more than the model
+ *   takes: transparent pixels, several pictures, CMYK
+ */
+export async function readPicture(path, [channels, height, width]) {
+  requireChannels(channels);
+  const bytes = await readRegular(path, LARGEST).catch((error) => {
+    if (error instanceof BundleError) throw error;
+    if (error.code === "ENOENT") throw new BundleError(`${path} does not exist`);
+    throw new BundleError(`cannot read ${path}: ${oneLine(error)}`);
+  });
+  const picture = readable(path, () => opened(bytes));
+  requireOne(path, picture);
+  requireSize(path, picture, width, height);
+  const stored = readable(path, picture.decode);
+  const rgba = oriented(stored, picture.width, picture.height, picture.orientation);
+  if (channels % 2 && !isOpaque(rgba)) {
+    throw new BundleError(
+      `${path} has transparent pixels, and the model takes none: flatten it first`,
+    );
+  }
+  return fromRgba(rgba, channels);
+}
+
+/**
+ * Write a picture as PNG, whole or not at all.
+ *
+ * @param {string} path
+ * @param {{width: number, height: number, channels: number, data: Uint8Array}} picture [H, W, C]
+ * @param {{force?: boolean}} options `force`: replace a file that is there
+ * @throws {BundleError} it exists already, or cannot be written
+ */
+export async function writePicture(path, picture, { force = false } = {}) {
+  requireChannels(picture.channels);
+  await writeWhole(path, packPng(picture), force);
+}
+
+/** @returns {Picture} */
+function opened(bytes) {
+  if (isPng(bytes)) return openPng(bytes);
+  if (isJpeg(bytes)) return openJpeg(bytes);
+  if (isBmp(bytes)) return openBmp(bytes);
+  throw new Error(bytes.length ? "it starts as none of them" : "it is empty");
+}
+
+function readable(path, act) {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof EnvironmentError) throw error;
+    const reason = oneLine(error);
+    throw new BundleError(`${path} is not a readable PNG, JPEG or BMP image: ${reason}`);
+  }
+}
+
+function requireOne(path, { pictures, cmyk }) {
+  if (pictures > 1) throw new BundleError(`${path} holds ${pictures} pictures: expected one`);
+  if (!cmyk) return;
+  throw new BundleError(
+    `${path} is in CMYK, whose colours depend on its profile: convert it to RGB first`,
+  );
+}
+
+// Before it is decoded, so that a picture of another size takes no memory.
+function requireSize(path, picture, width, height) {
+  const stored = [picture.width, picture.height];
+  const [gotWidth, gotHeight] = picture.orientation > 4 ? stored.reverse() : stored;
+  if (gotWidth === width && gotHeight === height) return;
+  throw new BundleError(
+    `${path}: expected ${width}x${height} pixels, got ${gotWidth}x${gotHeight}: resize it first`,
+  );
+}
+
+function requireChannels(channels) {
+  if (channels <= 4) return;
+  throw new BundleError(`a picture has 1 to 4 channels, the images of this bundle ${channels}`);
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { oneLine, parseManifest, printable } from "../bundle.mjs";
+import { IMAGE, manifest, opened, promised, tensor, variant } from "./made.mjs";
+
+const PIXELS = Uint8Array.of(0, 1, 2, 3, 4, 5);
+const uint8 = (name, shape = IMAGE) => tensor(name, "uint8", shape, [0, 255]);
+
+// What a verb needs.
+
+const DENOISERS = {
+  "expected 1 input, got 2": { inputs: [tensor("x"), tensor("w")] },
+  "expected x float32 [batch, 1, 2, 3], got int64 [batch, 1, 2, 3]": {
+    inputs: [tensor("x", "int64")],
+  },
+  "expected y uint8 [batch, 1, 2, 3], got uint8 [batch, 3, 2, 3]": {
+    inputs: [uint8("x")],
+    outputs: [uint8("y", ["batch", 3, 2, 3])],
+  },
+  "expected y uint8 [batch, 1, 2, 3], got float32 [batch, 1, 2, 3]": { inputs: [uint8("x")] },
+  "expected y float32 [batch, 1, 2, 3] in [0, 1], got one in [-1, 1]": {
+    outputs: [tensor("y", "float32", IMAGE, [-1, 1])],
+  },
+  "expected x float32 [batch, 1, 2, 3] in [0, 1], got one of any range": {
+    inputs: [tensor("x", "float32", IMAGE, null)],
+  },
+  "expected as many rows in all, got x float32 [batch, 1, 2, 3] and y float32 [2, 1, 2, 3]": {
+    outputs: [tensor("y", "float32", [2, 1, 2, 3])],
+  },
+};
+
+for (const [reason, specs] of Object.entries(DENOISERS)) {
+  test(`cannot denoise: ${reason}`, async () => {
+    const bundle = await opened(manifest({ denoiser: variant(specs) }));
+    const message = `this bundle's denoiser cannot denoise: ${reason}`;
+    await assert.rejects(bundle.denoise(PIXELS), { message, exitCode: 1 });
+  });
+}
+
+const SEED = tensor("seed", "int64", [1], null);
+const INDEX = tensor("index", "int64", ["batch"], null);
+const SAMPLERS = {
+  "expected the inputs seed and index, got z": { inputs: [tensor("z")] },
+  "expected seed int64 [1], got int64 [batch]": {
+    inputs: [tensor("seed", "int64", ["batch"], null), INDEX],
+  },
+  "expected index int64 [batch], got int64 [batch, 1]": {
+    inputs: [SEED, tensor("index", "int64", ["batch", 1], null)],
+  },
+  "expected an output image, got y": {},
+  "expected image uint8 [batch, 1, 2, 3], got uint8 [batch, 1, 20, 30]": {
+    outputs: [uint8("image", ["batch", 1, 20, 30])],
+  },
+};
+
+for (const [reason, specs] of Object.entries(SAMPLERS)) {
+  test(`cannot generate: ${reason}`, async () => {
+    const sampler = variant({ inputs: [SEED, INDEX], ...specs });
+    const bundle = await opened(manifest({ sampler }));
+    const message = `this bundle's sampler cannot generate: ${reason}`;
+    await assert.rejects(bundle.generate(0, 1), { message, exitCode: 1 });
+  });
+}
+
+// What a run gives.
+
+const GIVEN = {
+  "y float32 [3, 1, 2, 3], expected float32 [1, 1, 2, 3]": (spec) => promised(spec, 3),
+  "y float32 [0, 1, 2, 3], expected float32 [1, 1, 2, 3]": (spec) => promised(spec, 0),
+  "y float32 [1, 6], expected float32 [1, 1, 2, 3]": () => ({ dtype: "float32", shape: [1, 6] }),
+  "y uint8 [1, 1, 2, 3], expected float32 [1, 1, 2, 3]": (spec, rows) => ({
+    ...promised(spec, rows),
+    dtype: "uint8",
+  }),
+  "y nothing, expected float32 [1, 1, 2, 3]": () => undefined,
+};
+
+for (const [reason, give] of Object.entries(GIVEN)) {
+  test(`a graph gave ${reason}`, async () => {
+    const bundle = await opened(manifest({ denoiser: variant() }), { give });
+    const message = `part.onnx gave ${reason}: export the bundle again`;
+    await assert.rejects(bundle.denoise(PIXELS), { message, exitCode: 1 });
+  });
+}
+
+test("rows beyond a fixed number come in several runs", async () => {
+  const [shape, count] = [[3, 1, 2, 3], 7];
+  const fixed = variant({
+    inputs: [tensor("x", "float32", shape)],
+    outputs: [tensor("y", "float32", shape)],
+  });
+  const part = await (await opened(manifest({ denoiser: fixed }))).part("denoiser");
+  assert.equal((await part.run({ x: new Float32Array(6 * count) })).y.length, 6 * count);
+});
+
+// What comes in.
+
+const VALUES = {
+  "in [0, 1], got values from 0 to 255: divide pixels by 255, or take a -uint8 variant": [0, 255],
+  "in [0, 1], got values from -0.5 to 1: divide pixels by 255, or take a -uint8 variant": [1, -0.5],
+  NaN: [0, NaN],
+  infinite: [Infinity, 0],
+};
+
+for (const [reason, [first, second]] of Object.entries(VALUES)) {
+  test(`floats: ${reason}`, async () => {
+    const part = await (await opened(manifest({ denoiser: variant() }))).part("denoiser");
+    const x = Float32Array.of(first, second, 0, 0, 0, 0);
+    const expected = "denoiser: expected x float32 [batch, 1, 2, 3]";
+    const text = reason.startsWith("in ")
+      ? ` ${reason}`
+      : ", got NaN or infinite values: remove them first";
+    await assert.rejects(part.run({ x }), { message: expected + text, exitCode: 1 });
+  });
+}
+
+test("denoise takes pixels, and says what floats need", async () => {
+  const bundle = await opened(manifest({ denoiser: variant() }));
+  assert.deepEqual(await bundle.denoise(PIXELS), new Uint8Array(6));
+  await assert.rejects(bundle.denoise(/** @type {any} */ (new Float32Array(6))), {
+    message:
+      "denoise: expected a Uint8Array of pixels, [1, 2, 3], got Float32Array of 6 values: " +
+      "make floats in [0, 1] pixels with toPixels first",
+  });
+  await assert.rejects(bundle.denoise(new Uint8Array(5)), /got Uint8Array of 5 values$/);
+});
+
+test("zero rows are refused", async () => {
+  const part = await (await opened(manifest({ denoiser: variant() }))).part("denoiser");
+  await assert.rejects(part.run({ x: new Float32Array(0) }), /got Float32Array \[0, 1, 2, 3\]$/);
+});
+
+test("an engine that opens files anywhere is too old", async () => {
+  const bundle = await opened(manifest({ denoiser: variant() }), { version: "1.24.0" });
+  await assert.rejects(bundle.part("denoiser"), {
+    message:
+      "part.onnx needs onnxruntime 1.24.1 or newer (older ones open files that a graph names), " +
+      "this is 1.24.0: put a newer library beside the program",
+    exitCode: 4,
+  });
+  const newer = manifest({ denoiser: variant({ min_onnxruntime: "1.31" }) });
+  await assert.rejects(
+    (await opened(newer)).part("denoiser"),
+    /needs onnxruntime 1.31 or newer \(opset 18\)/,
+  );
+});
+
+// Manifests.
+
+const part = (change) => manifest({ decoder: variant(change) });
+const MANIFESTS = {
+  "parts: expected at least one part": manifest({}),
+  'parts.decoder: expected the variant fp32, got "int8"': manifest(
+    {},
+    { parts: { decoder: { int8: variant() } } },
+  ),
+  "parts.decoder.fp32.inputs: expected at least one input": part({ inputs: [] }),
+  "parts.decoder.fp32.outputs: expected at least one output": part({ outputs: [] }),
+  "parts.decoder.fp32.bytes: expected at most 2147483648, got 2147483649": part({
+    bytes: 2 ** 31 + 1,
+  }),
+  "parts.decoder.fp32.bytes: expected a whole number above 0, got 9007199254740992": part({
+    bytes: 2 ** 53,
+  }),
+  ...Object.fromEntries(
+    ["./a", "a//b", "a/../b", "/a", "a\\b", "", "..", "a/", "a/./b"].map((file) => [
+      `parts.decoder.fp32.file: expected a path inside the bundle, got ${JSON.stringify(file)}`,
+      part({ file }),
+    ]),
+  ),
+  'model: expected a text without control characters, got "\\u001b[2J"': manifest(
+    { decoder: variant() },
+    { model: "\x1b[2J" },
+  ),
+  'model: expected a text without control characters, got "\x9b"': manifest(
+    { decoder: variant() },
+    { model: "\x9b" },
+  ),
+  'model: expected a text without control characters, got "\\udfff"': manifest(
+    { decoder: variant() },
+    { model: "\udfff" },
+  ),
+};
+
+for (const [reason, document] of Object.entries(MANIFESTS)) {
+  test(`a manifest: ${printable(reason)}`, () => {
+    const message = `m.json: ${printable(reason)}`;
+    assert.throws(() => parseManifest(JSON.stringify(document), "m.json"), {
+      message,
+      exitCode: 1,
+    });
+  });
+}
+
+for (const number of ["1e999", "-1e999", `1${"0".repeat(400)}`]) {
+  for (const name of ["tolerance", "range", "later"]) {
+    test(`${number.slice(0, 6)} as ${name} is refused`, () => {
+      const document = manifest({ decoder: variant() }, { later: [{ loss: 0.125 }] });
+      const at = { tolerance: ":0.000001", range: "[0,1]", later: ":0.125" }[name];
+      const changed = { range: `[0,${number}]` }[name] ?? `:${number}`;
+      const text = JSON.stringify(document);
+      parseManifest(text);
+      assert.ok(text.includes(at));
+      assert.throws(() => parseManifest(text.replace(at, changed)), /expected .*number/);
+    });
+  }
+}
+
+test("a tolerance of 0 leaves nothing to check", () => {
+  const text = JSON.stringify(part()).replace(":0.000001", ":0");
+  assert.throws(() => parseManifest(text), /tolerance: expected a number above 0, got 0$/);
+});
+
+test("no message acts on a terminal", () => {
+  assert.equal(
+    printable("a\x1b[31m\n\x7f\x9b\ud800\u{1f600}é"),
+    "a\\x1b[31m\\x0a\\x7f\\x9b\\ud800\u{1f600}é",
+  );
+  assert.equal(oneLine(new Error(" two\n  lines \x1b")), "two lines \\x1b");
+});
