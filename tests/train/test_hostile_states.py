@@ -117,7 +117,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "images of 1e9": (field("model.input_shape", [1, 10**9, 10**9]), "cannot be built"),
     "images of another shape": (field("model.input_shape", [1, 28, 29]), "expected shape [812]"),
     "another data set": (field("fingerprint", "0" * 64), "changed since"),
-    "data that is not there": (field("options.data", "no/where"), "no/where does not exist"),
+    "data that is not there": (field("options.data", "no/where"), "which"),
     "a name with a NUL": (field("options.data", "a\0b"), "expected no control characters"),
     "a file elsewhere": (field("examples.file", "../../x"), "file: expected a plain name"),
     "a run of no text": (field("run", 7), "run: expected a text, got 7"),

@@ -23,6 +23,7 @@ from aeonnx import checkpoint
 from aeonnx.errors import CheckpointError, OutputError, UsageError
 from aeonnx.files import _staging
 from aeonnx.train import TrainOptions, state, train
+from aeonnx.train.stop import Stop
 from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
@@ -91,7 +92,12 @@ def test_a_finished_run_stays_as_it_is(options: TrainOptions) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "SIGINT")]
+    ("number", "code", "name"),
+    [
+        (signal.SIGTERM, 143, "SIGTERM"),
+        (signal.SIGINT, 130, "SIGINT"),
+        (signal.SIGHUP, 129, "SIGHUP"),
+    ],
 )
 def test_a_signal_saves_and_resume_goes_on(
     command: Command,
@@ -113,7 +119,7 @@ def test_a_signal_saves_and_resume_goes_on(
     found = state.newest(tmp_path / "run")
     assert found is not None
     assert found.state.position.step > 0
-    process = command(*arguments, "--resume")
+    process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     expected = train(replace(options, epochs=100, output=tmp_path / "whole"))
@@ -135,6 +141,30 @@ def test_a_second_signal_quits_at_once() -> None:
     assert done.returncode == -signal.SIGTERM
     assert "still here SIGTERM 143" in done.stdout
     assert "not here" not in done.stdout
+
+
+def test_what_ignores_a_hangup_goes_on_ignoring_it() -> None:
+    """As under nohup."""
+    code = (
+        "import signal, os\n"
+        "from aeonnx.train.stop import on_signals\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with on_signals(print) as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    print('asked to stop:', stop.signal)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "asked to stop: None\n"
+
+
+def test_a_terminal_that_is_gone_is_no_obstacle_to_saving() -> None:
+    def told(_: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    stop = Stop(told)
+    stop.handle(signal.SIGHUP, None)
+    assert stop.signal == signal.SIGHUP
+    assert stop.exit_code == 129
 
 
 def test_kill_9_at_random_moments_loses_nothing(
