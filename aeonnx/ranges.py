@@ -131,14 +131,16 @@ def allowed_by(annotation: Any) -> Allowed:
     )
 
 
-def whole(what: str, value: float, lowest: int) -> int:
+def whole(what: str, value: float, lowest: int, most: int = 2**31 - 1) -> int:
     """`value` as a whole number.
 
     Raises:
-        UsageError: it is not whole, or below `lowest`.
+        UsageError: it is not whole, below `lowest` or above `most`.
     """
     if value < lowest:
         raise UsageError(f"{what}: expected {lowest} or more, got {value}")
+    if value > most:
+        raise UsageError(f"{what}: expected up to {most}, got {value}")
     if value % 1:  # NaN and infinity too
         raise UsageError(f"{what}: expected a whole number, got {value}")
     return int(value)

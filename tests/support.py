@@ -13,6 +13,8 @@ from aeonnx.train import Epoch
 
 __all__ = [
     "Command",
+    "Cut",
+    "CutAfter",
     "Quiet",
     "Shared",
     "examples_file",
@@ -78,3 +80,19 @@ class Quiet:
     def finished_epoch(self, epoch: Epoch) -> None: ...
 
     def warned(self, text: str) -> None: ...
+
+
+class Cut(Exception):  # noqa: N818
+    """What `CutAfter` raises."""
+
+
+class CutAfter(Quiet):
+    """Stops training in the middle of a step, after so many, as a power cut would."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def advanced(self, images: int) -> None:  # noqa: ARG002
+        self.left -= 1
+        if self.left < 0:
+            raise Cut

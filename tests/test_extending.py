@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +19,17 @@ from torch import Tensor, nn
 import aeonnx as package
 from aeonnx import catalog
 from aeonnx.manifest import TensorSpec
-from aeonnx.models import Model, ModelConfig, Part, Widths, _registry, register
-from aeonnx.train import Recipe, losses
+from aeonnx.models import (
+    Model,
+    ModelConfig,
+    Part,
+    Widths,
+    _registry,
+    build,
+    configure,
+    register,
+)
+from aeonnx.train import Recipe, TrainOptions, losses
 from aeonnx.train.recipes import Batch, Picture, Stage
 from aeonnx.train.recipes import _registry as recipe_registry
 from aeonnx.train.recipes import register as register_recipe
@@ -97,6 +111,82 @@ def test_the_example_in_the_docs_works(aeonnx: Callable[..., Result]) -> None:
     finally:
         del _registry._MODELS["linear"], recipe_registry._RECIPES["linear"]
         catalog.forget("linear")
+
+
+def test_two_files_are_enough_for_the_command_line(tmp_path: Path) -> None:
+    """In a copy of the package: the option is in the help, and a wrong one imports no torch."""
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        Path(package.__file__).parent, copy / "aeonnx", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    page = Path(__file__).parent.parent / "docs/extending.md"
+    texts = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    for folder, text in zip(("models", "train/recipes"), texts, strict=True):
+        (copy / "aeonnx" / folder / "linear.py").write_text(text)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        code = (
+            "import sys\n"
+            "from aeonnx.cli import cli\n"
+            "try:\n"
+            "    cli(sys.argv[1:])\n"
+            "finally:\n"
+            "    print('torch' in sys.modules)\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+        )
+
+    done = run("train", "--help")
+    assert "--shrinkage FLOAT" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "linear: weight of the latent's mean square: 0 or more. [default: 0]" in said
+    assert done.stdout.endswith("False\n")
+    for arguments, text in (
+        (("-m", "linaer"), "unknown model 'linaer'. Did you mean 'linear'?"),
+        (("-m", "linear", "--arch", "conv"), "unknown architecture of linear 'conv'. Known: mlp."),
+        (("-m", "linear", "--shrinkage", "-1"), "shrinkage: expected a number 0 or more, got -1"),
+        (("-m", "vae", "--shrinkage", "1"), "vae takes no --shrinkage, it takes: --beta"),
+    ):
+        done = run("train", *arguments)
+        assert done.returncode == 2
+        assert text in done.stderr
+        assert done.stdout == "False\n"
+
+
+def test_what_is_read_of_models_and_recipes_is_what_they_register() -> None:
+    """The sources, read without torch, and the modules, imported, say the same."""
+    code = "from aeonnx import catalog; print(catalog.models(), catalog.recipes())"
+    read, imported = (
+        subprocess.run(
+            [sys.executable, "-c", before + code], capture_output=True, text=True, check=True
+        ).stdout
+        for before in ("", "import aeonnx.train.recipes\n")
+    )
+    assert read == imported
+    assert "CorruptionKind" not in read
+    assert "'salt-pepper'" in read
+
+
+def test_options_of_one_name_are_of_one_type_and_none_of_the_commands_own() -> None:
+    own = {field.name for field in fields(TrainOptions)}
+    kinds: dict[str, set[type]] = {}
+    for options in catalog.recipes().values():
+        for name, option in options.items():
+            assert name not in own
+            kinds.setdefault(name, set()).add(option.allowed.kind)
+    assert all(len(found) == 1 for found in kinds.values())
+
+
+def test_a_model_with_other_parts_than_it_says_is_refused(toy: str) -> None:
+    register(toy, {"flat": Widths((), 5)}, parts=("encoder",))(Linear)
+    with pytest.raises(TypeError, match="registered with the parts encoder, and has encoder, dec"):
+        build(configure(toy, "flat", (1, 28, 28)))
 
 
 def test_models_and_recipes_are_found_by_their_files() -> None:

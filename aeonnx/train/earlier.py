@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aeonnx import checkpoint
-from aeonnx.errors import CheckpointError, OutputError
+from aeonnx.errors import CheckpointError, DataError, OutputError
 from aeonnx.train import state
 from aeonnx.train.data import DATA_SETS
 from aeonnx.train.options import TrainOptions, check, resumed
@@ -53,6 +53,10 @@ def gone_on(options: TrainOptions, output: Path) -> TrainOptions:
         raise CheckpointError(nothing_there(output))
     saved = found.state.options
     data = saved.data if saved.data in DATA_SETS else _from_here(saved.data, output)
+    if options.data is None and saved.data not in DATA_SETS and not os.path.exists(data):
+        raise DataError(
+            f"{data}, which {output} was trained on, is not there: say with --data where it is now"
+        )
     data_dir = None if saved.data_dir is None else _from_here(saved.data_dir, output)
     taken = resumed(options, replace(saved, data=data, data_dir=data_dir))
     check(taken)

@@ -78,6 +78,11 @@ class Position:
             require(lowest <= value < MOST, f"{name}: expected {lowest} or more, got {value}")
         numbers = (self.seconds, self.best or 0.0, *(self.sums or {}).values())
         require(all(map(math.isfinite, numbers)), "expected finite numbers")
+        names = (self.sums or {}).keys()
+        require(
+            {"images", "skipped", "stop"} <= names if self.step else not names,
+            f"sums: expected those of {self.step} steps, got {sorted(names)[:6]}",
+        )
         require(self.seconds >= 0, f"seconds: expected 0 or more, got {self.seconds}")
         require(self.best_epoch < self.epoch, "best_epoch: expected an epoch that is over")
 

@@ -85,6 +85,7 @@ class Plan:
             data=data if data in DATA_SETS else from_run(data, self.output),
             data_dir=None if folder is None else from_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
+            background=self.options.background,
             epochs=self.epochs[-1],
             seed=self.seed,
             recipe=self.recipe_options,
@@ -115,6 +116,12 @@ class Plan:
         epochs = (before.options.epochs, self.epochs[-1])
         if epochs[0] != epochs[1] and not open_ended:
             raise UsageError(contradiction(self.output, [("epochs", *epochs)]))
+        if before.model != self.config or before.position.step > self.steps_per_epoch:
+            raise CheckpointError(
+                f"the saved state in {self.output} does not fit its own options: its model is "
+                f"another, or step {before.position.step} of {self.steps_per_epoch} is none. Train "
+                "anew with --force"
+            )
         done = before.position.epoch - 1
         if done > self.epochs[before.position.stage]:
             raise UsageError(
@@ -202,7 +209,13 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     known = recipe_options(options.model, options.recipe)
     arch = options.arch or archs(options.model)[0]
     folder = options.data_dir or DATA_DIR
-    data = load_data(options.data or DATA, folder, skip_bad=options.skip_bad, stream=options.stream)
+    data = load_data(
+        options.data or DATA,
+        folder,
+        skip_bad=options.skip_bad,
+        stream=options.stream,
+        background=options.background,
+    )
     if classifies(options.model):
         _require_labels(options.model, data)
     config = configure(

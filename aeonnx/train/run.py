@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from aeonnx.errors import Interrupted, TrainingError
+from aeonnx.errors import CheckpointError, Interrupted, TrainingError
 from aeonnx.manifest import Training
 from aeonnx.models import Model, build
 from aeonnx.train.batches import Feed, fits
@@ -288,6 +288,11 @@ class _Sums:
         self._values = torch.tensor(list((start or {}).values()), device=device)
 
     def add(self, names: list[str], values: Tensor) -> None:
+        if self._names and names != self._names:
+            raise CheckpointError(
+                f"the saved sums are of {', '.join(self._names)[:200]}, and this run has "
+                f"{', '.join(names)}: train anew with --force"
+            )
         self._values = self._values + values if self._names else values
         self._names = names
 

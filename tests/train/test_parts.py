@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from aeonnx.errors import UnknownNameError, UsageError
-from aeonnx.models import configure
-from aeonnx.train import losses, recipes
+from aeonnx.train import losses
 from aeonnx.train.corruption import CORRUPTIONS, Corruption
 from aeonnx.train.noise import Noise, seeded
+from aeonnx.train.options import recipe_options
 from aeonnx.train.ranks import Ranks
 from aeonnx.train.schedule import SCHEDULES, factor
 
@@ -52,7 +52,7 @@ def test_corruption_levels_mean_what_they_say() -> None:
 
 @pytest.mark.parametrize("level", [0.0, -0.1, 1.5, float("nan")])
 def test_corruption_level_out_of_range_is_refused(level: float) -> None:
-    with pytest.raises(UsageError, match="corruption level: expected above 0 and up to 1"):
+    with pytest.raises(UsageError, match="corruption level: expected a number above 0 and up to 1"):
         Corruption("gaussian", level)
 
 
@@ -75,10 +75,10 @@ def test_psnr_of_a_known_error() -> None:
 
 def test_recipes_refuse_options_that_they_do_not_take() -> None:
     with pytest.raises(UsageError, match="vae takes no --corruption, it takes: --beta, --kl-w"):
-        recipes.options_of("vae", {"corruption": "masking"})
+        recipe_options("vae", {"corruption": "masking"})
     with pytest.raises(UsageError, match="ae takes no --beta, it takes: no option of its own"):
-        recipes.options_of("ae", {"beta": 2.0})
-    options = recipes.options_of("dae", {"corruption_level": 0.2})
+        recipe_options("ae", {"beta": 2.0})
+    options = recipe_options("dae", {"corruption_level": 0.2})
     assert options == {"corruption": "gaussian", "corruption_level": 0.2}
 
 
@@ -86,23 +86,26 @@ def test_recipes_refuse_options_that_they_do_not_take() -> None:
     ("model", "given", "text"),
     [
         ("dae", {"corruption": "maskng"}, "unknown corruption 'maskng'. Did you mean 'masking'"),
-        ("sdae", {"corruption_level": 2}, "corruption level: expected above 0 and up to 1, got 2"),
+        (
+            "sdae",
+            {"corruption_level": 2},
+            "corruption level: expected a number above 0 and up to 1, got 2",
+        ),
         ("sdae", {"dropout": 1.0}, "dropout: expected a number 0 or more and below 1, got 1.0"),
         ("sdae", {"denoising": -1.0}, "denoising: expected a number 0 or more, got -1.0"),
-        ("sdae", {"pretrain_epochs": 0}, "pretraining epochs: expected 1 or more, got 0"),
-        ("sae", {"pretrain_epochs": 1.5}, "pretraining epochs: expected a whole number, got 1.5"),
+        ("sdae", {"pretrain_epochs": 0}, "pretrain epochs: expected 1 or more, got 0"),
+        ("sae", {"pretrain_epochs": 1.5}, "pretrain epochs: expected a whole number, got 1.5"),
         ("vae", {"beta": -0.5}, "beta: expected a number 0 or more, got -0.5"),
         ("vae", {"beta": float("nan")}, "beta: expected a number 0 or more, got nan"),
-        ("vae", {"kl_warmup": 1.0}, "KL warm-up: expected a number 0 or more and below 1"),
-        ("vae", {"pixels": "grey"}, "unknown kind of pixels 'grey'.*Known: binary, intensities"),
+        ("vae", {"kl_warmup": 1.0}, "kl warmup: expected a number 0 or more and below 1"),
+        ("vae", {"pixels": "grey"}, "unknown pixels 'grey'.*Known: binary, intensities"),
     ],
 )
 def test_recipes_refuse_values_out_of_range(
     model: str, given: dict[str, str | float], text: str
 ) -> None:
-    config = configure(model, "mlp", (1, 28, 28), classes=("0", "1"))
     with pytest.raises(UsageError, match=text):
-        recipes.make(config, recipes.options_of(model, given))
+        recipe_options(model, given)
 
 
 @pytest.mark.parametrize("schedule", list(SCHEDULES))

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 from safetensors.torch import load as load_tensors
 
 from aeonnx import checkpoint
 from aeonnx.errors import CheckpointError, OutputError, UsageError
 from aeonnx.files import _staging
 from aeonnx.train import TrainOptions, state, train
-from tests.support import Command, Quiet, wait_for, weights, weights_file
+from aeonnx.train.stop import Stop
+from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
 FLAGS = ("--hidden", "40", "--latent", "10", "--batch-size", "40", "--device", "cpu")
@@ -41,22 +43,6 @@ def states(run: Path) -> list[Path]:
 def newest_number(run: Path) -> int:
     numbers = [path.name for path in (run / "state").glob("*") if path.name.isdecimal()]
     return max(map(int, numbers), default=0)
-
-
-class Bomb(Quiet):
-    """Stops training in the middle of a step, after so many, as a power cut would."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def advanced(self, images: int) -> None:  # noqa: ARG002
-        self.left -= 1
-        if self.left < 0:
-            raise Cut
-
-
-class Cut(Exception):  # noqa: N818
-    pass
 
 
 @pytest.mark.parametrize(
@@ -81,7 +67,7 @@ def test_a_run_cut_at_any_step_goes_on_to_the_same_bits(
     steps = 10 * len(expected.epochs)
     cut = random.Random(f"{model}{change}").randrange(1, steps)
     with pytest.raises(Cut):
-        train(replace(whole, save_seconds=0.0), Bomb(cut))
+        train(replace(whole, save_seconds=0.0), CutAfter(cut))
     resumed = train(replace(whole, resume=True))
     assert weights(resumed.output) == weights(expected.output)
     assert resumed.training == expected.training
@@ -106,7 +92,12 @@ def test_a_finished_run_stays_as_it_is(options: TrainOptions) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "SIGINT")]
+    ("number", "code", "name"),
+    [
+        (signal.SIGTERM, 143, "SIGTERM"),
+        (signal.SIGINT, 130, "SIGINT"),
+        (signal.SIGHUP, 129, "SIGHUP"),
+    ],
 )
 def test_a_signal_saves_and_resume_goes_on(
     command: Command,
@@ -128,7 +119,7 @@ def test_a_signal_saves_and_resume_goes_on(
     found = state.newest(tmp_path / "run")
     assert found is not None
     assert found.state.position.step > 0
-    process = command(*arguments, "--resume")
+    process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     expected = train(replace(options, epochs=100, output=tmp_path / "whole"))
@@ -150,6 +141,30 @@ def test_a_second_signal_quits_at_once() -> None:
     assert done.returncode == -signal.SIGTERM
     assert "still here SIGTERM 143" in done.stdout
     assert "not here" not in done.stdout
+
+
+def test_what_ignores_a_hangup_goes_on_ignoring_it() -> None:
+    """As under nohup."""
+    code = (
+        "import signal, os\n"
+        "from aeonnx.train.stop import on_signals\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with on_signals(print) as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    print('asked to stop:', stop.signal)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "asked to stop: None\n"
+
+
+def test_a_terminal_that_is_gone_is_no_obstacle_to_saving() -> None:
+    def told(_: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    stop = Stop(told)
+    stop.handle(signal.SIGHUP, None)
+    assert stop.signal == signal.SIGHUP
+    assert stop.exit_code == 129
 
 
 def test_kill_9_at_random_moments_loses_nothing(
@@ -186,7 +201,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
     options: TrainOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(Cut):
-        train(replace(options, save_seconds=0.0), Bomb(13))
+        train(replace(options, save_seconds=0.0), CutAfter(13))
     newest = states(options.output)[-1]
     tensors = newest / "state.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-100])
@@ -342,7 +357,7 @@ def test_nothing_to_resume_is_said(aeonnx: Callable[..., Result]) -> None:
 def test_a_new_run_over_an_old_one_does_not_go_back_to_it(options: TrainOptions) -> None:
     train(options)
     with pytest.raises(Cut):
-        train(replace(options, force=True, seed=5, save_seconds=0.0), Bomb(3))
+        train(replace(options, force=True, seed=5, save_seconds=0.0), CutAfter(3))
     found = state.newest(options.output)
     assert found is not None
     assert found.state.options.seed == 5
@@ -357,3 +372,30 @@ def test_states_hold_no_pickle(options: TrainOptions) -> None:
     assert set(saved) == {"state.json", "state.safetensors", "SHA256SUMS"}
     json.loads(saved["state.json"])
     assert load_tensors(saved["state.safetensors"])
+
+
+def test_the_background_is_a_runs_own(aeonnx: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "stickers"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for place in range(12):
+        pixels = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+    common = ("train", "-m", "ae", "--hidden", "4", "--latent", "2", "--device", "cpu")
+    words = ("--data", folder, "--schedule", "constant", "-o", "run")
+    result = aeonnx(*common, *words, "--epochs", 1, "--background", "whitish")
+    assert (result.exit_code, Path("run").exists()) == (2, False)
+    assert "--background: expected a colour such as white or #20a0ff, got 'whitish'" in (
+        result.output
+    )
+    result = aeonnx(*common, *words, "--epochs", 1, "--background", "white")
+    assert result.exit_code == 0, result.output
+    assert checkpoint.load(Path("run"), "ae").config.input_shape == (3, 4, 4)
+    result = aeonnx("train", "-o", "run", "--resume", "--background", "black", "--device", "cpu")
+    assert "--background was white, is black" in result.output
+    result = aeonnx("train", "-o", "run", "--resume", "--epochs", 2, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    result = aeonnx("export", "-m", "ae", "--checkpoint", "run", "-o", "bundle")
+    assert result.exit_code == 0, result.output
+    result = aeonnx("encode", "bundle", folder, "-o", "z.npy", "--background", "white")
+    assert result.exit_code == 0, result.output
