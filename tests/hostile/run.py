@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -102,7 +103,11 @@ def _child(work: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # of onnxruntime's own log, in which no bundle has a say
+
+
 def _is_plain(text: str) -> bool:
+    text = _COLOURS.sub("", text)
     return all(char.isprintable() or char == "\n" for char in text)
 
 

@@ -286,13 +286,6 @@ def test_a_sampler_that_cannot_generate_is_refused(
     assert str(e.value) == f"this bundle's sampler cannot generate: {text}"
 
 
-def test_images_that_no_picture_holds_are_refused(made: Made) -> None:
-    made.document["input_shape"] = [5, 4, 4]
-    made.write()
-    with pytest.raises(BundleError, match="cannot be pictures: expected 1 to 4 channels, got 5"):
-        aeonnx.load(made.folder, ["cpu"]).require("decode", pictures=True)
-
-
 def test_a_bundle_that_was_replaced_says_so(made: Made) -> None:
     made.write()
     bundle = aeonnx.load(made.folder, ["cpu"])
