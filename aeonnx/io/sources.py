@@ -27,7 +27,7 @@ from aeonnx.io.arrays import (
 )
 from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
-from aeonnx.io.pictures import Treatment, picture_of, read_picture, with_shape
+from aeonnx.io.pictures import Treatment, image_of, read_picture
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 from aeonnx.pixels import from_pixels
 
@@ -182,11 +182,7 @@ def _opened(
         read = partial(read_picture, Path(path), wanted, reading.how)
         return [_Picture(name, Path(path).name, read)]
     data = stream.read()
-    return [_Picture(name, where, lambda: _decoded(data, wanted, reading.how, where))]
-
-
-def _decoded(data: bytes, wanted: tuple[int, int, int], how: Treatment, where: str) -> Array:
-    return with_shape(picture_of(data, where), wanted, how, where)
+    return [_Picture(name, where, partial(image_of, data, wanted, reading.how, where))]
 
 
 def _folder(
