@@ -42,7 +42,13 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
     """The record, the files, and how to go on."""
     if as_json:
         paths = [str(path) for path in trained.files]
-        print_json({"training": asdict(trained.training), "files": paths})
+        print_json(
+            {
+                "training": asdict(trained.training),
+                "files": paths,
+                "warnings": list(trained.warnings),
+            }
+        )
         return
     console = new_console()
     for name, value in trained.training.metrics.items():

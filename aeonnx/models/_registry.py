@@ -123,7 +123,8 @@ def configure(
         model: registered name.
         arch: one of the model's architectures.
         input_shape: [C, H, W] of an image.
-        hidden: see `ModelConfig`; None for the model's default.
+        hidden: see `ModelConfig`; None for the model's default, with no layer of units that is
+            narrower than `latent_size`.
         latent_size: None for the model's default.
         classes: names of the labels; a model that does not classify leaves them out.
 
@@ -135,12 +136,15 @@ def configure(
     if arch not in entry.widths:
         raise UnknownNameError(f"architecture of {model}", arch, entry.widths)
     widths = entry.widths[arch]
+    if hidden is None:
+        units = arch != "conv"  # whose widths are channels
+        hidden = tuple(max(width, latent_size or 0) if units else width for width in widths.hidden)
     try:
         return ModelConfig(
             model,
             arch,
             input_shape,
-            widths.hidden if hidden is None else hidden,
+            hidden,
             widths.latent_size if latent_size is None else latent_size,
             classes if entry.classifies else (),
         )

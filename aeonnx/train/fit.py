@@ -23,6 +23,7 @@ from aeonnx.train.plan import Plan, make_plan
 from aeonnx.train.ranks import Ranks, first_goes_ahead, joined, launched
 from aeonnx.train.run import Run
 from aeonnx.train.stop import on_signals
+from aeonnx.train.worth import worse_than_nothing
 
 __all__ = ["Trained", "train"]
 
@@ -37,6 +38,7 @@ class Trained:
         epochs: one entry per epoch, of all stages.
         files: what was written, pictures included.
         model: its name.
+        warnings: what people should know of the model, as that it is worse than doing nothing.
         first: whether this process wrote them; one of several does.
     """
 
@@ -45,6 +47,7 @@ class Trained:
     epochs: tuple[Epoch, ...]
     files: tuple[Path, ...]
     model: str
+    warnings: tuple[str, ...] = ()
     first: bool = True
 
 
@@ -76,7 +79,13 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 run.learn(stop)
             pictures: tuple[Path, ...] = ()
             written: tuple[Path, ...] = ()
+            problem = None
             if ranks.first:
+                problem = worse_than_nothing(
+                    plan, run.model, run.images, run.test_images, run.record.metrics
+                )
+                if problem:
+                    told.warned(problem)
                 noise = seeded(run.noise, plan.seed, Stream.PICTURE_NOISE)
                 pictures = gallery.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures)
@@ -87,6 +96,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
             epochs=tuple(run.history),
             files=(*written, *pictures),
             model=plan.config.model,
+            warnings=(problem,) if problem else (),
             first=ranks.first,
         )
 

@@ -7,6 +7,7 @@ exactly, with any number of processes.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -99,6 +100,12 @@ class Run:
             self.listener.warned(
                 f"the latent ({plan.config.latent_size} numbers) is not smaller than the input "
                 f"({inputs}): the model may learn to copy; --latent sets it"
+            )
+        narrow = _narrowest(self.model)
+        if narrow < min(plan.config.latent_size, inputs):
+            self.listener.warned(
+                f"a layer of {narrow} numbers comes before the latent ({plan.config.latent_size}): "
+                f"no more than {narrow} of them tell images apart; --hidden sets it"
             )
         for text in plan.data.skipped:
             self.listener.warned(f"left out: {text}")
@@ -278,6 +285,13 @@ class Run:
         """Of the kept weights, at the end of an epoch."""
         best = self.plan.record_of_best if self.position.best_epoch else self.plan.record_at
         return best(self.position, self.history)
+
+
+def _narrowest(model: Model) -> int:
+    """The fewest numbers that a layer of the encoder is given."""
+    encoder = model.parts()["encoder"].module
+    widths = [layer.in_features for layer in encoder.modules() if isinstance(layer, nn.Linear)]
+    return min(widths, default=sys.maxsize)
 
 
 class _Sums:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +78,47 @@ def test_a_latent_as_large_as_the_input_is_warned_of(aeonnx: Cli, folder: Path) 
     result = aeonnx("train", "-m", "ae", "--data", folder, *options)
     assert result.exit_code == 0, result.output
     assert "Warning: the latent (64 numbers) is not smaller than the input (63)" in result.stderr
+
+
+def test_default_widths_follow_the_latent(aeonnx: Cli, folder: Path) -> None:
+    options = ("--epochs", 1, "--latent", 40, "--device", "cpu")
+    result = aeonnx("train", "-m", "ae", "--data", folder, *options)
+    assert result.exit_code == 0, result.output
+    assert json.loads(Path("runs/ae/config.json").read_text())["model"]["hidden"] == [128, 64, 40]
+    assert "comes before the latent" not in result.stderr
+
+
+def test_a_layer_narrower_than_the_latent_is_warned_of(aeonnx: Cli, folder: Path) -> None:
+    options = ("--epochs", 1, "--hidden", "30,8", "--latent", 20, "--device", "cpu")
+    result = aeonnx("train", "-m", "ae", "--data", folder, *options)
+    assert result.exit_code == 0, result.output
+    assert (
+        "Warning: a layer of 8 numbers comes before the latent (20): no more than 8 of them tell "
+        "images apart; --hidden sets it"
+    ) in result.stderr
+
+
+def test_a_model_worse_than_the_mean_image_is_warned_of(aeonnx: Cli, digits: Path) -> None:
+    options = ("--epochs", 1, "--lr", 1e-7, "--device", "cpu", "--json")
+    result = aeonnx("train", "-m", "ae", "--data", digits, *options)
+    assert result.exit_code == 0, result.output
+    (text,) = json.loads(result.stdout)["warnings"]
+    assert re.fullmatch(
+        r"this model is worse than doing nothing: on test images what it reconstructs has a PSNR "
+        r"of [\d.]+ dB, the mean training image [\d.]+ dB. Try more --epochs than 1, another --lr "
+        r"than 1e-07, or a larger --latent than 3",
+        text,
+    )
+    assert f"Warning: {text}" in result.stderr
+
+
+def test_a_denoiser_worse_than_its_input_is_warned_of(aeonnx: Cli, folder: Path) -> None:
+    options = ("--epochs", 1, "--lr", 1e-7, "--corruption-level", 0.01, "--device", "cpu")
+    result = aeonnx("train", "-m", "dae", "--data", folder, *options)
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"what it denoises has a PSNR of [\d.]+ dB, its noisy input 39.8 dB", result.stderr
+    )
 
 
 def test_resuming_with_other_options_or_data(aeonnx: Cli, images: np.ndarray, folder: Path) -> None:
