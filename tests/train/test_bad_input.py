@@ -116,7 +116,9 @@ def test_a_denoiser_worse_than_its_input_is_warned_of(aeonnx: Cli, folder: Path)
     options = ("--epochs", 1, "--lr", 1e-7, "--corruption-level", 0.01, "--device", "cpu")
     result = aeonnx("train", "-m", "dae", "--data", folder, *options)
     assert result.exit_code == 0, result.output
-    assert re.search(r"what it denoises has a PSNR of [\d.]+ dB, its noisy input 39.8 dB", result.stderr)
+    assert re.search(
+        r"what it denoises has a PSNR of [\d.]+ dB, its noisy input 39.8 dB", result.stderr
+    )
 
 
 def test_resuming_with_other_options_or_data(aeonnx: Cli, images: np.ndarray, folder: Path) -> None:
