@@ -75,6 +75,7 @@ def run_on_files(
         OutputError: it exists and `force` is not set, or cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
+    bundle.require(verb)
     gives_images = verb != "encode"
     bundle.require(verb)
     _refuse_existing(target_of(target, images=gives_images), force=force)

@@ -25,11 +25,13 @@ class Damage:
         text: of the file.
         says: what Python's refusal holds, the field first.
         in_schema: whether the schema can say it too.
+        in_clients: whether it is in what clients read.
     """
 
     text: bytes
     says: str
     in_schema: bool = False
+    in_clients: bool = True
 
 
 def damage(bundle: Path, folder: Path, count: int) -> None:
@@ -37,7 +39,7 @@ def damage(bundle: Path, folder: Path, count: int) -> None:
     shutil.copytree(bundle, folder / "bundle")
     (folder / "manifests").mkdir()
     whole = (bundle / manifest.FILE_NAME).read_bytes()
-    made = {name: item.text for name, item in by_hand(whole).items()}
+    made = {name: item.text for name, item in by_hand(whole).items() if item.in_clients}
     for name, text in {"whole": whole, **made, **_at_random(whole, count)}.items():
         (folder / "manifests" / f"{name}.json").write_bytes(text)
 
@@ -81,7 +83,8 @@ def by_hand(whole: bytes) -> dict[str, Damage]:
     for path, value, says in FAULTS:
         field = path.rpartition(".")[2]
         name = f"{field}-{sum(key.startswith(f'{field}-') for key in made)}"
-        made[name] = Damage(edited(whole, path, value), says, in_schema=True)
+        read = path.split(".")[0] not in _UNREAD
+        made[name] = Damage(edited(whole, path, value), says, in_schema=True, in_clients=read)
     for path, value, says in _FAULTS_OF_FILES:
         made[f"file-{len(made)}"] = Damage(edited(whole, path, value), says)
     return made
@@ -102,6 +105,9 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
     ):
         yield name, Damage(text, says)
 
+
+_UNREAD = ("arch", "classes", "latent_id", "tools")
+"""Fields that clients skip."""
 
 _GRAPH = "parts.decoder.fp32."
 _STORED = "parts.decoder.fp32.golden.outputs.reconstruction."

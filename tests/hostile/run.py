@@ -23,7 +23,9 @@ __all__ = ["harm_of", "make"]
 _TOGETHER = 40
 """Bundles that one child uses: those of one that dies are tried again without the guilty."""
 _SOUND = sound(Path(), Path())
-_LONGEST = 600  # seconds of a child, whose own alarm comes after ten for each bundle
+_LONGEST = 3600  # seconds of a child, which has alarms of its own
+
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # of onnxruntime's own log, in which no bundle has a say
 
 
 def harm_of(work: Path, seeds: Sequence[int], kinds: Sequence[str] = ()) -> list[str]:
@@ -78,7 +80,8 @@ def _used(work: Path, names: list[str]) -> Iterator[str]:
                 yield f"one of {names} printed: {done.stderr[-2000:]!r}"
             return
         end = signal.Signals(-done.returncode).name if done.returncode < 0 else done.returncode
-        yield f"{tried[-1] if tried else 'the child'} ended with {end}: {done.stderr[-3000:]}"
+        said = _COLOURS.sub("", done.stderr)[-2000:]
+        yield f"{tried[-1] if tried else 'the child'} ended with {end}: {said}"
         names = names[len(tried) or len(names) :]
 
 
@@ -101,9 +104,6 @@ def _child(work: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
         timeout=_LONGEST,
         check=False,
     )
-
-
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # of onnxruntime's own log, in which no bundle has a say
 
 
 def _is_plain(text: str) -> bool:

@@ -235,6 +235,28 @@ def test_a_part_that_a_verb_cannot_use_is_refused(
         assert str(e.value) == f"this bundle's {text}"
 
 
+@pytest.mark.parametrize(
+    ("verb", "part", "arguments"),
+    [
+        ("denoise", "denoiser", ["missing.png"]),
+        ("classify", "classifier", ["missing.png"]),
+        ("decode", "decoder", ["missing.npy"]),
+        ("generate", "decoder", []),
+    ],
+)
+def test_the_command_looks_at_the_part_before_the_picture(
+    command: Callable[..., Result], made: Made, verb: str, part: str, arguments: list[str]
+) -> None:
+    end = "outputs" if part == "decoder" else "inputs"
+    entry(part, end, shape=["batch", 1, 8, 8])(made)
+    made.write()
+    done = command(verb, made.folder, *arguments, "-o", "out.npy")
+    assert done.exit_code == 1
+    used = "decode" if part == "decoder" else verb
+    assert f"Error: this bundle's {part} cannot {used}: expected " in done.stderr
+    assert not list(Path().iterdir()) or [path.name for path in Path().iterdir()] == ["bundle"]
+
+
 def without_decoder(change: Callable[[dict[str, Any]], None]) -> Callable[[Made], None]:
     def changed(made: Made) -> None:
         made.remove("decoder")
