@@ -77,7 +77,6 @@ def run_on_files(
     """
     bundle.require(verb)
     gives_images = verb != "encode"
-    bundle.require(verb)
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":
         (one,) = sources
