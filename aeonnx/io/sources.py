@@ -5,6 +5,7 @@ The values are those that training gets of the same files, to the bit.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -162,7 +163,7 @@ def _opened(
     several: bool,
 ) -> list[_Picture] | Source:
     """What one argument names; what it passes over is added to `left`."""
-    if path != STDIN and Path(path).is_dir():
+    if path != STDIN and os.path.isdir(path):  # which takes any name, where Path.is_dir raises
         return _folder(Path(path), wanted, reading, left, several=several)
     where = named(path)
     start, stream = first_bytes(path)

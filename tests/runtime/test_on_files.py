@@ -349,6 +349,19 @@ def test_pictures_too_large_for_their_format_are_refused_before_the_work(
     assert "one picture shows at most 10,000 images" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a" * 5000 + ".npy"])
+def test_names_that_no_file_can_have_are_told(
+    aeonnx: Cli, dae: Path, name: str, digits: Any
+) -> None:
+    np.save("x.npy", digits)
+    for words in ((name, "-o", "y.npy"), ("x.npy", "-o", name), ("x.npy", "-o", f"{name}/")):
+        result = aeonnx("denoise", dae, *words)
+        assert result.exit_code in (1, 2)
+        assert result.stderr.count("\n") == 1
+        assert "Traceback" not in result.output
+    assert os.listdir() == ["x.npy"]
+
+
 def test_a_verb_that_cannot_run_is_told_before_anything_is_read(
     aeonnx: Cli, bundle_of: Maker
 ) -> None:
