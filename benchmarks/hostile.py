@@ -3,8 +3,8 @@
     python benchmarks/hostile.py --count 10000 -o benchmarks/results/hostile.md
 
 Harm is a crash, a traceback, a hang of over 10 s, a word on stderr that is no error's, a file
-outside that was changed, or a bundle that must be refused and is not. Python has kinds of bundles of
-its own, and is asked for every verb of each.
+outside that was changed, or a bundle that must be refused and is not. Python has kinds of its own,
+and is asked for every verb of each bundle.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ HEAD = """# Command line
 
 Made by `make docs` from the commands' own help. Results go to stdout, progress to stderr. Exit
 codes: 0 done, 1 failed, 2 usage, 3 parity or golden mismatch, 4 environment (a missing extra, GPU
-or execution provider), 130 Ctrl-C, 143 SIGTERM.
+or execution provider), 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 """
 
 

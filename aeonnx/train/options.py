@@ -225,6 +225,8 @@ def _check_model(model: str, options: TrainOptions) -> None:
     sizes = (*(options.hidden or ()), *latent)
     if any(size < 1 for size in sizes):
         raise UsageError(f"sizes of {model}: expected sizes above 0, got {sizes}")
+    for size in sizes:
+        whole(f"sizes of {model}", size, 1)
     recipe_options(model, options.recipe)
 
 
