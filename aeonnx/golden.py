@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx import files
+from aeonnx.errors import IntegrityError
 from aeonnx.manifest import GoldenTensor
 
 __all__ = ["read", "read_all"]
@@ -29,4 +30,7 @@ def read(folder: Path, tensor: GoldenTensor) -> npt.NDArray[Any]:
     path = folder / tensor.file
     data = files.read_verified(path, tensor.sha256, tensor.bytes)
     dtype = np.dtype(tensor.dtype).newbyteorder("<")
-    return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)
+    try:
+        return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)
+    except MemoryError as error:
+        raise IntegrityError(f"cannot read {path}: it does not fit in memory") from error

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import re
+import sys
 import types
 import typing
 from functools import cache
@@ -57,8 +58,23 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
     Raises:
         ValueError: names the field, what was expected, what came and what to do.
     """
+    infinite: list[str] = []
+
+    def real(digits: str) -> float:
+        number = float(digits)
+        if math.isinf(number):
+            infinite.append(digits)
+        return number
+
+    def whole(digits: str) -> int:
+        if len(digits) > sys.float_info.max_10_exp:
+            infinite.append(digits)
+        return int(digits)
+
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=real, parse_int=whole
+        )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): the file is damaged, make it again") from error
     if not isinstance(document, dict) or document.pop("format", None) != format_name:
@@ -72,7 +88,10 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
             "upgrade with: pip install -U aeonnx"
         )
     try:
-        return typing.cast(T, _decode(cls, document, ""))
+        made = typing.cast(T, _decode(cls, document, ""))
+        # In fields that are not known too, since other readers cannot read such a document.
+        require(not infinite, f"expected finite numbers, got {''.join(infinite[:1])[:_SHOWN]}")
+        return made
     except ValueError as error:
         raise ValueError(f"{error}. The file was edited or damaged: make it again") from error
 

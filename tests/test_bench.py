@@ -228,7 +228,7 @@ def test_the_chart_is_a_picture_that_is_not_replaced_unasked(
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (("--part", "encodr"), 1, "this bundle has no part 'encodr', it has: decoder, encoder"),
+        (("--part", "encodr"), 2, "unknown part 'encodr'. Did you mean 'encoder'? Known: decoder,"),
         (("--precision", "int4"), 2, "unknown variant 'int4'. Did you mean 'int8'?"),
         (
             ("--part", "sampler", "--precision", "int8"),

@@ -159,8 +159,8 @@ def test_mistakes_are_told_in_words(
         (["decode", "{b}", "text.png", "-o", "x.png"], 1, "text.png is not a .npy array"),
         (["denoise", "{b}", "digits.npy", "-o", "x.png"], 1, "has no part 'denoiser'"),
         (["generate", "{b}", "-o", "text.png"], 1, "text.png exists already: pass --force"),
-        (["generate", "{b}", "-n", "0", "-o", "x.png"], 1, "n: expected at least 1 sample"),
-        (["generate", "{b}", "--seed", "-1", "-o", "x.png"], 1, "seed: expected 0 to 2**63 - 1"),
+        (["generate", "{b}", "-n", "0", "-o", "x.png"], 2, "'-n': 0 is not in the range"),
+        (["generate", "{b}", "--seed", "-1", "-o", "x.png"], 2, "'--seed': -1 is not in the range"),
         (["generate", "{b}", "-o", "x.gif"], 2, "ends in .png (a picture), .npy (an array)"),
         (["generate", "{b}", "-o", "x.png", "--provider", "cdua"], 2, "Did you mean 'cuda'?"),
         (

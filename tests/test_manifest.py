@@ -122,6 +122,13 @@ def test_fields_of_later_releases_are_no_reason_to_refuse(document: dict[str, An
     jsonschema.validate(edited, SCHEMA)
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+def test_no_number_is_infinite_wherever_it_is(document: dict[str, Any], number: str) -> None:
+    text = json.dumps(document | {"later": [{"x": "@"}]}).replace('"@"', number)
+    with pytest.raises(ManifestError, match=rf"expected finite numbers, got {number[:9]}"):
+        manifest.parse(text.encode())
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

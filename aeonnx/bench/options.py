@@ -91,8 +91,7 @@ def cases_of(options: BenchOptions, bundle: Bundle) -> list[Case]:
     """Every cell: parts x variants x batches x providers x threads.
 
     Raises:
-        BundleError: the bundle has no such part.
-        UsageError: it has no such variant, or a graph is fixed to another batch.
+        UsageError: the bundle has no such part or variant, or a graph is fixed to another batch.
         ProviderError: a provider asked for by name cannot run here.
     """
     graphs = _graphs(options, bundle)
@@ -118,6 +117,8 @@ def _graphs(options: BenchOptions, bundle: Bundle) -> list[tuple[str, str]]:
     """Parts with variants: what was named must be there."""
     contents = bundle.manifest.parts
     for part in options.parts:
+        if part not in contents:
+            raise UnknownNameError("part", part, contents)
         for variant in options.variants or ("fp32",):
             bundle.variant(part, variant)
     known = [name for variants in contents.values() for name in variants]

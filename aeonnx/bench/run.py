@@ -37,9 +37,8 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     """Measure a bundle beside onnxruntime alone and, with a checkpoint, torch.
 
     Raises:
-        UsageError: a value that nothing can be measured with, or an unknown variant.
-        BundleError: there is no bundle, or it has no such part, or was exported from another
-            checkpoint.
+        UsageError: a value that nothing can be measured with, or an unknown part or variant.
+        BundleError: there is no bundle, or it was exported from another checkpoint.
         CheckpointError: the checkpoint is missing, damaged or foreign.
         ProviderError: a provider asked for by name cannot run here.
         MissingExtraError: a chart needs matplotlib, a checkpoint needs torch.

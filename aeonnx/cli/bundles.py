@@ -205,7 +205,7 @@ def inspect(
     elif part is not None:
         from aeonnx.inspection import read_graph
 
-        variant = variant or "fp32"
+        variant = "fp32" if variant is None else variant
         contents.print_graph(part, variant, read_graph(bundle, part, variant), as_json=as_json)
     else:
         contents.print_manifest(bundle, manifest.read(bundle), as_json=as_json)

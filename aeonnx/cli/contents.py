@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aeonnx import manifest, summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.manifest import Manifest
+from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.inspection import Graph, Node, Value
@@ -28,7 +29,7 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     training = summary.training_facts(contents.training) if contents.training else {}
     facts = {"bundle": str(folder), **summary.facts(contents), **training}
     for name, fact in facts.items():
-        console.print(f"{name:<11}{fact}", soft_wrap=True)
+        console.print(printable(f"{name:<11}{fact}"), soft_wrap=True)
     narrow = console.width < _WIDE
     console.print()
     wide = ("file", "multiply-adds", "onnxruntime")

@@ -88,6 +88,11 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option("--skip-bad", is_flag=True, help="Leave out unreadable or odd-sized images.")
 @click.option("--stream", is_flag=True, help="Read images batch by batch, even if all would fit.")
 @click.option(
+    "--background",
+    metavar="COLOR",
+    help="Show this through transparent pixels, such as white or #20a0ff.  [default: keep alpha]",
+)
+@click.option(
     "--workers", type=int, default=2, show_default=True, help="Processes that read ahead."
 )
 @click.option("--epochs", type=int, help="Passes in the last stage.  [default: the model's]")

@@ -113,8 +113,8 @@ def check(options: ExportOptions) -> None:
     for kind, given, known in (
         ("--precision", options.precisions, PRECISIONS),
         ("--io", options.io, IO),
-        ("--prior", (options.prior,) if options.prior else (), PRIORS),
-        ("--state", (options.state,) if options.state else (), STATES),
+        ("--prior", () if options.prior is None else (options.prior,), PRIORS),
+        ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:
             if name not in known:

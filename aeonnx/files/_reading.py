@@ -77,6 +77,10 @@ def read_verified(path: Path, digest: str, size: int) -> bytes:
         ) from None
     except OSError as error:
         raise IntegrityError(f"cannot read {path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise IntegrityError(
+            f"cannot read {path}: its {size} bytes do not fit in memory"
+        ) from error
     got = hashlib.sha256(data).hexdigest()
     if found != size or got != digest:
         expected, came = (

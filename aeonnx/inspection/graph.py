@@ -19,6 +19,7 @@ from aeonnx import files, manifest
 from aeonnx.errors import IntegrityError, UnknownNameError
 from aeonnx.inspection.shapes import Shape, infer_shapes
 from aeonnx.manifest import Variant
+from aeonnx.text import printable
 from aeonnx.wire import check_graph
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
@@ -165,6 +166,7 @@ def summarize(folder: Path, entry: Variant) -> Graph:
         raise IntegrityError(
             f"{path} is not a sound ONNX graph: {reason}. Export the bundle again."
         ) from error
+    _make_printable(model.graph)
     graph = model.graph
     initializers = tuple(_initializer(tensor) for tensor in graph.initializer)
     values = {item.name: Value(item.name, item.dtype, item.shape) for item in initializers}
@@ -176,6 +178,18 @@ def summarize(folder: Path, entry: Variant) -> Graph:
         tuple(_nodes(graph, values)),
         initializers,
     )
+
+
+def _make_printable(graph: GraphProto) -> None:
+    """Spell out in all names what would steer a terminal or break a page."""
+    for item in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        item.name = printable(item.name)
+    for node in graph.node:
+        node.name, node.op_type = printable(node.name), printable(node.op_type)
+        node.input[:] = map(printable, node.input)
+        node.output[:] = map(printable, node.output)
+        for attribute in node.attribute:
+            attribute.name = printable(attribute.name)
 
 
 def _value(values: dict[str, Value], name: str) -> Value:
@@ -204,7 +218,7 @@ def _initializer(tensor: TensorProto) -> Initializer:
 def _short(attribute: AttributeProto) -> str:
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        return printable(value.decode(errors="replace"))
     if isinstance(value, TensorProto):
         dtype = onnx.helper.tensor_dtype_to_np_dtype(value.data_type)
         return f"{dtype.name} {list(value.dims)}"

@@ -23,6 +23,8 @@ BATCH = "batch"
 """Name of the one dynamic axis."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+LARGEST = 2**31
+"""Bytes of a file: what protobuf, and so a graph, can have."""
 _MOST = 2**50  # values of 8 bytes, whose number is exact in every language
 _WIDTHS = {"float32": 4, "float16": 2, "float64": 8, "uint8": 1, "int64": 8}
 _DTYPES = (*_WIDTHS,)
@@ -82,6 +84,10 @@ class GoldenTensor:
         require_digest(self.sha256)
         require_sizes(self.shape, "shape")
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
+        require(
+            self.bytes <= LARGEST,
+            f"shape: expected at most 2**31 bytes, got {self.bytes} of {list(self.shape)}",
+        )
 
     @property
     def bytes(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aeonnx.manifest._rows import batch_of, has_rows
 from aeonnx.manifest._tensors import (
+    LARGEST,
     Golden,
     GoldenTensor,
     TensorSpec,
@@ -15,8 +16,6 @@ from aeonnx.manifest._tensors import (
 from aeonnx.records import require
 
 __all__ = ["OutputParity", "Quality", "Variant"]
-
-_LARGEST = 2**31  # bytes that protobuf, and so a graph, can have
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Variant:
     def __post_init__(self) -> None:
         require_file(self.file)
         require_digest(self.sha256)
-        require(0 < self.bytes <= _LARGEST, f"bytes: expected 1 to 2**31, got {self.bytes}")
+        require(0 < self.bytes <= LARGEST, f"bytes: expected 1 to 2**31, got {self.bytes}")
         for kind, specs, golden in (
             ("inputs", self.inputs, self.golden.inputs),
             ("outputs", self.outputs, self.golden.outputs),

@@ -23,7 +23,7 @@ from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings
-from aeonnx.runtime.verbs import PARTS, check_pictures, check_verb
+from aeonnx.runtime.verbs import PARTS, check_verb
 
 __all__ = ["Bundle", "Classified", "load"]
 
@@ -161,18 +161,15 @@ class Bundle:
             for rows in sorted(batch_sizes, reverse=True):
                 self._parts.call(part)(repeated(variant, inputs, rows))
 
-    def require(self, verb: str, *, pictures: bool = False) -> None:
+    def require(self, verb: str) -> None:
         """Check from the manifest alone, before anything is read or opened, that a verb can run.
 
         Args:
             verb: "encode", "decode", "reconstruct", "denoise", "classify" or "generate".
-            pictures: whether its images are to become picture files.
 
         Raises:
             BundleError: the part that it needs is missing, or is not what the verb needs.
         """
-        if pictures:
-            check_pictures(self.manifest)
         if verb == "classify" and not self.manifest.classes:
             raise BundleError(
                 f"a {self.manifest.model} learns no classes, so that there is nothing to tell "

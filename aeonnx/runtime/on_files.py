@@ -75,6 +75,7 @@ def run_on_files(
         OutputError: it exists and `force` is not set, or cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
+    bundle.require(verb)
     gives_images = verb != "encode"
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":
@@ -105,6 +106,7 @@ def generate_file(
     advanced: Advanced | None = None,
 ) -> Written:
     """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
+    bundle.require("generate")
     to = target_of(target, pictures=True)
     to.require(n, bundle.manifest.input_shape)
     _refuse_existing(to, force=force)
@@ -139,6 +141,7 @@ def classify_files(
         UsageError: `target` has another suffix.
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
+    bundle.require("classify")
     to = None if target is None else _table_target(target)
     if to is not None:
         _refuse_existing(to, force=force)

@@ -153,7 +153,7 @@ def _name_and_options(provider: object) -> tuple[str, Mapping[str, str]]:
 def _open(source: Path | bytes, threads: int | None, wanted: Wanted) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it says is in its errors, and may hold names of a graph
     graph = source if isinstance(source, bytes) else str(source)
     if isinstance(source, bytes):
         # Weights in other files would be looked for in the working directory; a bundle has none.

@@ -15,6 +15,7 @@ from aeonnx.errors import BundleError, DeviceMemoryError, IntegrityError, RunErr
 from aeonnx.manifest import TensorSpec, Variant, has_rows
 from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
+from aeonnx.text import printable
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
 
@@ -83,10 +84,10 @@ class Session:
         except ORT_ERRORS as error:
             if _is_memory(error):
                 raise DeviceMemoryError(
-                    f"there is not enough memory to open {path}: free some ({error})"
+                    f"there is not enough memory to open {path}: free some ({_text(error)})"
                 ) from error
             raise IntegrityError(
-                f"onnxruntime {ort.__version__} refuses {path}: {error}. "
+                f"onnxruntime {ort.__version__} refuses {path}: {_text(error)}. "
                 "Export the part again, or upgrade onnxruntime."
             ) from error
         self._session: ort.InferenceSession | None = session
@@ -218,7 +219,7 @@ class Session:
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
         """What to raise for an error of onnxruntime during a run."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
-        text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {error}"
+        text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {_text(error)}"
         if _is_memory(error):
             return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
         if self.providers[0] != "CPUExecutionProvider":
@@ -234,6 +235,11 @@ def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tup
         spec.name: (np.dtype(spec.dtype), tuple(int(size) for size in spec.shape[1:]))
         for spec in variant.outputs
     }
+
+
+def _text(error: Exception) -> str:
+    """What onnxruntime says, with names of a graph in it."""
+    return printable(str(error), keep="\n")
 
 
 def _is_memory(error: Exception) -> bool:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from aeonnx.errors import BundleError
 from aeonnx.manifest import Manifest, TensorSpec, Variant
 
-__all__ = ["PARTS", "check_pictures", "check_verb"]
-
-_CHANNELS = (1, 2, 3, 4)
+__all__ = ["PARTS", "check_verb"]
 
 
 @dataclass(frozen=True)
@@ -92,20 +90,6 @@ def check_verb(contents: Manifest, verb: str) -> None:
         problem = _problem(contents, rule, variant)
         if problem:
             raise BundleError(f"this bundle's {rule.part} cannot {verb}: expected {problem}")
-
-
-def check_pictures(contents: Manifest) -> None:
-    """Refuse images that no picture file can hold.
-
-    Raises:
-        BundleError: they have other than 1 to 4 channels.
-    """
-    channels = contents.input_shape[0]
-    if channels not in _CHANNELS:
-        raise BundleError(
-            f"this bundle's images cannot be pictures: expected 1 to 4 channels, got {channels}: "
-            "write a .npy array"
-        )
 
 
 def _problem(contents: Manifest, rule: _Rule, variant: Variant) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aeonnx import catalog
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.io.pictures import colour_of
 from aeonnx.ranges import flag, one_of, whole, within
 from aeonnx.runs import default_folder
 from aeonnx.train.schedule import SCHEDULES
@@ -52,6 +53,8 @@ class TrainOptions:
         data_dir: folder of the named data sets; by default "data".
         skip_bad: leave out images that cannot be read or differ in size, instead of an error.
         stream: read images batch by batch, even if all would fit on the device.
+        background: a colour, such as "white" or "#20a0ff", to show through transparent pixels of
+            pictures; None to keep alpha channels, and refuse other transparency.
         workers: processes that read ahead when images are streamed.
         epochs: passes over the training images in the last stage; by default the recipe's.
         batch_size: images per step, of all processes together; by default the recipe's.
@@ -86,6 +89,7 @@ class TrainOptions:
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
+    background: str | None = None
     workers: int = 2
     epochs: int | None = None
     batch_size: int | None = None
@@ -138,6 +142,7 @@ class RunOptions:
     data: str
     data_dir: str | None
     skip_bad: bool
+    background: str | None
     epochs: int
     batch_size: int
     lr: float
@@ -181,6 +186,8 @@ def check(options: TrainOptions) -> None:
     if options.model is not None:
         _check_model(options.model, options)
     one_of("device", options.device, DEVICES)
+    if options.background is not None:
+        colour_of(options.background)
     whole("workers", options.workers, 0)
     within("save seconds", options.save_seconds, lowest=0)
     for what, number in (
@@ -218,6 +225,8 @@ def _check_model(model: str, options: TrainOptions) -> None:
     sizes = (*(options.hidden or ()), *latent)
     if any(size < 1 for size in sizes):
         raise UsageError(f"sizes of {model}: expected sizes above 0, got {sizes}")
+    for size in sizes:
+        whole(f"sizes of {model}", size, 1)
     recipe_options(model, options.recipe)
 
 

@@ -85,6 +85,7 @@ class Plan:
             data=data if data in DATA_SETS else from_run(data, self.output),
             data_dir=None if folder is None else from_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
+            background=self.options.background,
             epochs=self.epochs[-1],
             seed=self.seed,
             recipe=self.recipe_options,
@@ -208,7 +209,13 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     known = recipe_options(options.model, options.recipe)
     arch = options.arch or archs(options.model)[0]
     folder = options.data_dir or DATA_DIR
-    data = load_data(options.data or DATA, folder, skip_bad=options.skip_bad, stream=options.stream)
+    data = load_data(
+        options.data or DATA,
+        folder,
+        skip_bad=options.skip_bad,
+        stream=options.stream,
+        background=options.background,
+    )
     if classifies(options.model):
         _require_labels(options.model, data)
     config = configure(

@@ -3,15 +3,35 @@
 //     fuzz FOLDER            FOLDER/manifests/*.json, each as the manifest of FOLDER/bundle
 //     fuzz --bundles FOLDER  every FOLDER/*/: check, denoise FOLDER/in.png, generate
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <new>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "bundle.hpp"
 #include "picture.hpp"
+
+#ifdef __SANITIZE_ADDRESS__
+// The sanitizer ends a process that asks for more than there is. Without it, the engine is told, by
+// an exception, and says so; it takes the memory of its tensors from these.
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    constexpr std::size_t most = std::size_t{1} << 36;
+    void* memory = nullptr;
+    if (size > most || posix_memalign(&memory, static_cast<std::size_t>(alignment), size)) {
+        throw std::bad_alloc();
+    }
+    return memory;
+}
+
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
 
 namespace fs = std::filesystem;
 

@@ -114,7 +114,7 @@ async function targetOf(path, force) {
 async function behindLinks(path) {
   let target = path;
   for (let links = 0; links <= MOST_LINKS; links++) {
-    target = join(await realpath(dirname(target)), basename(target));
+    target = join(await folderOf(target), basename(target));
     const found = await lstat(target).catch(unlessMissing);
     if (!found?.isSymbolicLink()) return target;
     const link = await readlink(target);
@@ -122,6 +122,12 @@ async function behindLinks(path) {
     target = isAbsolute(link) ? link : `${dirname(target)}/${link}`;
   }
   throw new Error("too many links");
+}
+
+async function folderOf(path) {
+  const folder = await realpath(dirname(path)).catch(unlessMissing);
+  if (folder === undefined) throw new Error(`there is no folder ${dirname(path)}`);
+  return folder;
 }
 
 function unlessMissing(error) {

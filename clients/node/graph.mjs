@@ -28,6 +28,10 @@ class Forbidden extends Error {}
 export function requirePlainGraph(file, bytes) {
   let graphs = 0;
   try {
+    // onnxruntime would read it as a file in its own format, which is not looked at here.
+    if (String.fromCharCode(...bytes.subarray(4, 8)) === "ORTM") {
+      throw new Error("it is in onnxruntime's own format");
+    }
     walk(bytes, {
       7: [BYTES, (graph) => (walk(graph, GRAPH), graphs++)],
       8: [BYTES, (opset) => walk(opset, { 1: [BYTES, requireDomain] })],

@@ -229,12 +229,16 @@ def build(name: str) -> None:
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str] | None = None, seconds: float = 120
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    seconds: float = 120,
+    here: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a client's program to its end, its words kept."""
     return subprocess.run(
         command,
         env={**os.environ, **(environment or {})},
+        cwd=here,
         capture_output=True,
         text=True,
         errors="replace",

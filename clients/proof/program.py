@@ -51,6 +51,11 @@ class Program:
         """Read the damaged manifests in `folder`."""
         return languages.run([*self.language.fuzz, str(folder)], self.language.environment, 300)
 
+    def fuzz_bundles(self, folder: Path, here: Path, seconds: float) -> CompletedProcess[str]:
+        """Do all that the verbs do with the bundles in `folder`, from the folder `here`."""
+        command = [*self.language.fuzz, "--bundles", str(folder)]
+        return languages.run(command, self.language.environment, seconds, here)
+
 
 @dataclass(frozen=True)
 class Line:

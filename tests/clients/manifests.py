@@ -14,7 +14,7 @@ from aeonnx import files, golden, manifest
 from aeonnx.errors import AeonnxError
 from tests.runtime.mutate import other_bytes, other_values
 
-__all__ = ["Damage", "accepted", "by_hand", "damage", "refusal"]
+__all__ = ["FAULTS", "Damage", "accepted", "by_hand", "damage", "edited", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Damage:
         text: of the file.
         says: what Python's refusal holds, the field first.
         in_schema: whether the schema can say it too.
+        in_clients: whether it is in what clients read.
     """
 
     text: bytes
     says: str
     in_schema: bool = False
+    in_clients: bool = True
 
 
 def damage(bundle: Path, folder: Path, count: int) -> None:
@@ -37,7 +39,7 @@ def damage(bundle: Path, folder: Path, count: int) -> None:
     shutil.copytree(bundle, folder / "bundle")
     (folder / "manifests").mkdir()
     whole = (bundle / manifest.FILE_NAME).read_bytes()
-    made = {name: item.text for name, item in by_hand(whole).items()}
+    made = {name: item.text for name, item in by_hand(whole).items() if item.in_clients}
     for name, text in {"whole": whole, **made, **_at_random(whole, count)}.items():
         (folder / "manifests" / f"{name}.json").write_bytes(text)
 
@@ -78,12 +80,13 @@ def _at_random(whole: bytes, count: int) -> dict[str, bytes]:
 def by_hand(whole: bytes) -> dict[str, Damage]:
     """What chance does not find, by name: each is one fault in a manifest that is sound else."""
     made = dict(_no_manifests(whole))
-    for path, value, says in _FAULTS:
+    for path, value, says in FAULTS:
         field = path.rpartition(".")[2]
         name = f"{field}-{sum(key.startswith(f'{field}-') for key in made)}"
-        made[name] = Damage(_edited(whole, path, value), says, in_schema=True)
+        read = path.split(".")[0] not in _UNREAD
+        made[name] = Damage(edited(whole, path, value), says, in_schema=True, in_clients=read)
     for path, value, says in _FAULTS_OF_FILES:
-        made[f"file-{len(made)}"] = Damage(_edited(whole, path, value), says)
+        made[f"file-{len(made)}"] = Damage(edited(whole, path, value), says)
     return made
 
 
@@ -103,6 +106,9 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
         yield name, Damage(text, says)
 
 
+_UNREAD = ("arch", "classes", "latent_id", "tools")
+"""Fields that clients skip."""
+
 _GRAPH = "parts.decoder.fp32."
 _STORED = "parts.decoder.fp32.golden.outputs.reconstruction."
 _INSIDE = "file: expected a path inside the bundle, got "
@@ -118,7 +124,7 @@ class Raw:
     text: str
 
 
-_FAULTS: tuple[tuple[str, Any, str], ...] = (
+FAULTS: tuple[tuple[str, Any, str], ...] = (
     ("parts", {}, "parts: expected at least one part"),
     ("parts.decoder", {}, "parts.decoder: expected an fp32 graph"),
     ("parts.Decoder", Raw("{}"), "parts: expected lower case, got 'Decoder'"),
@@ -171,7 +177,7 @@ _FAULTS_OF_FILES: tuple[tuple[str, Any, str], ...] = (
 """The same, of what only a look at the files tells."""
 
 
-def _edited(whole: bytes, path: str, value: Any) -> bytes:
+def edited(whole: bytes, path: str, value: Any) -> bytes:
     """The document with another value in one place."""
     document = json.loads(whole)
     *steps, last = path.split(".")

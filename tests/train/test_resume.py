@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 from safetensors.torch import load as load_tensors
 
 from aeonnx import checkpoint
@@ -371,3 +372,30 @@ def test_states_hold_no_pickle(options: TrainOptions) -> None:
     assert set(saved) == {"state.json", "state.safetensors", "SHA256SUMS"}
     json.loads(saved["state.json"])
     assert load_tensors(saved["state.safetensors"])
+
+
+def test_the_background_is_a_runs_own(aeonnx: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "stickers"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for place in range(12):
+        pixels = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+    common = ("train", "-m", "ae", "--hidden", "4", "--latent", "2", "--device", "cpu")
+    words = ("--data", folder, "--schedule", "constant", "-o", "run")
+    result = aeonnx(*common, *words, "--epochs", 1, "--background", "whitish")
+    assert (result.exit_code, Path("run").exists()) == (2, False)
+    assert "--background: expected a colour such as white or #20a0ff, got 'whitish'" in (
+        result.output
+    )
+    result = aeonnx(*common, *words, "--epochs", 1, "--background", "white")
+    assert result.exit_code == 0, result.output
+    assert checkpoint.load(Path("run"), "ae").config.input_shape == (3, 4, 4)
+    result = aeonnx("train", "-o", "run", "--resume", "--background", "black", "--device", "cpu")
+    assert "--background was white, is black" in result.output
+    result = aeonnx("train", "-o", "run", "--resume", "--epochs", 2, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    result = aeonnx("export", "-m", "ae", "--checkpoint", "run", "-o", "bundle")
+    assert result.exit_code == 0, result.output
+    result = aeonnx("encode", "bundle", folder, "-o", "z.npy", "--background", "white")
+    assert result.exit_code == 0, result.output

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from aeonnx.errors import DataError, ImageError, UnknownNameError
+from aeonnx.io.pictures import Treatment, colour_of
 from aeonnx.train.data._array import load_array
 from aeonnx.train.data._folder import load_folder
 from aeonnx.train.data._named import DATA_SETS
@@ -16,7 +17,14 @@ __all__ = ["DATA_SETS", "DataSet", "Half", "Images", "InMemory", "load_data"]
 _ARRAYS = (".npy", ".npz")
 
 
-def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = False) -> DataSet:
+def load_data(
+    name: str,
+    root: Path,
+    *,
+    skip_bad: bool = False,
+    stream: bool = False,
+    background: str | None = None,
+) -> DataSet:
     """Load a data set by name, or images from a folder or file.
 
     Args:
@@ -29,8 +37,11 @@ def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = F
             folders.
         stream: read images when they are asked for, even if all fit in memory. For folders and
             .npy.
+        background: a colour, such as "white" or "#20a0ff", to show through transparent pixels:
+            images then have no alpha. None keeps it where a file has such a channel. For folders.
 
     Raises:
+        UsageError: there is no such colour.
         UnknownNameError: there is no such data set, and `name` is no path.
         DataError: it is not there and cannot be downloaded, or is not what was expected.
     """
@@ -49,7 +60,9 @@ def load_data(name: str, root: Path, *, skip_bad: bool = False, stream: bool = F
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
     try:
         if path.is_dir():
-            return load_folder(path, last, skip_bad=skip_bad, stream=stream)
+            colour = None if background is None else colour_of(background)
+            how = Treatment(background=colour, offered=True)
+            return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
         return load_array(path, last, stream=stream)
     except ImageError as error:
         raise DataError(f"{error}") from error

@@ -29,11 +29,13 @@ class InFiles:
         paths: one per image.
         digests: SHA-256 of the pixels of each, by which a file that changes is found out.
         shape: [C, H, W] of every image.
+        how: what becomes of transparent pixels.
     """
 
     paths: tuple[Path, ...]
     digests: tuple[bytes, ...]
     shape: tuple[int, int, int]
+    how: Treatment
 
     @property
     def nbytes(self) -> int:
@@ -57,7 +59,7 @@ class InFiles:
         pixels = np.empty((len(places), *self.shape), np.uint8)
         for row, place in enumerate(places.tolist()):
             try:
-                pixels[row] = decode(self.paths[place], self.shape)
+                pixels[row] = decode(self.paths[place], self.how, self.shape)
             except ImageError as error:
                 raise DataError(
                     f"{error}. It was whole when the data set was loaded: put it back and start "
@@ -71,11 +73,14 @@ class InFiles:
         return torch.from_numpy(pixels)
 
 
-def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDArray[Any]:
+def decode(
+    path: Path, how: Treatment, expected: tuple[int, int, int] | None = None
+) -> npt.NDArray[Any]:
     """The pixels of a picture with its own channels: grey or RGB, with or without alpha.
 
     Args:
         path: the file.
+        how: what becomes of transparent pixels: over a background, images lose their alpha.
         expected: [C, H, W]; None for any.
 
     Returns:
@@ -87,7 +92,10 @@ def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDAr
     """
     picture = load_picture(path)
     height, width = picture.colour.shape[:2]
-    shape = picture.channels, height, width
+    channels = picture.channels
+    if how.background is not None:
+        channels = {2: 1, 4: 3}.get(channels, channels)
+    shape = channels, height, width
     if expected is None and max(width, height) > LARGEST:
         raise DataError(
             f"{path}: expected at most {LARGEST}x{LARGEST} pixels, got {width}x{height}: "
@@ -95,7 +103,7 @@ def decode(path: Path, expected: tuple[int, int, int] | None = None) -> npt.NDAr
         )
     if expected is not None and shape != expected:
         raise ImageError(f"{path}: expected {_said(expected)}, got {_said(shape)}")
-    return with_channels(picture, picture.channels, Treatment(), f"{path}")
+    return with_channels(picture, channels, how, f"{path}")
 
 
 def digest(image: npt.NDArray[Any]) -> bytes:

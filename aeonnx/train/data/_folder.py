@@ -13,6 +13,7 @@ import torch
 from aeonnx.errors import DataError, ImageError
 from aeonnx.io.folders import LAYOUTS, is_split, look
 from aeonnx.io.memory import fits
+from aeonnx.io.pictures import Treatment
 from aeonnx.train.data._files import InFiles, decode, digest
 from aeonnx.train.data._set import DataSet, Half, InMemory
 from aeonnx.train.data._split import GROUPED, SPLIT, Places, groups_of, split
@@ -42,15 +43,19 @@ class _Decoded:
     digests: list[bytes] = field(default_factory=list)
 
 
-def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> DataSet:
+def load_folder(
+    folder: Path, name: str, how: Treatment, *, skip_bad: bool, stream: bool
+) -> DataSet:
     """Images in a folder: flat, in one subfolder per class, or as train/ and test/ of either.
 
     Every file is decoded once to check it. All must have the size and the number of channels of
-    the first. The pixels stay in memory if they fit and `stream` is not set.
+    the first. The pixels stay in memory if they fit and `stream` is not set. Where names show
+    pieces of one photograph, these stay in one half, see `_split.groups_of`.
 
     Args:
         folder: it exists.
         name: for the record.
+        how: what becomes of transparent pixels.
         skip_bad: leave bad files out instead of raising.
         stream: keep only the paths.
 
@@ -61,7 +66,7 @@ def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> Dat
         listing, first_test = _given(folder)
     else:
         listing, first_test = _listing(folder), None
-    decoded = _decode_all(folder, listing.paths, stream=stream)
+    decoded = _decode_all(folder, listing.paths, how, stream=stream)
     good = np.array(decoded.good, dtype=np.int64)
     _check(folder, listing.paths, decoded, skip_bad=skip_bad)
     phrase = "given"
@@ -77,8 +82,8 @@ def load_folder(folder: Path, name: str, *, skip_bad: bool, stream: bool) -> Dat
                 raise DataError(f"{folder / half} holds no readable image: expected at least 1")
     return DataSet(
         name,
-        _half(listing, decoded, train),
-        _half(listing, decoded, test),
+        _half(listing, decoded, train, how),
+        _half(listing, decoded, test, how),
         listing.classes,
         phrase,
         tuple(decoded.bad),
@@ -124,11 +129,11 @@ def _given(folder: Path) -> tuple[_Listing, int]:
     return _Listing(train.paths + test.paths, labels, train.classes), len(train.paths)
 
 
-def _decode_all(folder: Path, paths: list[Path], *, stream: bool) -> _Decoded:
+def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool) -> _Decoded:
     decoded = _Decoded()
     for place, path in enumerate(paths):
         try:
-            image = decode(path, decoded.shape if decoded.good else None)
+            image = decode(path, how, decoded.shape if decoded.good else None)
         except ImageError as error:
             decoded.bad.append(str(error).replace(f"{folder}/", ""))
             continue
@@ -160,7 +165,7 @@ def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool
         raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")
 
 
-def _half(listing: _Listing, decoded: _Decoded, places: Places) -> Half:
+def _half(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Half:
     files = [decoded.good[place] for place in places]
     labels = None
     if listing.labels is not None:
@@ -169,4 +174,4 @@ def _half(listing: _Listing, decoded: _Decoded, places: Places) -> Half:
         return Half(InMemory(torch.from_numpy(decoded.pixels[places])), labels)
     paths = tuple(listing.paths[file] for file in files)
     digests = tuple(decoded.digests[place] for place in places)
-    return Half(InFiles(paths, digests, decoded.shape), labels)
+    return Half(InFiles(paths, digests, decoded.shape, how), labels)

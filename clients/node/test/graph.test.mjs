@@ -52,6 +52,7 @@ const DAMAGED = {
   "field 4 is of another kind": model({ node: [field(4, 1)] }),
   "wire type 3 is not used in graphs": message(model(), Buffer.from([0x4b, 0x4c])),
   "it has no graph": field(1, 8),
+  "it is in onnxruntime's own format": message(field(2, "  ORTM  "), model()),
   "it ends inside a number": message(model(), Buffer.from([0x80])),
   "a number is longer than 10 bytes": message(model(), Buffer.alloc(11, 0x80)),
   "a field has no valid number": message(model(), Buffer.from([2, 0])),

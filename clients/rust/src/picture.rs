@@ -37,6 +37,7 @@ enum Refusal {
 }
 
 type Read<T> = std::result::Result<T, Refusal>;
+type Decode = fn(&[u8]) -> Read<Stored>;
 
 fn unreadable(reason: impl ToString) -> Refusal {
     Refusal::Unreadable(reason.to_string())
@@ -47,6 +48,10 @@ fn unreadable(reason: impl ToString) -> Refusal {
 /// holds several pictures, is in CMYK, or has transparent pixels where C has no alpha.
 pub fn read(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
     let place = path.display();
+    let channels = shape[0];
+    if !(1..=4).contains(&channels) {
+        return Err(Error::failed(format!("a picture has 1 to 4 channels, not {channels}")));
+    }
     if !path.exists() {
         return Err(Error::failed(format!("{place} does not exist")));
     }
@@ -63,7 +68,7 @@ pub fn read(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
 }
 
 fn pixels_of(data: &[u8], [channels, height, width]: [usize; 3]) -> Read<Vec<u8>> {
-    let (header, decode): (_, fn(&[u8]) -> Read<Stored>) = match data {
+    let (header, decode): (_, Decode) = match data {
         [0x89, b'P', b'N', b'G', ..] => (png::header(data)?, png::decode),
         [0xff, 0xd8, ..] => (jpeg::header(data)?, jpeg::decode),
         [b'B', b'M', ..] => (bmp::header(data)?, bmp::decode),

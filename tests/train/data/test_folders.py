@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from aeonnx.errors import DataError
+from aeonnx.errors import DataError, UsageError
 from aeonnx.train.data import load_data
 from tests.train.data.support import (
     PER_EXAMPLE,
@@ -147,6 +147,105 @@ def test_what_does_not_fit_in_memory_is_streamed(
             data = load_data(str(path), ROOT)
             assert data.train.images.in_memory is in_memory
             assert data.test.images.in_memory is in_memory
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_transparent_pixels_are_kept_refused_or_flattened(tmp_path: Path, stream: bool) -> None:
+    for place, alpha in enumerate((0, 51, 255)):
+        picture = np.full((5, 6, 4), (200, 100, 50, alpha), np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{place}.png")
+    assert load_data(str(tmp_path), ROOT, stream=stream).shape == (4, 5, 6)
+    flat = load_data(str(tmp_path), ROOT, stream=stream, background="#ff0000")
+    assert flat.shape == (3, 5, 6)
+    assert sorted(everything(flat)[:, :, 0, 0].tolist()) == [
+        [200, 100, 50],
+        [244, 20, 10],
+        [255, 0, 0],
+    ]
+    palette = Image.new("P", (6, 5))
+    palette.putpalette([9, 9, 9])
+    for place in range(3):  # a colour that is declared transparent is no channel of its own
+        palette.save(tmp_path / f"{place}.png", transparency=0)
+    fails(tmp_path, "model takes none: flatten it first, or pass --background white")
+    flat = load_data(str(tmp_path), ROOT, stream=stream, background="white")
+    assert (everything(flat) == 255).all()
+    with pytest.raises(UsageError, match="expected a colour such as white"):
+        load_data(str(tmp_path), ROOT, background="whitish-grey")
+
+
+def test_training_reads_sixteen_bits_and_orientation(tmp_path: Path, digits: Any) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    for place, digit in enumerate(digits[0][:3]):
+        Image.fromarray(digit.astype(np.uint16) * 256 + 9).save(tmp_path / f"{place}.png")
+    for place, digit in enumerate(digits[0][3:6]):
+        Image.fromarray(np.rot90(digit)).save(tmp_path / f"{place + 3}.png", exif=exif)
+    read = sorted(image.tobytes() for image in everything(load_data(str(tmp_path), ROOT)).numpy())
+    assert read == sorted(digit.tobytes() for digit in digits[0][:6])
+
+
+def crops(photos: int, each: int, name: Callable[[int, int], str]) -> list[str]:
+    return [name(photo, piece) for photo in range(photos) for piece in range(each)]
+
+
+NAMES: list[tuple[str, list[str], Callable[[str], str]]] = [
+    ("words", crops(6, 5, lambda a, b: f"photo_{a}_crop{b}.png"), lambda n: n.split("_crop")[0]),
+    ("tiles", crops(9, 3, lambda a, b: f"Scene{a}-tile-{b}-64.png"), lambda n: n.split("-")[0]),
+    ("two words", crops(7, 4, lambda a, b: f"x{a} crop 1 flip{b}.png"), lambda n: n.split()[0]),
+    ("copies", crops(5, 4, lambda a, b: f"IMG_{a} copy ({b}).png"), lambda n: n.split()[0]),
+    ("numbers", crops(20, 3, lambda a, b: f"img-{a:03}-{b}.png"), lambda n: n.rsplit("-", 1)[0]),
+    ("places", crops(20, 3, lambda a, b: f"img_{a:03}_{b}_0.png"), lambda n: n[:7]),
+    ("folders", crops(20, 3, lambda a, b: f"p{a}/crop_{b}.png"), lambda n: n.split("/")[0]),
+]
+
+
+@pytest.mark.parametrize(("names", "photo"), [n[1:] for n in NAMES], ids=[n[0] for n in NAMES])
+def test_pieces_of_one_photograph_stay_together(
+    tmp_path: Path, names: list[str], photo: Callable[[str], str]
+) -> None:
+    written = {}
+    for place, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((3, 4), place, np.uint8)).save(tmp_path / name)
+        written[place] = name
+    data = load_data(str(tmp_path), ROOT)
+    assert data.split == "one in ten of a fixed permutation, pieces of one photograph together"
+    halves = [
+        {photo(written[int(image[0, 0, 0])]) for image in pixels(half)}
+        for half in (data.train, data.test)
+    ]
+    assert not halves[0] & halves[1]
+    assert len(halves[0] | halves[1]) == len({photo(name) for name in names})
+    tests, each = len(data.test.images), len(names) // len({photo(name) for name in names})
+    assert len(names) // 10 <= tests < len(names) // 10 + each
+    again = load_data(str(tmp_path), ROOT, stream=True)
+    assert torch.equal(everything(data), everything(again))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        crops(1, 30, lambda _, b: f"{b:03}.png"),
+        crops(1, 30, lambda _, b: f"img_{b:03}.png"),
+        crops(1, 30, lambda _, b: f"frame_{b:03}.png"),
+        crops(10, 3, lambda a, b: f"digit_{a}_{b}.png"),  # which may be classes
+        crops(30, 2, lambda a, b: f"{a}_{b}.png"),
+        crops(3, 10, lambda a, b: f"class{a}/crop_{b}.png"),
+        crops(30, 1, lambda a, b: f"photo_{a}_crop{b}.png"),
+        crops(4, 8, lambda a, b: f"photo_{a}_crop{b}.png"),
+        crops(30, 1, lambda a, _: f"backdrop{a}_outcrop.png"),
+    ],
+)
+def test_names_that_show_no_photographs_are_split_as_ever(tmp_path: Path, names: list[str]) -> None:
+    for place, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((3, 4), place, np.uint8)).save(tmp_path / name)
+    data = load_data(str(tmp_path), ROOT)
+    assert data.split == "one in ten of a fixed permutation"
+    order = {30: TESTED, 60: [1, 9, 29, 37, 40, 59], 32: [10, 27, 30]}
+    read = sorted(int(image[0, 0, 0]) for image in pixels(data.test))
+    by_name = [names.index(name) for name in sorted(names, key=lambda name: name.split("/"))]
+    assert read == sorted(by_name[place] for place in order[len(names)])
 
 
 def spoil(folder: Path) -> None:

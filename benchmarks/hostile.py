@@ -1,0 +1,78 @@
+"""Bundles made to do harm, against Python and every client that is built here.
+
+    python benchmarks/hostile.py --count 10000 -o benchmarks/results/hostile.md
+
+Harm is a crash, a traceback, a hang of over 10 s, a word on stderr that is no error's, a file
+outside that was changed, or a bundle that must be refused and is not. Python has kinds of its own,
+and is asked for every verb of each bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from machine import describe
+
+from clients.proof import bundles, languages
+from clients.proof.hostile import judged
+from clients.proof.program import Program
+from tests.hostile.run import harm_of
+
+_STEP = 500
+
+
+def main() -> int:
+    """Try, and write the table; 1 if there was harm."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000, help="bundles for each language")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", choices=["python", *languages.PROGRAMS])
+    parser.add_argument("--bundles", type=Path, help="where those of make clients are")
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    rows = ["| language | bundles | refused | run | harm |", "| --- | --- | --- | --- | --- |"]
+    harm: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        made = arguments.bundles or Path(name) / "made"
+        bundles.make(made)
+        for language in arguments.only or ["python", *languages.PROGRAMS]:
+            if language != "python" and not languages.is_fetched(language):
+                rows.append(f"| {language} | not built here | | | |")
+                continue
+            counts = [0, 0, 0, 0]
+            for start in range(0, arguments.count, _STEP):
+                count, seed = min(_STEP, arguments.count - start), arguments.seed + start
+                found = _try(language, made, count, seed)
+                harm += [f"{language}: {line}" for line in found[3]]
+                numbers = (*found[:3], len(found[3]))
+                counts = [before + more for before, more in zip(counts, numbers, strict=True)]
+            texts = [f"{number:,}" for number in counts]
+            if language == "python":  # each of its verbs may refuse or run
+                texts[1:3] = "-", "-"
+            rows.append(f"| {language} | {' | '.join(texts)} |")
+            print(rows[-1], flush=True)
+    text = "\n".join((describe(), "", *rows, ""))
+    print(text)
+    print("\n".join(harm), file=sys.stderr)
+    if arguments.output:
+        arguments.output.write_text(text)
+    return 1 if harm else 0
+
+
+def _try(language: str, made: Path, count: int, seed: int) -> tuple[int, int, int, list[str]]:
+    """Bundles, refused, run, and the harm of one step."""
+    with tempfile.TemporaryDirectory() as work:
+        if language == "python":
+            return count, 0, 0, harm_of(Path(work), range(seed, seed + count), [])
+        program = Program(language, languages.PROGRAMS[language])
+        found = judged(
+            program, made / "vae", made / "noisy.png", Path(work), count=count, seed=seed
+        )
+        return found.bundles, found.refused, found.run, list(found.harm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
