@@ -128,6 +128,23 @@ def test_only_what_carries_its_digest_is_removed(tmp_path: Path) -> None:
     assert len(contents(home)) == 1
 
 
+def test_what_a_killed_commit_left_is_nothing(tmp_path: Path) -> None:
+    folder, places = tmp_path / "bundle", ("*.onnx", "golden/*/*.bin")
+    left = [files.named_by_content(name, b"x") for name in ("a.onnx", "golden/a/z.bin")]
+    fill(folder, dict.fromkeys(left, "x"))
+    fill(folder, {".lock": "", ".bundle.01234567.part/a": ""})
+    (folder / "golden/b").mkdir()
+    assert files.holds_only_leftovers(folder, places)
+    for mine in ("notes.txt", "golden/notes.txt", "a.0123456789ab.onnx", "more/a.txt"):
+        fill(folder, {mine: "mine"})
+        assert not files.holds_only_leftovers(folder, places)
+        (folder / mine).unlink()
+    for link in ("link", "golden/link"):
+        (folder / link).symlink_to(tmp_path)
+        assert not files.holds_only_leftovers(folder, places)
+        (folder / link).unlink()
+
+
 # Left-overs
 
 

@@ -224,7 +224,7 @@ def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None
     try:
         contents = manifest.read(folder)
     except BundleError as error:
-        if force or (folder.is_dir() and files.holds_nothing(folder)):
+        if force or (folder.is_dir() and files.holds_only_leftovers(folder, _PLACES)):
             return None
         if isinstance(error, ManifestError):
             raise

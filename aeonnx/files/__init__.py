@@ -8,7 +8,13 @@ last, so that every state of the disk is the old one or the new one.
 
 from __future__ import annotations
 
-from aeonnx.files._commit import commit, named_by_content, publish, remove_unnamed
+from aeonnx.files._commit import (
+    commit,
+    holds_only_leftovers,
+    named_by_content,
+    publish,
+    remove_unnamed,
+)
 from aeonnx.files._errors import output_errors
 from aeonnx.files._lock import locked
 from aeonnx.files._reading import open_regular, read_bytes, read_verified
@@ -18,6 +24,7 @@ from aeonnx.files._writing import new_file, refuse_existing, write, write_atomic
 __all__ = [
     "commit",
     "holds_nothing",
+    "holds_only_leftovers",
     "locked",
     "named_by_content",
     "new_file",

@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from aeonnx.files._errors import output_errors
 from aeonnx.files._reading import open_regular
-from aeonnx.files._staging import flush, flush_tree, staging
+from aeonnx.files._staging import flush, flush_tree, is_ours, staging
 
-__all__ = ["commit", "named_by_content", "publish", "remove_unnamed"]
+__all__ = ["commit", "holds_only_leftovers", "named_by_content", "publish", "remove_unnamed"]
 
 _DIGITS = 12  # of the digest
 _NAMED = re.compile(rf".+\.([0-9a-f]{{{_DIGITS}}})\.[a-z]+")
@@ -106,14 +106,36 @@ def remove_unnamed(folder: Path, named: Collection[str], places: Collection[str]
         named: by the index now, as paths inside the folder.
         places: patterns of the paths to look at, such as "golden/*/*.bin".
     """
+    for path in _ours(folder, named, places):
+        with suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()  # if that was the last; the folder itself has its index
+
+
+def holds_only_leftovers(folder: Path, places: Collection[str]) -> bool:
+    """Whether a folder is empty, but for what killed writers left: no index ever came.
+
+    Args:
+        folder: that might become one with an index.
+        places: see `remove_unnamed`.
+    """
+    ours = set(_ours(folder, (), places))
+    for inner, folders, names in os.walk(folder):
+        at = Path(inner)
+        if at == folder:
+            folders[:], names = ([n for n in found if not is_ours(n)] for found in (folders, names))
+        if any((at / name).is_symlink() for name in folders) or {at / n for n in names} - ours:
+            return False
+    return True
+
+
+def _ours(folder: Path, named: Collection[str], places: Collection[str]) -> Iterator[Path]:
     for place in places:
         for path in folder.glob(place):
             inside = path.relative_to(folder)
             linked = any((folder / part).is_symlink() for part in (inside, *inside.parents[:-1]))
             if inside.as_posix() not in named and not linked and _carries_its_digest(path):
-                with suppress(OSError):
-                    path.unlink()
-                    path.parent.rmdir()  # if that was the last; the folder itself has its index
+                yield path
 
 
 def _move(source: Path, root: int, name: str, added: list[str]) -> None:

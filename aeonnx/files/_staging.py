@@ -15,7 +15,16 @@ from pathlib import Path
 from aeonnx.files._errors import PART, output_errors
 from aeonnx.files._lock import LOCK, NO_LOCKS
 
-__all__ = ["flush", "flush_tree", "hidden_file", "holds_nothing", "new_folder", "staging", "sweep"]
+__all__ = [
+    "flush",
+    "flush_tree",
+    "hidden_file",
+    "holds_nothing",
+    "is_ours",
+    "new_folder",
+    "staging",
+    "sweep",
+]
 
 _LONGEST = 200  # bytes of a name, which with what is added must stay under 255
 
@@ -73,7 +82,12 @@ def sweep(folder: Path, name: str | None = None) -> None:
 def holds_nothing(folder: Path) -> bool:
     """Whether a folder is empty, but for what writers leave."""
     with os.scandir(folder) as entries:
-        return all(entry.name == LOCK or PART.fullmatch(entry.name) for entry in entries)
+        return all(is_ours(entry.name) for entry in entries)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name is a lock's, or a hidden file's or folder's."""
+    return name == LOCK or PART.fullmatch(name) is not None
 
 
 @contextmanager

@@ -322,8 +322,14 @@ main()
     ],
 )
 def test_missing_extras_give_the_exact_pip_line(
-    blocked: str, command: list[str], purpose: str
+    blocked: str,
+    command: list[str],
+    purpose: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/vae").mkdir(parents=True)  # that there is none would be told first
     code = f"""
 import sys, importlib.util
 real = importlib.util.find_spec
