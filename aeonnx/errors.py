@@ -20,7 +20,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── ParityError              3   the graph and torch differ by more than the tolerance
     ├── QualityError             3   a variant in fewer bits that loses too much
     ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
-    ├── Interrupted            130   Ctrl-C (SIGTERM: 143); what was whole before stays
+    ├── Interrupted            130   Ctrl-C (SIGTERM: 143, SIGHUP: 129); what was whole stays
     ├── OutputError              1   a result that cannot be written
     └── SetupError               4   this machine lacks something
         ├── MissingExtraError    4   an optional dependency is not installed
@@ -158,7 +158,7 @@ class Interrupted(AeonnxError):  # noqa: N818  # it is the user's wish, not a fa
 
     Args:
         message: what was going on, and how to go on.
-        exit_code: the shell's: 130 for SIGINT (Ctrl-C), 143 for SIGTERM.
+        exit_code: the shell's: 130 for SIGINT (Ctrl-C), 143 for SIGTERM, 129 for SIGHUP.
     """
 
     exit_code = 130

@@ -14,7 +14,9 @@ HEAD = """# Command line
 
 Made by `make docs` from the commands' own help. Results go to stdout, progress to stderr. Exit
 codes: 0 done, 1 failed, 2 usage, 3 parity or golden mismatch, 4 environment (a missing extra, GPU
-or execution provider), 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+or execution provider), 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 where
+the reader of a pipe has left. Where stdout cannot be written, the exit code is 1; what stderr
+cannot take is lost. Characters that an encoding lacks are written as `+`, `x` or backslash escapes.
 """
 
 

@@ -122,3 +122,19 @@ def test_a_childs_words_are_read_whatever_the_encoding(
     (tmp_path / "says.py").write_text("print('é✓')")
     monkeypatch.syspath_prepend(tmp_path)
     assert children.run_module("says").stdout == "é✓\n"
+
+
+def test_a_working_directory_that_was_removed(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    script = f'rmdir ../gone; "$@" --version && "$@" doctor >{tmp_path}/said && "$@" inspect x'
+    done = subprocess.run(
+        ["/bin/bash", "-c", script, "bash", sys.executable, "-m", "aeonnx"],
+        cwd=tmp_path / "gone",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "No problems." in (tmp_path / "said").read_text()
+    assert done.stderr.startswith("Error: no bundle at x: ")
+    assert done.returncode == 1

@@ -115,7 +115,7 @@ def test_samples_do_not_depend_on_how_many(aeonnx: Cli, bundle_of: Maker) -> Non
     [
         (["trian"], 2, "no such command 'trian'. Did you mean 'train'?"),
         (["train", "-m", "vea"], 2, "unknown model 'vea'. Did you mean 'vae'?"),
-        (["train"], 2, "Missing option '-m' / '--model'"),
+        (["train"], 2, "which model? Give -m, such as -m vae; or -o RUN with --resume"),
         (["train", "-m", "vae", "--arch", "cov"], 2, "unknown architecture of vae 'cov'. Did you"),
         (
             ["train", "-m", "vae", "--data", "mnits"],
@@ -153,15 +153,27 @@ def test_mistakes_are_told_in_words(
     ("arguments", "code", "text"),
     [
         (["encode", "{b}", "none.png", "-o", "z.npy"], 1, "none.png does not exist"),
-        (["encode", "{b}", "text.png", "-o", "z.npy"], 1, "is not a readable PNG, JPEG or BMP"),
+        (["encode", "{b}", "text.png", "-o", "z.npy"], 1, "is not a readable PNG, JPEG, BMP"),
         (["encode", "{b}", "digits.npy", "-o", "z.png"], 2, "latents are not images"),
-        (["decode", "{b}", "digits.npy", "-o", "x.png"], 1, "decoder: z: expected float32 [batch"),
-        (["decode", "{b}", "text.png", "-o", "x.png"], 1, "text.png is not a .npy array"),
+        (
+            ["decode", "{b}", "digits.npy", "-o", "x.png"],
+            1,
+            "digits.npy: expected latents, a .npy or .npz array of floats [n, 20], got uint8",
+        ),
+        (
+            ["decode", "{b}", "text.png", "-o", "x.png"],
+            1,
+            "text.png is not a readable array: it is not in numpy's format",
+        ),
         (["denoise", "{b}", "digits.npy", "-o", "x.png"], 1, "has no part 'denoiser'"),
         (["generate", "{b}", "-o", "text.png"], 1, "text.png exists already: pass --force"),
         (["generate", "{b}", "-n", "0", "-o", "x.png"], 2, "'-n': 0 is not in the range"),
         (["generate", "{b}", "--seed", "-1", "-o", "x.png"], 2, "'--seed': -1 is not in the range"),
-        (["generate", "{b}", "-o", "x.gif"], 2, "ends in .png (a picture), .npy (an array)"),
+        (
+            ["generate", "{b}", "-o", "x.gif"],
+            2,
+            "expected *.png, *.jpg, *.webp or *.tif (one picture), *.npy or *.npz (arrays)",
+        ),
         (["generate", "{b}", "-o", "x.png", "--provider", "cdua"], 2, "Did you mean 'cuda'?"),
         (
             ["export", "-m", "vae", "--part", "sampler2", "--checkpoint", "{r}"],

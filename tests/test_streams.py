@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 Maker = Callable[..., Path]
 
@@ -124,3 +125,21 @@ def test_names_that_are_no_text_are_spelled_out(bundle_of: Maker, tmp_path: Path
     assert (found.returncode, found.stderr) == (0, b"")
     assert rb"na\udcffme\x1b[31m" in found.stdout
     assert b"\x1b" not in found.stdout
+
+
+def test_names_of_files_steer_no_terminal(bundle_of: Maker, tmp_path: Path) -> None:
+    """A picture's name is a line of `classify`, and of the error that it cannot be read."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    name = os.fsdecode(b"scan\x1b[2J\xff.png")
+    Image.new("L", (28, 28)).save(folder / name)
+    found = shell("; }", "classify", bundle_of("sdae"), folder)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert rb"scan\x1b[2J\udcff.png" in found.stdout
+    found = shell("; }", "classify", bundle_of("sdae"), folder, "--json")
+    assert json.loads(found.stdout)[0]["name"] == name
+    (folder / name).write_text("hello")
+    failed = shell("; }", "classify", bundle_of("sdae"), folder / name)
+    assert failed.returncode == 1
+    assert rb"scan\x1b[2J\udcff.png is not a readable" in failed.stderr
+    assert b"\x1b" not in failed.stderr

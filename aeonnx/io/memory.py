@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+
+from aeonnx.cgroups import groups
 
 __all__ = ["available", "fits"]
 
@@ -23,21 +24,8 @@ def available(root: Path = Path("/")) -> int:
     """
     meminfo = root / "proc/meminfo"
     machine = 1024 * _number(meminfo, "MemAvailable:") if meminfo.exists() else sys.maxsize
-    left = [_left(group) for group in _groups(root)]
+    left = [_left(group) for group in groups("memory", root)]
     return max(0, min([machine, *(size for size in left if size is not None)]))
-
-
-def _groups(root: Path) -> Iterator[Path]:
-    """Folders of this process's control groups, up to the outermost."""
-    listing = root / "proc/self/cgroup"
-    for line in listing.read_text().splitlines() if listing.exists() else ():
-        _, controllers, group = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
-        folder = top / group.lstrip("/")
-        # A container may name the group as its host does: then only the top is there.
-        yield from (folder, *folder.parents[: len(folder.parts) - len(top.parts)])
 
 
 def _left(group: Path) -> int | None:
