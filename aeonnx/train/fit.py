@@ -73,7 +73,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
         told: Listener = listener if listener is not None and ranks.first else Silent()
         with first_goes_ahead(ranks):
             plan = make_plan(options, ranks)
-        with _alone(plan, ranks), logging_to(options.log_dir if ranks.first else None) as log:
+        with logging_to(options.log_dir if ranks.first else None) as log, _alone(plan, ranks):
             run = Run(plan, device, ranks, told, log)
             with on_signals(told.warned) as stop:
                 run.learn(stop)

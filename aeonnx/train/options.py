@@ -120,7 +120,9 @@ class TrainOptions:
         if self.output is not None:
             return self.output
         if self.model is None:
-            raise UsageError("which model? Give -m, such as -m vae; or -o RUN with --resume")
+            raise UsageError(
+                "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
+            )
         return default_folder(self.model)
 
 
@@ -179,7 +181,9 @@ def check(options: TrainOptions) -> None:
         UsageError: an option is out of range, an unknown name, or contradicts another.
     """
     if options.model is None and not options.resume:
-        raise UsageError("which model? Give -m, such as -m vae; or -o RUN with --resume")
+        raise UsageError(
+            "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
+        )
     _ = options.folder
     if options.resume and options.force:
         raise UsageError("--resume goes on with a run and --force begins anew: give one of them")

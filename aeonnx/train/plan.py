@@ -205,7 +205,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     elif not ranks.restarts:
         refuse_run_there(options)
     if options.model is None:
-        raise UsageError("which model? Give -m, such as -m vae")
+        raise UsageError("Missing option '-m' / '--model', such as vae")
     known = recipe_options(options.model, options.recipe)
     arch = options.arch or archs(options.model)[0]
     folder = options.data_dir or DATA_DIR

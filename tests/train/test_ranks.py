@@ -123,7 +123,7 @@ def test_sigterm_stops_all_once_and_they_go_on(
     assert errors.count("SIGTERM: saving after this step") == 1
     found = state.newest(run)
     assert found is not None
-    assert found[2] == []
+    assert found.notes == ()
     process = run_two(command, *flags, "--resume")
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors

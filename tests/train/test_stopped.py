@@ -82,7 +82,10 @@ def test_a_run_is_resumed_by_its_folder_alone(stopped: Cli) -> None:
     assert document["weights"] == "epoch 3 of 3"
     result = stopped("train", "--resume")
     assert result.exit_code == 2
-    assert "which model? Give -m, such as -m vae; or -o RUN with --resume" in result.stderr
+    assert (
+        "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(

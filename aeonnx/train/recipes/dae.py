@@ -39,7 +39,8 @@ def recipe(
 
     def loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         z = model.encoder(corrupt(batch.x, *batch.noise))
-        return {"loss": losses.bernoulli(model.decoder.logits(z), batch.x)}
+        whole = losses.bernoulli(model.decoder.logits(z), batch.x)
+        return {"loss": whole / batch.x[0].numel()}  # a sum would overflow in fp16
 
     def metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         x_tilde = corrupt(batch.x, *batch.noise)
