@@ -266,14 +266,6 @@ def test_wrong_values_are_told_to_programs_too(options: dict[str, Any], text: st
         bench(BenchOptions(Path("anything"), **options))
 
 
-def test_a_bundle_without_graphs_has_nothing_to_measure(aeonnx: Cli, bundle_copy: Path) -> None:
-    path = bundle_copy / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"parts": {}}))
-    result = aeonnx("bench", bundle_copy)
-    assert result.exit_code == 1
-    assert f"{bundle_copy} holds no graph: export one with aeonnx export" in result.stderr
-
-
 def test_the_checkpoint_of_another_model_is_refused(
     aeonnx: Cli, bundle: Path, run_of: Maker
 ) -> None:
