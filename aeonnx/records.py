@@ -36,7 +36,7 @@ def require(condition: object, message: str) -> None:
 def dump(record: Any, format_name: str, version: int) -> bytes:
     """The JSON text of a dataclass: the same record gives the same bytes.
 
-    Texts that `load` would refuse, as names of files may be, are written as `printable` shows them.
+    What `load` would refuse in a text, as names of files may hold, is spelled out.
     """
     document = {"format": format_name, "version": version, **_printable(dataclasses.asdict(record))}
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
@@ -44,7 +44,7 @@ def dump(record: Any, format_name: str, version: int) -> bytes:
 
 def _printable(value: Any) -> Any:
     if isinstance(value, str):
-        return printable(value)
+        return _UNPRINTABLE.sub(lambda found: printable(found[0]), value)
     if isinstance(value, dict):
         return {_printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -16,7 +16,8 @@ tool mvn maven
 tool node nodejs
 tool npm npm
 tool chromium chromium
-header stb/stb_image.h libstb-dev
+header png.h libpng-dev
+header jpeglib.h libjpeg-dev
 header nlohmann/json.hpp nlohmann-json3-dev
 header openssl/evp.h libssl-dev
 

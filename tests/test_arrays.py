@@ -168,6 +168,8 @@ def test_hostile_headers_are_refused(tmp_path: Path, text: str, reason: str, ver
         (npy.MAGIC + b"\2\0\xff\xff\xff\xff{", "its header has 4,294,967,295 bytes"),
         (npy.MAGIC + b"\x09\7", "it is of version 9.7 of numpy's format"),
         (b"hello, this is none", "it is not in numpy's format"),
+        (b"text", "it is not in numpy's format"),
+        (b"\x93NOMPY\1\0", "it is not in numpy's format"),
     ],
 )
 def test_files_that_are_no_arrays_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -248,7 +250,7 @@ def test_archives_are_looked_at_before_they_are_unpacked(
     archive(path, {"x.npy": header(plain(shape=f"({10**15}, 4, 5)"))})
     refused("its header says uint8 .*, 20,000,000,000,000,000 bytes, and it has 80")
     archive(path, {"x.npy": b"hello"})
-    refused("array x is not a readable array: it ends in its header")
+    refused("array x is not a readable array: it is not in numpy's format")
     monkeypatch.setattr(npy, "_MUCH", 50)
     monkeypatch.setattr(npy, "available", lambda: 79)
     archive(path, {"x.npy": GOOD})

@@ -153,14 +153,18 @@ def test_mistakes_are_told_in_words(
     ("arguments", "code", "text"),
     [
         (["encode", "{b}", "none.png", "-o", "z.npy"], 1, "none.png does not exist"),
-        (["encode", "{b}", "text.png", "-o", "z.npy"], 1, "is not a readable PNG, JPEG, BMP, TIFF"),
+        (["encode", "{b}", "text.png", "-o", "z.npy"], 1, "is not a readable PNG, JPEG, BMP"),
         (["encode", "{b}", "digits.npy", "-o", "z.png"], 2, "latents are not images"),
         (
             ["decode", "{b}", "digits.npy", "-o", "x.png"],
             1,
-            "digits.npy: expected latents, a .npy or",
+            "digits.npy: expected latents, a .npy or .npz array of floats [n, 20], got uint8",
         ),
-        (["decode", "{b}", "text.png", "-o", "x.png"], 1, "text.png is not a readable array"),
+        (
+            ["decode", "{b}", "text.png", "-o", "x.png"],
+            1,
+            "text.png is not a readable array: it is not in numpy's format",
+        ),
         (["denoise", "{b}", "digits.npy", "-o", "x.png"], 1, "has no part 'denoiser'"),
         (["generate", "{b}", "-o", "text.png"], 1, "text.png exists already: pass --force"),
         (["generate", "{b}", "-n", "0", "-o", "x.png"], 2, "'-n': 0 is not in the range"),
@@ -168,7 +172,7 @@ def test_mistakes_are_told_in_words(
         (
             ["generate", "{b}", "-o", "x.gif"],
             2,
-            "x.gif: expected *.png, *.jpg, *.webp or *.tif (one",
+            "expected *.png, *.jpg, *.webp or *.tif (one picture), *.npy or *.npz (arrays)",
         ),
         (["generate", "{b}", "-o", "x.png", "--provider", "cdua"], 2, "Did you mean 'cuda'?"),
         (

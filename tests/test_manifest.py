@@ -182,9 +182,11 @@ def test_a_name_that_no_folder_can_have_is_no_bundle(name: str) -> None:
 
 def test_what_is_written_can_be_read(document: dict[str, Any]) -> None:
     """Names of files and folders may hold anything; a manifest that is written never does."""
-    whole = dataclasses.replace(parse(document), model="a\x1b[2J\udce9", tools={"x\x9b": "1"})
-    read = manifest.parse(manifest.serialize(whole))
+    persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # with the joiner that it needs
+    names = {"model": "a\x1b[2J\udce9", "arch": persian, "tools": {"x\x9b": "1"}}
+    read = manifest.parse(manifest.serialize(dataclasses.replace(parse(document), **names)))
     assert (read.model, read.tools) == (r"a\x1b[2J\udce9", {r"x\x9b": "1"})
+    assert read.arch == persian
 
 
 def test_newer_format_says_upgrade(document: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from aeonnx.errors import ImageError, UsageError
-from aeonnx.io import decode, jpeg, png
+from aeonnx.io import decode, frames, jpeg, png
 from aeonnx.io.pictures import (
     LARGEST_FILE,
     Treatment,
@@ -187,6 +187,12 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         load_picture(tmp_path / "large.png")
 
 
+def test_a_model_of_other_channels_takes_no_picture(tmp_path: Path) -> None:
+    Image.new("L", (3, 2), 7).save(tmp_path / "x.png")
+    with pytest.raises(ImageError, match="has 1 to 4 channels, and the model takes 5: give it"):
+        read_picture(tmp_path / "x.png", (5, 2, 3))
+
+
 def test_a_link_to_a_picture_is_read(tmp_path: Path) -> None:
     Image.new("L", (3, 2), 7).save(tmp_path / "x.png")
     (tmp_path / "link.png").symlink_to("x.png")
@@ -214,6 +220,51 @@ def test_pillow_has_no_say_in_what_is_large(
     assert load_picture(tmp_path / "x.png").colour.shape == (12, 12)
 
 
+def test_a_picture_of_another_size_is_not_decoded(
+    corpus: tuple[Path, dict[str, Picture]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, pictures = corpus
+    monkeypatch.setattr(decode, "_plain", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr(png, "check_pixels", lambda _: pytest.fail("inflated"))
+    seen = set()
+    for name, picture in pictures.items():
+        if isinstance(picture.wanted.get(4), np.ndarray):
+            with pytest.raises(ImageError, match=f"expected 11x12 pixels, got {WIDTH}x{HEIGHT}: "):
+                read_picture(folder / name, (4, 12, 11))
+            seen.add(picture.format)
+    assert seen == {*FORMATS} - {""}
+
+
+def gif_of(frames: int) -> bytes:
+    rng = np.random.default_rng(0)
+    first, *others = (
+        Image.fromarray(rng.integers(0, 256, (3, 4), dtype=np.uint8)) for _ in range(frames)
+    )
+    stream = BytesIO()
+    first.save(stream, "GIF", save_all=True, append_images=others)
+    return stream.getvalue()
+
+
+def test_frames_are_counted_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MOST_FRAMES", 5)
+    monkeypatch.setattr(decode, "MOST_FRAMES", 5)
+    tiff = BytesIO()
+    one = Image.new("L", (3, 2))
+    one.save(tiff, "TIFF", save_all=True, append_images=[one] * 7)
+    for data in (gif_of(8), tiff.getvalue()):
+        with pytest.raises(ImageError, match="x holds more than 5 pictures: expected one"):
+            picture_of(data, "x")
+    assert frames.gif_frames(gif_of(3)) == 3
+    loop = bytearray(tiff.getvalue())
+    start = int.from_bytes(loop[4:8], "little")
+    following = start + 2 + 12 * int.from_bytes(loop[start : start + 2], "little")
+    loop[following : following + 4] = loop[4:8]
+    assert frames.tiff_frames(bytes(loop)) == 1
+    monkeypatch.setattr(frames, "_MOST_BLOCKS", 1)
+    with pytest.raises(ImageError, match="more than 1 blocks"):
+        picture_of(gif_of(2), "x")
+
+
 def test_chunks_and_markers_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png, "_MOST_CHUNKS", 3)
     monkeypatch.setattr(jpeg, "_MOST_MARKERS", 3)
@@ -223,6 +274,12 @@ def test_chunks_and_markers_without_end_are_given_up(monkeypatch: pytest.MonkeyP
     stream = BytesIO()
     Image.new("L", (3, 2)).save(stream, "JPEG")
     with pytest.raises(ImageError, match="more than 3 markers"):
+        picture_of(stream.getvalue(), "x")
+    monkeypatch.setattr(jpeg, "_MOST_MARKERS", 1000)
+    monkeypatch.setattr(jpeg, "_MOST_SCANS", 3)
+    stream = BytesIO()
+    Image.new("RGB", (30, 20)).save(stream, "JPEG", progressive=True)
+    with pytest.raises(ImageError, match="more than 3 scans"):
         picture_of(stream.getvalue(), "x")
 
 

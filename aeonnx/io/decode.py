@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from aeonnx.io import jpeg, png
 from aeonnx.io.exif import find_orientation, turned
+from aeonnx.io.frames import MOST_FRAMES, gif_frames, tiff_frames
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MOST_PIXELS", "Decoded", "Refused", "decode", "kind_of"]
+__all__ = ["MOST_PIXELS", "Decoded", "OtherSize", "Refused", "decode", "kind_of"]
 
 Array = npt.NDArray[np.uint8]
+Size = tuple[int, int] | None
 
 MOST_PIXELS = 178_956_970
 """Of a picture; pillow takes what is larger for an attack."""
@@ -46,6 +48,10 @@ _DEPTH = "expected 8 or 16 bits per channel"
 _CMYK = "is in CMYK, whose colours depend on its profile: convert it to RGB first"
 _OPAQUE = 255
 _quiet = threading.Lock()  # of what changes the process's filters of warnings
+
+
+class OtherSize(Exception):  # noqa: N818  # not a fault of the file
+    """A picture of another size, of which the arguments are the upright width and height."""
 
 
 class Refused(Exception):  # noqa: N818  # not a fault of the file
@@ -75,21 +81,22 @@ class Decoded:
         return replace(self, colour=turned(self.colour, orientation), alpha=alpha)
 
 
-def decode(data: bytes) -> Decoded:
+def decode(data: bytes, size: tuple[int, int] | None = None) -> Decoded:
     """Decode a picture, of which kind its content says.
+
+    Args:
+        data: the file.
+        size: width and height that it must have when it is upright; None for any.
 
     Raises:
         Refused: it is of a kind that is not read, or too large.
+        OtherSize: it has another size; it was not decoded.
         ValueError, and whatever pillow raises: it is none, or damaged.
     """
     kind = kind_of(data)
     if kind is None:
         raise ValueError("it is empty" if not data else "its content is of no such kind")
-    if kind in _DECODERS:
-        return _DECODERS[kind](data)
-    image = _open(kind, data)
-    turn = find_orientation(image.info.get("exif", b"")) if kind == "WebP" else None
-    return _plain(image).turned(turn.value if turn else 1)
+    return _DECODERS[kind](data, size)
 
 
 def kind_of(start: bytes) -> str | None:
@@ -103,18 +110,25 @@ def _open(kind: str, data: bytes) -> ImageFile:
     """Open with the one plugin: the way through `Image.open` warns through the whole process."""
     module, name = _PLUGINS[kind]
     image: ImageFile = getattr(import_module(f"PIL.{module}"), name)(BytesIO(data))
-    _check_size(*image.size)
-    frames = getattr(image, "n_frames", 1) if kind in ("GIF", "WebP", "TIFF") else 1
-    if frames > 1:
-        raise Refused(f"holds {frames} pictures: expected one")
     return image
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, orientation: int, size: Size) -> None:
+    """Refuse a size before anything is decoded."""
     if width * height > MOST_PIXELS:
         raise Refused(
             f"has {width}x{height} pixels: expected at most {MOST_PIXELS:,}, resize it first"
         )
+    if orientation > 4:
+        width, height = height, width
+    if size is not None and size != (width, height):
+        raise OtherSize(width, height)
+
+
+def _check_frames(frames: int) -> None:
+    if frames > 1:
+        more = "more than " if frames >= MOST_FRAMES else ""
+        raise Refused(f"holds {more}{frames:,} pictures: expected one")
 
 
 def _plain(image: ImageFile) -> Decoded:
@@ -147,11 +161,10 @@ def _plain(image: ImageFile) -> Decoded:
     raise Refused(f"is in pillow's mode {mode}: expected grey, RGB or a palette")
 
 
-def _decode_png(data: bytes) -> Decoded:
+def _decode_png(data: bytes, size: Size) -> Decoded:
     head = png.read_chunks(data)
-    _check_size(head.width, head.height)
-    if head.frames > 1:
-        raise Refused(f"holds {head.frames} pictures: expected one")
+    _check_size(head.width, head.height, head.orientation, size)
+    _check_frames(head.frames)
     png.check_pixels(head)
     bare = head.bare()
     if head.colour_type == 3:
@@ -196,28 +209,60 @@ def _but_one(head: png.Png, colour: bytes, eight: Array, bare: bytes) -> Array:
     return np.where(clear, 0, _OPAQUE).astype(np.uint8)
 
 
-def _decode_jpeg(data: bytes) -> Decoded:
+def _decode_bmp(data: bytes, size: Size) -> Decoded:
+    image = _open("BMP", data)
+    _check_size(*image.size, 1, size)
+    return _plain(image)
+
+
+def _decode_gif(data: bytes, size: Size) -> Decoded:
+    _check_frames(gif_frames(data))
+    image = _open("GIF", data)
+    _check_size(*image.size, 1, size)
+    return _plain(image)
+
+
+def _decode_webp(data: bytes, size: Size) -> Decoded:
+    image = _open("WebP", data)
+    turn = find_orientation(image.info.get("exif", b""))
+    orientation = turn.value if turn else 1
+    _check_size(*image.size, orientation, size)
+    _check_frames(getattr(image, "n_frames", 1))
+    return _plain(image).turned(orientation)
+
+
+def _decode_jpeg(data: bytes, size: Size) -> Decoded:
     head = jpeg.read_markers(data)
     if head.components == 4:
         raise Refused(_CMYK)
     if head.depth != 8:
         raise Refused(f"has {head.depth} bits per channel: {_DEPTH}")
-    _check_size(head.width, head.height)
+    _check_size(head.width, head.height, head.orientation, size)
     return _plain(_open("JPEG", head.bare())).turned(head.orientation)
 
 
-def _decode_tiff(data: bytes) -> Decoded:
+def _decode_tiff(data: bytes, size: Size) -> Decoded:
+    _check_frames(tiff_frames(data))
     turn = find_orientation(data)
     if turn is not None:
         # Versions of pillow differ in when they turn a TIFF: told that it is upright, none does.
         data = data[: turn.place] + turn.plain + data[turn.place + 2 :]
+    orientation = turn.value if turn else 1
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = _open("TIFF", data)
         bits = {*np.ravel(image.tag_v2.get(258, 1)).tolist()}  # type: ignore[attr-defined]
         if not bits <= {1, 2, 4, 8, 16}:
             raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
-        return _plain(image).turned(turn.value if turn else 1)
+        _check_size(*image.size, orientation, size)
+        return _plain(image).turned(orientation)
 
 
-_DECODERS = {"PNG": _decode_png, "JPEG": _decode_jpeg, "TIFF": _decode_tiff}
+_DECODERS = {
+    "BMP": _decode_bmp,
+    "GIF": _decode_gif,
+    "JPEG": _decode_jpeg,
+    "PNG": _decode_png,
+    "TIFF": _decode_tiff,
+    "WebP": _decode_webp,
+}

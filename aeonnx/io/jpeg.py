@@ -14,6 +14,7 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _START_OF_SCAN, _END, _APP1, _COMMENT = 0xDA, 0xD9, 0xE1, 0xFE
 _NEEDLESS = {*range(0xE1, 0xF0), _COMMENT} - {0xEE}  # APP14 says how colours are kept
 _MOST_MARKERS = 1_000_000
+_MOST_SCANS = 100  # each goes over the whole picture; encoders write about ten
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
@@ -50,6 +51,7 @@ def read_markers(data: bytes) -> Jpeg:
     frame: bytes | None = None
     orientation, place, first = None, 2, 0
     kept: list[memoryview] = []
+    scans = 0
     view = memoryview(data)
     for _ in range(_MOST_MARKERS):
         if place + 2 > len(data):
@@ -78,6 +80,9 @@ def read_markers(data: bytes) -> Jpeg:
         elif kind == _APP1 and orientation is None and segment.startswith(b"Exif\0\0"):
             orientation = find_orientation(segment)
         elif kind == _START_OF_SCAN:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise ValueError(f"it has more than {_MOST_SCANS} scans")
             following = _MARKER_IN_SCAN.search(data, place)
             if following is None:
                 raise ValueError("it ends before its last marker (EOI)")

@@ -165,6 +165,8 @@ def read_header(stream: BinaryIO, where: str) -> Header:
         ImageError: there is no header of an array of numbers.
     """
     start = _exactly(stream, 1, where, "it is empty")
+    if start != MAGIC[:1]:
+        raise unreadable(where, "it is not in numpy's format")
     start += _exactly(stream, len(MAGIC) + 1, where)
     if not start.startswith(MAGIC):
         raise unreadable(where, "it is not in numpy's format")

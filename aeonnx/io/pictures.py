@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 from aeonnx import files
 from aeonnx.errors import ImageError, UsageError
-from aeonnx.io.decode import Decoded, Refused, decode
+from aeonnx.io.decode import Decoded, OtherSize, Refused, decode
 
 __all__ = [
     "LARGEST_FILE",
     "RESIZES",
     "Treatment",
     "colour_of",
+    "image_of",
     "load_picture",
     "picture_of",
     "read_picture",
     "with_channels",
-    "with_shape",
 ]
 
 Array = npt.NDArray[np.uint8]
@@ -70,11 +70,20 @@ def colour_of(text: str) -> Colour:
         ) from None
 
 
-def load_picture(path: Path) -> Decoded:
+def load_picture(
+    path: Path, size: tuple[int, int] | None = None, how: Treatment | None = None
+) -> Decoded:
     """Decode a picture file.
 
+    Args:
+        path: of the file.
+        size: width and height that it must have when it is upright, looked at before it is
+            decoded; None for any.
+        how: for the words of an error.
+
     Raises:
-        ImageError: it is missing, no regular file, too large, damaged, or of a kind not read.
+        ImageError: it is missing, no regular file, too large, damaged, of a kind not read, or of
+            another size.
     """
     try:
         data = files.read_bytes(path, LARGEST_FILE)
@@ -82,17 +91,22 @@ def load_picture(path: Path) -> Decoded:
         raise ImageError(f"{path} does not exist") from None
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
-    return picture_of(data, f"{path}")
+    return picture_of(data, f"{path}", size, how)
 
 
-def picture_of(data: bytes, where: str) -> Decoded:
-    """Decode a picture; `where` is what to call it in an error.
-
-    Raises:
-        ImageError: it is damaged, no picture, or of a kind not read.
-    """
+def picture_of(
+    data: bytes, where: str, size: tuple[int, int] | None = None, how: Treatment | None = None
+) -> Decoded:
+    """Decode the content of a picture file, which errors call `where`; see `load_picture`."""
     try:
-        return decode(data)
+        return decode(data, size)
+    except OtherSize as other:
+        width, height = size or (0, 0)
+        hint = ", or pass --resize fit, crop or stretch" if how and how.offered else ""
+        raise ImageError(
+            f"{where}: expected {width}x{height} pixels, got {other.args[0]}x{other.args[1]}: "
+            f"resize it first{hint}"
+        ) from None
     except Refused as refused:
         raise ImageError(f"{where} {refused}") from None
     # A decoder meets damaged data with whatever its lines raise: that is the file's fault.
@@ -110,21 +124,24 @@ def read_picture(path: Path, shape: Sequence[int], how: Treatment | None = None)
         ImageError: see `load_picture`; or it has another size or transparent pixels, and `how`
             does not say what to do.
     """
-    return with_shape(load_picture(path), shape, how or Treatment(), f"{path}")
+    how = how or Treatment()
+    return _shaped(load_picture(path, _size(shape, how), how), shape, how, f"{path}")
 
 
-def with_shape(picture: Decoded, shape: Sequence[int], how: Treatment, where: str) -> Array:
-    """A decoded picture as uint8 [C, H, W], see `read_picture`."""
+def image_of(data: bytes, shape: Sequence[int], how: Treatment, where: str) -> Array:
+    """The content of a picture file as a model wants it, see `read_picture`."""
+    return _shaped(picture_of(data, where, _size(shape, how), how), shape, how, where)
+
+
+def _size(shape: Sequence[int], how: Treatment) -> tuple[int, int] | None:
+    return (shape[2], shape[1]) if how.resize is None else None
+
+
+def _shaped(picture: Decoded, shape: Sequence[int], how: Treatment, where: str) -> Array:
     channels, height, width = shape
     pixels = with_channels(picture, channels, how, where)
     if pixels.shape[1:] == (height, width):
         return pixels
-    if how.resize is None:
-        hint = ", or pass --resize fit, crop or stretch" if how.offered else ""
-        raise ImageError(
-            f"{where}: expected {width}x{height} pixels, got "
-            f"{pixels.shape[2]}x{pixels.shape[1]}: resize it first{hint}"
-        )
     return _resized(pixels, height, width, how)
 
 
@@ -132,8 +149,14 @@ def with_channels(picture: Decoded, channels: int, how: Treatment, where: str) -
     """A decoded picture as uint8 [C, H, W] of its own size and C `channels`.
 
     Raises:
-        ImageError: it has transparent pixels, C is 1 or 3, and there is no background.
+        ImageError: it has transparent pixels, C is 1 or 3, and there is no background; or C is
+            none that a picture has.
     """
+    if not 1 <= channels <= 4:
+        raise ImageError(
+            f"{where} is a picture, which has 1 to 4 channels, and the model takes {channels}: "
+            "give it a .npy array"
+        )
     colour, alpha = picture.colour, picture.alpha
     keeps_alpha = channels in (2, 4)
     if alpha is not None and not keeps_alpha and (alpha != 255).any():

@@ -6,6 +6,7 @@ Nothing is there under its final name before everything is: an error half-way le
 from __future__ import annotations
 
 import io
+import os
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -140,7 +141,7 @@ class _Stdout(io.RawIOBase):
 @contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     """A hidden folder that becomes `path`, or whose files go into it."""
-    if not path.exists():
+    if not os.path.exists(path):
         with files.new_folder(path) as staged:
             yield staged
         return

@@ -5,6 +5,7 @@ The values are those that training gets of the same files, to the bit.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from aeonnx.io.arrays import (
 )
 from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
-from aeonnx.io.pictures import Treatment, picture_of, read_picture, with_shape
+from aeonnx.io.pictures import Treatment, image_of, read_picture
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 from aeonnx.pixels import from_pixels
 
@@ -162,7 +163,7 @@ def _opened(
     several: bool,
 ) -> list[_Picture] | Source:
     """What one argument names; what it passes over is added to `left`."""
-    if path != STDIN and Path(path).is_dir():
+    if path != STDIN and os.path.isdir(path):  # which takes any name, where Path.is_dir raises
         return _folder(Path(path), wanted, reading, left, several=several)
     where = named(path)
     start, stream = first_bytes(path)
@@ -182,11 +183,7 @@ def _opened(
         read = partial(read_picture, Path(path), wanted, reading.how)
         return [_Picture(name, Path(path).name, read)]
     data = stream.read()
-    return [_Picture(name, where, lambda: _decoded(data, wanted, reading.how, where))]
-
-
-def _decoded(data: bytes, wanted: tuple[int, int, int], how: Treatment, where: str) -> Array:
-    return with_shape(picture_of(data, where), wanted, how, where)
+    return [_Picture(name, where, partial(image_of, data, wanted, reading.how, where))]
 
 
 def _folder(

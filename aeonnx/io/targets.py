@@ -63,14 +63,21 @@ class Target:
         Raises:
             UsageError: they cannot.
         """
-        if self.form in ("folder", *_ARRAYS.values()):
+        if not self.pictures:
+            return
+        channels = shape[0]
+        if not 1 <= channels <= 4:
+            raise UsageError(
+                f"{self}: a picture has 1 to 4 channels, not {channels}: expected a name that ends "
+                "in .npy"
+            )
+        if self.form == "folder":
             return
         if count > LARGEST_GRID:
             raise UsageError(
                 f"{self}: one picture shows at most {LARGEST_GRID:,} images, not {count:,}: "
                 "expected a name that ends in .npy, or without a suffix for a folder of pictures"
             )
-        channels = shape[0]
         if self.form == "jpg" and channels in (2, 4):
             raise UsageError(f"{self}: a JPEG keeps no transparency: expected .png, .webp or .tif")
         height, width = images.grid_size(count, shape)

@@ -23,7 +23,7 @@ from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings
-from aeonnx.runtime.verbs import PARTS, check_verb
+from aeonnx.runtime.verbs import PARTS, check_verb, steps_of
 
 __all__ = ["Bundle", "Classified", "load"]
 
@@ -114,6 +114,7 @@ class Bundle:
         self._settings = settings or Settings()
         self._parts = Parts(self.folder, contents, self._settings)
         self._calls: dict[str, Call] = {}
+        self._fit: set[str] = set()  # verbs that can run
         self._prior: Gaussian | None = None
 
     def __repr__(self) -> str:
@@ -170,6 +171,8 @@ class Bundle:
         Raises:
             BundleError: the part that it needs is missing, or is not what the verb needs.
         """
+        if verb in self._fit:
+            return
         if verb == "classify" and not self.manifest.classes:
             raise BundleError(
                 f"a {self.manifest.model} learns no classes, so that there is nothing to tell "
@@ -177,18 +180,10 @@ class Bundle:
             )
         if verb == "generate":
             self._gaussian()
-        for step in self._steps(verb):
+        for step in steps_of(self.manifest, verb):
             self._parts.require(PARTS[step])
             check_verb(self.manifest, step)
-
-    def _steps(self, verb: str) -> tuple[str, ...]:
-        """The verbs that a verb is made of, each of which one part runs."""
-        has = self.manifest.parts.keys()
-        if verb == "reconstruct" and "reconstructor" not in has and {"encoder", "decoder"} <= has:
-            return ("encode", "decode")
-        if verb == "generate" and ("decoder" in has or "sampler" not in has):
-            return ("decode",)
-        return (verb,)
+        self._fit.add(verb)
 
     def encode(self, x: Array, *, out: Array | None = None) -> Array:
         """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
@@ -208,7 +203,7 @@ class Bundle:
 
         A bundle without a reconstructor, but with encoder and decoder, runs these two.
         """
-        if self._steps("reconstruct") == ("encode", "decode"):
+        if steps_of(self.manifest, "reconstruct") == ("encode", "decode"):
             return self.decode(self.encode(x), out=out, pixels=pixels)
         return self._answer("reconstruct", x, out, pixels)
 
@@ -258,7 +253,7 @@ class Bundle:
         return made
 
     def _generate(self, n: int, seed: int, first: int, pixels: bool) -> Array:
-        if self._steps("generate") == ("decode",):
+        if steps_of(self.manifest, "generate") == ("decode",):
             return self.decode(self.draw_latents(n, seed, first), pixels=pixels)
         rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
         image = self._call("generate")(rows)["image"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aeonnx.errors import BundleError
 from aeonnx.manifest import Manifest, TensorSpec, Variant
 
-__all__ = ["PARTS", "check_verb"]
+__all__ = ["PARTS", "check_verb", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,20 @@ _RULES = {
 }
 PARTS = {verb: rule.part for verb, rule in _RULES.items()}
 """The part that a verb runs."""
+
+
+def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:
+    """The verbs that a verb is made of, each of which one part runs.
+
+    Without a reconstructor, encoder and decoder reconstruct. With a decoder, latents are drawn and
+    decoded; the sampler does both in one.
+    """
+    has = contents.parts.keys()
+    if verb == "reconstruct" and "reconstructor" not in has and {"encoder", "decoder"} <= has:
+        return ("encode", "decode")
+    if verb == "generate" and ("decoder" in has or "sampler" not in has):
+        return ("decode",)
+    return (verb,)
 
 
 def check_verb(contents: Manifest, verb: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from aeonnx import files
 from aeonnx.models import Model, answer
 from aeonnx.train.batches import Feed
 from aeonnx.train.evaluate import batch_of
@@ -43,9 +44,12 @@ def draw(
         generator: of the pictures' noise, on the model's device.
 
     Returns:
-        The files, in the run's folder.
+        The files, in the run's folder: each whole, and a link that is there is replaced.
+
+    Raises:
+        OutputError: the disk is full, or the like.
     """
-    folder, stage = plan.output, plan.recipe.stages[-1]
+    stage = plan.recipe.stages[-1]
     x, labels = next(feed.batches([spread(len(feed), _PICTURED)]))
     encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
 
@@ -66,13 +70,20 @@ def draw(
     z, kinds = (torch.cat(values) for values in zip(*halves, strict=True))
     if model.prior:
         shown.append(manifold(decode, z))
-    return (
-        draw_losses(folder / "loss.png", _curves(history)),
-        *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
-        draw_latents(
-            folder / "latents.png", z, kinds if plan.data.classes else None, plan.data.classes
-        ),
-    )
+    with files.staging(plan.output) as folder:
+        with files.output_errors(plan.output):
+            drawn = (
+                draw_losses(folder / "loss.png", _curves(history)),
+                *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
+                draw_latents(
+                    folder / "latents.png",
+                    z,
+                    kinds if plan.data.classes else None,
+                    plan.data.classes,
+                ),
+            )
+        files.commit(folder, plan.output, None)
+    return tuple(plan.output / path.name for path in drawn)
 
 
 def _curves(history: Sequence[Epoch]) -> list[Curve]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from aeonnx import files, records
 from aeonnx.checkpoint import Stored
 from aeonnx.checkpoint import _tensors as weights
 from aeonnx.checkpoint._tensors import shown
-from aeonnx.errors import CheckpointError
+from aeonnx.errors import CheckpointError, OutputError
 from aeonnx.manifest import Training
 from aeonnx.models import ModelConfig
 from aeonnx.records import require
@@ -152,6 +152,8 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
         OutputError: the disk is full or the like; earlier states stay.
     """
     base = folder / _FOLDER
+    if base.is_symlink():
+        raise OutputError(f"{base} is a link, and states are written to a folder: move it away")
     if not (base / state.examples.file).exists():
         files.write_atomic(base / state.examples.file, examples)
     contents = {_JSON: records.dump(state, _FORMAT, _VERSION), _TENSORS: weights.dump(tensors)}
@@ -165,8 +167,18 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
     kept = [old for old in known if _run_of(old) == state.run][: _KEPT - 1]
     for old in known:
         if old not in kept:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
     files.remove_unnamed(base, {state.examples.file}, ("examples.*.safetensors",))
+
+
+def _remove(old: Path) -> None:
+    """Remove a state: its own files, and the folder if it held no others."""
+    if old.is_symlink():
+        return
+    with suppress(OSError):
+        for name in (_SUMS, _JSON, _TENSORS):
+            (old / name).unlink(missing_ok=True)
+        old.rmdir()
 
 
 def read_examples(folder: Path, state: State) -> bytes:

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ private:
     Tensors run_once(const Tensors& inputs, std::int64_t rows);
 
     std::string name_;
-    Ort::Session session_{nullptr};
+    std::optional<Ort::Session> session_;  // an empty Session needs the library to end
 };
 
 // What became of one golden output.

@@ -89,7 +89,7 @@ Part::Part(const std::string& name, const Variant& graph, const std::vector<std:
         options.AddConfigEntry("session.model_external_initializers_file_folder_path", nowhere);
         // Not the engine's own format, which could lie in the same bytes.
         options.AddConfigEntry("session.load_model_format", "ONNX");
-        session_ = Ort::Session(env, data.data(), data.size(), options);
+        session_.emplace(env, data.data(), data.size(), options);
         require_interface();
     } catch (const Ort::Exception& error) {
         throw Error(1, variant.file + " cannot be opened: " + one_line(error.what()));
@@ -111,17 +111,17 @@ void Part::require_interface() const {
         }
     };
     require(
-        "input", variant.inputs, session_.GetInputCount(),
+        "input", variant.inputs, session_->GetInputCount(),
         [&](std::size_t i) {
-            return std::string(session_.GetInputNameAllocated(i, allocator).get());
+            return std::string(session_->GetInputNameAllocated(i, allocator).get());
         },
-        [&](std::size_t i) { return session_.GetInputTypeInfo(i); });
+        [&](std::size_t i) { return session_->GetInputTypeInfo(i); });
     require(
-        "output", variant.outputs, session_.GetOutputCount(),
+        "output", variant.outputs, session_->GetOutputCount(),
         [&](std::size_t i) {
-            return std::string(session_.GetOutputNameAllocated(i, allocator).get());
+            return std::string(session_->GetOutputNameAllocated(i, allocator).get());
         },
-        [&](std::size_t i) { return session_.GetOutputTypeInfo(i); });
+        [&](std::size_t i) { return session_->GetOutputTypeInfo(i); });
 }
 
 std::int64_t Part::fixed_rows() const { return variant.outputs.front().shape.front(); }
@@ -180,8 +180,8 @@ Tensors Part::run_once(const Tensors& inputs, std::int64_t rows) {
                 tensor.shape.data(), tensor.shape.size(), element_of(tensor.dtype)));
         }
         for (const TensorSpec& spec : variant.outputs) given.push_back(spec.name.c_str());
-        const auto found = session_.Run(Ort::RunOptions{nullptr}, taken.data(), values.data(),
-                                        values.size(), given.data(), given.size());
+        const auto found = session_->Run(Ort::RunOptions{nullptr}, taken.data(), values.data(),
+                                         values.size(), given.data(), given.size());
         for (std::size_t i = 0; i < found.size(); ++i) {
             const TensorSpec& spec = variant.outputs[i];
             answers.emplace(spec.name, answer_of(variant.file, spec, rows, found[i]));

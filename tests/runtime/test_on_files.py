@@ -333,6 +333,10 @@ def test_pictures_too_large_for_their_format_are_refused_before_the_work(
 ) -> None:
     from aeonnx.io.targets import Target
 
+    for form in ("png", "folder"):
+        with pytest.raises(package.errors.UsageError, match="a picture has 1 to 4 channels, not 5"):
+            Target(Path("x"), form).require(1, (5, 2, 2))
+    Target(Path("x"), "npy").require(1, (5, 2, 2))
     with pytest.raises(package.errors.UsageError, match="a JPEG keeps no transparency"):
         Target(Path("x.jpg"), "jpg").require(1, (4, 2, 2))
     with pytest.raises(
@@ -343,6 +347,31 @@ def test_pictures_too_large_for_their_format_are_refused_before_the_work(
     result = aeonnx("generate", bundle_of(), "-n", 10_001, "-o", "x.webp")
     assert result.exit_code == 2
     assert "one picture shows at most 10,000 images" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a" * 5000 + ".npy"])
+def test_names_that_no_file_can_have_are_told(
+    aeonnx: Cli, dae: Path, name: str, digits: Any
+) -> None:
+    np.save("x.npy", digits)
+    for words in ((name, "-o", "y.npy"), ("x.npy", "-o", name), ("x.npy", "-o", f"{name}/")):
+        result = aeonnx("denoise", dae, *words)
+        assert result.exit_code in (1, 2)
+        assert result.stderr.count("\n") == 1
+        assert "Traceback" not in result.output
+    assert os.listdir() == ["x.npy"]
+
+
+def test_a_verb_that_cannot_run_is_told_before_anything_is_read(
+    aeonnx: Cli, bundle_of: Maker
+) -> None:
+    for verb in ("denoise", "classify"):
+        result = aeonnx(verb, bundle_of(), "missing.png", "-o", "there.npy")
+        assert result.exit_code == 1
+        assert "missing.png" not in result.stderr
+        assert {"denoise": "no part 'denoiser'", "classify": "learns no classes"}[verb] in (
+            result.stderr
+        )
 
 
 def test_classify_reads_the_same_and_writes_to_stdout(

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from aeonnx.errors import AeonnxError, CheckpointError, UsageError
+from aeonnx.errors import AeonnxError, CheckpointError, OutputError, UsageError
 from aeonnx.train import TrainOptions, train
 from tests.support import Cut, CutAfter
 
@@ -207,6 +207,36 @@ def test_one_that_is_damaged_is_passed_over(stopped: Path, digits: Path, tmp_pat
     FORMS["negative step"][0](newest)
     trained = train(TrainOptions(output=run, resume=True, device="cpu", data=str(digits)))
     assert trained.training.weights == "epoch 4 of 4"
+
+
+def test_links_and_folders_of_others_in_a_run_are_left_alone(
+    stopped: Path, digits: Path, tmp_path: Path
+) -> None:
+    """A run from elsewhere whose pictures are links, and whose states lie beside a photo album."""
+    run = shutil.copytree(stopped, tmp_path / "run")
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for name in ("loss.png", "latents.png", "config.json", "metrics.jsonl"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(secret)
+    album = run / "state" / "002019"
+    album.mkdir()
+    (album / "photo.jpg").write_text("mine too")
+    (run / "state" / "002020").symlink_to(album)
+    train(TrainOptions(output=run, resume=True, device="cpu", data=str(digits)))
+    assert secret.read_text() == "mine"
+    assert (album / "photo.jpg").read_text() == "mine too"
+    assert not (run / "loss.png").is_symlink()
+
+
+def test_states_are_not_written_through_a_link(stopped: Path, digits: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(stopped, tmp_path / "run")
+    album = (run / "state").rename(tmp_path / "album")
+    (album / "2019").mkdir()
+    (run / "state").symlink_to(album)
+    with pytest.raises(OutputError, match=r"run/state is a link, and states are written to a"):
+        train(TrainOptions(output=run, resume=True, device="cpu", data=str(digits)))
+    assert (album / "2019").is_dir()
 
 
 def test_an_export_of_a_hostile_state_is_refused_too(stopped: Path, tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def load_data(
         more = "The path of a folder of images, a .npy or a .npz file does too."
         raise UnknownNameError("data set", name, DATA_SETS, more)
     last = Path(os.path.abspath(path)).name  # of "." and ".." too
-    if not path.is_dir() and path.suffix.lower() not in _ARRAYS:
+    if not os.path.isdir(path) and path.suffix.lower() not in _ARRAYS:
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
     try:
-        if path.is_dir():
+        if os.path.isdir(path):
             colour = None if background is None else colour_of(background)
             how = Treatment(background=colour, offered=True)
             return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)

@@ -1,7 +1,8 @@
-"""`dae`: mean squared error between the clean image and what the model makes of a corrupted one.
+"""`dae`: cross-entropy between the clean image and what the model makes of a corrupted one.
 
 Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders",
-section 2.3.
+section 2.3, with pixels as Bernoulli means, as there. Of the squared error, the gradient vanishes
+where the sigmoid saturates, and a few large steps at the beginning leave a black image for good.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def recipe(
         return (corrupt.draw(noise, *config.input_shape),)
 
     def loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": losses.mse(model(corrupt(batch.x, *batch.noise)), batch.x)}
+        z = model.encoder(corrupt(batch.x, *batch.noise))
+        return {"loss": losses.bernoulli(model.decoder.logits(z), batch.x)}
 
     def metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         x_tilde = corrupt(batch.x, *batch.noise)
@@ -54,7 +56,7 @@ def recipe(
 
     stage = Stage(
         name="train",
-        objective="mean squared error",
+        objective="cross-entropy of pixels",
         loss=loss,
         metrics=metrics,
         draw=draw,
