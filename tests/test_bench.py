@@ -23,7 +23,7 @@ from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.bench.measure import measure
 from aeonnx.bench.options import Case
 from aeonnx.bench.peak import graph, measure_peak
-from aeonnx.errors import MissingExtraError
+from aeonnx.errors import MissingExtraError, UsageError
 from aeonnx.export import ExportOptions, export
 from tests.support import Shared
 
@@ -235,9 +235,9 @@ def test_the_chart_is_a_picture_that_is_not_replaced_unasked(
             2,
             "unknown variant of sampler 'int8'. Known: fp32.",
         ),
-        (("--batch", 0), 2, "--batch: expected 1 or more, got 0"),
-        (("--threads", -1), 2, "--threads: expected 1 or more, got -1"),
-        (("--seconds", 0), 2, "--seconds: expected a number above 0, got 0"),
+        (("--batch", 0), 2, "'--batch': 0 is not in the range"),
+        (("--threads", -1), 2, "'--threads': -1 is not in the range"),
+        (("--seconds", 0), 2, "'--seconds': 0.0 is not in the range"),
         (("--seconds", "nan"), 2, "--seconds: expected a number above 0, got nan"),
         (("-o", "chart.jpg"), 2, "chart.jpg: expected a name that ends in .png (a chart)"),
         (("--provider", "cdua"), 2, "unknown provider 'cdua'. Did you mean 'cuda'?"),
@@ -253,12 +253,17 @@ def test_wrong_values_are_told(
     assert result.stdout == ""
 
 
-def test_a_bundle_without_graphs_has_nothing_to_measure(aeonnx: Cli, bundle_copy: Path) -> None:
-    path = bundle_copy / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"parts": {}}))
-    result = aeonnx("bench", bundle_copy)
-    assert result.exit_code == 1
-    assert f"{bundle_copy} holds no graph: export one with aeonnx export" in result.stderr
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"batches": (0,)}, "--batch: expected 1 or more, got 0"),
+        ({"threads": (-1,)}, "--threads: expected 1 or more, got -1"),
+        ({"seconds": 0.0}, "--seconds: expected a number above 0, got 0"),
+    ],
+)
+def test_wrong_values_are_told_to_programs_too(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        bench(BenchOptions(Path("anything"), **options))
 
 
 def test_the_checkpoint_of_another_model_is_refused(

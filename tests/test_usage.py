@@ -141,7 +141,7 @@ TORCHLESS = [
     (["export", "-m", "vae", "--part", "decodr"], 2, "unknown part of vae 'decodr'. Did you mean"),
     (["export", "-m", "vea"], 2, "unknown model 'vea'. Did you mean 'vae'?"),
     (["export"], 2, "Missing option '-m' / '--model', such as vae."),
-    (["export", "-m", "vae", "--precision", "fp8"], 2, "unknown --precision 'fp8'. Did you mean"),
+    (["export", "-m", "vae", "--precision", "fp8"], 2, "unknown precision 'fp8'. Did you mean"),
     (["export", "-m", "vae", "--opset", "99"], 2, "--opset: expected 13 to 22, got 99"),
     (["export", "-m", "vae", "--target", "tensort"], 2, "unknown target 'tensort'. Did you mean"),
     (
@@ -149,7 +149,7 @@ TORCHLESS = [
         2,
         "--target opencv reads opsets up to 13, got --opset 18",
     ),
-    (["export", "-m", "vae", "--prior", "x"], 2, "unknown --prior 'x'. Known: fitted, fitted-di"),
+    (["export", "-m", "vae", "--prior", "x"], 2, "unknown prior 'x'. Known: fitted, fitted-di"),
     (["export", "-m", "vae", "--temperature", "0"], 2, "'--temperature': 0.0 is not in the range"),
     (["export", "-m", "vae", "--io", "int8"], 2, "unknown --io 'int8'. Did you mean 'uint8'?"),
     (

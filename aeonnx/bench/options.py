@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 
 from aeonnx import files, images, runtime
-from aeonnx.errors import BundleError, UnknownNameError, UsageError
+from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.extras import require_modules
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import batch_of
@@ -125,8 +125,6 @@ def _graphs(options: BenchOptions, bundle: Bundle) -> list[tuple[str, str]]:
     for name in options.variants:
         if name not in known:
             raise UnknownNameError("variant", name, set(known))
-    if not known:
-        raise BundleError(f"{options.bundle} holds no graph: export one with aeonnx export")
     return [
         (part, variant)
         for part in options.parts or contents

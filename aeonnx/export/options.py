@@ -111,9 +111,9 @@ def check(options: ExportOptions) -> None:
     """
     options.opset_and_batch()
     for kind, given, known in (
-        ("--precision", options.precisions, PRECISIONS),
+        ("precision", options.precisions, PRECISIONS),
         ("--io", options.io, IO),
-        ("--prior", () if options.prior is None else (options.prior,), PRIORS),
+        ("prior", () if options.prior is None else (options.prior,), PRIORS),
         ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:
