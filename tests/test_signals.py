@@ -29,12 +29,12 @@ def written(folder: Path) -> bool:
     )
 
 
-@pytest.mark.parametrize("output", ["x.npy", "pictures"])
+@pytest.mark.parametrize(("output", "count"), [("x.npy", 10**7), ("pictures", 10**5)])
 @pytest.mark.parametrize(("number", "code", "line"), ENDINGS)
 def test_a_command_that_is_stopped_leaves_nothing(
-    bundle_of: Maker, tmp_path: Path, number: int, code: int, line: str, output: str
+    bundle_of: Maker, tmp_path: Path, number: int, code: int, line: str, output: str, count: int
 ) -> None:
-    words = ["-m", "aeonnx", "generate", str(bundle_of()), "-n", str(10**7), "-o", output]
+    words = ["-m", "aeonnx", "generate", str(bundle_of()), "-n", str(count), "-o", output]
     process = subprocess.Popen(
         [sys.executable, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
