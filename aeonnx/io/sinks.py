@@ -156,11 +156,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
         yield stream  # type: ignore[misc]
 
 
-def _numbers(count: int) -> list[str]:
-    digits = len(str(count - 1))
-    return [f"{index:0{digits}}" for index in range(count)]
-
-
 @dataclass
 class _Npy:
     """A .npy file, whose head is written with the first rows."""
@@ -193,13 +188,17 @@ class _Grid:
 
 
 class _Pictures:
-    """A folder with a PNG per image."""
+    """A folder with a PNG per image, called by its name or its number of so many."""
 
-    def __init__(self, folder: Path, pool: ThreadPoolExecutor, names: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, pool: ThreadPoolExecutor, names: Sequence[str] | None, count: int
+    ) -> None:
         self._folder, self._pool, self._names, self._done = folder, pool, names, 0
+        self._digits = len(str(count - 1))
 
     def write(self, rows: Array) -> None:
-        names = self._names[self._done : self._done + len(rows)]
+        places = range(self._done, self._done + len(rows))
+        names = [self._names[i] if self._names else f"{i:0{self._digits}}" for i in places]
         self._done += len(rows)
         list(self._pool.map(self._write_one, names, rows))
 
