@@ -65,7 +65,8 @@ def open_sink(
         files.refuse_existing(target.path, force=force)
     if target.form == "folder" and target.path is not None:
         with _folder(target.path) as folder, ThreadPoolExecutor() as pool:
-            yield _Pictures(folder, pool, distinct(outputs or _numbers(count), ".png"))
+            names = distinct(outputs, ".png") if outputs else None
+            yield _Pictures(folder, pool, names, count)
     elif target.pictures:
         grid = _Grid()
         yield grid
