@@ -199,7 +199,7 @@ class _Pictures:
 
     def write(self, rows: Array) -> None:
         places = range(self._done, self._done + len(rows))
-        names = [self._names[i] if self._names else f"{i:0{self._digits}}" for i in places]
+        names = [self._names[i] if self._names else f"{i:0{self._digits}}.png" for i in places]
         self._done += len(rows)
         list(self._pool.map(self._write_one, names, rows))
 
