@@ -115,7 +115,7 @@ def test_samples_do_not_depend_on_how_many(aeonnx: Cli, bundle_of: Maker) -> Non
     [
         (["trian"], 2, "no such command 'trian'. Did you mean 'train'?"),
         (["train", "-m", "vea"], 2, "unknown model 'vea'. Did you mean 'vae'?"),
-        (["train"], 2, "which model? Give -m, such as -m vae; or -o RUN with --resume"),
+        (["train"], 2, "Missing option '-m' / '--model', such as vae; or give -o RUN"),
         (["train", "-m", "vae", "--arch", "cov"], 2, "unknown architecture of vae 'cov'. Did you"),
         (
             ["train", "-m", "vae", "--data", "mnits"],

@@ -118,7 +118,7 @@ def test_without_a_prior_there_is_nothing_to_generate(bundle_of: Maker) -> None:
         (["-m", "ae", "--prior", "standard"], "--prior standard: ae was not trained to decode it"),
         (["-m", "vae", "--part", "decoder", "--prior", "fitted"], "add --part sampler"),
         (["-m", "vae", "--part", "sampler", "--opset", "17"], "bitwise operators of opset 18"),
-        (["-m", "vae", "--temperature", "0"], "--temperature: expected a number above 0, got 0"),
+        (["-m", "vae", "--temperature", "0"], "'--temperature': 0.0 is not in the range x>0"),
         (["-m", "vae", "--prior", "fited"], "Did you mean 'fitted'?"),
         (["-m", "vae", "--part", "sampler", "--precision", "int8"], "the sampler has one form"),
     ],

@@ -212,6 +212,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
             said.append(text)
 
     resumed = train(replace(options, resume=True), Listener())
+    said = [line for line in said if "Try more --epochs" not in line]  # of so short a training
     assert len(said) == 1
     assert (
         f"{newest} is damaged (state.safetensors: it is not a whole safetensors file: its"
