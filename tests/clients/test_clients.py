@@ -133,8 +133,8 @@ def assert_close(
 
 
 def coloured(path: Path) -> Image.Image:
-    """The digit in a picture with every kind of colour and alpha."""
+    """The digit in a picture with every kind of colour, and alpha that hides nothing."""
     grey = pixels_of(path).astype(int)
     across = np.arange(grey.shape[1]) * 9
-    colours = [grey, (grey + across) % 256, 255 - grey // 2, 255 - across + 0 * grey]
+    colours = [grey, (grey + across) % 256, 255 - grey // 2, 255 + 0 * grey]
     return Image.fromarray(np.stack(colours, axis=-1).astype(np.uint8), "RGBA")
