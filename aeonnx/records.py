@@ -73,7 +73,7 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
 
     try:
         document = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=real, parse_int=whole
+            text.decode(), parse_constant=_refuse_constant, parse_float=real, parse_int=whole
         )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): the file is damaged, make it again") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,3 +237,15 @@ def test_ctrl_c_exits_with_130(
 
 def test_version(aeonnx: Cli) -> None:
     assert aeonnx("--version").output == f"aeonnx {package.__version__}\n"
+
+
+def test_recommended_commands_work_for_any_name(
+    aeonnx: Cli, bundle_of: Maker, run_of: Maker
+) -> None:
+    """Also where a shell would take a name for several words, or for a command."""
+    folder = Path("my b/x;y")
+    words = ["--checkpoint", run_of(), "--part", "decoder", "-o", folder]
+    said = aeonnx("export", "-m", "vae", *words).stdout
+    line = next(line for line in said.splitlines() if "aeonnx verify" in line)
+    assert shlex.split(line) == ["aeonnx", "verify", "my b/x;y"]
+    assert aeonnx(*shlex.split(line)[1:]).exit_code == 0

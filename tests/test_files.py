@@ -132,7 +132,7 @@ def test_what_a_killed_commit_left_is_nothing(tmp_path: Path) -> None:
     folder, places = tmp_path / "bundle", ("*.onnx", "golden/*/*.bin")
     left = [files.named_by_content(name, b"x") for name in ("a.onnx", "golden/a/z.bin")]
     fill(folder, dict.fromkeys(left, "x"))
-    fill(folder, {".lock": "", ".bundle.01234567.part/a": ""})
+    fill(folder, {".aeonnx.lock": "", ".bundle.01234567.aeonnx/a": ""})
     (folder / "golden/b").mkdir()
     assert files.holds_only_leftovers(folder, places)
     for mine in ("notes.txt", "golden/notes.txt", "a.0123456789ab.onnx", "more/a.txt"):
@@ -191,7 +191,7 @@ def publish(path: Path) -> None:
 @pytest.mark.parametrize("what", WRITERS)
 def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path: Path, what: str) -> None:
     left_by_a_killed_writer(_WRITER + WRITERS[what], tmp_path)
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".aeonnx")]
     AGAIN[what](tmp_path)
     assert all(text == "whole" for text in contents(tmp_path).values())
     assert len(list(tmp_path.iterdir())) == 1
@@ -212,11 +212,16 @@ def test_what_another_process_writes_now_is_left_alone(tmp_path: Path, what: str
 
 
 def test_names_of_the_users_are_not_swept(tmp_path: Path) -> None:
-    mine = {".x.part": "", ".x.0123456.part": "", "x.01234567.part": "", ".x.01234567.par": ""}
+    mine = {
+        ".x.aeonnx": "",
+        ".x.0123456.aeonnx": "",
+        "x.01234567.aeonnx": "",
+        ".x.01234567.part": "",
+    }
     fill(tmp_path, mine)
-    (tmp_path / ".x.01234567.part").symlink_to(tmp_path / ".x.part")
+    (tmp_path / ".x.01234567.aeonnx").symlink_to(tmp_path / ".x.aeonnx")
     files.sweep(tmp_path)
-    assert set(contents(tmp_path)) == {*mine, ".x.01234567.part"}
+    assert set(contents(tmp_path)) == {*mine, ".x.01234567.aeonnx"}
 
 
 # One writer at a time
@@ -246,7 +251,7 @@ def test_a_writer_waits_as_long_as_it_was_told(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
     left_by_a_killed_writer(_WRITER + "with files.locked(path, 'other'): wait()", tmp_path)
-    assert (tmp_path / ".lock").exists()
+    assert (tmp_path / ".aeonnx.lock").exists()
     with files.locked(tmp_path, "this"):
         pass
     assert not list(tmp_path.iterdir())
@@ -273,7 +278,7 @@ def test_a_lock_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     folder, precious = tmp_path / "run", tmp_path / "precious"
     folder.mkdir()
     precious.write_text("kept")
-    lock = folder / ".lock"
+    lock = folder / ".aeonnx.lock"
     if kind == "link":
         lock.symlink_to(precious)
     elif kind == "fifo":
@@ -283,6 +288,56 @@ def test_a_lock_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*run"), files.locked(folder, "x"):
         pass
     assert precious.read_text() == "kept"
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_file_of_the_user_that_has_the_locks_name_is_kept(tmp_path: Path, links: int) -> None:
+    lock = tmp_path / "run/.aeonnx.lock"
+    text = "precious" if links == 1 else "process 1, aeonnx train"
+    fill(tmp_path, {"victim": text})
+    lock.parent.mkdir()
+    if links == 1:
+        lock.write_text(text)
+    else:
+        lock.hardlink_to(tmp_path / "victim")
+    expected = r"its \.aeonnx\.lock is not one that this program wrote: move it away"
+    with pytest.raises(OutputError, match=expected), files.locked(tmp_path / "run", "x"):
+        pass
+    assert contents(tmp_path) == {"victim": text, "run/.aeonnx.lock": text}
+
+
+# Files among others
+
+
+def test_files_are_added_as_single_ones_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    fill(tmp_path, {"out/a": "old", "out/kept": "kept", "far": "old"})
+    (folder / "a").chmod(0o600)
+    (folder / "b").symlink_to("../far")
+    with files.staging(folder) as staged:
+        fill(staged, {"a": "new", "b": "new", "sub/c": "new"})
+        files.add(staged, folder)
+    assert contents(folder) == {"a": "new", "b": "new", "sub/c": "new", "kept": "kept"}
+    assert stat.S_IMODE((folder / "a").stat().st_mode) == 0o600
+    assert (folder / "b").is_symlink()
+    assert (tmp_path / "far").read_text() == "new"
+
+
+@pytest.mark.parametrize("obstacle", ["a folder", "a file on the way", "a link on the way"])
+def test_nothing_is_added_if_something_cannot_be(tmp_path: Path, obstacle: str) -> None:
+    folder = tmp_path / "out"
+    fill(tmp_path, {"out/a": "old", "home/kept": "kept"})
+    if obstacle == "a folder":
+        (folder / "b/c").mkdir(parents=True)
+    elif obstacle == "a file on the way":
+        (folder / "b").write_text("old")
+    else:
+        (folder / "b").symlink_to(tmp_path / "home")
+    with files.staging(folder) as staged, pytest.raises(OutputError, match="cannot write .*/b/c"):
+        fill(staged, {"a": "new", "b/c": "new"})
+        files.add(staged, folder)
+    assert (folder / "a").read_text() == "old"
+    assert contents(tmp_path / "home") == {"kept": "kept"}
 
 
 # One file
@@ -413,8 +468,8 @@ def test_only_what_would_be_lost_needs_force(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("new", "empty"):
         files.refuse_existing(tmp_path / name, force=False)
-    for name in ("file", "full"):
-        with pytest.raises(OutputError, match="exists already: pass --force to replace it, or"):
+    for name, what in (("file", "replace it"), ("full", "write into it, over files of the same")):
+        with pytest.raises(OutputError, match=f"exists already: pass --force to {what}"):
             files.refuse_existing(tmp_path / name, force=False)
         files.refuse_existing(tmp_path / name, force=True)
 

@@ -25,7 +25,7 @@ def written(folder: Path) -> bool:
     """Whether a hidden file or folder has content."""
     return any(
         any(path.iterdir()) if path.is_dir() else path.stat().st_size
-        for path in folder.glob(".*.part")
+        for path in folder.glob(".*.aeonnx")
     )
 
 

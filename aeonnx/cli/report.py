@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,6 +34,11 @@ __all__ = [
 ]
 
 
+def _quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
 def _print_next(console: Console, commands: Sequence[str]) -> None:
     console.print("\nNext:")
     for command in commands:
@@ -55,7 +62,11 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
         console.print(f"test {name.replace('_', ' ')}: {value:.5g}")
     for path in trained.files:
         console.print(str(path), soft_wrap=True)
-    custom = f" --checkpoint {trained.output}" if trained.output != default_folder(model) else ""
+    custom = (
+        f" --checkpoint {_quoted(trained.output)}"
+        if trained.output != default_folder(model)
+        else ""
+    )
     _print_next(console, [f"aeonnx export --model {model}{custom}"])
 
 
@@ -84,12 +95,13 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
     for line in exported.left_out:
         console.print(line, soft_wrap=True)
-    verb = f"aeonnx inspect {folder}"
+    quoted = _quoted(folder)
+    verb = f"aeonnx inspect {quoted}"
     if contents.prior and "decoder" in contents.parts:
-        verb = f"aeonnx generate {folder} -n 64 --seed 7 -o grid.png"
+        verb = f"aeonnx generate {quoted} -n 64 --seed 7 -o grid.png"
     elif "classifier" in contents.parts:
-        verb = f"aeonnx classify {folder} IMAGES -o labels.csv"
-    _print_next(console, [f"aeonnx verify {folder}", verb])
+        verb = f"aeonnx classify {quoted} IMAGES -o labels.csv"
+    _print_next(console, [f"aeonnx verify {quoted}", verb])
 
 
 def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
@@ -122,14 +134,14 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
     console.print("\nFiles:")
     for path in (*drawn.files, exported.output, exported.output.parent / "run"):
         console.print(f"  {path}", soft_wrap=True)
-    bundle, folder = exported.output, exported.output.parent
+    quoted, folder = _quoted(exported.output), exported.output.parent
     _print_next(
         console,
         [
-            f"aeonnx inspect {bundle}",
-            f"aeonnx verify {bundle} --against {folder / 'run'}",
-            f"aeonnx generate {bundle} -n 100 --seed 1 -o {folder / 'grid.png'}",
-            f"aeonnx encode {bundle} {folder / 'digits.npy'} -o {folder / 'z.npy'}",
+            f"aeonnx inspect {quoted}",
+            f"aeonnx verify {quoted} --against {_quoted(folder / 'run')}",
+            f"aeonnx generate {quoted} -n 100 --seed 1 -o {_quoted(folder / 'grid.png')}",
+            f"aeonnx encode {quoted} {_quoted(folder / 'digits.npy')} -o {_quoted(folder / 'z.npy')}",
             "aeonnx train --model dae --arch conv",
         ],
     )

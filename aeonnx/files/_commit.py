@@ -19,7 +19,14 @@ from aeonnx.files._errors import output_errors
 from aeonnx.files._reading import open_regular
 from aeonnx.files._staging import flush, flush_tree, is_ours, staging
 
-__all__ = ["commit", "holds_only_leftovers", "named_by_content", "publish", "remove_unnamed"]
+__all__ = [
+    "commit",
+    "holds_only_leftovers",
+    "named_by_content",
+    "names_in",
+    "publish",
+    "remove_unnamed",
+]
 
 _DIGITS = 12  # of the digest
 _NAMED = re.compile(rf".+\.([0-9a-f]{{{_DIGITS}}})\.[a-z]+")
@@ -50,8 +57,8 @@ def publish(folder: Path, index: str) -> Iterator[Path]:
 def commit(staged: Path, folder: Path, index: str | None) -> None:
     """Move the files in `staged` into `folder`, the one called `index` last.
 
-    Subfolders are entered or made, and links are not followed. Without an index, as of a folder of
-    pictures, each file is whole, the old one or the new one.
+    Subfolders are entered or made, and links are not followed. Without an index, each file is
+    whole, the old one or the new one.
 
     Raises:
         OutputError: something that is no folder is on the way, the disk is full, or the like;
@@ -62,9 +69,7 @@ def commit(staged: Path, folder: Path, index: str | None) -> None:
 
 
 def _commit(staged: Path, folder: Path, index: str | None) -> None:
-    names = sorted(
-        path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()
-    )
+    names = names_in(staged)
     flush_tree(staged)
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     added: list[str] = []
@@ -87,6 +92,13 @@ def _commit(staged: Path, folder: Path, index: str | None) -> None:
         _take_back(folder, added)
         raise
     flush(folder)
+
+
+def names_in(folder: Path) -> list[str]:
+    """The paths of all files inside a folder, relative to it."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def _take_back(folder: Path, added: list[str]) -> None:

@@ -13,7 +13,7 @@ from aeonnx.errors import OutputError
 
 __all__ = ["PART", "kind_of", "output_errors"]
 
-PART = re.compile(r"\.(?P<name>.*)\.[0-9a-f]{8}\.part", re.DOTALL)
+PART = re.compile(r"\.(?P<name>.*)\.[0-9a-f]{8}\.aeonnx", re.DOTALL)
 """Names of hidden files and folders that become results, see `staging`."""
 
 

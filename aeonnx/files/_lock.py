@@ -17,10 +17,11 @@ from aeonnx.text import printable
 
 __all__ = ["LOCK", "NO_LOCKS", "locked"]
 
-LOCK = ".lock"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+LOCK = ".aeonnx.lock"
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PAUSE = 0.05  # seconds between two tries
-_SHOWN = 100  # bytes of what the holder says of itself
+_SHOWN = 200  # bytes of what the holder says of itself
+_OURS = "process "
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """What the system says of a file system without locks, such as some that lie on a network."""
 
@@ -42,8 +43,13 @@ def locked(folder: Path, doing: str, *, seconds: float = 0.0) -> Iterator[None]:
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _take(path, time.monotonic() + seconds)
+        try:
+            _require_ours(path, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()}, {doing}".encode())
+        os.pwrite(descriptor, f"{_OURS}{os.getpid()}, {doing}".encode(), 0)
     try:
         yield
     finally:
@@ -59,7 +65,9 @@ def _take(path: Path, until: float) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before takes the file away: the lock of what has no name is nobody's.
             if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-                return descriptor
+                if _writable(descriptor):
+                    return descriptor
+                path.unlink()  # another user's, who has ended
         except FileNotFoundError:
             pass
         except BlockingIOError:
@@ -81,10 +89,25 @@ def _take(path: Path, until: float) -> int:
 
 
 def _open(path: Path) -> int:
-    descriptor = os.open(path, _FLAGS, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+    except PermissionError:  # another user's, or the folder's fault
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         reason = f"its {path.name} is {kind_of(mode)}, not a regular file: remove it"
         raise OSError(errno.EINVAL, reason, os.fspath(path))
     return descriptor
+
+
+def _writable(descriptor: int) -> bool:
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+
+
+def _require_ours(path: Path, descriptor: int) -> None:
+    """Refuse to write over a file of the user that has the lock's name, or two names."""
+    text, links = os.pread(descriptor, _SHOWN + 1, 0), os.fstat(descriptor).st_nlink
+    if links > 1 or len(text) > _SHOWN or (text and not text.startswith(_OURS.encode())):
+        reason = f"its {path.name} is not one that this program wrote: move it away"
+        raise OSError(errno.EINVAL, reason, os.fspath(path))

@@ -1,6 +1,6 @@
 """Hidden files and folders that become results: whole, and swept if their writer was killed.
 
-Each is called `.NAME.<8 hex digits>.part` and locked by its writer, so that the next one can tell
+Each is called `.NAME.<8 hex digits>.aeonnx` and locked by its writer, so that the next one can tell
 what is being written now from what a killed process left.
 """
 
@@ -127,7 +127,7 @@ def _new_hidden_folder(parent: Path, name: str) -> tuple[Path, int]:
 
 
 def _hidden_name(parent: Path, name: str) -> Path:
-    return parent / f".{_short(name)}.{os.urandom(4).hex()}.part"
+    return parent / f".{_short(name)}.{os.urandom(4).hex()}.aeonnx"
 
 
 def _short(name: str) -> str:

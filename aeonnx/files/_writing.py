@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from aeonnx.errors import OutputError
+from aeonnx.files._commit import names_in
 from aeonnx.files._errors import output_errors
 from aeonnx.files._staging import flush, hidden_file, holds_nothing
 
-__all__ = ["new_file", "refuse_existing", "write", "write_atomic"]
+__all__ = ["add", "new_file", "refuse_existing", "write", "write_atomic"]
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
@@ -30,7 +31,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         regular, folder = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
         if not regular and (not folder or holds_nothing(path)):
             return
-    raise OutputError(f"{path} exists already: pass --force to replace it, or name another")
+    what = "replace it" if regular else "write into it, over files of the same names"
+    raise OutputError(f"{path} exists already: pass --force to {what}, or name another")
 
 
 def write(path: Path, data: bytes) -> None:
@@ -78,6 +80,39 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         with _stream(path, descriptor) as stream:
             yield stream
+
+
+def add(staged: Path, folder: Path) -> None:
+    """Put the files in `staged` into a folder that holds others, each as `new_file` does.
+
+    What cannot be put there is found out before anything is.
+
+    Raises:
+        OutputError: a folder is in the place of a file, or the other way round; the disk is full:
+            then files before that one are written, and the message says how many.
+    """
+    names = names_in(staged)
+    for name in names:
+        with output_errors(folder / name):
+            inside = [path for path in (folder / name).parents if folder in path.parents]
+            _require_places(folder / name, inside)
+    for done, name in enumerate(names):
+        try:
+            write_atomic(folder / name, (staged / name).read_bytes())
+        except OutputError as error:
+            if not done:
+                raise
+            text = str(error).removesuffix(" Nothing was changed.")
+            raise OutputError(f"{text} Written before it: {done} of {len(names)} files.") from error
+
+
+def _require_places(path: Path, inside: list[Path]) -> None:
+    found = _status(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EISDIR, "it is a folder")
+    for place in inside:
+        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            raise OSError(errno.ENOTDIR, f"{place.name} on the way is a link or a file")
 
 
 @contextmanager

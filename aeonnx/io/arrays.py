@@ -78,8 +78,12 @@ def names_of_latents(names: Collection[str], where: str) -> str:
     return latents.pop()
 
 
+_NAMED = 12  # arrays of an archive that an error names
+
+
 def _listed(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return (", ".join(sorted(names)[:_NAMED]) or "none") + more
 
 
 def image_shape(shape: Sequence[int], where: str) -> Shape:

@@ -148,7 +148,7 @@ def _folder(path: Path) -> Iterator[Path]:
         return
     with files.staging(path) as staged:
         yield staged
-        files.commit(staged, path, None)
+        files.add(staged, path)
 
 
 @contextmanager

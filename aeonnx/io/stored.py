@@ -74,6 +74,8 @@ def first_bytes(path: Path | str) -> tuple[bytes, BinaryIO | None]:
     if path != STDIN:
         return npy.start_of(Path(path), _START), None
     most = max(LARGEST_FILE, available() // 2)
+    if sys.stdin is None:
+        raise ImageError("stdin is closed: send a picture or an array to it, or name a file")
     data = sys.stdin.buffer.read(most + 1)
     if len(data) > most:
         raise ImageError(f"stdin has more than {most:,} bytes: name a file")

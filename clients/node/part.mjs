@@ -50,8 +50,9 @@ export async function openPart(name, variant, bytes, { ort, version, providers }
   requireVersion(variant, version);
   requireRows(name, variant);
   requirePlainGraph(variant.file, bytes);
-  // One thread: at batch 1 these graphs are too small for more.
-  const threads = { intraOpNumThreads: 1, logSeverityLevel: 3 };
+  // One thread: at batch 1 these graphs are too small for more. No log: it would print what graphs
+  // hold, and errors say the same.
+  const threads = { intraOpNumThreads: 1, logSeverityLevel: 4 };
   const options = { executionProviders: providers, ...threads, extra: NO_FILES };
   let session;
   try {

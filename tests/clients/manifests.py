@@ -106,7 +106,7 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
         yield name, Damage(text, says)
 
 
-_UNREAD = ("arch", "classes", "latent_id", "tools")
+_UNREAD = ("arch", "classes", "latent_id", "latent_size", "tools")
 """Fields that clients skip."""
 
 _GRAPH = "parts.decoder.fp32."

@@ -47,7 +47,12 @@ def test_a_part_that_is_not_what_a_verb_needs_is_refused(
         text = text.format(sampler=graph_file(folder, "sampler").name)
     change(folder)
     source = [made / "noisy.png"] if verb == "denoise" else []
-    refused(program, 1, text, verb, folder, *source, target)
+    done = program(verb, folder, *source, target)
+    assert done.returncode == 1
+    # A client may compare the graph with the manifest first.
+    graph = "sampler." if name == "vae" else "denoiser."
+    assert done.stderr.startswith((f"Error: {text}", f"Error: {graph}")), done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert not target.exists()
 
 
@@ -158,7 +163,7 @@ def test_1000_damaged_manifests(program: Program, made: Path, tmp_path: Path) ->
             assert said[name] == "accepted", name
     assert said["whole"] == "accepted"
     by_hand = [name for name in texts if not name.startswith(("random", "whole"))]
-    assert all(said[name].startswith("refused: ") for name in by_hand)
+    assert [name for name in by_hand if not said[name].startswith("refused: ")] == []
 
 
 def test_a_field_that_it_does_not_know_is_no_reason_to_refuse(program: Program, copy: Copy) -> None:

@@ -169,7 +169,7 @@ def test_what_a_killed_export_left_goes_with_the_next(run_of: Maker, bundle_copy
     left = {"decoder.fp16.onnx": b"left", "golden/decoder/other.bin": b"left"}
     for name, data in left.items():
         (bundle_copy / files.named_by_content(name, data)).write_bytes(data)
-    (bundle_copy / ".bundle.01234567.part").mkdir()
+    (bundle_copy / ".bundle.01234567.aeonnx").mkdir()
     (bundle_copy / "notes.txt").write_text("mine")
     export(ExportOptions("vae", bundle_copy, run_of(), parts=("decoder",)))
     assert digests(bundle_copy) == {**before, "notes.txt": digests(bundle_copy)["notes.txt"]}

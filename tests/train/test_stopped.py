@@ -230,10 +230,10 @@ def test_two_trainings_do_not_write_one_run(stopped: Cli) -> None:
         r"Error: runs/vae is being written by another process \(process \d+, aeonnx train -m vae\)",
         result.stderr,
     )
-    (RUN / ".lock").write_text("process 1, long dead")
+    (RUN / ".aeonnx.lock").write_text("process 1, long dead")
     result = stopped("train", "-m", "vae", "--resume", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert not (RUN / ".lock").exists()
+    assert not (RUN / ".aeonnx.lock").exists()
 
 
 @pytest.mark.usefixtures("aeonnx")

@@ -75,6 +75,9 @@ fn pixels_of(data: &[u8], [channels, height, width]: [usize; 3]) -> Read<Vec<u8>
         _ => return Err(unreadable("it is of another kind")),
     };
     let (wide, high) = header.size();
+    if wide == 0 || high == 0 {
+        return Err(unreadable("it has no pixels"));
+    }
     if (wide, high) != (width, height) {
         return Err(Refusal::Unwanted(format!(
             ": expected {width}x{height} pixels, got {wide}x{high}: resize it first"

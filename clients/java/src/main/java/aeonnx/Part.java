@@ -39,6 +39,8 @@ public final class Part implements AutoCloseable {
         Graph.requirePlain(variant.file(), graph);
         try (var options = new OrtSession.SessionOptions()) {
             options.setIntraOpNumThreads(1); // at batch 1 these graphs are too small for more
+            // Its log prints what graphs hold; errors say the same.
+            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
             // Twice the same as Graph asks: weights are in the graph, and it is in ONNX's format.
             options.addConfigEntry("session.model_external_initializers_file_folder_path", NOWHERE);
             options.addConfigEntry("session.load_model_format", "ONNX");
@@ -236,7 +238,7 @@ public final class Part implements AutoCloseable {
     private static OrtEnvironment environment() {
         try {
             var environment = OrtEnvironment.getEnvironment(
-                    OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "aeonnx");
+                    OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "aeonnx");
             String version = environment.getVersion();
             if (Arrays.compare(release(version), OLDEST) < 0) {
                 throw new AeonnxException(4, "this program needs onnxruntime 1.24.1 or newer, since "
