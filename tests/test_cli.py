@@ -239,9 +239,7 @@ def test_version(aeonnx: Cli) -> None:
     assert aeonnx("--version").output == f"aeonnx {package.__version__}\n"
 
 
-def test_recommended_commands_work_for_any_name(
-    aeonnx: Cli, bundle_of: Maker, run_of: Maker
-) -> None:
+def test_recommended_commands_work_for_any_name(aeonnx: Cli, run_of: Maker) -> None:
     """Also where a shell would take a name for several words, or for a command."""
     folder = Path("my b/x;y")
     words = ["--checkpoint", run_of(), "--part", "decoder", "-o", folder]

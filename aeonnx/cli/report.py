@@ -135,13 +135,14 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
     for path in (*drawn.files, exported.output, exported.output.parent / "run"):
         console.print(f"  {path}", soft_wrap=True)
     quoted, folder = _quoted(exported.output), exported.output.parent
+    digits = _quoted(folder / "digits.npy")
     _print_next(
         console,
         [
             f"aeonnx inspect {quoted}",
             f"aeonnx verify {quoted} --against {_quoted(folder / 'run')}",
             f"aeonnx generate {quoted} -n 100 --seed 1 -o {_quoted(folder / 'grid.png')}",
-            f"aeonnx encode {quoted} {_quoted(folder / 'digits.npy')} -o {_quoted(folder / 'z.npy')}",
+            f"aeonnx encode {quoted} {digits} -o {_quoted(folder / 'z.npy')}",
             "aeonnx train --model dae --arch conv",
         ],
     )
