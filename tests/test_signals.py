@@ -120,3 +120,26 @@ def test_a_fork_ends_as_it_would_without() -> None:
     """It would unwind the parent's command a second time."""
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_process_that_does_not_unwind_is_ended_and_leaves_nothing(tmp_path: Path) -> None:
+    """As where the exception came while a thread pool took a lock."""
+    code = """
+import os, signal, threading
+from pathlib import Path
+from aeonnx import files
+from aeonnx.cli import signals
+signals._PATIENCE_S = 1
+signals.prepare()
+with files.new_folder(Path("made")) as staged, files.new_file(Path("x.npy")) as stream:
+    (staged / "part").touch()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, timeout=60)
+    assert done.returncode == 143
+    assert not list(tmp_path.iterdir())

@@ -7,9 +7,12 @@ import signal
 import time
 from types import FrameType
 
+from aeonnx import files
+
 __all__ = ["prepare", "received"]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE_S = 10  # for what was begun to be removed
 _TOGETHER_S = 1.0  # `timeout` and service managers send a signal twice, or two at once
 
 
@@ -26,9 +29,19 @@ class _Handler:
             _end(number)
         elif self.received is None:
             self.received, self._since = signal.Signals(number), time.monotonic()
+            signal.signal(signal.SIGALRM, self._give_up)
+            signal.alarm(_PATIENCE_S)
             raise KeyboardInterrupt
         elif time.monotonic() - self._since > _TOGETHER_S:
             _end(number)
+
+    def _give_up(self, *_: object) -> None:
+        """End a process that does not unwind.
+
+        An exception may come to a thread pool while it takes a lock, which nobody frees then.
+        """
+        files.abandon()
+        os._exit(128 + (self.received or signal.SIGINT))
 
 
 _handler: _Handler | None = None

@@ -18,10 +18,11 @@ from aeonnx.files._commit import (
 from aeonnx.files._errors import output_errors
 from aeonnx.files._lock import locked
 from aeonnx.files._reading import open_regular, read_bytes, read_verified
-from aeonnx.files._staging import holds_nothing, new_folder, staging, sweep
+from aeonnx.files._staging import abandon, holds_nothing, new_folder, staging, sweep
 from aeonnx.files._writing import add, new_file, refuse_existing, write, write_atomic
 
 __all__ = [
+    "abandon",
     "add",
     "commit",
     "holds_nothing",

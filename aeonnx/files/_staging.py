@@ -16,8 +16,10 @@ from aeonnx.files._errors import PART, output_errors
 from aeonnx.files._lock import LOCK, NO_LOCKS
 
 __all__ = [
+    "abandon",
     "flush",
     "flush_tree",
+    "give_up",
     "hidden_file",
     "holds_nothing",
     "is_ours",
@@ -25,6 +27,9 @@ __all__ = [
     "staging",
     "sweep",
 ]
+
+_WRITING: set[Path] = set()
+"""What this process is writing to now."""
 
 _LONGEST = 200  # bytes of a name, which with what is added must stay under 255
 
@@ -65,8 +70,21 @@ def hidden_file(target: Path, mode: int) -> tuple[int, Path]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, mode)
         if _held(descriptor, path):
+            _WRITING.add(path)
             return descriptor, path
         os.close(descriptor)
+
+
+def give_up(hidden: Path) -> None:
+    """Remove a hidden file, if it is there still: its writer is done."""
+    hidden.unlink(missing_ok=True)
+    _WRITING.discard(hidden)
+
+
+def abandon() -> None:
+    """Remove what this process is writing to, before it ends without leaving its blocks."""
+    for path in tuple(_WRITING):
+        _remove(path)
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
@@ -109,10 +127,12 @@ def _hidden_folder(parent: Path, name: str) -> Iterator[Path]:
     sweep(parent, name)
     with output_errors(parent / name):
         path, descriptor = _new_hidden_folder(parent, name)
+    _WRITING.add(path)
     try:
         yield path
     finally:
         _remove(path)
+        _WRITING.discard(path)
         os.close(descriptor)
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 from aeonnx.errors import OutputError
 from aeonnx.files._commit import names_in
 from aeonnx.files._errors import output_errors
-from aeonnx.files._staging import flush, hidden_file, holds_nothing
+from aeonnx.files._staging import flush, give_up, hidden_file, holds_nothing
 
 __all__ = ["add", "new_file", "refuse_existing", "write", "write_atomic"]
 
@@ -131,7 +131,7 @@ def _replaced(path: Path, target: Path, before: os.stat_result | None) -> Iterat
                 os.replace(hidden, target)
                 flush(target.parent)
     finally:
-        hidden.unlink(missing_ok=True)
+        give_up(hidden)
 
 
 def _like(descriptor: int, before: os.stat_result) -> None:
