@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from aeonnx.errors import MissingExtraError, SetupError
 
-__all__ = ["require_modules"]
+__all__ = ["lazily", "require_modules"]
 
 
 def require_modules(*modules: str, extra: str, purpose: str) -> None:
@@ -31,3 +34,23 @@ def require_modules(*modules: str, extra: str, purpose: str) -> None:
                 f"{purpose} needs {module}, of which only the folder {places} is left: "
                 f"pip install --force-reinstall 'aeonnx[{extra}]'"
             )
+
+
+def lazily(
+    package: str, homes: Mapping[str, str], *modules: str, extra: str, purpose: str
+) -> Callable[[str], Any]:
+    """A package's `__getattr__`, which imports a name's module when the name is asked for.
+
+    Args:
+        package: full name.
+        homes: the module inside the package by name.
+        modules, extra, purpose: see `require_modules`.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        require_modules(*modules, extra=extra, purpose=purpose)
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return find

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aeonnx.export.options import ExportOptions, check
+from aeonnx.extras import lazily
 
 if TYPE_CHECKING:
     from aeonnx.export.against import verify_against
@@ -24,11 +24,4 @@ _HOMES = {
     "verify_against": "against",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'aeonnx.export' has no attribute {name!r}")
-    from aeonnx.extras import require_modules
-
-    require_modules(*_NEEDED, extra="train", purpose="exporting")
-    return getattr(importlib.import_module(f"aeonnx.export.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="exporting")

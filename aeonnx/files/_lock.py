@@ -45,11 +45,11 @@ def locked(folder: Path, doing: str, *, seconds: float = 0.0) -> Iterator[None]:
         descriptor = _take(path, time.monotonic() + seconds)
         try:
             _require_ours(path, descriptor)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{_OURS}{os.getpid()}, {doing}".encode(), 0)
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{_OURS}{os.getpid()}, {doing}".encode(), 0)
     try:
         yield
     finally:

@@ -62,13 +62,13 @@ def new_folder(path: Path) -> Iterator[Path]:
             flush(path.parent)
 
 
-def hidden_file(target: Path, mode: int) -> tuple[int, Path]:
+def hidden_file(target: Path) -> tuple[int, Path]:
     """A new hidden file beside `target`, locked: its descriptor and path."""
     sweep(target.parent, target.name)
     while True:
         path = _hidden_name(target.parent, target.name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, mode)
+        descriptor = os.open(path, flags, 0o666)
         if _held(descriptor, path):
             _WRITING.add(path)
             return descriptor, path

@@ -119,7 +119,7 @@ def _require_places(path: Path, inside: list[Path]) -> None:
 def _replaced(path: Path, target: Path, before: os.stat_result | None) -> Iterator[BinaryIO]:
     with output_errors(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, hidden = hidden_file(target, 0o666)
+        descriptor, hidden = hidden_file(target)
     try:
         with _stream(path, descriptor) as stream:
             yield stream

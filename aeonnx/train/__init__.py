@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from aeonnx.extras import lazily
 from aeonnx.train.options import TrainOptions, check
 
 if TYPE_CHECKING:
@@ -45,11 +45,4 @@ _HOMES = {
     "train": "fit",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'aeonnx.train' has no attribute {name!r}")
-    from aeonnx.extras import require_modules
-
-    require_modules(*_NEEDED, extra="train", purpose="training")
-    return getattr(importlib.import_module(f"aeonnx.train.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="training")

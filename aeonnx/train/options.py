@@ -34,6 +34,7 @@ DATA, DATA_DIR = "mnist-sample", Path("data")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("fp32", "bf16", "fp16")
 _HELD_OUT = 0.1
+_NO_MODEL = "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,7 @@ class TrainOptions:
         if self.output is not None:
             return self.output
         if self.model is None:
-            raise UsageError(
-                "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
-            )
+            raise UsageError(_NO_MODEL)
         return default_folder(self.model)
 
 
@@ -181,9 +180,7 @@ def check(options: TrainOptions) -> None:
         UsageError: an option is out of range, an unknown name, or contradicts another.
     """
     if options.model is None and not options.resume:
-        raise UsageError(
-            "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
-        )
+        raise UsageError(_NO_MODEL)
     _ = options.folder
     if options.resume and options.force:
         raise UsageError("--resume goes on with a run and --force begins anew: give one of them")
