@@ -28,8 +28,8 @@ from machine import describe
 from aeonnx import checkpoint, models
 from aeonnx.errors import QualityError
 from aeonnx.export import ExportOptions, export
-from aeonnx.export.proof import real_inputs
-from aeonnx.export.reference import Reference
+from aeonnx.export.verify.inputs import real_inputs
+from aeonnx.export.verify.reference import Reference
 from aeonnx.manifest import Variant
 from aeonnx.models import Part
 from aeonnx.pixels import to_pixels

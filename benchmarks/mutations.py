@@ -20,9 +20,9 @@ from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.export import ExportOptions, export
-from aeonnx.export.parity import compare
-from aeonnx.export.probes import probes
-from aeonnx.export.proof import probes_of, real_inputs, rows_of
+from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.inputs import probes_of, real_inputs, rows_of
+from aeonnx.export.verify.probes import probes
 from aeonnx.models import Part
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array

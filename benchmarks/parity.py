@@ -16,8 +16,8 @@ from machine import describe
 
 from aeonnx import checkpoint, models, runtime
 from aeonnx.export import ExportOptions, export
-from aeonnx.export.parity import BATCHES, compare
-from aeonnx.export.proof import real_inputs
+from aeonnx.export.verify.compare import BATCHES, compare
+from aeonnx.export.verify.inputs import real_inputs
 from aeonnx.manifest import TensorSpec
 from aeonnx.train import TrainOptions, train
 

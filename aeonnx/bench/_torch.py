@@ -13,7 +13,7 @@ from aeonnx import checkpoint
 from aeonnx.bench.contenders import OPENED, Call, Contender, inputs_of
 from aeonnx.bench.options import Case
 from aeonnx.errors import CheckpointError
-from aeonnx.export.against import origin
+from aeonnx.export.verify.checkpoint import origin
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
 

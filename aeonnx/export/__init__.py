@@ -11,8 +11,8 @@ from aeonnx.export.options import ExportOptions, check
 from aeonnx.extras import lazily
 
 if TYPE_CHECKING:
-    from aeonnx.export.against import verify_against
     from aeonnx.export.bundle import Exported, Listener, export
+    from aeonnx.export.verify.checkpoint import verify_against
 
 __all__ = ["ExportOptions", "Exported", "Listener", "check", "export", "verify_against"]
 

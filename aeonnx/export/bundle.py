@@ -27,8 +27,8 @@ from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
 from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.export.outside import from_module
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
-from aeonnx.export.proof import inputs_of, prove_composed, real_inputs
 from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part

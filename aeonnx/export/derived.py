@@ -10,12 +10,12 @@ import onnx
 
 from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
-from aeonnx.export.parity import Seen, Truth, compare_runs, measured
 from aeonnx.export.pixels import is_image, pixel_spec, require_same_pixels, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
-from aeonnx.export.quality import Task, measure, speedup
-from aeonnx.export.reference import Arrays, Reference
+from aeonnx.export.verify.compare import Seen, Truth, compare_runs, measured
+from aeonnx.export.verify.quality import Task, measure, speedup
+from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import from_pixels, to_pixels

@@ -12,11 +12,11 @@ from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.parity import Seen, compare_runs
 from aeonnx.export.pixels import require_same_pixels
 from aeonnx.export.proven import Material, Proven, open_graph
-from aeonnx.export.reference import Arrays, Reference
 from aeonnx.export.sampler import sampler_graph, sampler_specs
+from aeonnx.export.verify.compare import Seen, compare_runs
+from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior, TensorSpec
 from aeonnx.models import Part

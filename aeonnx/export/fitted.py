@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeonnx.export.reference import Arrays
+from aeonnx.export.verify.reference import Arrays
 from aeonnx.models import Part
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.session import Array

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx import files
-from aeonnx.export.parity import Truth
+from aeonnx.export.verify.compare import Truth
 from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime import Check
 from aeonnx.runtime.session import Array

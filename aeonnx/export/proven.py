@@ -14,10 +14,10 @@ from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
-from aeonnx.export.parity import BATCHES, compare
-from aeonnx.export.proof import probes_of, rows_of
-from aeonnx.export.reference import Reference
 from aeonnx.export.targets import check_operators
+from aeonnx.export.verify.compare import BATCHES, compare
+from aeonnx.export.verify.inputs import probes_of, rows_of
+from aeonnx.export.verify.reference import Reference
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
 from aeonnx.models import Part

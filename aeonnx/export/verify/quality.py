@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aeonnx.export.pixels import is_image
-from aeonnx.export.reference import Arrays
+from aeonnx.export.verify.reference import Arrays
 from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run

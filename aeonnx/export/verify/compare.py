@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from aeonnx.errors import BundleError
-from aeonnx.export.reference import Arrays, Reference
+from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part, Through
 from aeonnx.runtime import Check, Report, Session

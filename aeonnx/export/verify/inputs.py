@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.export.coverage import waking_rows
-from aeonnx.export.parity import compare_composed
-from aeonnx.export.probes import Probes, probes
-from aeonnx.export.reference import Reference
+from aeonnx.export.verify.activations import waking_rows
+from aeonnx.export.verify.compare import compare_composed
+from aeonnx.export.verify.probes import Probes, probes
+from aeonnx.export.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import whole_batches

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aeonnx.export.coverage import waking_rows
+from aeonnx.export.verify.activations import waking_rows
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 

@@ -16,10 +16,11 @@ from onnx import ModelProto, numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.errors import BundleError, ParityError
-from aeonnx.export import ExportOptions, export, proof, proven
+from aeonnx.export import ExportOptions, export, proven
 from aeonnx.export.graph import build_graph, captured
-from aeonnx.export.parity import compare, compare_runs
-from aeonnx.export.probes import probes
+from aeonnx.export.verify.compare import compare, compare_runs
+from aeonnx.export.verify.inputs import probes_of, real_inputs, rows_of
+from aeonnx.export.verify.probes import probes
 from aeonnx.models import ModelConfig, Part
 from aeonnx.runtime import Report, Session
 from tests.support import graph_file
@@ -31,7 +32,7 @@ Maker = Callable[..., Path]
 def vae_parts(run_of: Maker) -> tuple[dict[str, Part], dict[str, np.ndarray]]:
     trained = checkpoint.load(run_of(), "vae")
     parts = trained.model.parts()
-    return parts, proof.real_inputs(trained, parts)
+    return parts, real_inputs(trained, parts)
 
 
 def judge(
@@ -40,7 +41,7 @@ def judge(
     """What the gate says of `graph` as the given part."""
     parts, real = vae_parts
     onnx.save(graph, path)
-    rows = proof.rows_of(parts[name], proof.probes_of(parts[name], real))
+    rows = rows_of(parts[name], probes_of(parts[name], real))
     return compare(name, parts[name], Session(path, ["cpu"]), rows)
 
 

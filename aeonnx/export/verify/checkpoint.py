@@ -8,9 +8,9 @@ from pathlib import Path
 from aeonnx import checkpoint
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
-from aeonnx.export.parity import compare
 from aeonnx.export.plan import fixed_to
-from aeonnx.export.proof import probes_of, prove_composed, real_inputs, rows_of
+from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.inputs import probes_of, prove_composed, real_inputs, rows_of
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.compare import merged

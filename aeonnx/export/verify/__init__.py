@@ -1,0 +1,1 @@
+"""Judging a graph against eager torch: inputs, reference, tolerance, comparison, quality."""
