@@ -115,16 +115,18 @@ def tensors(contents: Manifest) -> Table:
 
 
 def parity(contents: Manifest) -> Table:
-    """A row per output of each graph: how far it is from torch."""
-    head = ("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
+    """A row per output of each graph and kind of inputs: how far it is from torch."""
+    head = ("", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance")
     rows = []
     for part, variants in contents.parts.items():
         for precision, variant in variants.items():
-            for output, found in variant.parity.items():
-                passed = max(found.max_abs_diff, found.error) <= found.tolerance
-                numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
-                texts = (f"{number:.1e}" for number in numbers)
-                rows.append(("✓" if passed else "✗", part, precision, output, *texts))
+            for output, kinds in variant.parity.items():
+                for found in kinds:
+                    passed = max(found.max_abs_diff, found.error) <= found.tolerance
+                    numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
+                    texts = (f"{number:.1e}" for number in numbers)
+                    names = (part, precision, output, f"{found.rows} {found.inputs}")
+                    rows.append(("✓" if passed else "✗", *names, *texts))
     return Table(head, tuple(rows))
 
 

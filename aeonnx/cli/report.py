@@ -149,13 +149,16 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
 
 
 def _parity_table(report: Report) -> Table:
-    result = table_of("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
+    result = table_of(
+        "", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance"
+    )
     for check in report.checks:
         result.add_row(
             "✓" if check.passed else "✗",
             check.part,
             check.precision,
             check.output,
+            f"{check.rows} {check.inputs}",
             f"{check.max_abs_diff:.1e}",
             "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
             f"{check.tolerance:.1e}",

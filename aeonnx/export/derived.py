@@ -13,9 +13,11 @@ from aeonnx.export.golden import write_golden
 from aeonnx.export.pixels import is_image, pixel_spec, require_same_pixels, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
-from aeonnx.export.verify.compare import Seen, Truth, compare_runs, measured
+from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Arrays, Reference
+from aeonnx.export.verify.runs import Truth, compare_runs
+from aeonnx.export.verify.tolerance import Seen, measured
 from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import from_pixels, to_pixels
@@ -80,14 +82,17 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
                 "written: leave the precision out"
             )
     # Edges that no image comes near would make the budget so wide that it could refuse nothing.
-    rows = {key: whole_batches(part, value) for key, value in task.inputs.items()}
-    stored = {key: whole_batches(part, value[:_STORED]) for key, value in task.inputs.items()}
+    images = Rows.of(part, task.inputs, "test")
+    rows = whole(part, images)
+    stored = whole(part, images.first_of(part, ("test",), _STORED))
     truth = Reference(part)
     report = compare_runs(
         base.part, part, session.run, truth, rows, variant=precision, limit=_budget
     )
     failures = [*report.failures]
-    for key, value in run(base.rows).items():  # on edges too, fp16 may not pass its largest number
+    for key, value in run(
+        base.rows.values
+    ).items():  # on edges too, fp16 may not pass its largest number
         if not np.isfinite(value).all():
             failures.append(f"{base.part} ({precision}): {key}: NaN or infinite values")
     return replace(
@@ -98,7 +103,7 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         report=Report(report.checks, tuple(failures)),
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, f"{base.part}.use", stored, truth),
+        golden=write_golden(material.staged, f"{base.part}.use", stored.values, truth),
         quality=quality,
         percentiles=percentiles_of(part, run, material.train),
     )
@@ -121,9 +126,11 @@ def over_pixels(base: Proven, material: Material) -> Proven:
     name = f"{base.variant}-uint8"
     changed = with_pixels(onnx.load_model_from_string(base.graph.data), images)
     graph, session = open_graph(changed, base.part, name, material)
-    rows, stored = as_pixels(base.rows, images), as_pixels(base.stored, images)
-    expected = as_pixels(base.run(as_floats(rows)), images)
-    given = any_rows(interface, session.run)(rows)
+    rows, stored = (
+        replace(item, values=as_pixels(item.values, images)) for item in (base.rows, base.stored)
+    )
+    expected = as_pixels(base.run(as_floats(rows.values)), images)
+    given = any_rows(interface, session.run)(rows.values)
     for key in images & expected.keys():
         what = f"{base.part} ({name}): {key}"
         require_same_pixels(what, given[key], expected[key], "the float graph")
@@ -141,7 +148,7 @@ def over_pixels(base: Proven, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, where, stored, truth),
+        golden=write_golden(material.staged, where, stored.values, truth),
     )
 
 
@@ -159,8 +166,8 @@ class PixelTruth:
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
         return as_pixels(self.truth.double(as_floats(inputs)), self.images)
 
-    def rounded(self, inputs: Mapping[str, Array]) -> Arrays:
-        return as_pixels(self.truth.rounded(as_floats(inputs)), self.images)
+    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
+        return as_pixels(self.truth.rounded(as_floats(inputs), draw), self.images)
 
 
 def as_pixels(arrays: Mapping[str, Array], images: set[str]) -> Arrays:

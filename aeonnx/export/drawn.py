@@ -15,8 +15,10 @@ from aeonnx.export.options import SAMPLER
 from aeonnx.export.pixels import require_same_pixels
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
-from aeonnx.export.verify.compare import Seen, compare_runs
+from aeonnx.export.verify.probes import Rows
 from aeonnx.export.verify.reference import Arrays, Reference
+from aeonnx.export.verify.runs import compare_runs
+from aeonnx.export.verify.tolerance import Seen
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior, TensorSpec
 from aeonnx.models import Part
@@ -86,7 +88,7 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior)
     graph, session = open_graph(made, SAMPLER, "fp32", material)
     index = whole_batches(interface, np.array(_INDICES))
-    rows = {"seed": np.array([_SEED]), "index": index}
+    rows = Rows.of(interface, {"seed": np.array([_SEED]), "index": index}, "index")
     truth = _Draws(prior, Reference(part), z, reconstruction)
     report = compare_runs(SAMPLER, interface, session.run, truth, rows, limit=_limit)
     proven = Proven(
@@ -98,10 +100,10 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
         report=report,
         rows=rows,
         stored=rows,
-        golden=write_golden(material.staged, SAMPLER, rows, truth),
+        golden=write_golden(material.staged, SAMPLER, rows.values, truth),
         multiply_adds=multiply_adds(made, batch_of(interface) or 1),
     )
-    outputs = proven.run(rows)
+    outputs = proven.run(rows.values)
     decoded = decoder.run({z.name: outputs[z.name]})[reconstruction.name]
     whose = "the decoder for the same latents"
     require_same_pixels(SAMPLER, outputs["image"], to_pixels(decoded), whose)
@@ -127,7 +129,7 @@ class _Draws:
         image = self.decoder.double({self.z.name: z.astype(np.float32)})[self.reconstruction.name]
         return {self.z.name: z, "image": to_pixels(image)}
 
-    def rounded(self, inputs: Mapping[str, Array]) -> Arrays:
+    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
         return self.double(inputs)
 
     def _latents(self, inputs: Mapping[str, Array]) -> Array:

@@ -15,14 +15,16 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.targets import check_operators
-from aeonnx.export.verify.compare import BATCHES, compare
-from aeonnx.export.verify.inputs import probes_of, rows_of
+from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.inputs import rows_of
+from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, whole
 from aeonnx.export.verify.reference import Reference
+from aeonnx.export.verify.runs import BATCHES
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
 from aeonnx.models import Part
-from aeonnx.runtime import Report, Session
-from aeonnx.runtime.batching import Run, any_rows, whole_batches
+from aeonnx.runtime import Check, Report, Session
+from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
@@ -30,6 +32,7 @@ from aeonnx.runtime.session import Array
 __all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
 
 _PERCENTILES = (95, 99)
+_STORED = 8  # rows of golden vectors, of each kind
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class Proven:
     graph: Graph
     session: Session
     report: Report
-    rows: Mapping[str, Array]
-    stored: Mapping[str, Array]
+    rows: Rows
+    stored: Rows
     golden: Golden
     multiply_adds: int | None
     quality: Quality | None = None
@@ -103,20 +106,30 @@ class Proven:
             inputs=self.interface.inputs,
             outputs=self.interface.outputs,
             parity={
-                check.output: OutputParity(
-                    max_abs_diff=check.max_abs_diff,
-                    max_rel_diff=check.max_rel_diff,
-                    error=check.error or 0.0,
-                    noise_floor=check.noise_floor or 0.0,
-                    tolerance=check.tolerance,
+                spec.name: tuple(
+                    _parity(check) for check in self.report.checks if check.output == spec.name
                 )
-                for check in self.report.checks
+                for spec in self.interface.outputs
             },
             parity_batches=BATCHES if size is None else (size,),
-            golden=with_tolerances(self.golden, self.report.checks),
+            activations=None,
+            golden=with_tolerances(self.golden, self.report.checks, self.stored.kinds),
             quality=self.quality,
             percentiles=self.percentiles,
         )
+
+
+def _parity(check: Check) -> OutputParity:
+    return OutputParity(
+        inputs=check.inputs,
+        rows=check.rows,
+        batch=check.batch,
+        max_abs_diff=check.max_abs_diff,
+        max_rel_diff=check.max_rel_diff,
+        error=check.error or 0.0,
+        noise_floor=check.noise_floor or 0.0,
+        tolerance=check.tolerance,
+    )
 
 
 def prove_part(name: str, material: Material) -> Proven:
@@ -124,10 +137,10 @@ def prove_part(name: str, material: Material) -> Proven:
     part = material.parts[name]
     original = captured(part, material.opset)
     graph, session = open_graph(original, name, "fp32", material)
-    probes = probes_of(part, material.test)
-    rows = rows_of(part, probes)
+    rows = rows_of(part, material.test)
     report = compare(name, part, session, rows)
-    stored = {key: whole_batches(part, value.golden) for key, value in probes.items()}
+    judged = Rows(rows.values, report.kinds)
+    stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
     return Proven(
         part=name,
         variant="fp32",
@@ -137,7 +150,7 @@ def prove_part(name: str, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, name, stored, Reference(part)),
+        golden=write_golden(material.staged, name, stored.values, Reference(part)),
         multiply_adds=multiply_adds(original, batch_of(part) or 1),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
     )

@@ -22,13 +22,14 @@ from aeonnx.manifest._bundle import (
 from aeonnx.manifest._rows import Interface, batch_of, has_rows
 from aeonnx.manifest._tensors import BATCH, Golden, GoldenTensor, TensorSpec
 from aeonnx.manifest._training import Training, TrainingStage
-from aeonnx.manifest._variant import OutputParity, Quality, Variant
+from aeonnx.manifest._variant import ActivationCoverage, OutputParity, Quality, Variant
 
 __all__ = [
     "BATCH",
     "FILE_NAME",
     "FORMAT",
     "FORMAT_VERSION",
+    "ActivationCoverage",
     "Golden",
     "GoldenTensor",
     "Interface",

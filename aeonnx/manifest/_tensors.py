@@ -70,14 +70,15 @@ class GoldenTensor:
         sha256: digest of the file.
         dtype: numpy's name of the element type.
         shape: sizes, the batch included.
-        tolerance: largest |difference| that still counts as equal; None for an input.
+        tolerance: of each row, the largest |difference| that still counts as equal; None for an
+            input.
     """
 
     file: str
     sha256: str
     dtype: str
     shape: tuple[int, ...]
-    tolerance: float | None = None
+    tolerance: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         require_file(self.file)

@@ -15,26 +15,41 @@ from aeonnx.manifest._tensors import (
 )
 from aeonnx.records import require
 
-__all__ = ["OutputParity", "Quality", "Variant"]
+__all__ = ["ActivationCoverage", "OutputParity", "Quality", "Variant"]
 
 
 @dataclass(frozen=True)
 class OutputParity:
-    """The evidence for one output: graph against eager torch, over all batches tried.
+    """The evidence for one output on one kind of inputs: graph against eager torch.
 
     Args:
+        inputs: the kind: "real" ones, "random" ones, "edge" values, "activation" for those that
+            activate units, "ill-conditioned" for those at which float32 itself tells too little.
+        rows: how many.
+        batch: at which the largest difference was seen, of all that were tried.
         max_abs_diff: largest |graph - torch float32|.
         max_rel_diff: largest |graph - torch float32| / |torch float32|, where torch is not tiny.
         error: largest |graph - torch float64|.
-        noise_floor: largest |float32 - float64| of torch, or of simulated running sums.
+        noise_floor: largest |float32 - float64| of torch, or of simulated rounding.
         tolerance: what `max_abs_diff` and `error` had to stay within.
     """
 
+    inputs: str
+    rows: int
+    batch: int
     max_abs_diff: float
     max_rel_diff: float
     error: float
     noise_floor: float
     tolerance: float
+
+
+@dataclass(frozen=True)
+class ActivationCoverage:
+    """Units behind activation functions, and how many of these no input activated."""
+
+    units: int
+    inactive: int
 
 
 @dataclass(frozen=True)
@@ -77,8 +92,9 @@ class Variant:
         min_onnxruntime: lowest release of onnxruntime that reads this opset and IR version.
         inputs: what the graph takes, in order.
         outputs: what the graph gives, in order; the first is the answer of the part's verb.
-        parity: evidence per output name.
+        parity: evidence per output name, for each kind of inputs.
         parity_batches: the batch sizes at which the evidence was taken.
+        activations: what the inputs activated; None where that was not counted.
         golden: golden vectors.
         quality: against the fp32 graph; None where the graph is that or exactly as good.
         percentiles: of outputs over training images, by output and percentile such as "p99".
@@ -93,8 +109,9 @@ class Variant:
     min_onnxruntime: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    parity: dict[str, OutputParity]
+    parity: dict[str, tuple[OutputParity, ...]]
     parity_batches: tuple[int, ...]
+    activations: ActivationCoverage | None
     golden: Golden
     quality: Quality | None
     percentiles: dict[str, dict[str, float]]
@@ -117,9 +134,12 @@ class Variant:
         unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
         for name, tensor in self.golden.outputs.items():
+            rows = tensor.shape[0]
+            given = tensor.tolerance or ()
             require(
-                tensor.tolerance is not None and tensor.tolerance > 0,
-                f"golden.outputs.{name}.tolerance: expected a number above 0",
+                len(given) == rows and all(tolerance > 0 for tolerance in given),
+                f"golden.outputs.{name}.tolerance: expected {rows} numbers above 0, one for each "
+                f"row, got {len(given)}",
             )
         _require_rows(self)
 

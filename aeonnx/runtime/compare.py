@@ -14,8 +14,8 @@ from aeonnx.runtime.session import Array
 __all__ = [
     "Check",
     "Report",
+    "differences",
     "malformed",
-    "max_differences",
     "merged",
 ]
 
@@ -33,6 +33,9 @@ class Check:
         tolerance: the largest that is allowed.
         error: largest |difference| from float64 torch, where that was compared.
         noise_floor: what rounding to float32 alone does, where that was compared.
+        inputs: the kind of inputs that it is about.
+        rows: how many of these.
+        batch: at which the largest difference was seen.
     """
 
     part: str
@@ -43,6 +46,9 @@ class Check:
     tolerance: float
     error: float | None = None
     noise_floor: float | None = None
+    inputs: str = "golden"
+    rows: int = 0
+    batch: int = 1
 
     @property
     def needed(self) -> float:
@@ -56,11 +62,11 @@ class Check:
 
     @property
     def failure(self) -> str:
-        """One line: part, output, differences, tolerance, and the tolerance that would pass."""
+        """One line: output, differences, where, tolerance, and the tolerance that would pass."""
         return (
             f"{self.part}.{self.output} ({self.precision}): max abs {self.max_abs_diff:.3g}, "
-            f"max rel {self.max_rel_diff:.3g}, tolerance {self.tolerance:.3g}; "
-            f"it would pass at {self.needed:.3g}"
+            f"max rel {self.max_rel_diff:.3g} on {self.inputs} inputs at batch {self.batch}, "
+            f"tolerance {self.tolerance:.3g}; it would pass at {self.needed:.3g}"
         )
 
 
@@ -119,14 +125,14 @@ def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Arra
     return found
 
 
-def max_differences(actual: Array, expected: Array) -> tuple[float, float]:
-    """Largest absolute and largest relative |actual - expected|, in float64.
+def differences(actual: Array, expected: Array) -> tuple[Array, Array]:
+    """Largest absolute and largest relative |actual - expected| of each row, float64 [rows].
 
     The relative one leaves out values under a millionth of the largest, where it says nothing.
     """
-    actual, expected = actual.astype(np.float64), expected.astype(np.float64)
-    difference = np.abs(actual - expected)
-    size = np.abs(expected)
+    rows = len(expected)
+    actual, expected = (value.astype(np.float64).reshape(rows, -1) for value in (actual, expected))
+    difference, size = np.abs(actual - expected), np.abs(expected)
     counted = size > 1e-6 * size.max(initial=0.0)
-    relative = (difference[counted] / size[counted]).max(initial=0.0)
-    return float(difference.max(initial=0.0)), float(relative)
+    relative = np.divide(difference, size, out=np.zeros_like(difference), where=counted)
+    return difference.max(1, initial=0.0), relative.max(1, initial=0.0)

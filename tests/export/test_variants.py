@@ -21,7 +21,8 @@ from click.testing import Result
 import aeonnx as aeonnx_package
 from aeonnx import checkpoint, manifest
 from aeonnx.errors import OutputError, QualityError
-from aeonnx.export import ExportOptions, derived, export, quality
+from aeonnx.export import ExportOptions, derived, export
+from aeonnx.export.verify import quality
 from aeonnx.io import sinks
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify

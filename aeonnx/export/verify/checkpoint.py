@@ -10,7 +10,7 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.plan import fixed_to
 from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import probes_of, prove_composed, real_inputs, rows_of
+from aeonnx.export.verify.inputs import prove_composed, real_inputs, rows_of
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.compare import merged
@@ -64,4 +64,4 @@ def _has(bundle: Bundle, part: str) -> bool:
 
 
 def _compared(name: str, part: Part, session: Session, real: Mapping[str, Array]) -> Report:
-    return compare(name, part, session, rows_of(part, probes_of(part, real)))
+    return compare(name, part, session, rows_of(part, real))
