@@ -86,9 +86,13 @@ fn every_step_is_rounded_to_float32() {
     assert_eq!(pixels_of(&odd, [-0.1, 0.3]), [1, 16, 16]);
     let narrow = [0.0010001960908994079, 0.001002156874164939];
     assert_eq!(pixels_of(&narrow, [0.001, 0.0011]), [0, 5]);
+    // The ends are rounded before they are subtracted.
+    let ends = [0.0010221569100394845, 0.0010260784765705466];
+    assert_eq!(pixels_of(&ends, [0.001, 0.0011]), [57, 67]);
     assert_eq!(values_of_all([-1.0, 1.0])[65], -0.4901960492134094);
     assert_eq!(values_of_all([-0.1, 0.3])[20], -0.06862744688987732);
     assert_eq!(values_of_all([0.001, 0.0011])[3], 0.0010011765407398343);
+    assert_eq!(values_of_all([0.001, 0.0011])[54], 0.001021176460199058);
 }
 
 #[test]
