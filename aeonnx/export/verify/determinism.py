@@ -10,8 +10,9 @@ same rows must give the same bits. docs/parity.md says what this finds.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -19,7 +20,14 @@ from torch import Tensor
 from torch.utils import _pytree
 
 from aeonnx.errors import GraphError
-from aeonnx.export.verify.state import changes, fingerprint, state_of
+from aeonnx.export.verify.state import (
+    GENERATOR,
+    Counters,
+    changes,
+    fingerprint,
+    shared_kept,
+    state_of,
+)
 from aeonnx.export.verify.surroundings import HIGH, LOW, Read, Surroundings, surrounded
 from aeonnx.export.verify.watch import Step, Watch
 from aeonnx.models import Part
@@ -44,7 +52,13 @@ class _Calls:
     outputs: list[list[object]]
     watch: Watch
     read: Read
+    counters: Counters
     changed: list[str]
+
+    def met(self) -> set[str]:
+        """What else could make a difference, one day."""
+        draws = {"draws"} if self.read.numpy or self.read.python else set()
+        return draws | ({"counter"} if self.counters.steps() else set())
 
 
 @dataclass(frozen=True)
@@ -54,38 +68,49 @@ class _Situation:
     Args:
         words: of the error.
         before: rows that the copy is called on first.
-        surroundings: of all calls.
+        around: surroundings of all calls.
         about: what differs from the first call.
+        needs: of `_Calls.met`: it is tried only where this was met.
     """
 
     words: str
     before: str = ""
-    surroundings: Surroundings = _SAME
+    around: Surroundings = _SAME
     about: str = "state"
+    needs: str = ""
 
 
+_COUNTED = 3  # calls, after which counters are wound forward
 _SITUATIONS = (
-    _Situation("called twice in the same way, each time on a fresh copy"),
-    _Situation("with other seeds", surroundings=Surroundings(seed=2), about="draws"),
-    _Situation("with another clock", surroundings=Surroundings(later=_LATER), about="clock"),
+    _Situation("on two fresh copies"),
+    _Situation("with other seeds", around=Surroundings(seed=2), about="draws"),
+    _Situation("with another clock", around=Surroundings(later=_LATER), about="clock"),
+    _Situation("with other unused memory", around=Surroundings(memory=True), about="memory"),
+    _Situation("at a second call", before="A"),
+    _Situation("after other rows", before="B"),
+    _Situation("at a second call, after other rows", before="AB"),
     _Situation(
-        "with other contents of unused memory",
-        surroundings=Surroundings(memory=True),
-        about="memory",
+        "with the smallest random numbers", around=Surroundings(word=LOW), about="draws",
+        needs="draws",
     ),
-    _Situation("called a second time", before="A"),
-    _Situation("called after other rows", before="B"),
-    _Situation("called again after other rows", before="AB"),
-    _Situation("where small numbers are drawn", surroundings=Surroundings(word=LOW), about="draws"),
     _Situation(
-        "where large numbers are drawn", surroundings=Surroundings(word=HIGH), about="draws"
+        "with the largest random numbers", around=Surroundings(word=HIGH), about="draws",
+        needs="draws",
     ),
-)
+    _Situation("after a million calls", before="A" * _COUNTED, needs="counter"),
+    _Situation("after a million calls", before="A" * (_COUNTED + 1), needs="counter"),
+)  # fmt: skip
 
+_RULE = "a graph must be a function of its inputs, and this module is not"
+_TIME = "Pass the time as an input of the part"
 _NOISE = "Pass the random numbers as an input of the part, or draw them only if self.training"
 _EVAL = (
     "Call eval() on it: forward must not call train(), and a train() or eval() of yours must call "
     "that of nn.Module"
+)
+_RUNNING = (
+    "Normalize by running statistics: track_running_stats=True, or "
+    "F.batch_norm(..., training=self.training)"
 )
 _STATE = (
     "In eval() forward must only read what it keeps: compute it before the export, and update it "
@@ -113,28 +138,55 @@ def require_deterministic(name: str, part: Part, rows: Mapping[str, Array]) -> N
     second = repeated(part, taken(part, rows, slice(None, None, -1)), batch_of(part) or _SECOND)
     one = _called(part, [first, second, first], _SAME)
     two = _called(part, [second, first], _OTHER)
-    pairs = [(one, 0, one, 2), (one, 0, two, 1), (one, 1, two, 0)]
-    if one.read.numpy or one.read.python or two.read.numpy or two.read.python:
-        for word in (LOW, HIGH):
-            pairs.append((one, 0, _called(part, [first], Surroundings(word=word)), 0))
-    for a, i, b, j in pairs:
-        if _differing(a.outputs[i], b.outputs[j]) is not None:
-            raise GraphError(_explained(name, part, first, second, a.outputs[i], b.outputs[j]))
+    met = one.met() | two.met()
+    pairs = ((0, one.outputs[2]), (0, two.outputs[1]), (1, two.outputs[0]))
+    same = all(_differing(one.outputs[i], other) is None for i, other in pairs)
+    if not same or _ever(part, first, one, met):
+        raise GraphError(_explained(name, part, [first, second], met))
     if one.watch.batch and batch_of(part) is None:
         raise GraphError(_of_the_batch(name, one.watch))
 
 
-def _called(part: Part, batches: list[Rows], around: Surroundings, keep: bool = False) -> _Calls:
+def _ever(part: Part, rows: Rows, base: _Calls, met: set[str]) -> bool:
+    """Whether what was met makes a difference where it is at an extreme."""
+    for situation in _SITUATIONS:
+        if situation.needs in met:
+            try:
+                calls = _tried(part, situation, rows, rows, keep=False)
+            except Exception:  # noqa: S112  # an extreme that the module is not made for
+                continue
+            if _differing(base.outputs[0], calls.outputs[-1]) is not None:
+                return True
+    return False
+
+
+def _tried(part: Part, situation: _Situation, rows: Rows, other: Rows, *, keep: bool) -> _Calls:
+    batches = [rows if letter == "A" else other for letter in situation.before + "A"]
+    return _called(part, batches, situation.around, keep=keep, wind=situation.needs == "counter")
+
+
+def _called(
+    part: Part,
+    batches: list[Rows],
+    around: Surroundings,
+    *,
+    keep: bool = False,
+    wind: bool = False,
+) -> _Calls:
     module = copy.deepcopy(part.module).cpu().eval()
     watch, read = Watch(module, memory=around.memory, keep=keep), Read()
+    counters = Counters(module)
     before = state_of(module) if keep else {}
     outputs = []
-    with torch.no_grad(), surrounded(around, read, watch.place):
-        for batch in batches:
+    with torch.no_grad(), shared_kept(module), surrounded(around, read, watch.place):
+        for index, batch in enumerate(batches):
+            if wind and index == _COUNTED:
+                counters.wind()
             watch.steps.clear()
             outputs.append(_leaves(watch.call(_tensors(part, batch))))
-    changed = changes(before, state_of(module)) if keep else []
-    return _Calls(outputs, watch, read, changed)
+            counters.note()
+        changed = changes(before, state_of(module)) if keep else []
+    return _Calls(outputs, watch, read, counters, changed)
 
 
 def _tensors(part: Part, rows: Rows) -> list[Tensor]:
@@ -158,29 +210,22 @@ def _differing(a: list[object], b: list[object]) -> int | None:
     return next((i for i, (x, y) in pairs if fingerprint(x) != fingerprint(y)), None)
 
 
-def _explained(
-    name: str, part: Part, first: Rows, second: Rows, a: list[object], b: list[object]
-) -> str:
+def _explained(name: str, part: Part, rows: list[Rows], met: set[str]) -> str:
     """The first situation in which the difference is seen again, and what it comes from."""
-    words, causes, remedy = "called again", ["the cause was not found"], _STATE
-    for situation, base, calls in _tried(part, first, second):
-        if _differing(base.outputs[0], calls.outputs[-1]) is not None:
-            a, b = base.outputs[0], calls.outputs[-1]
-            words = situation.words
-            causes, remedy = _causes(situation, base, calls)
-            break
-    return (
-        f"{name}: a graph must be a function of its inputs, and this module is not: {words}, it "
-        f"gives another {_difference(part, a, b)} for the same rows. {'; '.join(causes)}. {remedy}"
-    )
-
-
-def _tried(part: Part, first: Rows, second: Rows) -> Iterator[tuple[_Situation, _Calls, _Calls]]:
-    for rows in ({"A": first, "B": second}, {"A": second, "B": first}):
-        base = _called(part, [rows["A"]], _SAME, keep=True)
+    for mine, other in (rows, rows[::-1]):
+        base = _called(part, [mine], _SAME, keep=True)
         for situation in _SITUATIONS:
-            batches = [rows[letter] for letter in situation.before + "A"]
-            yield situation, base, _called(part, batches, situation.surroundings, keep=True)
+            if situation.needs and situation.needs not in met:
+                continue
+            try:
+                calls = _tried(part, situation, mine, other, keep=True)
+            except Exception:  # noqa: S112  # as in `_ever`
+                continue
+            if _differing(base.outputs[0], calls.outputs[-1]) is not None:
+                what = _difference(part, base.outputs[0], calls.outputs[-1])
+                lines = _causes(situation, base, calls)
+                return f"{name}: {_RULE}: {situation.words} it gives another {what}" + lines
+    return f"{name}: {_RULE}: called again it gives another answer, from a cause that was not found"
 
 
 def _difference(part: Part, a: list[object], b: list[object]) -> str:
@@ -197,52 +242,57 @@ def _difference(part: Part, a: list[object], b: list[object]) -> str:
     return f"{output} (largest difference {largest:.3g})"
 
 
-def _causes(situation: _Situation, base: _Calls, calls: _Calls) -> tuple[list[str], str]:
-    """What the difference comes from, and what to do about it."""
+def _causes(situation: _Situation, base: _Calls, calls: _Calls) -> str:
+    """What the difference comes from, and what to do about it: a line each."""
     line = _first_difference(base.watch.steps, calls.watch.steps)
-    found: list[str] = []
-    remedy = "Pass what is read there as an input of the part"
     if situation.about == "clock":
-        found, remedy = list(calls.read.clocks), "Pass the time as an input of the part"
+        found, remedy = list(calls.read.clocks), _TIME
     elif situation.about == "memory":
         found, remedy = list(calls.watch.empty), "Write torch.zeros"
     else:
-        found = list(calls.watch.random)
-        remedy = _about_draws(calls.watch.random) if found else remedy
-        owners = (("numpy", calls.read.numpy), ("Python", calls.read.python))
-        found += [
-            f"forward draws from {owner}'s global generator" for owner, drew in owners if drew
-        ]
-        remedy = _NOISE if found and not calls.watch.random else remedy
-        if situation.about == "state" and calls.changed:
-            shown = ", ".join(calls.changed[:_SHOWN])
-            more = len(calls.changed) - _SHOWN
-            found.append(f"forward changes {shown}" + (f" and {more} more" if more > 0 else ""))
-            remedy = _STATE if len(found) == 1 else remedy
+        found, remedy = _drawn_or_kept(situation, calls)
     found = found[:_SHOWN]
     if line and not any(line in cause for cause in found):
-        found.append(f"the first result that differs is at {line}")
-    return found or ["the cause was not found"], remedy
+        found.append(f"the first result that differs is {line}")
+    if any("in training mode" in text or "training of " in text for text in found):
+        remedy = _EVAL
+    return "".join(f"\n  {text}" for text in (*found, remedy))
+
+
+def _drawn_or_kept(situation: _Situation, calls: _Calls) -> tuple[list[str], str]:
+    found = [*calls.watch.random]
+    remedy = _about_draws(calls.watch.random) if found else ""
+    owners = (("numpy", calls.read.numpy), ("Python", calls.read.python))
+    found += [f"forward draws from {owner}'s global generator" for owner, drew in owners if drew]
+    remedy = remedy or (_NOISE if found else "")
+    if situation.about == "state":
+        if calls.changed:
+            more = len(calls.changed) - _SHOWN
+            shown = ", ".join(calls.changed[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            found.append(f"forward changes {shown}")
+            remedy = remedy or (_NOISE if GENERATOR in shown else _STATE)
+        found += calls.read.clocks
+        remedy = remedy or (_TIME if calls.read.clocks else "")
+    return found, remedy or "Pass what is read there as an input of the part"
 
 
 def _about_draws(random: Mapping[str, str]) -> str:
-    text, function = next(iter(random.items()))
-    if "in training mode" in text:
-        return _EVAL
+    function = next(iter(random.values()))
     if "dropout" in function or function == "rrelu":
         return f"Write F.{function}(..., training=self.training)"
     return _NOISE
 
 
 def _first_difference(a: list[Step], b: list[Step]) -> str:
-    """The place of the first operator that gives something else."""
-    return next((y[1] for x, y in zip(a, b, strict=False) if x != y), "")
+    """The place of the first operator that gives something else, or that one call lacks."""
+    pairs = zip_longest(a, b)
+    return next(((y or x)[1] for x, y in pairs if x != y), "")
 
 
 def _of_the_batch(name: str, watch: Watch) -> str:
     where = next(iter(watch.batch))
-    remedy = _EVAL if "in training mode" in where else "Write training=self.training"
+    remedy = _EVAL if "in training mode" in where else _RUNNING
     return (
-        f"{name}: a row's output must not depend on the other rows of its batch, and here it does: "
-        f"{where} normalizes by the mean and variance of the batch. {remedy}"
+        f"{name}: a row's output must not depend on the other rows of its batch, and here it does"
+        f"\n  mean and variance are those of the batch {where}\n  {remedy}"
     )

@@ -147,11 +147,12 @@ def _counting(seconds: Callable[[str], int]) -> Mapping[int, Any]:
 
 
 def _dating(seconds: Callable[[str], int]) -> Mapping[int, Any]:
-    real, real_day = datetime.datetime, datetime.date
+    """`datetime`'s own clock; its today() and date's call time.time, which has been replaced."""
+    real = datetime.datetime
 
     class Kind(type):
         def __instancecheck__(cls, value: object) -> bool:
-            return isinstance(value, cls.__mro__[1])
+            return isinstance(value, real)
 
     class Moment(real, metaclass=Kind):  # type: ignore[misc, valid-type]
         @classmethod
@@ -159,19 +160,10 @@ def _dating(seconds: Callable[[str], int]) -> Mapping[int, Any]:
             return real.now(tz) + datetime.timedelta(seconds=seconds("datetime.now"))
 
         @classmethod
-        def today(cls) -> datetime.datetime:
-            return cls.now()
-
-        @classmethod
         def utcnow(cls) -> datetime.datetime:
             return cls.now(datetime.UTC).replace(tzinfo=None)
 
-    class Day(real_day, metaclass=Kind):  # type: ignore[misc, valid-type]
-        @classmethod
-        def today(cls) -> datetime.date:
-            return real_day.today() + datetime.timedelta(seconds=seconds("date.today"))
-
-    return {id(real): Moment, id(real_day): Day}
+    return {id(real): Moment}
 
 
 def _users() -> list[ModuleType]:

@@ -43,12 +43,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
 
     def __init__(self, module: nn.Module, *, memory: bool, keep: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.random: dict[str, str] = {}  # what draws -> the name of the operator
+        self.random: dict[str, str] = {}  # what draws -> its name in torch.nn.functional, or ""
         self.batch: dict[str, None] = {}  # what normalizes by the statistics of its batch
         self.empty: dict[str, None] = {}  # what takes memory as it is
         self.steps: list[Step] = []
         self._module = module
-        self._names = {id(child): name for name, child in module.named_modules() if name}
+        self._names = {id(child): name for name, child in module.named_modules()}
         self._memory = memory
         self._keep = keep
 
@@ -58,14 +58,18 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
             return self._module(*inputs)
 
     def place(self) -> str:
-        """The innermost line that is the user's, or the innermost submodule, of what runs now."""
+        """Of what runs now, the innermost line that is the user's; "" if there is none."""
         for frame in self._frames():
             path = frame.f_code.co_filename
             if not _library(path):
                 line = linecache.getline(path, frame.f_lineno).strip()
                 return f"{_short(path)}:{frame.f_lineno}" + (f" ({line})" if line else "")
-        child = self._child()
-        return child or "a line that is not known"
+        return ""
+
+    def where(self) -> str:
+        """The innermost submodule that runs now, and the user's line: "in 0 (Conv2d), at ..."."""
+        place = self.place()
+        return f"in {self._child()}" + (f", at {place}" if place else "")
 
     def _frames(self) -> Iterator[FrameType]:
         frame: FrameType | None = sys._getframe(1)
@@ -78,8 +82,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
             child = frame.f_locals.get("self")
             if isinstance(child, nn.Module) and id(child) in self._names:
                 mode = " in training mode" if child.training else ""
-                return f"{self._names[id(child)]} ({type(child).__name__}{mode})"
-        return ""
+                kind = type(child).__name__ + mode
+                name = self._names[id(child)]
+                return f"{name} ({kind})" if name else kind
+        return type(self._module).__name__
 
     def _functional(self) -> str:
         """The function of torch.nn.functional that runs."""
@@ -102,14 +108,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
             self._fill(result)
             return result
         if packet in _BATCH_NORMS and args[_TRAINING] and self._functional() != "instance_norm":
-            self.batch.setdefault(self._where())
+            self.batch.setdefault(self.where())
         if self._keep:
-            self.steps.append((packet, self.place(), fingerprint(result)))
+            self.steps.append((packet, self.where(), fingerprint(result)))
         return result
-
-    def _where(self) -> str:
-        child, place = self._child(), self.place()
-        return f"{child} at {place}" if child and child != place else place
 
     def _drawn(self, func: Any, packet: str, args: Any, kwargs: Mapping[str, Any]) -> Any:
         """Run an operator that may draw; attention without dropout, say, does not."""
@@ -120,14 +122,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         result = func(*args, **kwargs)
         if not torch.equal(before, generator.get_state()):
             name = self._functional()
-            kind = f"F.{name}" if name else f"torch's {packet}"
-            self.random.setdefault(f"{kind} draws random numbers at {self._where()}", name)
+            owner = "F" if name else "torch.Tensor" if packet.endswith("_") else "torch"
+            text = f"{owner}.{name or packet} draws random numbers {self.where()}"
+            self.random.setdefault(text, name)
         return result
 
     def _fill(self, result: Tensor) -> None:
         if result.layout != torch.strided or result.is_meta or not result.numel():
             return
-        self.empty.setdefault(f"torch.empty takes memory as it is at {self.place()}")
+        self.empty.setdefault(f"torch.empty takes memory as it is {self.where()}")
         if not self._memory:
             result.zero_()
         elif result.dtype.is_floating_point or result.dtype.is_complex:
