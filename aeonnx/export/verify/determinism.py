@@ -232,7 +232,7 @@ def _difference(part: Part, a: list[object], b: list[object]) -> str:
     index = _differing(a, b)
     assert index is not None  # noqa: S101  # only what differs is explained
     names = [spec.name for spec in part.outputs]
-    output = names[index] if len(names) == len(a) == len(b) else f"output {index}"
+    output = names[index] if len(names) == len(a) == len(b) else f"value {index + 1} of {len(a)}"
     x, y = (values[index] if index < len(values) else None for values in (a, b))
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         return output
