@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from aeonnx.checkpoint import Checkpoint, latent_id
 from aeonnx.errors import UsageError
@@ -52,6 +52,8 @@ def from_module(target: str, name: str) -> Checkpoint:
         name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
     )
     model.eval().requires_grad_(False)
+    for module in (model, *(part.module for part in parts.values())):
+        _detach(module)
     return Checkpoint(model, config, latent_id(config, model), None, None)
 
 
@@ -85,6 +87,14 @@ def _parts(model: Any, target: str) -> Mapping[str, Part]:
             f"{', '.join(parts) or 'none'}"
         )
     return parts
+
+
+def _detach(module: nn.Module) -> None:
+    """Make it a module that can be copied: old weight_norm keeps a weight with its history."""
+    for child in module.modules():
+        for key, value in vars(child).items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                vars(child)[key] = value.detach()
 
 
 @contextmanager
