@@ -14,6 +14,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── BundleError              1   a bundle that is missing, damaged or incomplete
     │   ├── ManifestError        1   manifest.json is not what the format says
     │   └── IntegrityError       1   a file is not the one that the manifest names
+    ├── ModuleError              1   code of a model from elsewhere that raised an error of its own
     ├── GraphError               1   a graph that a bundle must not hold
     ├── RunError                 1   a graph that stopped while it ran
     │   └── DeviceMemoryError    1   it needs more memory than there is
@@ -46,6 +47,7 @@ __all__ = [
     "Interrupted",
     "ManifestError",
     "MissingExtraError",
+    "ModuleError",
     "NpmError",
     "OutputError",
     "ParityError",
@@ -121,6 +123,10 @@ class ManifestError(BundleError):
 
 class IntegrityError(BundleError):
     """A file of a bundle is missing or is not the one that the manifest names."""
+
+
+class ModuleError(AeonnxError):
+    """A model from elsewhere stopped with an error of its own, whose line the message shows."""
 
 
 class GraphError(AeonnxError):

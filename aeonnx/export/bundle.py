@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from aeonnx.errors import (
     ParityError,
     UsageError,
 )
+from aeonnx.export.calls import ready
 from aeonnx.export.derived import in_fewer_bits, over_pixels
 from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
 from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
@@ -78,6 +79,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         UsageError: the model, a part, the opset, a variant or the target is unknown, or options
             contradict each other.
         CheckpointError: the checkpoint is missing, damaged or foreign.
+        ModuleError: the code of a model from elsewhere raises an error.
         ImageError: the calibration images are missing or of another size.
         BundleError: `output` holds a bundle of another checkpoint and `force` is not set.
         GraphError: a part cannot become a graph that keeps the bundle's rules.
@@ -87,7 +89,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     """
     check(options)
     trained = (
-        from_module(options.from_module, options.model)
+        from_module(options.from_module, options.model, options.weights)
         if options.from_module
         else checkpoint.load(options.source, options.model, options.state)
     )
@@ -192,7 +194,7 @@ def _variants(
 
 
 def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path) -> Material:
-    declared = trained.model.parts()
+    declared = _ready(plan, options, trained)
     test = real_inputs(trained, declared)
     train = _train_inputs(options, trained, declared)
     if not train and any(want.precision != "fp32" for want in plan.variants):
@@ -202,6 +204,17 @@ def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: P
         )
     parts = {name: fixed_to(part, plan.batch) for name, part in declared.items()}
     return Material(trained, parts, plan.opset, options.target, test or train, train, staged)
+
+
+def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
+    """The parts, those that are needed after a call on examples."""
+    parts = trained.model.parts()
+    images = options.calibration or trained.examples
+    needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
+    for name in needed & parts.keys():
+        checked = ready(name, fixed_to(parts[name], plan.batch))
+        parts[name] = replace(parts[name], module=checked.module)
+    return parts
 
 
 def _train_inputs(
