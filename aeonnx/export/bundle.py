@@ -15,11 +15,13 @@ from aeonnx import __version__, checkpoint, files, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
+    DeviceMemoryError,
     ImageError,
     InputError,
     ManifestError,
     OutputError,
     ParityError,
+    RunError,
     UsageError,
 )
 from aeonnx.export.calls import ready
@@ -98,7 +100,12 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     _bundle_there(output, trained.latent_id, force=options.force)  # what is refused, is at once
     with files.staging(output) as staged:
         material = _material(options, plan, trained, staged)
-        made = _make(plan, options.temperature, material, listener)
+        try:
+            made = _make(plan, options.temperature, material, listener)
+        except DeviceMemoryError:
+            raise
+        except RunError as error:
+            raise ParityError(f"a graph stopped as it ran, nothing was written: {error}") from error
         # Other exports into the same bundle take turns here, and each adds to what it finds.
         with files.locked(output, "aeonnx export", seconds=_PATIENCE):
             before = _bundle_there(output, trained.latent_id, force=options.force)
@@ -167,13 +174,24 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
     for name in plan.parts:
         if name in made:
             base = made[name]
-            graphs += [base, *_variants(base, made, plan, material, tell)]
+            graphs.append(base)
+            if base.report.passed and _passed(made, "decoder"):  # else there is enough to tell
+                graphs += _variants(base, made, plan, material, tell)
+    if not _passed(made, "decoder"):
+        if "decoder" not in plan.parts:
+            graphs.append(made["decoder"])  # whose report refuses everything
+        return _Made(tuple(graphs), None)
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
     prior = gaussian_of(plan.prior, temperature, material)
     graphs.append(prove_sampler(made["decoder"], prior, material))
     return _Made(tuple(graphs), stored(plan.prior, temperature, prior, material))
+
+
+def _passed(made: Mapping[str, Proven], part: str) -> bool:
+    """Whether a part is fit to make others of, if it is needed."""
+    return part not in made or made[part].report.passed
 
 
 def _variants(

@@ -27,11 +27,13 @@ _LIBRARIES = (
 
 
 @contextmanager
-def user_code(doing: str) -> Iterator[None]:
+def user_code(doing: str, *, among_ours: bool = False) -> Iterator[None]:
     """Around code from elsewhere. What it prints goes to stderr: stdout is for results.
 
     Args:
         doing: what it does, the subject of the sentence.
+        among_ours: it is called on the way of much else, whose own errors pass: only those that
+            came through a line of theirs are told.
 
     Raises:
         ModuleError: with the code's own error, and the line of it that was the last to run.
@@ -42,6 +44,8 @@ def user_code(doing: str) -> Iterator[None]:
     except (AeonnxError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # argparse, for one, leaves with SystemExit
+        if among_ours and not line_of(error):
+            raise
         raise ModuleError(f"{doing} raised {_told(error)}{line_of(error)}") from error
 
 
