@@ -31,6 +31,7 @@ from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.export.outside import from_module
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
 from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
@@ -169,7 +170,8 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
         # The decoder is what the sampler is made of, and what encoders' variants are judged by.
         if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
             tell(name, "fp32")
-            made[name] = prove_part(name, material)
+            with user_code(f"{name}: its module, called on more rows,", among_ours=True):
+                made[name] = prove_part(name, material)
     graphs = []
     for name in plan.parts:
         if name in made:

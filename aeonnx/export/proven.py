@@ -16,7 +16,6 @@ from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.targets import check_operators
-from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, whole
@@ -140,8 +139,7 @@ def prove_part(name: str, material: Material) -> Proven:
     original = captured(part, material.opset)
     graph, session = open_graph(original, name, "fp32", material)
     rows = rows_of(part, material.test)
-    with user_code(f"{name}: its module, called on more rows,", among_ours=True):
-        report = compare(name, part, session, rows)
+    report = compare(name, part, session, rows)
     judged = Rows(rows.values, report.kinds)
     stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
     return Proven(
