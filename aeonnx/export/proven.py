@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
+from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.targets import check_operators
@@ -154,7 +155,9 @@ def prove_part(name: str, material: Material) -> Proven:
         stored=stored,
         golden=write_golden(material.staged, name, stored.values, Reference(part)),
         multiply_adds=multiply_adds(original, batch_of(part) or 1),
-        percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
+        percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
+        if report.passed  # else it may not even run
+        else {},
     )
 
 
@@ -164,7 +167,8 @@ def open_graph(
     """Write a graph under its name in the staged folder and open it there.
 
     Raises:
-        GraphError: it breaks a rule of the bundle, or the target lacks an operator.
+        GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
+            refuses it.
     """
     if material.target:
         check_operators(graph, material.target, f"{part} ({variant})")
@@ -172,7 +176,10 @@ def open_graph(
     name = part if variant == "fp32" else f"{part}.{variant}"
     path = material.staged / files.named_by_content(f"{name}.onnx", finished.data)
     files.write(path, finished.data)
-    return finished, Session(path, [CPU])
+    try:
+        return finished, Session(path, [CPU])
+    except RefusedGraphError as error:
+        raise GraphError(f"{part} ({variant}): {error}") from error
 
 
 def percentiles_of(

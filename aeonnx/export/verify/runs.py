@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from aeonnx.errors import BundleError
+from aeonnx.errors import BundleError, DeviceMemoryError, RunError
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows
 from aeonnx.export.verify.reference import Arrays
 from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, Limit, Seen, measured
@@ -94,8 +94,10 @@ def compare_runs(
             found[key].add_floor(places, value)
         try:
             outputs = graph(inputs)
-        except BundleError as error:
-            failures.append(f"{name}: {error}")
+        except DeviceMemoryError:
+            raise
+        except (BundleError, RunError) as error:
+            failures.append(f"{name} ({variant}): {error}")
             continue
         problems = malformed(part.outputs, rows_in(part, inputs), outputs)
         failures += [f"{name}: {problem}" for problem in problems]
@@ -113,7 +115,7 @@ def compare_runs(
     failures += _ill_conditioned(name, rows.kinds, kinds, [*found.values()])
     failures += [check.failure for check in checks if not check.passed]
     failures += alone.failures(name, found, checks, kinds)
-    return Compared(tuple(checks), tuple(dict.fromkeys(failures)), kinds)
+    return Compared(tuple(checks), tuple(dict.fromkeys(failures)), kinds=kinds)
 
 
 class _Differences:
