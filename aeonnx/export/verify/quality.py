@@ -153,14 +153,14 @@ def speedup(task: Task, fp32: Run, variant: Run) -> float:
 
 def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Array) -> Loss:
     count = len(before)
+    if not np.issubdtype(before.dtype, np.floating):
+        kept = Quality("agreement", float((before == after).mean()), limits.agreement, count, None)
+        # A code or label that is another is no nearer to the right one for a smaller number.
+        width = max(float(np.ptp(spec.range or before)), 1.0)
+        return Loss(spec.name, (kept,), 0.0, width / _OWN_SHARE)
+    scale = _scale(spec, before)
     difference = np.abs(after.astype(np.float64) - before)
     largest = float(difference.max())
-    if not np.issubdtype(before.dtype, np.floating):
-        same = float((difference == 0).mean())
-        width = float(np.ptp(spec.range or before))
-        kept = Quality("agreement", same, limits.agreement, count, None)
-        return Loss(spec.name, (kept,), largest, max(width, 1.0) / _OWN_SHARE)
-    scale = _scale(spec, before)
     noise = math.sqrt(float(np.square(difference).mean())) / scale
     snr = min(-20.0 * math.log10(noise), _LOUDEST) if noise else _LOUDEST
     found = [Quality("snr", snr, limits.snr, count, None)]
