@@ -57,7 +57,8 @@ class Mine(nn.Module):
 
     def parts(self):
         x, y, z = image("x", (1, 8, 8), "i"), image("y", (1, 8, 8), "i"), latent("z", 16, "z")
-        return {"encoder": Part(self.encoder, (x,), (z,)), "decoder": Part(self.decoder, (z,), (y,))}
+        encoder, decoder = Part(self.encoder, (x,), (z,)), Part(self.decoder, (z,), (y,))
+        return {"encoder": encoder, "decoder": decoder}
 
 
 def make(*layers):
