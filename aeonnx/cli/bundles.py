@@ -13,11 +13,13 @@ from aeonnx.cli.options import (
     POSITIVE,
     bundle_argument,
     force_option,
+    from_module_option,
     json_option,
     model_option,
     output_option,
     provider_option,
     providers_of,
+    weights_option,
 )
 
 __all__ = ["export", "inspect", "verify"]
@@ -34,25 +36,22 @@ __all__ = ["export", "inspect", "verify"]
 @click.option(
     "--checkpoint",
     type=PATH,
-    help="Folder by `aeonnx train`, or a file with a plain state_dict.  [default: runs/MODEL]",
+    help="Folder by `aeonnx train`, or a file with a state_dict.  [default: runs/MODEL]",
 )
 @click.option(
     "--state",
     help="best or last weights of the run's newest saved state, as of one that was stopped.  "
     "[default: its checkpoint]",
 )
-@click.option(
-    "--from-module",
-    metavar="MODULE:FACTORY",
-    help="A model from elsewhere: a function that returns a module which names its parts.",
-)
+@from_module_option
+@weights_option
 @output_option("Folder of the bundle; parts are added to one that is there.  [default: dist/MODEL]")
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
     help="fp16 or int8 beside fp32; may be repeated. Refused if, on test images, images lose more "
-    "than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), or any output is off by more than 0.5 % (fp16) or "
+    "than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), or an output is off by more than 0.5 % (fp16) or "
     "8.9 % (int8) of its spread.",
 )
 @click.option(
@@ -99,6 +98,7 @@ def export(
     checkpoint: Path | None,
     state: str | None,
     from_module: str | None,
+    weights: Path | None,
     output: Path | None,
     precisions: tuple[str, ...],
     io: tuple[str, ...],
@@ -137,6 +137,7 @@ def export(
         static_batch=static_batch,
         target=target,
         from_module=from_module,
+        weights=weights,
         state=state,
     )
     check(options)  # before torch is imported, which takes seconds

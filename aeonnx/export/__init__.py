@@ -21,7 +21,7 @@ _HOMES = {
     "Exported": "bundle",
     "Listener": "bundle",
     "export": "bundle",
-    "verify_against": "against",
+    "verify_against": "verify.checkpoint",
 }
 
 __getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="exporting")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeonnx import catalog
-from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.errors import CheckpointError, UnknownNameError, UsageError
 from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
 from aeonnx.export.targets import target_of
 from aeonnx.runs import default_folder, is_folder
@@ -20,6 +20,7 @@ __all__ = [
     "STATES",
     "ExportOptions",
     "check",
+    "check_weights",
     "require_parts",
 ]
 
@@ -50,6 +51,7 @@ class ExportOptions:
         static_batch: rows that the graphs are fixed to; None for any number.
         target: name of the engine to choose opset, batch and operators for.
         from_module: "package.module:factory" of a model from elsewhere, see `outside`.
+        weights: a file to load into the module of `from_module`, see `checkpoint.load_weights`.
         state: "best" or "last" weights of the run's newest saved state; None for its checkpoint.
     """
 
@@ -67,6 +69,7 @@ class ExportOptions:
     static_batch: int | None = None
     target: str | None = None
     from_module: str | None = None
+    weights: Path | None = None
     state: str | None = None
 
     @property
@@ -121,7 +124,13 @@ def check(options: ExportOptions) -> None:
                 raise UnknownNameError(kind, name, known)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
+    check_weights(options.from_module, options.weights)
     if options.from_module:
+        if options.checkpoint:
+            raise UsageError(
+                "--checkpoint is of a model of aeonnx: with --from-module, give a file with the "
+                "module's weights as --weights"
+            )
         if options.state:
             raise UsageError(
                 "--state is of a run by `aeonnx train`: leave it out with --from-module"
@@ -129,6 +138,24 @@ def check(options: ExportOptions) -> None:
         return
     require_parts(options, catalog.model(options.model).parts)
     is_folder(options.source, options.model)
+
+
+def check_weights(from_module: str | None, weights: Path | None) -> None:
+    """Check that weights have a module to go into, and are there.
+
+    Raises:
+        UsageError: there is no module.
+        CheckpointError: there is no such file.
+    """
+    if weights is None:
+        return
+    if not from_module:
+        raise UsageError(
+            "--weights is for --from-module: of a model of aeonnx, give the file as --checkpoint"
+        )
+    if not weights.is_file():
+        what = "it is a folder" if weights.is_dir() else "there is no such file"
+        raise CheckpointError(f"--weights {weights}: {what}")
 
 
 def require_parts(options: ExportOptions, known: Iterable[str]) -> None:

@@ -12,12 +12,14 @@ from onnx import ModelProto
 
 from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
+from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.inputs import rows_of
-from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, whole
+from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
 from aeonnx.export.verify.trial import require_running
@@ -136,6 +138,7 @@ def _parity(check: Check) -> OutputParity:
 def prove_part(name: str, material: Material) -> Proven:
     """A part as a float32 graph, compared with eager torch."""
     part = material.parts[name]
+    require_deterministic(name, part, probes(part.inputs, material.test).values)
     original = captured(part, material.opset)
     graph, session = open_graph(original, name, "fp32", material)
     rows = rows_of(part, material.test)
@@ -153,7 +156,9 @@ def prove_part(name: str, material: Material) -> Proven:
         stored=stored,
         golden=write_golden(material.staged, name, stored.values, Reference(part)),
         multiply_adds=multiply_adds(original, batch_of(part) or 1),
-        percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
+        percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
+        if report.passed  # else it may not even run
+        else {},
     )
 
 
@@ -175,7 +180,8 @@ def open_graph(
 
     Raises:
         QualityError: it does not run on these.
-        GraphError: it breaks a rule of the bundle, or the target lacks an operator.
+        GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
+            refuses it.
     """
     if material.target:
         check_operators(graph, material.target, f"{part} ({variant})")
@@ -185,7 +191,10 @@ def open_graph(
     files.write(path, finished.data)
     if tried_on is not None:
         require_running(path, tried_on)
-    return finished, Session(path, [CPU])
+    try:
+        return finished, Session(path, [CPU])
+    except RefusedGraphError as error:
+        raise GraphError(f"{part} ({variant}): {error}") from error
 
 
 def percentiles_of(

@@ -20,7 +20,7 @@ from aeonnx.manifest._bundle import (
     serialize,
 )
 from aeonnx.manifest._rows import Interface, batch_of, has_rows
-from aeonnx.manifest._tensors import BATCH, Golden, GoldenTensor, TensorSpec
+from aeonnx.manifest._tensors import BATCH, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.manifest._training import Training, TrainingStage
 from aeonnx.manifest._variant import ActivationCoverage, OutputParity, Quality, Variant
 
@@ -29,6 +29,7 @@ __all__ = [
     "FILE_NAME",
     "FORMAT",
     "FORMAT_VERSION",
+    "NAME",
     "ActivationCoverage",
     "Golden",
     "GoldenTensor",

@@ -50,7 +50,11 @@ class TensorSpec:
     meaning: str = ""
 
     def __post_init__(self) -> None:
-        require(NAME.fullmatch(self.name), f"name: expected lower case, got {self.name!r}")
+        require(
+            isinstance(self.name, str) and NAME.fullmatch(self.name),
+            "name: expected lower-case letters, digits and _, beginning with a letter, got "
+            f"{self.name!r}",
+        )
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
         require(self.shape, "shape: expected the batch axis at least, got []")
         for axis, size in enumerate(self.shape):

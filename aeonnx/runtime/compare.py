@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,7 +57,8 @@ class Check:
     @property
     def needed(self) -> float:
         """The smallest tolerance that would pass."""
-        return max(self.max_abs_diff, self.error or 0.0)
+        differences = (self.max_abs_diff, self.error or 0.0)
+        return math.inf if any(map(math.isnan, differences)) else max(differences)
 
     @property
     def passed(self) -> bool:
@@ -75,27 +77,40 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks, and every failure in words: what is not in `failures` passed."""
+    """All checks, and every failure in words: what is in neither of the others passed.
+
+    Args:
+        checks: one for each output that was compared.
+        failures: what differs, or stopped.
+        not_run: what this machine cannot run, and so says nothing of.
+    """
 
     checks: tuple[Check, ...]
     failures: tuple[str, ...]
+    not_run: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failures
+        """Whether everything ran, and nothing failed."""
+        return not (self.failures or self.not_run)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values, for `--json`."""
         checks = [asdict(check) | {"passed": check.passed} for check in self.checks]
-        return {"passed": self.passed, "checks": checks, "failures": list(self.failures)}
+        return {
+            "passed": self.passed,
+            "checks": checks,
+            "failures": list(self.failures),
+            "not_run": list(self.not_run),
+        }
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """One report with the checks and failures of several."""
+    """One report with what is in several."""
     return Report(
         tuple(check for report in reports for check in report.checks),
         tuple(failure for report in reports for failure in report.failures),
+        tuple(dict.fromkeys(line for report in reports for line in report.not_run)),
     )
 
 

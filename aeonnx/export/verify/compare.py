@@ -34,7 +34,7 @@ def compare(name: str, part: Part, session: Session, rows: Rows) -> Compared:
     """
     failures = session.interface_mismatches(part.inputs, part.outputs)
     if failures:
-        return Compared((), tuple(f"{name}: {failure}" for failure in failures), rows.kinds)
+        return Compared((), tuple(f"{name}: {failure}" for failure in failures), kinds=rows.kinds)
     return compare_runs(name, part, session.run, Reference(part), rows)
 
 
