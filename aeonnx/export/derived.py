@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,27 +10,24 @@ import onnx
 
 from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
+from aeonnx.export.in_use import Calibration, in_use, task_of
 from aeonnx.export.pixels import images_of, pixel_spec, require_same_pixels, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
-from aeonnx.export.verify.probes import REAL, Rows, filled, whole
+from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Truth, compare_runs
 from aeonnx.export.verify.tolerance import Limit, Seen, measured
-from aeonnx.manifest import TensorSpec, has_rows
-from aeonnx.models import Part
+from aeonnx.manifest import TensorSpec
 from aeonnx.pixels import Bounds, from_pixels, to_pixels
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import any_rows
-from aeonnx.runtime.interface import batch_of, taken
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.verbs import PARTS
 
 __all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]
 
 _STORED = 16  # rows of golden vectors
-_CALIBRATED_AT_ONCE = 64  # rows
 _WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
 _WAY_OUT = "Nothing was written: choose parts with --part, or leave the precision out"
 
@@ -50,8 +47,8 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         GraphError: the target lacks one of its operators.
     """
     what, part = f"{base.part} in {precision}", material.parts[base.part]
-    task = _task(base.part, material, decoder)
-    calibration = _Calibration(part, _in_use(part, material.train))
+    task = task_of(base.part, material, decoder)
+    calibration = Calibration(part, in_use(part, material.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
     forms = in_precision(fp32, precision, calibration.batches)
     if not forms:
@@ -216,62 +213,6 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
         key: from_pixels(value, images[key]) if key in images else value
         for key, value in arrays.items()
     }
-
-
-def _task(name: str, material: Material, decoder: Proven) -> Task:
-    part, taken = material.parts[name], decoder.interface.inputs
-    inputs = _in_use(part, material.test)
-    image = material.parts["encoder"].inputs[0]
-    first, latent = part.outputs[0], taken[0]
-    # Scores of as many classes as a latent has numbers look like latents: the verb tells.
-    gives_latents = first.shape == latent.shape and name != PARTS["classify"]
-
-    def decode(z: Array) -> Array:
-        beside = filled(taken[1:], {**material.test, **inputs}, len(z))
-        given = {spec.name: z if spec is latent else beside[spec.name] for spec in taken}
-        answer: Array = decoder.run(given)[decoder.interface.outputs[0].name]
-        return answer
-
-    return Task(
-        inputs=inputs,
-        images=material.test[image.name],
-        bounds=image.range,
-        classes=len(material.trained.config.classes),
-        latents=first.name if gives_latents else None,
-        decode=decode,
-        decoded=decoder.interface.outputs[0],
-    )
-
-
-def _in_use(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
-    """All inputs of a part as they occur in use: what is not known is drawn from its range."""
-    found = filled(part.inputs, known, max(map(len, known.values())))
-    return {
-        spec.name: found[spec.name]
-        if has_rows(part, spec)
-        else found[spec.name][: int(spec.shape[0])]
-        for spec in part.inputs
-    }
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    """Inputs that activations range over.
-
-    Args:
-        part: what takes them.
-        inputs: by name.
-    """
-
-    part: Part
-    inputs: Mapping[str, Array]
-
-    def batches(self, size: int = _CALIBRATED_AT_ONCE) -> Iterator[dict[str, Array]]:
-        """All rows, so many at once, or as many as the part is fixed to."""
-        rows = whole(self.part, Rows.of(self.part, self.inputs, REAL))
-        step = batch_of(self.part) or size
-        for start in range(0, len(rows.kinds), step):
-            yield taken(self.part, rows.values, slice(start, start + step))
 
 
 def _exact_pixels(spec: TensorSpec, seen: Seen) -> float:
