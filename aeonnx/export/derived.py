@@ -23,7 +23,8 @@ from aeonnx.manifest import TensorSpec
 from aeonnx.pixels import Bounds, from_pixels, to_pixels
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import any_rows
-from aeonnx.runtime.session import Array
+from aeonnx.runtime.session import ORT_ERRORS, Array
+from aeonnx.text import printable
 
 __all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]
 
@@ -42,15 +43,20 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         decoder: in fp32, to see what latents become.
 
     Raises:
-        QualityError: every form crashes, loses more than the gate allows, or is not smaller than
-            fp32.
+        QualityError: it cannot be converted, or every form crashes, loses more than the gate
+            allows, or is not smaller than fp32.
         GraphError: the target lacks one of its operators.
     """
     what, part = f"{base.part} in {precision}", material.parts[base.part]
     task = task_of(base.part, material, decoder)
     calibration = Calibration(part, in_use(part, material.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
-    forms = in_precision(fp32, precision, calibration.batches)
+    try:
+        forms = in_precision(fp32, precision, calibration.batches)
+    except ORT_ERRORS as error:
+        raise QualityError(
+            f"{what}: onnxruntime's converter stopped: {printable(str(error))}. {_WAY_OUT}"
+        ) from error
     if not forms:
         raise QualityError(
             f"{what}: it has no layer with weights, of which fewer bits would make it smaller. "

@@ -12,7 +12,7 @@ from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.pixels import images_of, require_same_pixels
+from aeonnx.export.pixels import require_same_pixels
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.probes import Rows
@@ -22,7 +22,7 @@ from aeonnx.export.verify.tolerance import Seen
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior, TensorSpec
 from aeonnx.models import Part
-from aeonnx.pixels import Bounds, to_pixels
+from aeonnx.pixels import UNIT, Bounds, to_pixels
 from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian, transformed
@@ -85,7 +85,7 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     part = material.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
-    bounds = images_of(part)[reconstruction.name]
+    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", material)
     index = whole_batches(interface, np.array(_INDICES))
