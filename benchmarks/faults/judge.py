@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +18,27 @@ from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array
 from faults.networks import Subject
 
-__all__ = ["judged", "outputs_differ"]
+__all__ = ["judged", "outputs_differ", "refusals"]
 
 
 def judged(graph: ModelProto, subject: Subject) -> bool:
     """Whether the export accepts `graph` as the part of `subject`, on the rows that it makes."""
+    return not refusals(graph, subject)
+
+
+def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
+    """Why it does not; empty if it does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         onnx.save(graph, path)
         try:
             session = Session(path, ["cpu"])
-            # A graph that fails while it runs is not written either.
-            return compare(subject.network, subject.part, session, _rows(subject)).passed
-        except AeonnxError:
-            return False
+            return compare(subject.network, subject.part, session, _rows(subject)).failures
+        except AeonnxError as error:
+            return (str(error),)  # a graph that fails while it runs is not written either
 
 
-@cache
+@lru_cache(maxsize=16)
 def _rows(subject: Subject) -> dict[str, Array]:
     return rows_of(subject.part, probes_of(subject.part, subject.real))
 
@@ -54,7 +58,7 @@ def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
     return any(not np.array_equal(value, other, equal_nan=True) for value, other in pairs)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _right(subject: Subject) -> tuple[list[Array], dict[str, Array]]:
     """What the right graph gives, and for what: the gate's rows, constants and random ones."""
     (spec,) = subject.part.inputs
