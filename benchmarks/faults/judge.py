@@ -13,7 +13,8 @@ from onnx import ModelProto
 
 from aeonnx.errors import AeonnxError
 from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import probes_of, rows_of
+from aeonnx.export.verify.inputs import rows_of
+from aeonnx.export.verify.probes import Rows
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array
 from faults.networks import Subject
@@ -39,8 +40,8 @@ def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16)
-def _rows(subject: Subject) -> dict[str, Array]:
-    return rows_of(subject.part, probes_of(subject.part, subject.real))
+def _rows(subject: Subject) -> Rows:
+    return rows_of(subject.part, subject.real)
 
 
 def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
@@ -62,7 +63,7 @@ def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
 def _right(subject: Subject) -> tuple[list[Array], dict[str, Array]]:
     """What the right graph gives, and for what: the gate's rows, constants and random ones."""
     (spec,) = subject.part.inputs
-    rows = _rows(subject)[spec.name]
+    rows = _rows(subject).values[spec.name]
     low, high = spec.range or (-3.0, 3.0)
     shape = (1, *rows.shape[1:])
     constant = [np.full(shape, low + (high - low) * share) for share in np.linspace(0, 1, 9)]

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 from faults import FAULTS, NETWORKS, Fault, Subject, subject
-from faults.judge import judged, outputs_differ
+from faults.judge import judged, outputs_differ, refusals
 from onnx import ModelProto
 
 SMALL = ("sequence", "vae-mlp", "vae-conv", "attention", "norms", "skips", "levels", "photographs")
@@ -40,6 +40,14 @@ def test_right_graphs_pass(name: str) -> None:
 def test_each_fault_is_refused(name: str) -> None:
     where, graph = wrong(FAULTS[name])
     assert not judged(graph, where), f"{name} passes in {where.network}"
+
+
+def test_a_term_against_log_of_0_is_missed_where_0_is_inside_the_range() -> None:
+    """The inputs of `levels` are in [-1, 1]: neither end is 0."""
+    where = network("levels")
+    graph = FAULTS["term against log(0) or division by 0 deleted"].apply(where.graph)
+    assert graph is not None
+    assert any("NaN or infinite values" in text for text in refusals(graph, where))
 
 
 @pytest.mark.parametrize("name", ["bias lost", "dilation lost"])
