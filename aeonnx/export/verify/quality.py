@@ -51,7 +51,7 @@ class Limits:
         return math.pow(10.0, -self.snr / 20)
 
 
-LIMITS = {"fp16": Limits(0.1, 46.0, 0.998), "int8": Limits(0.5, 21.0, 0.98)}
+LIMITS = {"fp16": Limits(0.1, 42.0, 0.998), "int8": Limits(0.5, 21.0, 0.98)}
 
 _TIMED_ROUNDS = 15
 _NO_SPREAD = 1e-3  # of the root mean square: what varies less does not vary
