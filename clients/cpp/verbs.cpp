@@ -13,9 +13,8 @@ constexpr std::int64_t at_once = 64;  // images that `generate` asks for in one 
 
 // Whether a row was further off than another: by its own tolerance, and NaN before all others.
 bool worse(const Checked& row, const Checked& other) {
-    if (std::isnan(other.error)) return false;
-    if (row.ok() != other.ok()) return other.ok();  // the quotients may round to the same
-    return !(row.error / row.tolerance <= other.error / other.tolerance);
+    return !std::isnan(other.error) &&
+           !(row.error / row.tolerance <= other.error / other.tolerance);
 }
 
 }  // namespace

@@ -16,13 +16,7 @@ type Result struct {
 
 // worse is whether a row was further off than another: by its own tolerance, and NaN before all others.
 func (r Result) worse(other Result) bool {
-	if math.IsNaN(other.Error) {
-		return false
-	}
-	if r.OK() != other.OK() {
-		return other.OK() // the quotients may round to the same
-	}
-	return !(r.Error/r.Tolerance <= other.Error/other.Tolerance)
+	return !math.IsNaN(other.Error) && !(r.Error/r.Tolerance <= other.Error/other.Tolerance)
 }
 
 // judge compares rows with golden ones, and keeps the worst of all that it saw.

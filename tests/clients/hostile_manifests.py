@@ -68,6 +68,8 @@ def _other_rows(tolerance: list[float], rng: random.Random) -> None:
 
 def _one_more_row(stored: Document) -> None:
     stored["shape"][0] += 1
+    if stored.get("tolerance"):
+        stored["tolerance"].append(0.5)
 
 
 def _without(holder: Document, name: str) -> None:

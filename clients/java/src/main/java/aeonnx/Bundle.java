@@ -45,13 +45,8 @@ public final class Bundle implements AutoCloseable {
 
         // By its own tolerance, and NaN before all others.
         private boolean isWorseThan(Checked other) {
-            if (Double.isNaN(other.error)) {
-                return false;
-            }
-            if (ok() != other.ok()) {
-                return other.ok(); // the quotients may round to the same
-            }
-            return !(error / tolerance <= other.error / other.tolerance);
+            return !Double.isNaN(other.error)
+                    && !(error / tolerance <= other.error / other.tolerance);
         }
 
         // The worst of this and of rows of the output, from `first` on.
