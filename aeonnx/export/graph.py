@@ -148,7 +148,8 @@ def _require_no_interrupt(error: BaseException) -> None:
 def _example(spec: TensorSpec) -> torch.Tensor:
     shape = [2 if size == BATCH else int(size) for size in spec.shape]
     low, high = spec.range or (-1.0, 1.0)
-    return torch.linspace(low, high, torch.Size(shape).numel()).reshape(shape)
+    values = torch.linspace(low, high, torch.Size(shape).numel()).reshape(shape)
+    return values.to(getattr(torch, spec.dtype))
 
 
 @contextmanager

@@ -63,17 +63,17 @@ def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[Mo
         batches: of calibration inputs: what activations range over.
 
     Returns:
-        For fp16 one graph, whose nodes stay in float32 where these inputs show that float16
-        overflows or loses: see `outside_float16`. For int8 two, the second with its last layer
-        in float32 and corrected for the others' mean shift, or none if the graph has no weights.
-        These are quantised per channel; activations at run time (dynamic)
-        where layers are linear, and to ranges found on the calibration inputs (static) where the
-        graph has convolutions, whose dynamic form no engine is fast at.
+        Two graphs, the second with its last layer in float32; one if it has no other, and none in
+        int8 if it has none at all. In fp16 nodes also stay in float32 where these inputs show that
+        float16 overflows or loses: see `outside_float16`. In int8 the last layer is then corrected
+        for the others' mean shift. Weights are quantised per channel; activations at run time
+        (dynamic) where layers are linear, and to ranges found on the calibration inputs (static)
+        where the graph has convolutions, whose dynamic form no engine is fast at.
     """
     if precision == "fp32":
         return [graph]
     if precision == "fp16":
-        return [_clean(_to_fp16(graph, batches), graph)]
+        return [_clean(form, graph) for form in _fp16_forms(_named(graph), batches)]
     weighted = _weighted(graph)
     if not weighted:
         return []
@@ -86,18 +86,46 @@ def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[Mo
     return [_clean(form, graph) for form in forms]
 
 
-def _to_fp16(graph: ModelProto, batches: Batches) -> ModelProto:
+def _named(graph: ModelProto) -> ModelProto:
+    """A copy whose nodes all have names of their own."""
     copied = ModelProto()
     copied.CopyFrom(graph)
     names = [node.name for node in copied.graph.node]
     for number, node in enumerate(copied.graph.node):
         if not node.name or names.count(node.name) > 1:
             node.name = f"{node.name}.{number}"
-    blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32]
-    outside = outside_float16(copied, batches)
+    return copied
+
+
+def _from(graph: ModelProto, first: str) -> list[str]:
+    """Names of a node and of all that use what it gives, at once or later."""
+    found: list[str] = []
+    made: set[str] = set()
+    for node in graph.graph.node:  # each behind what it reads
+        if node.name == first or made & {*node.input}:
+            found.append(node.name)
+            made |= {*node.output}
+    return found
+
+
+def _fp16_forms(graph: ModelProto, batches: Batches) -> list[ModelProto]:
+    outside, weighted = outside_float16(graph, batches), _weighted(graph)
+    forms = [_to_fp16(graph, outside)]
+    if len(weighted) > 1:
+        # An output far from 0 beside its spread is rounded too coarsely, whatever led to it.
+        forms.append(_to_fp16(graph, [*outside, *_from(graph, weighted[-1])]))
+    return forms
+
+
+def _to_fp16(graph: ModelProto, kept: list[str]) -> ModelProto:
+    copied = ModelProto()
+    copied.CopyFrom(graph)
     mine = {node.name for node in copied.graph.node}
     converted: ModelProto = float16.convert_float_to_float16(
-        copied, keep_io_types=True, op_block_list=blocked, node_block_list=outside
+        copied,
+        keep_io_types=True,
+        op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32],
+        node_block_list=kept,
     )
     without_round_trips(converted, mine)
     return converted

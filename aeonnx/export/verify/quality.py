@@ -7,9 +7,9 @@ square takes the variance's place. Images, and latents by the images that the fp
 them, may also lose only so much PSNR against the test images; scores of classes and whole numbers
 must agree. What cannot be measured is refused.
 
-The limits leave what is right: over 18 trained models, fp16 has 52 dB or more and int8 21 dB or
-more where the model has learned to tell images apart. An offset of 1 % of the spread has 40 dB, one
-of 10 % has 20 dB.
+The limits leave what is right: all 37 parts of the built-in models, trained for 10 epochs, have
+48 dB or more in fp16 and 23 dB or more in int8. An offset of 1 % of the spread has 40 dB, one of
+10 % has 20 dB. `benchmarks/losses.py` measures it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Limits:
         return math.pow(10.0, -self.snr / 20)
 
 
-LIMITS = {"fp16": Limits(0.1, 46.0, 0.998), "int8": Limits(0.5, 21.0, 0.98)}
+LIMITS = {"fp16": Limits(0.1, 42.0, 0.998), "int8": Limits(0.5, 21.0, 0.98)}
 
 _TIMED_ROUNDS = 15
 _NO_SPREAD = 1e-3  # of the root mean square: what varies less does not vary
