@@ -136,8 +136,12 @@ def _to_memory(module: nn.Module) -> None:
         module.cpu()
     for child in module.modules():
         for key, value in vars(child).items():
-            if isinstance(value, Tensor) and not value.is_meta:
+            if isinstance(value, Tensor) and not value.is_meta and not _is_at_rest(value):
                 vars(child)[key] = value.detach().cpu()
+
+
+def _is_at_rest(value: Tensor) -> bool:
+    return value.is_leaf and value.device.type == "cpu"
 
 
 @contextmanager

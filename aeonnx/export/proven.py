@@ -17,8 +17,9 @@ from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, captured, finish
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.inputs import rows_of
-from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, whole
+from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
 from aeonnx.inspection.operations import multiply_adds
@@ -136,6 +137,7 @@ def _parity(check: Check) -> OutputParity:
 def prove_part(name: str, material: Material) -> Proven:
     """A part as a float32 graph, compared with eager torch."""
     part = material.parts[name]
+    require_deterministic(name, part, probes(part.inputs, material.test).values)
     original = captured(part, material.opset)
     graph, session = open_graph(original, name, "fp32", material)
     rows = rows_of(part, material.test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,7 +54,8 @@ class Check:
     @property
     def needed(self) -> float:
         """The smallest tolerance that would pass."""
-        return max(self.max_abs_diff, self.error or 0.0)
+        differences = (self.max_abs_diff, self.error or 0.0)
+        return math.inf if any(map(math.isnan, differences)) else max(differences)
 
     @property
     def passed(self) -> bool:

@@ -78,41 +78,28 @@ class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
             with self:
                 return _STEPS[packet](*args, **kwargs)
         result = func(*args, **kwargs)
-        if packet in _SUMS:
-            result = result + self._lost(*_SUMS[packet](args, kwargs))
+        if packet in _LOSSES:
+            loss = _LOSSES[packet](args, kwargs)
+            result = result + loss * self._normal(loss)
         if _only_moves(func):
             return result
         return torch.utils._pytree.tree_map_only(Tensor, self._rounded, result)
 
-    def _lost(self, ends: Tensor, steps: Tensor, terms: int, outputs: int, scale: float) -> Tensor:
-        """What a sum loses.
-
-        Args:
-            ends: the sums.
-            steps: the sums of the squared terms.
-            terms: how many are added up.
-            outputs: how many sums a kernel adds up side by side.
-            scale: what the sums are multiplied by.
-        """
-        longest = min(max(_PANEL * _PANEL // max(outputs, 1), _PANEL), 8 * _PANEL)
-        run = max(min(terms, longest), 1)
-        runs = max(terms, 1) / run
-        walked = (run / runs + runs - 1) * ends.square() / 3 + (run + runs - 1) * steps / 6
-        noise = torch.randn(ends.shape, generator=self._generator, dtype=ends.dtype)
-        return scale * _ROUNDING * walked.sqrt() * noise
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self._generator, dtype=like.dtype)
 
     def _rounded(self, value: Tensor) -> Tensor:
         """The value in float32's precision, in place."""
         if value.dtype != torch.float64:
             return value
-        shaken = value
-        if not self._nearest:
-            _, exponent = torch.frexp(value)
-            place = torch.ldexp(torch.ones_like(value), exponent - _MANTISSA)
-            shaken = value + place * (
-                torch.rand(value.shape, generator=self._generator, dtype=value.dtype) - 0.5
-            )
-        return value.copy_(shaken.to(torch.float32))
+        nearest = value.to(torch.float32)
+        if self._nearest:
+            return value.copy_(nearest)
+        _, exponent = torch.frexp(value)
+        place = torch.ldexp(torch.ones_like(value), exponent - _MANTISSA)
+        shift = torch.rand(value.shape, generator=self._generator, dtype=value.dtype) - 0.5
+        shaken = (value + place * shift).to(torch.float32)
+        return value.copy_(torch.where(nearest == value, nearest, shaken))
 
 
 def _widened(values: Any) -> Any:
@@ -130,46 +117,74 @@ def _only_moves(func: Operator) -> bool:
     )
 
 
-Sum = tuple[Tensor, Tensor, int, int, float]
+def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int) -> Tensor:
+    """Standard deviation of what running sums lose.
+
+    Args:
+        ends: the sums.
+        steps: the sums of the squared terms.
+        terms: how many are added up.
+        outputs: how many sums a kernel adds up side by side.
+    """
+    longest = min(max(_PANEL * _PANEL // max(outputs, 1), _PANEL), 8 * _PANEL)
+    run = max(min(terms, longest), 1)
+    runs = max(terms, 1) / run
+    walked = (run / runs + runs - 1) * ends.square() / 3 + (run + runs - 1) * steps / 6
+    return _ROUNDING * walked.sqrt()
 
 
-def _of_matrices(product: Callable[[Tensor, Tensor], Tensor], first: int) -> Callable[..., Sum]:
-    """The sums of a product of matrices that are the arguments from `first` on."""
+Loss = Callable[[Sequence[Any], Mapping[str, Any]], Tensor]
 
-    def sums(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum:
+
+def _of_matrices(product: Callable[[Tensor, Tensor], Tensor], first: int) -> Loss:
+    """The loss of a product of matrices that are the arguments from `first` on."""
+
+    def loss(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         left, right = args[first], args[first + 1]
         outputs = right.shape[-1] if right.ndim > 1 else 1
         ends, steps = product(left, right), product(left.square(), right.square())
-        return ends, steps, left.shape[-1], outputs, float(kwargs.get("alpha", 1))
+        scale = abs(float(kwargs.get("alpha", 1)))
+        return scale * _walked(ends, steps, left.shape[-1], outputs)
 
-    return sums
+    return loss
 
 
-def _of_convolution(args: Sequence[Any], _: Mapping[str, Any]) -> Sum:
+def _of_convolution(args: Sequence[Any], _: Mapping[str, Any]) -> Tensor:
     x, weight, _bias, *rest = args
-    ends = _aten.convolution(x, weight, None, *rest)
-    steps = _aten.convolution(x.square(), weight.square(), None, *rest)
+    ends: Tensor = _aten.convolution(x, weight, None, *rest)
+    steps: Tensor = _aten.convolution(x.square(), weight.square(), None, *rest)
     transposed = rest[3]
     terms = weight.numel() // weight.shape[1 if transposed else 0]
-    return ends, steps, terms, _PANEL, 1.0
+    return _walked(ends, steps, terms, _PANEL)
 
 
-def _of_values(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum:
-    """The sums of `sum`: along all axes or some."""
+def _of_sum(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     x = args[0].double()
-    ends = _aten.sum(x, *args[1:], **kwargs)
-    terms = x.numel() // max(ends.numel(), 1)
-    return ends, _aten.sum(x.square(), *args[1:], **kwargs), terms, _PANEL, 1.0
+    ends: Tensor = _aten.sum(x, *args[1:], **kwargs)
+    terms: int = x.numel() // max(ends.numel(), 1)
+    return _walked(ends, _aten.sum(x.square(), *args[1:], **kwargs), terms, _PANEL)
 
 
-def _of_means(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum:
-    ends = _aten.mean(args[0], *args[1:], **kwargs)
-    terms = args[0].numel() // max(ends.numel(), 1)
-    squares = _aten.mean(args[0].square(), *args[1:], **kwargs)
-    return ends * terms, squares * terms, terms, _PANEL, 1 / max(terms, 1)
+def _of_mean(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    ends: Tensor = _aten.mean(args[0], *args[1:], **kwargs)
+    terms: int = max(args[0].numel() // max(ends.numel(), 1), 1)
+    squares: Tensor = _aten.mean(args[0].square(), *args[1:], **kwargs)
+    return _walked(ends * terms, squares * terms, terms, _PANEL) / terms
 
 
-_SUMS: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Sum]] = {
+def _of_resize(operator: Any) -> Loss:
+    """The loss of an interpolation, whose places are numbers up to the size of an axis."""
+
+    def loss(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        x, *rest = args
+        size: Tensor = operator(x.abs(), *rest, **kwargs)
+        places: int = max(x.shape[2:])
+        return _ROUNDING * places * size.abs()
+
+    return loss
+
+
+_LOSSES: dict[Any, Loss] = {
     _aten.mm: _of_matrices(_aten.mm, 0),
     _aten.bmm: _of_matrices(_aten.bmm, 0),
     _aten.mv: _of_matrices(_aten.mv, 0),
@@ -178,8 +193,17 @@ _SUMS: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Sum]] = {
     _aten.baddbmm: _of_matrices(_aten.bmm, 1),
     _aten.addmv: _of_matrices(_aten.mv, 1),
     _aten.convolution: _of_convolution,
-    _aten.sum: _of_values,
-    _aten.mean: _of_means,
+    _aten.sum: _of_sum,
+    _aten.mean: _of_mean,
+    **{
+        operator: _of_resize(operator)
+        for operator in (
+            _aten.upsample_linear1d,
+            _aten.upsample_bilinear2d,
+            _aten.upsample_bicubic2d,
+            _aten.upsample_trilinear3d,
+        )
+    },
 }
 
 
@@ -260,6 +284,13 @@ def _var(
     return variance if keepdim else variance.squeeze(axes)
 
 
+def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
+    if approximate == "tanh":
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+        return 0.5 * x * (1 + inner.tanh())
+    return 0.5 * x * (1 + (x / math.sqrt(2)).erf())
+
+
 _STEPS: dict[Any, Callable[..., Any]] = {
     _aten.native_layer_norm: _layer_norm,
     _aten.native_group_norm: _group_norm,
@@ -267,4 +298,5 @@ _STEPS: dict[Any, Callable[..., Any]] = {
     _aten._softmax: _softmax,
     _aten._safe_softmax: _softmax,
     _aten.var: _var,
+    _aten.gelu: _gelu,
 }
