@@ -13,16 +13,20 @@ __all__ = [
     "facts",
     "graph_files",
     "parity",
+    "quality",
     "tensors",
     "thresholds",
     "training_facts",
 ]
 
+_FORMS = {"psnr": "{:.3f} dB", "snr": "{:.1f} dB", "agreement": "{:.2%}"}
 _DIGEST = 12  # digits of a digest that tables show
 NUMERIC = (
     "bytes",
     "multiply-adds",
     "quality",
+    "value",
+    "at least",
     "threshold",
     "parameters",
     "max |error|",
@@ -149,12 +153,32 @@ def _prior(prior: Prior | None) -> str:
     return f"{prior.kind}{warmth}"
 
 
-def _quality(quality: Quality | None) -> str:
+def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
+    """The worst of what was measured, images first; all of it is in `quality`."""
     if quality is None:
         return "as fp32"
-    if quality.metric == "psnr":
-        return f"{-quality.drop:+.3f} dB"
-    return f"{quality.value:.1%} of labels"
+    found = [item for items in quality.values() for item in items]
+    drops = [item.drop for item in found if item.drop is not None]
+    if drops:
+        return f"{-max(drops):+.3f} dB"
+    agreed = [item.value for item in found if item.metric == "agreement"]
+    if agreed:
+        return f"{min(agreed):.1%} of labels"
+    return f"{min(item.value for item in found):.1f} dB SNR"
+
+
+def quality(contents: Manifest) -> Table:
+    """A row per output and measure of each variant in fewer bits; none without any."""
+    head = ("part", "variant", "output", "measure", "value", "at least")
+    rows = []
+    for part, variants in contents.parts.items():
+        for name, variant in variants.items():
+            for output, found in (variant.quality or {}).items():
+                for item in found:
+                    form = _FORMS[item.metric]
+                    numbers = (form.format(item.value), form.format(item.least))
+                    rows.append((part, name, output, item.metric.upper(), *numbers))
+    return Table(head, tuple(rows))
 
 
 def _described(spec: TensorSpec) -> tuple[str, str, str, str]:

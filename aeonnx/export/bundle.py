@@ -36,6 +36,7 @@ from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
+from aeonnx.pixels import UNIT
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
@@ -243,7 +244,8 @@ def _train_inputs(
     if options.calibration is None:
         examples = trained.examples
         return {} if examples is None else inputs_of(parts, examples.train.numpy())
-    images = read_images(options.calibration, trained.config.input_shape)
+    bounds = parts["encoder"].inputs[0].range or UNIT
+    images = read_images(options.calibration, trained.config.input_shape, bounds)
     try:
         return inputs_of(parts, images)
     except InputError as error:

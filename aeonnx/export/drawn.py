@@ -12,7 +12,7 @@ from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.pixels import require_same_pixels
+from aeonnx.export.pixels import images_of, require_same_pixels
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.probes import Rows
@@ -22,7 +22,7 @@ from aeonnx.export.verify.tolerance import Seen
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior, TensorSpec
 from aeonnx.models import Part
-from aeonnx.pixels import to_pixels
+from aeonnx.pixels import Bounds, to_pixels
 from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian, transformed
@@ -85,11 +85,12 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     part = material.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
-    made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior)
+    bounds = images_of(part)[reconstruction.name]
+    made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", material)
     index = whole_batches(interface, np.array(_INDICES))
     rows = Rows.of(interface, {"seed": np.array([_SEED]), "index": index}, "index")
-    truth = _Draws(prior, Reference(part), z, reconstruction)
+    truth = _Draws(prior, Reference(part), z, reconstruction, bounds)
     report = compare_runs(SAMPLER, interface, session.run, truth, rows, limit=_limit)
     proven = Proven(
         part=SAMPLER,
@@ -106,7 +107,7 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     outputs = proven.run(rows.values)
     decoded = decoder.run({z.name: outputs[z.name]})[reconstruction.name]
     whose = "the decoder for the same latents"
-    require_same_pixels(SAMPLER, outputs["image"], to_pixels(decoded), whose)
+    require_same_pixels(SAMPLER, outputs["image"], to_pixels(decoded, bounds), whose)
     return proven
 
 
@@ -118,16 +119,17 @@ class _Draws:
     decoder: Reference
     z: TensorSpec
     reconstruction: TensorSpec
+    bounds: Bounds
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
         z = self._latents(inputs).astype(np.float32)
         image = self.decoder.single({self.z.name: z})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image)}
+        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
         z = self._latents(inputs)
         image = self.decoder.double({self.z.name: z.astype(np.float32)})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image)}
+        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
 
     def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
         return self.double(inputs)

@@ -23,68 +23,87 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers import float16
 
 from aeonnx.errors import OutputError
+from aeonnx.export.correction import Batches, with_corrected_bias
+from aeonnx.export.halves import outside_float16, without_round_trips
 from aeonnx.runtime.session import Array
 
 __all__ = ["in_precision"]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
-# Their results pass 65,504, float16's largest number, or lose what the next operator needs.
+# Inside of them, sums or squares pass 65,504, float16's largest number, or lose what is needed.
 _KEPT_IN_FP32 = (
     "Exp",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
     "Log",
+    "LogSoftmax",
+    "LpNormalization",
+    "MeanVarianceNormalization",
     "Pow",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSumExp",
     "ReduceMean",
     "ReduceSum",
+    "ReduceSumSquare",
     "Softmax",
     "Softplus",
     "Sqrt",
 )
 
 
-def in_precision(
-    graph: ModelProto, precision: str, calibration: Mapping[str, Array], batch: int
-) -> list[ModelProto]:
+def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[ModelProto]:
     """The graph in a precision, the smallest form first; its inputs and outputs stay float32.
 
     Args:
         graph: in float32, not changed.
         precision: one of `options.PRECISIONS`.
-        calibration: inputs as they occur in use, by name: what activations range over.
-        batch: rows of these that the graph takes at once.
+        batches: of calibration inputs: what activations range over.
 
     Returns:
-        For fp16 one graph. For int8 two, the second with its last layer in float32, or none if the
-        graph has no weights. These are quantised per channel; activations at run time (dynamic)
+        For fp16 one graph, whose nodes stay in float32 where these inputs show that float16
+        overflows or loses: see `outside_float16`. For int8 two, the second with its last layer
+        in float32 and corrected for the others' mean shift, or none if the graph has no weights.
+        These are quantised per channel; activations at run time (dynamic)
         where layers are linear, and to ranges found on the calibration inputs (static) where the
         graph has convolutions, whose dynamic form no engine is fast at.
     """
     if precision == "fp32":
         return [graph]
     if precision == "fp16":
-        return [_clean(_to_fp16(graph), graph)]
+        return [_clean(_to_fp16(graph, batches), graph)]
     weighted = _weighted(graph)
     if not weighted:
         return []
     *others, last = weighted
-    # The quantizer takes a Gemm apart, and looks for the name of the half.
-    forms = [[], [last, f"{last}_MatMul"]] if others else [[]]
-    return [_clean(_to_int8(graph, excluded, calibration, batch), graph) for excluded in forms]
+    forms = [_to_int8(graph, [], batches)]
+    if others:
+        # The quantizer takes a Gemm apart, and looks for the name of the half.
+        mixed = _to_int8(graph, [last, f"{last}_MatMul"], batches)
+        forms.append(with_corrected_bias(mixed, graph, last, batches))
+    return [_clean(form, graph) for form in forms]
 
 
-def _to_fp16(graph: ModelProto) -> ModelProto:
+def _to_fp16(graph: ModelProto, batches: Batches) -> ModelProto:
     copied = ModelProto()
     copied.CopyFrom(graph)
+    names = [node.name for node in copied.graph.node]
+    for number, node in enumerate(copied.graph.node):
+        if not node.name or names.count(node.name) > 1:
+            node.name = f"{node.name}.{number}"
     blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32]
+    outside = outside_float16(copied, batches)
+    mine = {node.name for node in copied.graph.node}
     converted: ModelProto = float16.convert_float_to_float16(
-        copied, keep_io_types=True, op_block_list=blocked
+        copied, keep_io_types=True, op_block_list=blocked, node_block_list=outside
     )
+    without_round_trips(converted, mine)
     return converted
 
 
-def _to_int8(
-    graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array], batch: int
-) -> ModelProto:
+def _to_int8(graph: ModelProto, excluded: list[str], batches: Batches) -> ModelProto:
     static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
     with _temporary_folder() as folder, _quiet():
         # By path: given a graph, the quantizer moves its weights into files of its own.
@@ -94,7 +113,7 @@ def _to_int8(
             quantize_static(
                 source,
                 path,
-                _Rows(calibration, batch),
+                _Rows(batches()),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(_WEIGHTED),
                 nodes_to_exclude=excluded,
@@ -167,14 +186,10 @@ def _sorted(nodes: Iterable[NodeProto]) -> list[NodeProto]:
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Calibration inputs in batches."""
 
-    def __init__(self, inputs: Mapping[str, Array], batch: int) -> None:
-        rows = len(next(iter(inputs.values())))
-        self._batches: Iterator[dict[str, Array]] = (
-            {name: value[start : start + batch] for name, value in inputs.items()}
-            for start in range(0, rows, batch)
-        )
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._batches = iter(batches)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> Mapping[str, Array] | None:
         return next(self._batches, None)
 
 

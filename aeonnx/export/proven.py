@@ -22,6 +22,7 @@ from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
+from aeonnx.export.verify.trial import require_running
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
 from aeonnx.models import Part
@@ -86,7 +87,7 @@ class Proven:
     stored: Rows
     golden: Golden
     multiply_adds: int | None
-    quality: Quality | None = None
+    quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -162,11 +163,23 @@ def prove_part(name: str, material: Material) -> Proven:
 
 
 def open_graph(
-    graph: ModelProto, part: str, variant: str, material: Material
+    graph: ModelProto,
+    part: str,
+    variant: str,
+    material: Material,
+    *,
+    tried_on: Mapping[str, Array] | None = None,
 ) -> tuple[Graph, Session]:
     """Write a graph under its name in the staged folder and open it there.
 
+    Args:
+        graph: not changed.
+        part, variant: its place in the manifest.
+        material: what it is made of.
+        tried_on: inputs on which it is first run in another process; None if it will not crash.
+
     Raises:
+        QualityError: it does not run on these.
         GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
             refuses it.
     """
@@ -176,6 +189,8 @@ def open_graph(
     name = part if variant == "fp32" else f"{part}.{variant}"
     path = material.staged / files.named_by_content(f"{name}.onnx", finished.data)
     files.write(path, finished.data)
+    if tried_on is not None:
+        require_running(path, tried_on)
     try:
         return finished, Session(path, [CPU])
     except RefusedGraphError as error:
