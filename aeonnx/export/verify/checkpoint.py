@@ -151,17 +151,18 @@ class _Judge:
         return Gaussian(read(mean) if mean else None, read(factor) if factor else None)
 
     @property
-    def decode(self) -> Run:
-        """The decoder: its fp32 graph, or torch where the bundle has none."""
+    def decode(self) -> Run | None:
+        """The decoder's fp32 graph; None where the bundle has none."""
         if "decoder" not in self.bundle.manifest.parts:
-            return Reference(self.parts["decoder"]).single
+            return None
         return any_rows(self.parts["decoder"], self.bundle.session("decoder").run)
 
     def _in_fewer_bits(self, part: str, precision: str, graph: Run) -> Report:
         known, test = self.parts[part], self._test(part, precision)
         tolerances, missed = self._recorded(part, precision), list[str]()
         if self.real:
-            task = task_of(part, self.parts, self.real, self.classes, self.decode)
+            decode = self.decode or Reference(self.parts["decoder"]).single
+            task = task_of(part, self.parts, self.real, self.classes, decode)
             floats = any_rows(known, self.bundle.session(part).run)
             losses = measure(known, precision, task, floats, any_rows(known, graph))
             tolerances = {loss.output: loss.tolerance for loss in losses}
