@@ -1,6 +1,6 @@
 """What the gate costs: an export of every part, by this version and by an earlier one.
 
-    python benchmarks/gate_cost.py --against COMMIT [--rounds 3] [-o benchmarks/results/gate_cost.md]
+    python benchmarks/gate_cost.py --against COMMIT [--rounds 3] [-o FILE]
 
 Both versions export the same checkpoints in turns, each in a process of its own. Processor seconds
 and peak memory are of the whole process: most of it is imports, capture and the gate.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from aeonnx import models
 from aeonnx.train import TrainOptions, train
 
 ROOT = Path(__file__).resolve().parents[1]
+_GIT = shutil.which("git") or "git"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def main() -> None:
         folder = Path(name)
         before = folder / "before"
         subprocess.run(
-            ["git", "worktree", "add", "--detach", str(before), arguments.against],
+            [_GIT, "worktree", "add", "--detach", str(before), arguments.against],
             cwd=ROOT,
             check=True,
             capture_output=True,
@@ -84,7 +86,9 @@ def main() -> None:
                     lines.append(row(model, arch, folder, before, arguments.rounds))
                     print(lines[-1], flush=True)
         finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(before)], cwd=ROOT)
+            subprocess.run(
+                [_GIT, "worktree", "remove", "--force", str(before)], cwd=ROOT, check=True
+            )
     head = (
         f"{describe('torch', 'onnxruntime')}. Medians of {arguments.rounds} exports of all parts, "
         f"in turns with those by commit {arguments.against}, one thread each."

@@ -51,8 +51,8 @@ __all__ = ["export", "inspect", "verify"]
     "precisions",
     multiple=True,
     help="fp16 or int8 beside fp32; may be repeated. Refused if, on test images, images lose more "
-    "than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), or any output is off by more than 0.5 % (fp16) "
-    "or 8.9 % (int8) of its spread.",
+    "than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), or an output is off by more than 0.5 % (fp16) or "
+    "8.9 % (int8) of its spread.",
 )
 @click.option(
     "--io",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import onnx
 
 from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
+from aeonnx.export.in_use import Calibration, in_use, task_of
 from aeonnx.export.pixels import images_of, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
-from aeonnx.export.verify.probes import REAL, Rows, whole
+from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import (
@@ -20,19 +21,15 @@ from aeonnx.export.verify.variants import (
     as_pixels,
     compare_lossy,
     compare_pixels,
-    in_use,
     over_pixels_of,
-    task_of,
 )
-from aeonnx.models import Part
 from aeonnx.runtime.batching import any_rows
-from aeonnx.runtime.interface import batch_of, taken
-from aeonnx.runtime.session import Array
+from aeonnx.runtime.session import ORT_ERRORS, Array
+from aeonnx.text import printable
 
 __all__ = ["in_fewer_bits", "over_pixels"]
 
 _STORED = 16  # rows of golden vectors
-_CALIBRATED_AT_ONCE = 64  # rows
 _WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
 _WAY_OUT = "Nothing was written: choose parts with --part, or leave the precision out"
 
@@ -47,16 +44,21 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         decoder: in fp32, to see what latents become.
 
     Raises:
-        QualityError: every form crashes, loses more than the gate allows, or is not smaller than
-            fp32.
+        QualityError: it cannot be converted, or every form crashes, loses more than the gate
+            allows, or is not smaller than fp32.
         GraphError: the target lacks one of its operators.
     """
     what, part = f"{base.part} in {precision}", material.parts[base.part]
     classes = len(material.trained.config.classes)
     task = task_of(base.part, material.parts, material.test, classes, decoder.run)
-    calibration = _Calibration(part, in_use(part, material.train))
+    calibration = Calibration(part, in_use(part, material.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
-    forms = in_precision(fp32, precision, calibration.batches)
+    try:
+        forms = in_precision(fp32, precision, calibration.batches)
+    except ORT_ERRORS as error:
+        raise QualityError(
+            f"{what}: onnxruntime's converter stopped: {printable(str(error))}. {_WAY_OUT}"
+        ) from error
     if not forms:
         raise QualityError(
             f"{what}: it has no layer with weights, of which fewer bits would make it smaller. "
@@ -164,23 +166,3 @@ def over_pixels(base: Proven, material: Material) -> Proven:
         stored=stored,
         golden=write_golden(material.staged, where, stored.values, truth),
     )
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    """Inputs that activations range over.
-
-    Args:
-        part: what takes them.
-        inputs: by name.
-    """
-
-    part: Part
-    inputs: Mapping[str, Array]
-
-    def batches(self, size: int = _CALIBRATED_AT_ONCE) -> Iterator[dict[str, Array]]:
-        """All rows, so many at once, or as many as the part is fixed to."""
-        rows = whole(self.part, Rows.of(self.part, self.inputs, REAL))
-        step = batch_of(self.part) or size
-        for start in range(0, len(rows.kinds), step):
-            yield taken(self.part, rows.values, slice(start, start + step))

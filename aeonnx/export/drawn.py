@@ -8,7 +8,6 @@ from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.pixels import images_of
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.reference import Reference
@@ -16,6 +15,7 @@ from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_row
 from aeonnx.inspection.operations import multiply_adds
 from aeonnx.manifest import Prior
 from aeonnx.models import Part
+from aeonnx.pixels import UNIT
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
 
@@ -74,7 +74,7 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     part = material.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
-    bounds = images_of(part)[reconstruction.name]
+    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", material)
     rows, draws = sampler_rows(interface), draws_of(part, prior)

@@ -19,6 +19,7 @@ import torch
 from onnx import ModelProto, NodeProto
 
 from aeonnx.errors import GraphError
+from aeonnx.export.detached import DetachedData
 from aeonnx.export.opsets import DEFAULT_OPSET, MIN_ONNXRUNTIME
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
@@ -116,7 +117,7 @@ def _capture(part: Part) -> ModelProto:
         for spec in part.inputs
     )
     try:
-        with _quiet():
+        with _quiet(), DetachedData():
             program = torch.onnx.export(
                 module,
                 example,

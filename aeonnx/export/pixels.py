@@ -24,19 +24,19 @@ from aeonnx.pixels import UNIT, Bounds, ends_of, has_pixels
 from aeonnx.runtime.session import Array
 
 __all__ = [
+    "_why_no_pixels",
     "give_pixels",
     "images_of",
     "pixel_spec",
     "require_pixels",
     "unlike_pixels",
-    "why_no_pixels",
     "with_pixels",
 ]
 
 _CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours with alpha
 
 
-def why_no_pixels(spec: TensorSpec) -> str | None:
+def _why_no_pixels(spec: TensorSpec) -> str | None:
     """Why a tensor cannot be pixels; None if it can."""
     if spec.dtype != "float32" or len(spec.shape) != 4:
         return "is not float32 images [batch, C, H, W]"
@@ -50,7 +50,7 @@ def why_no_pixels(spec: TensorSpec) -> str | None:
 def images_of(part: Part) -> dict[str, Bounds]:
     """The ranges of a part's tensors that can be pixels, by name."""
     specs = (*part.inputs, *part.outputs)
-    return {spec.name: spec.range for spec in specs if spec.range and not why_no_pixels(spec)}
+    return {spec.name: spec.range for spec in specs if spec.range and not _why_no_pixels(spec)}
 
 
 def require_pixels(name: str, part: Part) -> None:
@@ -61,7 +61,7 @@ def require_pixels(name: str, part: Part) -> None:
     """
     if images_of(part):
         return
-    reasons = (f"{spec.name} {why_no_pixels(spec)}" for spec in (*part.inputs, *part.outputs))
+    reasons = (f"{spec.name} {_why_no_pixels(spec)}" for spec in (*part.inputs, *part.outputs))
     raise UsageError(
         f"--io uint8: nothing that {name} takes or gives can be pixels: {'; '.join(reasons)}. Give "
         "images a range where the part is declared, choose other parts with --part, or leave "
@@ -71,7 +71,7 @@ def require_pixels(name: str, part: Part) -> None:
 
 def pixel_spec(spec: TensorSpec) -> TensorSpec:
     """The spec of the same images as pixels; any other tensor's stays."""
-    return spec if why_no_pixels(spec) else replace(spec, dtype="uint8", range=(0.0, 255.0))
+    return spec if _why_no_pixels(spec) else replace(spec, dtype="uint8", range=(0.0, 255.0))
 
 
 def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:

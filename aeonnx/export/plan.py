@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from aeonnx.errors import UsageError
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.options import SAMPLER, ExportOptions, require_parts
-from aeonnx.export.pixels import require_pixels, why_no_pixels
+from aeonnx.export.pixels import require_pixels
 from aeonnx.manifest import BATCH
 from aeonnx.models import Model, Part
+from aeonnx.pixels import has_pixels
 
 __all__ = ["Plan", "Want", "fixed_to", "make_plan", "prior_of"]
 
@@ -119,8 +120,13 @@ def _why_no_sampler(decoder: Part) -> str | None:
     if len(decoder.inputs) > 1:
         more = ", ".join(spec.name for spec in decoder.inputs[1:])
         return f"the decoder takes {more} beside the latent, which no prior draws"
-    why = why_no_pixels(decoder.outputs[0])
-    return f"it gives pixels, and the decoder's {decoder.outputs[0].name} {why}" if why else None
+    image = decoder.outputs[0]
+    if not has_pixels(image.range):
+        return (
+            f"it gives pixels, and the decoder's {image.name} has no range [low, high] whose width "
+            "is a float32 above 0"
+        )
+    return None
 
 
 def fixed_to(part: Part, batch: int | None) -> Part:

@@ -173,7 +173,7 @@ REFUSED = {
             return y
         """,
         (
-            "decoder: a row's output must not depend on the other rows of its batch",
+            "decoder: a row's reconstruction must not depend on the other rows of its batch",
             "mean and variance are those of the batch in norm (BatchNorm1d in training mode), at "
             "mine.py:",
             "Call eval() on it",
@@ -197,6 +197,17 @@ REFUSED = {
             return F.batch_norm(y, self.mean, self.variance, training=True)
         """,
         ("those of the batch in Decoder, at mine.py:", "F.batch_norm(..., training=self.training)"),
+    ),
+    "maximum_of_the_batch": (
+        "def logits(self, y):\n    return y / y.abs().max()",
+        (
+            "decoder: a row's reconstruction must not depend on the other rows of its batch, and",
+            "Reduce over the axes of a row alone, such as x.amax((1, 2, 3), keepdim=True)",
+        ),
+    ),
+    "first_row_of_the_batch": (
+        "def logits(self, y):\n    return y - torch.tensor(float(y[0, 0]))",
+        ("must not depend on the other rows of its batch",),
     ),
     "spectral_norm_in_training": (
         """
@@ -564,6 +575,32 @@ RIGHT = {
             Rectified.apply(y)
             return y
         """,
+    "autograd_function_with_data": """
+        class Tripled(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, y):
+                y = y.data.clone()
+                y.data.mul_(3)
+                return y
+            @staticmethod
+            def backward(ctx, gradient):
+                return gradient
+        ---
+        def logits(self, y):
+            return Tripled.apply(y)
+        """,
+    "data_of_an_activation": """
+        def logits(self, y):
+            y.data.mul_(3)
+            return y.data + 1
+        """,
+    "weights_clamped_in_forward": """
+        def set_up(self):
+            self.mix = nn.Linear(16, 16)
+        def logits(self, y):
+            self.mix.weight.data.clamp_(-0.1, 0.1)
+            return self.mix(y)
+        """,
     "autograd_function_over_numpy": """
         class Tanh(torch.autograd.Function):
             @staticmethod
@@ -656,10 +693,10 @@ def test_module_class_and_rows_are_as_they_were() -> None:
 
 
 def test_the_order_in_which_threads_add_up_is_no_reason_to_refuse() -> None:
+    values = torch.arange(2.0**18).sin()
     index = torch.arange(2**18) % 4
 
-    def added(z: Tensor) -> Tensor:
-        values = (z.sum() * torch.arange(2.0**18)).sin()
+    def added(_: Tensor) -> Tensor:
         return torch.zeros(4).index_put((index,), values, accumulate=True)
 
     threads = torch.get_num_threads()

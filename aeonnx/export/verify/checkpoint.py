@@ -11,6 +11,7 @@ from aeonnx import checkpoint
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.calls import ready
+from aeonnx.export.in_use import in_use, task_of
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.outside import from_module
 from aeonnx.export.pixels import images_of
@@ -26,8 +27,6 @@ from aeonnx.export.verify.variants import (
     compare_pixels,
     compare_sampler,
     draws_of,
-    in_use,
-    task_of,
 )
 from aeonnx.models import Part
 from aeonnx.runs import Source

@@ -186,16 +186,16 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
 def _scale(spec: TensorSpec, values: Array) -> float:
     """What differences are relative to: the spread over the images, or else the size."""
     exact = values.astype(np.float64)
-    spread = math.sqrt(float(exact.var(0).mean()))
-    size = math.sqrt(float(np.square(exact).mean()))
-    scale = spread if spread > _NO_SPREAD * size else size
-    if not (scale > 0 and math.isfinite(scale)):
+    finite = bool(np.isfinite(exact).all())
+    if not (finite and exact.any()):
         raise QualityError(
             f"{spec.name}: what fewer bits cost cannot be measured, since fp32 gives "
-            f"{'nothing but 0' if scale == 0 else 'NaN or infinite values'} for "
-            f"{len(values)} test images: leave the part or the precision out"
+            f"{'nothing but 0' if finite else 'NaN or infinite values'} for {len(values)} test "
+            "images: leave the part or the precision out"
         )
-    return scale
+    spread = math.sqrt(float(exact.var(0).mean()))
+    size = math.sqrt(float(np.square(exact).mean()))
+    return spread if spread > _NO_SPREAD * size else size
 
 
 def _targets(spec: TensorSpec, task: Task) -> Array | None:

@@ -168,12 +168,21 @@ def _own(module: nn.Module) -> Iterator[_Item]:
 
 
 def _shared(module: nn.Module) -> Iterator[_Item]:
-    """Attributes of the user's classes, and globals of the files that define them."""
+    """Globals of the files that define the submodules, and attributes of the classes in them."""
     kinds = dict.fromkeys(kind for child in module.modules() for kind in type(child).__mro__)
     written = [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
     files = dict.fromkeys(kind.__module__ for kind in written)
-    owners: list[tuple[str, Any]] = [(f"class {kind.__name__}", kind) for kind in written]
-    owners += [(f"the file {name}", sys.modules[name]) for name in files if name in sys.modules]
+    found = [sys.modules[name] for name in files if name in sys.modules]
+    beside = [
+        value
+        for file in found
+        for value in list(vars(file).values())
+        if isinstance(value, type) and value.__module__ == file.__name__
+    ]
+    owners: list[tuple[str, Any]] = [
+        (f"class {kind.__name__}", kind) for kind in dict.fromkeys([*written, *beside])
+    ]
+    owners += [(f"the file {file.__name__}", file) for file in found]
     for words, owner in owners:
         for key, value in list(vars(owner).items()):
             if not key.startswith("__") and not _code(value):

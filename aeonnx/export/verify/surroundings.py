@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.deterministic
 
 __all__ = ["HIGH", "LOW", "Read", "Surroundings", "surrounded"]
 
@@ -70,21 +71,25 @@ def surrounded(surroundings: Surroundings, read: Read, place: Callable[[], str])
         read: is told what the body reads.
         place: the line of the user's that is running.
     """
+    deterministic: Any = torch.utils.deterministic  # its attributes are properties
     before = (random.getstate(), np.random.get_state(), torch.random.get_rng_state())
     settings = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+    fill = deterministic.fill_uninitialized_memory
     with warnings.catch_warnings(), _clocks(surroundings.later, read, place):
         warnings.simplefilter("ignore")
         try:
             torch.use_deterministic_algorithms(True, warn_only=True)
+            deterministic.fill_uninitialized_memory = False  # `Watch` fills what can be seen
             _seed(surroundings.seed, surroundings.word)
             seeded = (random.getstate(), np.random.get_state())
             yield
             read.python |= random.getstate() != seeded[0]
             read.numpy |= _plain(np.random.get_state()) != _plain(seeded[1])
         finally:
+            deterministic.fill_uninitialized_memory = fill
             torch.use_deterministic_algorithms(settings[0], warn_only=settings[1])
             torch.random.set_rng_state(before[2])
             np.random.set_state(before[1])

@@ -10,19 +10,17 @@ import numpy as np
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.pixels import images_of, pixel_spec, unlike_pixels
 from aeonnx.export.sampler import sampler_specs
-from aeonnx.export.verify.probes import Rows, filled, whole
-from aeonnx.export.verify.quality import Task
+from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Truth, compare_runs
 from aeonnx.export.verify.tolerance import Seen, measured
-from aeonnx.manifest import TensorSpec, has_rows
+from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
-from aeonnx.pixels import Bounds, from_pixels, to_pixels
+from aeonnx.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import Run, any_rows, whole_batches
 from aeonnx.runtime.prior import Gaussian, transformed
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.verbs import PARTS
 
 __all__ = [
     "Draws",
@@ -33,10 +31,8 @@ __all__ = [
     "compare_pixels",
     "compare_sampler",
     "draws_of",
-    "in_use",
     "over_pixels_of",
     "sampler_rows",
-    "task_of",
 ]
 
 _SEED = 0x0123456789ABCDEF
@@ -165,57 +161,10 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
     }
 
 
-def task_of(
-    name: str, parts: Mapping[str, Part], test: Mapping[str, Array], classes: int, decode: Run
-) -> Task:
-    """What a part is for.
-
-    Args:
-        name: of the part.
-        parts: of the model.
-        test: inputs for test images, by tensor name.
-        classes: how many the model tells apart; 0 if none.
-        decode: the decoder, from all its inputs to all its outputs.
-    """
-    part, decoder = parts[name], parts["decoder"]
-    inputs = in_use(part, test)
-    image = parts["encoder"].inputs[0]
-    first, latent = part.outputs[0], decoder.inputs[0]
-    # Scores of as many classes as a latent has numbers look like latents: the verb tells.
-    gives_latents = first.shape == latent.shape and name != PARTS["classify"]
-
-    def decoded(z: Array) -> Array:
-        beside = filled(decoder.inputs[1:], {**test, **inputs}, len(z))
-        given = {spec.name: z if spec is latent else beside[spec.name] for spec in decoder.inputs}
-        answer: Array = decode(given)[decoder.outputs[0].name]
-        return answer
-
-    return Task(
-        inputs=inputs,
-        images=test[image.name],
-        bounds=image.range,
-        classes=classes,
-        latents=first.name if gives_latents else None,
-        decode=decoded,
-        decoded=decoder.outputs[0],
-    )
-
-
-def in_use(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
-    """All inputs of a part as they occur in use: what is not known is drawn from its range."""
-    found = filled(part.inputs, known, max(map(len, known.values())))
-    return {
-        spec.name: found[spec.name]
-        if has_rows(part, spec)
-        else found[spec.name][: int(spec.shape[0])]
-        for spec in part.inputs
-    }
-
-
 def draws_of(decoder: Part, prior: Gaussian) -> Draws:
     """What a sampler made of a decoder and a prior should give."""
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
-    bounds = images_of(decoder)[reconstruction.name]
+    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
     return Draws(prior, Reference(decoder), z, reconstruction, bounds)
 
 
