@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from aeonnx.errors import ModuleError, ParityError, UsageError
 from aeonnx.export.user_code import user_code
+from aeonnx.export.verify.state import shared_kept
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
@@ -65,7 +66,8 @@ def ready(name: str, part: Part) -> Part:
     wrapped = False
     for batch in _BATCHES if size is None else (size,):
         before = "" if batch in (_BATCHES[0], size) else f" (at batch {_BATCHES[0]} it ran)"
-        with user_code(f"{name}: its module, called at batch {batch}{before},"), torch.no_grad():
+        told = user_code(f"{name}: its module, called at batch {batch}{before},")
+        with shared_kept(module), told, torch.no_grad():
             result = module(*examples(part, batch).values())
         try:
             values = in_order(part.outputs, result)
