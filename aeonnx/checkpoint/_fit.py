@@ -88,7 +88,7 @@ def fitted(
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """ " (the file has ...)" for a name that is near, or nothing."""
+    """What follows a missing name: the nearest in the file, in brackets; "" without any."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR) if len(names) < 1000 else []
     return f" (the file has {tensors.shown(near[0])})" if near else ""
 

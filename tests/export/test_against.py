@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from aeonnx import load, manifest
 from aeonnx.export import Source, verify_against
-from tests.export.test_outside_outputs import THEIRS
+from tests.export.theirs import THEIRS
 
 Maker = Callable[..., Path]
 
