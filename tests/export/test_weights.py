@@ -150,6 +150,17 @@ def test_any_nesting_gives_the_weights(
     assert bool(notes) == bool(entries or wrappers or inner)
 
 
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod."])
+def test_a_module_may_have_a_wrappers_name(tmp_path: Path, wrapper: str) -> None:
+    original = nn.ModuleDict({"module": network(0)})
+    module = nn.ModuleDict({"module": network(1)})
+    torch.save(renamed(wrapper, original.state_dict()), tmp_path / "w.pth")
+    notes = load_weights(module, tmp_path / "w.pth")
+    assert bool(notes) == bool(wrapper)
+    states = (original.state_dict(), module.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
 def test_the_average_can_be_asked_for(tmp_path: Path) -> None:
     original, module = network(0), network(1)
     state = original.state_dict()
