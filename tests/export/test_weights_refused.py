@@ -63,8 +63,9 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
     "a whole module": (
         lambda _: Whole(),
         "It holds Python objects (tests.export.test_weights_refused.Whole), and reading these runs "
-        "code from the file. Save the weights alone, where you trust it: torch.save(torch.load(path, "
-        "weights_only=False).state_dict(), 'weights.pth') for a whole module",
+        "code from the file. Save the weights alone, where you trust it: "
+        "torch.save(torch.load(path, weights_only=False).state_dict(), 'weights.pth') for a whole "
+        "module",
     ),
     "code": (lambda _: Ran(), "cannot load"),
     "code beside weights": (lambda s: {"state_dict": s, "callback": Ran()}, "cannot load"),
