@@ -12,8 +12,11 @@ from onnx import ModelProto
 
 from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
+from aeonnx.errors import GraphError
+from aeonnx.export.capture import Captured, capture
 from aeonnx.export.golden import with_tolerances, write_golden
-from aeonnx.export.graph import Graph, captured, finish
+from aeonnx.export.graph import Graph, finish
+from aeonnx.export.modules import require_exportable
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import BATCHES, compare
 from aeonnx.export.verify.inputs import probes_of, rows_of
@@ -120,10 +123,14 @@ class Proven:
 
 
 def prove_part(name: str, material: Material) -> Proven:
-    """A part as a float32 graph, compared with eager torch."""
+    """A part as a float32 graph, compared with eager torch.
+
+    Raises:
+        GraphError: it cannot become a graph that keeps the bundle's rules.
+    """
     part = material.parts[name]
-    original = captured(part, material.opset)
-    graph, session = open_graph(original, name, "fp32", material)
+    captured = _captured(name, part, material.opset)
+    graph, session = open_graph(captured.graph, name, "fp32", material)
     probes = probes_of(part, material.test)
     rows = rows_of(part, probes)
     report = compare(name, part, session, rows)
@@ -138,9 +145,17 @@ def prove_part(name: str, material: Material) -> Proven:
         rows=rows,
         stored=stored,
         golden=write_golden(material.staged, name, stored, Reference(part)),
-        multiply_adds=multiply_adds(original, batch_of(part) or 1),
+        multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
     )
+
+
+def _captured(name: str, part: Part, opset: int) -> Captured:
+    require_exportable(name, part.module)
+    try:
+        return capture(part, opset)
+    except GraphError as error:
+        raise GraphError(f"{name}: {error}") from error
 
 
 def open_graph(
