@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.export.verify.activations import waking_rows
+from aeonnx.export.verify.activations import activation_rows
 from aeonnx.export.verify.compare import compare_composed
 from aeonnx.export.verify.probes import Probes, probes
 from aeonnx.export.verify.reference import Reference
+from aeonnx.manifest import BATCH
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import whole_batches
@@ -41,13 +44,27 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
 
 
 def probes_of(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
-    """Probes by input name, with those that wake sleeping units where a part has one input."""
+    """Probes by input name, with those that activate units where a part has one input."""
     found = {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
     if len(found) == 1:
         name, value = next(iter(found.items()))
-        rows = np.concatenate([value.rows, waking_rows(part, value.random)])
-        return {name: replace(value, rows=rows)}
+        active = activation_rows(part, _program(part), {name: value.random}).rows[name]
+        return {name: replace(value, rows=np.concatenate([value.rows, active]))}
     return found
+
+
+def _program(part: Part) -> torch.export.ExportedProgram:
+    """The part as torch captures it."""
+    module = copy.deepcopy(part.module).cpu().float().eval()
+    shapes = tuple(
+        {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
+        for spec in part.inputs
+    )
+    example = tuple(
+        torch.zeros([2 if size == BATCH else int(size) for size in spec.shape])
+        for spec in part.inputs
+    )
+    return torch.export.export(module, example, dynamic_shapes=shapes)
 
 
 def rows_of(part: Part, inputs: Mapping[str, Probes]) -> dict[str, Array]:
@@ -71,7 +88,7 @@ def prove_composed(
     if len(pair) < 2 or not sessions.keys() & pair.keys():
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
-    # The rows that wake sleeping units were for each half alone.
+    # The rows that activate units were for each half alone.
     rows = {
         spec.name: whole_batches(encoder, probes(spec, real.get(spec.name)).rows)
         for spec in encoder.inputs
