@@ -7,7 +7,7 @@ the gradient of their pre-activations says which way to push the input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["Activations", "activation_rows"]
 
-_GROUPS = (16, 4, 1)  # units that one row is pushed for: many at first, the stubborn alone
+_GROUPS = (64, 16, 4, 1)  # units that one row is pushed for: many at first, the stubborn alone
 _AT_ONCE = 32  # rows that are pushed, if memory allows
 _BACKWARD = 3.0  # cost of a step with its gradient, in forward passes
 _PASSES = 10.0  # for all pushes: forward passes over the given rows
@@ -77,7 +77,7 @@ def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Arr
                 search.push(boxes)
     kept, inactive = search.kept()
     found = {spec.name: value.numpy() for spec, value in zip(part.inputs, kept, strict=True)}
-    return Activations(found, sum(function.units for function in functions), inactive)
+    return Activations(found, sum(function.layout.units for function in functions), inactive)
 
 
 class _Search:
@@ -93,7 +93,9 @@ class _Search:
         self._traced, self._functions, self._given = traced, functions, given
         self._whole = traced.prefix([function.before for function in functions])
         self._scales = [1.0] * len(functions)
-        self._asleep = torch.ones(sum(function.units for function in functions), dtype=torch.bool)
+        self._inactive = torch.ones(
+            sum(function.layout.units for function in functions), dtype=torch.bool
+        )
         self._budget = 0.0  # forward passes of one row
         self._found: list[tuple[list[Tensor], Tensor]] = []  # a row, and what it activates
 
@@ -104,32 +106,32 @@ class _Search:
             DoesNotRunError: the captured graph fails.
         """
         count = self._traced.rows(self._given)
-        first = self._traced.taken(self._given, torch.arange(min(count, _FIRST)))
+        first = self._traced.taken(
+            self._given, torch.arange(min(count, _FIRST, self._whole.at_once))
+        )
         flops, squares = self._whole.flops(first, self._squares)
         self._scales = squares.mean(0).sqrt().clamp(max=1.0).tolist()
         active, self._low, self._high = self._look(self._given)
-        self._asleep &= ~active.any(0)
-        self._dormant = self._asleep.clone()
+        self._inactive &= ~active.any(0)
+        self._dormant = self._inactive.clone()
         self._budget = max(_PASSES * count, _CHEAP / flops)
 
     def push(self, boxes: list[Box | None]) -> None:
         """Push given rows within boxes for what these leave inactive."""
-        start = 0
-        for index, function in enumerate(self._functions):
-            units = slice(start, start + function.units)
-            start = units.stop
-            allowance = self._budget / (len(self._functions) - index)
-            with suppress(DoesNotRunError):  # at these inputs: what is left stays inactive
-                for cost in self._activate(index, units, boxes):
-                    self._budget -= cost
-                    allowance -= cost
-                    if allowance <= 0:
-                        break
+        units = list(
+            torch.split(
+                torch.arange(len(self._inactive)), [f.layout.units for f in self._functions]
+            )
+        )
+        for index in range(len(units)):
+            waiting = sum(bool(self._inactive[some].any()) for some in units[index:])
+            if self._inactive[units[index]].any():
+                self._budget -= self._activate(index, units[index], boxes, self._budget / waiting)
 
     def kept(self) -> tuple[list[Tensor], int]:
         """Few rows that activate what all do that were found, and the units left inactive."""
         rows: list[list[Tensor]] = []
-        left = torch.zeros_like(self._asleep)
+        left = torch.zeros_like(self._inactive)
         for _, active in self._found:
             left |= active
         while left.any() and len(rows) < _ROWS:
@@ -138,38 +140,52 @@ class _Search:
             rows.append(row)
             left &= ~active
         kept = [
-            value if shared else torch.cat([value[:0], *(row[i] for row in rows)])
-            for i, (value, shared) in enumerate(zip(self._given, self._traced.shared, strict=True))
+            value if whole else torch.cat([value[:0], *(row[i] for row in rows)])
+            for i, (value, whole) in enumerate(zip(self._given, self._traced.whole, strict=True))
         ]
-        return kept, int((self._asleep | left).sum())
+        return kept, int((self._inactive | left).sum())
 
-    def _activate(self, index: int, units: slice, boxes: list[Box | None]) -> Iterator[float]:
-        """Push rows for the sleeping units of a function; yields what each attempt has cost."""
+    def _activate(
+        self, index: int, units: Tensor, boxes: list[Box | None], allowance: float
+    ) -> float:
+        """Push rows for the inactive units of a function; the cost, in forward passes of a row."""
         function, scale = self._functions[index], self._scales[index]
         low, high = self._low[:, units], self._high[:, units]
         aims, reachable = targets(function, scale, low.amin(0), high.amax(0))
         away = (low - aims).clamp(min=0) + (aims - high).clamp(min=0)
         prefix = self._traced.prefix([function.before])
+        step = _BACKWARD * prefix.share
+        spent = 0.0
         for size in _GROUPS:
-            asleep = torch.nonzero(self._asleep[units] & reachable).flatten()
-            if not len(asleep):
-                return
+            inactive = torch.nonzero(self._inactive[units] & reachable).flatten()
+            if not len(inactive):
+                break
             # Units that are nearest on the same row come into one group.
-            asleep = asleep[away[:, asleep].argmin(0).argsort(stable=True)]
-            masks = _masks(torch.split(asleep, size), function.units)
-            for own in torch.split(masks, min(prefix.at_once, _AT_ONCE)):
+            inactive = inactive[away[:, inactive].argmin(0).argsort(stable=True)]
+            masks = _masks(torch.split(inactive, size), function.layout.units)
+            while len(masks):
+                # One row at least, while anything of the whole budget is left.
+                affordable = max((allowance - spent) / (STEPS * step + 1), self._budget > spent)
+                count = min(int(affordable), prefix.at_once, _AT_ONCE)
+                if not count:
+                    return spent
+                own, masks = masks[:count], masks[count:]
                 start = self._traced.taken(self._given, (own.float() @ away.T).argmin(1))
-                rows = pushed(prefix, function, scale, aims, boxes, start, own)
-                self._add(rows)
-                yield len(own) * (_BACKWARD * STEPS * prefix.share + 1)
+                try:
+                    rows, steps = pushed(prefix, function, scale, aims, boxes, start, own)
+                    self._add(rows)
+                except DoesNotRunError:  # at these inputs: what is left stays inactive
+                    return spent + len(own) * STEPS * step
+                spent += len(own) * (steps * step + 1)
+        return spent
 
     def _add(self, rows: list[Tensor]) -> None:
-        """Rows that activate what was asleep, as candidates."""
+        """Rows that activate what was inactive, as candidates."""
         for i, active in enumerate(self._look(rows)[0]):
-            if (active & self._asleep).any():
+            if (active & self._inactive).any():
                 row = self._traced.taken(rows, torch.tensor([i]))
                 self._found.append((row, active & self._dormant))
-                self._asleep &= ~active
+                self._inactive &= ~active
 
     def _look(self, rows: list[Tensor]) -> list[Tensor]:
         """Each [rows, units]: whether active, lowest and highest pre-activation."""
@@ -183,14 +199,14 @@ class _Search:
     def _seen(self, befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         found = []
         for function, before, scale in zip(self._functions, befores, self._scales, strict=True):
-            values = function.split(before, rows)
+            values = function.layout.split(before, rows)
             active = function.active(before, rows, scale, SHARE)
             found.append((active, values.amin(2), values.amax(2)))
         return [torch.cat(items, 1) for items in zip(*found, strict=True)]
 
     def _squares(self, befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         """Mean squares of pre-activations: [rows, functions]."""
-        split = [f.split(x, rows) for f, x in zip(self._functions, befores, strict=True)]
+        split = [f.layout.split(x, rows) for f, x in zip(self._functions, befores, strict=True)]
         return [torch.stack([x.square().mean((1, 2)) for x in split], 1)]
 
 

@@ -14,11 +14,11 @@ from aeonnx.manifest import TensorSpec
 
 __all__ = ["STEPS", "Box", "box", "pushed", "targets"]
 
-STEPS = 8
+STEPS = 16
 
 _CLEARLY = 0.5  # share of the steepest slope that a push aims at
 _SIGMAS = 4.0
-_MARGIN = 0.05  # of the range: where an input is 0, its weights do not show
+_MARGIN = 0.05  # of the range, from an end at 0: where an input is 0, its weights do not show
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,17 @@ class Box:
 
     def square(self, gradient: Tensor) -> Tensor:
         """The squared norm of a gradient for each row, in the same widths."""
-        return ((self.high - self.low) * gradient).square().flatten(1).sum(1).float()
+        return (
+            ((self.high - self.low) * gradient).square().reshape(len(gradient), -1).sum(1).float()
+        )
 
 
 def box(spec: TensorSpec, rows: Tensor) -> Box:
     """Within the range of an input, or within four standard deviations of rows and their own."""
     if spec.range:
-        lowest, highest = spec.range
-        margin = _MARGIN * (highest - lowest)
-        low = torch.full_like(rows[0], lowest + margin)
-        return Box(low, torch.full_like(rows[0], highest - margin))
+        margin = _MARGIN * (spec.range[1] - spec.range[0])
+        low, high = spec.range[0] or margin, spec.range[1] or -margin
+        return Box(torch.full_like(rows[0], low), torch.full_like(rows[0], high))
     mean, reach = rows.mean(0), _SIGMAS * rows.std(0, correction=0)
     return Box(torch.minimum(mean - reach, rows.amin(0)), torch.maximum(mean + reach, rows.amax(0)))
 
@@ -80,7 +81,7 @@ def pushed(
     boxes: Sequence[Box | None],
     start: Sequence[Tensor],
     own: Tensor,
-) -> list[Tensor]:
+) -> tuple[list[Tensor], int]:
     """Rows nearer to activating units, by projected gradient steps of Polyak's length.
 
     What is made small is the sum of the distances of a row's units from their targets; the step is
@@ -97,7 +98,7 @@ def pushed(
         own: bool [rows, units], the units that each row is pushed for.
 
     Returns:
-        of each row what activates most of its units, or most clearly.
+        of each row what activates most of its units, or most clearly; and the steps that it took.
 
     Raises:
         DoesNotRunError: the captured graph fails, or has no gradient.
@@ -105,7 +106,7 @@ def pushed(
 
     def look(befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         (before,) = befores
-        away = (function.split(before, rows) - aims[:, None]).abs()
+        away = (function.layout.split(before, rows) - aims[:, None]).abs()
         # min, not amin: of equal places, only one gets the gradient.
         return [
             away.min(2).values,
@@ -113,8 +114,9 @@ def pushed(
             function.active(before, rows, scale, _CLEARLY),
         ]
 
-    x, best, most = list(start), list(start), torch.zeros(len(own))
+    x, best, most, steps = list(start), list(start), torch.zeros(len(own)), 0
     for _ in range(STEPS):
+        steps += 1
         leaves = [
             value.detach().requires_grad_(bounds is not None)
             for value, bounds in zip(x, boxes, strict=True)
@@ -130,7 +132,7 @@ def pushed(
         if not loss.any():
             break
         x = _stepped(leaves, boxes, loss)
-    return best
+    return best, steps
 
 
 def _stepped(leaves: list[Tensor], boxes: Sequence[Box | None], loss: Tensor) -> list[Tensor]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
-from aeonnx.export.verify.pointwise import subgraph, symbols
+from aeonnx.export.verify.nodes import hint, subgraph, symbols
 from aeonnx.manifest import has_rows
 from aeonnx.models import Part
 
@@ -45,11 +44,11 @@ class Traced:
         self.module: fx.GraphModule = flat.module(check_guards=False)
         _freeze(self.module)
         places = [node for node in self.module.graph.nodes if node.op == "placeholder"]
-        self.shared = [not has_rows(part, spec) for spec in part.inputs]
-        self._first = self.shared.index(False)
+        self.whole = [not has_rows(part, spec) for spec in part.inputs]
+        self._first = self.whole.index(False)
         first = places[self._first].meta["val"].shape[0]
-        self.batch = next(iter(symbols(first)), None)
-        self.batch_size = _hint(first)
+        self.batch = first if isinstance(first, int) else next(iter(symbols(first)))
+        self.batch_size = hint(first)
         self.fixed = isinstance(first, int)
         row = given[self._first][0].numel()
         # One row of these in traced batches.
@@ -62,7 +61,7 @@ class Traced:
 
     def taken(self, inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
         """Some rows; inputs without a batch axis stay whole."""
-        return [x if whole else x[rows] for x, whole in zip(inputs, self.shared, strict=True)]
+        return [x if whole else x[rows] for x, whole in zip(inputs, self.whole, strict=True)]
 
     def prefix(self, wanted: Sequence[fx.Node]) -> Prefix:
         """What leads to some nodes of the graph."""
@@ -134,10 +133,5 @@ def _elements(node: fx.Node) -> float:
     if node.op == "get_attr":
         return 0.0
     return float(
-        sum(math.prod(_hint(size) for size in v.shape) for v in values if isinstance(v, Tensor))
+        sum(math.prod(hint(size) for size in v.shape) for v in values if isinstance(v, Tensor))
     )
-
-
-def _hint(size: Any) -> int:
-    """The size that the capture saw; 1 for one that depends on data."""
-    return size if isinstance(size, int) else int(size.node.hint or 1)
