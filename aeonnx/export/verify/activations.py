@@ -110,7 +110,7 @@ class _Search:
             self._given, torch.arange(min(count, _FIRST, self._whole.at_once))
         )
         flops, squares = self._whole.flops(first, self._squares)
-        self._scales = squares.mean(0).sqrt().clamp(max=1.0).tolist()
+        self._scales = squares.mean(0).sqrt().tolist()
         active, self._low, self._high = self._look(self._given)
         self._inactive &= ~active.any(0)
         self._dormant = self._inactive.clone()
@@ -151,13 +151,13 @@ class _Search:
         """Push rows for the inactive units of a function; the cost, in forward passes of a row."""
         function, scale = self._functions[index], self._scales[index]
         low, high = self._low[:, units], self._high[:, units]
-        aims, reachable = targets(function, scale, low.amin(0), high.amax(0))
-        away = (low - aims).clamp(min=0) + (aims - high).clamp(min=0)
+        aims = targets(function, scale, low.amin(0), high.amax(0))
+        away = (low - aims.before).clamp(min=0) + (aims.before - high).clamp(min=0)
         prefix = self._traced.prefix([function.before])
         step = _BACKWARD * prefix.share
         spent = 0.0
         for size in _GROUPS:
-            inactive = torch.nonzero(self._inactive[units] & reachable).flatten()
+            inactive = torch.nonzero(self._inactive[units] & aims.reachable).flatten()
             if not len(inactive):
                 break
             # Units that are nearest on the same row come into one group.
@@ -172,7 +172,9 @@ class _Search:
                 own, masks = masks[:count], masks[count:]
                 start = self._traced.taken(self._given, (own.float() @ away.T).argmin(1))
                 try:
-                    rows, steps = pushed(prefix, function, scale, aims, boxes, start, own)
+                    rows, steps = pushed(
+                        prefix, function, aims, self._limits(index), boxes, start, own
+                    )
                     self._add(rows)
                 except DoesNotRunError:  # at these inputs: what is left stays inactive
                     return spent + len(own) * STEPS * step
@@ -198,11 +200,15 @@ class _Search:
 
     def _seen(self, befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         found = []
-        for function, before, scale in zip(self._functions, befores, self._scales, strict=True):
+        for index, (function, before) in enumerate(zip(self._functions, befores, strict=True)):
             values = function.layout.split(before, rows)
-            active = function.active(before, rows, scale, SHARE)
+            active = function.active(before, rows, self._limits(index))
             found.append((active, values.amin(2), values.amax(2)))
         return [torch.cat(items, 1) for items in zip(*found, strict=True)]
+
+    def _limits(self, index: int) -> tuple[Tensor, Tensor]:
+        """What the units of a function are active from; values of 1 are never small."""
+        return self._functions[index].limits(min(self._scales[index], 1.0), SHARE)
 
     def _squares(self, befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         """Mean squares of pre-activations: [rows, functions]."""

@@ -29,7 +29,7 @@ from aeonnx.export.verify.nodes import (
 
 __all__ = ["GRID", "SHARE", "Activation", "find_activations"]
 
-SHARE = 0.1
+SHARE = 0.15  # more than the dip of GELU on its flat side has
 
 _MAGNITUDES = (
     *(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5),
@@ -60,27 +60,28 @@ class Activation:
     slopes: Tensor
     values: Tensor
 
-    def active(self, before: Tensor, rows: int, scale: float, share: float) -> Tensor:
+    def limits(self, scale: float, share: float) -> tuple[Tensor, Tensor]:
+        """The slopes and values that units are active from: each float32 [units].
+
+        Args:
+            scale: of pre-activations.
+            share: of the steepest slope.
+        """
+        slopes = share * self.slopes.amax(0).clamp(max=1.0)
+        return slopes, scale * slopes
+
+    def active(self, before: Tensor, rows: int, limits: tuple[Tensor, Tensor]) -> Tensor:
         """Whether each unit is active at some place of each row: bool [rows, units].
 
         Args:
             before: the pre-activation.
             rows: size of the batch.
-            scale: of pre-activations, at most 1.
-            share: of the steepest slope.
+            limits: see `limits`.
         """
-        values, slopes = _values_and_slopes(self.function, before)
-        limit = self._limit(share)[:, None]
-        split = self.layout.split
-        return ((split(slopes, rows) >= limit) & (split(values, rows) >= scale * limit)).any(2)
-
-    def aims(self, scale: float, share: float) -> Tensor:
-        """Whether a unit is active with a pre-activation of `GRID`: bool [grid, units]."""
-        limit = self._limit(share)
-        return (self.slopes >= limit) & (self.values >= scale * limit)
-
-    def _limit(self, share: float) -> Tensor:
-        return share * self.slopes.amax(0).clamp(max=1.0)
+        values, slopes = (
+            self.layout.split(item, rows) for item in _values_and_slopes(self.function, before)
+        )
+        return ((slopes >= limits[0][:, None]) & (values >= limits[1][:, None])).any(2)
 
 
 def find_activations(module: fx.GraphModule, batch: object) -> list[Activation]:

@@ -12,11 +12,12 @@ from aeonnx.export.verify.pointwise import GRID, SHARE, Activation
 from aeonnx.export.verify.traced import DoesNotRunError, Prefix
 from aeonnx.manifest import TensorSpec
 
-__all__ = ["STEPS", "Box", "box", "pushed", "targets"]
+__all__ = ["STEPS", "Box", "Targets", "box", "pushed", "targets"]
 
 STEPS = 16
 
 _CLEARLY = 0.5  # share of the steepest slope that a push aims at
+_NEAR = 0.9  # of slope and value of a target
 _SIGMAS = 4.0
 _MARGIN = 0.05  # of the range, from an end at 0: where an input is 0, its weights do not show
 
@@ -54,30 +55,49 @@ def box(spec: TensorSpec, rows: Tensor) -> Box:
     return Box(torch.minimum(mean - reach, rows.amin(0)), torch.maximum(mean + reach, rows.amax(0)))
 
 
-def targets(function: Activation, scale: float, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest pre-activation at which each unit is clearly active, and whether there is one.
+@dataclass(frozen=True)
+class Targets:
+    """What pre-activations shall become, each [units].
+
+    Args:
+        before: the pre-activation.
+        limits: slope and value, from which a unit counts as there.
+        reachable: False for units that are active nowhere.
+    """
+
+    before: Tensor
+    limits: tuple[Tensor, Tensor]
+    reachable: Tensor
+
+
+def targets(function: Activation, scale: float, low: Tensor, high: Tensor) -> Targets:
+    """The nearest pre-activation at which each unit is clearly active.
+
+    That is one as large as others of its layer are, where the function is not bounded below that.
 
     Args:
         function: the activation function.
-        scale: of its pre-activations.
+        scale: root mean square of its pre-activations.
         low, high: what pre-activations range over now, [units].
-
-    Returns:
-        float32 [units], bool [units].
     """
-    clear = function.aims(scale, _CLEARLY)
-    aims = torch.where(clear.any(0), clear, function.aims(scale, SHARE))
     grid = GRID[:, None]
     away = (low - grid).clamp(min=0) + (grid - high).clamp(min=0) + 1e-6 * grid.abs()
-    away, nearest = away.masked_fill(~aims, torch.inf).min(0)
-    return GRID[nearest], away.isfinite()
+    aims = torch.zeros(function.slopes.shape, dtype=torch.bool)
+    for at_least, share in ((scale, _CLEARLY), (min(scale, 1.0), _CLEARLY), (0.0, SHARE)):
+        slope, value = function.limits(at_least, share)
+        here = (function.slopes >= slope) & (function.values >= value)
+        aims = torch.where(aims.any(0), aims, here)
+    nearest = away.masked_fill(~aims, torch.inf).argmin(0)
+    units = torch.arange(len(nearest))
+    there = _NEAR * function.slopes[nearest, units], _NEAR * function.values[nearest, units]
+    return Targets(GRID[nearest], there, aims.any(0))
 
 
 def pushed(
     prefix: Prefix,
     function: Activation,
-    scale: float,
-    aims: Tensor,
+    aims: Targets,
+    limits: tuple[Tensor, Tensor],
     boxes: Sequence[Box | None],
     start: Sequence[Tensor],
     own: Tensor,
@@ -91,8 +111,8 @@ def pushed(
     Args:
         prefix: inputs -> pre-activations.
         function: the activation function behind these.
-        scale: of pre-activations.
-        aims: of each unit, see `targets`.
+        aims: of each unit.
+        limits: from which a unit is active.
         boxes: of each input; None for one that stays.
         start: rows of each input.
         own: bool [rows, units], the units that each row is pushed for.
@@ -106,12 +126,12 @@ def pushed(
 
     def look(befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         (before,) = befores
-        away = (function.layout.split(before, rows) - aims[:, None]).abs()
+        away = (function.layout.split(before, rows) - aims.before[:, None]).abs()
         # min, not amin: of equal places, only one gets the gradient.
         return [
             away.min(2).values,
-            function.active(before, rows, scale, SHARE),
-            function.active(before, rows, scale, _CLEARLY),
+            function.active(before, rows, limits),
+            function.active(before, rows, aims.limits),
         ]
 
     x, best, most, steps = list(start), list(start), torch.zeros(len(own)), 0

@@ -47,9 +47,9 @@ class Traced:
         self.whole = [not has_rows(part, spec) for spec in part.inputs]
         self._first = self.whole.index(False)
         first = places[self._first].meta["val"].shape[0]
-        self.batch = first if isinstance(first, int) else next(iter(symbols(first)))
         self.batch_size = hint(first)
-        self.fixed = isinstance(first, int)
+        self.fixed = not symbols(first)
+        self.batch: object = next(iter(symbols(first)), self.batch_size)
         row = given[self._first][0].numel()
         # One row of these in traced batches.
         self._scale = row / max(_elements(places[self._first]), 1.0)
