@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
 
 Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts:
-once with all probes, once without those that wake sleeping units.
+once with all probes, once without those that activate units.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    columns = ("model", "arch", "part", "refused", "small", "silent", "refused without waking")
+    without = "refused without activation rows"
+    columns = ("model", "arch", "part", "refused", "small", "silent", without)
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:

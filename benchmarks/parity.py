@@ -73,7 +73,7 @@ def main() -> None:
     text = (
         f"{describe('torch', 'onnxruntime', 'onnx')}. {arguments.epochs} epochs on mnist-sample, "
         f"batches {', '.join(map(str, BATCHES))}. Largest differences: use, graph - torch on 64 "
-        "test images and their latents; probes, the same with random, edge and waking inputs; "
+        "test images and their latents; probes, the same with random, edge and activation inputs; "
         f"floor, what float32 itself loses on these; limit, the gate's.\n\n{HEAD}"
         + "\n".join(lines)
         + "\n\n"
