@@ -10,6 +10,7 @@ from aeonnx.manifest import Manifest, Prior, Quality, TensorSpec, Training
 __all__ = [
     "NUMERIC",
     "Table",
+    "activations",
     "facts",
     "graph_files",
     "parity",
@@ -28,6 +29,8 @@ NUMERIC = (
     "value",
     "at least",
     "threshold",
+    "units",
+    "inactive",
     "parameters",
     "max |error|",
     "noise floor",
@@ -131,6 +134,18 @@ def parity(contents: Manifest) -> Table:
                     texts = (f"{number:.1e}" for number in numbers)
                     names = (part, precision, output, f"{found.rows} {found.inputs}")
                     rows.append(("✓" if passed else "✗", *names, *texts))
+    return Table(head, tuple(rows))
+
+
+def activations(contents: Manifest) -> Table:
+    """A row per graph with activation functions: its units, and those that no input activated."""
+    head = ("part", "variant", "units", "inactive")
+    rows = [
+        (part, name, f"{variant.activations.units:,}", f"{variant.activations.inactive:,}")
+        for part, variants in contents.parts.items()
+        for name, variant in variants.items()
+        if variant.activations and variant.activations.units
+    ]
     return Table(head, tuple(rows))
 
 

@@ -18,7 +18,7 @@ import onnx
 from machine import describe
 
 from aeonnx import checkpoint, models
-from aeonnx.export.graph import captured
+from aeonnx.export.capture import capture
 from aeonnx.export.in_use import Calibration, in_use, task_of
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, open_graph
@@ -43,7 +43,7 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
         trained, parts, OPSET, None, real_inputs(trained, parts), train_inputs, folder
     )
     graphs = {
-        name: open_graph(captured(part, OPSET), name, "fp32", material)
+        name: open_graph(capture(part, OPSET).graph, name, "fp32", material)
         for name, part in parts.items()
     }
     decode, classes = graphs["decoder"][1].run, len(trained.config.classes)

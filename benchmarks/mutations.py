@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
 
 Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts:
-once with all probes, once without those that wake sleeping units.
+once with all probes, once without those that activate units.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.export import ExportOptions, export
+from aeonnx.export.capture import program_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import real_inputs, rows_of
 from aeonnx.export.verify.probes import Rows, probes
@@ -67,7 +68,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    columns = ("model", "arch", "part", "refused", "small", "silent", "refused without waking")
+    without = "refused without activation rows"
+    columns = ("model", "arch", "part", "refused", "small", "silent", without)
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
@@ -80,7 +82,7 @@ def main() -> None:
                 real = real_inputs(trained, parts)
                 for name in ("encoder", "decoder"):
                     part, path = parts[name], output / f"{name}.onnx"
-                    rows = rows_of(part, real)
+                    rows, _ = rows_of(part, program_of(part), real)
                     plain = probes(part.inputs, real)
                     woken = judge(path, name, part, rows, arguments.changes)
                     asleep = judge(path, name, part, plain, arguments.changes)

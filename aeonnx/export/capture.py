@@ -36,7 +36,7 @@ from aeonnx.export.translated import graphs_in, nodes_of, translated
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 
-__all__ = ["RANDOM", "Captured", "capture"]
+__all__ = ["RANDOM", "Captured", "capture", "program_of"]
 
 RANDOM = frozenset(
     {
@@ -77,9 +77,7 @@ def capture(part: Part, opset: int) -> Captured:
         GraphError: torch cannot capture the part, or the opset lacks one of its operators: with the
             reason, the line of the module, and what to write instead where that is known.
     """
-    module = plain(part.module)
-    program = _program(module, part)
-    _require_real_constants(program)
+    program = program_of(part)
     try:
         with _quiet():
             graph = translated(program, part)
@@ -95,6 +93,17 @@ def capture(part: Part, opset: int) -> Captured:
     del graph.metadata_props[:]
     graph.ir_version = onnx.helper.find_min_ir_version_for(list(graph.opset_import))
     return Captured(program, graph)
+
+
+def program_of(part: Part) -> ExportedProgram:
+    """Only the program of `capture`.
+
+    Raises:
+        GraphError: as there.
+    """
+    program = _program(plain(part.module), part)
+    _require_real_constants(program)
+    return program
 
 
 def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:

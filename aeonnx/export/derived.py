@@ -108,6 +108,7 @@ def _judged(
         graph=graph,
         session=session,
         report=report,
+        activations=None,  # counted on other rows
         rows=whole(part, images),
         stored=stored,
         golden=write_golden(material.staged, f"{base.part}.use", stored.values, Reference(part)),

@@ -26,7 +26,14 @@ from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
 from aeonnx.export.verify.trial import require_running
 from aeonnx.inspection.operations import multiply_adds
-from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
+from aeonnx.manifest import (
+    FORMAT_VERSION,
+    ActivationCoverage,
+    Golden,
+    OutputParity,
+    Quality,
+    Variant,
+)
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
@@ -76,7 +83,7 @@ class Proven:
         rows: what it was compared on.
         stored: inputs of the golden vectors.
         golden: these with what should come out.
-        multiply_adds, quality, percentiles: see `Variant`.
+        multiply_adds, activations, quality, percentiles: see `Variant`.
     """
 
     part: str
@@ -89,6 +96,7 @@ class Proven:
     stored: Rows
     golden: Golden
     multiply_adds: int | None
+    activations: ActivationCoverage | None = None
     quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -117,7 +125,7 @@ class Proven:
                 for spec in self.interface.outputs
             },
             parity_batches=BATCHES if size is None else (size,),
-            activations=None,
+            activations=self.activations,
             golden=with_tolerances(self.golden, self.report.checks, self.stored.kinds),
             quality=self.quality,
             percentiles=self.percentiles,
@@ -147,7 +155,7 @@ def prove_part(name: str, material: Material) -> Proven:
     require_deterministic(name, part, probes(part.inputs, material.test).values)
     captured = _captured(name, part, material.opset)
     graph, session = open_graph(captured.graph, name, "fp32", material)
-    rows = rows_of(part, material.test)
+    rows, activations = rows_of(part, captured.program, material.test)
     report = compare(name, part, session, rows)
     judged = Rows(rows.values, report.kinds)
     stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
@@ -162,6 +170,7 @@ def prove_part(name: str, material: Material) -> Proven:
         stored=stored,
         golden=write_golden(material.staged, name, stored.values, Reference(part)),
         multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
+        activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
         if report.passed  # else it may not even run
         else {},

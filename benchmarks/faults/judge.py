@@ -12,6 +12,7 @@ import onnxruntime
 from onnx import ModelProto
 
 from aeonnx.errors import AeonnxError
+from aeonnx.export.capture import program_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import Rows
@@ -41,7 +42,8 @@ def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def _rows(subject: Subject) -> Rows:
-    return rows_of(subject.part, subject.real)
+    rows, _ = rows_of(subject.part, program_of(subject.part), subject.real)
+    return rows
 
 
 def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:

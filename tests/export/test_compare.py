@@ -17,7 +17,7 @@ from onnx import ModelProto, numpy_helper
 from aeonnx import checkpoint, models
 from aeonnx.errors import BundleError, ParityError
 from aeonnx.export import ExportOptions, export, proven
-from aeonnx.export.capture import Captured, capture
+from aeonnx.export.capture import Captured, capture, program_of
 from aeonnx.export.graph import build_graph
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import real_inputs, rows_of
@@ -43,7 +43,7 @@ def judge(
     """What the gate says of `graph` as the given part."""
     parts, real = vae_parts
     onnx.save(graph, path)
-    rows = rows_of(parts[name], real)
+    rows, _ = rows_of(parts[name], program_of(parts[name]), real)
     return compare(name, parts[name], Session(path, ["cpu"]), rows)
 
 

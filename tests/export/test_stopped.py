@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from onnx import ModelProto
 
 from aeonnx.errors import ParityError
 from aeonnx.export import ExportOptions, export, proven
+from aeonnx.export.capture import Captured
 from aeonnx.models import Part
 from tests.export.theirs import THEIRS
 
@@ -59,16 +61,16 @@ def test_a_graph_that_stops_is_a_failure_with_a_report(
     broken: str,
     parts: tuple[str, ...],
 ) -> None:
-    captured = proven.captured
+    right = proven.capture
 
-    def capture(part: Part, opset: int) -> ModelProto:
-        graph = captured(part, opset)
+    def capture(part: Part, opset: int) -> Captured:
+        captured = right(part, opset)
         names = [spec.name for spec in part.outputs]
         wanted = {"decoder": ["reconstruction"], "encoder": ["mu", "logvar"]}[broken]
         here = names == wanted and (broken == "encoder" or part.inputs[0].name == "z")
-        return with_few_rows(graph) if here else graph
+        return replace(captured, graph=with_few_rows(captured.graph)) if here else captured
 
-    monkeypatch.setattr(proven, "captured", capture)
+    monkeypatch.setattr(proven, "capture", capture)
     options = ExportOptions("vae", tmp_path / "b", run_of(), parts, io=("uint8",))
     with pytest.raises(ParityError) as caught:
         export(options)

@@ -11,6 +11,7 @@ from aeonnx import checkpoint
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.calls import ready
+from aeonnx.export.capture import program_of
 from aeonnx.export.in_use import in_use, task_of
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.outside import from_module
@@ -138,7 +139,7 @@ class _Judge:
     def every(self, part: str) -> Rows:
         """The rows that an fp32 graph is compared on."""
         if part not in self.rows:
-            self.rows[part] = rows_of(self.parts[part], self.real)
+            self.rows[part], _ = rows_of(self.parts[part], program_of(self.parts[part]), self.real)
         return self.rows[part]
 
     @property

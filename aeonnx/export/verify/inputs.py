@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch.export import ExportedProgram
+
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.export.verify.activations import waking_rows
+from aeonnx.export.verify.activations import Activations, activation_rows
 from aeonnx.export.verify.compare import compare_composed, composed
 from aeonnx.export.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined, probes, whole
 from aeonnx.export.verify.reference import Reference
@@ -41,19 +43,23 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
     )
 
 
-def rows_of(part: Part, real: Mapping[str, Array]) -> Rows:
+def rows_of(
+    part: Part, program: ExportedProgram, real: Mapping[str, Array]
+) -> tuple[Rows, Activations]:
     """Rows for a part: real, random and edge ones, and those that activate units which stay at 0.
 
     Args:
         part: the original.
+        program: of the part, as torch captures it.
         real: inputs as they occur in use, by tensor name.
+
+    Returns:
+        The rows, and what of the part's units they activate.
     """
     found = probes(part.inputs, real)
-    if len(part.inputs) == 1:
-        name = part.inputs[0].name
-        random = found.values[name][[kind == RANDOM for kind in found.kinds]]
-        found = joined(found, {name: waking_rows(part, random)}, ACTIVATION)
-    return whole(part, found)
+    random = found.first_of(part, (RANDOM,), len(found.kinds))
+    activations = activation_rows(part, program, random.values)
+    return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
 def prove_composed(

@@ -87,11 +87,15 @@ def filled(specs: Sequence[TensorSpec], known: Mapping[str, Array], count: int) 
     return {**known, **{spec.name: random[spec.name].astype(spec.dtype) for spec in missing}}
 
 
-def joined(first: Rows, more: Mapping[str, Array], kind: str) -> Rows:
+def joined(part: Interface, first: Rows, more: Mapping[str, Array], kind: str) -> Rows:
     """The rows, and more of a kind behind them."""
-    values = {name: np.concatenate([value, more[name]]) for name, value in first.values.items()}
-    count = len(next(iter(more.values())))
-    return Rows(values, (*first.kinds, *(kind,) * count))
+    values = {
+        spec.name: np.concatenate([first.values[spec.name], more[spec.name]])
+        if has_rows(part, spec)
+        else first.values[spec.name]
+        for spec in part.inputs
+    }
+    return Rows(values, (*first.kinds, *(kind,) * rows_in(part, more)))
 
 
 def whole(part: Interface, rows: Rows) -> Rows:
