@@ -24,7 +24,9 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["Activations", "activation_rows"]
 
-_GROUPS = (64, 16, 4, 1)  # units that one row is pushed for: many at first, the stubborn alone
+# Units that one row is pushed for, and which of the given rows it begins as, the nearest being 0:
+# many at first, the stubborn alone and from others.
+_GROUPS = ((64, 0), (16, 0), (4, 0), (1, 0), (1, 1), (1, 4))
 _AT_ONCE = 32  # rows that are pushed, if memory allows
 _BACKWARD = 3.0  # cost of a step with its gradient, in forward passes
 _PASSES = 10.0  # for all pushes: forward passes over the given rows
@@ -156,7 +158,7 @@ class _Search:
         prefix = self._traced.prefix([function.before])
         step = _BACKWARD * prefix.share
         spent = 0.0
-        for size in _GROUPS:
+        for size, rank in _GROUPS:
             inactive = torch.nonzero(self._inactive[units] & aims.reachable).flatten()
             if not len(inactive):
                 break
@@ -170,7 +172,9 @@ class _Search:
                 if not count:
                     return spent
                 own, masks = masks[:count], masks[count:]
-                start = self._traced.taken(self._given, (own.float() @ away.T).argmin(1))
+                nearest = (own.float() @ away.T).argsort(stable=True)
+                begin = nearest[:, min(rank, len(away) - 1)]
+                start = self._traced.taken(self._given, begin)
                 try:
                     rows, steps = pushed(
                         prefix, function, aims, self._limits(index), boxes, start, own
