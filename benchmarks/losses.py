@@ -13,8 +13,6 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import onnx
 from machine import describe
@@ -48,10 +46,10 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
         name: open_graph(captured(part, OPSET), name, "fp32", material)
         for name, part in parts.items()
     }
-    decoder: Any = SimpleNamespace(interface=parts["decoder"], run=graphs["decoder"][1].run)
+    decode, classes = graphs["decoder"][1].run, len(trained.config.classes)
     for name, part in parts.items():
         graph, fp32 = graphs[name]
-        task = task_of(name, material, decoder)
+        task = task_of(name, parts, material.test, classes, decode)
         batches = Calibration(part, in_use(part, material.train)).batches
         for precision in ("fp16", "int8"):
             original = onnx.load_model_from_string(graph.data)

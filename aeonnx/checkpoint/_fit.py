@@ -88,7 +88,7 @@ def fitted(
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """ " (the file has ...)" for a name that is near, or nothing."""
+    """What follows a missing name: the nearest in the file, in brackets; "" without any."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR) if len(names) < 1000 else []
     return f" (the file has {tensors.shown(near[0])})" if near else ""
 
@@ -97,7 +97,8 @@ def _candidates(state: StateDict, expected: Collection[str]) -> list[_Candidate]
     """The dict with each prefix that stands before names of the module."""
     plain, removed = _unwrapped(state.values)
     known = {_without_wrappers(name): name for name in expected}
-    if len(known) != len(expected):  # a module that has wrappers' names of its own
+    # A module may have wrappers' names of its own.
+    if len(known) != len(expected) or state.values.keys() == set(expected):
         plain, removed, known = dict(state.values), [], {name: name for name in expected}
     made = []
     for prefix in _prefixes(plain, list(known)):

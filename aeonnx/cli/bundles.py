@@ -152,28 +152,41 @@ def export(
 @click.command(epilog="Example: aeonnx verify dist/vae --against runs/vae")
 @bundle_argument
 @click.option(
-    "--against", type=PATH, help="Checkpoint to compare with live torch, as the export did."
+    "--against",
+    type=PATH,
+    help="Checkpoint to compare every graph with live torch of, as the export did.",
 )
+@from_module_option
+@weights_option
 @provider_option
 @json_option
-def verify(bundle: Path, against: Path | None, provider: str, as_json: bool) -> None:
+def verify(
+    bundle: Path,
+    against: Path | None,
+    from_module: str | None,
+    weights: Path | None,
+    provider: str,
+    as_json: bool,
+) -> None:
     """Replay golden vectors on this machine, without torch.
 
-    Exits with 3 if an output differs by more than its tolerance.
+    With --against or --from-module, every graph is compared with live torch too, as the export did.
+    Exits with 3 if an output differs by more than its tolerance, or a graph stops; with 4 if all
+    that ran is right, but this machine cannot run a graph.
     """
     from aeonnx import runtime
     from aeonnx.cli import report
-    from aeonnx.runs import is_folder
+    from aeonnx.runs import Source
 
     opened = runtime.load(bundle, providers_of(provider))
-    if against is not None:
-        is_folder(against, opened.manifest.model)
+    source = Source(against, from_module, weights)
+    source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)
-    if against is not None:
+    if source.named:
         from aeonnx.export import verify_against
         from aeonnx.runtime.compare import merged
 
-        result = merged([result, verify_against(opened, against)])
+        result = merged([result, verify_against(opened, source)])
     report.print_verified(opened, result, as_json=as_json)
 
 

@@ -232,7 +232,7 @@ def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str,
     parts = trained.model.parts()
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
-    for name in needed & parts.keys():
+    for name in [name for name in parts if name in needed]:
         checked = ready(name, fixed_to(parts[name], plan.batch))
         parts[name] = replace(parts[name], module=checked.module)
     return parts

@@ -24,7 +24,7 @@ from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["call_part", "examples", "ready"]
+__all__ = ["call_part", "examples", "in_order", "ready"]
 
 _BATCHES = (2, 1, 3)  # the first is what is captured
 _SHOWN = 6
@@ -42,7 +42,7 @@ def call_part(part: Part, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     result = part.module(*(inputs[spec.name] for spec in part.inputs))
     return dict(
-        zip((spec.name for spec in part.outputs), _in_order(part.outputs, result), strict=True)
+        zip((spec.name for spec in part.outputs), in_order(part.outputs, result), strict=True)
     )
 
 
@@ -70,7 +70,7 @@ def ready(name: str, part: Part) -> Part:
         with shared_kept(module), told, torch.no_grad():
             result = module(*examples(part, batch).values())
         try:
-            values = _in_order(part.outputs, result)
+            values = in_order(part.outputs, result)
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from error
         for spec, value in zip(part.outputs, values, strict=True):
@@ -98,7 +98,7 @@ def _example(spec: TensorSpec, batch: int, generator: torch.Generator) -> Tensor
     return (low + (high - low + 1) * share).floor().clamp(low, high).to(dtype)
 
 
-def _in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
+def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
     """The declared outputs among what a module returned.
 
     Raises:
@@ -232,7 +232,7 @@ def _ordering(part: Part) -> nn.Module:
     """
 
     def forward(self: _Ordered, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        values = _in_order(self.specs, self.module(*inputs))
+        values = in_order(self.specs, self.module(*inputs))
         return values if len(values) > 1 else values[0]
 
     names = ["self", *(spec.name for spec in part.inputs)]

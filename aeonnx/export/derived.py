@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import onnx
 
 from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
 from aeonnx.export.in_use import Calibration, in_use, task_of
-from aeonnx.export.pixels import images_of, pixel_spec, require_same_pixels, with_pixels
+from aeonnx.export.pixels import images_of, with_pixels
 from aeonnx.export.precision import in_precision
 from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
-from aeonnx.export.verify.reference import Arrays, Reference
-from aeonnx.export.verify.runs import Truth, compare_runs
-from aeonnx.export.verify.tolerance import Limit, Seen, measured
-from aeonnx.manifest import TensorSpec
-from aeonnx.pixels import Bounds, from_pixels, to_pixels
-from aeonnx.runtime import Report
+from aeonnx.export.verify.reference import Reference
+from aeonnx.export.verify.variants import (
+    PixelTruth,
+    as_pixels,
+    compare_lossy,
+    compare_pixels,
+    over_pixels_of,
+)
 from aeonnx.runtime.batching import any_rows
 from aeonnx.runtime.session import ORT_ERRORS, Array
 from aeonnx.text import printable
 
-__all__ = ["PixelTruth", "in_fewer_bits", "over_pixels"]
+__all__ = ["in_fewer_bits", "over_pixels"]
 
 _STORED = 16  # rows of golden vectors
 _WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
@@ -48,7 +49,8 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
         GraphError: the target lacks one of its operators.
     """
     what, part = f"{base.part} in {precision}", material.parts[base.part]
-    task = task_of(base.part, material, decoder)
+    classes = len(material.trained.config.classes)
+    task = task_of(base.part, material.parts, material.test, classes, decoder.run)
     calibration = Calibration(part, in_use(part, material.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
     try:
@@ -92,35 +94,23 @@ def _judged(
     run = any_rows(part, session.run)
     losses = {loss.output: loss for loss in measure(part, precision, task, base.run, run)}
     _require_kept([line for loss in losses.values() for line in loss.failures])
-    # Edges that no image comes near would make the differences so wide that they mean nothing.
-    images = Rows.of(part, task.inputs, "test")
-    rows = whole(part, images)
-    stored = whole(part, images.first_of(part, ("test",), _STORED))
-    truth = Reference(part)
-    report = compare_runs(
-        base.part,
-        part,
-        session.run,
-        truth,
-        rows,
-        variant=precision,
-        limit=lambda spec, _: losses[spec.name].tolerance,
+    tolerances = {key: loss.tolerance for key, loss in losses.items()}
+    report = compare_lossy(
+        base.part, part, precision, session.run, task.inputs, base.rows, tolerances
     )
     # At batches of any size, and not of all test images alone.
     _require_kept([line for c in report.checks for line in losses[c.output].too_large(c.needed)])
-    failures = [*report.failures]
-    for key, value in run(base.rows.values).items():  # on edges too
-        if not np.isfinite(value).all():
-            failures.append(f"{base.part} ({precision}): {key}: NaN or infinite values")
+    images = Rows.of(part, task.inputs, "test")
+    stored = whole(part, images.first_of(part, ("test",), _STORED))
     return replace(
         base,
         variant=precision,
         graph=graph,
         session=session,
-        report=Report(report.checks, tuple(failures)),
-        rows=rows,
+        report=report,
+        rows=whole(part, images),
         stored=stored,
-        golden=write_golden(material.staged, f"{base.part}.use", stored.values, truth),
+        golden=write_golden(material.staged, f"{base.part}.use", stored.values, Reference(part)),
         quality={name: loss.found for name, loss in losses.items()},
         percentiles=percentiles_of(part, run, material.train),
     )
@@ -147,32 +137,23 @@ def _require_worth(what: str, base: Proven, found: Proven, task: Task) -> None:
 def over_pixels(base: Proven, material: Material) -> Proven:
     """The same graph with uint8 images at its edges.
 
+    Its pixels must be, bit for bit, those that numpy makes of the float graph's.
+
     Raises:
-        ParityError: its pixels are not, bit for bit, those that numpy makes of the float graph's.
         GraphError: the target lacks one of its operators.
     """
     part = material.parts[base.part]
-    images = images_of(part)
-    interface = replace(
-        part,
-        inputs=tuple(pixel_spec(spec) for spec in part.inputs),
-        outputs=tuple(pixel_spec(spec) for spec in part.outputs),
-    )
+    images, interface = images_of(part), over_pixels_of(part)
     name = f"{base.variant}-uint8"
     changed = with_pixels(onnx.load_model_from_string(base.graph.data), images)
     graph, session = open_graph(changed, base.part, name, material)
     rows, stored = (
         replace(item, values=as_pixels(item.values, images)) for item in (base.rows, base.stored)
     )
-    expected = as_pixels(base.run(as_floats(rows.values, images)), images)
-    given = any_rows(interface, session.run)(rows.values)
-    for key in images.keys() & expected.keys():
-        what = f"{base.part} ({name}): {key}"
-        require_same_pixels(what, given[key], expected[key], "the float graph")
-    truth = PixelTruth(Reference(part), images)
     exact = base.variant == "fp32"
-    limit = _exact_pixels if exact else _lossy_pixels(base, images)
-    report = compare_runs(base.part, interface, session.run, truth, rows, variant=name, limit=limit)
+    lossy = None if exact else {check.output: check.tolerance for check in base.report.checks}
+    report = compare_pixels(base.part, part, name, session.run, base.run, rows, lossy)
+    truth = PixelTruth(Reference(part), images)
     where = f"{base.part}.uint8" if exact else f"{base.part}.use-uint8"
     return replace(
         base,
@@ -185,56 +166,3 @@ def over_pixels(base: Proven, material: Material) -> Proven:
         stored=stored,
         golden=write_golden(material.staged, where, stored.values, truth),
     )
-
-
-@dataclass(frozen=True)
-class PixelTruth:
-    """What a graph with pixels should give: the same arithmetic around another truth."""
-
-    truth: Truth
-    images: Mapping[str, Bounds]
-
-    def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        """See `Reference.single`; and so on."""
-        return as_pixels(self.truth.single(as_floats(inputs, self.images)), self.images)
-
-    def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        return as_pixels(self.truth.double(as_floats(inputs, self.images)), self.images)
-
-    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
-        return as_pixels(self.truth.rounded(as_floats(inputs, self.images), draw), self.images)
-
-
-def as_pixels(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arrays:
-    """The arrays, with those named in `images` as pixels of these ranges."""
-    return {
-        key: to_pixels(value, images[key]) if key in images else value
-        for key, value in arrays.items()
-    }
-
-
-def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arrays:
-    """The arrays, with the pixels among them, named in `images`, as floats in these ranges."""
-    return {
-        key: from_pixels(value, images[key]) if key in images else value
-        for key, value in arrays.items()
-    }
-
-
-def _exact_pixels(spec: TensorSpec, seen: Seen) -> float:
-    # One step of a pixel: a last bit may turn the rounding.
-    return 1.0 if spec.dtype == "uint8" else measured(spec, seen)
-
-
-def _lossy_pixels(base: Proven, images: Mapping[str, Bounds]) -> Limit:
-    """The tolerances of the float graph, in pixels where those are given."""
-    tolerances = {check.output: check.tolerance for check in base.report.checks}
-
-    def limit(spec: TensorSpec, _: Seen) -> float:
-        tolerance = tolerances[spec.name]
-        if spec.dtype != "uint8":
-            return tolerance
-        low, high = images[spec.name]
-        return min(tolerance / (high - low) * 255 + 1.0, 255.0)  # both sides are rounded
-
-    return limit

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aeonnx.export.proven import Material, Proven
 from aeonnx.export.verify.probes import REAL, Rows, filled, whole
 from aeonnx.export.verify.quality import Task
 from aeonnx.manifest import has_rows
 from aeonnx.models import Part
+from aeonnx.runtime.batching import Run
 from aeonnx.runtime.interface import batch_of, taken
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
@@ -19,35 +19,39 @@ __all__ = ["Calibration", "in_use", "task_of"]
 _AT_ONCE = 64  # rows
 
 
-def task_of(name: str, material: Material, decoder: Proven) -> Task:
-    """What a part is for, by its tensors.
+def task_of(
+    name: str, parts: Mapping[str, Part], test: Mapping[str, Array], classes: int, decode: Run
+) -> Task:
+    """What a part is for.
 
     Args:
         name: of the part.
-        material: what it is made of.
-        decoder: in fp32, to see what latents become.
+        parts: of the model.
+        test: inputs for test images, by tensor name.
+        classes: how many the model tells apart; 0 if none.
+        decode: the decoder, from all its inputs to all its outputs.
     """
-    part, taken = material.parts[name], decoder.interface.inputs
-    inputs = in_use(part, material.test)
-    image = material.parts["encoder"].inputs[0]
-    first, latent = part.outputs[0], taken[0]
+    part, decoder = parts[name], parts["decoder"]
+    inputs = in_use(part, test)
+    image = parts["encoder"].inputs[0]
+    first, latent = part.outputs[0], decoder.inputs[0]
     # Scores of as many classes as a latent has numbers look like latents: the verb tells.
     gives_latents = first.shape == latent.shape and name != PARTS["classify"]
 
-    def decode(z: Array) -> Array:
-        beside = filled(taken[1:], {**material.test, **inputs}, len(z))
-        given = {spec.name: z if spec is latent else beside[spec.name] for spec in taken}
-        answer: Array = decoder.run(given)[decoder.interface.outputs[0].name]
+    def decoded(z: Array) -> Array:
+        beside = filled(decoder.inputs[1:], {**test, **inputs}, len(z))
+        given = {spec.name: z if spec is latent else beside[spec.name] for spec in decoder.inputs}
+        answer: Array = decode(given)[decoder.outputs[0].name]
         return answer
 
     return Task(
         inputs=inputs,
-        images=material.test[image.name],
+        images=test[image.name],
         bounds=image.range,
-        classes=len(material.trained.config.classes),
+        classes=classes,
         latents=first.name if gives_latents else None,
-        decode=decode,
-        decoded=decoder.interface.outputs[0],
+        decode=decoded,
+        decoded=decoder.outputs[0],
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeonnx import catalog
-from aeonnx.errors import CheckpointError, UnknownNameError, UsageError
+from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
 from aeonnx.export.targets import target_of
-from aeonnx.runs import default_folder, is_folder
+from aeonnx.runs import Source, default_folder, is_folder
 
 __all__ = [
     "IO",
@@ -20,7 +20,6 @@ __all__ = [
     "STATES",
     "ExportOptions",
     "check",
-    "check_weights",
     "require_parts",
 ]
 
@@ -124,13 +123,10 @@ def check(options: ExportOptions) -> None:
                 raise UnknownNameError(kind, name, known)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
-    check_weights(options.from_module, options.weights)
+    if options.from_module or options.weights:
+        source = Source(options.checkpoint, options.from_module, options.weights)
+        source.check("--checkpoint", options.model)
     if options.from_module:
-        if options.checkpoint:
-            raise UsageError(
-                "--checkpoint is of a model of aeonnx: with --from-module, give a file with the "
-                "module's weights as --weights"
-            )
         if options.state:
             raise UsageError(
                 "--state is of a run by `aeonnx train`: leave it out with --from-module"
@@ -138,24 +134,6 @@ def check(options: ExportOptions) -> None:
         return
     require_parts(options, catalog.model(options.model).parts)
     is_folder(options.source, options.model)
-
-
-def check_weights(from_module: str | None, weights: Path | None) -> None:
-    """Check that weights have a module to go into, and are there.
-
-    Raises:
-        UsageError: there is no module.
-        CheckpointError: there is no such file.
-    """
-    if weights is None:
-        return
-    if not from_module:
-        raise UsageError(
-            "--weights is for --from-module: of a model of aeonnx, give the file as --checkpoint"
-        )
-    if not weights.is_file():
-        what = "it is a folder" if weights.is_dir() else "there is no such file"
-        raise CheckpointError(f"--weights {weights}: {what}")
 
 
 def require_parts(options: ExportOptions, known: Iterable[str]) -> None:

@@ -55,9 +55,9 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
     config = ModelConfig(
         name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
     )
-    model.eval().requires_grad_(False)
-    for module in (model, *(part.module for part in parts.values())):
-        _to_memory(module.eval())
+    with user_code(f"--from-module {target}: moving its weights to the CPU"):
+        for module in (model, *(part.module for part in parts.values())):
+            _to_memory(module.eval().requires_grad_(False))
     model.parts = lambda: dict(parts)  # what was checked is what is exported: parts() may make anew
     with user_code(f"--from-module {target}: state_dict()"):
         identity = latent_id(config, model)
@@ -84,7 +84,8 @@ def _factory(target: str) -> Callable[[], Any]:
     if found is None:
         raise UsageError(
             f"--from-module {target}: module {module!r} has no attribute {name!r}. It has: "
-            f"{', '.join(_callables(imported)) or 'no function'}"
+            f"{', '.join(_callables(imported)) or 'no function'}. It was found at "
+            f"{getattr(imported, '__file__', None) or 'no file'}"
         )
     if not callable(found):
         raise UsageError(
@@ -136,8 +137,12 @@ def _to_memory(module: nn.Module) -> None:
         module.cpu()
     for child in module.modules():
         for key, value in vars(child).items():
-            if isinstance(value, Tensor) and not value.is_meta:
+            if isinstance(value, Tensor) and not value.is_meta and not _is_at_rest(value):
                 vars(child)[key] = value.detach().cpu()
+
+
+def _is_at_rest(value: Tensor) -> bool:
+    return value.is_leaf and value.device.type == "cpu"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import onnx.helper
 import onnx.numpy_helper
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from aeonnx.errors import ParityError, UsageError
+from aeonnx.errors import UsageError
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import UNIT, Bounds, ends_of, has_pixels
@@ -29,7 +29,7 @@ __all__ = [
     "images_of",
     "pixel_spec",
     "require_pixels",
-    "require_same_pixels",
+    "unlike_pixels",
     "with_pixels",
 ]
 
@@ -93,13 +93,12 @@ def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:
     return changed
 
 
-def require_same_pixels(what: str, given: Array, expected: Array, whose: str) -> None:
-    """Raise `ParityError` unless two arrays of pixels are the same to the bit."""
-    if not np.array_equal(given, expected):
-        count = int((given != expected).sum())
-        raise ParityError(
-            f"{what}: {count} of {given.size} pixels are not those of {whose}: nothing was written"
-        )
+def unlike_pixels(what: str, given: Array, expected: Array, whose: str) -> str | None:
+    """How many pixels of two arrays differ, in words; None if they are the same to the bit."""
+    if np.array_equal(given, expected):
+        return None
+    count = int((given != expected).sum())
+    return f"{what}: {count} of {given.size} pixels are not those of {whose}"
 
 
 Step = tuple[str, list[str], str, dict[str, Any]]

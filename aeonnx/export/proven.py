@@ -13,8 +13,10 @@ from onnx import ModelProto
 from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
+from aeonnx.export.capture import Captured, capture
 from aeonnx.export.golden import with_tolerances, write_golden
-from aeonnx.export.graph import Graph, captured, finish
+from aeonnx.export.graph import Graph, finish
+from aeonnx.export.modules import require_exportable
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.determinism import require_deterministic
@@ -136,11 +138,15 @@ def _parity(check: Check) -> OutputParity:
 
 
 def prove_part(name: str, material: Material) -> Proven:
-    """A part as a float32 graph, compared with eager torch."""
+    """A part as a float32 graph, compared with eager torch.
+
+    Raises:
+        GraphError: it cannot become a graph that keeps the bundle's rules.
+    """
     part = material.parts[name]
     require_deterministic(name, part, probes(part.inputs, material.test).values)
-    original = captured(part, material.opset)
-    graph, session = open_graph(original, name, "fp32", material)
+    captured = _captured(name, part, material.opset)
+    graph, session = open_graph(captured.graph, name, "fp32", material)
     rows = rows_of(part, material.test)
     report = compare(name, part, session, rows)
     judged = Rows(rows.values, report.kinds)
@@ -155,11 +161,19 @@ def prove_part(name: str, material: Material) -> Proven:
         rows=rows,
         stored=stored,
         golden=write_golden(material.staged, name, stored.values, Reference(part)),
-        multiply_adds=multiply_adds(original, batch_of(part) or 1),
+        multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
         if report.passed  # else it may not even run
         else {},
     )
+
+
+def _captured(name: str, part: Part, opset: int) -> Captured:
+    require_exportable(name, part.module)
+    try:
+        return capture(part, opset)
+    except GraphError as error:
+        raise GraphError(f"{name}: {error}") from error
 
 
 def open_graph(

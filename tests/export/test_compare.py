@@ -17,7 +17,8 @@ from onnx import ModelProto, numpy_helper
 from aeonnx import checkpoint, models
 from aeonnx.errors import BundleError, ParityError
 from aeonnx.export import ExportOptions, export, proven
-from aeonnx.export.graph import build_graph, captured
+from aeonnx.export.capture import Captured, capture
+from aeonnx.export.graph import build_graph
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import real_inputs, rows_of
 from aeonnx.export.verify.probes import probes
@@ -259,13 +260,13 @@ def test_a_right_graph_of_a_narrow_model_passes(tmp_path: Path, seed: int) -> No
 def test_a_part_that_fails_is_never_written(
     run_of: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(part: Part, opset: int) -> ModelProto:
-        graph = captured(part, opset)
+    def broken(part: Part, opset: int) -> Captured:
+        made = capture(part, opset)
         if part.inputs[0].name == "z":
-            nudge(graph, 0, 0, 0.1)
-        return graph
+            nudge(made.graph, 0, 0, 0.1)
+        return made
 
-    monkeypatch.setattr(proven, "captured", broken)
+    monkeypatch.setattr(proven, "capture", broken)
     with pytest.raises(ParityError) as caught:
         export(ExportOptions("vae", tmp_path / "bundle", run_of()))
     text = str(caught.value)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aeonnx import models
 from aeonnx.errors import GraphError, UsageError
 from aeonnx.export import graph as graph_module
+from aeonnx.export.capture import Captured, capture
 from aeonnx.export.graph import build_graph
 from aeonnx.export.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.manifest import TensorSpec
@@ -99,17 +100,15 @@ def test_random_nodes_are_named_and_refused(module: nn.Module) -> None:
 def test_forbidden_nodes_are_named(
     monkeypatch: pytest.MonkeyPatch, node: tuple[str, dict[str, Any]], text: str
 ) -> None:
-    capture = graph_module._capture
-
-    def captured(part: Part) -> onnx.ModelProto:
-        graph = capture(part)
+    def captured(part: Part, opset: int) -> Captured:
+        made = capture(part, opset)
         op_type, attributes = node
-        graph.graph.node.append(
+        made.graph.graph.node.append(
             onnx.helper.make_node(op_type, ["z"], ["w"], name="bad_one", **attributes)
         )
-        return graph
+        return made
 
-    monkeypatch.setattr(graph_module, "_capture", captured)
+    monkeypatch.setattr(graph_module, "capture", captured)
     with pytest.raises(GraphError, match=f"breaks a rule of the bundle: bad_one .*{text}"):
         build_graph(part_of(), 18, {})
 

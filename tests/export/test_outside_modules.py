@@ -99,6 +99,25 @@ def with_state(extra):
     return make
 
 
+def lazy():
+    model = Kept()
+    model.encoder[1] = nn.LazyLinear(3)
+    return model
+
+
+def meta():
+    with torch.device("meta"):
+        return Kept()
+
+
+def halved():
+    return Kept().half()
+
+
+def bfloat16():
+    return Kept().bfloat16()
+
+
 nothing = with_state(None)
 numbers = with_state({"scale": torch.ones(3), "steps": 7, "name": "x", "bits": (b"1", 2.5)})
 more_numbers = with_state({"scale": torch.ones(3), "steps": 8, "name": "x", "bits": (b"1", 2.5)})
@@ -131,6 +150,26 @@ def test_what_modules_keep_beside_weights_is_no_hindrance(
     result = kept("export", "--from-module", f"kept:{factory}", "-o", "b")
     assert result.exit_code == 0, result.stderr
     assert verify(aeonnx_package.load("b")).passed
+
+
+@pytest.mark.parametrize("factory", ["lazy", "meta", "halved", "bfloat16"])
+def test_weights_that_no_graph_can_have_are_refused_in_words(
+    kept: Callable[..., Result], factory: str
+) -> None:
+    result = kept("export", "--from-module", f"kept:{factory}", "-o", "b")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert not Path("b").exists()
+
+
+def test_lazy_weights_and_those_without_numbers_come_from_a_file(
+    kept: Callable[..., Result],
+) -> None:
+    torch.save(made("build").state_dict(), "w.pth")
+    for factory in ("lazy", "meta"):
+        model = ("--from-module", f"kept:{factory}", "--weights", "w.pth")
+        result = kept("export", *model, "-o", factory, "--part", "encoder")
+        assert result.exit_code == 0, result.stderr
 
 
 def test_extra_state_tells_models_apart(kept: Callable[..., Result]) -> None:

@@ -16,7 +16,7 @@ from onnx import ModelProto
 from aeonnx.errors import ParityError
 from aeonnx.export import ExportOptions, export, proven
 from aeonnx.models import Part
-from tests.export.test_outside_outputs import THEIRS
+from tests.export.theirs import THEIRS
 
 Maker = Callable[..., Path]
 

@@ -119,13 +119,19 @@ def _random(rng: np.random.Generator, spec: TensorSpec, real: Array | None, coun
 
 
 def _edges(spec: TensorSpec, real: Array | None) -> Array:
-    """0, 1 and a ramp; for unbounded inputs also single features at +-6 standard deviations."""
+    """Constants and a ramp.
+
+    For bounded inputs the ends, the middle and 0; for unbounded ones 0, 1 and single features that
+    are 6 standard deviations away.
+    """
     shape = _sizes(spec)
     ramp = np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)
     whole_numbers = np.issubdtype(np.dtype(spec.dtype), np.integer)
     if spec.range or whole_numbers:
         low, high = _bounds(spec)
-        constants = [np.full(shape, value) for value in (low, high)]
+        middle = (low + high) / 2
+        values = {low, high, int(middle) if whole_numbers else middle, min(max(0.0, low), high)}
+        constants = [np.full(shape, value) for value in sorted(values)]
         slope = low + (high - low) * (ramp + 1) / 2
         return np.stack([*constants, np.rint(slope) if whole_numbers else slope])
     mean, deviation = (np.broadcast_to(moment, shape) for moment in _moments(real))

@@ -105,8 +105,12 @@ class Loss:
     @property
     def failures(self) -> list[str]:
         """A line for each limit that is not kept."""
-        lines = [_told(self.output, item) for item in self.found if not item.passed]
-        return lines + self.too_large(self.largest)
+        return self.missed + self.too_large(self.largest)
+
+    @property
+    def missed(self) -> list[str]:
+        """As `failures`, of what was measured."""
+        return [_told(self.output, item) for item in self.found if not item.passed]
 
     def too_large(self, difference: float) -> list[str]:
         """A line about a difference that golden vectors could not allow elsewhere."""

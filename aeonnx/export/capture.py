@@ -1,0 +1,196 @@
+"""One part -> torch's own program of it, and the ONNX graph of that program.
+
+The program is kept beside the graph: others run it operator by operator, with
+`torch.fx.Interpreter`, to see what happens inside.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+
+import onnx
+import torch
+import torch.fx.experimental._config as fx_config
+from onnx import ModelProto
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.export import ExportedProgram
+
+from aeonnx.errors import GraphError
+from aeonnx.export.detached import DetachedData
+from aeonnx.export.legacy import at_opset
+from aeonnx.export.modules import plain
+from aeonnx.export.reasons import (
+    Where,
+    reason_of,
+    told_of_data,
+    where_in_program,
+    where_of_node,
+    where_specialised,
+)
+from aeonnx.export.translated import graphs_in, nodes_of, translated
+from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.models import Part
+
+__all__ = ["RANDOM", "Captured", "capture"]
+
+RANDOM = frozenset(
+    {
+        "Bernoulli",
+        "Dropout",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
+"""Operators whose results are drawn."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A part as torch's exporter sees it.
+
+    Args:
+        program: operators of ATen on the part's inputs in order, with the weights; has been
+            captured at a batch of 2 (or the fixed one) and runs at any that the graph takes.
+        graph: the same in ONNX, at the opset asked for, not checked yet.
+    """
+
+    program: ExportedProgram
+    graph: ModelProto
+
+
+def capture(part: Part, opset: int) -> Captured:
+    """Capture a part once, for everything that reads its operators.
+
+    Args:
+        part: its module is not changed; see `require_exportable` for what is refused before.
+        opset: 13 to 22.
+
+    Raises:
+        GraphError: torch cannot capture the part, or the opset lacks one of its operators: with the
+            reason, the line of the module, and what to write instead where that is known.
+    """
+    module = plain(part.module)
+    program = _program(module, part)
+    _require_real_constants(program)
+    try:
+        with _quiet():
+            graph = translated(program, part)
+    except GraphError:
+        raise
+    except Exception as error:  # the exporter raises whatever it meets on its way
+        _require_no_interrupt(error)
+        raise GraphError(f"ONNX has no way to write this part: {reason_of(error)}") from error
+    _require_no_chance(graph)
+    graph = at_opset(graph, opset)
+    _strip(graph.graph)
+    graph.producer_name, graph.producer_version = "aeonnx", ""
+    del graph.metadata_props[:]
+    graph.ir_version = onnx.helper.find_min_ir_version_for(list(graph.opset_import))
+    return Captured(program, graph)
+
+
+def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
+    """Run the module on symbols; where that fails, read its Python bytecode too."""
+    try:
+        with _quiet():
+            return _export(module, part, strict=False)
+    except Exception as error:
+        _require_no_interrupt(error)
+        first = error
+    try:
+        with _quiet():
+            return _export(module, part, strict=True)
+    except Exception as error:
+        _require_no_interrupt(error)
+    place = where_specialised(first, lambda: _export(module, part, strict=False))
+    reason = reason_of(first, place=place)
+    raise GraphError(f"torch cannot capture this part as a graph: {reason}") from first
+
+
+def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedProgram:
+    # A batch of 2, because 0 and 1 are special to the capture. What the module assumes of the batch
+    # is left to run time, and the comparison at several batches sees what comes of it; but a module
+    # that fixes the batch is refused, where torch.onnx would fix it without a word.
+    shapes = tuple(
+        {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
+        for spec in part.inputs
+    )
+    patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with patched, DetachedData():
+        return torch.export.export(
+            module,
+            tuple(_example(spec) for spec in part.inputs),
+            dynamic_shapes=shapes,
+            strict=strict,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+
+
+def _example(spec: TensorSpec) -> torch.Tensor:
+    shape = [2 if size == BATCH else int(size) for size in spec.shape]
+    low, high = spec.range or ((-1.0, 1.0) if spec.dtype.startswith("float") else (0.0, 0.0))
+    values = torch.linspace(low, high, torch.Size(shape).numel()).reshape(shape)
+    return values.to(getattr(torch, spec.dtype)).clone()  # not a view: its base would be traced too
+
+
+def _require_real_constants(program: ExportedProgram) -> None:
+    """Refuse a program in which a value that the capture computed stands as a constant."""
+    lost = [name for name, value in program.constants.items() if isinstance(value, FakeTensor)]
+    if lost:
+        place = where_in_program(program, lost)
+        raise GraphError(f"torch cannot capture this part as a graph: {told_of_data(place)}")
+
+
+def _require_no_chance(graph: ModelProto) -> None:
+    for node in nodes_of(graph.graph):
+        if node.op_type in RANDOM:
+            what = (
+                f"{node.name} ({node.op_type}) is random: a graph must be a function of its inputs"
+            )
+            raise GraphError(
+                f"{Where.told(what, where_of_node(node))}: make the noise an input of the part"
+            )
+
+
+def _require_no_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if it is what an error of the exporter was made of."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        met = met.__cause__ or met.__context__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's progress lines, its logs and its advice to exporter developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        out = io.StringIO()
+        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(out):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove stack traces, paths and stale shapes, at any depth."""
+    del graph.value_info[:]  # stale: onnxruntime's quantizer fails on them
+    del graph.metadata_props[:]
+    for value in [*graph.input, *graph.output, *graph.initializer]:
+        del value.metadata_props[:]
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for inner in graphs_in(node):
+            _strip(inner)

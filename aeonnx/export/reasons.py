@@ -1,0 +1,267 @@
+"""Why torch cannot capture a part, in words: the reason, the line that it is at, the way round."""
+
+from __future__ import annotations
+
+import linecache
+import logging
+import re
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from onnx import NodeProto
+from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import (
+    ConstraintViolationError,
+    GuardOnDataDependentSymNode,
+)
+
+from aeonnx.manifest import BATCH
+
+__all__ = [
+    "Where",
+    "reason_of",
+    "told_of_data",
+    "where_in_program",
+    "where_of_node",
+    "where_specialised",
+]
+
+_CAPTURE = Path(__file__).with_name("capture.py")
+_GUARDS = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+_SITE = Path(torch.__file__).parents[1]
+_OURS = (
+    *(_SITE / name for name in ("torch", "onnx", "onnxscript", "onnx_ir")),
+    *(Path(__file__).parents[1] / name for name in ("export", "cli")),
+)
+"""Folders with lines that nobody is to change because of an export."""
+
+_STANDARD = Path(sysconfig.get_paths()["stdlib"])
+_TRACE = "pkg.torch.onnx.stack_trace"
+_SYMBOL = re.compile(r"\bs\d+\b")  # torch's name of the batch, the one dynamic axis
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in ')
+_OPERATOR = re.compile(r"OpOverload\(op='([\w.:]+?)(?:\.default)?'")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+_BATCH_ADVICE = (
+    "take sizes from the tensor, as in x.reshape(x.shape[0], -1) or x.reshape(-1, 8), make new "
+    "tensors with torch.zeros_like(x) or expand, and write loops over the batch as operations on "
+    "the whole tensor; or fix the batch with --static-batch"
+)
+_DATA_IS_LOST = (
+    "what .data gives is cut off from its input",
+    "write .detach() instead of .data",
+)
+_VALUES_ADVICE = (
+    "a graph has one way for all values: choose between results with torch.where, or use "
+    "torch.cond; checks of values belong outside the module"
+)
+
+
+@dataclass(frozen=True)
+class Where:
+    """A line of somebody's module: its file, relative to the working directory or by name alone."""
+
+    file: str
+    line: int
+
+    @property
+    def code(self) -> str:
+        """What stands there; empty if the file cannot be read."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        path = Path(self.file)
+        here = Path.cwd()
+        name = str(path.relative_to(here)) if path.is_relative_to(here) else path.name
+        return f"{name}:{self.line}" + (f" ({self.code})" if self.code else "")
+
+    @staticmethod
+    def told(reason: str, place: Where | None) -> str:
+        """The reason with the line, if it is known."""
+        return f"{reason}, at {place}" if place else reason
+
+
+def reason_of(error: BaseException, place: Where | None = None) -> str:
+    """What an error of torch's exporter says to whoever wrote the module.
+
+    Args:
+        error: as it was raised, with its causes.
+        place: the line, if it is known already.
+    """
+    chain = list(_chain(error))
+    place = place or _where(chain)
+    operator = _operator(chain)
+    if operator:
+        return Where.told(f"it knows no operator {operator}", place) + (
+            ": write it with others, or leave that step out of the part"
+        )
+    reason, advice = _known(chain, place)
+    return Where.told(reason, place) + (f": {advice}" if advice else "")
+
+
+def told_of_data(place: Where | None) -> str:
+    """Why `.data` is refused, and what to write."""
+    reason, advice = _DATA_IS_LOST
+    return f"{Where.told(reason, place)}: {advice}"
+
+
+def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
+    """The reason and the way round, where one is known."""
+    code = place.code if place else ""
+    text = "\n".join(map(str, chain))
+    if any(isinstance(item, GuardOnDataDependentSymNode) for item in chain):
+        if re.search(r"\.(item|tolist)\(|\b(int|float|bool|range)\(", code):
+            return "a Python number is made of a tensor's value", _VALUES_ADVICE
+        return "what happens next depends on a tensor's values", _VALUES_ADVICE
+    if any(_is_specialised(item) for item in chain):
+        return f"the code fits only some sizes of the batch{_sizes(text)}", _BATCH_ADVICE
+    if ".numpy() is not supported" in text or "numpy" in code:
+        return (
+            "numpy cannot be part of a graph",
+            "write it with torch's functions, or with the constants as a buffer",
+        )
+    if "fake tensor in the exported program" in text:
+        return _DATA_IS_LOST
+    if re.search(r"\.(item|tolist)\(", code):
+        return "a Python number is made of a tensor's value", _VALUES_ADVICE
+    return _first_words(chain[0]), ""
+
+
+def _sizes(text: str) -> str:
+    fixed = re.search(r"batch = (\d+)\b", text)
+    if fixed:
+        return f" (it was captured with {fixed[1]})"
+    return ""
+
+
+def _first_words(error: BaseException) -> str:
+    """The first line of an error, without colours and pictures."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = _SYMBOL.sub(BATCH, _COLOURS.sub("", lines[0])) if lines else ""
+    text = "".join(letter for letter in text if letter.isascii()).strip().rstrip(".")
+    return text or type(error).__name__
+
+
+def _operator(chain: Iterable[BaseException]) -> str | None:
+    for item in chain:
+        if type(item).__name__ == "DispatchError" or "No ONNX function found" in str(item):
+            found = _OPERATOR.search(str(item))
+            if found:
+                return found[1].replace("aten::", "aten.")
+    return None
+
+
+def where_in_program(program: ExportedProgram, constants: Iterable[str]) -> Where | None:
+    """Where lifted constants are used, by their names in the program."""
+    wanted = set(constants)
+    targets = program.graph_signature.inputs_to_lifted_tensor_constants
+    for node in program.graph.nodes:
+        if any(targets.get(source.name) in wanted for source in node.all_input_nodes):
+            return _in_trace(str(node.meta.get("stack_trace", "")))
+    return None
+
+
+def where_of_node(node: NodeProto) -> Where | None:
+    """The line of the module that a node of the exporter's graph comes from."""
+    traces = [item.value for item in node.metadata_props if item.key == _TRACE]
+    return _in_trace(traces[0]) if traces else None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was made of, and so on."""
+    met: BaseException | None = error
+    while met is not None:
+        yield met
+        met = met.__cause__ or met.__context__
+
+
+def _where(chain: Iterable[BaseException]) -> Where | None:
+    """The innermost line that is neither torch's nor ours: the last error's first."""
+    for error in chain:
+        frames = [
+            Where(frame.filename, frame.lineno or 0)
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        found = _innermost(frames) or _in_trace(str(error)) or _of_translated(error)
+        if found:
+            return found
+    return None
+
+
+def _of_translated(error: BaseException) -> Where | None:
+    """The line of the node that was being translated: the error only names the node."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("node")
+        if isinstance(node, torch.fx.Node):
+            return _in_trace(str(node.meta.get("stack_trace", "")))
+    return None
+
+
+def _in_trace(text: str) -> Where | None:
+    """The innermost line of somebody's module in a printed traceback."""
+    return _innermost([Where(file, int(line)) for file, line in _FRAME.findall(text)])
+
+
+def _innermost(frames: list[Where]) -> Where | None:
+    theirs = [frame for frame in frames if _is_theirs(frame.file)]
+    return theirs[-1] if theirs else None
+
+
+def _is_theirs(file: str) -> bool:
+    path = Path(file)
+    if file.startswith("<") or any(path.is_relative_to(folder) for folder in _OURS):
+        return False
+    return path.is_relative_to(_SITE) or not path.is_relative_to(_STANDARD)
+
+
+class _Listener(logging.Handler):
+    """Remembers which line of the module first made torch assume something of a size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place: Where | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if self.place is None and text.startswith(("eval ", "runtime_assert ")):
+            stack = traceback.extract_stack()
+            ours = max(i for i, frame in enumerate(stack) if Path(frame.filename) == _CAPTURE)
+            self.place = _innermost(
+                [Where(frame.filename, frame.lineno or 0) for frame in stack[ours + 1 :]]
+            )
+
+
+def where_specialised(error: BaseException, again: Callable[[], object]) -> Where | None:
+    """Which line fixed a size that should have been free.
+
+    torch does not say it in its error, but tells its log when it happens: the capture runs once
+    more with somebody listening.
+
+    Args:
+        error: of the capture; None comes back at once if it is of another kind.
+        again: the same capture, in `capture.py`.
+    """
+    if not any(_is_specialised(item) for item in _chain(error)):
+        return None
+    listener = _Listener()
+    before = _GUARDS.level, _GUARDS.handlers, _GUARDS.propagate, logging.root.manager.disable
+    logging.disable(logging.NOTSET)
+    _GUARDS.handlers, _GUARDS.propagate = [listener], False
+    _GUARDS.setLevel(logging.INFO)
+    try:
+        again()
+    except Exception:  # noqa: S110  # the error is known: it is why we are here
+        pass
+    finally:
+        _GUARDS.setLevel(before[0])
+        _GUARDS.handlers, _GUARDS.propagate = before[1:3]
+        logging.disable(before[3])
+    return listener.place
+
+
+def _is_specialised(error: BaseException) -> bool:
+    return isinstance(error, ConstraintViolationError) or "Constraints violated" in str(error)

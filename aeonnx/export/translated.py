@@ -1,0 +1,224 @@
+"""A captured program -> ONNX, without losing a single operation on the way.
+
+onnxscript's own optimiser, which `torch.onnx.export(optimize=True)` runs, takes whatever is within
+1e-8 of 0 for 0 and within 1e-5 of 1 for 1: it deletes `+ 1e-9` from `log(x + 1e-9)`, and a factor
+of 1.000004. Here the same passes run without the rules that compare numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import onnx_ir
+import onnx_ir.passes.common as passes
+import torch
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter import RewriteRule
+from onnxscript.rewriter.rules import common as rules
+from torch.export.graph_signature import OutputKind
+
+from aeonnx.errors import GraphError
+from aeonnx.models import Part
+
+__all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]
+
+CAPTURE_OPSET = 18  # the exporter's own; every other is converted from it
+
+_FOLDED = 8192  # elements of a constant that goes into a folded one
+_ROUNDS = 2  # of folding and rewriting: rewriting makes new constants
+
+# None of these looks at a float. They remove what moves values and changes none, merge clips
+# (maxima and minima of the given bounds), and put an eval-mode BatchNorm, in float32, into the
+# weights before it, as onnxruntime would on opening the graph.
+_RULES = tuple(
+    getattr(rules, name)
+    for name in (
+        "cast_cast_rule",
+        "cast_constant_of_shape_rule",
+        "cast_constant_of_shape_without_value_rule",
+        "collapse_slice_rule",
+        "collapse_slice2_rule",
+        "dropout_inference_rule",
+        "flatten_to_reshape_rule",
+        "fuse_batchnorm_into_conv_rule",
+        "fuse_batchnorm_into_conv_transpose_rule",
+        "fuse_batchnorm_into_gemm_rule",
+        "fuse_pad_into_conv_rule",
+        "materialize_reshape_shape_rule",
+        "max_max_rule",
+        "max_min_rule",
+        "min_max_rule",
+        "min_min_rule",
+        "no_op_cast_rule",
+        "no_op_dynamic_scatter_nd_rule",
+        "no_op_expand_rule",
+        "no_op_static_scatter_nd_rule",
+        "no_op_transpose_rule",
+        "normalize_pad_format_conv_rule",
+        "one_reshape_matmul_reshape_rule",
+        "remove_optional_bias_from_conv_rule",
+        "remove_optional_bias_from_conv_transpose_rule",
+        "remove_optional_bias_from_gemm_rule",
+        "reshape_reshape_rule",
+        "slice_split_rule",
+        "squeeze_reshape_1d_rule",
+        "successive_clip_relu_rule",
+        "successive_clip_rule",
+        "successive_relu_clip_rule",
+        "successive_relu_rule",
+        "transpose_transpose_rule",
+        "two_reshapes_matmul_reshape_rule",
+        "unsqueeze_unsqueeze_rule",
+    )
+    if hasattr(rules, name)  # older releases have fewer
+)
+
+_MOVING = frozenset(
+    {
+        "BatchNormalization",
+        "Cast",
+        "CastLike",
+        "Clip",
+        "Concat",
+        "ConcatFromSequence",
+        "Constant",
+        "ConstantOfShape",
+        "Dropout",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "If",
+        "Loop",
+        "Max",
+        "Min",
+        "Pad",
+        "Range",
+        "Relu",
+        "Reshape",
+        "ScatterND",
+        "SequenceAt",
+        "SequenceConstruct",
+        "Shape",
+        "Size",
+        "Slice",
+        "Split",
+        "SplitToSequence",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""What the passes may remove or merge: it moves values, is a clip, or becomes a weight."""
+
+
+def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
+    """The program as a graph of opset 18 with the names of the part's tensors.
+
+    Raises:
+        GraphError: forward changes a buffer, or an operation was lost on the way.
+        torch.onnx.errors.OnnxExporterError: torch has no translation for an operator.
+    """
+    exported = torch.onnx.export(
+        program,
+        (),
+        dynamo=True,
+        input_names=[spec.name for spec in part.inputs],
+        output_names=[spec.name for spec in part.outputs],
+        opset_version=CAPTURE_OPSET,
+        optimize=False,
+        verbose=False,
+    )
+    decomposed: Any = exported.exported_program  # type: ignore[union-attr]  # dynamo=True gives both
+    _require_stateless(decomposed)
+    model = exported.model  # type: ignore[union-attr]
+    passes.InlinePass()(model)
+    passes.RemoveUnusedNodesPass()(model)
+    before = _operations(model)
+    _simplify(model)
+    _require_all(before, _operations(model))
+    passes.CommonSubexpressionEliminationPass()(model)  # equal operators on equal inputs
+    passes.OutputFixPass()(model)
+    passes.NameFixPass()(model)
+    graph: ModelProto = onnx_ir.to_proto(model)
+    return graph
+
+
+def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
+    """The nodes of a graph and of the graphs inside its nodes."""
+    for node in graph.node:
+        yield node
+        for inner in graphs_in(node):
+            yield from nodes_of(inner)
+
+
+def graphs_in(node: NodeProto) -> list[GraphProto]:
+    """The branches and bodies that a node has: of If, Loop, Scan."""
+    return [item.g for item in node.attribute if item.type == AttributeProto.GRAPH]
+
+
+def _require_stateless(program: torch.export.ExportedProgram) -> None:
+    changed = [
+        str(spec.target)
+        for spec in program.graph_signature.output_specs
+        if spec.kind in (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION)
+    ]
+    if changed:
+        raise GraphError(
+            f"forward changes {', '.join(changed)}: a graph keeps nothing from one call to the "
+            "next, so do not change it in eval mode, or make it an input and an output of the part"
+        )
+
+
+def _simplify(model: onnx_ir.Model, rewrites: Sequence[RewriteRule] = _RULES) -> None:
+    for _ in range(_ROUNDS):
+        optimizer.fold_constants(model, onnx_shape_inference=True, input_size_limit=_FOLDED)
+        rewriter.RewritePass(rewrites)(model)
+        passes.RemoveUnusedNodesPass()(model)
+    passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
+    passes.RemoveUnusedOpsetsPass()(model)
+    passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    passes.LiftSubgraphInitializersToMainGraphPass()(model)
+    passes.DeduplicateInitializersPass()(model)
+
+
+def _operations(model: onnx_ir.Model) -> Counter[str]:
+    """How often each operator works on what comes from the inputs (and not on shapes alone)."""
+    reached: set[int] = {id(value) for value in model.graph.inputs}
+    found: Counter[str] = Counter()
+    _walk(model.graph, reached, found)
+    return found
+
+
+def _walk(graph: Iterable[onnx_ir.Node], reached: set[int], found: Counter[str]) -> None:
+    for node in graph:
+        if node.op_type in ("Shape", "Size"):
+            continue
+        inner = [
+            inside
+            for attribute in node.attributes.values()
+            if attribute.type == onnx_ir.AttributeType.GRAPH
+            for inside in [attribute.as_graph()]
+        ]
+        # CastLike takes only the type of its second input.
+        read = node.inputs[:1] if node.op_type == "CastLike" else node.inputs
+        given = any(id(value) in reached for value in read if value is not None)
+        for inside in inner:
+            if given:
+                reached.update(id(value) for value in inside.inputs)
+            _walk(inside, reached, found)
+            given = given or any(id(value) in reached for value in inside.outputs)
+        if given:
+            reached.update(id(value) for value in node.outputs)
+            if node.op_type not in _MOVING:
+                found[node.op_type] += 1
+
+
+def _require_all(before: Counter[str], after: Counter[str]) -> None:
+    lost = before - after
+    if lost:
+        told = ", ".join(f"{count} {name}" for name, count in sorted(lost.items()))
+        raise GraphError(f"simplifying the graph lost {told}: please report this with the module")
