@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aeonnx.checkpoint import Checkpoint, latent_id, load_weights
 from aeonnx.errors import ModuleError, UsageError
 from aeonnx.export.declared import require_about, require_declared
+from aeonnx.export.modules import require_exportable
 from aeonnx.export.user_code import line_of, raised_here, user_code
 from aeonnx.models import ModelConfig, Part
 
@@ -34,6 +35,7 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
     Raises:
         UsageError: there is no such factory, or what it returns has no usable parts.
         ModuleError: the factory, or `parts()`, raises an error.
+        GraphError: a part's weights have no shape, no numbers, or are in fewer bits.
         CheckpointError: the weights do not fit, or cannot be read safely.
     """
     with _working_directory_first():
@@ -55,6 +57,8 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
     config = ModelConfig(
         name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
     )
+    for part_name, part in parts.items():
+        require_exportable(part_name, part.module)
     with user_code(f"--from-module {target}: moving its weights to the CPU"):
         for module in (model, *(part.module for part in parts.values())):
             _to_memory(module.eval().requires_grad_(False))
