@@ -91,10 +91,25 @@ def capture(part: Part, opset: int) -> Captured:
     _require_no_chance(graph)
     graph = at_opset(graph, opset)
     _strip(graph.graph)
+    _name_batch(graph.graph, part)
     graph.producer_name, graph.producer_version = "aeonnx", ""
     del graph.metadata_props[:]
     graph.ir_version = onnx.helper.find_min_ir_version_for(list(graph.opset_import))
     return Captured(program, graph)
+
+
+def _name_batch(graph: onnx.GraphProto, part: Part) -> None:
+    """Call the batch axis what the part does: a captured program may have a symbol for it."""
+    dims = {value.name: value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)}
+    symbols = {
+        dims[spec.name][axis].dim_param
+        for spec in part.inputs
+        for axis, size in enumerate(spec.shape)
+        if size == BATCH and spec.name in dims
+    }
+    for dim in (dim for found in dims.values() for dim in found):
+        if dim.dim_param and dim.dim_param in symbols:
+            dim.dim_param = BATCH
 
 
 def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
