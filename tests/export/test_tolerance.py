@@ -104,7 +104,7 @@ def test_edge_inputs_do_not_widen_what_random_ones_are_held_to() -> None:
 def test_a_few_ill_conditioned_inputs_are_judged_apart() -> None:
     report = judged(at_edges(0.1, 1e-7), at_edges(0.2, 2e-7))
     assert report.passed
-    assert report.kinds.count(ILL_CONDITIONED) == 2  # all 0 and all 1
+    assert report.kinds.count(ILL_CONDITIONED) == 3  # all 0, all 0.5 and all 1
     assert {check.inputs for check in report.checks} == {RANDOM, EDGE, ILL_CONDITIONED}
     assert not judged(at_edges(0.1, 1e-7), at_edges(0.5, 2e-7)).passed
 
@@ -147,7 +147,7 @@ def test_the_batch_of_a_difference_is_named() -> None:
 def test_kinds_stay_with_their_rows() -> None:
     real = np.random.default_rng(0).random((5, 8)).astype(np.float32)
     rows = probes((X,), {"x": real})
-    assert [rows.kinds.count(kind) for kind in (REAL, RANDOM, EDGE)] == [5, 48, 3]
+    assert [rows.kinds.count(kind) for kind in (REAL, RANDOM, EDGE)] == [5, 48, 4]
     part = Part(None, (X,), (UNBOUNDED,))  # type: ignore[arg-type]
     chosen = rows.first_of(part, (EDGE, REAL), 2)
     assert chosen.kinds == (EDGE, EDGE, REAL, REAL)
