@@ -7,20 +7,23 @@ of 1.000004. Here the same passes run without the rules that compare numbers.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import onnx.numpy_helper
 import onnx_ir
 import onnx_ir.passes.common as passes
 import torch
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 from onnxscript import optimizer, rewriter
 from onnxscript.rewriter import RewriteRule
 from onnxscript.rewriter.rules import common as rules
 from torch.export.graph_signature import OutputKind
 
 from aeonnx.errors import GraphError
+from aeonnx.manifest import BATCH
 from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]
@@ -33,7 +36,7 @@ _ROUNDS = 2  # of folding and rewriting: rewriting makes new constants
 # None of these looks at a float. They remove what moves values and changes none, merge clips
 # (maxima and minima of the given bounds), and put an eval-mode BatchNorm, in float32, into the
 # weights before it, as onnxruntime would on opening the graph.
-_RULES = tuple(
+_RULES: tuple[RewriteRule, ...] = tuple(
     getattr(rules, name)
     for name in (
         "cast_cast_rule",
@@ -144,6 +147,9 @@ def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
     passes.OutputFixPass()(model)
     passes.NameFixPass()(model)
     graph: ModelProto = onnx_ir.to_proto(model)
+    _name_batch(graph.graph, part)
+    for node in nodes_of(graph.graph):
+        _drop_needless(node, {item.name: item for item in graph.graph.initializer})
     return graph
 
 
@@ -160,6 +166,37 @@ def graphs_in(node: NodeProto) -> list[GraphProto]:
     return [item.g for item in node.attribute if item.type == AttributeProto.GRAPH]
 
 
+def _name_batch(graph: GraphProto, part: Part) -> None:
+    """Call the batch axis what the part calls it, where the exporter has names of its own."""
+    del graph.value_info[:]  # of shapes with the exporter's names, some of them stale
+    names = {
+        dim.dim_param
+        for value, spec in zip(graph.input, part.inputs, strict=True)
+        for dim, size in zip(value.type.tensor_type.shape.dim, spec.shape, strict=True)
+        if size == BATCH
+    }
+    symbol = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
+    for value in [*graph.input, *graph.output] if names else []:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = symbol.sub(BATCH, dim.dim_param)
+
+
+def _drop_needless(node: NodeProto, constants: Mapping[str, TensorProto]) -> None:
+    """Remove attributes that say nothing here, and that some engines do not know."""
+    sizes = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+    if sizes is not None and onnx.numpy_helper.to_array(sizes).all():
+        _drop(node, "allowzero")
+    if node.op_type.startswith("Reduce") and len(node.input) > 1:
+        _drop(node, "noop_with_empty_axes")  # the axes are given
+
+
+def _drop(node: NodeProto, attribute: str) -> None:
+    kept = [item for item in node.attribute if item.name != attribute]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+
+
 def _require_stateless(program: torch.export.ExportedProgram) -> None:
     changed = [
         str(spec.target)
@@ -173,10 +210,10 @@ def _require_stateless(program: torch.export.ExportedProgram) -> None:
         )
 
 
-def _simplify(model: onnx_ir.Model, rewrites: Sequence[RewriteRule] = _RULES) -> None:
+def _simplify(model: onnx_ir.Model) -> None:
     for _ in range(_ROUNDS):
         optimizer.fold_constants(model, onnx_shape_inference=True, input_size_limit=_FOLDED)
-        rewriter.RewritePass(rewrites)(model)
+        rewriter.RewritePass(_RULES)(model)
         passes.RemoveUnusedNodesPass()(model)
     passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
     passes.RemoveUnusedOpsetsPass()(model)
