@@ -14,6 +14,8 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── BundleError              1   a bundle that is missing, damaged or incomplete
     │   ├── ManifestError        1   manifest.json is not what the format says
     │   └── IntegrityError       1   a file is not the one that the manifest names
+    │       └── RefusedGraphError 1  onnxruntime does not open it
+    ├── ModuleError              1   code of a model from elsewhere that raised an error of its own
     ├── GraphError               1   a graph that a bundle must not hold
     ├── RunError                 1   a graph that stopped while it ran
     │   └── DeviceMemoryError    1   it needs more memory than there is
@@ -23,6 +25,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and l
     ├── Interrupted            130   Ctrl-C (SIGTERM: 143, SIGHUP: 129); what was whole stays
     ├── OutputError              1   a result that cannot be written
     └── SetupError               4   this machine lacks something
+        ├── OldRuntimeError      4   a graph needs a newer onnxruntime
         ├── MissingExtraError    4   an optional dependency is not installed
         ├── NpmError             4   npm is missing, or did not fetch what the page runs with
         └── ProviderError        4   an execution provider was asked for and cannot run here
@@ -46,11 +49,14 @@ __all__ = [
     "Interrupted",
     "ManifestError",
     "MissingExtraError",
+    "ModuleError",
     "NpmError",
+    "OldRuntimeError",
     "OutputError",
     "ParityError",
     "ProviderError",
     "QualityError",
+    "RefusedGraphError",
     "RunError",
     "SetupError",
     "TrainingError",
@@ -123,6 +129,14 @@ class IntegrityError(BundleError):
     """A file of a bundle is missing or is not the one that the manifest names."""
 
 
+class ModuleError(AeonnxError):
+    """A model from elsewhere stopped with an error of its own, whose line the message shows."""
+
+
+class RefusedGraphError(IntegrityError):
+    """onnxruntime does not open a graph, though it is new enough."""
+
+
 class GraphError(AeonnxError):
     """A graph breaks a rule of the bundle: random or training nodes, foreign domains, opset."""
 
@@ -176,6 +190,10 @@ class SetupError(AeonnxError):
     """This machine or environment lacks something that was asked for."""
 
     exit_code = 4
+
+
+class OldRuntimeError(SetupError):
+    """onnxruntime is older than a graph needs, and cannot open or run it."""
 
 
 class MissingExtraError(SetupError):

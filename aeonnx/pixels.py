@@ -1,4 +1,8 @@
-"""uint8 pixels and float images, in the very arithmetic of the graphs that take pixels."""
+"""uint8 pixels and float images, in the very arithmetic of the graphs that take pixels.
+
+A range [low, high] is mapped to 0..255. low and high are rounded to float32 first, and so is the
+result of each operation, as in the graphs and in clients of other languages.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,41 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["from_pixels", "to_pixels"]
+__all__ = ["UNIT", "Bounds", "ends_of", "from_pixels", "has_pixels", "to_pixels"]
+
+Bounds = tuple[float, float]
+"""Lowest and highest value of an image."""
+
+UNIT: Bounds = (0.0, 1.0)
 
 
-def to_pixels(images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """float32 in [0, 1] -> uint8: clipped, times 255, to the nearest, ties to even."""
-    steps = np.rint(np.clip(images, 0, 1) * np.float32(255))
-    pixels: npt.NDArray[np.uint8] = steps.astype(np.uint8)
+def has_pixels(bounds: Bounds | None) -> bool:
+    """Whether values in this range can be pixels: its width is a finite float32 above 0."""
+    if bounds is None:
+        return False
+    low, _, width = ends_of(bounds)
+    return bool(np.isfinite(low) and np.isfinite(width) and width > 0)
+
+
+def ends_of(bounds: Bounds) -> tuple[np.float32, np.float32, np.float32]:
+    """Lowest value, highest value and width, all in float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.float32(bounds[0]), np.float32(bounds[1])
+        return low, high, np.float32(high - low)
+
+
+def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT) -> npt.NDArray[np.uint8]:
+    """float32 in `bounds` -> uint8: round((clip(x) - low) / (high - low) * 255), ties to even."""
+    low, high, width = ends_of(bounds)
+    shares = np.clip(images, low, high)
+    if bounds != UNIT:  # where both steps change nothing
+        shares = (shares - low) / width
+    pixels: npt.NDArray[np.uint8] = np.rint(shares * np.float32(255)).astype(np.uint8)
     return pixels
 
 
-def from_pixels(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """uint8 -> float32 in [0, 1]."""
-    return pixels.astype(np.float32) / np.float32(255)
+def from_pixels(pixels: npt.NDArray[np.uint8], bounds: Bounds = UNIT) -> npt.NDArray[np.float32]:
+    """uint8 -> float32 in `bounds`: low + (pixel / 255) * (high - low)."""
+    low, _, width = ends_of(bounds)
+    shares = pixels.astype(np.float32) / np.float32(255)
+    return shares if bounds == UNIT else low + shares * width

@@ -10,20 +10,27 @@ from aeonnx.manifest import Manifest, Prior, Quality, TensorSpec, Training
 __all__ = [
     "NUMERIC",
     "Table",
+    "activations",
     "facts",
     "graph_files",
     "parity",
+    "quality",
     "tensors",
     "thresholds",
     "training_facts",
 ]
 
+_FORMS = {"psnr": "{:.3f} dB", "snr": "{:.1f} dB", "agreement": "{:.2%}"}
 _DIGEST = 12  # digits of a digest that tables show
 NUMERIC = (
     "bytes",
     "multiply-adds",
     "quality",
+    "value",
+    "at least",
     "threshold",
+    "units",
+    "inactive",
     "parameters",
     "max |error|",
     "noise floor",
@@ -115,16 +122,30 @@ def tensors(contents: Manifest) -> Table:
 
 
 def parity(contents: Manifest) -> Table:
-    """A row per output of each graph: how far it is from torch."""
-    head = ("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
+    """A row per output of each graph and kind of inputs: how far it is from torch."""
+    head = ("", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance")
     rows = []
     for part, variants in contents.parts.items():
         for precision, variant in variants.items():
-            for output, found in variant.parity.items():
-                passed = max(found.max_abs_diff, found.error) <= found.tolerance
-                numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
-                texts = (f"{number:.1e}" for number in numbers)
-                rows.append(("✓" if passed else "✗", part, precision, output, *texts))
+            for output, kinds in variant.parity.items():
+                for found in kinds:
+                    passed = max(found.max_abs_diff, found.error) <= found.tolerance
+                    numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
+                    texts = (f"{number:.1e}" for number in numbers)
+                    names = (part, precision, output, f"{found.rows} {found.inputs}")
+                    rows.append(("✓" if passed else "✗", *names, *texts))
+    return Table(head, tuple(rows))
+
+
+def activations(contents: Manifest) -> Table:
+    """A row per graph with activation functions: its units, and those that no input activated."""
+    head = ("part", "variant", "units", "inactive")
+    rows = [
+        (part, name, f"{variant.activations.units:,}", f"{variant.activations.inactive:,}")
+        for part, variants in contents.parts.items()
+        for name, variant in variants.items()
+        if variant.activations and variant.activations.units
+    ]
     return Table(head, tuple(rows))
 
 
@@ -147,12 +168,32 @@ def _prior(prior: Prior | None) -> str:
     return f"{prior.kind}{warmth}"
 
 
-def _quality(quality: Quality | None) -> str:
+def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
+    """The worst of what was measured, images first; all of it is in `quality`."""
     if quality is None:
         return "as fp32"
-    if quality.metric == "psnr":
-        return f"{-quality.drop:+.3f} dB"
-    return f"{quality.value:.1%} of labels"
+    found = [item for items in quality.values() for item in items]
+    drops = [item.drop for item in found if item.drop is not None]
+    if drops:
+        return f"{-max(drops):+.3f} dB"
+    agreed = [item.value for item in found if item.metric == "agreement"]
+    if agreed:
+        return f"{min(agreed):.1%} of labels"
+    return f"{min(item.value for item in found):.1f} dB SNR"
+
+
+def quality(contents: Manifest) -> Table:
+    """A row per output and measure of each variant in fewer bits; none without any."""
+    head = ("part", "variant", "output", "measure", "value", "at least")
+    rows = []
+    for part, variants in contents.parts.items():
+        for name, variant in variants.items():
+            for output, found in (variant.quality or {}).items():
+                for item in found:
+                    form = _FORMS[item.metric]
+                    numbers = (form.format(item.value), form.format(item.least))
+                    rows.append((part, name, output, item.metric.upper(), *numbers))
+    return Table(head, tuple(rows))
 
 
 def _described(spec: TensorSpec) -> tuple[str, str, str, str]:

@@ -104,7 +104,10 @@ def _line(
     shown = ("-" if error is None else f"{error:.1e}", ratio)
     loss = "-"
     if quality:
-        loss = f"{quality.drop:z.3f} dB" if quality.metric == "psnr" else f"{quality.drop:z.1%}"
+        found = [item for items in quality.values() for item in items]
+        drops = [item.drop for item in found if item.drop is not None]
+        kept = min((item.value for item in found if item.metric == "agreement"), default=1.0)
+        loss = f"{max(drops):z.3f} dB" if drops else f"{1 - kept:z.1%}"
     ours, theirs = _times(bundle, part, name, inputs)
     return (
         f"{part} | {name} | {variant.bytes:,} | {full.bytes / variant.bytes:.1f}x | {shown[0]} | "

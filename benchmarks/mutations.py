@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
 
 Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts:
-once with all probes, once without those that wake sleeping units.
+once with all probes, once without those that activate units.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.export import ExportOptions, export
+from aeonnx.export.capture import program_of
 from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import probes_of, real_inputs, rows_of
-from aeonnx.export.verify.probes import probes
+from aeonnx.export.verify.inputs import real_inputs, rows_of
+from aeonnx.export.verify.probes import Rows, probes
 from aeonnx.models import Part
 from aeonnx.runtime import Session
-from aeonnx.runtime.session import Array
 from aeonnx.train import TrainOptions, train
 
 CHANGE = 1e-3
 
 
-def judge(path: Path, name: str, part: Part, rows: dict[str, Array], changes: int) -> Counter[str]:
+def judge(path: Path, name: str, part: Part, rows: Rows, changes: int) -> Counter[str]:
     """Of `changes` graphs with one weight changed: "refused", "silent" or "small".
 
     "silent" graphs give the very outputs of the right one on all rows: the weight belongs to a unit
     that nothing found switches on. "small" ones differ by less than the tolerance.
     """
     rng = np.random.default_rng(0)
-    right = Session(path, ["cpu"]).run(rows)
+    right = Session(path, ["cpu"]).run(rows.values)
     counts: Counter[str] = Counter()
     for i in range(changes):
         graph = onnx.load(path)
@@ -50,7 +50,7 @@ def judge(path: Path, name: str, part: Part, rows: dict[str, Array], changes: in
         broken = path.with_name("broken.onnx")
         onnx.save(graph, broken)
         session = Session(broken, ["cpu"])
-        wrong = session.run(rows)
+        wrong = session.run(rows.values)
         if not compare(name, part, session, rows).passed:
             counts["refused"] += 1
         elif all(np.array_equal(wrong[key], right[key]) for key in right):
@@ -68,7 +68,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    columns = ("model", "arch", "part", "refused", "small", "silent", "refused without waking")
+    without = "refused without activation rows"
+    columns = ("model", "arch", "part", "refused", "small", "silent", without)
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
@@ -81,8 +82,8 @@ def main() -> None:
                 real = real_inputs(trained, parts)
                 for name in ("encoder", "decoder"):
                     part, path = parts[name], output / f"{name}.onnx"
-                    rows = rows_of(part, probes_of(part, real))
-                    plain = {s.name: probes(s, real[s.name]).rows for s in part.inputs}
+                    rows, _ = rows_of(part, program_of(part), real)
+                    plain = probes(part.inputs, real)
                     woken = judge(path, name, part, rows, arguments.changes)
                     asleep = judge(path, name, part, plain, arguments.changes)
                     counts = (woken["refused"], woken["small"], woken["silent"], asleep["refused"])

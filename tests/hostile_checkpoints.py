@@ -343,12 +343,26 @@ def _cut(run: Path, path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-999])
 
 
+def _deep(run: Path, path: Path) -> None:
+    value: object = load_file(weights_file(run))
+    for _ in range(200):
+        value = {"state_dict": value}
+    torch.save(value, path)
+
+
+def _many(run: Path, path: Path) -> None:
+    """One array under names enough for a slow search."""
+    value = next(iter(load_file(weights_file(run)).values()))
+    torch.save({f"{number}.encoder.body.0.weight": value for number in range(20_000)}, path)
+
+
 BARE: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "sparse": (_one(torch.Tensor.to_sparse), "one with the layout torch.sparse_coo"),
     "sparse rows": (_one(_in_rows), "torch.sparse_csr"),
     "meta": (_one(lambda value: value.to("meta")), "one on the device meta"),
     "quantized": (_one(_quantized), "a quantized one"),
-    "bfloat16": (_one(torch.Tensor.bfloat16), "expected torch.float32, got torch.bfloat16"),
+    "deep": (_deep, "holds a dict of other things"),
+    "many": (_many, "does not fit vae"),
     "complex": (_one(lambda v: v.to(torch.complex64)), "expected torch.float32, got"),
     "truths": (_one(torch.Tensor.bool), "expected torch.float32, got torch.bool"),
     "spread out": (
@@ -358,7 +372,7 @@ BARE: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "empty": (_one(lambda _: torch.zeros(0)), "expected shape [400], got [0]"),
     "a number": (_one(lambda _: torch.ones(())), "expected shape [400], got []"),
     "infinite": (_one(lambda value: value / 0), "NaN or infinite weights"),
-    "no tensor": (_one(lambda _: 7), "of other things"),
+    "no tensor": (_one(lambda _: 7), ": missing"),
     "no text as name": (_pickled(lambda tensors: {7: next(iter(tensors.values()))}), "of other"),
     "a list": (_pickled(lambda tensors: list(tensors.values())), "holds a list of other things"),
     "nothing": (_nothing, "cannot load"),

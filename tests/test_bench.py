@@ -24,7 +24,7 @@ from aeonnx.bench.measure import measure
 from aeonnx.bench.options import Case
 from aeonnx.bench.peak import graph, measure_peak
 from aeonnx.errors import MissingExtraError, UsageError
-from aeonnx.export import ExportOptions, export
+from aeonnx.export import ExportOptions, Source, export
 from tests.support import Shared
 
 Cli = Callable[..., Result]
@@ -158,7 +158,7 @@ def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
         for one, other in zip(own.values(), plain, strict=True):
             assert len(one) == 37
             np.testing.assert_array_equal(one, other)
-        with rivals(opened, run_of(), case) as (eager, _):
+        with rivals(opened, Source(run_of()), case) as (eager, _):
             if part == "encoder":
                 outputs = eager.open()()
                 assert isinstance(outputs, list)

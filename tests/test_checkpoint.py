@@ -85,9 +85,7 @@ class Evil:
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     torch.save(Evil(), tmp_path / "model.pth")
-    with pytest.raises(
-        CheckpointError, match=r"cannot load .* safely: .*plain state_dict: torch\.save"
-    ):
+    with pytest.raises(CheckpointError, match=r"cannot load .* safely: .*Save the weights alone"):
         checkpoint.load(tmp_path / "model.pth", "vae")
 
 
@@ -97,8 +95,20 @@ def test_a_whole_module_is_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "model.pth", "vae")
 
 
+def test_a_trainers_checkpoint_is_taken_with_a_line_that_says_so(
+    run_of: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_of("vae", "conv")
+    state = {f"module.{name}": value for name, value in load_file(weights_file(run)).items()}
+    torch.save({"epoch": 3, "model": state}, tmp_path / "model.pth")
+    loaded = checkpoint.load(tmp_path / "model.pth", "vae")
+    assert loaded.latent_id == checkpoint.load(run, "vae").latent_id
+    said = "taken from 'model'; without the prefix 'module.'"
+    assert caplog.messages == [f"{tmp_path / 'model.pth'}: {said}"]
+
+
 def test_a_dict_of_other_things_is_refused(tmp_path: Path) -> None:
-    torch.save({"epoch": 3, "model": {"w": torch.ones(1)}}, tmp_path / "model.pth")
+    torch.save({"epoch": 3, "model": {"w": 1}}, tmp_path / "model.pth")
     with pytest.raises(CheckpointError, match="holds a dict of other things. Accepted are"):
         checkpoint.load(tmp_path / "model.pth", "vae")
 

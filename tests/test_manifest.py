@@ -111,7 +111,7 @@ def test_each_fault_is_refused_for_what_it_is(
         assert said.isprintable(), name
         if case.in_schema:
             assert not validator.is_valid(json.loads(case.text)), name
-    assert sum(case.in_schema for case in cases.values()) == 40
+    assert sum(case.in_schema for case in cases.values()) == 47
 
 
 def test_fields_of_later_releases_are_no_reason_to_refuse(document: dict[str, Any]) -> None:
@@ -222,8 +222,21 @@ def test_tolerance_that_would_pass_anything_is_refused(
 ) -> None:
     edited = copy.deepcopy(document)
     golden = edited["parts"]["decoder"]["fp32"]["golden"]["outputs"]["reconstruction"]
-    golden["tolerance"] = tolerance
-    with pytest.raises(ManifestError, match="tolerance: expected a number above 0|not JSON"):
+    golden["tolerance"][-1] = tolerance
+    expected = "tolerance: expected 24 numbers above 0|tolerance.*: expected a number|not JSON"
+    with pytest.raises(ManifestError, match=expected):
+        parse(edited)
+
+
+def test_every_stored_row_needs_a_tolerance(document: dict[str, Any]) -> None:
+    edited = copy.deepcopy(document)
+    golden = edited["parts"]["decoder"]["fp32"]["golden"]["outputs"]["reconstruction"]
+    del golden["tolerance"][-1]
+    expected = "tolerance: expected 24 numbers above 0, one for each row, got 23"
+    with pytest.raises(ManifestError, match=expected):
+        parse(edited)
+    golden["tolerance"] = 1e-6
+    with pytest.raises(ManifestError, match="tolerance: expected a list, got 1e-06"):
         parse(edited)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from aeonnx import checkpoint
 from aeonnx.bench.contenders import OPENED, Call, Contender, inputs_of
 from aeonnx.bench.options import Case
 from aeonnx.errors import CheckpointError
+from aeonnx.export.calls import in_order
 from aeonnx.export.verify.checkpoint import origin
+from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
 
@@ -28,13 +28,13 @@ _DEVICES = {
 }
 
 
-def check(bundle: Bundle, source: Path) -> None:
-    """Raise unless the bundle was exported from the checkpoint at `source`; see `origin`."""
+def check(bundle: Bundle, source: Source) -> None:
+    """Raise unless the bundle was exported from the model at `source`; see `origin`."""
     origin(bundle, source)
 
 
 @contextmanager
-def rivals(bundle: Bundle, source: Path, case: Case) -> Iterator[list[Contender]]:
+def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
     """torch eager and torch.compile for a case, with its threads until the block ends.
 
     They run the part in float32 with float images, whatever the variant is: it is what the weights
@@ -44,7 +44,7 @@ def rivals(bundle: Bundle, source: Path, case: Case) -> Iterator[list[Contender]
 
     def contender(name: str, made: Make, opened: int) -> Contender:
         def start() -> Call:
-            return _opened(bundle.manifest.model, source, case, inputs, made)
+            return _opened(bundle, source, case, inputs, made)
 
         return Contender(name, start, opened, optional=True)
 
@@ -59,12 +59,14 @@ def rivals(bundle: Bundle, source: Path, case: Case) -> Iterator[list[Contender]
         torch.set_num_threads(before)
 
 
-def _opened(model: str, source: Path, case: Case, inputs: Mapping[str, Array], made: Make) -> Call:
+def _opened(
+    bundle: Bundle, source: Source, case: Case, inputs: Mapping[str, Array], made: Make
+) -> Call:
     """One call of a part that was read from the checkpoint."""
     device = _DEVICES.get(case.provider)
     if device is None:
         raise CheckpointError(f"torch is not measured beside {case.provider}")
-    parts = checkpoint.load(source, model).model.parts()
+    parts = origin(bundle, source).model.parts()
     if case.part not in parts:
         raise CheckpointError(f"torch has no {case.part}: it is made at export")
     part = parts[case.part]
@@ -74,8 +76,7 @@ def _opened(model: str, source: Path, case: Case, inputs: Mapping[str, Array], m
     def call() -> object:
         with torch.inference_mode():
             found = module(*(value.to(device) for value in values))
-            outputs = found if isinstance(found, tuple) else (found,)
-            return [value.cpu().numpy() for value in outputs]
+            return [value.cpu().numpy() for value in in_order(part.outputs, found)]
 
     return call
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from aeonnx import files, images, runtime
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.extras import require_modules
+from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import batch_of
 from aeonnx.threads import usable_cores
@@ -33,6 +34,7 @@ class BenchOptions:
         threads: of each session on the CPU; empty for the cores that may be used.
         seconds: for each contender in each cell.
         checkpoint: the run that the bundle came from, to measure torch too.
+        from_module, weights: the same of a model from elsewhere, see `Source`.
         chart: a PNG to draw.
         force: replace the chart if it exists.
     """
@@ -45,8 +47,15 @@ class BenchOptions:
     threads: tuple[int, ...] = ()
     seconds: float = 1.0
     checkpoint: Path | None = None
+    from_module: str | None = None
+    weights: Path | None = None
     chart: Path | None = None
     force: bool = False
+
+    @property
+    def source(self) -> Source:
+        """What torch is measured with, if anything."""
+        return Source(self.checkpoint, self.from_module, self.weights)
 
 
 @dataclass(frozen=True)

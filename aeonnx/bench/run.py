@@ -19,7 +19,6 @@ from aeonnx.bench.peak import Peak, measure_peak
 from aeonnx.bench.results import OURS, Benchmark, Cell
 from aeonnx.extras import require_modules
 from aeonnx.manifest import BATCH, Variant
-from aeonnx.runs import is_folder
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.providers import CPU
 
@@ -47,12 +46,12 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     check(options)
     bundle = runtime.load(options.bundle)
     cases = cases_of(options, bundle)
-    if options.checkpoint:
-        is_folder(options.checkpoint, bundle.manifest.model)
+    options.source.check("--checkpoint", bundle.manifest.model)
+    if options.source.named:
         require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
         from aeonnx.bench import _torch
 
-        _torch.check(bundle, options.checkpoint)
+        _torch.check(bundle, options.source)
     load = os.getloadavg()[0]
     measured: list[tuple[Case, Measured]] = []
     peaks: dict[tuple[str, int, str], Peak] = {}
@@ -66,7 +65,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
             measured.append((case, measure(contenders, case.batch, case.threads, options.seconds)))
     cells = [_cell(bundle, case, found, peaks[_yardstick(case)]) for case, found in measured]
     contents = bundle.manifest
-    packages = ("onnxruntime", "numpy", *(("torch",) if options.checkpoint else ()))
+    packages = ("onnxruntime", "numpy", *(("torch",) if options.source.named else ()))
     found = Benchmark(
         machine=f"{describe(*packages)}, aeonnx {__version__}",
         load=load,
@@ -117,10 +116,10 @@ def _bytes(variant: Variant, batch: int) -> int:
 def _contenders(options: BenchOptions, bundle: Bundle, case: Case) -> Iterator[list[Contender]]:
     inputs = inputs_of(bundle, bundle.variant(case.part, case.variant), case.batch)
     both = [ours(bundle, case, inputs), bare(bundle, case, inputs)]
-    if options.checkpoint is None:
+    if not options.source.named:
         yield both
         return
     from aeonnx.bench import _torch
 
-    with _torch.rivals(bundle, options.checkpoint, case) as others:
+    with _torch.rivals(bundle, options.source, case) as others:
         yield [*both, *others]

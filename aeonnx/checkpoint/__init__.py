@@ -6,8 +6,9 @@
     metrics.jsonl                  one line per epoch, for people and plots
 
 config.json is written last, and what it names is never written over: whoever reads while a run
-saves finds the old checkpoint or the new one. No pickle is ever written. One is read only as a
-plain state_dict, with `weights_only=True`.
+saves finds the old checkpoint or the new one. No pickle is ever written. One is read only for its
+tensors, with `weights_only=True`. `load_weights` reads state dicts as people have them into any
+module.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aeonnx.extras import require_modules
 
 require_modules("torch", "safetensors", extra="train", purpose="reading a checkpoint")
 
+from aeonnx.checkpoint._into import load_weights
 from aeonnx.checkpoint._load import Checkpoint, load
 from aeonnx.checkpoint._record import (
     CONFIG,
@@ -37,6 +39,7 @@ __all__ = [
     "files_of",
     "latent_id",
     "load",
+    "load_weights",
     "save",
     "stored",
 ]

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from aeonnx import files
 from aeonnx.checkpoint import _tensors as tensors
-from aeonnx.checkpoint._plain import read_state_dict
+from aeonnx.checkpoint._fit import fitted
+from aeonnx.checkpoint._into import cast, say
+from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
@@ -51,8 +53,8 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: a folder written by `aeonnx train`, or a file with a plain state_dict of a model with
-            default widths (.safetensors, or .pth/.pt as written by `torch.save`).
+        path: a folder written by `aeonnx train`, or a file with a state dict of a model with
+            default widths, in any form that `load_weights` takes.
         model: name of the model that is expected.
         state: read the newest saved state of the run instead, "best" or "last"; a run that was
             stopped has one.
@@ -75,7 +77,7 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
             f"{path} is not a folder: {model} names its classes, and a bare state_dict does "
             f"not. Give the folder of a run by: aeonnx train --model {model}"
         )
-    return _bare(path, read_state_dict(path), model, known_archs)
+    return _bare(path, read_state_dicts(path), model, known_archs)
 
 
 def _of_folder(folder: Path, model: str) -> Checkpoint:
@@ -174,13 +176,17 @@ def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
     )
 
 
-def _bare(path: Path, weights: Mapping[str, Tensor], model: str, known: list[str]) -> Checkpoint:
+def _bare(path: Path, found: list[StateDict], model: str, known: list[str]) -> Checkpoint:
     """The first architecture whose names and shapes fit; else the mismatches of the nearest."""
     tried = []
     for arch in known:
         config = configure(model, arch, _BARE_INPUT_SHAPE)
+        expected = {name: entry.dtype for name, entry in tensors.skeleton(config).items()}
+        chosen = fitted(path, found, expected)
+        weights, types = cast(chosen.values, expected)
         problems = mismatches(config, weights, ours=True)
         if not problems:
+            say(path, (*chosen.notes, *types))
             return _checkpoint(path, config, weights, None, None)
         tried.append((config, problems))
     raise CheckpointError(foreign(path, *min(tried, key=lambda pair: len(pair[1]))))

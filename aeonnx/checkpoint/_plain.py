@@ -1,11 +1,17 @@
-"""A plain state_dict, from a file by anybody."""
+"""State dicts from a file by anybody, bare or inside a checkpoint of some training program."""
 
 from __future__ import annotations
 
+import argparse
 import io
+import pathlib
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,34 +19,113 @@ from aeonnx import files
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.errors import CheckpointError
 
-__all__ = ["read_state_dict"]
+__all__ = ["EXTRA_STATE", "StateDict", "read_state_dicts"]
+
+EXTRA_STATE = "_extra_state"
+"""Ends the name of what torch's `get_extra_state` gave: it need be no tensor."""
+
+_ACCEPTED = (
+    "Accepted are a .safetensors file, and what torch.save wrote of a state_dict, bare or in a "
+    "dict as trainers write: torch.save(model.state_dict(), 'weights.pth'), read with "
+    "weights_only=True"
+)
+_DEEPEST = 4  # dicts in dicts
+_MOST = 64  # dicts
+# Beside the weights, trainers keep their options and best scores. None of these runs anything.
+_HARMLESS = [
+    argparse.Namespace,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+]
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    accepted = (
-        "Accepted are a folder by `aeonnx train`, a .safetensors file, and a plain state_dict: "
-        "torch.save(model.state_dict(), ...), read with weights_only=True"
-    )
+@dataclass(frozen=True)
+class StateDict:
+    """Arrays by name.
+
+    Args:
+        entry: names of the dicts that hold it, joined by dots; "" for a bare one.
+        values: tensors on the CPU; under names that end in `EXTRA_STATE`, anything plain.
+        devices: where they were when they were saved, if not on the CPU.
+    """
+
+    entry: str
+    values: Mapping[str, Any]
+    devices: tuple[str, ...] = ()
+
+
+def read_state_dicts(path: Path) -> list[StateDict]:
+    """Every dict of tensors in a file, the outermost first.
+
+    Raises:
+        CheckpointError: it cannot be read without running code, or holds none.
+    """
     try:
         data = files.read_bytes(path, tensors.MOST_BYTES)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or data[8:9] == b"{":  # where its header begins
         try:
-            return tensors.load(data)
+            return [StateDict("", tensors.load(data))]
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
+    devices: dict[str, None] = {}
+    value = _unpickled(path, data, devices)
+    found: list[StateDict] = []
+    _collect(value, "", tuple(name for name in devices if name != "cpu"), found)
+    if not found:
+        raise CheckpointError(f"{path} holds a {type(value).__name__} of other things. {_ACCEPTED}")
+    return found
+
+
+def _unpickled(path: Path, data: bytes, devices: dict[str, None]) -> Any:
+    def to_memory(storage: Any, location: str) -> Any:
+        devices[location] = None
+        return storage
+
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]  # of pairs too
             warnings.simplefilter("ignore")  # about forms of tensors that are refused below
-            value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(data), map_location=to_memory, weights_only=True)
     except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"cannot load {path} safely: {tensors.shown(reason)} {accepted}"
+            f"cannot load {path} safely: {tensors.shown(reason)} {_way(str(error))}{_ACCEPTED}"
         ) from error
-    if not isinstance(value, dict) or not all(
-        isinstance(name, str) and isinstance(item, Tensor) for name, item in value.items()
-    ):
-        raise CheckpointError(f"{path} holds a {type(value).__name__} of other things. {accepted}")
-    return {name: item.detach() for name, item in value.items()}
+
+
+def _way(reason: str) -> str:
+    """How to get the weights out of a file that holds more than tensors."""
+    if "TorchScript" in reason:
+        return (
+            "It holds a TorchScript program. Save its weights alone: "
+            "torch.save(torch.jit.load(path).state_dict(), 'weights.pth'). "
+        )
+    unsupported = reason.partition("GLOBAL ")[2].split(" ")[0].rstrip(".,")
+    if not unsupported:
+        return ""
+    return (
+        f"It holds Python objects ({tensors.shown(unsupported)}), and reading these runs code from "
+        "the file. Save the weights alone, where you trust it: torch.save(torch.load(path, "
+        "weights_only=False).state_dict(), 'weights.pth') for a whole module, "
+        "[...]['state_dict'] instead of .state_dict() for a checkpoint. "
+    )
+
+
+def _collect(value: Any, entry: str, devices: tuple[str, ...], found: list[StateDict]) -> None:
+    if not isinstance(value, Mapping) or entry.count(".") >= _DEEPEST or len(found) >= _MOST:
+        return
+    own = {
+        name: item.detach() if isinstance(item, Tensor) else item
+        for name, item in value.items()
+        if isinstance(name, str) and (isinstance(item, Tensor) or name.endswith(EXTRA_STATE))
+    }
+    if own:
+        found.append(StateDict(entry, own, devices))
+    for name, item in value.items():
+        if isinstance(name, str) and name not in own:
+            _collect(item, f"{entry}.{name}" if entry else name, devices, found)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.models import Model, ModelConfig
 
-__all__ = ["foreign", "latent_id", "mismatches", "not_finite"]
+__all__ = ["foreign", "latent_id", "mismatches", "not_finite", "odd"]
 
 
-def mismatches(config: ModelConfig, weights: Mapping[str, Tensor], *, ours: bool) -> list[str]:
+def mismatches(config: ModelConfig, weights: Mapping[str, Any], *, ours: bool) -> list[str]:
     """How names, shapes and values differ from what the configuration asks for: one line each.
 
     Args:
@@ -28,13 +31,13 @@ def mismatches(config: ModelConfig, weights: Mapping[str, Tensor], *, ours: bool
     Raises:
         ValueError: it asks for more than is there.
     """
-    odd = [
+    strange = [
         f"{tensors.shown(name)}: expected a plain array of numbers, got {kind}"
         for name, value in weights.items()
-        if (kind := _odd(value))
+        if (kind := odd(value))
     ]
-    if odd:
-        return sorted(odd)
+    if strange:
+        return sorted(strange)
     entries = tensors.entries_of(weights)
     if not ours:
         tensors.require_room(config, entries)
@@ -46,8 +49,10 @@ def mismatches(config: ModelConfig, weights: Mapping[str, Tensor], *, ours: bool
     ]
 
 
-def _odd(value: Tensor) -> str | None:
-    """What a tensor is that has no numbers in a row of memory; None for one that has."""
+def odd(value: object) -> str | None:
+    """What a value is that has no numbers in a row of memory; None for one that has."""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
     if value.is_quantized:
         return "a quantized one"
     if value.is_nested:
@@ -83,10 +88,40 @@ def not_finite(model: Model) -> str | None:
     return None
 
 
-def latent_id(config: ModelConfig, model: Model) -> str:
-    """SHA-256 of a configuration and weights."""
+def latent_id(config: ModelConfig, model: nn.Module) -> str:
+    """SHA-256 of a configuration and weights, and of what a module keeps beside its weights."""
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        digest.update(value.contiguous().numpy().tobytes())
+        if isinstance(value, Tensor):
+            digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+            digest.update(_bytes(value))
+        else:  # of get_extra_state
+            digest.update(f"{name} ".encode())
+            _digest_plain(digest, value)
     return digest.hexdigest()
+
+
+def _bytes(value: Tensor) -> bytes:
+    numbers = value.detach().cpu().contiguous().reshape(-1)
+    return numbers.view(torch.uint8).numpy().tobytes()  # numpy has no bfloat16
+
+
+def _digest_plain(digest: hashlib._Hash, value: object) -> None:
+    """Add a value of any type: what says nothing of its content counts by its type alone."""
+    digest.update(f"{type(value).__qualname__}(".encode())
+    if isinstance(value, Tensor):
+        digest.update(f"{value.dtype} {list(value.shape)}\n".encode() + _bytes(value))
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biufcSU":
+        digest.update(f"{value.dtype} {list(value.shape)}\n".encode() + value.tobytes())
+    elif isinstance(value, io.BytesIO):
+        digest.update(value.getvalue())
+    elif isinstance(value, bytes | str | int | float | complex | bool | None):
+        digest.update(repr(value).encode())
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _digest_plain(digest, key)
+            _digest_plain(digest, item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _digest_plain(digest, item)
+    digest.update(b")")

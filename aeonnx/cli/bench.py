@@ -13,8 +13,10 @@ from aeonnx.cli.options import (
     THREADS,
     bundle_argument,
     force_option,
+    from_module_option,
     json_option,
     output_option,
+    weights_option,
 )
 
 __all__ = ["bench"]
@@ -57,6 +59,8 @@ __all__ = ["bench"]
     type=PATH,
     help="Run that the bundle was exported from: measures torch eager and torch.compile too.",
 )
+@from_module_option
+@weights_option
 @output_option("A .png for a chart of the ratios.")
 @click.option(
     "--seconds",
@@ -75,6 +79,8 @@ def bench(
     providers: tuple[str, ...],
     threads: tuple[int, ...],
     checkpoint: Path | None,
+    from_module: str | None,
+    weights: Path | None,
     output: Path | None,
     seconds: float,
     force: bool,
@@ -99,6 +105,8 @@ def bench(
         threads=threads,
         seconds=seconds,
         checkpoint=checkpoint,
+        from_module=from_module,
+        weights=weights,
         chart=output,
         force=force,
     )

@@ -38,6 +38,12 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     console.print(table(summary.tensors(contents), ("range", "meaning") * narrow))
     console.print()
     console.print(table(summary.parity(contents)))
+    if (activations := summary.activations(contents)).rows:
+        console.print()
+        console.print(table(activations))
+    if (quality := summary.quality(contents)).rows:
+        console.print()
+        console.print(table(quality))
     if (thresholds := summary.thresholds(contents)).rows:
         console.print()
         console.print(table(thresholds))

@@ -19,6 +19,7 @@ __all__ = [
     "THREADS",
     "bundle_argument",
     "force_option",
+    "from_module_option",
     "json_option",
     "model_option",
     "opened",
@@ -27,6 +28,7 @@ __all__ = [
     "provider_option",
     "providers_of",
     "runtime_options",
+    "weights_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +79,18 @@ _threads_option = click.option(
 )
 pixels_option = click.option(
     "--pixels", is_flag=True, help="uint8 instead of float32 in a .npy array: a quarter of it."
+)
+
+
+from_module_option = click.option(
+    "--from-module",
+    metavar="MODULE:FACTORY",
+    help="A model from elsewhere: a function that returns a module which names its parts.",
+)
+weights_option = click.option(
+    "--weights",
+    type=PATH,
+    help="File to load into that module: .pt, .pth, .ckpt or .safetensors.",
 )
 
 

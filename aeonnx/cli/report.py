@@ -14,7 +14,7 @@ from rich.table import Table
 from aeonnx import manifest as contract
 from aeonnx import summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
-from aeonnx.errors import GoldenMismatchError
+from aeonnx.errors import GoldenMismatchError, SetupError
 from aeonnx.runs import default_folder
 from aeonnx.text import printable
 
@@ -109,15 +109,21 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
 
     Raises:
         GoldenMismatchError: a check failed.
+        SetupError: none did, but this machine cannot run a graph.
     """
     if as_json:
         print_json({"provider": bundle.provider, **result.to_json()})
     else:
         new_console().print(_parity_table(result))
-    if not result.passed:
+    if result.failures:
         raise GoldenMismatchError(
             f"{bundle.folder} does not give torch's outputs here:\n  "
-            + "\n  ".join(result.failures)
+            + "\n  ".join((*result.failures, *result.not_run))
+        )
+    if result.not_run:
+        raise SetupError(
+            f"all outputs are torch's, but those of {len(result.not_run)} of the graphs of "
+            f"{bundle.folder}, which this machine cannot run:\n  " + "\n  ".join(result.not_run)
         )
     if not as_json:
         print()
@@ -149,13 +155,16 @@ def print_demo(exported: Exported, drawn: Drawn) -> None:
 
 
 def _parity_table(report: Report) -> Table:
-    result = table_of("", "part", "variant", "output", "max |error|", "noise floor", "tolerance")
+    result = table_of(
+        "", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance"
+    )
     for check in report.checks:
         result.add_row(
             "✓" if check.passed else "✗",
             check.part,
             check.precision,
             check.output,
+            f"{check.rows} {check.inputs}",
             f"{check.max_abs_diff:.1e}",
             "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
             f"{check.tolerance:.1e}",

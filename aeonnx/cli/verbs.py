@@ -34,7 +34,8 @@ _NAME = click.Path(path_type=str, allow_dash=True)  # with its / at the end
 _FORCE = "Replace a file that exists; add to a folder that holds something."
 _IMAGES = (
     "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
-    ".npz array (uint8, or floats in [0, 1]), or - for one such file on stdin."
+    ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
+    "images), or - for one such file on stdin."
 )
 _TO_PICTURE = (
     "A .png, .jpg, .webp or .tif for a grid of images; a .npy or .npz array; a folder (no suffix, "

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 from aeonnx.export.options import ExportOptions, check
 from aeonnx.extras import lazily
+from aeonnx.runs import Source
 
 if TYPE_CHECKING:
     from aeonnx.export.bundle import Exported, Listener, export
     from aeonnx.export.verify.checkpoint import verify_against
 
-__all__ = ["ExportOptions", "Exported", "Listener", "check", "export", "verify_against"]
+__all__ = ["ExportOptions", "Exported", "Listener", "Source", "check", "export", "verify_against"]
 
 _NEEDED = ("torch", "onnx", "onnxscript", "safetensors")
 _HOMES = {
     "Exported": "bundle",
     "Listener": "bundle",
     "export": "bundle",
-    "verify_against": "against",
+    "verify_against": "verify.checkpoint",
 }
 
 __getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="exporting")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,23 +15,28 @@ from aeonnx import __version__, checkpoint, files, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
+    DeviceMemoryError,
     ImageError,
     InputError,
     ManifestError,
     OutputError,
     ParityError,
+    RunError,
     UsageError,
 )
+from aeonnx.export.calls import ready
 from aeonnx.export.derived import in_fewer_bits, over_pixels
 from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
 from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.export.outside import from_module
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
 from aeonnx.export.proven import Material, Proven, prove_part
+from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.sources import read_images
 from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
+from aeonnx.pixels import UNIT
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU
@@ -78,6 +83,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         UsageError: the model, a part, the opset, a variant or the target is unknown, or options
             contradict each other.
         CheckpointError: the checkpoint is missing, damaged or foreign.
+        ModuleError: the code of a model from elsewhere raises an error.
         ImageError: the calibration images are missing or of another size.
         BundleError: `output` holds a bundle of another checkpoint and `force` is not set.
         GraphError: a part cannot become a graph that keeps the bundle's rules.
@@ -87,7 +93,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     """
     check(options)
     trained = (
-        from_module(options.from_module, options.model)
+        from_module(options.from_module, options.model, options.weights)
         if options.from_module
         else checkpoint.load(options.source, options.model, options.state)
     )
@@ -96,7 +102,12 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     _bundle_there(output, trained.latent_id, force=options.force)  # what is refused, is at once
     with files.staging(output) as staged:
         material = _material(options, plan, trained, staged)
-        made = _make(plan, options.temperature, material, listener)
+        try:
+            made = _make(plan, options.temperature, material, listener)
+        except DeviceMemoryError:
+            raise
+        except RunError as error:
+            raise ParityError(f"a graph stopped as it ran, nothing was written: {error}") from error
         # Other exports into the same bundle take turns here, and each adds to what it finds.
         with files.locked(output, "aeonnx export", seconds=_PATIENCE):
             before = _bundle_there(output, trained.latent_id, force=options.force)
@@ -160,18 +171,30 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
         # The decoder is what the sampler is made of, and what encoders' variants are judged by.
         if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
             tell(name, "fp32")
-            made[name] = prove_part(name, material)
+            with user_code(f"{name}: its module, called on more rows,", among_ours=True):
+                made[name] = prove_part(name, material)
     graphs = []
     for name in plan.parts:
         if name in made:
             base = made[name]
-            graphs += [base, *_variants(base, made, plan, material, tell)]
+            graphs.append(base)
+            if base.report.passed and _passed(made, "decoder"):  # else there is enough to tell
+                graphs += _variants(base, made, plan, material, tell)
+    if not _passed(made, "decoder"):
+        if "decoder" not in plan.parts:
+            graphs.append(made["decoder"])  # whose report refuses everything
+        return _Made(tuple(graphs), None)
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
     prior = gaussian_of(plan.prior, temperature, material)
     graphs.append(prove_sampler(made["decoder"], prior, material))
     return _Made(tuple(graphs), stored(plan.prior, temperature, prior, material))
+
+
+def _passed(made: Mapping[str, Proven], part: str) -> bool:
+    """Whether a part is fit to make others of, if it is needed."""
+    return part not in made or made[part].report.passed
 
 
 def _variants(
@@ -192,7 +215,7 @@ def _variants(
 
 
 def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path) -> Material:
-    declared = trained.model.parts()
+    declared = _ready(plan, options, trained)
     test = real_inputs(trained, declared)
     train = _train_inputs(options, trained, declared)
     if not train and any(want.precision != "fp32" for want in plan.variants):
@@ -204,13 +227,25 @@ def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: P
     return Material(trained, parts, plan.opset, options.target, test or train, train, staged)
 
 
+def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
+    """The parts, those that are needed after a call on examples."""
+    parts = trained.model.parts()
+    images = options.calibration or trained.examples
+    needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
+    for name in [name for name in parts if name in needed]:
+        checked = ready(name, fixed_to(parts[name], plan.batch))
+        parts[name] = replace(parts[name], module=checked.module)
+    return parts
+
+
 def _train_inputs(
     options: ExportOptions, trained: Checkpoint, parts: Mapping[str, Part]
 ) -> dict[str, Array]:
     if options.calibration is None:
         examples = trained.examples
         return {} if examples is None else inputs_of(parts, examples.train.numpy())
-    images = read_images(options.calibration, trained.config.input_shape)
+    bounds = parts["encoder"].inputs[0].range or UNIT
+    images = read_images(options.calibration, trained.config.input_shape, bounds)
     try:
         return inputs_of(parts, images)
     except InputError as error:

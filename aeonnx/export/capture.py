@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 
 from aeonnx.errors import GraphError
+from aeonnx.export.detached import DetachedData
 from aeonnx.export.legacy import at_opset
 from aeonnx.export.modules import plain
 from aeonnx.export.reasons import (
@@ -35,7 +36,7 @@ from aeonnx.export.translated import graphs_in, nodes_of, translated
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 
-__all__ = ["RANDOM", "Captured", "capture"]
+__all__ = ["RANDOM", "Captured", "capture", "program_of"]
 
 RANDOM = frozenset(
     {
@@ -76,9 +77,7 @@ def capture(part: Part, opset: int) -> Captured:
         GraphError: torch cannot capture the part, or the opset lacks one of its operators: with the
             reason, the line of the module, and what to write instead where that is known.
     """
-    module = plain(part.module)
-    program = _program(module, part)
-    _require_real_constants(program)
+    program = program_of(part)
     try:
         with _quiet():
             graph = translated(program, part)
@@ -94,6 +93,17 @@ def capture(part: Part, opset: int) -> Captured:
     del graph.metadata_props[:]
     graph.ir_version = onnx.helper.find_min_ir_version_for(list(graph.opset_import))
     return Captured(program, graph)
+
+
+def program_of(part: Part) -> ExportedProgram:
+    """Only the program of `capture`.
+
+    Raises:
+        GraphError: as there.
+    """
+    program = _program(plain(part.module), part)
+    _require_real_constants(program)
+    return program
 
 
 def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
@@ -122,7 +132,8 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
         {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
         for spec in part.inputs
     )
-    with fx_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+    patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with patched, DetachedData():
         return torch.export.export(
             module,
             tuple(_example(spec) for spec in part.inputs),

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
 import onnx
 
 from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.pixels import require_same_pixels
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
-from aeonnx.export.verify.compare import Seen, compare_runs
-from aeonnx.export.verify.reference import Arrays, Reference
+from aeonnx.export.verify.reference import Reference
+from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
 from aeonnx.inspection.operations import multiply_adds
-from aeonnx.manifest import Prior, TensorSpec
+from aeonnx.manifest import Prior
 from aeonnx.models import Part
-from aeonnx.pixels import to_pixels
-from aeonnx.runtime.batching import whole_batches
+from aeonnx.pixels import UNIT
 from aeonnx.runtime.interface import batch_of
-from aeonnx.runtime.prior import Gaussian, transformed
-from aeonnx.runtime.session import Array
+from aeonnx.runtime.prior import Gaussian
 
 __all__ = ["gaussian_of", "prove_sampler", "stored"]
-
-_SEED = 0x0123456789ABCDEF
-_INDICES = (*range(30), 2**32 - 1, 2**32, 2**63 - 1)
 
 
 def gaussian_of(kind: str, temperature: float, material: Material) -> Gaussian:
@@ -71,25 +61,25 @@ def stored(kind: str, temperature: float, prior: Gaussian, material: Material) -
 def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Proven:
     """The sampler's graph, compared with numpy's draws and torch's decoder.
 
+    Its images must be, bit for bit, the decoder's of its own latents.
+
     Args:
         decoder: in fp32.
         prior: what it draws from.
         material: what it is made of.
 
     Raises:
-        ParityError: its images are not, bit for bit, the decoder's of its own latents.
         GraphError: the target lacks one of its operators.
     """
     part = material.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
-    made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior)
+    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
+    made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", material)
-    index = whole_batches(interface, np.array(_INDICES))
-    rows = {"seed": np.array([_SEED]), "index": index}
-    truth = _Draws(prior, Reference(part), z, reconstruction)
-    report = compare_runs(SAMPLER, interface, session.run, truth, rows, limit=_limit)
-    proven = Proven(
+    rows, draws = sampler_rows(interface), draws_of(part, prior)
+    report = compare_sampler(part, session.run, decoder.run, draws)
+    return Proven(
         part=SAMPLER,
         variant="fp32",
         interface=interface,
@@ -98,43 +88,6 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
         report=report,
         rows=rows,
         stored=rows,
-        golden=write_golden(material.staged, SAMPLER, rows, truth),
+        golden=write_golden(material.staged, SAMPLER, rows.values, draws),
         multiply_adds=multiply_adds(made, batch_of(interface) or 1),
     )
-    outputs = proven.run(rows)
-    decoded = decoder.run({z.name: outputs[z.name]})[reconstruction.name]
-    whose = "the decoder for the same latents"
-    require_same_pixels(SAMPLER, outputs["image"], to_pixels(decoded), whose)
-    return proven
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """What a sampler should give; see `Reference`."""
-
-    prior: Gaussian
-    decoder: Reference
-    z: TensorSpec
-    reconstruction: TensorSpec
-
-    def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs).astype(np.float32)
-        image = self.decoder.single({self.z.name: z})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image)}
-
-    def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs)
-        image = self.decoder.double({self.z.name: z.astype(np.float32)})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image)}
-
-    def rounded(self, inputs: Mapping[str, Array]) -> Arrays:
-        return self.double(inputs)
-
-    def _latents(self, inputs: Mapping[str, Array]) -> Array:
-        size = int(self.z.shape[1])
-        return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], size)
-
-
-def _limit(spec: TensorSpec, seen: Seen) -> float:
-    # The last bit of a logarithm or cosine is the machine's own; and may turn a pixel's rounding.
-    return 1.0 if spec.dtype == "uint8" else 2 * seen.resolution

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aeonnx.errors import UsageError
 from aeonnx.export.verify.reference import Arrays
 from aeonnx.models import Part
 from aeonnx.runtime.prior import Gaussian
@@ -19,14 +20,26 @@ def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
     them as `logvar` (the law of total variance).
 
     Args:
-        encoder: names of what it gives; the first is the latent, or its mean.
-        outputs: what it gave for training images.
+        encoder: names of what it gives; the first is the latent, or its mean, [n, latent].
+        outputs: what it gave for training images. `logvar` is [n, latent], or [n, 1] for one
+            variance that all numbers of a latent share.
         diagonal: leave correlations out.
+
+    Raises:
+        UsageError: `logvar` has another shape.
     """
     means = outputs[encoder.outputs[0].name].astype(np.float64)
     covariance = np.atleast_2d(np.cov(means.T, bias=True))
     if "logvar" in outputs:
-        covariance += np.diag(np.exp(outputs["logvar"].astype(np.float64)).mean(0))
+        logvar = outputs["logvar"].astype(np.float64)
+        if logvar.shape not in (means.shape, (len(means), 1)):
+            got = ", ".join(map(str, ("batch", *logvar.shape[1:])))
+            raise UsageError(
+                f"--prior fitted: expected logvar [batch, {means.shape[1]}], as the latent, or "
+                f"[batch, 1], got [{got}]: give it under another name, or leave --prior out"
+            )
+        # Broadcast first: the diagonal of one number, added to a matrix, would fill all of it.
+        covariance += np.diag(np.broadcast_to(np.exp(logvar).mean(0), means.shape[1:]))
     if diagonal:
         return Gaussian(means.mean(0), np.sqrt(np.diag(covariance)))
     # Not Cholesky's factor: fewer images than latents, or a dead one, make some variances 0.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx import files
-from aeonnx.export.verify.compare import Truth
+from aeonnx.export.verify.runs import Truth
 from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime import Check
 from aeonnx.runtime.session import Array
@@ -39,11 +39,12 @@ def write_golden(folder: Path, where: str, inputs: Mapping[str, Array], referenc
     return Golden(*written)
 
 
-def with_tolerances(golden: Golden, checks: Sequence[Check]) -> Golden:
-    """The same tensors with the tolerances of the checks on the outputs."""
-    tolerances = {check.output: check.tolerance for check in checks}
+def with_tolerances(golden: Golden, checks: Sequence[Check], kinds: Sequence[str]) -> Golden:
+    """The same tensors with a tolerance for each row: that of the check on inputs of its kind."""
+    tolerances = {(check.output, check.inputs): check.tolerance for check in checks}
     outputs = {
-        name: replace(tensor, tolerance=tolerances[name]) for name, tensor in golden.outputs.items()
+        name: replace(tensor, tolerance=tuple(tolerances[name, kind] for kind in kinds))
+        for name, tensor in golden.outputs.items()
     }
     return replace(golden, outputs=outputs)
 

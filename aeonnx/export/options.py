@@ -10,7 +10,7 @@ from aeonnx import catalog
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
 from aeonnx.export.targets import target_of
-from aeonnx.runs import default_folder, is_folder
+from aeonnx.runs import Source, default_folder, is_folder
 
 __all__ = [
     "IO",
@@ -50,6 +50,7 @@ class ExportOptions:
         static_batch: rows that the graphs are fixed to; None for any number.
         target: name of the engine to choose opset, batch and operators for.
         from_module: "package.module:factory" of a model from elsewhere, see `outside`.
+        weights: a file to load into the module of `from_module`, see `checkpoint.load_weights`.
         state: "best" or "last" weights of the run's newest saved state; None for its checkpoint.
     """
 
@@ -67,6 +68,7 @@ class ExportOptions:
     static_batch: int | None = None
     target: str | None = None
     from_module: str | None = None
+    weights: Path | None = None
     state: str | None = None
 
     @property
@@ -121,6 +123,9 @@ def check(options: ExportOptions) -> None:
                 raise UnknownNameError(kind, name, known)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
+    if options.from_module or options.weights:
+        source = Source(options.checkpoint, options.from_module, options.weights)
+        source.check("--checkpoint", options.model)
     if options.from_module:
         if options.state:
             raise UsageError(

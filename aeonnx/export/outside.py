@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from aeonnx.checkpoint import Checkpoint, latent_id
-from aeonnx.errors import UsageError
-from aeonnx.manifest import BATCH
+from aeonnx.checkpoint import Checkpoint, latent_id, load_weights
+from aeonnx.errors import ModuleError, UsageError
+from aeonnx.export.declared import require_about, require_declared
+from aeonnx.export.modules import require_exportable
+from aeonnx.export.user_code import line_of, raised_here, user_code
 from aeonnx.models import ModelConfig, Part
 
 __all__ = ["from_module"]
 
-_EXPECTED = (
-    "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part], among them an encoder "
-    "x -> z and a decoder z -> image"
-)
 
-
-def from_module(target: str, name: str) -> Checkpoint:
+def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoint:
     """Call a factory and take what it returns as a trained model.
 
     Args:
@@ -32,59 +30,123 @@ def from_module(target: str, name: str) -> Checkpoint:
             factory takes nothing and returns the module with its weights. Beside `parts()`, it may
             have `prior` ("standard-normal") and `classes` (names, for a part `classifier`).
         name: of the model in the manifest.
+        weights: a file to load into the module, see `load_weights`; None if it has them.
 
     Raises:
         UsageError: there is no such factory, or what it returns has no usable parts.
+        ModuleError: the factory, or `parts()`, raises an error.
+        GraphError: a part's weights have no shape, no numbers, or are in fewer bits.
+        CheckpointError: the weights do not fit, or cannot be read safely.
     """
-    model = _call(target)
-    parts = _parts(model, target)
+    with _working_directory_first():
+        factory = _factory(target)
+        with user_code(f"--from-module {target}: the factory"):
+            model = factory()
+        if weights is not None and isinstance(model, nn.Module):
+            load_weights(model, weights)
+        parts = require_declared(target, model, _declared(target, model))
     encoder, decoder = parts["encoder"], parts["decoder"]
-    shape = tuple(int(size) for size in encoder.inputs[0].shape[1:] if size != BATCH)
-    latent = decoder.inputs[0].shape
-    if len(shape) != 3 or len(latent) != 2:
+    shape, latent = encoder.inputs[0].shape, decoder.inputs[0].shape
+    if len(shape) != 4 or len(latent) != 2:
         raise UsageError(
             f"{target}: expected an encoder of images [batch, C, H, W] and a decoder of latents "
-            f"[batch, size], got {list(encoder.inputs[0].shape)} and {list(latent)}"
+            f"[batch, size], got {list(shape)} and {list(latent)}"
         )
-    classes = tuple(getattr(model, "classes", ()))
-    channels, height, width = shape
+    classes = require_about(target, model, parts)
+    channels, height, width = (int(size) for size in shape[1:])
     config = ModelConfig(
         name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
     )
-    model.eval().requires_grad_(False)
-    return Checkpoint(model, config, latent_id(config, model), None, None)
+    for part_name, part in parts.items():
+        require_exportable(part_name, part.module)
+    with user_code(f"--from-module {target}: moving its weights to the CPU"):
+        for module in (model, *(part.module for part in parts.values())):
+            _to_memory(module.eval().requires_grad_(False))
+    model.parts = lambda: dict(parts)  # what was checked is what is exported: parts() may make anew
+    with user_code(f"--from-module {target}: state_dict()"):
+        identity = latent_id(config, model)
+    return Checkpoint(model, config, identity, None, None)
 
 
-def _call(target: str) -> Any:
-    module, _, factory = target.partition(":")
-    if not (module and factory):
+def _factory(target: str) -> Callable[[], Any]:
+    module, _, name = target.partition(":")
+    if not (module and name):
         raise UsageError(f"--from-module: expected package.module:factory, got {target!r}")
-    with _working_directory_first():
-        try:
-            found = getattr(importlib.import_module(module), factory)
-        except (ImportError, AttributeError) as error:
+    try:
+        with user_code(f"--from-module {target}: importing {module}"):
+            imported = importlib.import_module(module)
+    except ModuleError as error:
+        cause = error.__cause__
+        known = {module[:end] for end, dot in enumerate(f"{module}.") if dot == "."}
+        if isinstance(cause, ModuleNotFoundError) and cause.name in known:
             raise UsageError(
-                f"--from-module {target}: {error}. Run it from the folder that holds {module}, or "
+                f"--from-module {target}: {cause}. Run it from the folder that holds {module}, or "
                 "install the package"
+            ) from cause
+        raise
+    found = getattr(imported, name, None)
+    if found is None:
+        raise UsageError(
+            f"--from-module {target}: module {module!r} has no attribute {name!r}. It has: "
+            f"{', '.join(_callables(imported)) or 'no function'}. It was found at "
+            f"{getattr(imported, '__file__', None) or 'no file'}"
+        )
+    if not callable(found):
+        raise UsageError(
+            f"--from-module {target}: expected a function that returns the module, got a "
+            f"{type(found).__name__}: write def build(): return {name}"
+        )
+    with suppress(ValueError):  # built in, without a signature
+        signature = inspect.signature(found)
+        try:
+            signature.bind()
+        except TypeError as error:
+            raise UsageError(
+                f"--from-module {target}: expected a function that takes nothing, got "
+                f"{name}{signature}: write one that calls it with the values that you want"
             ) from error
-        return found()
+    return found  # type: ignore[no-any-return]  # it is callable
 
 
-def _parts(model: Any, target: str) -> Mapping[str, Part]:
-    got = f"got a {type(model).__name__}"
+def _callables(module: Any) -> list[str]:
+    """What a module defines itself that could be a factory."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def _declared(target: str, model: Any) -> Mapping[str, Part] | None:
     declare: Any = getattr(model, "parts", None)
     if not isinstance(model, nn.Module) or not callable(declare):
-        raise UsageError(f"--from-module {target}: expected {_EXPECTED}; {got}")
-    parts = declare()
-    if not (isinstance(parts, Mapping) and all(isinstance(p, Part) for p in parts.values())):
-        raise UsageError(f"--from-module {target}: expected {_EXPECTED}; {got} with other parts")
-    missing = [name for name in ("encoder", "decoder") if name not in parts]
-    if missing:
-        raise UsageError(
-            f"--from-module {target}: expected {_EXPECTED}; no {' and no '.join(missing)} among "
-            f"{', '.join(parts) or 'none'}"
-        )
-    return parts
+        return None
+    try:
+        with user_code(f"--from-module {target}: parts()"):
+            found: Mapping[str, Part] = declare()
+            return found
+    except ModuleError as error:
+        cause = error.__cause__
+        if cause and raised_here(cause):  # a name or a shape that no tensor can have
+            raise UsageError(f"--from-module {target}: parts(): {cause}{line_of(cause)}") from cause
+        raise
+
+
+def _to_memory(module: nn.Module) -> None:
+    """Onto the CPU, with tensors that are plain attributes, none with the history of a gradient.
+
+    Old weight_norm keeps a weight with its history, which cannot be copied.
+    """
+    if not any(value.is_meta for value in (*module.parameters(), *module.buffers())):
+        module.cpu()
+    for child in module.modules():
+        for key, value in vars(child).items():
+            if isinstance(value, Tensor) and not value.is_meta and not _is_at_rest(value):
+                vars(child)[key] = value.detach().cpu()
+
+
+def _is_at_rest(value: Tensor) -> bool:
+    return value.is_leaf and value.device.type == "cpu"
 
 
 @contextmanager
@@ -94,4 +156,5 @@ def _working_directory_first() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(here)
+        with suppress(ValueError):  # the module has a path of its own
+            sys.path.remove(here)

@@ -1,11 +1,13 @@
-"""Pixels at a graph's edges: uint8 0..255 where the float graph has [0, 1].
+"""Pixels at a graph's edges: uint8 0..255 where the float graph has images in a range [low, high].
 
-The arithmetic is float32 and the same as numpy's: x / 255 on the way in; clip to [0, 1], times 255
-and rounding to the nearest (ties to even) on the way out.
+The arithmetic is float32 and the same as numpy's in `aeonnx.pixels`. On the way in, low + (x / 255)
+times the width; on the way out, clipped to the range, minus low, divided by the width, times 255
+and rounded to the nearest (ties to even). For [0, 1], low and width are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,82 +15,155 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from aeonnx.errors import ParityError
+from aeonnx.errors import UsageError
 from aeonnx.manifest import TensorSpec
+from aeonnx.models import Part
+from aeonnx.pixels import UNIT, Bounds, ends_of, has_pixels
 from aeonnx.runtime.session import Array
 
-__all__ = ["give_pixels", "is_image", "pixel_spec", "require_same_pixels", "with_pixels"]
+__all__ = [
+    "_why_no_pixels",
+    "give_pixels",
+    "images_of",
+    "pixel_spec",
+    "require_pixels",
+    "unlike_pixels",
+    "with_pixels",
+]
+
+_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours with alpha
 
 
-def is_image(spec: TensorSpec) -> bool:
-    """Whether a tensor holds images in [0, 1]: then it can be pixels."""
-    return spec.dtype == "float32" and spec.range == (0.0, 1.0) and len(spec.shape) == 4
+def _why_no_pixels(spec: TensorSpec) -> str | None:
+    """Why a tensor cannot be pixels; None if it can."""
+    if spec.dtype != "float32" or len(spec.shape) != 4:
+        return "is not float32 images [batch, C, H, W]"
+    if spec.shape[1] not in _CHANNELS:
+        return f"has {spec.shape[1]} channels, and pictures have 1, 3 or 4"
+    if not has_pixels(spec.range):
+        return "has no range [low, high] whose width is a float32 above 0"
+    return None
+
+
+def images_of(part: Part) -> dict[str, Bounds]:
+    """The ranges of a part's tensors that can be pixels, by name."""
+    specs = (*part.inputs, *part.outputs)
+    return {spec.name: spec.range for spec in specs if spec.range and not _why_no_pixels(spec)}
+
+
+def require_pixels(name: str, part: Part) -> None:
+    """Refuse a part of which no tensor can be pixels: others stay floats beside one that can.
+
+    Raises:
+        UsageError: says why of each tensor.
+    """
+    if images_of(part):
+        return
+    reasons = (f"{spec.name} {_why_no_pixels(spec)}" for spec in (*part.inputs, *part.outputs))
+    raise UsageError(
+        f"--io uint8: nothing that {name} takes or gives can be pixels: {'; '.join(reasons)}. Give "
+        "images a range where the part is declared, choose other parts with --part, or leave "
+        "--io out"
+    )
 
 
 def pixel_spec(spec: TensorSpec) -> TensorSpec:
     """The spec of the same images as pixels; any other tensor's stays."""
-    return replace(spec, dtype="uint8", range=(0.0, 255.0)) if is_image(spec) else spec
+    return spec if _why_no_pixels(spec) else replace(spec, dtype="uint8", range=(0.0, 255.0))
 
 
-def with_pixels(graph: ModelProto, images: set[str]) -> ModelProto:
-    """A copy whose inputs and outputs named in `images` are pixels, under the same names."""
+def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:
+    """A copy whose inputs and outputs named in `images` are pixels, under the same names.
+
+    Args:
+        graph: with float images, not changed.
+        images: their ranges.
+    """
     changed = ModelProto()
     changed.CopyFrom(graph)
     for value in changed.graph.input:
         if value.name in images:
-            _pixels_in(changed, value)
+            _pixels_in(changed, value, images[value.name])
     for name in [value.name for value in changed.graph.output if value.name in images]:
         inner = f"{name}.float"
         _rename(changed, name, inner)
-        give_pixels(changed, inner, name)
+        give_pixels(changed, inner, name, images[name])
     return changed
 
 
-def require_same_pixels(what: str, given: Array, expected: Array, whose: str) -> None:
-    """Raise `ParityError` unless two arrays of pixels are the same to the bit."""
-    if not np.array_equal(given, expected):
-        count = int((given != expected).sum())
-        raise ParityError(
-            f"{what}: {count} of {given.size} pixels are not those of {whose}: nothing was written"
-        )
+def unlike_pixels(what: str, given: Array, expected: Array, whose: str) -> str | None:
+    """How many pixels of two arrays differ, in words; None if they are the same to the bit."""
+    if np.array_equal(given, expected):
+        return None
+    count = int((given != expected).sum())
+    return f"{what}: {count} of {given.size} pixels are not those of {whose}"
 
 
-def _pixels_in(graph: ModelProto, value: ValueInfoProto) -> None:
+Step = tuple[str, list[str], str, dict[str, Any]]
+"""Operator, inputs, output and attributes of a node."""
+
+
+def _pixels_in(graph: ModelProto, value: ValueInfoProto, bounds: Bounds) -> None:
     name, inner = value.name, f"{value.name}.float"
+    low, _, width = ends_of(bounds)
     for node in graph.graph.node:
         node.input[:] = [inner if item == name else item for item in node.input]
     value.type.tensor_type.elem_type = TensorProto.UINT8
-    graph.graph.initializer.append(_constant(f"{name}.pixel_scale", 255.0))
-    nodes = [
-        onnx.helper.make_node(
-            "Cast", [name], [f"{name}.pixels"], f"{name}.pixels", to=TensorProto.FLOAT
-        ),
-        onnx.helper.make_node("Div", [f"{name}.pixels", f"{name}.pixel_scale"], [inner], inner),
+    constants = {f"{name}.pixel_scale": np.float32(255)}
+    steps: list[Step] = [
+        ("Cast", [name], f"{name}.pixels", {"to": TensorProto.FLOAT}),
+        ("Div", [f"{name}.pixels", f"{name}.pixel_scale"], inner, {}),
     ]
+    if bounds != UNIT:
+        constants |= {f"{name}.pixel_width": width, f"{name}.pixel_lowest": low}
+        steps[1] = ("Div", [f"{name}.pixels", f"{name}.pixel_scale"], f"{name}.shares", {})
+        steps += [
+            ("Mul", [f"{name}.shares", f"{name}.pixel_width"], f"{name}.widened", {}),
+            ("Add", [f"{name}.widened", f"{name}.pixel_lowest"], inner, {}),
+        ]
+    graph.graph.initializer.extend(_constant(key, number) for key, number in constants.items())
     rest = list(graph.graph.node)
     del graph.graph.node[:]
-    graph.graph.node.extend([*nodes, *rest])
+    graph.graph.node.extend([*_nodes(steps), *rest])
 
 
-def give_pixels(graph: ModelProto, output: str, name: str) -> None:
-    """Change a graph to give its float output `output` as pixels, under `name`."""
+def give_pixels(graph: ModelProto, output: str, name: str, bounds: Bounds) -> None:
+    """Change a graph to give its float output `output`, in `bounds`, as pixels under `name`."""
     place = next(i for i, value in enumerate(graph.graph.output) if value.name == output)
-    constants = {f"{name}.lowest": 0.0, f"{name}.highest": 1.0, f"{name}.pixel_steps": 255.0}
-    graph.graph.initializer.extend(_constant(key, value) for key, value in constants.items())
-    low, high, scale = constants
-    steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
-        ("Clip", [output, low, high], f"{name}.clipped", {}),
-        ("Mul", [f"{name}.clipped", scale], f"{name}.scaled", {}),
+    low, high, width = ends_of(bounds)
+    constants = {
+        f"{name}.lowest": low,
+        f"{name}.highest": high,
+        f"{name}.pixel_steps": np.float32(255),
+    }
+    steps: list[Step] = [
+        ("Clip", [output, f"{name}.lowest", f"{name}.highest"], f"{name}.clipped", {})
+    ]
+    if bounds != UNIT:
+        constants[f"{name}.width"] = width
+        steps += [
+            ("Sub", [f"{name}.clipped", f"{name}.lowest"], f"{name}.above", {}),
+            ("Div", [f"{name}.above", f"{name}.width"], f"{name}.shares", {}),
+        ]
+    steps += [
+        ("Mul", [steps[-1][2], f"{name}.pixel_steps"], f"{name}.scaled", {}),
         ("Round", [f"{name}.scaled"], f"{name}.rounded", {}),
         ("Cast", [f"{name}.rounded"], name, {"to": TensorProto.UINT8}),
-    )
-    for op, inputs, result, attributes in steps:
-        graph.graph.node.append(onnx.helper.make_node(op, inputs, [result], result, **attributes))
+    ]
+    graph.graph.initializer.extend(_constant(key, number) for key, number in constants.items())
+    graph.graph.node.extend(_nodes(steps))
     value = graph.graph.output[place]
     value.name = name
     value.type.tensor_type.elem_type = TensorProto.UINT8
+
+
+def _nodes(steps: list[Step]) -> list[NodeProto]:
+    return [
+        onnx.helper.make_node(op, inputs, [result], result, **attributes)
+        for op, inputs, result, attributes in steps
+    ]
 
 
 def _rename(graph: ModelProto, name: str, new: str) -> None:
@@ -101,5 +176,5 @@ def _rename(graph: ModelProto, name: str, new: str) -> None:
             value.name = new
 
 
-def _constant(name: str, value: float) -> TensorProto:
-    return onnx.numpy_helper.from_array(np.asarray(value, np.float32), name)
+def _constant(name: str, value: np.float32) -> TensorProto:
+    return onnx.numpy_helper.from_array(np.asarray(value), name)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from aeonnx.errors import UsageError
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.options import SAMPLER, ExportOptions, require_parts
+from aeonnx.export.pixels import require_pixels
 from aeonnx.manifest import BATCH
 from aeonnx.models import Model, Part
+from aeonnx.pixels import has_pixels
 
 __all__ = ["Plan", "Want", "fixed_to", "make_plan", "prior_of"]
 
@@ -51,7 +53,8 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     """Check the options against the model.
 
     Raises:
-        UsageError: an option is unknown, out of range, or contradicts another.
+        UsageError: an option is unknown, out of range, or contradicts another, or a part has no
+            images that `--io uint8` could make pixels of.
     """
     opset, batch = options.opset_and_batch()
     trained_for = prior_of(model)
@@ -60,7 +63,7 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
         raise UsageError(
             f"--prior standard: {options.model} was not trained to decode it. Use --prior fitted"
         )
-    parts, left_out = _parts(options, [*model.parts()], prior, opset)
+    parts, left_out = _parts(options, model.parts(), prior, opset)
     if SAMPLER not in parts and (options.prior or options.temperature != 1.0):
         raise UsageError(
             "--prior and --temperature are the sampler's, which is not among the parts to export: "
@@ -69,6 +72,10 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     precisions = dict.fromkeys(("fp32", *options.precisions))
     io = dict.fromkeys(("float", *options.io))
     variants = tuple(Want(precision, kind) for kind in io for precision in precisions)[1:]
+    declared = model.parts()
+    for name in parts if any(want.io == "uint8" for want in variants) else ():
+        if name != SAMPLER:
+            require_pixels(name, declared[name])
     if variants and parts == (SAMPLER,):
         raise UsageError(
             "the sampler has one form, with pixels in uint8 and numbers that must be exact: leave "
@@ -84,8 +91,9 @@ def prior_of(model: Model) -> str | None:
 
 
 def _parts(
-    options: ExportOptions, known: list[str], prior: str | None, opset: int
+    options: ExportOptions, declared: dict[str, Part], prior: str | None, opset: int
 ) -> tuple[tuple[str, ...], list[str]]:
+    known = [*declared]
     problem = None
     if prior is None:
         problem = (
@@ -95,6 +103,8 @@ def _parts(
         problem = (
             f"it needs the bitwise operators of opset {SAMPLER_OPSET}, and this is opset {opset}"
         )
+    else:
+        problem = _why_no_sampler(declared["decoder"])
     require_parts(options, known)
     if SAMPLER in options.parts and problem:
         raise UsageError(f"no sampler: {problem}")
@@ -103,6 +113,20 @@ def _parts(
     # A model without a prior has no sampler to miss.
     told = [f"sampler left out: {problem}"] if problem and prior and not options.parts else []
     return parts, told
+
+
+def _why_no_sampler(decoder: Part) -> str | None:
+    """Why latents drawn at random cannot become pixels; None if they can."""
+    if len(decoder.inputs) > 1:
+        more = ", ".join(spec.name for spec in decoder.inputs[1:])
+        return f"the decoder takes {more} beside the latent, which no prior draws"
+    image = decoder.outputs[0]
+    if not has_pixels(image.range):
+        return (
+            f"it gives pixels, and the decoder's {image.name} has no range [low, high] whose width "
+            "is a float32 above 0"
+        )
+    return None
 
 
 def fixed_to(part: Part, batch: int | None) -> Part:

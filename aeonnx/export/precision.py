@@ -23,68 +23,115 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers import float16
 
 from aeonnx.errors import OutputError
+from aeonnx.export.correction import Batches, with_corrected_bias
+from aeonnx.export.halves import outside_float16, without_round_trips
 from aeonnx.runtime.session import Array
 
 __all__ = ["in_precision"]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
-# Their results pass 65,504, float16's largest number, or lose what the next operator needs.
+# Inside of them, sums or squares pass 65,504, float16's largest number, or lose what is needed.
 _KEPT_IN_FP32 = (
     "Exp",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
     "Log",
+    "LogSoftmax",
+    "LpNormalization",
+    "MeanVarianceNormalization",
     "Pow",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSumExp",
     "ReduceMean",
     "ReduceSum",
+    "ReduceSumSquare",
     "Softmax",
     "Softplus",
     "Sqrt",
 )
 
 
-def in_precision(
-    graph: ModelProto, precision: str, calibration: Mapping[str, Array], batch: int
-) -> list[ModelProto]:
+def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[ModelProto]:
     """The graph in a precision, the smallest form first; its inputs and outputs stay float32.
 
     Args:
         graph: in float32, not changed.
         precision: one of `options.PRECISIONS`.
-        calibration: inputs as they occur in use, by name: what activations range over.
-        batch: rows of these that the graph takes at once.
+        batches: of calibration inputs: what activations range over.
 
     Returns:
-        For fp16 one graph. For int8 two, the second with its last layer in float32, or none if the
-        graph has no weights. These are quantised per channel; activations at run time (dynamic)
-        where layers are linear, and to ranges found on the calibration inputs (static) where the
-        graph has convolutions, whose dynamic form no engine is fast at.
+        Two graphs, the second with its last layer in float32; one if it has no other, and none in
+        int8 if it has none at all. In fp16 nodes also stay in float32 where these inputs show that
+        float16 overflows or loses: see `outside_float16`. In int8 the last layer is then corrected
+        for the others' mean shift. Weights are quantised per channel; activations at run time
+        (dynamic) where layers are linear, and to ranges found on the calibration inputs (static)
+        where the graph has convolutions, whose dynamic form no engine is fast at.
     """
     if precision == "fp32":
         return [graph]
     if precision == "fp16":
-        return [_clean(_to_fp16(graph), graph)]
+        return [_clean(form, graph) for form in _fp16_forms(_named(graph), batches)]
     weighted = _weighted(graph)
     if not weighted:
         return []
     *others, last = weighted
-    # The quantizer takes a Gemm apart, and looks for the name of the half.
-    forms = [[], [last, f"{last}_MatMul"]] if others else [[]]
-    return [_clean(_to_int8(graph, excluded, calibration, batch), graph) for excluded in forms]
+    forms = [_to_int8(graph, [], batches)]
+    if others:
+        # The quantizer takes a Gemm apart, and looks for the name of the half.
+        mixed = _to_int8(graph, [last, f"{last}_MatMul"], batches)
+        forms.append(with_corrected_bias(mixed, graph, last, batches))
+    return [_clean(form, graph) for form in forms]
 
 
-def _to_fp16(graph: ModelProto) -> ModelProto:
+def _named(graph: ModelProto) -> ModelProto:
+    """A copy whose nodes all have names of their own."""
     copied = ModelProto()
     copied.CopyFrom(graph)
-    blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32]
+    names = [node.name for node in copied.graph.node]
+    for number, node in enumerate(copied.graph.node):
+        if not node.name or names.count(node.name) > 1:
+            node.name = f"{node.name}.{number}"
+    return copied
+
+
+def _from(graph: ModelProto, first: str) -> list[str]:
+    """Names of a node and of all that use what it gives, at once or later."""
+    found: list[str] = []
+    made: set[str] = set()
+    for node in graph.graph.node:  # each behind what it reads
+        if node.name == first or made & {*node.input}:
+            found.append(node.name)
+            made |= {*node.output}
+    return found
+
+
+def _fp16_forms(graph: ModelProto, batches: Batches) -> list[ModelProto]:
+    outside, weighted = outside_float16(graph, batches), _weighted(graph)
+    forms = [_to_fp16(graph, outside)]
+    if len(weighted) > 1:
+        # An output far from 0 beside its spread is rounded too coarsely, whatever led to it.
+        forms.append(_to_fp16(graph, [*outside, *_from(graph, weighted[-1])]))
+    return forms
+
+
+def _to_fp16(graph: ModelProto, kept: list[str]) -> ModelProto:
+    copied = ModelProto()
+    copied.CopyFrom(graph)
+    mine = {node.name for node in copied.graph.node}
     converted: ModelProto = float16.convert_float_to_float16(
-        copied, keep_io_types=True, op_block_list=blocked
+        copied,
+        keep_io_types=True,
+        op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32],
+        node_block_list=kept,
     )
+    without_round_trips(converted, mine)
     return converted
 
 
-def _to_int8(
-    graph: ModelProto, excluded: list[str], calibration: Mapping[str, Array], batch: int
-) -> ModelProto:
+def _to_int8(graph: ModelProto, excluded: list[str], batches: Batches) -> ModelProto:
     static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
     with _temporary_folder() as folder, _quiet():
         # By path: given a graph, the quantizer moves its weights into files of its own.
@@ -94,7 +141,7 @@ def _to_int8(
             quantize_static(
                 source,
                 path,
-                _Rows(calibration, batch),
+                _Rows(batches()),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(_WEIGHTED),
                 nodes_to_exclude=excluded,
@@ -167,14 +214,10 @@ def _sorted(nodes: Iterable[NodeProto]) -> list[NodeProto]:
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Calibration inputs in batches."""
 
-    def __init__(self, inputs: Mapping[str, Array], batch: int) -> None:
-        rows = len(next(iter(inputs.values())))
-        self._batches: Iterator[dict[str, Array]] = (
-            {name: value[start : start + batch] for name, value in inputs.items()}
-            for start in range(0, rows, batch)
-        )
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._batches = iter(batches)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> Mapping[str, Array] | None:
         return next(self._batches, None)
 
 

@@ -12,20 +12,31 @@ from onnx import ModelProto
 
 from aeonnx import files
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.errors import GraphError
+from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture import Captured, capture
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, finish
 from aeonnx.export.modules import require_exportable
 from aeonnx.export.targets import check_operators
-from aeonnx.export.verify.compare import BATCHES, compare
-from aeonnx.export.verify.inputs import probes_of, rows_of
+from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.determinism import require_deterministic
+from aeonnx.export.verify.inputs import rows_of
+from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
+from aeonnx.export.verify.runs import BATCHES
+from aeonnx.export.verify.trial import require_running
 from aeonnx.inspection.operations import multiply_adds
-from aeonnx.manifest import FORMAT_VERSION, Golden, OutputParity, Quality, Variant
+from aeonnx.manifest import (
+    FORMAT_VERSION,
+    ActivationCoverage,
+    Golden,
+    OutputParity,
+    Quality,
+    Variant,
+)
 from aeonnx.models import Part
-from aeonnx.runtime import Report, Session
-from aeonnx.runtime.batching import Run, any_rows, whole_batches
+from aeonnx.runtime import Check, Report, Session
+from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
@@ -33,6 +44,7 @@ from aeonnx.runtime.session import Array
 __all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
 
 _PERCENTILES = (95, 99)
+_STORED = 8  # rows of golden vectors, of each kind
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Proven:
         rows: what it was compared on.
         stored: inputs of the golden vectors.
         golden: these with what should come out.
-        multiply_adds, quality, percentiles: see `Variant`.
+        multiply_adds, activations, quality, percentiles: see `Variant`.
     """
 
     part: str
@@ -80,11 +92,12 @@ class Proven:
     graph: Graph
     session: Session
     report: Report
-    rows: Mapping[str, Array]
-    stored: Mapping[str, Array]
+    rows: Rows
+    stored: Rows
     golden: Golden
     multiply_adds: int | None
-    quality: Quality | None = None
+    activations: ActivationCoverage | None = None
+    quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -106,20 +119,30 @@ class Proven:
             inputs=self.interface.inputs,
             outputs=self.interface.outputs,
             parity={
-                check.output: OutputParity(
-                    max_abs_diff=check.max_abs_diff,
-                    max_rel_diff=check.max_rel_diff,
-                    error=check.error or 0.0,
-                    noise_floor=check.noise_floor or 0.0,
-                    tolerance=check.tolerance,
+                spec.name: tuple(
+                    _parity(check) for check in self.report.checks if check.output == spec.name
                 )
-                for check in self.report.checks
+                for spec in self.interface.outputs
             },
             parity_batches=BATCHES if size is None else (size,),
-            golden=with_tolerances(self.golden, self.report.checks),
+            activations=self.activations,
+            golden=with_tolerances(self.golden, self.report.checks, self.stored.kinds),
             quality=self.quality,
             percentiles=self.percentiles,
         )
+
+
+def _parity(check: Check) -> OutputParity:
+    return OutputParity(
+        inputs=check.inputs,
+        rows=check.rows,
+        batch=check.batch,
+        max_abs_diff=check.max_abs_diff,
+        max_rel_diff=check.max_rel_diff,
+        error=check.error or 0.0,
+        noise_floor=check.noise_floor or 0.0,
+        tolerance=check.tolerance,
+    )
 
 
 def prove_part(name: str, material: Material) -> Proven:
@@ -129,12 +152,13 @@ def prove_part(name: str, material: Material) -> Proven:
         GraphError: it cannot become a graph that keeps the bundle's rules.
     """
     part = material.parts[name]
+    require_deterministic(name, part, probes(part.inputs, material.test).values)
     captured = _captured(name, part, material.opset)
     graph, session = open_graph(captured.graph, name, "fp32", material)
-    probes = probes_of(part, material.test)
-    rows = rows_of(part, probes)
+    rows, activations = rows_of(part, captured.program, material.test)
     report = compare(name, part, session, rows)
-    stored = {key: whole_batches(part, value.golden) for key, value in probes.items()}
+    judged = Rows(rows.values, report.kinds)
+    stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
     return Proven(
         part=name,
         variant="fp32",
@@ -144,9 +168,12 @@ def prove_part(name: str, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, name, stored, Reference(part)),
+        golden=write_golden(material.staged, name, stored.values, Reference(part)),
         multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
-        percentiles=percentiles_of(part, any_rows(part, session.run), material.train),
+        activations=ActivationCoverage(activations.units, activations.inactive),
+        percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
+        if report.passed  # else it may not even run
+        else {},
     )
 
 
@@ -159,12 +186,25 @@ def _captured(name: str, part: Part, opset: int) -> Captured:
 
 
 def open_graph(
-    graph: ModelProto, part: str, variant: str, material: Material
+    graph: ModelProto,
+    part: str,
+    variant: str,
+    material: Material,
+    *,
+    tried_on: Mapping[str, Array] | None = None,
 ) -> tuple[Graph, Session]:
     """Write a graph under its name in the staged folder and open it there.
 
+    Args:
+        graph: not changed.
+        part, variant: its place in the manifest.
+        material: what it is made of.
+        tried_on: inputs on which it is first run in another process; None if it will not crash.
+
     Raises:
-        GraphError: it breaks a rule of the bundle, or the target lacks an operator.
+        QualityError: it does not run on these.
+        GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
+            refuses it.
     """
     if material.target:
         check_operators(graph, material.target, f"{part} ({variant})")
@@ -172,7 +212,12 @@ def open_graph(
     name = part if variant == "fp32" else f"{part}.{variant}"
     path = material.staged / files.named_by_content(f"{name}.onnx", finished.data)
     files.write(path, finished.data)
-    return finished, Session(path, [CPU])
+    if tried_on is not None:
+        require_running(path, tried_on)
+    try:
+        return finished, Session(path, [CPU])
+    except RefusedGraphError as error:
+        raise GraphError(f"{part} ({variant}): {error}") from error
 
 
 def percentiles_of(

@@ -19,6 +19,7 @@ from onnx import ModelProto
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.pixels import give_pixels
 from aeonnx.manifest import TensorSpec
+from aeonnx.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array
 
@@ -38,12 +39,13 @@ def sampler_specs(
     return (seed, index), (z, image)
 
 
-def sampler_graph(decoder: ModelProto, prior: Gaussian) -> ModelProto:
+def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> ModelProto:
     """The decoder's graph behind draws from the prior.
 
     Args:
         decoder: a graph z -> reconstruction, not changed.
         prior: what to draw z from.
+        bounds: range of the decoder's images.
     """
     z, reconstruction = decoder.graph.input[0], decoder.graph.output[0]
     rows, size = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
@@ -59,7 +61,7 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian) -> ModelProto:
     )
     del merged.graph.value_info[:]
     del merged.opset_import[1:]  # the same one twice
-    give_pixels(merged, _PREFIX + reconstruction.name, "image")
+    give_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
     return merged
 
 

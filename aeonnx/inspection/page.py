@@ -55,12 +55,15 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
 
 def _page(contents: Manifest, graphs: Sequence[Found], pictures: Sequence[Picture]) -> str:
     training, thresholds = contents.training, summary.thresholds(contents)
+    quality, activations = summary.quality(contents), summary.activations(contents)
     sections = {
         "Pictures": _row(_figure(picture) for picture in pictures),
         "Bundle": _facts(summary.facts(contents)),
         "Training": _facts(summary.training_facts(training)) if training else "",
         "Graphs": _table(summary.graph_files(contents)),
         "Parity with torch": _table(summary.parity(contents)),
+        "Activations": _table(activations) if activations.rows else "",
+        "Quality": _table(quality) if quality.rows else "",
         "Thresholds": _table(thresholds) if thresholds.rows else "",
         "Tensors": _table(summary.tensors(contents)),
         "Drawings": _keys(graphs) + _row(_drawing(*found) for found in graphs),

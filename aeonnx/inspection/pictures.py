@@ -5,11 +5,14 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aeonnx import golden, images
 from aeonnx.manifest import GoldenTensor, Manifest, TensorSpec
+from aeonnx.pixels import UNIT, Bounds, has_pixels, to_pixels
 
 __all__ = ["Picture", "pictures_of"]
 
@@ -57,7 +60,8 @@ def _draws(contents: Manifest, part: str) -> bool:
     return all(spec.dtype == "int64" for spec in variant.inputs)
 
 
-Row = tuple[str, GoldenTensor]
+Row = tuple[str, GoldenTensor, TensorSpec]
+"""Meaning, array and what it is."""
 
 
 def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
@@ -67,7 +71,9 @@ def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
 
     def first(specs: tuple[TensorSpec, ...], stored: dict[str, GoldenTensor]) -> Row | None:
         found = [spec for spec in specs if spec.shape[1:] == shape]
-        return (found[0].meaning or found[0].name, stored[found[0].name]) if found else None
+        if not found:
+            return None
+        return found[0].meaning or found[0].name, stored[found[0].name], found[0]
 
     return (
         first(variant.inputs, variant.golden.inputs),
@@ -76,9 +82,18 @@ def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
 
 
 def _picture(folder: Path, part: str, rows: list[Row]) -> Picture:
-    values = [golden.read(folder, tensor)[:_SHOWN] for _, tensor in rows]
+    values = [_pixels(golden.read(folder, tensor)[:_SHOWN], spec.range) for _, tensor, spec in rows]
     picture = np.concatenate(values)
     columns = len(values[0])
     uri = f"data:image/png;base64,{b64encode(images.png(picture, columns)).decode()}"
     height, width = images.grid(picture, columns).shape[:2]
-    return Picture(f"{part}: {' above '.join(meaning for meaning, _ in rows)}", uri, width, height)
+    return Picture(f"{part}: {' above '.join(row[0] for row in rows)}", uri, width, height)
+
+
+def _pixels(values: NDArray[Any], bounds: Bounds | None) -> NDArray[np.uint8]:
+    """Images as pixels; those of no range between the values that they have."""
+    if values.dtype == np.uint8:
+        return values
+    if not (bounds and has_pixels(bounds)):
+        bounds = float(values.min()), float(values.max())
+    return to_pixels(values, bounds if has_pixels(bounds) else UNIT)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import ImageError
+from aeonnx.pixels import UNIT, Bounds
 
 __all__ = [
     "LABELS",
@@ -176,21 +177,26 @@ def to_values(rows: Array) -> Array:
         return np.ascontiguousarray(rows, np.uint8 if rows.dtype == np.uint8 else np.float32)
 
 
-def check_range(lowest: float, highest: float, where: str) -> None:
-    """Refuse values outside [0, 1], and say what they look like.
+def check_range(lowest: float, highest: float, where: str, bounds: Bounds = UNIT) -> None:
+    """Refuse values outside a range, and say what they look like.
 
     Args:
         lowest, highest: of the values; NaN if one is.
         where: what to call the array in an error.
+        bounds: lowest and highest value that are allowed.
 
     Raises:
         ImageError: there are such values.
     """
+    low, high = bounds
+    expected = f"expected floats in [{low:g}, {high:g}]"
     if np.isnan(lowest) or np.isnan(highest):
-        raise ImageError(f"{where}: expected floats in [0, 1], got NaN: replace what is not known")
-    if lowest >= 0 and highest <= 1:
+        raise ImageError(f"{where}: {expected}, got NaN: replace what is not known")
+    if lowest >= low and highest <= high:
         return
-    if lowest >= -0.01 and highest <= 1.01:
+    if bounds != UNIT:
+        hint = f"scale them to [{low:g}, {high:g}] first, or save pixels as uint8"
+    elif lowest >= -0.01 and highest <= 1.01:
         hint = "clip them to [0, 1] first"
     elif lowest >= 0 and 2 <= highest <= 255:
         hint = "divide by 255 first"
@@ -198,9 +204,7 @@ def check_range(lowest: float, highest: float, where: str) -> None:
         hint = "if they are scaled to [-1, 1], save (array + 1) / 2"
     else:
         hint = "scale them to [0, 1] first"
-    raise ImageError(
-        f"{where}: expected floats in [0, 1], got {_shown(lowest)} to {_shown(highest)}: {hint}"
-    )
+    raise ImageError(f"{where}: {expected}, got {_shown(lowest)} to {_shown(highest)}: {hint}")
 
 
 def _shown(value: float) -> str:

@@ -30,7 +30,7 @@ from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
 from aeonnx.io.pictures import Treatment, image_of, read_picture
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
-from aeonnx.pixels import from_pixels
+from aeonnx.pixels import UNIT, Bounds, from_pixels
 
 __all__ = ["Reading", "Source", "open_images", "open_latents", "read_images"]
 
@@ -49,11 +49,13 @@ class Reading:
         how: what becomes of pictures that are not as the model wants them.
         recursive: whether folders are read at any depth.
         skip_bad: leave pictures out that cannot be read, instead of raising.
+        bounds: lowest and highest value of floats in arrays.
     """
 
     how: Treatment = field(default_factory=Treatment)
     recursive: bool = False
     skip_bad: bool = False
+    bounds: Bounds = UNIT
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def open_images(
         reading: how to.
 
     Returns:
-        uint8 [n, C, H, W] from pictures; from arrays, that or float32 in [0, 1].
+        uint8 [n, C, H, W] from pictures; from arrays, that or float32 in the bounds.
 
     Raises:
         ImageError: something is missing, is not an image, or has another size; of pictures and
@@ -123,11 +125,11 @@ def open_images(
     return replace(_joined(parts), left_out=tuple(left))
 
 
-def read_images(path: Path, shape: Sequence[int]) -> Array:
+def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Array:
     """All rows of `open_images` at once; pixels become floats where others are that."""
-    found = list(open_images([path], shape).batches(_AT_ONCE))
+    found = list(open_images([path], shape, Reading(bounds=bounds)).batches(_AT_ONCE))
     if len({rows.dtype for rows in found}) > 1:
-        found = [from_pixels(rows) if rows.dtype == np.uint8 else rows for rows in found]
+        found = [from_pixels(rows, bounds) if rows.dtype == np.uint8 else rows for rows in found]
     return np.concatenate(found)
 
 
@@ -170,7 +172,7 @@ def _opened(
     suffix = Path(path).suffix.lower()
     if start.startswith((npy.MAGIC, *npz.MAGIC)) or suffix in (".npy", ".npz"):
         arrays = stored(path, start, stream, lambda names: names_of_images(names, where)[0])
-        parts = [_of_array(array, wanted) for array in arrays]
+        parts = [_of_array(array, wanted, reading.bounds) for array in arrays]
         found = parts[0] if len(parts) == 1 else _joined(parts)
         if several:
             width = len(str(len(found.names) - 1))
@@ -239,7 +241,7 @@ def _wrong_with(picture: _Picture) -> str | None:
     return None
 
 
-def _of_array(array: Stored, wanted: tuple[int, int, int]) -> Source:
+def _of_array(array: Stored, wanted: tuple[int, int, int], bounds: Bounds) -> Source:
     check_dtype(array.dtype, array.where)
     shape = rows_shape(array.shape, wanted, array.where)
 
@@ -247,7 +249,7 @@ def _of_array(array: Stored, wanted: tuple[int, int, int]) -> Source:
         for rows in array.rows(shape, size):
             values = to_values(rows)
             if values.dtype != np.uint8:
-                check_range(float(values.min()), float(values.max()), array.where)
+                check_range(float(values.min()), float(values.max()), array.where, bounds)
             yield values
 
     return Source(Numbers(shape[0]), batches)

@@ -20,15 +20,17 @@ from aeonnx.manifest._bundle import (
     serialize,
 )
 from aeonnx.manifest._rows import Interface, batch_of, has_rows
-from aeonnx.manifest._tensors import BATCH, Golden, GoldenTensor, TensorSpec
+from aeonnx.manifest._tensors import BATCH, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.manifest._training import Training, TrainingStage
-from aeonnx.manifest._variant import OutputParity, Quality, Variant
+from aeonnx.manifest._variant import ActivationCoverage, OutputParity, Quality, Variant
 
 __all__ = [
     "BATCH",
     "FILE_NAME",
     "FORMAT",
     "FORMAT_VERSION",
+    "NAME",
+    "ActivationCoverage",
     "Golden",
     "GoldenTensor",
     "Interface",

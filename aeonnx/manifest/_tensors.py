@@ -50,7 +50,11 @@ class TensorSpec:
     meaning: str = ""
 
     def __post_init__(self) -> None:
-        require(NAME.fullmatch(self.name), f"name: expected lower case, got {self.name!r}")
+        require(
+            isinstance(self.name, str) and NAME.fullmatch(self.name),
+            "name: expected lower-case letters, digits and _, beginning with a letter, got "
+            f"{self.name!r}",
+        )
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
         require(self.shape, "shape: expected the batch axis at least, got []")
         for axis, size in enumerate(self.shape):
@@ -70,14 +74,15 @@ class GoldenTensor:
         sha256: digest of the file.
         dtype: numpy's name of the element type.
         shape: sizes, the batch included.
-        tolerance: largest |difference| that still counts as equal; None for an input.
+        tolerance: of each row, the largest |difference| that still counts as equal; None for an
+            input.
     """
 
     file: str
     sha256: str
     dtype: str
     shape: tuple[int, ...]
-    tolerance: float | None = None
+    tolerance: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         require_file(self.file)

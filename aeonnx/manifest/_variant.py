@@ -15,21 +15,31 @@ from aeonnx.manifest._tensors import (
 )
 from aeonnx.records import require
 
-__all__ = ["OutputParity", "Quality", "Variant"]
+__all__ = ["ActivationCoverage", "OutputParity", "Quality", "Variant"]
+
+
+_METRICS = ("snr", "psnr", "agreement")
 
 
 @dataclass(frozen=True)
 class OutputParity:
-    """The evidence for one output: graph against eager torch, over all batches tried.
+    """The evidence for one output on one kind of inputs: graph against eager torch.
 
     Args:
+        inputs: the kind: "real" ones, "random" ones, "edge" values, "activation" for those that
+            activate units, "ill-conditioned" for those at which float32 itself tells too little.
+        rows: how many.
+        batch: at which the largest difference was seen, of all that were tried.
         max_abs_diff: largest |graph - torch float32|.
         max_rel_diff: largest |graph - torch float32| / |torch float32|, where torch is not tiny.
         error: largest |graph - torch float64|.
-        noise_floor: largest |float32 - float64| of torch, or of simulated running sums.
+        noise_floor: largest |float32 - float64| of torch, or of simulated rounding.
         tolerance: what `max_abs_diff` and `error` had to stay within.
     """
 
+    inputs: str
+    rows: int
+    batch: int
     max_abs_diff: float
     max_rel_diff: float
     error: float
@@ -38,28 +48,48 @@ class OutputParity:
 
 
 @dataclass(frozen=True)
+class ActivationCoverage:
+    """Units behind activation functions, and how many of these no input activated."""
+
+    units: int
+    inactive: int
+
+
+@dataclass(frozen=True)
 class Quality:
-    """What a variant costs: measured through it and through the fp32 graph on the same images.
+    """What one output of a variant costs, measured on the same images as the fp32 graph's.
 
     Args:
-        metric: "psnr", of the reconstructed test images in dB; or "agreement", the share of images
-            that get the label which fp32 gives.
-        fp32: of the fp32 graph.
+        metric: "snr", the variance of fp32's output over the mean squared difference from it, in dB
+            (at most 200); "psnr", of the images that the output is or leads to, against the test
+            images, in dB; or "agreement", the share of labels or whole numbers that stay.
         value: of the variant.
-        largest_drop: what `fp32 - value` had to stay within.
+        least: the lowest `value` that passes.
         images: how many.
+        fp32: PSNR of the fp32 graph; None for the other two, which compare with it.
     """
 
     metric: str
-    fp32: float
     value: float
-    largest_drop: float
+    least: float
     images: int
+    fp32: float | None
+
+    def __post_init__(self) -> None:
+        require(
+            self.metric in _METRICS,
+            f"metric: expected one of {', '.join(_METRICS)}, got {self.metric!r}",
+        )
 
     @property
-    def drop(self) -> float:
-        """What the variant loses."""
-        return self.fp32 - self.value
+    def passed(self) -> bool:
+        """Whether the limit is kept; NaN does not."""
+        return self.value >= self.least
+
+    @property
+    def drop(self) -> float | None:
+        """What the variant loses of the fp32 graph's PSNR; None for another metric."""
+        return None if self.fp32 is None else self.fp32 - self.value
 
 
 @dataclass(frozen=True)
@@ -77,10 +107,12 @@ class Variant:
         min_onnxruntime: lowest release of onnxruntime that reads this opset and IR version.
         inputs: what the graph takes, in order.
         outputs: what the graph gives, in order; the first is the answer of the part's verb.
-        parity: evidence per output name.
+        parity: evidence per output name, for each kind of inputs.
         parity_batches: the batch sizes at which the evidence was taken.
+        activations: what the inputs activated; None where that was not counted.
         golden: golden vectors.
-        quality: against the fp32 graph; None where the graph is that or exactly as good.
+        quality: of each output against the fp32 graph's; None where the graph is that or exactly as
+            good.
         percentiles: of outputs over training images, by output and percentile such as "p99".
     """
 
@@ -93,10 +125,11 @@ class Variant:
     min_onnxruntime: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    parity: dict[str, OutputParity]
+    parity: dict[str, tuple[OutputParity, ...]]
     parity_batches: tuple[int, ...]
+    activations: ActivationCoverage | None
     golden: Golden
-    quality: Quality | None
+    quality: dict[str, tuple[Quality, ...]] | None
     percentiles: dict[str, dict[str, float]]
 
     def __post_init__(self) -> None:
@@ -114,12 +147,21 @@ class Variant:
                 set(names) == golden.keys(),
                 f"golden.{kind}: expected {sorted(names)}, got {sorted(golden)}",
             )
+        if self.quality is not None:
+            expected, got = (spec.name for spec in self.outputs), self.quality
+            require(
+                set(expected) == got.keys() and all(got.values()),
+                f"quality: expected what was measured of every output of the graph, got {[*got]}",
+            )
         unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
         for name, tensor in self.golden.outputs.items():
+            rows = tensor.shape[0]
+            given = tensor.tolerance or ()
             require(
-                tensor.tolerance is not None and tensor.tolerance > 0,
-                f"golden.outputs.{name}.tolerance: expected a number above 0",
+                len(given) == rows and all(tolerance > 0 for tolerance in given),
+                f"golden.outputs.{name}.tolerance: expected {rows} numbers above 0, one for each "
+                f"row, got {len(given)}",
             )
         _require_rows(self)
 

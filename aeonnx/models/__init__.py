@@ -14,7 +14,6 @@ from aeonnx.extras import require_modules
 require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
-from aeonnx.models._networks import ACTIVATIONS
 from aeonnx.models._parts import Decoder, Through, answer, image, latent, scorer
 from aeonnx.models._registry import (
     ModelConfig,
@@ -28,7 +27,6 @@ from aeonnx.models._registry import (
 )
 
 __all__ = [
-    "ACTIVATIONS",
     "Decoder",
     "Model",
     "ModelConfig",

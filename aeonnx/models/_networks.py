@@ -17,12 +17,11 @@ from torch import nn
 
 from aeonnx.errors import UnknownNameError
 
-__all__ = ["ACTIVATIONS", "ARCHS", "decoder_network", "encoder_network", "initialise"]
+__all__ = ["ARCHS", "decoder_network", "encoder_network", "initialise"]
 
 Shape = tuple[int, int, int]
 
-ACTIVATIONS = (nn.SiLU, nn.ReLU)
-"""What stands between the layers of models."""
+_ACTIVATIONS = (nn.SiLU, nn.ReLU)  # what stands between the layers of models
 
 
 def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
@@ -121,7 +120,7 @@ def initialise(network: nn.Module) -> nn.Module:
     """
     gain = 1.0
     for layer in reversed(list(network.modules())):
-        if isinstance(layer, ACTIVATIONS):
+        if isinstance(layer, _ACTIVATIONS):
             gain = math.sqrt(2)
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             # torch counts a transposed convolution's channels the other way round.

@@ -11,9 +11,14 @@ from aeonnx.models._model import Part
 __all__ = ["Decoder", "Through", "answer", "image", "latent", "scorer"]
 
 
-def image(name: str, shape: tuple[int, int, int], meaning: str) -> TensorSpec:
-    """The spec of images: float32 [batch, C, H, W] in [0, 1]."""
-    return TensorSpec(name, (BATCH, *shape), range=(0.0, 1.0), meaning=meaning)
+def image(
+    name: str,
+    shape: tuple[int, int, int],
+    meaning: str,
+    range: tuple[float, float] | None = (0.0, 1.0),  # noqa: A002  # the manifest's name
+) -> TensorSpec:
+    """The spec of images: float32 [batch, C, H, W] in a range, [0, 1] unless another is given."""
+    return TensorSpec(name, (BATCH, *shape), range=range, meaning=meaning)
 
 
 def latent(name: str, size: int, meaning: str) -> TensorSpec:
@@ -81,8 +86,16 @@ class Scorer(nn.Module):
 
 
 def scorer(whole: Part) -> Part:
-    """The part that scores anomalies, made from one that goes from image to image."""
+    """The part that scores anomalies, made from one that goes from image to image.
+
+    Its `error` is at most the square of the largest difference that the ranges of the images allow:
+    1 for [0, 1], 4 for [-1, 1]. Without ranges it has none.
+    """
+    x, reconstruction = whole.inputs[0].range, whole.outputs[0].range
+    bounds = None
+    if x and reconstruction:
+        bounds = 0.0, max(x[1] - reconstruction[0], reconstruction[1] - x[0]) ** 2
     error = TensorSpec(
-        "error", (BATCH,), range=(0.0, 1.0), meaning="mean squared error of the reconstruction"
+        "error", (BATCH,), range=bounds, meaning="mean squared error of the reconstruction"
     )
     return Part(Scorer(whole.module), whole.inputs, (*whole.outputs, error), percentiles=("error",))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from aeonnx import manifest
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.manifest import GoldenTensor, Manifest, Variant
-from aeonnx.pixels import from_pixels, to_pixels
+from aeonnx.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
 from aeonnx.runtime.call import Call
 from aeonnx.runtime.checks import check_output
 from aeonnx.runtime.interface import repeated
@@ -99,10 +99,12 @@ def _opened(folder: Path, settings: Settings) -> Bundle:
 class Bundle:
     """The parts of one trained model. Graphs are opened, and their digests checked, at first use.
 
-    All verbs take and give numpy arrays with the batch as first axis, any number of rows. With
-    `out` they write to that array and return it. With `pixels` they give uint8 images, in the very
-    arithmetic of the graphs that `--io uint8` exports, which are used if they are there. Any number
-    of threads may use one bundle. Use it in a `with` block, or `close` it, to let go of its graphs.
+    All verbs take and give numpy arrays with the batch as first axis, any number of rows. Float
+    images are in the range that the manifest gives for the tensor, [0, 1] for the built-in models;
+    uint8 images, which verbs take too, stand for that range. With `out` verbs write to that array
+    and return it. With `pixels` they give uint8 images, in the very arithmetic of the graphs that
+    `--io uint8` exports, which are used if they are there. Any number of threads may use one
+    bundle. Use it in a `with` block, or `close` it, to let go of its graphs.
 
     A pickled or copied bundle is opened again, by its path and the arguments of `load`. A forked
     child cannot run graphs that its parent opened: it loads its own.
@@ -186,7 +188,7 @@ class Bundle:
         self._fit.add(verb)
 
     def encode(self, x: Array, *, out: Array | None = None) -> Array:
-        """The latent of images: float32 [n, C, H, W] in [0, 1], or uint8 -> float32 [n, latent].
+        """The latent of images: float32 [n, C, H, W] in range, or uint8 -> float32 [n, latent].
 
         Here and elsewhere, float16 and float64 are rounded to float32.
 
@@ -195,11 +197,11 @@ class Bundle:
         return self._answer("encode", x, out)
 
     def decode(self, z: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in [0, 1]."""
+        """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in range."""
         return self._answer("decode", z, out, pixels)
 
     def reconstruct(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1].
+        """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
         A bundle without a reconstructor, but with encoder and decoder, runs these two.
         """
@@ -208,11 +210,11 @@ class Bundle:
         return self._answer("reconstruct", x, out, pixels)
 
     def denoise(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in [0, 1]."""
+        """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in range."""
         return self._answer("denoise", x, out, pixels)
 
     def classify(self, x: Array) -> Classified:
-        """What images show: [n, C, H, W], float32 in [0, 1] or uint8.
+        """What images show: [n, C, H, W], float32 in range or uint8.
 
         Raises:
             BundleError: the model learns no classes, or the bundle has no classifier.
@@ -225,10 +227,11 @@ class Bundle:
         return Classified(labels, indices, probabilities)
 
     def generate(self, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False) -> Array:
-        """New images from the prior: float32 [n, C, H, W] in [0, 1].
+        """New images from the prior: float32 [n, C, H, W] in range.
 
         Sample i of a seed is the same image in any batch, and in the graph of the part `sampler`,
-        which runs if there is no decoder; its pixels are given as multiples of 1 / 255.
+        which runs if there is no decoder; its pixels are given as multiples of 1 / 255 of the range
+        that another part has, or of [0, 1] where no part has images.
 
         Args:
             n: how many.
@@ -257,7 +260,14 @@ class Bundle:
             return self.decode(self.draw_latents(n, seed, first), pixels=pixels)
         rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
         image = self._call("generate")(rows)["image"]
-        return image if pixels else from_pixels(image)
+        return image if pixels else from_pixels(image, self._image_range())
+
+    def _image_range(self) -> Bounds:
+        """Of the float images that the sampler's pixels stand for: other parts tell it."""
+        specs = (spec for found in self.manifest.parts.values() for spec in found["fp32"].outputs)
+        shape = self.manifest.input_shape
+        ranges = (s.range for s in specs if s.dtype == "float32" and s.shape[1:] == shape)
+        return next((found for found in ranges if found and has_pixels(found)), UNIT)
 
     def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
         """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
@@ -344,10 +354,11 @@ class Bundle:
             dtype = self.variant(part, name).inputs[0].dtype
             if np.asarray(value).dtype == dtype:
                 return self._parts.call(part, name).answer(value, out)
-        made = to_pixels(self._answer(verb, value))
+        floats = self.variant(part, self._parts.choice(part)).outputs[0]
+        made = to_pixels(self._answer(verb, value), floats.range or UNIT)
         if out is None:
             return made
-        spec = replace(self.variant(part).outputs[0], dtype="uint8")
+        spec = replace(floats, dtype="uint8")
         check_output(part, spec, len(made), made, out)
         out[...] = made
         return out

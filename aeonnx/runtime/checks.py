@@ -9,12 +9,12 @@ import numpy as np
 
 from aeonnx.errors import InputError
 from aeonnx.manifest import TensorSpec
-from aeonnx.pixels import from_pixels
+from aeonnx.pixels import UNIT, from_pixels, has_pixels
 from aeonnx.runtime.session import Array
 
 __all__ = ["check_input", "check_output"]
 
-_UNIT = (0.0, 1.0)
+_IMAGE_AXES = 4
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """What is rounded to float32."""
 
@@ -26,8 +26,8 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         part: name of the part, for the message.
         spec: what the part takes.
         value: an array of the spec's dtype, in any byte order and layout. Where that is float32,
-            float16 and float64 do too, and are rounded to it; where [0, 1] is expected, so do
-            uint8 pixels, which are divided by 255.
+            float16 and float64 do too, and are rounded to it. Where images in a range are
+            expected, so do uint8 pixels, of which 0 is its lowest value and 255 its highest.
 
     Raises:
         InputError: says what was expected, what came and what to do.
@@ -36,8 +36,8 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     _check_kind(where, value)
     _check_shape(where, spec, value)
     dtype = value.dtype.newbyteorder("=")
-    if dtype == np.uint8 and spec.dtype == "float32" and spec.range == _UNIT:
-        return from_pixels(np.ascontiguousarray(value))
+    if dtype == np.uint8 and spec.range and _takes_pixels(spec):
+        return from_pixels(np.ascontiguousarray(value), spec.range)
     if dtype != np.dtype(spec.dtype) and not (spec.dtype == "float32" and dtype in _FLOATS):
         raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite
@@ -71,6 +71,12 @@ def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any)
         raise InputError(f"{where} beside the input, got the input's own memory: give another")
 
 
+def _takes_pixels(spec: TensorSpec) -> bool:
+    """Whether uint8 stands for its values: images of a range, and anything else in [0, 1]."""
+    is_image = len(spec.shape) == _IMAGE_AXES and has_pixels(spec.range)
+    return spec.dtype == "float32" and (is_image or spec.range == UNIT)
+
+
 def _describe(spec: TensorSpec) -> str:
     shape = ", ".join(str(size) for size in spec.shape)
     return f"{spec.dtype} [{shape}]"
@@ -96,8 +102,8 @@ def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
         return "a part takes no complex numbers: give .real, or both halves as numbers of their own"
     if dtype.kind not in "biuf":
         return "it holds no numbers that a part takes: make an array of numbers"
-    if dtype.kind in "iu" and spec.range == _UNIT:
-        if dtype == np.uint16:
+    if dtype.kind in "iu" and _takes_pixels(spec):
+        if dtype == np.uint16 and spec.range == UNIT:
             return "divide 16-bit pixels by 65535"
         return "pass pixels of 0 to 255 as uint8, with .astype(numpy.uint8)"
     return f"convert it with .astype(numpy.{spec.dtype})"
@@ -145,8 +151,8 @@ def _exact(value: Any) -> str:
 
 def _scaling(spec: TensorSpec, lowest: float, highest: float) -> str:
     """How values come into the range, by what they look like."""
-    if spec.range == _UNIT and lowest >= 0 and 2 < highest <= 255:
+    if spec.range == UNIT and lowest >= 0 and 2 < highest <= 255:
         return "divide pixels by 255, or pass them as uint8"
-    if spec.range == _UNIT and -1 <= lowest < -0.1 and highest <= 1:
+    if spec.range == UNIT and -1 <= lowest < -0.1 and highest <= 1:
         return "shift them with (value + 1) / 2"
     return "scale them, or clip them with numpy.clip"

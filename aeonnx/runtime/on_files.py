@@ -14,9 +14,11 @@ from aeonnx.errors import UsageError
 from aeonnx.io.sinks import open_sink, write_bytes
 from aeonnx.io.sources import Reading, Source, open_images, open_latents
 from aeonnx.io.targets import Target, target_of
+from aeonnx.pixels import UNIT
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
+from aeonnx.runtime.verbs import PARTS, steps_of
 
 __all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
 
@@ -82,7 +84,7 @@ def run_on_files(
         (one,) = sources
         rows = open_latents(one, bundle.manifest.latent_size)
     else:
-        rows = open_images(sources, bundle.manifest.input_shape, reading)
+        rows = open_images(sources, bundle.manifest.input_shape, _reading(bundle, verb, reading))
     to = target_of(target, images=gives_images, pictures=rows.pictures)
     options = {}
     if gives_images:
@@ -145,7 +147,8 @@ def classify_files(
     to = None if target is None else _table_target(target)
     if to is not None:
         _refuse_existing(to, force=force)
-    rows = open_images(sources, bundle.manifest.input_shape, reading)
+    how = _reading(bundle, "classify", reading)
+    rows = open_images(sources, bundle.manifest.input_shape, how)
     batches = _told(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
     found = Classified.of(bundle.classify(batch) for batch in batches)
     if to is not None and to.form == "npy":
@@ -156,6 +159,13 @@ def classify_files(
         # A file's name is any bytes: those that are not UTF-8 are written as they are.
         write_bytes(to, text.encode(errors="surrogateescape"), force=force)
     return rows, found
+
+
+def _reading(bundle: Bundle, verb: str, reading: Reading | None) -> Reading:
+    """The same, of floats in the range of what the verb takes."""
+    part = PARTS[steps_of(bundle.manifest, verb)[0]]
+    bounds = bundle.variant(part).inputs[0].range or UNIT
+    return replace(reading or Reading(), bounds=bounds)
 
 
 def _table_target(name: Path | str) -> Target:

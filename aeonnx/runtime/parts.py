@@ -14,6 +14,7 @@ from aeonnx.errors import (
     GraphError,
     IntegrityError,
     ManifestError,
+    OldRuntimeError,
     RunError,
     UnknownNameError,
 )
@@ -232,10 +233,10 @@ class Parts:
             return floats[0]
         speeds = {}
         for name in floats:
-            with suppress(BundleError, GraphError, RunError):
+            with suppress(BundleError, GraphError, RunError, OldRuntimeError):
                 speeds[name] = self._speed(part, name)
         for name in by_speed(speeds):
-            with suppress(BundleError):
+            with suppress(BundleError, OldRuntimeError):
                 # A record of another day may choose the order, and no more.
                 if verify_variant(self, part, name).passed:
                     return name

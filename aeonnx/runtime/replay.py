@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aeonnx.errors import RunError
+from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
 from aeonnx.manifest import GoldenTensor, Variant
-from aeonnx.runtime.compare import Check, Report, malformed, max_differences, merged
+from aeonnx.runtime.compare import Check, Report, differences, malformed, merged
 from aeonnx.runtime.interface import batch_of, rows_in, taken
 from aeonnx.runtime.session import Array, Session
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["verify", "verify_variant"]
+__all__ = ["entry", "verify", "verify_variant"]
 
 
 def verify(bundle: Bundle) -> Report:
     """Run every part on its golden inputs, whole and row by row, and compare with torch's outputs.
 
-    Every failure is in the report; a file that is missing or was changed raises.
+    Every failure is in the report, and so is every graph that this machine cannot run: it needs a
+    newer onnxruntime, or more memory. A file that is missing or was changed raises.
 
     Raises:
         IntegrityError: a file is not the one that the manifest names.
@@ -27,11 +30,21 @@ def verify(bundle: Bundle) -> Report:
     """
     return merged(
         [
-            verify_variant(bundle, part, name)
+            entry(part, name, partial(verify_variant, bundle, part, name))
             for part, variants in sorted(bundle.manifest.parts.items())
             for name in variants
         ]
     )
+
+
+def entry(part: str, variant: str, judge: Callable[[], Report]) -> Report:
+    """A report on one graph, also where it cannot be opened or run."""
+    try:
+        return judge()
+    except (OldRuntimeError, DeviceMemoryError) as error:
+        return Report((), (), (f"{part} ({variant}) was not run: {error}",))
+    except (RefusedGraphError, RunError) as error:
+        return Report((), (f"{part} ({variant}): {error}",))
 
 
 class Parts(Protocol):
@@ -56,20 +69,51 @@ def verify_variant(bundle: Parts, part: str, name: str) -> Report:
     for batch in _batches(variant, rows_in(variant, inputs)):
         try:
             outputs = session.run(taken(variant, inputs, batch))
+        except DeviceMemoryError:
+            raise
         except RunError as error:
-            failures.append(str(error))
+            failures.append(f"{part} ({name}): {error}")
             continue
         wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)
         failures += [f"{part}.{line}" for line in wrong]
         if wrong:
             continue
         for key, tensor in variant.golden.outputs.items():
-            differences = max_differences(outputs[key], expected[key][batch])
-            check = Check(part, name, key, *differences, tensor.tolerance or 0.0)
-            if key not in worst or check.max_abs_diff > worst[key].max_abs_diff:
-                worst[key] = check
+            for check in _checks(part, name, key, outputs[key], expected[key], tensor, batch):
+                if key not in worst or _share(check) > _share(worst[key]):
+                    worst[key] = check
     failures += [check.failure for check in worst.values() if not check.passed]
     return Report(tuple(worst.values()), tuple(dict.fromkeys(failures)))
+
+
+def _checks(
+    part: str,
+    variant: str,
+    output: str,
+    given: Array,
+    expected: Array,
+    tensor: GoldenTensor,
+    batch: slice,
+) -> Iterator[Check]:
+    """A check for each row of a batch, against its own tolerance."""
+    tolerances = (tensor.tolerance or ())[batch]
+    numbers = zip(*differences(given, expected[batch]), tolerances, strict=True)
+    for absolute, relative, tolerance in numbers:
+        yield Check(
+            part,
+            variant,
+            output,
+            float(absolute),
+            float(relative),
+            tolerance,
+            rows=tensor.shape[0],
+            batch=len(given),
+        )
+
+
+def _share(check: Check) -> float:
+    """How much of its tolerance a difference takes."""
+    return check.max_abs_diff / check.tolerance
 
 
 def _batches(variant: Variant, rows: int) -> list[slice]:

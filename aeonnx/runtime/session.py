@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from aeonnx.errors import BundleError, DeviceMemoryError, IntegrityError, RunError
+from aeonnx.errors import (
+    BundleError,
+    DeviceMemoryError,
+    OldRuntimeError,
+    RefusedGraphError,
+    RunError,
+)
 from aeonnx.manifest import TensorSpec, Variant, has_rows
 from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
@@ -58,7 +65,8 @@ class Session:
 
     Raises:
         ProviderError: a provider asked for by name cannot run here.
-        IntegrityError: onnxruntime refuses the file.
+        OldRuntimeError: onnxruntime refuses the file, and is older than the variant says it needs.
+        RefusedGraphError: it refuses the file otherwise.
         DeviceMemoryError: there is not enough memory to open it.
     """
 
@@ -73,6 +81,7 @@ class Session:
     ) -> None:
         self.path = path
         self._file = variant.file if variant else path.name
+        self._lowest = variant.min_onnxruntime if variant else None
         self._fork = forks()
         try:
             with opening:
@@ -86,7 +95,8 @@ class Session:
                 raise DeviceMemoryError(
                     f"there is not enough memory to open {path}: free some ({_text(error)})"
                 ) from error
-            raise IntegrityError(
+            self._require_new_enough(error)
+            raise RefusedGraphError(
                 f"onnxruntime {ort.__version__} refuses {path}: {_text(error)}. "
                 "Export the part again, or upgrade onnxruntime."
             ) from error
@@ -132,6 +142,7 @@ class Session:
         Raises:
             RunError: onnxruntime could not run the graph on these inputs, or it gave something else
                 than the manifest says.
+            OldRuntimeError: it could not, and is older than the variant says it needs.
             DeviceMemoryError: for want of memory.
             BundleError: it was closed, or belongs to the process that forked this one.
         """
@@ -216,16 +227,32 @@ class Session:
                 return told
         return found
 
+    def _require_new_enough(self, error: Exception) -> None:
+        """Raise `OldRuntimeError` if onnxruntime's age explains an error."""
+        if self._lowest and _release(ort.__version__) < _release(self._lowest):
+            raise OldRuntimeError(
+                f"{self._file} needs onnxruntime {self._lowest} or newer, and this is "
+                f"{ort.__version__}: pip install --upgrade onnxruntime ({_text(error)})"
+            ) from error
+
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
         """What to raise for an error of onnxruntime during a run."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
         text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {_text(error)}"
-        if _is_memory(error):
+        if not _is_memory(error):
+            self._require_new_enough(error)
+        else:
             return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
         if self.providers[0] != "CPUExecutionProvider":
             # After an error of the device, nothing that is on it can be relied on.
             text += ". If other runs fail from now on too, open the bundle in a new process"
         return RunError(text)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with: "1.18.0.dev1" -> (1, 18, 0)."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aeonnx.errors import BundleError
 from aeonnx.manifest import Manifest, TensorSpec, Variant
+from aeonnx.pixels import has_pixels
 
 __all__ = ["PARTS", "check_verb", "steps_of"]
 
@@ -18,12 +19,12 @@ class Wanted:
     Args:
         dtype: numpy's name.
         row: sizes behind the first axis.
-        range: lowest and highest value; None for any.
+        ranged: whether it needs a range that pixels can be mapped to.
     """
 
     dtype: str
     row: tuple[int, ...]
-    range: tuple[float, float] | None = None
+    ranged: bool = False
 
 
 Kind = Callable[[Manifest, str], Wanted]
@@ -33,7 +34,7 @@ Kind = Callable[[Manifest, str], Wanted]
 def _image(contents: Manifest, dtype: str) -> Wanted:
     if dtype == "uint8":
         return Wanted("uint8", contents.input_shape)
-    return Wanted("float32", contents.input_shape, (0.0, 1.0))
+    return Wanted("float32", contents.input_shape, ranged=True)
 
 
 def _latent(contents: Manifest, _: str) -> Wanted:
@@ -132,13 +133,15 @@ def _problem(contents: Manifest, rule: _Rule, variant: Variant) -> str | None:
 
 def _difference(spec: TensorSpec, wanted: Wanted, size: int | str) -> str | None:
     same = (spec.dtype, spec.shape) == (wanted.dtype, (size, *wanted.row))
-    if same and wanted.range in (None, spec.range):
+    if same and (has_pixels(spec.range) or not wanted.ranged):
         return None
     expected = _described(wanted.dtype, (size, *wanted.row))
-    got = _described(spec.dtype, spec.shape)
     if same:
-        expected, got = f"{expected} {_bounds(wanted.range)}", f"{got} {_bounds(spec.range)}"
-    return f"{spec.name} {expected}, got {got}"
+        return (
+            f"{spec.name} {expected} in a range [low, high] whose width is a float32 above 0, got "
+            f"one {_bounds(spec.range)}: export it with such a range, or take its floats with run"
+        )
+    return f"{spec.name} {expected}, got {_described(spec.dtype, spec.shape)}"
 
 
 def _described(dtype: str, shape: tuple[int | str, ...]) -> str:

@@ -42,11 +42,11 @@ private:
     std::optional<Ort::Session> session_;  // an empty Session needs the library to end
 };
 
-// What became of one golden output.
+// What became of one golden output, by the worst of its rows: where error / tolerance is largest.
 struct Checked {
     std::string part, variant, output;
-    double error;  // largest |output - golden|; NaN if one of them is
-    double tolerance;
+    double error;      // largest |output - golden| of the row; NaN if one of them is
+    double tolerance;  // of the row
     bool ok() const { return error <= tolerance; }
 };
 
@@ -83,7 +83,8 @@ public:
     // Throws Error 1: it does not.
     void require(const std::string& verb) const;
 
-    // An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W].
+    // An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W]. Where the graph takes and
+    // gives floats, pixels stand for the ranges of the manifest, see pixels.hpp.
     std::vector<unsigned char> denoise(const std::vector<unsigned char>& pixels);
 
     // New images, uint8 [count, C, H, W]: image i of a seed is the same in every language.

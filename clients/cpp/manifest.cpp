@@ -126,7 +126,7 @@ double number_at(const json& value, const std::string& path) {
     return value.get<double>();
 }
 
-std::optional<std::array<double, 2>> range_at(const json& value, const std::string& path) {
+std::optional<Range> range_at(const json& value, const std::string& path) {
     if (value.is_null()) return std::nullopt;
     if (!value.is_array() || value.size() != 2) refuse(path, "two numbers or null", shown(value));
     return std::array{number_at(value[0], path + "[0]"), number_at(value[1], path + "[1]")};
@@ -147,16 +147,34 @@ std::vector<TensorSpec> tensors_at(const json& list, const std::string& path) {
     return tensors;
 }
 
+std::vector<double> tolerance_at(const json& value, const std::string& path, std::int64_t rows) {
+    const std::string expected = std::to_string(rows) + " numbers above 0";
+    if (!value.is_array()) refuse(path, expected, shown(value));
+    if (std::uint64_t{value.size()} != static_cast<std::uint64_t>(rows)) {
+        refuse(path, expected, "a list of " + std::to_string(value.size()));
+    }
+    std::vector<double> tolerance;
+    for (const json& item : value) {
+        const bool good = item.is_number() && std::isfinite(item.get<double>()) && item > 0;
+        if (!good) {
+            refuse(path + "[" + std::to_string(tolerance.size()) + "]", "a number above 0",
+                   shown(item));
+        }
+        tolerance.push_back(item.get<double>());
+    }
+    return tolerance;
+}
+
 Stored stored_at(const json& value, const std::string& path, bool is_output) {
     const DType dtype = dtype_at(field(value, path, "dtype"), path + ".dtype");
     Stored stored{file_at(field(value, path, "file"), path + ".file"),
                   digest_at(field(value, path, "sha256"), path + ".sha256"), dtype,
-                  shape_at(field(value, path, "shape"), path + ".shape", dtype, false), 0};
+                  shape_at(field(value, path, "shape"), path + ".shape", dtype, false)};
     if (is_output) {
+        const json& shape = field(value, path, "shape");
+        if (shape.empty()) refuse(path + ".shape", "at least one size", shown(shape));
         const json& tolerance = field(value, path, "tolerance");
-        stored.tolerance = number_at(tolerance, path + ".tolerance");
-        if (stored.tolerance <= 0)
-            refuse(path + ".tolerance", "a number above 0", shown(tolerance));
+        stored.tolerance = tolerance_at(tolerance, path + ".tolerance", stored.shape.front());
     }
     return stored;
 }

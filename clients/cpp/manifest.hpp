@@ -17,6 +17,8 @@ using Shape = std::vector<std::int64_t>;
 
 constexpr std::int64_t batch = -1;  // in a shape: any number of rows
 
+using Range = std::array<double, 2>;  // lowest and highest value
+
 enum class DType { float32, uint8, int64, float16, float64 };
 
 std::size_t width_of(DType dtype);  // bytes of one value
@@ -26,7 +28,7 @@ struct TensorSpec {
     std::string name;
     DType dtype;
     Shape shape;
-    std::optional<std::array<double, 2>> range = {};  // lowest and highest value
+    std::optional<Range> range = {};  // nothing if any value may come
 };
 
 // Whether an input has a row per answer: all but `seed`, which is one value for all rows.
@@ -38,7 +40,8 @@ struct Stored {
     std::string sha256;
     DType dtype;
     Shape shape;
-    double tolerance;  // of an output: the largest |difference| that counts as equal, above 0
+    // Of an output, above 0, for each of its rows: the largest |difference| that counts as equal.
+    std::vector<double> tolerance = {};
 };
 
 // One graph: a part in one precision.

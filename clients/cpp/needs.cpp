@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "pixels.hpp"
+
 namespace aeonnx {
 namespace {
 
@@ -48,9 +50,9 @@ Shape with_rows(Shape shape, std::int64_t rows) {
 }
 
 std::string range_of(const TensorSpec& spec) {
-    if (!spec.range) return "no range";
+    if (!spec.range) return "of any range";
     std::ostringstream text;
-    text << "[" << (*spec.range)[0] << ", " << (*spec.range)[1] << "]";
+    text << "in [" << (*spec.range)[0] << ", " << (*spec.range)[1] << "]";
     return text.str();
 }
 
@@ -99,8 +101,11 @@ void require_denoiser(const Variant& variant, DType dtype, const ImageShape& ima
     for (const TensorSpec* found : {&variant.inputs.front(), &variant.outputs.front()}) {
         const TensorSpec expected{found->name, dtype, shape};
         use.require(expected, found);
-        if (dtype == DType::float32 && found->range != std::array{0.0, 1.0}) {
-            throw use.cannot(describe(expected) + " in [0, 1]", range_of(*found));
+        if (dtype == DType::float32 && !holds_pixels(found->range)) {
+            throw use.cannot(describe(expected) + " in a range [low, high] whose width is a float32"
+                                                  " above 0",
+                             "one " + range_of(*found) + ": export it with such a range, or take its"
+                                                         " floats with the library's run");
         }
     }
     require_rows(use.part, use.verb, variant);

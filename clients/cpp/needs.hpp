@@ -21,7 +21,7 @@ void require_rows(const std::string& part, const std::string& verb, const Varian
 void require_golden(const std::string& part, const Variant& variant);
 
 // One image goes in, and another of the same kind comes out first. `dtype` is float32, for images
-// in [0, 1], or uint8.
+// whose ranges pixels can stand for, or uint8.
 void require_denoiser(const Variant& variant, DType dtype, const ImageShape& image);
 
 // `seed` and `index` go in, and `image`, uint8, comes out.

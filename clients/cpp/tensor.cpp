@@ -49,18 +49,25 @@ Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t firs
     return taken;
 }
 
-double difference(const Tensor& found, const Tensor& expected, std::int64_t first) {
+std::vector<double> differences(const Tensor& found, const Tensor& expected, std::int64_t first) {
+    Shape as_many = expected.shape;
+    if (!as_many.empty() && !found.shape.empty()) as_many[0] = found.shape[0];
+    if (found.dtype != expected.dtype || found.shape.empty() || found.shape != as_many ||
+        first + found.shape[0] > expected.shape[0]) {
+        throw Error(1, "expected rows of " + describe(expected.dtype, expected.shape) + ", got " +
+                           describe(found.dtype, found.shape) + " from row " +
+                           std::to_string(first) + " on");
+    }
     const std::size_t count = count_of(found.shape);
-    const std::size_t offset =
-        count / static_cast<std::size_t>(found.shape[0]) * static_cast<std::size_t>(first);
-    if (offset + count > count_of(expected.shape)) return NAN;
-    double worst = 0;
+    const std::size_t row = count / static_cast<std::size_t>(found.shape[0]);
+    const std::size_t offset = row * static_cast<std::size_t>(first);
+    std::vector<double> largest(static_cast<std::size_t>(found.shape[0]));
     for (std::size_t i = 0; i < count; ++i) {
         const double off = std::abs(value_of(found, i) - value_of(expected, offset + i));
-        if (std::isnan(off)) return off;
-        worst = std::max(worst, off);
+        double& worst = largest[i / row];
+        if (!std::isnan(worst) && !(off <= worst)) worst = off;
     }
-    return worst;
+    return largest;
 }
 
 }  // namespace aeonnx

@@ -38,8 +38,8 @@ Tensor rows_of(const Tensor& tensor, std::int64_t first, std::int64_t rows);
 Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t first,
                 std::int64_t rows);
 
-// Largest |found - expected|, where `found` stands for the rows from `first` on; NaN if there is
-// one.
-double difference(const Tensor& found, const Tensor& expected, std::int64_t first);
+// Largest |found - expected| of each row of `found`, which stand for those from `first` on; NaN if
+// there is one. Throws Error 1: there are no such rows, or they are float16.
+std::vector<double> differences(const Tensor& found, const Tensor& expected, std::int64_t first);
 
 }  // namespace aeonnx

@@ -148,17 +148,17 @@ func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
 	if err != nil {
 		return Tensor{}, err
 	}
-	input, output := part.Inputs[0], part.Outputs[0].Name
+	input, output := part.Inputs[0], part.Outputs[0]
 	if input.DType == "float32" {
-		if images, err = fromPixels(images); err != nil {
+		if images, err = fromPixels(images, input.Range); err != nil {
 			return Tensor{}, err
 		}
 	}
 	found, err := part.Run(map[string]Tensor{input.Name: images})
-	if err != nil || found[output].DType == "uint8" {
-		return found[output], err
+	if err != nil || output.DType == "uint8" {
+		return found[output.Name], err
 	}
-	return toPixels(found[output])
+	return toPixels(found[output.Name], output.Range)
 }
 
 const atOnce = 64 // images that the sampler makes in one run

@@ -7,10 +7,28 @@ import (
 	"time"
 )
 
-// A Result is how far an output was from its golden vector.
+// A Result is how far an output was from its golden vector, by the worst of its rows: the one where
+// Error / Tolerance is largest.
 type Result struct {
 	Part, Variant, Output string
 	Error, Tolerance      float64 // Error is NaN where an output is not a number or of another shape
+}
+
+// worse is whether a row was further off than another: by its own tolerance, and NaN before all others.
+func (r Result) worse(other Result) bool {
+	return !math.IsNaN(other.Error) && !(r.Error/r.Tolerance <= other.Error/other.Tolerance)
+}
+
+// judge compares rows with golden ones, and keeps the worst of all that it saw.
+func (r *Result) judge(found, expected Tensor, tolerances []float64) {
+	for row, tolerance := range tolerances {
+		now := *r
+		now.Error = difference(found.rows(int64(row), 1), expected.rows(int64(row), 1))
+		now.Tolerance = tolerance
+		if now.worse(*r) {
+			*r = now
+		}
+	}
 }
 
 // OK is whether the output is right.
@@ -43,8 +61,12 @@ func (b *Bundle) Check(name, variant string) ([]Result, error) {
 	}
 	results := make([]Result, len(part.Outputs))
 	for i, spec := range part.Outputs {
-		results[i] = Result{name, variant, spec.Name,
-			difference(found[spec.Name], golden.Outputs[spec.Name]), part.GoldenOutputs[spec.Name].Tolerance}
+		tolerances := part.GoldenOutputs[spec.Name].Tolerance
+		results[i] = Result{name, variant, spec.Name, math.NaN(), tolerances[0]}
+		if found, expected := found[spec.Name], golden.Outputs[spec.Name]; found.like(expected) {
+			results[i].Error = 0
+			results[i].judge(found, expected, tolerances)
+		}
 	}
 	for row := int64(0); row < rows && part.batch == Batch; row++ {
 		found, err := part.Run(part.taken(golden.Inputs, row, 1))
@@ -54,8 +76,8 @@ func (b *Bundle) Check(name, variant string) ([]Result, error) {
 		for i := range results {
 			r := &results[i]
 			if !math.IsNaN(r.Error) { // else the golden vector may have fewer rows
-				expected := golden.Outputs[r.Output].rows(row, 1)
-				r.Error = max(r.Error, difference(found[r.Output], expected)) // keeps NaN
+				tolerances := part.GoldenOutputs[r.Output].Tolerance[row:][:1]
+				r.judge(found[r.Output], golden.Outputs[r.Output].rows(row, 1), tolerances)
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func parseJSON(text []byte) (value any, err error) {
 	if _, err = decoder.Token(); err != io.EOF {
 		return nil, errors.New("something follows its end")
 	}
-	return value, requireFinite(value)
+	return value, nil
 }
 
 // requireFinite refuses numbers such as 1e999, wherever they are.
@@ -112,7 +112,7 @@ func (f field) String() string {
 	case map[string]any:
 		return "an object"
 	case []any:
-		return "a list"
+		return fmt.Sprintf("a list of %d", len(value))
 	case string:
 		return fmt.Sprintf("%.80q", value)
 	default:

@@ -1,6 +1,7 @@
 package aeonnx
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -44,7 +45,7 @@ func (s Spec) Row() []int64 { return s.Shape[min(1, len(s.Shape)):] }
 type Stored struct {
 	File, SHA256, DType string
 	Shape               []int64
-	Tolerance           float64 // of an output: the largest difference that is right
+	Tolerance           []float64 // of an output, for each row: the largest difference that is right
 }
 
 const newest = 1 // version of the format
@@ -78,6 +79,9 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	})
 	if c.err == nil && len(manifest.Parts) == 0 {
 		return nil, errors.New("parts: expected at least one part")
+	}
+	if c.err == nil {
+		c.err = requireFinite(document) // of what is not read as well
 	}
 	return manifest, c.err
 }
@@ -135,9 +139,27 @@ func (c *checker) stored(f field) Stored {
 
 func (c *checker) compared(f field) Stored {
 	stored := c.stored(f)
-	stored.Tolerance = c.number(f.at("tolerance"))
-	c.expect(stored.Tolerance > 0, f.at("tolerance"), "a number above 0")
+	c.expect(len(stored.Shape) > 0, f.at("shape"), "at least one size")
+	if c.err == nil {
+		stored.Tolerance = c.tolerances(f.at("tolerance"), stored.Shape[0])
+	}
 	return stored
+}
+
+func (c *checker) tolerances(f field, rows int64) []float64 {
+	values, _ := f.value.([]any)
+	c.expect(int64(len(values)) == rows, f, fmt.Sprintf("%d numbers above 0", rows))
+	tolerances := make([]float64, len(values))
+	for i, value := range values {
+		number, _ := value.(json.Number)
+		tolerance, err := number.Float64() // an infinite one is an error
+		if err != nil || tolerance <= 0 {
+			c.expect(false, field{fmt.Sprintf("%s[%d]", f.path, i), value}, "a number above 0")
+			break
+		}
+		tolerances[i] = tolerance
+	}
+	return tolerances
 }
 
 func (c *checker) sameNames(f field, specs []Spec, golden map[string]Stored) {

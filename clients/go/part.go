@@ -236,7 +236,7 @@ func (p *Part) runOnce(inputs map[string]Tensor, rows int64) (map[string]Tensor,
 	outputs := map[string]Tensor{}
 	for i, spec := range p.Outputs {
 		got, expected := tensorOf(gives[i]), Tensor{DType: spec.DType, Shape: spec.shapeOf(rows)}
-		if got.DType != expected.DType || !slices.Equal(got.Shape, expected.Shape) {
+		if !got.like(expected) {
 			return nil, fmt.Errorf("%s gave %s %v, expected %v: export the bundle again",
 				p.File, spec.Name, got, expected)
 		}

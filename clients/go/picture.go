@@ -93,31 +93,3 @@ func requireImage(shape []int64) error {
 	}
 	return fmt.Errorf("expected images [C, H, W] of 1 to 4 channels, got %s", inWords(shape))
 }
-
-// fromPixels makes uint8 images float32 in [0, 1].
-func fromPixels(images Tensor) (Tensor, error) {
-	pixels, err := Values[uint8](images)
-	if err != nil {
-		return Tensor{}, err
-	}
-	values := make([]float32, len(pixels))
-	for i, pixel := range pixels {
-		values[i] = float32(pixel) / 255
-	}
-	return NewTensor(values, images.Shape...), nil
-}
-
-// toPixels is the way back, as the graphs go it: clipped, times 255, to the nearest, ties to even.
-func toPixels(images Tensor) (Tensor, error) {
-	values, err := Values[float32](images)
-	if err != nil {
-		return Tensor{}, err
-	}
-	pixels := make([]uint8, len(values))
-	for i, value := range values {
-		if value > 0 { // neither below nor NaN
-			pixels[i] = uint8(math.RoundToEven(float64(min(value, 1) * 255)))
-		}
-	}
-	return NewTensor(pixels, images.Shape...), nil
-}

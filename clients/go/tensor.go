@@ -75,11 +75,13 @@ func (t Tensor) and(more Tensor) Tensor {
 	return Tensor{t.DType, shape, append(t.Data, more.Data...)}
 }
 
-// difference is the largest |a - b|; NaN where either is, or where dtypes or shapes differ.
+// like is whether two tensors have the same dtype and shape.
+func (t Tensor) like(other Tensor) bool {
+	return t.DType == other.DType && slices.Equal(t.Shape, other.Shape)
+}
+
+// difference is the largest |a - b| of two tensors that are alike; NaN where either is.
 func difference(a, b Tensor) (largest float64) {
-	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) {
-		return math.NaN()
-	}
 	for i := range len(a.Data) / int(widths[a.DType]) {
 		largest = max(largest, math.Abs(a.value(i)-b.value(i))) // keeps NaN
 	}

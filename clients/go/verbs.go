@@ -14,22 +14,23 @@ func (n need) lacks(expected, got string) error {
 
 // same compares a tensor with what the verb takes or gives.
 func (n need) same(got, expected Spec) error {
-	if got.DType == expected.DType && slices.Equal(got.Shape, expected.Shape) &&
-		(expected.Range == nil || slices.Equal(got.Range, expected.Range)) {
+	if got.DType == expected.DType && slices.Equal(got.Shape, expected.Shape) {
 		return nil
 	}
-	want, have := expected.String(), got.DType+" "+inWords(got.Shape)
-	if expected.Range != nil && !slices.Equal(got.Range, expected.Range) {
-		want, have = want+" from 0 to 1", have+" "+between(got.Range)
-	}
-	return n.lacks(want, have)
+	return n.lacks(expected.String(), got.DType+" "+inWords(got.Shape))
 }
 
-func between(limits []float64) string {
-	if limits == nil {
-		return "of any value"
+// pixels is whether they can stand for the values of an image.
+func (n need) pixels(image Spec) error {
+	if image.DType == "uint8" || holdsPixels(image.Range) {
+		return nil
 	}
-	return fmt.Sprintf("from %g to %g", limits[0], limits[1])
+	got := "one of any range"
+	if image.Range != nil {
+		got = fmt.Sprintf("one in [%g, %g]", image.Range[0], image.Range[1])
+	}
+	return n.lacks(image.String()+" in a range [low, high] whose width is a float32 above 0",
+		got+": export it with such a range, or take its floats with the library's run")
 }
 
 // images is whether pictures can be made of a shape.
@@ -50,7 +51,7 @@ func (n need) rows(v *Variant, rows int64) error {
 	return nil
 }
 
-// canDenoise is nil for a part that makes images of images: uint8, or float32 from 0 to 1.
+// canDenoise is nil for a part that makes images of images: uint8, or float32 of a range.
 func (v *Variant) canDenoise(image []int64) error {
 	n := need{"denoiser", "denoise"}
 	if err := n.images(image); err != nil {
@@ -66,14 +67,16 @@ func (v *Variant) canDenoise(image []int64) error {
 	}
 	expected := Spec{Name: input.Name, DType: "uint8", Shape: append([]int64{rows}, image...)}
 	if input.DType != "uint8" {
-		expected.DType, expected.Range = "float32", []float64{0, 1}
+		expected.DType = "float32"
 	}
-	if err := n.same(input, expected); err != nil {
-		return err
-	}
-	expected.Name = output.Name
-	if err := n.same(output, expected); err != nil {
-		return err
+	for _, image := range []Spec{input, output} {
+		expected.Name = image.Name
+		if err := n.same(image, expected); err != nil {
+			return err
+		}
+		if err := n.pixels(image); err != nil {
+			return err
+		}
 	}
 	return n.rows(v, rows)
 }

@@ -2,6 +2,7 @@
 // values that come in. Free of Node and of browsers.
 
 import { BundleError, EnvironmentError, UsageError, describe } from "./manifest.mjs";
+import { PIXEL_RANGE, fromPixels, holdsPixels, rangeInWords } from "./pixels.mjs";
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest
@@ -67,7 +68,7 @@ export function requireRows(part, { inputs, outputs }, verb = "run") {
 }
 
 /** Values that are finite, and in the range that the manifest gives. */
-export function requireValues(expected, { range }, data) {
+export function requireValues(expected, { dtype, range }, data) {
   let [lowest, highest] = [data[0], data[0]];
   for (const value of data) {
     if (value < lowest) lowest = value;
@@ -77,11 +78,23 @@ export function requireValues(expected, { range }, data) {
   if (![lowest, highest].every((value) => typeof value === "bigint" || Number.isFinite(value))) {
     throw new BundleError(`${expected}, got NaN or infinite values: remove them first`);
   }
-  if (!range || (lowest >= range[0] && highest <= range[1])) return;
-  const hint = isUnit(range) ? "divide pixels by 255, or take a -uint8 variant" : "clip them";
+  if (!range) return;
+  const [low, high] = dtype === "float32" ? limitsOf(range) : range;
+  if (lowest >= low && highest <= high) return;
+  const unit = range[0] === 0 && range[1] === 1;
+  const hint = unit
+    ? "divide pixels by 255, or take a -uint8 variant"
+    : "clip them, or make them of pixels with fromPixels";
   throw new BundleError(
-    `${expected} in [${range.join(", ")}], got values from ${lowest} to ${highest}: ${hint}`,
+    `${expected} ${rangeInWords(range)}, got values from ${lowest} to ${highest}: ${hint}`,
   );
+}
+
+// The range in float32, whose ends may be beyond those of the manifest, and so may pixel 255.
+function limitsOf(range) {
+  const [low, high] = range.map(Math.fround);
+  const white = holdsPixels(range) ? fromPixels(Uint8Array.of(255), range) : [];
+  return [low, Math.max(high, ...white)];
 }
 
 /**
@@ -164,7 +177,7 @@ export function seedOf(seed) {
 export function requirePixels(pixels, [channels, height, width]) {
   if (pixels instanceof Uint8Array && pixels.length === channels * height * width) return;
   const got = `${pixels?.constructor?.name ?? pixels} of ${pixels?.length ?? "no"} values`;
-  const hint = /^Float/.test(got) ? ": make floats in [0, 1] pixels with toPixels first" : "";
+  const hint = /^Float/.test(got) ? ": make floats pixels with toPixels first" : "";
   throw new BundleError(
     `denoise: expected a Uint8Array of pixels, [${[channels, height, width].join(", ")}], got ${got}${hint}`,
   );
@@ -182,9 +195,10 @@ export function requireCounts(count, first) {
 
 function requireImage(needs, spec, image, dtype) {
   requireTensor(needs, spec, { name: spec.name, dtype, shape: [rowsOf(spec), ...image] });
-  if (dtype === "uint8" || isUnit(spec.range)) return;
-  const got = spec.range ? `in [${spec.range.join(", ")}]` : "of any range";
-  needs(`${describe(spec)} in [0, 1]`, `one ${got}`);
+  if (dtype === "uint8" || holdsPixels(spec.range)) return;
+  const instead = "export it with such a range, or take its floats with the library's run";
+  const got = rangeInWords(spec.range);
+  needs(`${describe(spec)} in a range ${PIXEL_RANGE}`, `one ${got}: ${instead}`);
 }
 
 function requireTensor(needs, spec, expected) {
@@ -194,10 +208,6 @@ function requireTensor(needs, spec, expected) {
 
 function rowsOf(spec) {
   return spec.shape[0] ?? "batch";
-}
-
-function isUnit(range) {
-  return range?.[0] === 0 && range[1] === 1;
 }
 
 /** @returns {never} */

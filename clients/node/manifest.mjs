@@ -17,11 +17,12 @@ export class EnvironmentError extends Error {
 
 /**
  * @typedef {{name: string, dtype: string, shape: (number | "batch")[],
- *   range?: [number, number]}} TensorSpec
- * @typedef {{file: string, sha256: string, dtype: string, shape: number[], tolerance?: number}} Stored
+ *   range: [number, number] | null}} TensorSpec `range`: null for any value
+ * @typedef {{file: string, sha256: string, dtype: string, shape: number[]}} Stored
+ * @typedef {Stored & {tolerance: number[]}} Compared a number for each row
  * @typedef {{file: string, sha256: string, bytes: number, opset: number, min_onnxruntime: string,
  *   inputs: TensorSpec[], outputs: TensorSpec[],
- *   golden: {inputs: Map<string, Stored>, outputs: Map<string, Stored>}}} Variant
+ *   golden: {inputs: Map<string, Stored>, outputs: Map<string, Compared>}}} Variant
  * @typedef {{model: string, input_shape: [number, number, number], latent_size: number,
  *   parts: Map<string, Map<string, Variant>>}} Manifest
  */
@@ -170,7 +171,7 @@ function tensorOf(value, path) {
 }
 
 function rangeOf(value, path) {
-  if (value === undefined || value === null) return undefined; // any value
+  if (value === undefined || value === null) return null; // any value
   const good = Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
   expect(good, path, "two numbers", value);
   return Object.freeze([...value]);
@@ -194,10 +195,26 @@ function storedOf(value, path) {
 }
 
 function comparedOf(value, path) {
+  const stored = storedOf(value, path);
+  const [rows] = stored.shape;
+  expect(rows !== undefined, `${path}.shape`, "at least one size", stored.shape);
   const { tolerance } = record(value, path);
-  const good = Number.isFinite(tolerance) && tolerance > 0;
-  expect(good, `${path}.tolerance`, "a number above 0", tolerance);
-  return Object.freeze({ ...storedOf(value, path), tolerance });
+  return Object.freeze({
+    ...stored,
+    tolerance: tolerancesOf(tolerance, `${path}.tolerance`, rows),
+  });
+}
+
+function tolerancesOf(value, path, rows) {
+  const expected = `${rows} numbers above 0`;
+  expect(Array.isArray(value), path, expected, value);
+  if (value.length !== rows) {
+    throw new Error(`${path}: expected ${expected}, got a list of ${value.length}`);
+  }
+  return list(value, path, (item, at) => {
+    expect(Number.isFinite(item) && item > 0, at, "a number above 0", item);
+    return item;
+  });
 }
 
 // Below: one kind of value each. They return the value, or throw.

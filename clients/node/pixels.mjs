@@ -1,28 +1,79 @@
 // Pixels and float images, and many images as one. Free of Node and of browsers.
 
+import { BundleError } from "./manifest.mjs";
+
 const GAP = 2; // pixels between the images of a grid
 const GREY = 128;
 
 /**
- * Float images as pixels: clipped to [0, 1], times 255, to the nearest, ties to even.
- *
- * @param {Float32Array} images
- * @returns {Uint8Array} as many
+ * @typedef {readonly [number, number]} Range the values that pixels 0 and 255 stand for
+ * @type {Range}
  */
-export function toPixels(images) {
-  // A clamped array clips and rounds just so; the product is rounded to float32 first, as in graphs.
-  const clamped = Uint8ClampedArray.from(images, (value) => Math.fround(value * 255));
-  return new Uint8Array(clamped.buffer);
+const UNIT = [0, 1];
+/** What pixels need, in words. */
+export const PIXEL_RANGE = "[low, high] whose width is a float32 above 0";
+const { fround } = Math; // each result is rounded to float32, as in the graphs that take pixels
+
+/**
+ * Whether pixels can stand for the values of a range.
+ *
+ * @param {Range | null} range null for any value
+ */
+export function holdsPixels(range) {
+  const width = range ? widthOf(range) : 0;
+  return width > 0 && width < Infinity;
 }
 
 /**
- * Pixels as float images in [0, 1].
+ * Float images as pixels: clipped to the range, which is mapped to 0 to 255, to the nearest, ties to
+ * even. NaN gives 0.
+ *
+ * @param {Float32Array} images
+ * @param {Range | null} range as in the manifest
+ * @returns {Uint8Array} as many
+ * @throws {BundleError} no pixels stand for the values of such a range
+ */
+export function toPixels(images, range = UNIT) {
+  range = required(range);
+  const [low, high] = range.map(fround);
+  const width = widthOf(range);
+  const share = (value) => fround(fround(Math.min(Math.max(value, low), high) - low) / width);
+  // A clamped array rounds just so.
+  const rounded = Uint8ClampedArray.from(images, (value) => fround(share(value) * 255));
+  return new Uint8Array(rounded.buffer);
+}
+
+/**
+ * Pixels as float images in a range.
  *
  * @param {Uint8Array} pixels
+ * @param {Range | null} range as in the manifest
  * @returns {Float32Array} as many
+ * @throws {BundleError} no pixels stand for the values of such a range
  */
-export function fromPixels(pixels) {
-  return Float32Array.from(pixels, (value) => value / 255);
+export function fromPixels(pixels, range = UNIT) {
+  range = required(range);
+  const low = fround(range[0]);
+  const width = widthOf(range);
+  return Float32Array.from(pixels, (value) => low + fround(fround(value / 255) * width));
+}
+
+/** A range in words, as an error has it. */
+export function rangeInWords(range) {
+  return range ? `in [${range.join(", ")}]` : "of any range";
+}
+
+/** @param {Range} range */
+function widthOf([low, high]) {
+  return fround(fround(high) - fround(low));
+}
+
+/** @returns {Range} */
+function required(range) {
+  if (holdsPixels(range)) return range;
+  throw new BundleError(
+    `pixels: expected values in a range ${PIXEL_RANGE}, got values ${rangeInWords(range)}`,
+  );
 }
 
 /**

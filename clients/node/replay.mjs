@@ -1,5 +1,7 @@
 // Running golden inputs, and the lines that `check` prints of it. Free of Node and of browsers.
 
+import { BundleError } from "./manifest.mjs";
+
 /**
  * @typedef {import("./part.mjs").Part} Part
  * @typedef {import("./part.mjs").Tensor} Tensor
@@ -14,24 +16,52 @@ const TIMED = 200;
  *
  * @param {Part} part
  * @param {Golden} golden
- * @returns {Promise<Map<string, number>>} largest |output - golden| by output; NaN if one is
+ * @returns {Promise<Map<string, {error: number, tolerance: number}>>} by output, of the row with the
+ *   largest error / tolerance: its largest |output - golden|, NaN if one is, and its tolerance
+ * @throws {BundleError} the golden outputs are not those of so many rows, or the graph fails
  */
 export async function replay(part, { inputs, outputs }) {
   const rows = part.rows(inputs);
+  requireGolden(part.variant, rows, outputs);
   const batches = [[0, rows]];
   // A graph that is fixed to a number of rows is given so many in any case.
   if (!part.batch) for (let row = 0; row < rows; row++) batches.push([row, row + 1]);
-  const errors = new Map(part.variant.outputs.map(({ name }) => [name, 0]));
+  const errors = new Map(part.variant.outputs.map(({ name }) => [name, new Float64Array(rows)]));
   for (const [start, stop] of batches) {
     const found = await part.run(part.taken(inputs, start, stop));
-    for (const [name, error] of errors) {
+    for (const [name, largest] of errors) {
       const { data } = outputs[name];
       const width = data.length / rows;
-      const expected = data.subarray(start * width, stop * width);
-      errors.set(name, Math.max(error, difference(found[name], expected))); // keeps NaN
+      for (let row = start; row < stop; row++) {
+        const expected = data.subarray(row * width, (row + 1) * width);
+        const error = difference(found[name].subarray((row - start) * width), expected);
+        largest[row] = Math.max(largest[row], error); // keeps NaN
+      }
     }
   }
-  return errors;
+  return new Map([...errors].map(([name, found]) => [name, worstRow(part, name, found)]));
+}
+
+// Tolerances belong to rows, so an array of as many values in another shape will not do.
+function requireGolden({ file, outputs: specs }, rows, outputs) {
+  for (const { name, dtype, shape } of specs) {
+    const expected = `${dtype} [${[rows, ...shape.slice(1)].join(", ")}]`;
+    const got = `${outputs[name].dtype} [${outputs[name].shape.join(", ")}]`;
+    if (got === expected) continue;
+    throw new BundleError(
+      `${file} has the golden output ${name} ${got}, expected ${expected}: export the bundle again`,
+    );
+  }
+}
+
+function worstRow({ variant }, name, errors) {
+  const tolerances = variant.golden.outputs.get(name).tolerance;
+  let worst = 0;
+  const ratio = (row) => errors[row] / tolerances[row];
+  for (let row = 1; row < errors.length && !Number.isNaN(ratio(worst)); row++) {
+    if (!(ratio(row) <= ratio(worst))) worst = row; // NaN is worse than any
+  }
+  return { error: errors[worst], tolerance: tolerances[worst] };
 }
 
 /** Microseconds for the first golden row: the median of calls, after a warm-up. */
@@ -48,9 +78,8 @@ export async function timed(part, { inputs }) {
 }
 
 function difference(found, expected) {
-  if (found.length !== expected.length) return NaN;
   let largest = 0;
-  for (let index = 0; index < found.length; index++) {
+  for (let index = 0; index < expected.length; index++) {
     const apart = Math.abs(Number(found[index]) - Number(expected[index]));
     largest = Math.max(largest, apart); // keeps NaN
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support import golden_file, graph_file
 
-__all__ = ["REFUSED", "UNFIT", "WRONG", "replace", "with_graph", "with_manifest"]
+__all__ = ["REFUSED", "UNFIT", "WRONG", "replace", "with_graph", "with_manifest", "with_rows"]
 
 Change = Callable[[Path], object]
 
@@ -54,6 +55,31 @@ def replace(folder: Path, path: Path, data: bytes) -> None:
                 follow(item)
 
     with_manifest(folder, follow)
+
+
+def with_rows(folder: Path, rows: dict[int, tuple[float, float]], others: float) -> None:
+    """Move one golden value in some rows of the decoder's output.
+
+    Args:
+        folder: of the bundle.
+        rows: by row, how far, and the row's tolerance.
+        others: tolerance of all other rows.
+    """
+    path = golden_file(folder, "decoder", "reconstruction")
+    tolerance: list[float] = []
+
+    def change(document: dict[str, Any]) -> None:
+        stored = _golden(document)
+        tolerance[:] = [others] * stored["shape"][0]
+        for row, (_, its) in rows.items():
+            tolerance[row] = its
+        stored["tolerance"] = tolerance
+
+    with_manifest(folder, change)
+    values = np.frombuffer(path.read_bytes(), "<f4").reshape(len(tolerance), -1).copy()
+    for row, (off, _) in rows.items():
+        values[row, row] += off
+    replace(folder, path, values.tobytes())
 
 
 def _decoder(document: dict[str, Any]) -> dict[str, Any]:
@@ -95,20 +121,25 @@ def _widened(document: dict[str, Any]) -> None:
     for kind in ("inputs", "outputs"):
         for stored in _decoder(document)["golden"][kind].values():
             stored["shape"][0] += 1
+            if kind == "outputs":
+                stored["tolerance"].append(0.5)
 
 
 def _in_manifest(change: Callable[[dict[str, Any]], object]) -> Change:
     return lambda folder: with_manifest(folder, change)
 
 
-def _in_text(old: str, new: str) -> Change:
-    def change(folder: Path) -> None:
-        path = folder / "manifest.json"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new, 1))
+def _infinite(folder: Path) -> None:
+    path = folder / "manifest.json"
+    text, found = re.subn(r'("tolerance": \[\s*)[^,\s]+', r"\g<1>1e999", path.read_text(), count=1)
+    assert found
+    path.write_text(text)
 
-    return change
+
+def _denoiser(kind: str, limits: list[float] | None) -> Change:
+    return _in_manifest(
+        lambda found: found["parts"]["denoiser"]["fp32"][kind][0].update(range=limits)
+    )
 
 
 def _special(make: Callable[[Path], object]) -> Change:
@@ -164,6 +195,10 @@ def _sparse(graph: onnx.ModelProto) -> None:
     graph.graph.sparse_initializer.add()
 
 
+_OF_TOLERANCE = "{folder}/manifest.json: parts.decoder.fp32.golden.outputs.reconstruction.tolerance"
+_FLOATS = "float32 [batch, 1, 28, 28] in a range [low, high] whose width is a float32 above 0"
+_INSTEAD = ": export it with such a range, or take its floats with the library's run\n"
+
 REFUSED: dict[str, tuple[Change, int, str]] = {
     "no manifest": (
         lambda folder: (folder / "manifest.json").unlink(),
@@ -215,14 +250,29 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
         'got "../a"',
     ),
     "an infinite tolerance": (
-        _in_text('"tolerance": ', '"tolerance": 1e999, "was": '),
+        _infinite,
         1,
         "{folder}/manifest.json: ",
     ),
     "a tolerance of nothing": (
-        _in_manifest(lambda found: _golden(found).update(tolerance=0)),
+        _in_manifest(lambda found: _golden(found)["tolerance"].__setitem__(3, 0)),
         1,
-        "{folder}/manifest.json: parts.decoder.fp32.golden.outputs.reconstruction.tolerance: ",
+        _OF_TOLERANCE + "[3]: expected a number above 0, got 0\n",
+    ),
+    "one tolerance for all rows": (
+        _in_manifest(lambda found: _golden(found).update(tolerance=0.5)),
+        1,
+        _OF_TOLERANCE + ": expected {rows} numbers above 0, got 0.5\n",
+    ),
+    "no tolerance": (
+        _in_manifest(lambda found: _golden(found).update(tolerance=None)),
+        1,
+        _OF_TOLERANCE + ": expected {rows} numbers above 0, got null\n",
+    ),
+    "a tolerance too many": (
+        _in_manifest(lambda found: _golden(found)["tolerance"].append(0.5)),
+        1,
+        _OF_TOLERANCE + ": expected {rows} numbers above 0, got a list of {more}\n",
     ),
     "a name that steers the terminal": (
         _in_manifest(lambda found: found.update(model="\x1b[2Jvae")),
@@ -317,6 +367,34 @@ UNFIT: dict[str, tuple[str, str, Change, str]] = {
         "denoise",
         _in_manifest(lambda found: found.update(input_shape=[1, 14, 56])),
         "this bundle's denoiser cannot denoise: expected ",
+    ),
+    "a denoiser that takes any floats": (
+        "dae-conv",
+        "denoise",
+        _denoiser("inputs", None),
+        f"this bundle's denoiser cannot denoise: expected x {_FLOATS}, "
+        f"got one of any range{_INSTEAD}",
+    ),
+    "a denoiser that gives any floats": (
+        "dae-conv",
+        "denoise",
+        _denoiser("outputs", None),
+        f"this bundle's denoiser cannot denoise: expected reconstruction {_FLOATS}, "
+        f"got one of any range{_INSTEAD}",
+    ),
+    "a denoiser of one value": (
+        "dae-conv",
+        "denoise",
+        _denoiser("outputs", [1, 1]),
+        f"this bundle's denoiser cannot denoise: expected reconstruction {_FLOATS}, "
+        f"got one in [1, 1]{_INSTEAD}",
+    ),
+    "a denoiser of more than float32 has": (
+        "dae-conv",
+        "denoise",
+        _denoiser("outputs", [0, 1e300]),
+        f"this bundle's denoiser cannot denoise: expected reconstruction {_FLOATS}, "
+        "got one in [0, ",
     ),
     "rows that come twice": (
         "vae",

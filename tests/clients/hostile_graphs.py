@@ -211,6 +211,9 @@ def _specs(part: str, image: Sequence[int], rows: int | str) -> tuple[list[Spec]
     return inputs, [_spec("z", "float32", [rows, 2]), _spec("image", "uint8", [rows, *image])]
 
 
+_RANGES = (None, [-1.0, 1.0], [0.0, 255.0], [1.0, 1.0], [1.0, 0.0], [-3e38, 3e38], [0.0, 1e-300])
+
+
 def _change(rng: random.Random, inputs: list[Spec], outputs: list[Spec]) -> None:
     """Another dtype, rank, size, range or name; a tensor more or less."""
     specs = rng.choice((inputs, outputs))
@@ -229,7 +232,7 @@ def _change(rng: random.Random, inputs: list[Spec], outputs: list[Spec]) -> None
         lambda: shape.pop(),
         lambda: shape.append(rng.choice((1, 2, "batch"))),
         lambda: shape.insert(0, rng.choice((1, 3, "batch"))),
-        lambda: spec.update(range=rng.choice((None, [-1.0, 1.0], [0.0, 255.0]))),
+        lambda: spec.update(range=rng.choice(_RANGES)),
         lambda: spec.update(name=rng.choice(("y", "seed", "index", "image"))),
         lambda: specs.append(_spec("more", "float32", rng.choice((["batch", 2], [1], [])))),
         lambda: specs.insert(0, _spec("more", "uint8", rng.choice((["batch", 3, 2, 2], [2])))),

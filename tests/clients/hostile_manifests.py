@@ -16,6 +16,7 @@ _RAW = "RAW-VALUE"
 _CONTROLS = ("\0", "a\0b", "\x1b[2J", "\x7f", "\x85", "\n", "\ud800")
 _FILES = ("", ".", "..", "./a", "a/./b", "a//b", "a/", "../a", "a/../b", "/etc/passwd", "a\\b")
 _NUMBERS = ("1e999", "-1e999", "1" + "0" * 400, "NaN", "Infinity", "true", "null", '"1"', "[]")
+_NO_LISTS = ("1", "0.5", "null", '"1"', "true", "{}", '{"0": 1}', "[]", "[[1]]", "1e999")
 _SIZES = ("0", "-1", "1.5", "9007199254740992", "18446744073709551616", '"rows"', *_NUMBERS)
 
 
@@ -54,8 +55,21 @@ def _other_size(holder: Document, rng: random.Random) -> None:
     holder["shape"][rng.randrange(len(holder["shape"]))] = _RAW
 
 
+def _other_tolerance(document: Document, rng: random.Random) -> None:
+    tolerance = _golden(document, rng, "outputs")["tolerance"]
+    tolerance[rng.randrange(len(tolerance))] = _RAW
+
+
+def _other_rows(tolerance: list[float], rng: random.Random) -> None:
+    """One too few or too many, or far more."""
+    more = rng.choice((-1, 1, 100_000))
+    tolerance[:] = tolerance[:more] if more < 0 else tolerance + [0.5] * more
+
+
 def _one_more_row(stored: Document) -> None:
     stored["shape"][0] += 1
+    if stored.get("tolerance"):
+        stored["tolerance"].append(0.5)
 
 
 def _without(holder: Document, name: str) -> None:
@@ -73,8 +87,9 @@ def _without_fp32(document: Document, rng: random.Random) -> None:
 
 
 EDITS: Sequence[Edit] = (
-    _with(lambda it, rng: _golden(it, rng, "outputs").update(tolerance=_RAW), (*_NUMBERS, "0")),
-    _with(lambda it, rng: _golden(it, rng, "outputs").update(tolerance=_RAW), ("-1", "1e400")),
+    _with(lambda it, rng: _golden(it, rng, "outputs").update(tolerance=_RAW), _NO_LISTS),
+    _with(lambda it, rng: _other_tolerance(it, rng), (*_NUMBERS, "0", "-1", "1e400", "[1]")),
+    _with(lambda it, rng: _other_rows(_golden(it, rng, "outputs")["tolerance"], rng)),
     _with(lambda it, rng: _spec(it, rng).update(range=[0, _RAW]), _NUMBERS[:6]),
     _with(lambda it, rng: _variant(it, rng).update(bytes=_RAW), _SIZES),
     _with(lambda it, rng: _other_size(_golden(it, rng), rng), _SIZES),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from clients.proof import same
-from clients.proof.program import Program
+from clients.proof.program import Program, pixels_of
 from tests import pictures
+from tests.clients.damaged import with_manifest
 from tests.support import Shared
 
 pytestmark = pytest.mark.clients
@@ -36,6 +39,48 @@ def test_pictures_are_read_by_the_one_table(
         if said := difference(program, bundles, tmp_path, picture, channels):
             wrong.append(said)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ([0, 1], [0, 1]),
+        ([-1, 1], [-1, 1]),
+        ([-1, 1], [0, 2]),
+        ([0.1, 0.7], [0.1, 1.3]),
+        ([0.1, 0.7], [-0.1, 0.3]),
+        ([0.001, 0.0011], [0.001, 0.0012]),
+        ([0, 255], [0, 2]),
+        ([0, 1], [0, 255]),
+    ],
+    ids=str,
+)
+def test_pixels_stand_for_the_range_of_the_manifest(
+    program: Program, bundles: Path, tmp_path: Path, taken: list[float], given: list[float]
+) -> None:
+    """The denoiser clips to [0, 1]."""
+    folder, pixels = tmp_path / "bundle", np.arange(28 * 28).reshape(28, 28).astype(np.uint8)
+    shutil.copytree(bundles / "1", folder)
+    with_manifest(folder, lambda document: _with_floats(document, taken, given))
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    done = program("denoise", folder, tmp_path / "in.png", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    x = np.float32(taken[0]) + pixels / np.float32(255) * _width(taken)
+    y = (np.clip(x.clip(0, 1), *np.float32(given)) - np.float32(given[0])) / _width(given)
+    assert x.dtype == y.dtype == np.float32
+    np.testing.assert_array_equal(pixels_of(tmp_path / "out.png"), np.rint(y * np.float32(255)))
+
+
+def _width(limits: list[float]) -> np.float32:
+    low, high = np.float32(limits)
+    return np.float32(high - low)
+
+
+def _with_floats(document: dict[str, Any], taken: list[float], given: list[float]) -> None:
+    denoiser = document["parts"]["denoiser"]
+    del denoiser["fp32-uint8"]
+    denoiser["fp32"]["inputs"][0]["range"] = taken
+    denoiser["fp32"]["outputs"][0]["range"] = given
 
 
 def difference(

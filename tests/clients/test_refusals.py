@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from aeonnx import manifest
 from clients.proof.program import Program
 from tests.clients.damaged import REFUSED, UNFIT, with_manifest
 from tests.clients.manifests import accepted, damage
@@ -26,7 +27,10 @@ def test_a_damaged_bundle_is_refused(
 ) -> None:
     folder = copy("vae")
     decoder, z = graph_file(folder, "decoder"), golden_file(folder, "decoder", "z")
-    text = text.format(folder=folder, decoder=decoder, name=decoder.name, z=z)
+    rows = manifest.read(folder).parts["decoder"]["fp32"].golden.outputs["reconstruction"].shape[0]
+    text = text.format(
+        folder=folder, decoder=decoder, name=decoder.name, z=z, rows=rows, more=rows + 1
+    )
     change(folder)
     refused(program, code, text, "check", folder)
 

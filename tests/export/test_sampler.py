@@ -146,8 +146,8 @@ def test_a_sampler_that_draws_otherwise_is_refused(
 ) -> None:
     real = drawn.sampler_graph
 
-    def other_multiplier(decoder: onnx.ModelProto, prior: object) -> onnx.ModelProto:
-        graph = real(decoder, prior)  # type: ignore[arg-type]
+    def other_multiplier(*given: object) -> onnx.ModelProto:
+        graph = real(*given)  # type: ignore[arg-type]
         for tensor in graph.graph.initializer:
             if tensor.name == "m0":
                 wrong = onnx.numpy_helper.to_array(tensor) ^ np.uint64(2)

@@ -21,7 +21,8 @@ from click.testing import Result
 import aeonnx as aeonnx_package
 from aeonnx import checkpoint, manifest
 from aeonnx.errors import OutputError, QualityError
-from aeonnx.export import ExportOptions, derived, export, quality
+from aeonnx.export import ExportOptions, derived, export
+from aeonnx.export.verify import quality
 from aeonnx.io import sinks
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
@@ -84,12 +85,20 @@ def test_every_variant_is_there_smaller_and_verified(variants: Path) -> None:
         full = found["fp32"].bytes
         assert found["fp16"].bytes < 0.55 * full
         assert found["int8"].bytes < 0.40 * full
-        for precision, limit in (("fp16", 0.1), ("int8", 0.5)):
+        for precision, drop, snr in (("fp16", 0.1, 42.0), ("int8", 0.5, 21.0)):
             measured = found[precision].quality
             assert measured is not None
-            if measured.metric == "psnr":
-                assert measured.largest_drop == limit
-            assert measured.drop <= measured.largest_drop
+            assert list(measured) == [spec.name for spec in found[precision].outputs]
+            for output, items in measured.items():
+                assert all(item.passed for item in items)
+                kinds = {item.metric: item for item in items}
+                assert kinds["snr"].least == snr
+                scored = {"logits", "probabilities"}
+                assert ("agreement" in kinds) == (output in scored)
+                assert ("psnr" in kinds) == (output not in scored | {"logvar", "error"})
+                if "psnr" in kinds:
+                    assert kinds["psnr"].fp32 is not None
+                    assert kinds["psnr"].fp32 - kinds["psnr"].least == pytest.approx(drop)
         assert found["fp32"].quality is None
 
 
@@ -173,15 +182,15 @@ def test_the_score_is_the_mean_squared_error(bundle_of: Maker, run_of: Maker) ->
 def test_a_variant_that_loses_too_much_is_refused_with_the_number(
     aeonnx: Callable[..., Result], run_of: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(quality.LARGEST_DROPS, "int8", -1.0)
+    monkeypatch.setitem(quality.LIMITS, "int8", quality.Limits(-1.0, 21.0, 0.98))
     result = aeonnx(
         "export", "-m", "vae", "--part", "decoder", "--checkpoint", run_of(), "-o", "b",
         "--precision", "int8",
     )  # fmt: skip
     assert result.exit_code == 3
-    assert "decoder in int8: it loses" in result.stderr
+    assert "decoder in int8: reconstruction loses" in result.stderr
     assert "dB of PSNR on 64 test images" in result.stderr
-    assert "with its last layer in fp32, it loses" in result.stderr
+    assert "with its last layer in fp32, reconstruction loses" in result.stderr
     assert "at most -1 is allowed" in result.stderr
     assert not Path("b").exists()
 
@@ -194,7 +203,8 @@ def test_the_last_layer_stays_float_where_that_wins(
     def first_form_fails(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
         forms.append(found)
-        return found if len(forms) > 1 else aeonnx_package.manifest.Quality("psnr", 9, 1, 0.5, 64)
+        lost = aeonnx_package.manifest.Quality("psnr", 1, 9, 64, 9.5)
+        return found if len(forms) > 1 else [quality.Loss("reconstruction", (lost,), 0.0, 1.0)]
 
     monkeypatch.setattr("aeonnx.export.derived.measure", first_form_fails)
     folder = tmp_path / "b"
@@ -212,7 +222,7 @@ def test_a_variant_that_is_neither_smaller_nor_faster_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float
 ) -> None:
     """The time is given, since that of microseconds changes with what else the machine does."""
-    monkeypatch.setitem(quality.LARGEST_DROPS, "int8", 100.0)
+    monkeypatch.setitem(quality.LIMITS, "int8", quality.Limits(100.0, -100.0, 0.0))
     monkeypatch.setattr(derived, "speedup", lambda *_: faster)
     run = tmp_path / "run"
     train(TrainOptions("ae", run, hidden=(2,), latent_size=1, epochs=1, device="cpu"))
@@ -295,9 +305,12 @@ def test_export_and_inspect_tell_the_cost(aeonnx: Callable[..., Result], run_of:
     result = aeonnx(*arguments, "--precision", "int8", "--json")
     variants = json.loads(result.stdout)["parts"]["decoder"]
     assert set(variants) == {"fp32", "int8"}
-    drop = variants["int8"]["quality"]["fp32"] - variants["int8"]["quality"]["value"]
+    snr, psnr = variants["int8"]["quality"]["reconstruction"]
+    assert (snr["metric"], psnr["metric"]) == ("snr", "psnr")
     shown = aeonnx("inspect", "b").stdout
-    assert f"{-drop:+.3f} dB" in shown
+    assert f"{psnr['value'] - psnr['fp32']:+.3f} dB" in shown
+    assert f"{snr['value']:.1f} dB" in shown
+    assert f"{snr['least']:.1f} dB" in shown
     assert graph_file(Path("b"), "decoder", "int8").name in shown
 
 

@@ -201,6 +201,7 @@ def _add(
             "inputs": [_spec(spec) for spec in inputs],
             "outputs": [_spec(spec) for spec in outputs],
             "parity": {},
+            "activations": None,
             "parity_batches": [ROWS],
             "golden": {
                 "inputs": {name: _stored(made, part, name, feeds[name], None) for name in feeds},
@@ -242,5 +243,5 @@ def _stored(
         "sha256": digest,
         "dtype": str(value.dtype),
         "shape": list(value.shape),
-        "tolerance": tolerance,
+        "tolerance": None if tolerance is None else [tolerance] * len(value),
     }

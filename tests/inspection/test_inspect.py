@@ -82,7 +82,7 @@ def test_variants_are_told_apart(aeonnx: Cli, bundle_copy: Path) -> None:
 
 def test_an_error_beyond_its_tolerance_is_marked(aeonnx: Cli, bundle_copy: Path) -> None:
     def spoil(document: dict[str, Any]) -> None:
-        document["parts"]["decoder"]["fp32"]["parity"]["reconstruction"]["error"] = 0.5
+        document["parts"]["decoder"]["fp32"]["parity"]["reconstruction"][0]["error"] = 0.5
 
     edit_manifest(bundle_copy, spoil)
     out = aeonnx("inspect", bundle_copy).stdout

@@ -177,15 +177,17 @@ X = np.ones((2, *IMAGE), np.float32)
         ),
         (
             "denoise",
-            entry("denoiser", "inputs", range=[-1, 1]),
-            "denoiser cannot denoise: expected x float32 [batch, 1, 4, 4] in [0, 1], "
-            "got float32 [batch, 1, 4, 4] in [-1, 1]",
+            entry("denoiser", "inputs", range=[1, 1]),
+            "denoiser cannot denoise: expected x float32 [batch, 1, 4, 4] in a range [low, high] "
+            "whose width is a float32 above 0, got one in [1, 1]: export it with such a range, or "
+            "take its floats with run",
         ),
         (
             "decode",
             entry("decoder", "outputs", range=None),
-            "decoder cannot decode: expected reconstruction float32 [batch, 1, 4, 4] in [0, 1], "
-            "got float32 [batch, 1, 4, 4] of any range",
+            "decoder cannot decode: expected reconstruction float32 [batch, 1, 4, 4] in a range "
+            "[low, high] whose width is a float32 above 0, got one of any range: export it with "
+            "such a range, or take its floats with run",
         ),
         (
             "encode",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from click.testing import Result
 
 import aeonnx
 from aeonnx.errors import IntegrityError
-from aeonnx.runtime import verify
+from aeonnx.runtime import session, verify
 from tests.support import golden_file
 
 Maker = Callable[..., Path]
@@ -96,3 +98,97 @@ def test_changed_golden_file_is_refused(bundle_copy: Path) -> None:
     golden_file(bundle_copy, "decoder", "z").write_bytes(b"1234")
     with pytest.raises(IntegrityError, match=r"z\.\w+\.bin is not the file that the manifest"):
         verify(aeonnx.load(bundle_copy))
+
+
+Broken = Callable[[str, str], bool]
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broken], None]:
+    """Make onnxruntime refuse to open what (part, variant) is chosen."""
+
+    def choose(broken: Broken) -> None:
+        create = session.create_session
+
+        def refusing(source: bytes | Path, *rest: object) -> object:
+            made = create(source, *rest)  # type: ignore[arg-type]
+            told = made.get_modelmeta().custom_metadata_map
+            if broken(told["aeonnx.part"], told["aeonnx.variant"]):
+                raise RuntimeError("could not find an implementation for Mul(14)")
+            return made
+
+        monkeypatch.setattr(session, "create_session", refusing)
+
+    return choose
+
+
+def test_what_an_old_onnxruntime_cannot_open_is_told_and_the_rest_verified(
+    bundle_of: Maker,
+    aeonnx: Callable[..., Result],
+    refuse: Callable[[Broken], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refuse(lambda part, _: part == "sampler")
+    monkeypatch.setattr(session.ort, "__version__", "1.20.1")
+    result = aeonnx("verify", bundle_of(), "--json")
+    assert result.exit_code == 4, result.stderr
+    report = json.loads(result.stdout)
+    assert {check["part"] for check in report["checks"]} == {
+        "decoder", "encoder", "reconstructor", "scorer",
+    }  # fmt: skip
+    assert all(check["passed"] for check in report["checks"])
+    assert not report["passed"]
+    assert report["failures"] == []
+    (line,) = report["not_run"]
+    assert line.startswith("sampler (fp32) was not run: sampler.")
+    assert " needs onnxruntime 1.21 or newer, and this is 1.20.1: pip install --upgrade " in line
+    assert "but those of 1 of the graphs" in result.stderr
+    # What differs counts for more than what could not run.
+    falsified = shutil.copytree(bundle_of(), Path("falsified"))
+    falsify(falsified, "decoder", "reconstruction", 1e-5)
+    result = aeonnx("verify", falsified)
+    assert result.exit_code == 3
+    assert "sampler (fp32) was not run" in result.stderr
+    result = aeonnx("generate", bundle_of(), "-n", "1", "-o", "g.npy")
+    assert result.exit_code == 0, result.stderr  # the decoder is there
+
+
+def test_a_graph_that_a_new_onnxruntime_refuses_is_a_failure(
+    bundle_of: Maker, aeonnx: Callable[..., Result], refuse: Callable[[Broken], None]
+) -> None:
+    refuse(lambda part, _: part == "scorer")
+    result = aeonnx("verify", bundle_of(), "--json")
+    assert result.exit_code == 3
+    report = json.loads(result.stdout)
+    assert len(report["checks"]) == 6
+    assert len(report["failures"]) == 1
+    assert "scorer (fp32): onnxruntime" in report["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (RuntimeError("it stopped"), 3, "decoder (fp32): decoder."),
+        (MemoryError("bad_alloc"), 4, "decoder (fp32) was not run: decoder."),
+    ],
+)
+def test_a_graph_that_stops_leaves_a_report(
+    bundle_of: Maker,
+    aeonnx: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: int,
+    text: str,
+) -> None:
+    values = session.Session.values
+
+    def stopping(self: session.Session, inputs: dict[str, Any], outputs: list[str]) -> Any:
+        if self.metadata["aeonnx.part"] == "decoder":
+            raise self.run_error(inputs, error)
+        return values(self, inputs, outputs)
+
+    monkeypatch.setattr(session.Session, "values", stopping)
+    result = aeonnx("verify", bundle_of())
+    assert result.exit_code == code
+    assert text in result.stderr
+    assert "scorer" in result.stdout

@@ -259,6 +259,24 @@ def test_early_stopping_keeps_the_best_epoch(options: TrainOptions) -> None:
     assert trained.training.optimizer["held_out"] == 0.1
 
 
+def test_early_stopping_writes_the_weights_of_the_best_epoch(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    wild = replace(
+        options, model="ae", epochs=40, lr=0.02, ema=0.0, patience=2, schedule="constant"
+    )
+    stopped = train(wild)
+    losses = [epoch.held_out for epoch in stopped.epochs]
+    best = min(range(len(losses)), key=lambda place: losses[place] or math.inf)
+    assert best == len(losses) - 3 < 37
+    ended_there = train(replace(wild, epochs=best + 1, output=tmp_path / "there"))
+    kept, there = (
+        checkpoint.load(trained.output, "ae").model.state_dict()
+        for trained in (stopped, ended_there)
+    )
+    assert all(torch.equal(value, there[key]) for key, value in kept.items())
+
+
 def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: Path) -> None:
     noisy = replace(options, model="vae", epochs=6, lr=0.01, batch_size=40, schedule="constant")
     raw = train(replace(noisy, ema=0.0, output=tmp_path / "raw"))

@@ -1,33 +1,60 @@
-"""A bundle against the checkpoint that it came from: what the export proved, proven again."""
+"""A bundle against the model that it came from: what the export proved, proven again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from aeonnx import checkpoint
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
+from aeonnx.export.calls import ready
+from aeonnx.export.capture import program_of
+from aeonnx.export.in_use import in_use, task_of
+from aeonnx.export.options import SAMPLER
+from aeonnx.export.outside import from_module
+from aeonnx.export.pixels import images_of
 from aeonnx.export.plan import fixed_to
 from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import probes_of, prove_composed, real_inputs, rows_of
+from aeonnx.export.verify.inputs import prove_composed, real_inputs, rows_of
+from aeonnx.export.verify.probes import Rows, whole
+from aeonnx.export.verify.quality import measure
+from aeonnx.export.verify.reference import Reference
+from aeonnx.export.verify.variants import (
+    as_pixels,
+    compare_lossy,
+    compare_pixels,
+    compare_sampler,
+    draws_of,
+)
 from aeonnx.models import Part
-from aeonnx.runtime import Bundle, Report, Session
+from aeonnx.runs import Source
+from aeonnx.runtime import Bundle, Report
+from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.interface import batch_of
+from aeonnx.runtime.prior import Gaussian
+from aeonnx.runtime.replay import entry
 from aeonnx.runtime.session import Array
 
 __all__ = ["origin", "verify_against"]
 
 
-def origin(bundle: Bundle, source: Path) -> Checkpoint:
-    """The checkpoint at `source`, if the bundle was exported from it.
+def origin(bundle: Bundle, source: Source) -> Checkpoint:
+    """The model at `source`, if the bundle was exported from it.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or foreign.
-        BundleError: the bundle was exported from another checkpoint.
+        UsageError, ModuleError: a model from elsewhere is none; see `from_module`.
+        BundleError: the bundle was exported from another.
     """
-    trained = checkpoint.load(source, bundle.manifest.model)
+    name = bundle.manifest.model
+    if source.from_module:
+        trained = from_module(source.from_module, name, source.weights)
+    elif source.checkpoint:
+        trained = checkpoint.load(source.checkpoint, name)
     if trained.latent_id != bundle.manifest.latent_id:
         raise BundleError(
             f"{bundle.folder} was not exported from {source}: its latent id is "
@@ -36,32 +63,139 @@ def origin(bundle: Bundle, source: Path) -> Checkpoint:
     return trained
 
 
-def verify_against(bundle: Bundle, source: Path) -> Report:
-    """Compare every part of a bundle with the live checkpoint, as the export did.
+def verify_against(bundle: Bundle, source: Path | Source) -> Report:
+    """Compare every graph of a bundle with the live model, as the export did.
+
+    That is: parts in fp32, alone and composed; those in fewer bits by what they lose on test
+    images, and within the tolerances that follow from it; graphs with pixels to the bit with those
+    that have floats; the sampler with numpy's draws. A model without test images, as one from
+    elsewhere is, has its graphs in fewer bits compared on their golden inputs, within the
+    tolerances in the manifest.
 
     Args:
         bundle: opened with the providers to compare on.
-        source: the checkpoint's folder or file.
+        source: the checkpoint's folder or file, or a module from elsewhere.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or foreign.
-        BundleError: the bundle was exported from another checkpoint.
+        UsageError, ModuleError: a model from elsewhere is none; see `from_module`.
+        BundleError: the bundle was exported from another.
     """
-    trained = origin(bundle, source)
+    source = source if isinstance(source, Source) else Source(source)
+    judge = _judge(bundle, origin(bundle, source))
+    reports = [
+        entry(part, variant, partial(judge.judged, part, variant))
+        for part, variants in sorted(bundle.manifest.parts.items())
+        for variant in variants  # fp32 first
+    ]
+    return merged([*reports, entry("decoder(encoder)", "fp32", judge.composed)])
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What graphs are judged by.
+
+    Args:
+        bundle: that holds them.
+        parts: of the model, with the batch axis as the graphs have it.
+        real: inputs for test images, by tensor name; empty if there are none.
+        classes: how many the model tells apart.
+        rows: by part, what its fp32 graph is compared on; filled as they are asked for.
+    """
+
+    bundle: Bundle
+    parts: Mapping[str, Part]
+    real: Mapping[str, Array]
+    classes: int
+    rows: dict[str, Rows]
+
+    def judged(self, part: str, variant: str) -> Report:
+        """One graph."""
+        if part == SAMPLER:
+            decoder, graph = self.parts["decoder"], self.bundle.session(part).run
+            return compare_sampler(decoder, graph, self.decode, draws_of(decoder, self.gaussian))
+        if part not in self.parts:
+            return Report((), (f"{part}: the model has no such part",))
+        session, known = self.bundle.session(part, variant), self.parts[part]
+        precision, _, pixels = variant.partition("-")
+        if variant == "fp32":
+            return compare(part, known, session, self.every(part))
+        if not pixels:
+            return self._in_fewer_bits(part, precision, session.run)
+        lossy = None if precision == "fp32" else self._recorded(part, precision)
+        rows = self.every(part)
+        if lossy is not None:
+            rows = whole(known, Rows.of(known, self._test(part, precision), "test"))
+        given = replace(rows, values=as_pixels(rows.values, images_of(known)))
+        floats = any_rows(known, self.bundle.session(part, precision).run)
+        return compare_pixels(part, known, variant, session.run, floats, given, lossy)
+
+    def composed(self) -> Report:
+        """Encoder and decoder in a row."""
+        there = self.bundle.manifest.parts.keys() & self.parts.keys()
+        sessions = {name: self.bundle.session(name) for name in there & {"encoder", "decoder"}}
+        return prove_composed(self.parts, sessions, None, self.real)
+
+    def every(self, part: str) -> Rows:
+        """The rows that an fp32 graph is compared on."""
+        if part not in self.rows:
+            self.rows[part], _ = rows_of(self.parts[part], program_of(self.parts[part]), self.real)
+        return self.rows[part]
+
+    @property
+    def gaussian(self) -> Gaussian:
+        """What the sampler draws from."""
+        prior = self.bundle.manifest.prior
+        mean, factor = (prior.mean, prior.factor) if prior else (None, None)
+        read = self.bundle.read_golden
+        return Gaussian(read(mean) if mean else None, read(factor) if factor else None)
+
+    @property
+    def decode(self) -> Run | None:
+        """The decoder's fp32 graph; None where the bundle has none."""
+        if "decoder" not in self.bundle.manifest.parts:
+            return None
+        return any_rows(self.parts["decoder"], self.bundle.session("decoder").run)
+
+    def _in_fewer_bits(self, part: str, precision: str, graph: Run) -> Report:
+        known, test = self.parts[part], self._test(part, precision)
+        tolerances, missed = self._recorded(part, precision), list[str]()
+        if self.real:
+            decode = self.decode or Reference(self.parts["decoder"]).single
+            task = task_of(part, self.parts, self.real, self.classes, decode)
+            floats = any_rows(known, self.bundle.session(part).run)
+            losses = measure(known, precision, task, floats, any_rows(known, graph))
+            tolerances = {loss.output: loss.tolerance for loss in losses}
+            missed = [f"{part} ({precision}): {line}" for loss in losses for line in loss.missed]
+        report = compare_lossy(part, known, precision, graph, test, self.every(part), tolerances)
+        return Report(report.checks, (*missed, *report.failures))
+
+    def _test(self, part: str, precision: str) -> dict[str, Array]:
+        """Inputs of a part for test images: all, or those of the golden vectors."""
+        if self.real:
+            return in_use(self.parts[part], self.real)
+        golden = self.bundle.variant(part, precision).golden.inputs
+        return {name: self.bundle.read_golden(tensor) for name, tensor in golden.items()}
+
+    def _recorded(self, part: str, variant: str) -> dict[str, float]:
+        """The tolerances that the export held a graph to."""
+        parity = self.bundle.variant(part, variant).parity
+        return {name: max(item.tolerance for item in kinds) for name, kinds in parity.items()}
+
+
+def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
     declared = trained.model.parts()
+    there = bundle.manifest.parts
+    parts = {}
+    for name, part in declared.items():
+        batch = batch_of(bundle.variant(name)) if name in there else _any_batch(bundle)
+        fixed = fixed_to(part, batch)
+        parts[name] = ready(name, fixed) if name in there or name == "decoder" else fixed
+        declared[name] = replace(part, module=parts[name].module)
     real = real_inputs(trained, declared)
-    parts = {
-        name: fixed_to(part, batch_of(bundle.variant(name)) if _has(bundle, name) else None)
-        for name, part in declared.items()
-    }
-    sessions = {name: bundle.session(name) for name in parts if _has(bundle, name)}
-    reports = [_compared(name, parts[name], session, real) for name, session in sessions.items()]
-    return merged([*reports, prove_composed(parts, sessions, None, real)])
+    return _Judge(bundle, parts, real, len(trained.config.classes), {})
 
 
-def _has(bundle: Bundle, part: str) -> bool:
-    return part in bundle.manifest.parts
-
-
-def _compared(name: str, part: Part, session: Session, real: Mapping[str, Array]) -> Report:
-    return compare(name, part, session, rows_of(part, probes_of(part, real)))
+def _any_batch(bundle: Bundle) -> int | None:
+    """The batch that graphs of a bundle are fixed to, mostly all alike."""
+    return next((batch_of(item["fp32"]) for item in bundle.manifest.parts.values()), None)

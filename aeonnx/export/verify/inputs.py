@@ -1,25 +1,23 @@
-"""Evidence for parts: the inputs they are compared on, and the comparisons that need several."""
+"""The inputs that parts are compared on, and the comparison of two parts in a row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-import numpy as np
+from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.export.verify.activations import waking_rows
-from aeonnx.export.verify.compare import compare_composed
-from aeonnx.export.verify.probes import Probes, probes
+from aeonnx.export.verify.activations import Activations, activation_rows
+from aeonnx.export.verify.compare import compare_composed, composed
+from aeonnx.export.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined, probes, whole
 from aeonnx.export.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
-from aeonnx.runtime.batching import whole_batches
 from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 
-__all__ = ["inputs_of", "probes_of", "prove_composed", "real_inputs", "rows_of"]
+__all__ = ["inputs_of", "prove_composed", "real_inputs", "rows_of"]
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -30,29 +28,38 @@ def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Arr
 def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
     """The inputs of parts for images, by tensor name: the images, and their latents.
 
+    What an encoder takes beside images, such as labels, is drawn at random from its range.
+
     Args:
         parts: of a model, "encoder" and "decoder" among them.
         images: [n, C, H, W], uint8 or float32 in [0, 1].
     """
     encoder = parts["encoder"]
     x = check_input("encoder", encoder.inputs[0], images)
-    latent = Reference(encoder).single({encoder.inputs[0].name: x})[encoder.outputs[0].name]
-    return {encoder.inputs[0].name: x, parts["decoder"].inputs[0].name: latent}
+    inputs = filled(encoder.inputs, {encoder.inputs[0].name: x}, len(x))
+    latent = Reference(encoder).single(inputs)[encoder.outputs[0].name]
+    return filled(
+        parts["decoder"].inputs, {**inputs, parts["decoder"].inputs[0].name: latent}, len(x)
+    )
 
 
-def probes_of(part: Part, real: Mapping[str, Array]) -> dict[str, Probes]:
-    """Probes by input name, with those that wake sleeping units where a part has one input."""
-    found = {spec.name: probes(spec, real.get(spec.name)) for spec in part.inputs}
-    if len(found) == 1:
-        name, value = next(iter(found.items()))
-        rows = np.concatenate([value.rows, waking_rows(part, value.random)])
-        return {name: replace(value, rows=rows)}
-    return found
+def rows_of(
+    part: Part, program: ExportedProgram, real: Mapping[str, Array]
+) -> tuple[Rows, Activations]:
+    """Rows for a part: real, random and edge ones, and those that activate units which stay at 0.
 
+    Args:
+        part: the original.
+        program: of the part, as torch captures it.
+        real: inputs as they occur in use, by tensor name.
 
-def rows_of(part: Part, inputs: Mapping[str, Probes]) -> dict[str, Array]:
-    """All rows of probes, by input name; whole batches for a part that is fixed to a size."""
-    return {name: whole_batches(part, value.rows) for name, value in inputs.items()}
+    Returns:
+        The rows, and what of the part's units they activate.
+    """
+    found = probes(part.inputs, real)
+    random = found.first_of(part, (RANDOM,), len(found.kinds))
+    activations = activation_rows(part, program, random.values)
+    return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
 def prove_composed(
@@ -71,12 +78,9 @@ def prove_composed(
     if len(pair) < 2 or not sessions.keys() & pair.keys():
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
-    # The rows that wake sleeping units were for each half alone.
-    rows = {
-        spec.name: whole_batches(encoder, probes(spec, real.get(spec.name)).rows)
-        for spec in encoder.inputs
-    }
-    return compare_composed(encoder, decoder, pair, rows)
+    # The rows that activate units were for each half alone.
+    part = composed(encoder, decoder)
+    return compare_composed(encoder, decoder, pair, whole(part, probes(part.inputs, real)))
 
 
 def _fits(before: Bundle, name: str, part: Part) -> bool:

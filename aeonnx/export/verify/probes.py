@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aeonnx.manifest import TensorSpec
+from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in
 from aeonnx.runtime.session import Array
 
-__all__ = ["Probes", "probes"]
+__all__ = ["ACTIVATION", "EDGE", "RANDOM", "REAL", "Rows", "filled", "joined", "probes", "whole"]
+
+REAL = "real"
+RANDOM = "random"
+EDGE = "edge"
+ACTIVATION = "activation"
 
 _RANDOM_ROWS = 48
 _SIGMAS = 6.0
@@ -17,42 +24,97 @@ _EDGE_FEATURES = 4
 
 
 @dataclass(frozen=True)
-class Probes:
-    """Rows for one input.
+class Rows:
+    """Rows of inputs, each of a kind.
 
     Args:
-        rows: everything, shuffled by a fixed permutation so that any batch is a mixture.
-        random: the random rows alone, none of whose values is exactly 0.
-        golden: a few of each kind, the real ones first.
+        values: arrays by input name; those without a batch axis, such as a seed, are whole.
+        kinds: of each row.
     """
 
-    rows: Array
-    random: Array
-    golden: Array
+    values: dict[str, Array]
+    kinds: tuple[str, ...]
+
+    @staticmethod
+    def of(part: Interface, values: Mapping[str, Array], kind: str) -> Rows:
+        """Rows that are all of one kind."""
+        return Rows(dict(values), (kind,) * rows_in(part, values))
+
+    def chosen(self, part: Interface, places: Sequence[int]) -> Rows:
+        """The rows at the places."""
+        index = np.asarray(places, np.int64)
+        values = {
+            spec.name: self.values[spec.name][index]
+            if has_rows(part, spec)
+            else self.values[spec.name]
+            for spec in part.inputs
+        }
+        return Rows(values, tuple(self.kinds[place] for place in places))
+
+    def first_of(self, part: Interface, kinds: Iterable[str], count: int) -> Rows:
+        """The first `count` rows of each of the kinds, one kind behind another."""
+        places = [[i for i, own in enumerate(self.kinds) if own == kind][:count] for kind in kinds]
+        return self.chosen(part, [place for group in places for place in group])
 
 
-def probes(spec: TensorSpec, real: Array | None) -> Probes:
-    """Real data, asymmetric random data, and edge values for a float32 input.
+def probes(specs: Sequence[TensorSpec], real: Mapping[str, Array]) -> Rows:
+    """Real data, asymmetric random data, and edge values for inputs that go together.
 
     Args:
-        spec: of the input; its range bounds the values.
-        real: float32 rows as they occur in use: test images or their latents; None if there are
-            none.
+        specs: of the inputs; their ranges bound the values.
+        real: rows as they occur in use, by name: test images or their latents. An input that has
+            none gets random values beside the others' real ones; without any there are no real
+            rows.
     """
-    rng = np.random.default_rng([0, *(ord(letter) for letter in spec.name)])
-    shape = tuple(int(size) for size in spec.shape[1:])
-    random = _random(rng, spec, real, (_RANDOM_ROWS, *shape))
-    edges = _edges(spec, real, shape)
-    kinds = [random, edges] if real is None else [real, random, edges]
-    rows = np.concatenate(kinds).astype(np.float32)
-    golden = np.concatenate([kind[:8] for kind in kinds]).astype(np.float32)
-    return Probes(rows[rng.permutation(len(rows))], random.astype(np.float32), golden)
+    count = min((len(real[spec.name]) for spec in specs if spec.name in real), default=0)
+    edges = {spec.name: _edges(spec, real.get(spec.name)) for spec in specs}
+    most = max(len(value) for value in edges.values())
+    values = {}
+    for spec in specs:
+        rng = _generator(spec)
+        own = real.get(spec.name)
+        random = _random(rng, spec, own, _RANDOM_ROWS)
+        used = _random(rng, spec, None, count) if own is None else own[:count]
+        edge = edges[spec.name][np.arange(most) % len(edges[spec.name])]
+        values[spec.name] = np.concatenate([used, random, edge]).astype(spec.dtype)
+    return Rows(values, (REAL,) * count + (RANDOM,) * _RANDOM_ROWS + (EDGE,) * most)
 
 
-def _random(
-    rng: np.random.Generator, spec: TensorSpec, real: Array | None, shape: tuple[int, ...]
-) -> Array:
+def filled(specs: Sequence[TensorSpec], known: Mapping[str, Array], count: int) -> dict[str, Array]:
+    """What is known, and random values in range for the inputs that are not."""
+    missing = [spec for spec in specs if spec.name not in known]
+    random = {spec.name: _random(_generator(spec), spec, None, count) for spec in missing}
+    return {**known, **{spec.name: random[spec.name].astype(spec.dtype) for spec in missing}}
+
+
+def joined(part: Interface, first: Rows, more: Mapping[str, Array], kind: str) -> Rows:
+    """The rows, and more of a kind behind them."""
+    values = {
+        spec.name: np.concatenate([first.values[spec.name], more[spec.name]])
+        if has_rows(part, spec)
+        else first.values[spec.name]
+        for spec in part.inputs
+    }
+    return Rows(values, (*first.kinds, *(kind,) * rows_in(part, more)))
+
+
+def whole(part: Interface, rows: Rows) -> Rows:
+    """Rows for a graph that is fixed to a batch size: the last repeated until a batch is full."""
+    size, count = batch_of(part) or 1, len(rows.kinds)
+    full = -(-count // size) * size
+    return rows if full == count else rows.chosen(part, np.minimum(range(full), count - 1).tolist())
+
+
+def _generator(spec: TensorSpec) -> np.random.Generator:
+    return np.random.default_rng([0, *(ord(letter) for letter in spec.name)])
+
+
+def _random(rng: np.random.Generator, spec: TensorSpec, real: Array | None, count: int) -> Array:
     """Skewed, so that a swapped axis, a dropped activation or a lost sign cannot go unseen."""
+    shape = (count, *_sizes(spec))
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        low, high = _bounds(spec)
+        return rng.integers(int(low), int(high), shape, endpoint=True)
     if spec.range:
         low, high = spec.range
         return low + (high - low) * rng.beta(0.6, 1.4, shape)
@@ -60,21 +122,39 @@ def _random(
     return mean + deviation * (rng.gamma(4.0, 0.5, shape) - 2.0)
 
 
-def _edges(spec: TensorSpec, real: Array | None, shape: tuple[int, ...]) -> Array:
-    """0, 1 and a ramp; for unbounded inputs also single features at +-6 standard deviations."""
+def _edges(spec: TensorSpec, real: Array | None) -> Array:
+    """Constants and a ramp.
+
+    For bounded inputs the ends, the middle and 0; for unbounded ones 0, 1 and single features that
+    are 6 standard deviations away.
+    """
+    shape = _sizes(spec)
     ramp = np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)
-    if spec.range:
-        low, high = spec.range
-        constants = [np.full(shape, value) for value in (low, high)]
-        return np.stack([*constants, low + (high - low) * (ramp + 1) / 2])
+    whole_numbers = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    if spec.range or whole_numbers:
+        low, high = _bounds(spec)
+        middle = (low + high) / 2
+        values = {low, high, int(middle) if whole_numbers else middle, min(max(0.0, low), high)}
+        constants = [np.full(shape, value) for value in sorted(values)]
+        slope = low + (high - low) * (ramp + 1) / 2
+        return np.stack([*constants, np.rint(slope) if whole_numbers else slope])
     mean, deviation = (np.broadcast_to(moment, shape) for moment in _moments(real))
     edges = [np.zeros(shape), np.ones(shape), mean + ramp * _SIGMAS * deviation]
     for feature in np.linspace(0, mean.size - 1, min(mean.size, _EDGE_FEATURES)).astype(int):
         for sign in (-1, 1):
-            edge = mean.copy()
+            edge = mean.astype(np.float64)
             edge.flat[feature] += sign * _SIGMAS * deviation.flat[feature]
             edges.append(edge)
     return np.stack(edges)
+
+
+def _sizes(spec: TensorSpec) -> tuple[int, ...]:
+    return tuple(int(size) for size in spec.shape[1:])
+
+
+def _bounds(spec: TensorSpec) -> tuple[float, float]:
+    """Lowest and highest value of an input with bounds, or of whole numbers without: 0 and 1."""
+    return spec.range or (0.0, 1.0)
 
 
 def _moments(real: Array | None) -> tuple[Array, Array]:

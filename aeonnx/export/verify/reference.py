@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from aeonnx.export.verify.rounding import InFloat64, RoundedToFloat32
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
 __all__ = ["Arrays", "Reference"]
 
 Arrays = dict[str, Array]
-
-# Root mean square of one rounding error, relative: uniform within half a last place of a mantissa
-# in [1, 2), which is on average 0.72 of the unit roundoff.
-_ROUNDING = 0.72 / math.sqrt(3) * float(np.finfo(np.float32).eps) / 2
-_PANEL = 128  # rows and columns of what MLAS, onnxruntime's CPU library, multiplies at once
-_SUMS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Reference:
@@ -35,78 +31,66 @@ class Reference:
         self._outputs = [spec.name for spec in part.outputs]
         self._inputs = [spec.name for spec in part.inputs]
         self._single = copy.deepcopy(part.module).cpu().eval()
-        self._double = copy.deepcopy(part.module).cpu().double().eval()
-        self._rounded = _rounded(self._double)
+        self._double = _in_float64(copy.deepcopy(part.module).cpu().eval())
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
         """What float32 torch gives: the outputs by name."""
-        return self._call(self._single, torch.float32, inputs)
+        return self._call(self._single, torch.float32, inputs, nullcontext())
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        """The truth: the same inputs and weights in float64."""
-        return self._call(self._double, torch.float64, inputs)
+        """The truth: the same inputs and weights in float64, without casts to fewer bits."""
+        return self._call(self._double, torch.float64, inputs, _watched(InFloat64()))  # type: ignore[no-untyped-call]
 
-    def rounded(self, inputs: Mapping[str, Array]) -> Arrays:
-        """What float32 may give where products are summed one after another.
+    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
+        """What float32 may give where operators round one after another and sums run.
 
-        The truth, with the rounding of a running sum simulated at the end of each layer. torch's
-        own kernels sum some layers in blocks and lose less, so that their error alone is too
-        narrow a measure of what is right.
+        torch's own kernels sum some layers in blocks and lose less, so that their error alone is
+        too narrow a measure of what is right.
+
+        Args:
+            inputs: by name.
+            draw: of the rounding errors.
         """
-        return self._call(self._rounded, torch.float64, inputs)
+        return self._call(self._double, torch.float64, inputs, _watched(RoundedToFloat32(draw)))
 
     @torch.no_grad()
-    def _call(self, module: nn.Module, dtype: torch.dtype, inputs: Mapping[str, Array]) -> Arrays:
-        values = [torch.from_numpy(inputs[name]).to(dtype) for name in self._inputs]
-        result = module(*values)
+    def _call(
+        self,
+        module: nn.Module,
+        dtype: torch.dtype,
+        inputs: Mapping[str, Array],
+        how: AbstractContextManager[object],
+    ) -> Arrays:
+        values = [_tensor(inputs[name], dtype) for name in self._inputs]
+        with how:
+            result = module(*values)
         outputs = result if isinstance(result, tuple) else (result,)
         return {name: value.numpy() for name, value in zip(self._outputs, outputs, strict=True)}
 
 
-def _rounded(module: nn.Module) -> nn.Module:
-    """A copy whose every sum of products is off by what a running sum in float32 would lose.
+def _tensor(value: Array, dtype: torch.dtype) -> Tensor:
+    # A copy: the module may write into what it takes.
+    tensor = torch.from_numpy(np.array(value))
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    Rounding errors of the partial sums S_k are independent, of mean 0 and up to half a last place
-    (Higham and Mary, 2020, "Sharper probabilistic backward error analysis"): together they have
-    variance r^2 sum S_k^2. A walk of n steps that ends at S has sum S_k^2 of about
-    n S^2 / 3 + n sum (w_i x_i)^2 / 6. Kernels begin anew after b terms, and add up the n / b runs.
-    """
-    module = copy.deepcopy(module)
-    generator = torch.Generator().manual_seed(0)
-    for layer in [layer for layer in module.modules() if isinstance(layer, _SUMS)]:
-        sums, squares = _without_bias(layer), _without_bias(layer)
-        squares.get_parameter("weight").data.square_()
-        run, runs = _runs(layer)
 
-        def add(
-            _: nn.Module,
-            x: tuple[Tensor],
-            y: Tensor,
-            sums: nn.Module = sums,
-            squares: nn.Module = squares,
-            run: float = run,
-            runs: float = runs,
-        ) -> Tensor:
-            ends: Tensor = sums(x[0]).square() / 3
-            steps: Tensor = squares(x[0].square()) / 6
-            walked = (run / runs + runs - 1) * ends + (run + runs - 1) * steps
-            noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
-            return y + _ROUNDING * walked.sqrt() * noise
-
-        layer.register_forward_hook(add)
+def _in_float64(module: nn.Module) -> nn.Module:
+    """The module in float64, with the tensors that it keeps as plain attributes."""
+    module.double()
+    for item in module.modules():
+        for name, value in vars(item).items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                setattr(item, name, value.double())
     return module
 
 
-def _runs(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> tuple[float, float]:
-    """Terms in a run and number of runs of onnxruntime's kernels: longer ones for few outputs."""
-    terms = layer.weight[0].numel()
-    outputs = layer.out_features if isinstance(layer, nn.Linear) else _PANEL
-    longest = min(max(_PANEL * _PANEL // outputs, _PANEL), 8 * _PANEL)
-    run = min(terms, longest)
-    return run, terms / run
-
-
-def _without_bias(layer: nn.Module) -> nn.Module:
-    copied = copy.deepcopy(layer)
-    copied.register_parameter("bias", None)
-    return copied
+@contextmanager
+def _watched(mode: InFloat64) -> Iterator[None]:
+    """Every operator goes through the mode: fused kernels of attention are taken apart."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), mode:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

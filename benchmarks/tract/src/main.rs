@@ -3,7 +3,8 @@
 //!     golden BUNDLE
 //!
 //! One JSON line per output, `{"part", "output", "error", "tolerance"}` with the largest
-//! |output - golden|, or `{"part", "failed"}` with the reason.
+//! |output - golden| of the row with the largest error / tolerance and that row's tolerance, or
+//! `{"part", "failed"}` with the reason.
 
 use std::path::Path;
 
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Name, largest error and tolerance of every output.
+/// Name of every output, with error and tolerance of its worst row.
 fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
     let file = variant["file"].as_str().context("manifest: no file")?;
     // `batch` stays a symbol: one plan for every batch size.
@@ -42,8 +43,8 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
         .into_runnable()?;
     let inputs = golden(folder, &variant["inputs"], &variant["golden"]["inputs"])?;
     let expected = golden(folder, &variant["outputs"], &variant["golden"]["outputs"])?;
-    let mut errors = vec![0f64; expected.len()];
     let rows = inputs.last().context("manifest: no inputs")?.1.shape()[0];
+    let mut errors = vec![vec![0f64; rows]; expected.len()];
     for batch in std::iter::once(0..rows).chain((0..rows).map(|row| row..row + 1)) {
         let feeds: TVec<TValue> = inputs
             .iter()
@@ -59,20 +60,36 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
             "got {} outputs",
             outputs.len()
         );
-        for ((error, output), (_, value)) in errors.iter_mut().zip(&outputs).zip(&expected) {
-            *error = error.max(max_difference(
-                output,
-                &value.slice(0, batch.start, batch.end)?,
-            )?);
+        for ((errors, output), (_, value)) in errors.iter_mut().zip(&outputs).zip(&expected) {
+            let got = output.shape().first();
+            ensure!(
+                got == Some(&batch.len()),
+                "expected {} rows, got {got:?}",
+                batch.len()
+            );
+            for row in batch.clone() {
+                let actual = output.slice(0, row - batch.start, row - batch.start + 1)?;
+                let difference = max_difference(&actual, &value.slice(0, row, row + 1)?)?;
+                errors[row] = errors[row].max(difference);
+            }
         }
     }
     let tolerances = &variant["golden"]["outputs"];
     expected
         .into_iter()
         .zip(errors)
-        .map(|((name, _), error)| {
-            let tolerance = tolerances[&name]["tolerance"].as_f64();
-            Ok((name, error, tolerance.context("manifest: no tolerance")?))
+        .map(|((name, _), errors)| {
+            let found = tolerances[&name]["tolerance"].clone();
+            let found: Vec<f64> = serde_json::from_value(found).context("manifest: tolerance")?;
+            ensure!(
+                found.len() == rows,
+                "manifest: {} tolerances of {rows} rows",
+                found.len()
+            );
+            let worst = errors.into_iter().zip(found);
+            let worst = worst.max_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+            let (error, tolerance) = worst.context("manifest: no rows")?;
+            Ok((name, error, tolerance))
         })
         .collect()
 }

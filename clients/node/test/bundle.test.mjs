@@ -9,6 +9,8 @@ const uint8 = (name, shape = IMAGE) => tensor(name, "uint8", shape, [0, 255]);
 
 // What a verb needs.
 
+const RANGE = "in a range [low, high] whose width is a float32 above 0";
+const INSTEAD = "export it with such a range, or take its floats with the library's run";
 const DENOISERS = {
   "expected 1 input, got 2": { inputs: [tensor("x"), tensor("w")] },
   "expected x float32 [batch, 1, 2, 3], got int64 [batch, 1, 2, 3]": {
@@ -19,12 +21,24 @@ const DENOISERS = {
     outputs: [uint8("y", ["batch", 3, 2, 3])],
   },
   "expected y uint8 [batch, 1, 2, 3], got float32 [batch, 1, 2, 3]": { inputs: [uint8("x")] },
-  "expected y float32 [batch, 1, 2, 3] in [0, 1], got one in [-1, 1]": {
-    outputs: [tensor("y", "float32", IMAGE, [-1, 1])],
+  [`expected y float32 [batch, 1, 2, 3] ${RANGE}, got one of any range: ${INSTEAD}`]: {
+    outputs: [tensor("y", "float32", IMAGE, null)],
   },
-  "expected x float32 [batch, 1, 2, 3] in [0, 1], got one of any range": {
+  [`expected x float32 [batch, 1, 2, 3] ${RANGE}, got one of any range: ${INSTEAD}`]: {
     inputs: [tensor("x", "float32", IMAGE, null)],
   },
+  ...Object.fromEntries(
+    [
+      [1, 1],
+      [1, -1],
+      [0, 1e-60],
+      [-3e38, 3e38],
+      [1e300, 2e300],
+    ].map((range) => [
+      `expected y float32 [batch, 1, 2, 3] ${RANGE}, got one in [${range.join(", ")}]: ${INSTEAD}`,
+      { outputs: [tensor("y", "float32", IMAGE, range)] },
+    ]),
+  ),
   "expected as many rows in all, got x float32 [batch, 1, 2, 3] and y float32 [2, 1, 2, 3]": {
     outputs: [tensor("y", "float32", [2, 1, 2, 3])],
   },
@@ -121,7 +135,7 @@ test("denoise takes pixels, and says what floats need", async () => {
   await assert.rejects(bundle.denoise(/** @type {any} */ (new Float32Array(6))), {
     message:
       "denoise: expected a Uint8Array of pixels, [1, 2, 3], got Float32Array of 6 values: " +
-      "make floats in [0, 1] pixels with toPixels first",
+      "make floats pixels with toPixels first",
   });
   await assert.rejects(bundle.denoise(new Uint8Array(5)), /got Uint8Array of 5 values$/);
 });
@@ -197,8 +211,8 @@ for (const number of ["1e999", "-1e999", `1${"0".repeat(400)}`]) {
   for (const name of ["tolerance", "range", "later"]) {
     test(`${number.slice(0, 6)} as ${name} is refused`, () => {
       const document = manifest({ decoder: variant() }, { later: [{ loss: 0.125 }] });
-      const at = { tolerance: ":0.000001", range: "[0,1]", later: ":0.125" }[name];
-      const changed = { range: `[0,${number}]` }[name] ?? `:${number}`;
+      const at = { tolerance: "[0.000001,", range: "[0,1]", later: ":0.125" }[name];
+      const changed = { tolerance: `[${number},`, range: `[0,${number}]` }[name] ?? `:${number}`;
       const text = JSON.stringify(document);
       parseManifest(text);
       assert.ok(text.includes(at));
@@ -207,9 +221,38 @@ for (const number of ["1e999", "-1e999", `1${"0".repeat(400)}`]) {
   }
 }
 
-test("a tolerance of 0 leaves nothing to check", () => {
-  const text = JSON.stringify(part()).replace(":0.000001", ":0");
-  assert.throws(() => parseManifest(text), /tolerance: expected a number above 0, got 0$/);
+const TOLERANCES = [
+  [1e-6, ": expected 2 numbers above 0, got 0.000001"],
+  [undefined, ": expected 2 numbers above 0, got nothing"],
+  [null, ": expected 2 numbers above 0, got null"],
+  ["ab", ': expected 2 numbers above 0, got "ab"'],
+  [{ 0: 1, 1: 1, length: 2 }, ": expected 2 numbers above 0, got an object"],
+  [[], ": expected 2 numbers above 0, got a list of 0"],
+  [[1], ": expected 2 numbers above 0, got a list of 1"],
+  [[1, 1, 1], ": expected 2 numbers above 0, got a list of 3"],
+  [[0, 1], "[0]: expected a number above 0, got 0"],
+  [[1, -1], "[1]: expected a number above 0, got -1"],
+  [[1, "1"], '[1]: expected a number above 0, got "1"'],
+  [[1, null], "[1]: expected a number above 0, got null"],
+  [[[1], 1], "[0]: expected a number above 0, got a list"],
+  [[1, true], "[1]: expected a number above 0, got true"],
+];
+
+for (const [tolerance, said] of TOLERANCES) {
+  test(`a tolerance${said}`, () => {
+    const document = part();
+    document.parts.decoder.fp32.golden.outputs.y.tolerance = tolerance;
+    const message = `m.json: parts.decoder.fp32.golden.outputs.y.tolerance${said}`;
+    assert.throws(() => parseManifest(JSON.stringify(document), "m.json"), { message });
+  });
+}
+
+test("an output without rows has none to compare", () => {
+  const document = part();
+  Object.assign(document.parts.decoder.fp32.golden.outputs.y, { shape: [], tolerance: [] });
+  const message =
+    "m.json: parts.decoder.fp32.golden.outputs.y.shape: expected at least one size, got a list";
+  assert.throws(() => parseManifest(JSON.stringify(document), "m.json"), { message });
 });
 
 test("no message acts on a terminal", () => {

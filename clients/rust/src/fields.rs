@@ -64,6 +64,21 @@ pub(crate) fn size(value: &Value, path: &str) -> Result<usize> {
     size.ok_or_else(|| wrong(path, "a whole number above 0, of at most 53 bits", value))
 }
 
+/// A number above 0 for each row.
+pub(crate) fn tolerances(value: &Value, path: &str, rows: usize) -> Result<Vec<f64>> {
+    let expected = format!("{rows} numbers above 0");
+    let items = value.as_array().ok_or_else(|| wrong(path, &expected, value))?;
+    if items.len() != rows {
+        let got = items.len();
+        return Err(Error::failed(format!("{path}: expected {expected}, got a list of {got}")));
+    }
+    let number = |(row, item): (usize, &Value)| {
+        let number = item.as_f64().filter(|number| *number > 0.0 && number.is_finite());
+        number.ok_or_else(|| wrong(&format!("{path}[{row}]"), "a number above 0", item))
+    };
+    items.iter().enumerate().map(number).collect()
+}
+
 pub(crate) fn string(value: &Value, path: &str) -> Result<String> {
     let text = value.as_str().ok_or_else(|| wrong(path, "a string", value))?;
     expect(!text.contains(char::is_control), path, "a string without control characters", value)?;

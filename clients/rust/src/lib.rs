@@ -16,6 +16,7 @@ mod manifest;
 pub mod onnxruntime;
 mod part;
 pub mod picture;
+mod pixels;
 mod tensor;
 #[cfg(feature = "tract")]
 pub mod tract;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::one_line;
 use crate::fields::{Fields, digest, dtype, expect, file, list, map, require_name, shape, size};
-use crate::fields::{string, wrong};
+use crate::fields::{string, tolerances, wrong};
 use crate::{Error, Result, listed};
 
 const FORMAT: &str = "aeonnx-bundle";
@@ -49,8 +49,8 @@ pub struct Stored {
     pub sha256: String,
     pub dtype: DType,
     pub shape: Vec<usize>,
-    /// Of an output: the largest |difference| that counts as equal.
-    pub tolerance: f64,
+    /// Of an output, for each row: the largest |difference| that counts as equal. Of an input: none.
+    pub tolerances: Vec<f64>,
 }
 
 /// One graph: a part in one precision.
@@ -227,15 +227,18 @@ fn range(value: &Value, path: &str) -> Result<Option<[f64; 2]>> {
 fn stored(value: &Value, path: &str, compared: bool) -> Result<Stored> {
     let fields = Fields::of(value, path)?;
     let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
-    let found = fields.get("tolerance");
-    let tolerance = found.as_f64().filter(|number| *number > 0.0 && number.is_finite());
-    let good = tolerance.is_some() || !compared;
-    expect(good, &fields.path("tolerance"), "a number above 0", found)?;
+    let at = fields.path("shape");
+    let shape = shape(fields.get("shape"), &at, dtype)?;
+    let tolerances = match shape.first() {
+        _ if !compared => Vec::new(),
+        Some(rows) => tolerances(fields.get("tolerance"), &fields.path("tolerance"), *rows)?,
+        None => return Err(wrong(&at, "at least one size", fields.get("shape"))),
+    };
     Ok(Stored {
         file: file(fields.get("file"), &fields.path("file"))?,
         sha256: digest(fields.get("sha256"), &fields.path("sha256"))?,
         dtype,
-        shape: shape(fields.get("shape"), &fields.path("shape"), dtype)?,
-        tolerance: tolerance.unwrap_or(0.0),
+        shape,
+        tolerances,
     })
 }

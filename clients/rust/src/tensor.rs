@@ -131,15 +131,13 @@ impl Tensor {
         self
     }
 
-    /// Largest |self - expected|, where `self` stands for the rows from `first` on; NaN if one is.
-    pub(crate) fn difference(&self, expected: &Self, first: usize) -> f64 {
-        let offset = self.values.len() / self.rows().max(1) * first;
-        if offset + self.values.len() > expected.values.len() {
-            return f64::NAN;
-        }
-        (0..self.values.len())
-            .map(|i| (self.values.at(i) - expected.values.at(offset + i)).abs())
-            .fold(0.0, larger)
+    /// Largest |self - expected| of each row, which stand for those from `first` on; NaN if one is.
+    /// Both have rows of the same size.
+    pub(crate) fn differences(&self, expected: &Self, first: usize) -> Vec<f64> {
+        let size = self.values.len() / self.rows().max(1);
+        let apart = |i| (self.values.at(i) - expected.values.at(first * size + i)).abs();
+        let row = |row| (row * size..(row + 1) * size).map(apart).fold(0.0, larger);
+        (0..self.rows()).map(row).collect()
     }
 }
 

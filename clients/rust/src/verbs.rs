@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::manifest::sizes_of;
+use crate::pixels::Scale;
 use crate::{Bundle, DType, Engine, Error, Part, Result, Size, Tensor, TensorSpec, Values};
 
 /// Images that `generate` asks for in one run.
@@ -22,17 +23,19 @@ impl<E: Engine> Bundle<E> {
     pub fn denoise(&self, denoiser: &mut Part, pixels: &[u8]) -> Result<Vec<u8>> {
         self.require_denoiser(denoiser)?;
         let [channels, height, width] = self.manifest.input_shape;
-        let values = match denoiser.variant.inputs[0].dtype {
-            DType::Uint8 => Values::Uint8(pixels.to_vec()),
-            _ => Values::Float32(pixels.iter().map(|p| f32::from(*p) / 255.0).collect()),
+        let input = denoiser.variant.inputs[0].clone();
+        let output = denoiser.variant.outputs[0].clone();
+        let values = match scale_of(&input) {
+            Some(scale) => Values::Float32(pixels.iter().map(|p| scale.value(*p)).collect()),
+            None => Values::Uint8(pixels.to_vec()),
         };
         let x = Tensor::new(&[1, channels, height, width], values)?;
-        let input = denoiser.variant.inputs[0].name.clone();
-        let output = denoiser.variant.outputs[0].name.clone();
-        let mut found = denoiser.run(&HashMap::from([(input, x)]))?;
-        match found.remove(&output).map(|tensor| tensor.values) {
-            Some(Values::Uint8(pixels)) => Ok(pixels),
-            Some(Values::Float32(values)) => Ok(values.into_iter().map(to_pixel).collect()),
+        let mut found = denoiser.run(&HashMap::from([(input.name, x)]))?;
+        match (found.remove(&output.name).map(|tensor| tensor.values), scale_of(&output)) {
+            (Some(Values::Uint8(pixels)), _) => Ok(pixels),
+            (Some(Values::Float32(values)), Some(scale)) => {
+                Ok(values.into_iter().map(|value| scale.pixel(value)).collect())
+            }
             _ => Err(Error::failed("denoiser: expected float32 or uint8 images")),
         }
     }
@@ -91,9 +94,10 @@ impl<E: Engine> Bundle<E> {
         };
         let dtype = if input.dtype == DType::Uint8 { DType::Uint8 } else { DType::Float32 };
         let rows = rows_of(input);
-        require(&cannot, self.image(&input.name, dtype, rows), Some(input.clone()))?;
-        let output = outputs[0].clone();
-        require(&cannot, self.image(&output.name, dtype, rows), Some(output))?;
+        for spec in [input, &outputs[0]] {
+            require(&cannot, self.image(&spec.name, dtype, rows), Some(spec.clone()))?;
+            require_pixels(&cannot, spec)?;
+        }
         self.require_channels(part, "denoise")
     }
 
@@ -107,8 +111,7 @@ impl<E: Engine> Bundle<E> {
     /// What an image of this bundle is.
     fn image(&self, name: &str, dtype: DType, rows: Size) -> TensorSpec {
         let shape = [rows].into_iter().chain(self.manifest.input_shape.map(Size::Fixed)).collect();
-        let range = (dtype == DType::Float32).then_some([0.0, 1.0]);
-        TensorSpec { name: name.to_string(), dtype, shape, range }
+        TensorSpec { name: name.to_string(), dtype, shape, range: None }
     }
 }
 
@@ -123,15 +126,7 @@ fn require(
     expected: TensorSpec,
     got: Option<TensorSpec>,
 ) -> Result<()> {
-    let ranged = expected.range.is_some();
-    let kind = |spec: &TensorSpec| {
-        let range = match spec.range {
-            Some([lowest, highest]) if ranged => format!(" in [{lowest}, {highest}]"),
-            None if ranged => " of any value".to_string(),
-            _ => String::new(),
-        };
-        format!("{} {}{range}", spec.dtype, sizes_of(&spec.shape))
-    };
+    let kind = |spec: &TensorSpec| format!("{} {}", spec.dtype, sizes_of(&spec.shape));
     let wanted = kind(&expected);
     match got.as_ref().map(kind) {
         Some(found) if found == wanted => Ok(()),
@@ -142,6 +137,25 @@ fn require(
     }
 }
 
+/// Values that pixels stand for: of float images, those of their range.
+fn require_pixels(cannot: &impl Fn(&str, &str) -> Error, spec: &TensorSpec) -> Result<()> {
+    if spec.dtype == DType::Uint8 || scale_of(spec).is_some() {
+        return Ok(());
+    }
+    let got = match spec.range {
+        Some([low, high]) => format!("one in [{low}, {high}]"),
+        None => "one of any range".to_string(),
+    };
+    let expected = format!("{spec} in a range [low, high] whose width is a float32 above 0");
+    let instead = "export it with such a range, or take its floats with the library's run";
+    Err(cannot(&expected, &format!("{got}: {instead}")))
+}
+
+/// How floats of this tensor become pixels; None if they do not, or it has pixels already.
+fn scale_of(spec: &TensorSpec) -> Option<Scale> {
+    Scale::of(spec.range.filter(|_| spec.dtype == DType::Float32))
+}
+
 fn rows_of(spec: &TensorSpec) -> Size {
     spec.shape.first().copied().unwrap_or(Size::Batch)
 }
@@ -149,8 +163,4 @@ fn rows_of(spec: &TensorSpec) -> Size {
 fn seed_of(shape: &[Size]) -> TensorSpec {
     let (dtype, shape) = (DType::Int64, shape.to_vec());
     TensorSpec { name: "seed".to_string(), dtype, shape, range: None }
-}
-
-fn to_pixel(value: f32) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }

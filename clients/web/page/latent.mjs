@@ -24,7 +24,8 @@ export async function latentPanel(panel, bundle, sampler) {
   const decode = timed(panel.querySelector("#decode-ms"), () => part.run({ [input.name]: z }));
   const show = newest(async () => {
     const found = (await decode())[output.name];
-    paint(canvas, output.dtype === "uint8" ? found : toPixels(found), width, height);
+    const pixels = output.dtype === "uint8" ? found : toPixels(found, output.range);
+    paint(canvas, pixels, width, height);
   });
   const sliders = Array.from(z, (_, number) => {
     const slider = sliderFor(number);

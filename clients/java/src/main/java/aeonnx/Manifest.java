@@ -52,9 +52,12 @@ public record Manifest(
         }
     }
 
-    /** An array in a file, and for an output the largest |difference| that counts as equal. */
+    /**
+     * An array in a file, and for each row of an output the largest |difference| that counts as equal;
+     * null for an input.
+     */
     public record Stored(
-            String file, String sha256, DType dtype, long[] shape, double tolerance) {}
+            String file, String sha256, DType dtype, long[] shape, double[] tolerance) {}
 
     /** One graph: a part in one precision. */
     public record Variant(
@@ -80,8 +83,8 @@ public record Manifest(
             JsonReader reader = new JsonReader(new StringReader(json));
             reader.setStrictness(Strictness.STRICT);
             JsonElement document = JsonParser.parseReader(reader);
-            requireFinite(document);
             Manifest manifest = manifest(document);
+            requireFinite(document); // what is not read as well
             if (reader.peek() != com.google.gson.stream.JsonToken.END_DOCUMENT) {
                 throw new AeonnxException("there is more behind its end");
             }
@@ -180,14 +183,28 @@ public record Manifest(
     private static Stored stored(JsonElement value, String path, boolean compared) {
         JsonObject stored = object(value, path);
         DType dtype = dtype(stored.get("dtype"), path + ".dtype");
-        double tolerance = compared ? number(stored.get("tolerance"), path + ".tolerance") : 1;
-        expect(tolerance > 0, path + ".tolerance", "a number above 0", stored.get("tolerance"));
+        long[] shape = shape(stored.get("shape"), path + ".shape", dtype, false);
+        expect(shape.length > 0 || !compared, path + ".shape", "at least one size", stored.get("shape"));
         return new Stored(
                 file(stored.get("file"), path + ".file"),
                 digest(stored.get("sha256"), path + ".sha256"),
                 dtype,
-                shape(stored.get("shape"), path + ".shape", dtype, false),
-                tolerance);
+                shape,
+                compared ? tolerances(stored.get("tolerance"), path + ".tolerance", shape[0]) : null);
+    }
+
+    private static double[] tolerances(JsonElement value, String path, long rows) {
+        boolean good = value != null && value.isJsonArray() && value.getAsJsonArray().size() == rows;
+        expect(good, path, rows + " numbers above 0", value);
+        double[] tolerances = new double[(int) rows];
+        for (int row = 0; row < rows; row++) {
+            JsonElement item = value.getAsJsonArray().get(row);
+            tolerances[row] = isNumber(item) ? Double.parseDouble(item.getAsString()) : Double.NaN;
+            if (!(tolerances[row] > 0 && Double.isFinite(tolerances[row]))) {
+                expect(false, path + "[" + row + "]", "a number above 0", item);
+            }
+        }
+        return tolerances;
     }
 
     // Below: one kind of value each. They return it, or throw.
@@ -315,8 +332,11 @@ public record Manifest(
         if (value == null) {
             return "nothing";
         }
-        if (value.isJsonArray() || value.isJsonObject()) {
-            return value.isJsonArray() ? "a list" : "an object";
+        if (value.isJsonArray()) {
+            return "a list of " + value.getAsJsonArray().size();
+        }
+        if (value.isJsonObject()) {
+            return "an object";
         }
         return cut(value.toString());
     }

@@ -59,15 +59,16 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
         return new Tensor(dtype, sizes, taken.flip().order(ByteOrder.nativeOrder()));
     }
 
-    /** Largest |this - expected|, where this stands for the rows from `first` on; NaN if one is. */
-    double difference(Tensor expected, long first) {
-        int offset = Math.toIntExact(count() / rows() * first);
-        if (offset + count() > expected.count()) {
-            return Double.NaN;
-        }
+    /** Whether another has the same type and sizes. */
+    boolean isLike(Tensor other) {
+        return dtype == other.dtype && Arrays.equals(shape, other.shape);
+    }
+
+    /** Largest |this - other| of two that are alike; NaN if one is. */
+    double difference(Tensor other) {
         double worst = 0;
         for (int i = 0; i < count(); i++) {
-            worst = Math.max(worst, Math.abs(at(i) - expected.at(offset + i))); // NaN stays
+            worst = Math.max(worst, Math.abs(at(i) - other.at(i))); // NaN stays
         }
         return worst;
     }

@@ -7,9 +7,7 @@ import java.util.List;
 
 /** What a verb asks of a part, by the manifest alone. */
 record Verb(String part, String verb) {
-    private static final double[] UNIT = {0, 1};
-
-    /** Images to images: uint8, or float32 from 0 to 1. */
+    /** Images to images: uint8, or float32 of a range. */
     static void requireDenoiser(Variant variant, long[] image) {
         Verb verb = new Verb("denoiser", "denoise");
         verb.requireChannels(image);
@@ -19,11 +17,11 @@ record Verb(String part, String verb) {
         TensorSpec input = variant.inputs().get(0);
         TensorSpec output = variant.outputs().get(0);
         long rows = input.shape().length == 0 ? Manifest.BATCH : input.shape()[0];
-        boolean pixels = input.dtype() == DType.UINT8;
-        DType dtype = pixels ? DType.UINT8 : DType.FLOAT32;
-        double[] range = pixels ? null : UNIT;
-        verb.require(input, new TensorSpec(input.name(), dtype, of(rows, image), range));
-        verb.require(output, new TensorSpec(output.name(), dtype, of(rows, image), range));
+        DType dtype = input.dtype() == DType.UINT8 ? DType.UINT8 : DType.FLOAT32;
+        for (TensorSpec spec : List.of(input, output)) {
+            verb.require(spec, new TensorSpec(spec.name(), dtype, of(rows, image), null));
+            verb.requirePixels(spec);
+        }
         verb.requireRows(variant, rows);
     }
 
@@ -71,18 +69,20 @@ record Verb(String part, String verb) {
     }
 
     private void require(TensorSpec got, TensorSpec expected) {
-        boolean inRange = expected.range() == null || Arrays.equals(got.range(), expected.range());
-        if (got.dtype() == expected.dtype() && Arrays.equals(got.shape(), expected.shape()) && inRange) {
-            return;
+        if (got.dtype() != expected.dtype() || !Arrays.equals(got.shape(), expected.shape())) {
+            throw lacks(expected.toString(), got.dtype().text + " " + Manifest.inWords(got.shape()));
         }
-        String want = expected.toString();
-        String have = got.dtype().text + " " + Manifest.inWords(got.shape());
-        throw inRange ? lacks(want, have)
-                : lacks(want + " from 0 to 1", have + " " + between(got.range()));
     }
 
-    private static String between(double[] range) {
-        return range == null ? "of any value" : "from " + plain(range[0]) + " to " + plain(range[1]);
+    // Whether pixels can stand for the values of an image.
+    private void requirePixels(TensorSpec image) {
+        double[] range = image.range();
+        if (image.dtype() == DType.FLOAT32 && !Pixels.fit(range)) {
+            String got = range == null ? "one of any range"
+                    : "one in [" + plain(range[0]) + ", " + plain(range[1]) + "]";
+            throw lacks(image + " in a range [low, high] whose width is a float32 above 0",
+                    got + ": export it with such a range, or take its floats with the library's run");
+        }
     }
 
     private static String plain(double value) {

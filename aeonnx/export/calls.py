@@ -1,0 +1,250 @@
+"""What a part's module may return, and parts that were seen to return it.
+
+A module is made for the framework that it was written in, which may want dicts or dataclasses of
+tensors. What has the declared names, or as many tensors as are declared, is put in order here, once
+for all: capture, reference and timing meet a tensor, or a tuple of tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.errors import ModuleError, ParityError, UsageError
+from aeonnx.export.user_code import user_code
+from aeonnx.export.verify.state import shared_kept
+from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.models import Part
+from aeonnx.runtime.interface import batch_of
+
+__all__ = ["call_part", "examples", "in_order", "ready"]
+
+_BATCHES = (2, 1, 3)  # the first is what is captured
+_SHOWN = 6
+
+
+def call_part(part: Part, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs of a part's module by name.
+
+    Args:
+        part: as it was declared.
+        inputs: tensors by name.
+
+    Raises:
+        UsageError: it returns something else than the outputs that are declared.
+    """
+    result = part.module(*(inputs[spec.name] for spec in part.inputs))
+    return dict(
+        zip((spec.name for spec in part.outputs), in_order(part.outputs, result), strict=True)
+    )
+
+
+def ready(name: str, part: Part) -> Part:
+    """A part whose module was called on examples and returns what is declared.
+
+    Args:
+        name: of the part, for messages.
+        part: with the batch axis as its graph is to have it.
+
+    Returns:
+        The part; its module gives a tensor, or a tuple of tensors in order.
+
+    Raises:
+        UsageError: it returns something else than the declared number of tensors.
+        ParityError: their shapes or types are not the declared ones, at some batch.
+        ModuleError: it raises an error, or cannot be copied.
+    """
+    module = _copied(name, part)
+    size = batch_of(part)
+    wrapped = False
+    for batch in _BATCHES if size is None else (size,):
+        before = "" if batch in (_BATCHES[0], size) else f" (at batch {_BATCHES[0]} it ran)"
+        told = user_code(f"{name}: its module, called at batch {batch}{before},")
+        with shared_kept(module), told, torch.no_grad():
+            result = module(*examples(part, batch).values())
+        try:
+            values = in_order(part.outputs, result)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from error
+        for spec, value in zip(part.outputs, values, strict=True):
+            problem = _unlike(spec, value, batch)
+            if problem:
+                raise ParityError(f"{name}: {problem}. Nothing was written")
+        wrapped = wrapped or not isinstance(result, Tensor | tuple) or _is_named(result)
+    return replace(part, module=_ordering(part)) if wrapped else part
+
+
+def examples(part: Part, batch: int) -> dict[str, Tensor]:
+    """Inputs of the right shapes, types and ranges, by name."""
+    generator = torch.Generator().manual_seed(0)
+    return {spec.name: _example(spec, batch, generator) for spec in part.inputs}
+
+
+def _example(spec: TensorSpec, batch: int, generator: torch.Generator) -> Tensor:
+    shape = [batch if size == BATCH else int(size) for size in spec.shape]
+    dtype: torch.dtype = getattr(torch, spec.dtype)
+    share = torch.rand(shape, generator=generator, dtype=torch.float64)
+    if dtype.is_floating_point:
+        low, high = spec.range or (-1.0, 1.0)
+        return (low + (high - low) * share).to(dtype)
+    low, high = spec.range or (0.0, 1.0)
+    return (low + (high - low + 1) * share).floor().clamp(low, high).to(dtype)
+
+
+def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
+    """The declared outputs among what a module returned.
+
+    Raises:
+        UsageError: they are not that, in words.
+    """
+    names = [spec.name for spec in specs]
+    found = _fields(result)
+    values: Sequence[object]
+    if found is not None and found.keys() == set(names):
+        values = [found[name] for name in names]
+    elif isinstance(result, tuple | list) and not (found and found.keys() & set(names)):
+        values = result
+    else:
+        values = [result]
+    if len(values) != len(names) or not all(isinstance(value, Tensor) for value in values):
+        wanted = ", ".join(f"{spec.name} {_spec(spec)}" for spec in specs)
+        form = "one tensor" if len(specs) == 1 else f"a tuple of {len(specs)} tensors"
+        raise UsageError(
+            f"expected its module to return {form} ({wanted}), got {_told(result)}. Return these, "
+            "or a dict or dataclass with these names; or declare in parts() what it returns"
+        )
+    return tuple(value for value in values if isinstance(value, Tensor))
+
+
+def _fields(result: Any) -> dict[str, object] | None:
+    """Values by name, of what has names."""
+    if isinstance(result, Mapping):
+        return {str(name): value for name, value in result.items()}
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    if _is_named(result):
+        return dict(zip(result._fields, result, strict=True))
+    return None
+
+
+def _is_named(result: object) -> bool:
+    return isinstance(result, tuple) and hasattr(result, "_fields")
+
+
+def _told(result: object) -> str:
+    """A returned value in words: types, shapes, names."""
+    if result is None:
+        return "None: is there a return at its end?"
+    if isinstance(result, Tensor):
+        return _tensor(result)
+    found = _fields(result)
+    kind = type(result).__name__
+    if found is not None:
+        shown = ", ".join(f"{name}: {_told_item(value)}" for name, value in _few(found.items()))
+        return f"a {kind} with {shown or 'nothing'}"
+    if isinstance(result, tuple | list):
+        shown = ", ".join(_told_item(value) for value in _few(result))
+        return f"a {kind} of {len(result)} ({shown})" if result else f"an empty {kind}"
+    return f"a {type(result).__module__}.{kind}".replace("a builtins.", "a ")
+
+
+def _told_item(value: object) -> str:
+    return _tensor(value) if isinstance(value, Tensor) else type(value).__name__
+
+
+def _few(items: Any) -> list[Any]:
+    return list(items)[:_SHOWN]
+
+
+def _tensor(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+
+
+def _spec(spec: TensorSpec) -> str:
+    return f"{spec.dtype} [{', '.join(map(str, spec.shape))}]"
+
+
+def _unlike(spec: TensorSpec, value: Tensor, batch: int) -> str | None:
+    """How a tensor differs from what is declared, and what to do; None if it does not."""
+    shape = [batch if size == BATCH else size for size in spec.shape]
+    dtype = str(value.dtype).removeprefix("torch.")
+    if list(value.shape) == shape and dtype == spec.dtype and value.layout == torch.strided:
+        return None
+    said = f"{spec.name}: expected {spec.dtype} {shape} at batch {batch}, got {_tensor(value)}"
+    if value.layout != torch.strided:
+        return f"{said} in the layout {value.layout}. Make it dense with .to_dense()"
+    if list(value.shape) == shape:
+        return f"{said}. Convert it with .to(torch.{spec.dtype}), or declare its dtype in parts()"
+    if batch == _BATCHES[0] or spec.shape[0] != BATCH:
+        return f"{said}. Declare in parts() the shape that it has, or change the module"
+    right = f"{said}, though batch {_BATCHES[0]} gave what is declared"
+    if batch == 1 and value.ndim < len(shape):
+        return f"{right}: .squeeze() drops a batch of 1 too. Name the axis, as in .squeeze(1)"
+    return (
+        f"{right}: it keeps a number of rows, as .reshape({_BATCHES[0]}, -1) does. Take it from "
+        "the input, as in .reshape(x.shape[0], -1) or .flatten(1)"
+    )
+
+
+def _copied(name: str, part: Part) -> nn.Module:
+    """A copy to call: whatever calls change, a graph is made of what was given."""
+    try:
+        return _copy(part.module)
+    except Exception as error:  # whatever an object's own way to be copied raises
+        where, kind = _not_copied(part.module)
+        raise ModuleError(
+            f"{name}: graphs are made from copies of its module, and copy.deepcopy fails at "
+            f"{where}, a {kind}: {error}. Keep it outside of the module, or give its class a "
+            "method __deepcopy__"
+        ) from error
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    copied: nn.Module = copy.deepcopy(module)
+    return copied.eval()
+
+
+def _not_copied(module: nn.Module) -> tuple[str, str]:
+    """The name and type of what cannot be copied: as deep as it can be found."""
+    found = ("the module", type(module).__name__)
+    for path, child in module.named_modules():
+        for key, value in {**vars(child), **child._parameters, **child._buffers}.items():
+            if key in ("_modules", "_parameters", "_buffers"):
+                continue
+            try:
+                copy.deepcopy(value)
+            except Exception:  # as above
+                found = (f"{path}.{key}" if path else key, type(value).__name__)
+    return found
+
+
+def _ordering(part: Part) -> nn.Module:
+    """The module with its outputs in order.
+
+    torch.export reads how many inputs there are from the signature: each number has its class.
+    """
+
+    def forward(self: _Ordered, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        values = in_order(self.specs, self.module(*inputs))
+        return values if len(values) > 1 else values[0]
+
+    names = ["self", *(spec.name for spec in part.inputs)]
+    forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what inspect reads
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    )
+    made: nn.Module = type("Ordered", (_Ordered,), {"forward": forward})(part)
+    return made.eval()
+
+
+class _Ordered(nn.Module):
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self.module = part.module
+        self.specs = part.outputs

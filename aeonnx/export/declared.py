@@ -1,0 +1,147 @@
+"""What a model from elsewhere says of its parts, checked before any of them is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from aeonnx.errors import UsageError
+from aeonnx.export.options import SAMPLER
+from aeonnx.manifest import BATCH, NAME, TensorSpec
+from aeonnx.models import Part
+
+__all__ = ["require_about", "require_declared"]
+
+_PRIORS = ("standard-normal",)
+_EXPECTED = (
+    "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part], among them an encoder "
+    "x -> z and a decoder z -> image"
+)
+
+
+def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
+    """The parts, if a bundle can hold what they say.
+
+    Args:
+        target: "package.module:factory", for messages.
+        model: what the factory returned.
+        parts: what its method `parts` returned; None if it has none.
+
+    Raises:
+        UsageError: says which part or tensor, what was expected and what came.
+    """
+    got = f"got a {type(model).__name__}"
+    if not isinstance(model, nn.Module) or parts is None:
+        raise UsageError(f"--from-module {target}: expected {_EXPECTED}; {got}")
+    if not isinstance(parts, Mapping) or not all(isinstance(p, Part) for p in parts.values()):
+        kinds = type(parts).__name__
+        if isinstance(parts, Mapping):
+            kinds += f" of {', '.join(sorted({type(part).__name__ for part in parts.values()}))}"
+        raise UsageError(
+            f"--from-module {target}: expected {_EXPECTED}; {got} whose parts() gives a {kinds}"
+        )
+    missing = [name for name in ("encoder", "decoder") if name not in parts]
+    if missing:
+        raise UsageError(
+            f"--from-module {target}: expected {_EXPECTED}; no {' and no '.join(missing)} among "
+            f"{', '.join(map(str, parts)) or 'none'}"
+        )
+    problems = [line for name, part in parts.items() for line in _problems(name, part)]
+    problems = problems or [*_unlike_inputs(parts)]
+    if problems:
+        raise UsageError(f"--from-module {target}: {'; '.join(problems)}")
+    return parts
+
+
+def require_about(target: str, model: nn.Module, parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """The names of the classes, if these and the prior are what a manifest can say.
+
+    Raises:
+        UsageError: says what was expected and what came.
+    """
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior not in _PRIORS:
+        raise UsageError(
+            f"--from-module {target}: prior: expected {' or '.join(map(repr, _PRIORS))}, or none, "
+            f"got {prior!r}"
+        )
+    classes = getattr(model, "classes", ())
+    named = isinstance(classes, tuple | list) and all(
+        isinstance(name, str) and name for name in classes
+    )
+    if not named or len(set(classes)) != len(classes):
+        raise UsageError(
+            f"--from-module {target}: classes: expected a list of distinct names, got {classes!r}"
+        )
+    wide = parts["classifier"].outputs[-1].shape[-1] if "classifier" in parts else len(classes)
+    if wide != len(classes):
+        raise UsageError(
+            f"--from-module {target}: classes: expected {wide} names, one for each output of the "
+            f"part classifier, got {len(classes)}"
+        )
+    return tuple(classes)
+
+
+def _problems(name: Any, part: Any) -> Iterator[str]:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == SAMPLER:
+        yield (
+            f"part {name!r}: expected a name of lower-case letters, digits and _, beginning with a "
+            f"letter; {SAMPLER!r} is made of the decoder"
+        )
+        return
+    if not isinstance(part.module, nn.Module):
+        yield f"{name}: expected an nn.Module, got a {type(part.module).__name__}"
+    for kind, specs in (("inputs", part.inputs), ("outputs", part.outputs)):
+        if not isinstance(specs, tuple) or not specs:
+            yield (
+                f"{name}: {kind}: expected a tuple of one TensorSpec or more, got "
+                f"{_kind(specs)}: write ({'x' if kind == 'inputs' else 'y'},)"
+            )
+            return
+        for spec in specs:
+            if not isinstance(spec, TensorSpec):
+                yield f"{name}: {kind}: expected TensorSpecs, got a {type(spec).__name__}"
+                return
+            yield from (f"{name}: {spec.name}: {line}" for line in _unfit(spec))
+    names = [spec.name for spec in (*part.inputs, *part.outputs)]
+    for twice in sorted({key for key in names if names.count(key) > 1}):
+        yield f"{name}: {twice!r} names two tensors: in a graph each has a name of its own"
+    outputs = {spec.name for spec in part.outputs}
+    for key in part.percentiles:
+        if key not in outputs:
+            yield f"{name}: percentiles: no output {key!r} among {', '.join(sorted(outputs))}"
+
+
+def _kind(specs: Any) -> str:
+    empty = isinstance(specs, tuple)
+    return "an empty one" if empty else f"a {type(specs).__name__}"
+
+
+def _unfit(spec: Any) -> Iterator[str]:
+    if not isinstance(spec.shape, tuple):
+        yield f"shape: expected a tuple, got a {type(spec.shape).__name__}"
+    elif spec.shape[0] != BATCH:
+        yield (
+            f'expected "{BATCH}" as first size, got {list(spec.shape)}. Declare '
+            f'("{BATCH}", {", ".join(map(str, spec.shape[1:]))}); graphs for N rows alone are made '
+            "with --static-batch N"
+        )
+    if spec.range is not None and not (
+        isinstance(spec.range, tuple) and len(spec.range) == 2 and spec.range[0] < spec.range[1]
+    ):
+        yield f"range: expected (lowest, highest) or None, got {spec.range!r}"
+
+
+def _unlike_inputs(parts: Mapping[str, Part]) -> Iterator[str]:
+    """A tensor's name is one tensor in the whole model: real ones go by it."""
+    seen: dict[str, tuple[str, TensorSpec]] = {}
+    for name, part in parts.items():
+        for spec in part.inputs:
+            other, first = seen.setdefault(spec.name, (name, spec))
+            if (first.shape, first.dtype) != (spec.shape, spec.dtype):
+                yield (
+                    f"{spec.name} is {first.dtype} {list(first.shape)} in {other} and "
+                    f"{spec.dtype} {list(spec.shape)} in {name}: give them two names"
+                )

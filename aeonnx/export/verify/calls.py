@@ -1,0 +1,139 @@
+"""Calls of fresh copies of a module, in all situations that must not make a difference."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+from aeonnx.export.verify.state import Counters, changes, fingerprint, shared_kept, state_of
+from aeonnx.export.verify.surroundings import HIGH, LOW, Read, Surroundings, surrounded
+from aeonnx.export.verify.watch import Watch
+from aeonnx.models import Part
+from aeonnx.runtime.session import Array
+
+__all__ = ["OTHER", "SAME", "SITUATIONS", "Calls", "Situation", "called", "differing", "tried"]
+
+_LATER = 100 * 86400 + 5 * 3600 + 43 * 60 + 21  # another month, weekday, hour, minute and second
+_COUNTED = 3  # calls, after which counters are wound forward
+
+SAME = Surroundings()
+OTHER = Surroundings(seed=2, later=_LATER, memory=True)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a fresh copy gave, call by call, and what it met."""
+
+    outputs: list[list[object]]
+    watch: Watch
+    read: Read
+    counters: Counters
+    changed: list[str]
+
+    def met(self) -> set[str]:
+        """What else could make a difference, one day."""
+        draws = {"draws"} if self.read.numpy or self.read.python else set()
+        return draws | ({"counter"} if self.counters.steps() else set())
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A way to call a module on rows A that must give what a fresh copy gives.
+
+    Args:
+        words: of the error.
+        before: rows that the copy is called on first.
+        around: surroundings of all calls.
+        about: what differs from the first call.
+        needs: of `Calls.met`: it is tried only where this was met.
+    """
+
+    words: str
+    before: str = ""
+    around: Surroundings = SAME
+    about: str = "state"
+    needs: str = ""
+
+
+SITUATIONS = (
+    Situation("on two fresh copies"),
+    Situation("with other seeds", around=Surroundings(seed=2), about="draws"),
+    Situation("with another clock", around=Surroundings(later=_LATER), about="clock"),
+    Situation("with other unused memory", around=Surroundings(memory=True), about="memory"),
+    Situation("at a second call", before="A"),
+    Situation("after other rows", before="B"),
+    Situation("at a second call, after other rows", before="AB"),
+    Situation(
+        "with the smallest random numbers", around=Surroundings(word=LOW), about="draws",
+        needs="draws",
+    ),
+    Situation(
+        "with the largest random numbers", around=Surroundings(word=HIGH), about="draws",
+        needs="draws",
+    ),
+    Situation("after a million calls", before="A" * _COUNTED, needs="counter"),
+    Situation("after a million calls", before="A" * (_COUNTED + 1), needs="counter"),
+)  # fmt: skip
+
+
+def called(
+    part: Part,
+    batches: Sequence[Mapping[str, Array]],
+    around: Surroundings,
+    *,
+    keep: bool = False,
+    wind: bool = False,
+) -> Calls:
+    module = copy.deepcopy(part.module).cpu().eval()
+    watch, read = Watch(module, memory=around.memory, keep=keep), Read()
+    counters = Counters(module)
+    before = state_of(module) if keep else {}
+    outputs = []
+    with torch.no_grad(), shared_kept(module), surrounded(around, read, watch.place):
+        for index, batch in enumerate(batches):
+            if wind and index == _COUNTED:
+                counters.wind()
+            watch.steps.clear()
+            outputs.append(_leaves(watch.call(_tensors(part, batch))))
+            counters.note()
+        changed = changes(before, state_of(module)) if keep else []
+    return Calls(outputs, watch, read, counters, changed)
+
+
+def tried(
+    part: Part,
+    situation: Situation,
+    rows: Mapping[str, Array],
+    other: Mapping[str, Array],
+    *,
+    keep: bool,
+) -> Calls:
+    batches = [rows if letter == "A" else other for letter in situation.before + "A"]
+    return called(part, batches, situation.around, keep=keep, wind=situation.needs == "counter")
+
+
+def differing(a: list[object], b: list[object]) -> int | None:
+    """The index of the first output that is not the same in both."""
+    if len(a) != len(b):
+        return min(len(a), len(b))
+    pairs = enumerate(zip(a, b, strict=True))
+    return next((i for i, (x, y) in pairs if fingerprint(x) != fingerprint(y)), None)
+
+
+def _tensors(part: Part, rows: Mapping[str, Array]) -> list[Tensor]:
+    """Copies: a module may write into its inputs."""
+    return [torch.from_numpy(np.array(rows[spec.name], spec.dtype)) for spec in part.inputs]
+
+
+def _leaves(result: object) -> list[object]:
+    """All values in what a module returns; copies, for it may return what it keeps."""
+    return [
+        leaf.detach().clone() if isinstance(leaf, Tensor) else leaf
+        for leaf in _pytree.tree_leaves(result)
+    ]

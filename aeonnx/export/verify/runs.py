@@ -1,0 +1,304 @@
+"""Two functions of the same inputs, compared at every batch size: the graph, and what it should be.
+
+Where float32's noise floor is more than `LARGEST_FLOOR` of an output's spread, a right graph cannot
+be told from a wrong one: a few such inputs are judged apart, many are a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from aeonnx.errors import BundleError, DeviceMemoryError, RunError
+from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows
+from aeonnx.export.verify.reference import Arrays
+from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, Limit, Seen, measured
+from aeonnx.manifest import TensorSpec
+from aeonnx.runtime import Check, Report
+from aeonnx.runtime.batching import Run
+from aeonnx.runtime.compare import differences, malformed
+from aeonnx.runtime.interface import Interface, batch_of, rows_in, taken
+from aeonnx.runtime.session import Array
+
+__all__ = ["BATCHES", "ILL_CONDITIONED", "Compared", "Truth", "compare_runs"]
+
+BATCHES = (1, 2, 3, 7, 32)
+ILL_CONDITIONED = "ill-conditioned"
+"""The kind of the inputs at which float32 itself tells too little."""
+
+_ILL_SHARE = 1 / 8  # of the real or random inputs, which may be ill-conditioned
+_DRAWS = 2  # of rounding errors
+_EDGE_DRAWS = 8  # for few rows, which alone would measure the floor badly
+
+
+class Truth(Protocol):
+    """What a graph should give; see `Reference`."""
+
+    def single(self, inputs: Mapping[str, Array]) -> Arrays: ...
+
+    def double(self, inputs: Mapping[str, Array]) -> Arrays: ...
+
+    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays: ...
+
+
+@dataclass(frozen=True)
+class Compared(Report):
+    """A report, and what kind each row turned out to be: its own, or `ILL_CONDITIONED`."""
+
+    kinds: tuple[str, ...] = ()
+
+
+def compare_runs(
+    name: str,
+    part: Interface,
+    graph: Run,
+    reference: Truth,
+    rows: Rows,
+    *,
+    variant: str = "fp32",
+    limit: Limit = measured,
+) -> Compared:
+    """Compare a graph with what it should give.
+
+    In order: at every batch of `BATCHES` the outputs' names, dtypes, shapes and finiteness, and
+    their values; then rows alone against the same rows in a batch. All failures are collected.
+
+    Args:
+        name: of the part.
+        part: names and shapes of what goes in and comes out.
+        graph: what is judged.
+        reference: what it should give.
+        rows: the inputs.
+        variant: for the report.
+        limit: tolerance of an output, from what was seen of it.
+    """
+    double = _in_chunks(part, rows.values, reference.double)
+    found = {spec.name: _Differences(spec, double[spec.name]) for spec in part.outputs}
+    for draw in range(_EDGE_DRAWS):
+        places = _drawn(part, rows.kinds, draw)
+        if not len(places):
+            break
+        inputs = taken(part, rows.values, places)
+        for key, value in _in_chunks(part, inputs, partial(reference.rounded, draw=draw)).items():
+            found[key].add_floor(places, value, simulated=True)
+    failures: list[str] = []
+    alone = _Alone()
+    for places in _batches(part, len(rows.kinds)):
+        inputs = taken(part, rows.values, places)
+        single = reference.single(inputs)
+        for key, value in single.items():
+            found[key].add_floor(places, value)
+        try:
+            outputs = graph(inputs)
+        except DeviceMemoryError:
+            raise
+        except (BundleError, RunError) as error:
+            failures.append(f"{name} ({variant}): {error}")
+            continue
+        problems = malformed(part.outputs, rows_in(part, inputs), outputs)
+        failures += [f"{name}: {problem}" for problem in problems]
+        if problems:
+            continue
+        for key, value in outputs.items():
+            found[key].add(places, value, single[key])
+        alone.add(places, outputs, single)
+    kinds = _conditioned(rows.kinds, [*found.values()])
+    checks = [
+        _check(name, variant, found[spec.name], kinds, kind, limit)
+        for spec in part.outputs
+        for kind in dict.fromkeys(kinds)
+    ]
+    failures += _ill_conditioned(name, rows.kinds, kinds, [*found.values()])
+    failures += [check.failure for check in checks if not check.passed]
+    failures += alone.failures(name, found, checks, kinds)
+    return Compared(tuple(checks), tuple(dict.fromkeys(failures)), kinds=kinds)
+
+
+class _Differences:
+    """What was seen of one output, row by row."""
+
+    def __init__(self, spec: TensorSpec, double: Array) -> None:
+        self.spec = spec
+        self.is_float = np.issubdtype(np.dtype(spec.dtype), np.floating)
+        self.double = double.astype(np.float64)
+        count = len(double)
+        self.floor, self.absolute, self.relative, self.error = np.zeros((4, count))
+        self.simulated = np.zeros(count)  # of the floor, what simulated rounding is responsible for
+        self.batch = np.zeros(count, np.int64)  # at which the largest difference was seen
+
+    def add_floor(self, places: Array, value: Array, *, simulated: bool = False) -> None:
+        """What float32 gave for some rows, or may give."""
+        lost, _ = differences(value, self.double[places])
+        self.floor[places] = np.maximum(self.floor[places], lost)
+        if simulated:
+            self.simulated[places] = np.maximum(self.simulated[places], lost)
+
+    def add(self, places: Array, graph: Array, single: Array) -> None:
+        """What the graph gave for some rows, and float32 torch beside it."""
+        absolute, relative = differences(graph, single)
+        error, _ = differences(graph, self.double[places])
+        before = np.maximum(self.absolute[places], self.error[places])
+        self.batch[places] = np.where(
+            np.maximum(absolute, error) > before, len(places), self.batch[places]
+        )
+        for kept, new in (
+            (self.absolute, absolute),
+            (self.relative, relative),
+            (self.error, error),
+        ):
+            kept[places] = np.maximum(kept[places], new)
+
+    def of(self, chosen: Array) -> Seen:
+        """The largest of the rows where `chosen` holds."""
+        absolute, relative, error, floor = (
+            float(number[chosen].max(initial=0.0))
+            for number in (self.absolute, self.relative, self.error, self.floor)
+        )
+        largest = np.float32(np.abs(self.double[chosen]).max(initial=0.0))
+        return Seen(absolute, relative, error, floor, float(np.spacing(largest)))
+
+    def spread(self, kinds: Sequence[str]) -> float:
+        """From the lowest to the highest value on real and random inputs, or on all there are."""
+        chosen = [kind in (REAL, RANDOM) for kind in kinds]
+        values = self.double[chosen] if any(chosen) else self.double
+        return float(np.ptp(values)) if values.size else 0.0
+
+
+def _drawn(part: Interface, kinds: Sequence[str], draw: int) -> Array:
+    """The rows whose rounding is simulated once more, in whole batches."""
+    few = [i for i, kind in enumerate(kinds) if draw < _DRAWS or kind == EDGE]
+    size = batch_of(part) or 1
+    return np.resize(np.array(few, np.int64), -(-len(few) // size) * size)
+
+
+def _in_chunks(part: Interface, values: Mapping[str, Array], run: Run) -> Arrays:
+    """The outputs for all rows, a batch at a time."""
+    count, size = rows_in(part, values), batch_of(part) or max(BATCHES)
+    found = [
+        run(taken(part, values, np.arange(start, min(start + size, count))))
+        for start in range(0, count, size)
+    ]
+    return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
+
+
+def _batches(part: Interface, rows: int) -> list[Array]:
+    """The rows of each batch: the smaller batches from a share of the rows, the largest from all.
+
+    They are shuffled, always in the same way, so that any batch is a mixture. Rows that do not fill
+    a last batch go alone, as some other size; a graph that is fixed to a size gets that one alone.
+    """
+    order = np.random.default_rng(0).permutation(rows)
+    size = batch_of(part)
+    if size is not None:
+        return [order[start : start + size] for start in range(0, rows - size + 1, size)]
+    shares = {batch: min(rows, 8 * batch) for batch in BATCHES}
+    shares[max(BATCHES)] = rows
+    return [
+        order[start : min(start + batch, end)]
+        for batch, end in shares.items()
+        for start in range(0, end, batch)
+    ]
+
+
+def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[str, ...]:
+    """The kinds, with `ILL_CONDITIONED` where the floor is too large a share of some output."""
+    ill = np.zeros(len(kinds), bool)
+    for item in found:
+        if item.is_float:  # a pixel turns by a whole step
+            ill |= item.floor > LARGEST_FLOOR * item.spread(kinds)
+    return tuple(
+        ILL_CONDITIONED if bad else kind for kind, bad in zip(kinds, ill.tolist(), strict=True)
+    )
+
+
+def _ill_conditioned(
+    name: str, before: Sequence[str], after: Sequence[str], found: Sequence[_Differences]
+) -> list[str]:
+    """A line for each kind of inputs of which too many are ill-conditioned."""
+    lines = []
+    for kind in (REAL, RANDOM):
+        places = [i for i, own in enumerate(before) if own == kind]
+        ill = [i for i in places if after[i] == ILL_CONDITIONED]
+        if len(ill) <= _ILL_SHARE * len(places):
+            continue
+        worst = max(found, key=lambda item: item.floor[ill].max() / (item.spread(before) or 1))
+        lines.append(
+            f"{name}.{worst.spec.name}: {len(ill)} of {len(places)} {kind} inputs are "
+            f"ill-conditioned: there float32 torch is off by up to {worst.floor[ill].max():.3g} "
+            f"from float64 torch, and the output spreads over {worst.spread(before):.3g}, so that "
+            "a right graph cannot be told from a wrong one. Look for a difference of nearly equal "
+            "numbers, a division by nearly 0, a choice among equal values, or a state that changes"
+        )
+    return lines
+
+
+def _check(
+    name: str, variant: str, item: _Differences, kinds: Sequence[str], kind: str, limit: Limit
+) -> Check:
+    chosen = np.array([own == kind for own in kinds])
+    seen = item.of(chosen)
+    worst = int(np.argmax(np.where(chosen, np.maximum(item.absolute, item.error), -1.0)))
+    return Check(
+        part=name,
+        precision=variant,
+        output=item.spec.name,
+        max_abs_diff=seen.absolute,
+        max_rel_diff=seen.relative,
+        tolerance=limit(item.spec, seen),
+        error=seen.error,
+        noise_floor=seen.floor,
+        inputs=kind,
+        rows=int(chosen.sum()),
+        batch=int(item.batch[worst]) or 1,
+    )
+
+
+class _Alone:
+    """The first row of all, alone and in batches: it must be the same."""
+
+    def __init__(self) -> None:
+        self._place: int | None = None
+        self._graph: dict[int, Arrays] = {}  # by batch size
+        self._torch: dict[int, Arrays] = {}
+
+    def add(self, places: Array, graph: Arrays, single: Arrays) -> None:
+        if self._place is None:
+            self._place = int(places[0])
+        if places[0] == self._place:
+            self._graph[len(places)], self._torch[len(places)] = graph, single
+
+    def failures(
+        self,
+        name: str,
+        found: Mapping[str, _Differences],
+        checks: Sequence[Check],
+        kinds: Sequence[str],
+    ) -> list[str]:
+        if 1 not in self._graph or self._place is None:  # fixed to a size, or a failure already
+            return []
+        lines = []
+        kind = kinds[self._place]
+        tolerances = {check.output: check.tolerance for check in checks if check.inputs == kind}
+        for key, tolerance in tolerances.items():
+            item = found[key]
+            # Rounding may be large here; beyond it, only a part that mixes rows differs.
+            rounding = FACTOR * float(item.simulated[self._place])
+            mixed = max(rounding, LARGEST_FLOOR * item.spread(kinds))
+            if not item.is_float:
+                mixed = max(mixed, tolerance)
+            for whose, runs, most in (
+                ("", self._graph, tolerance),
+                ("eager torch: ", self._torch, mixed),
+            ):
+                for batch, outputs in runs.items():
+                    difference = differences(outputs[key][:1], runs[1][key][:1])[0].max()
+                    if difference > most:
+                        lines.append(
+                            f"{name}.{key}: {whose}a row alone and the same row in a batch of "
+                            f"{batch} differ by {difference:.3g}, tolerance {most:.3g}"
+                        )
+        return lines

@@ -1,0 +1,242 @@
+"""What a module keeps between calls: its fingerprint, its counters, and what is not its own."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["GENERATOR", "Counters", "changes", "fingerprint", "shared_kept", "state_of"]
+
+GENERATOR = ", a generator of random numbers"
+"""What follows the name of one."""
+
+_DEPTH = 4  # of containers and plain objects in an attribute
+_OWN = frozenset(vars(nn.Module())) - {"training"}
+_LIBRARIES = ("torch", "numpy", "aeonnx", "builtins", "abc", "typing")
+_FAR = 10**6  # calls that a counter is wound forward
+_LARGEST = 2**20  # elements of a tensor outside the module that is put back
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A value that a call may change.
+
+    Args:
+        name: such as "running_mean of decoder.1".
+        owner: a module, a class or a file, whose attribute `key` it is.
+    """
+
+    name: str
+    owner: Any
+    key: str
+    value: Any
+
+
+def state_of(module: nn.Module) -> dict[str, object]:
+    """Fingerprints of all that a call may change, by name.
+
+    These are the parameters, buffers and plain attributes of all submodules ("running_mean of
+    decoder.1"), the attributes of their classes, and the globals of the files that define these.
+    """
+    return {
+        item.name + (GENERATOR if isinstance(item.value, _GENERATORS) else ""): fingerprint(
+            item.value
+        )
+        for item in (*_own(module), *_shared(module))
+    }
+
+
+def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Names of what is not as it was."""
+    names = [*after, *(name for name in before if name not in after)]
+    return [name for name in names if before.get(name) != after.get(name)]
+
+
+@contextmanager
+def shared_kept(module: nn.Module) -> Iterator[None]:
+    """Put back attributes of classes and globals: a copy of the module shares them with it."""
+    before = [(item, _copied(item.value)) for item in _shared(module)]
+    try:
+        yield
+    finally:
+        names = {item.name for item, _ in before}
+        for item in [item for item in _shared(module) if item.name not in names]:
+            delattr(item.owner, item.key)
+        for item, value in before:
+            _put_back(item, value)
+
+
+class Counters:
+    """Numbers of a module that every call moves by the same step.
+
+    Args:
+        module: is asked for them now, and at each `note`.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._noted = [_numbers(module)]
+
+    def note(self) -> None:
+        """To be called after each call."""
+        self._noted.append(_numbers(self._module))
+
+    def steps(self) -> dict[str, Any]:
+        """By how much each call moved them, by name."""
+        found = {}
+        for name in self._noted[-1]:
+            # The first call may have made it.
+            values = [noted[name] for noted in self._noted if name in noted]
+            moved = {round(b - a, 9) for a, b in itertools.pairwise(values)}
+            if len(values) > 2 and len(moved) == 1 and moved != {0}:
+                found[name] = moved.pop()
+        return found
+
+    def wind(self) -> None:
+        """Set them to what a million calls but one would: "every 1000th" is met at the next."""
+        items = {item.name: item for item in (*_own(self._module), *_shared(self._module))}
+        for name, step in self.steps().items():
+            _assign(items[name], step * (_FAR - 1))
+
+
+def fingerprint(value: object, depth: int = _DEPTH) -> object:
+    """Something that is equal for equal values, bit by bit; constant for what cannot be read."""
+    if isinstance(value, nn.Module | type | ModuleType) or callable(value):
+        return type(value).__name__
+    if isinstance(value, Tensor):
+        return _bits(value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, hashlib.blake2b(value.tobytes()).digest()
+    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | None):
+        return type(value).__name__, repr(value)
+    for kind, state in _STATES.items():
+        if isinstance(value, kind):
+            return fingerprint(state(value), depth)
+    if depth == 0:
+        return type(value).__name__
+    return type(value).__name__, _contents(value, depth - 1)
+
+
+_STATES: Mapping[type, Callable[[Any], object]] = {
+    torch.Generator: lambda value: value.get_state(),
+    np.random.Generator: lambda value: value.bit_generator.state,
+    np.random.RandomState: lambda value: value.get_state(),
+    random.Random: lambda value: repr(value.getstate()),
+    itertools.count: repr,
+    range: repr,
+}
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+def _contents(value: object, depth: int) -> object:
+    if isinstance(value, Mapping):
+        return tuple((repr(key), fingerprint(item, depth)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(fingerprint(item, depth) for item in value)
+    if isinstance(value, set | frozenset):
+        return frozenset(fingerprint(item, depth) for item in value)
+    return fingerprint(getattr(value, "__dict__", None), depth)
+
+
+def _bits(tensor: Tensor) -> object:
+    shape = tuple(tensor.shape)
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        return str(tensor.dtype), shape
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    data = plain.view(torch.uint8).numpy().tobytes()
+    return str(tensor.dtype), shape, hashlib.blake2b(data).digest()
+
+
+def _own(module: nn.Module) -> Iterator[_Item]:
+    """Parameters, buffers and attributes of all submodules."""
+    for name, child in module.named_modules():
+        plain = {key: value for key, value in vars(child).items() if key not in _OWN}
+        for key, value in {**child._parameters, **child._buffers, **plain}.items():
+            yield _Item(f"{key} of {name or type(child).__name__}", child, key, value)
+
+
+def _shared(module: nn.Module) -> Iterator[_Item]:
+    """Globals of the files that define the submodules, and attributes of the classes in them."""
+    kinds = dict.fromkeys(kind for child in module.modules() for kind in type(child).__mro__)
+    written = [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
+    files = dict.fromkeys(kind.__module__ for kind in written)
+    found = [sys.modules[name] for name in files if name in sys.modules]
+    beside = [
+        value
+        for file in found
+        for value in list(vars(file).values())
+        if isinstance(value, type) and value.__module__ == file.__name__
+    ]
+    owners: list[tuple[str, Any]] = [
+        (f"class {kind.__name__}", kind) for kind in dict.fromkeys([*written, *beside])
+    ]
+    owners += [(f"the file {file.__name__}", file) for file in found]
+    for words, owner in owners:
+        for key, value in list(vars(owner).items()):
+            if not key.startswith("__") and not _code(value):
+                yield _Item(f"{key} of {words}", owner, key, value)
+
+
+def _code(value: object) -> bool:
+    wrapped = isinstance(value, staticmethod | classmethod | property | ModuleType)
+    return wrapped or (callable(value) and not isinstance(value, Tensor))
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what can be changed in place; None for what is left as it is."""
+    if isinstance(value, dict | list | set):
+        return copy.copy(value)
+    if isinstance(value, Tensor):
+        return value.detach().clone() if value.numel() <= _LARGEST else None
+    if isinstance(value, np.ndarray):
+        return value.copy() if value.size <= _LARGEST else None
+    return None
+
+
+def _put_back(item: _Item, content: Any) -> None:
+    value = item.value
+    if content is not None:
+        if isinstance(value, dict | set):
+            value.clear()
+            value.update(content)
+        elif isinstance(value, list):
+            value[:] = content
+        elif isinstance(value, Tensor):
+            value.detach().copy_(content)
+        else:
+            value[...] = content
+    if vars(item.owner).get(item.key) is not value:
+        setattr(item.owner, item.key, value)
+
+
+def _numbers(module: nn.Module) -> dict[str, Any]:
+    return {
+        item.name: item.value.item() if isinstance(item.value, Tensor) else item.value
+        for item in (*_own(module), *_shared(module))
+        if _is_number(item.value)
+    }
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and value.dtype in (torch.int64, torch.int32)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _assign(item: _Item, number: Any) -> None:
+    if isinstance(item.value, Tensor):
+        item.value.fill_(number)
+    else:
+        setattr(item.owner, item.key, number)

@@ -1,0 +1,137 @@
+"""A captured part as a function of rows: as many at once as memory allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.utils.flop_counter import FlopCounterMode
+
+from aeonnx.export.verify.nodes import hint, subgraph, symbols
+from aeonnx.manifest import has_rows
+from aeonnx.models import Part
+
+__all__ = ["DoesNotRunError", "Measure", "Prefix", "Traced"]
+
+_MEMORY = 512 * 2**20  # bytes that the tensors of the rows at once may take
+_PER_ELEMENT = 12  # bytes: float32 forward, kept for the way back, and its gradient
+_FLOPS_PER_ELEMENT = 20  # of pointwise operators, in time
+
+Measure = Callable[[tuple[Tensor, ...], int], list[Tensor]]
+"""(tensors, batch) -> what is wanted of them, each [batch, ...]."""
+
+
+class DoesNotRunError(Exception):
+    """The captured graph fails at these inputs."""
+
+
+class Traced:
+    """The graph of a part without composite operators, and what one row of it costs.
+
+    Args:
+        part: what the program was captured from.
+        program: not changed; parameters are shared.
+        given: rows of each input, which may be larger than what the capture saw.
+    """
+
+    def __init__(self, part: Part, program: ExportedProgram, given: Sequence[Tensor]) -> None:
+        wanted = (torch.ops.aten.glu.default,)  # its gate is a sigmoid
+        known = torch.export.default_decompositions()
+        flat = program.run_decompositions({key: known[key] for key in wanted})
+        self.module: fx.GraphModule = flat.module(check_guards=False)
+        _freeze(self.module)
+        places = [node for node in self.module.graph.nodes if node.op == "placeholder"]
+        self.whole = [not has_rows(part, spec) for spec in part.inputs]
+        self._first = self.whole.index(False)
+        first = places[self._first].meta["val"].shape[0]
+        self.batch_size = hint(first)
+        self.fixed = not symbols(first)
+        self.batch: object = next(iter(symbols(first)), self.batch_size)
+        row = given[self._first][0].numel()
+        # One row of these in traced batches.
+        self._scale = row / max(_elements(places[self._first]), 1.0)
+        self.elements = self.elements_of(self.module)
+
+    def rows(self, inputs: Sequence[Tensor]) -> int:
+        """How many rows inputs have."""
+        return len(inputs[self._first])
+
+    def taken(self, inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
+        """Some rows; inputs without a batch axis stay whole."""
+        return [x if whole else x[rows] for x, whole in zip(inputs, self.whole, strict=True)]
+
+    def prefix(self, wanted: Sequence[fx.Node]) -> Prefix:
+        """What leads to some nodes of the graph."""
+        graph = subgraph(self.module, wanted)
+        return Prefix(graph, self, self.elements_of(graph))
+
+    def elements_of(self, graph: fx.GraphModule) -> float:
+        """Elements of all tensors that one row makes."""
+        return self._scale * sum(_elements(node) for node in graph.graph.nodes)
+
+
+class Prefix:
+    """Inputs -> some tensors inside a part.
+
+    Args:
+        graph: gives them as a tuple.
+        traced: what it was taken from.
+        elements: of one row.
+    """
+
+    def __init__(self, graph: fx.GraphModule, traced: Traced, elements: float) -> None:
+        self._graph = graph
+        self._traced = traced
+        self.share = elements / max(traced.elements, 1.0)
+        self.at_once = max(1, int(_MEMORY / (_PER_ELEMENT * max(elements, 1.0))))
+
+    def over(self, inputs: Sequence[Tensor], measure: Measure) -> list[Tensor]:
+        """What `measure` gives for all rows; in batches of the traced size if no other runs.
+
+        Raises:
+            DoesNotRunError: nor does that.
+        """
+        if not self._traced.fixed:
+            try:
+                return self._one(inputs, measure)
+            except DoesNotRunError:
+                self._traced.fixed = True
+        rows, size = self._traced.rows(inputs), self._traced.batch_size
+        pieces = []
+        for start in range(0, rows, size):
+            places = torch.arange(start, start + size).clamp(max=rows - 1)
+            pieces.append(self._one(self._traced.taken(inputs, places), measure))
+        return [torch.cat(items)[:rows] for items in zip(*pieces, strict=True)]
+
+    def flops(self, inputs: Sequence[Tensor], measure: Measure) -> tuple[float, Tensor]:
+        """What one of these rows costs, from running them, and the first of what is measured."""
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            found = self.over(inputs, measure)
+        elements = _FLOPS_PER_ELEMENT * self._traced.elements * self.share
+        return counter.get_total_flops() / self._traced.rows(inputs) + elements, found[0]
+
+    def _one(self, inputs: Sequence[Tensor], measure: Measure) -> list[Tensor]:
+        try:
+            return measure(self._graph(*inputs), self._traced.rows(inputs))
+        except Exception as error:  # whatever the operators of any module raise
+            raise DoesNotRunError from error
+
+
+def _freeze(module: nn.Module) -> None:
+    """Parameters without gradients, of the same storage."""
+    for item in module.modules():
+        for name, value in list(item.named_parameters(recurse=False)):
+            setattr(item, name, nn.Parameter(value.detach(), requires_grad=False))
+
+
+def _elements(node: fx.Node) -> float:
+    value = node.meta.get("val")
+    values = value if isinstance(value, tuple | list) else [value]
+    if node.op == "get_attr":
+        return 0.0
+    return float(
+        sum(math.prod(hint(size) for size in v.shape) for v in values if isinstance(v, Tensor))
+    )

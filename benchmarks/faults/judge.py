@@ -1,0 +1,84 @@
+"""What aeonnx's gate says of a graph: the only place that knows how the gate is called."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import ModelProto
+
+from aeonnx.errors import AeonnxError
+from aeonnx.export.capture import program_of
+from aeonnx.export.verify.compare import compare
+from aeonnx.export.verify.inputs import rows_of
+from aeonnx.export.verify.probes import Rows
+from aeonnx.runtime import Session
+from aeonnx.runtime.session import Array
+from faults.networks import Subject
+
+__all__ = ["judged", "outputs_differ", "refusals"]
+
+
+def judged(graph: ModelProto, subject: Subject) -> bool:
+    """Whether the export accepts `graph` as the part of `subject`, on the rows that it makes."""
+    return not refusals(graph, subject)
+
+
+def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
+    """Why it does not; empty if it does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        onnx.save(graph, path)
+        try:
+            session = Session(path, ["cpu"])
+            return compare(subject.network, subject.part, session, _rows(subject)).failures
+        except AeonnxError as error:
+            return (str(error),)  # a graph that fails while it runs is not written either
+
+
+@lru_cache(maxsize=16)
+def _rows(subject: Subject) -> Rows:
+    rows, _ = rows_of(subject.part, program_of(subject.part), subject.real)
+    return rows
+
+
+def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
+    """Whether a graph differs by a bit from the right one on any legal input that is tried.
+
+    Without the optimisations of onnxruntime, so that nothing but the fault changes a bit. One that
+    cannot be run differs.
+    """
+    right, inputs = _right(subject)
+    try:
+        outputs = _run(wrong, inputs)
+    except Exception:  # onnxruntime has no base class for its errors
+        return True
+    pairs = zip(right, outputs, strict=True)
+    return any(not np.array_equal(value, other, equal_nan=True) for value, other in pairs)
+
+
+@lru_cache(maxsize=16)
+def _right(subject: Subject) -> tuple[list[Array], dict[str, Array]]:
+    """What the right graph gives, and for what: the gate's rows, constants and random ones."""
+    (spec,) = subject.part.inputs
+    rows = _rows(subject).values[spec.name]
+    low, high = spec.range or (-3.0, 3.0)
+    shape = (1, *rows.shape[1:])
+    constant = [np.full(shape, low + (high - low) * share) for share in np.linspace(0, 1, 9)]
+    drawn = np.random.default_rng(1).uniform(low, high, (64, *shape[1:]))
+    inputs = {spec.name: np.concatenate([rows, *constant, drawn]).astype(np.float32)}
+    return _run(subject.graph, inputs), inputs
+
+
+def _run(graph: ModelProto, inputs: dict[str, Array]) -> list[Array]:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return [np.asarray(value) for value in session.run(None, inputs)]

@@ -1,0 +1,53 @@
+package aeonnx
+
+import "math"
+
+// limits are the values that pixels 0 and 255 stand for, and what lies between. Each operation is
+// rounded to float32, as in the graphs that take pixels.
+type limits struct{ low, high, width float32 }
+
+func limitsOf(span []float64) limits {
+	low, high := float32(span[0]), float32(span[1])
+	return limits{low, high, high - low}
+}
+
+// holdsPixels is whether a range, which may be nil, has a width that is a finite float32 above 0.
+func holdsPixels(span []float64) bool {
+	if span == nil {
+		return false
+	}
+	width := limitsOf(span).width
+	return width > 0 && !math.IsInf(float64(width), 1)
+}
+
+// fromPixels makes uint8 images float32 in a range: low + (pixel / 255) * (high - low), which for
+// [0, 1] is pixel / 255.
+func fromPixels(images Tensor, span []float64) (Tensor, error) {
+	pixels, err := Values[uint8](images)
+	if err != nil {
+		return Tensor{}, err
+	}
+	to, values := limitsOf(span), make([]float32, len(pixels))
+	for i, pixel := range pixels {
+		// Go may fuse a product with a sum, unless the product is converted.
+		values[i] = to.low + float32(float32(pixel)/255*to.width)
+	}
+	return NewTensor(values, images.Shape...), nil
+}
+
+// toPixels is the way back: (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties
+// to even, which for [0, 1] is clip(value, 0, 1) * 255. NaN becomes 0.
+func toPixels(images Tensor, span []float64) (Tensor, error) {
+	values, err := Values[float32](images)
+	if err != nil {
+		return Tensor{}, err
+	}
+	from, pixels := limitsOf(span), make([]uint8, len(values))
+	for i, value := range values {
+		if value > from.low { // neither below nor NaN
+			share := (min(value, from.high) - from.low) / from.width
+			pixels[i] = uint8(math.RoundToEven(float64(share * 255)))
+		}
+	}
+	return NewTensor(pixels, images.Shape...), nil
+}

@@ -1,0 +1,38 @@
+package aeonnx;
+
+import java.nio.ByteBuffer;
+
+/**
+ * uint8 pixels <-> the floats that they stand for: 0 to 255 is mapped to a range. Each operation is
+ * rounded to float32, as in the graphs that take pixels.
+ */
+record Pixels(float low, float high, float width) {
+    static Pixels of(double[] range) {
+        float low = (float) range[0];
+        float high = (float) range[1];
+        return new Pixels(low, high, high - low);
+    }
+
+    /** Whether a range, which may be null, has a width that is a finite float32 above 0. */
+    static boolean fit(double[] range) {
+        return range != null && of(range).width > 0 && Float.isFinite(of(range).width);
+    }
+
+    /** low + (pixel / 255) * (high - low); for [0, 1] pixel / 255. */
+    void toFloats(byte[] pixels, ByteBuffer floats) {
+        for (int i = 0; i < pixels.length; i++) {
+            floats.putFloat(4 * i, low + (pixels[i] & 0xff) / 255f * width);
+        }
+    }
+
+    /**
+     * (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties to even; for [0, 1]
+     * clip(value, 0, 1) * 255. NaN becomes 0.
+     */
+    void fromFloats(ByteBuffer floats, byte[] pixels) {
+        for (int i = 0; i < pixels.length; i++) {
+            float clipped = Math.min(Math.max(floats.getFloat(4 * i), low), high);
+            pixels[i] = (byte) Math.rint((clipped - low) / width * 255f);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Float images in a range <-> uint8 pixels, in the arithmetic of the graphs that take pixels.
+
+/// Where pixels lie in a range: 0 is its lowest value, 255 its highest. All in float32.
+pub(crate) struct Scale {
+    low: f32,
+    high: f32,
+    width: f32,
+}
+
+impl Scale {
+    /// None without a range, and for one whose width is not a float32 above 0.
+    pub(crate) fn of(range: Option<[f64; 2]>) -> Option<Self> {
+        let [low, high] = range?.map(|end| end as f32);
+        let width = high - low;
+        (width > 0.0 && width.is_finite()).then_some(Self { low, high, width })
+    }
+
+    pub(crate) fn value(&self, pixel: u8) -> f32 {
+        self.low + f32::from(pixel) / 255.0 * self.width
+    }
+
+    /// The nearest pixel, ties to even; values outside of the range are clipped, NaN gives 0.
+    pub(crate) fn pixel(&self, value: f32) -> u8 {
+        let share = (value.clamp(self.low, self.high) - self.low) / self.width;
+        (share * 255.0).round_ties_even() as u8
+    }
+}
