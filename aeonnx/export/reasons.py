@@ -227,7 +227,8 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if self.place is None and text.startswith(("eval ", "runtime_assert ")):
+        kept = text.startswith(("eval ", "runtime_assert ")) and "[guard suppressed]" not in text
+        if self.place is None and kept:
             stack = traceback.extract_stack()
             ours = max(i for i, frame in enumerate(stack) if Path(frame.filename) == _CAPTURE)
             self.place = _innermost(
