@@ -363,7 +363,8 @@ def branching(self, z):
 
 
 def counted(self, z):
-    return z[:, : int(z.abs().sum())]
+    size = int(z.abs().sum())
+    return z * size if size > 3 else z
 
 
 def looping(self, z):
@@ -404,6 +405,19 @@ def unknown(self, z):
 
 def drawing(self, z):
     return z + torch.randn_like(z)
+
+
+def short(self, z):
+    return z.bfloat16().tanh().float()
+
+
+def rounded(self, z):
+    return z.bfloat16().float()
+
+
+def cast_by_itself(self, z):
+    with torch.autocast("cpu", torch.bfloat16):
+        return self.linear(z @ self.linear.weight).float()
 
 
 def counting(self, z):
@@ -453,6 +467,7 @@ def refusing(
 
 VALUES = "what happens next depends on a tensor's values"
 NUMBER = "a Python number is made of a tensor's value"
+BF16 = "onnxruntime lacks most operators in bfloat16"
 SIZES = "the code fits only some sizes of the batch"
 
 
@@ -460,11 +475,13 @@ SIZES = "the code fits only some sizes of the batch"
     ("step", "reason", "code", "way"),
     [
         ("branching", VALUES, "if z.sum() > 0:", "choose between results with torch.where"),
-        ("counted", NUMBER, "return z[:, : int(z.abs().sum())]", "with torch.where"),
+        ("counted", NUMBER, "size = int(z.abs().sum())", "with torch.where"),
         ("looping", SIZES, "return torch.stack([row * 2 for row in z])", "the whole tensor"),
         ("baking", SIZES, "return z.view(2, 2, 2).flatten(1)", "x.reshape(x.shape[0], -1)"),
         ("small_batches", SIZES, "return z * 2 if z.shape[0] > 5 else z", "--static-batch"),
         ("listed", NUMBER, "return torch.tensor(np.tanh(z.tolist()), dtype=torch.float32)", ""),
+        ("short", BF16, "step(self", "compute in float32"),
+        ("cast_by_itself", BF16, "step(self", "without .bfloat16() and autocast"),
         ("unknown", "it knows no operator prims.bessel_j0", "step(self, self.linear", "others"),
         ("drawing", "is random: a graph must be a function of its inputs", "step(self", "noise"),
     ],
@@ -505,11 +522,27 @@ def test_state_that_forward_changes_is_refused(refusing: Callable[[str], Part]) 
         capture(refusing("counting"), 18)
 
 
-@pytest.mark.parametrize("step", ["numbered", "detached", "straight"])
+@pytest.mark.parametrize("step", ["numbered", "detached", "straight", "rounded"])
 def test_custom_functions_are_captured_right(refusing: Callable[[str], Part], step: str) -> None:
     part = refusing(step)
     x = np.random.default_rng(0).random((3, 1, 4, 4), np.float32)
     np.testing.assert_allclose(run(part, x)[0], eager(part, x)[0], atol=1e-6)
+
+
+def test_wrapped_modules_are_exported_from_the_command_line(aeonnx: Callable[..., Result]) -> None:
+    Path("wrapped.py").write_text(
+        REFUSED + "\n\ndef build():\n"
+        "    model = Mine(numbered)\n"
+        "    model.encoder = torch.compile(nn.DataParallel(model.encoder))\n"
+        "    torch.nn.utils.weight_norm(model.decoder[0])\n"
+        "    model.decoder(torch.ones(2, 4))\n"
+        "    return model\n"
+    )
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        result = aeonnx("export", "--from-module", "wrapped:build", "-o", "b")
+    sys.modules.pop("wrapped", None)
+    assert result.exit_code == 0, result.stderr
+    assert len([*Path("b").glob("*.onnx")]) == 2
 
 
 @pytest.mark.parametrize("step", ["branching", "baking", "unknown"])
