@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +93,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(table(written, without=("part", "variant", "multiply-adds")))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
-    for line in exported.left_out:
+    for line in (*_inactive(contents, exported.parts), *exported.left_out):
         console.print(line, soft_wrap=True)
     quoted = _quoted(folder)
     verb = f"aeonnx inspect {quoted}"
@@ -102,6 +102,17 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     elif "classifier" in contents.parts:
         verb = f"aeonnx classify {quoted} IMAGES -o labels.csv"
     _print_next(console, [f"aeonnx verify {quoted}", verb])
+
+
+def _inactive(contents: contract.Manifest, parts: Sequence[str]) -> Iterator[str]:
+    """A line for each part with units that the comparison could not look behind."""
+    for name in parts:
+        found = contents.parts[name]["fp32"].activations
+        if found and found.inactive:
+            yield (
+                f"{name}: no input activated {found.inactive:,} of {found.units:,} units behind "
+                "activation functions: a wrong weight there would not be seen"
+            )
 
 
 def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
