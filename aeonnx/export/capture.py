@@ -30,6 +30,7 @@ from aeonnx.export.reasons import (
     told_of_data,
     where_in_program,
     where_of_node,
+    where_of_step,
     where_specialised,
 )
 from aeonnx.export.translated import graphs_in, nodes_of, translated
@@ -50,6 +51,8 @@ RANDOM = frozenset(
     }
 )
 """Operators whose results are drawn."""
+
+_CASTS = (torch.ops.aten.to.dtype, torch.ops.aten._to_copy.default)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def program_of(part: Part) -> ExportedProgram:
     """
     program = _program(plain(part.module), part)
     _require_real_constants(program)
+    _require_no_bfloat16(program)
     return program
 
 
@@ -156,6 +160,25 @@ def _require_real_constants(program: ExportedProgram) -> None:
     if lost:
         place = where_in_program(program, lost)
         raise GraphError(f"torch cannot capture this part as a graph: {told_of_data(place)}")
+
+
+def _require_no_bfloat16(program: ExportedProgram) -> None:
+    """Refuse what onnxruntime would refuse on opening the graph; casts alone it has."""
+    steps = [
+        step
+        for module in program.graph_module.modules()
+        if isinstance(module, torch.fx.GraphModule)
+        for step in module.graph.nodes
+    ]
+    for step in steps:
+        value = step.meta.get("val")
+        short = isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16
+        if short and step.op == "call_function" and step.target not in _CASTS:
+            what = Where.told("onnxruntime lacks most operators in bfloat16", where_of_step(step))
+            raise GraphError(
+                f"{what}: compute in float32 in eval mode, without .bfloat16() and autocast; "
+                "--precision fp16 makes a smaller graph"
+            )
 
 
 def _require_no_chance(graph: ModelProto) -> None:

@@ -7,20 +7,18 @@ of its own; one without a rule is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import onnx
-import onnx.helper
-import onnx.numpy_helper
+import onnx.defs
+import onnx.shape_inference
 import onnx.version_converter
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto
 
 from aeonnx.errors import GraphError
+from aeonnx.export.opset_rules import INSTEAD, RULES, SAME, Known
 from aeonnx.export.reasons import Where, where_of_node
-from aeonnx.export.translated import CAPTURE_OPSET, graphs_in
+from aeonnx.export.translated import CAPTURE_OPSET, graphs_in, nodes_of
 
 __all__ = ["at_opset"]
 
@@ -39,6 +37,7 @@ def at_opset(graph: ModelProto, opset: int) -> ModelProto:
     if opset < CAPTURE_OPSET:
         inferred = onnx.shape_inference.infer_shapes(graph, data_prop=True)
         _lower(graph.graph, inferred.graph, opset)
+        _drop_unused(graph.graph)
     elif opset > CAPTURE_OPSET:
         try:
             graph = onnx.version_converter.convert_version(graph, opset)
@@ -51,42 +50,11 @@ def at_opset(graph: ModelProto, opset: int) -> ModelProto:
     return graph
 
 
-@dataclass
-class _Graph:
-    """What rules see of the graph around a node, and what they add to it.
-
-    Args:
-        shapes: of the values, None for sizes that are not known.
-        types: element types of the values.
-        constants: values of the initializers, by name.
-        added: new constants.
-    """
-
-    shapes: Mapping[str, list[int | None]]
-    types: Mapping[str, int]
-    constants: Mapping[str, TensorProto]
-    added: list[TensorProto] = field(default_factory=list)
-
-    def constant(self, name: str, values: np.ndarray) -> str:
-        """Add a constant; gives its name."""
-        self.added.append(onnx.numpy_helper.from_array(values, name))
-        return name
-
-    def value(self, name: str) -> np.ndarray | None:
-        """What a constant holds; None for what is computed."""
-        if name not in self.constants:
-            return None
-        return onnx.numpy_helper.to_array(self.constants[name])
-
-
-_Rule = Callable[[NodeProto, _Graph], list[NodeProto] | None]
-"""Gives the nodes that stand for one, or None where there is no way."""
-
-
 def _lower(
-    graph: GraphProto, inferred: GraphProto, opset: int, around: _Graph | None = None
+    graph: GraphProto, inferred: GraphProto, opset: int, around: Known | None = None
 ) -> None:
-    known = _Graph(
+    known = Known(
+        opset,
         {**(around.shapes if around else {}), **_shapes(inferred)},
         {**(around.types if around else {}), **_types(inferred)},
         {**(around.constants if around else {}), **{item.name: item for item in graph.initializer}},
@@ -95,37 +63,54 @@ def _lower(
     for node, twin in zip(graph.node, inferred.node, strict=True):
         for inner, same in zip(graphs_in(node), graphs_in(twin), strict=True):
             _lower(inner, same, opset, known)
-        lowered += _lowered(node, known, opset)
+        found = _lowered(node, known)
+        if found is None:
+            raise GraphError(_refusal(node, known))
+        lowered += found
     del graph.node[:]
     graph.node.extend(lowered)
     graph.initializer.extend(known.added)
 
 
-def _lowered(node: NodeProto, known: _Graph, opset: int) -> list[NodeProto]:
+def _lowered(node: NodeProto, known: Known) -> list[NodeProto] | None:
     newest = onnx.defs.get_schema(node.op_type, CAPTURE_OPSET).since_version
-    if newest <= opset or node.op_type in _SAME:
+    if newest <= known.opset or node.op_type in SAME:
         return [node]
-    rule = _RULES.get(node.op_type)
+    rule = RULES.get(node.op_type)
     found = rule(node, known) if rule else None
     if found is None:
-        raise GraphError(_refusal(node, opset))
-    result = []
-    for made in found:
-        if made.op_type == node.op_type:
-            result.append(made)
-        else:  # it may be too new itself
-            result += _lowered(made, known, opset)
+        return None
+    result: list[NodeProto] = []
+    for made in found:  # one of another kind may be too new itself
+        lower = [made] if made.op_type == node.op_type else _lowered(made, known)
+        if lower is None:
+            return None
+        result += lower
     return result
 
 
-def _refusal(node: NodeProto, opset: int) -> str:
-    newest = onnx.defs.get_schema(node.op_type, CAPTURE_OPSET).since_version
-    what = Where.told(f"opset {opset} cannot do this {node.op_type}", where_of_node(node))
-    instead = _INSTEAD.get(node.op_type, "write it with other operators")
+def _refusal(node: NodeProto, known: Known) -> str:
+    enough = next(
+        opset
+        for opset in range(known.opset + 1, CAPTURE_OPSET + 1)
+        if _lowered(node, replace(known, opset=opset, added=[])) is not None
+    )
+    what = Where.told(f"opset {known.opset} cannot do this {node.op_type}", where_of_node(node))
+    instead = INSTEAD.get(node.op_type, "write it with other operators")
     return (
         f"{what}: {instead}; or, where the engine allows it, export without --target and with "
-        f"--opset {newest} or newer"
+        f"--opset {enough} or newer"
     )
+
+
+def _drop_unused(graph: GraphProto) -> None:
+    """Remove constants that became attributes."""
+    used = {name for node in nodes_of(graph) for name in node.input}
+    used |= {value.name for value in graph.output}
+    kept = [item for item in graph.initializer if item.name in used]
+    if len(kept) < len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
 
 
 def _shapes(graph: GraphProto) -> dict[str, list[int | None]]:
@@ -144,260 +129,3 @@ def _types(graph: GraphProto) -> dict[str, int]:
         value.name: value.type.tensor_type.elem_type
         for value in [*graph.input, *graph.value_info, *graph.output]
     } | {item.name: item.data_type for item in graph.initializer}
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    return {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-
-
-def _rewritten(
-    node: NodeProto,
-    op_type: str | None = None,
-    inputs: list[str] | None = None,
-    **attributes: Any,
-) -> NodeProto:
-    """The node with other inputs and just these attributes."""
-    made = onnx.helper.make_node(
-        op_type or node.op_type,
-        [*node.input] if inputs is None else inputs,
-        [*node.output],
-        node.name,
-        **attributes,
-    )
-    made.metadata_props.extend(node.metadata_props)
-    return made
-
-
-def _without(node: NodeProto, **defaults: Any) -> list[NodeProto] | None:
-    """The node without attributes that say what older opsets do anyway; None if they do not."""
-    attributes = _attributes(node)
-    for name, default in defaults.items():
-        if attributes.pop(name, default) != default:
-            return None
-    return [_rewritten(node, **attributes)]
-
-
-def _split(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    # Parts of one size need none given; others did as an input, which 13 has too.
-    attributes = _attributes(node)
-    count = attributes.pop("num_outputs", None)
-    if count is None:
-        return [node]
-    axis = attributes.get("axis", 0)
-    shape = known.shapes.get(node.input[0])
-    size = shape[axis] if shape else None
-    if size is None:
-        return None
-    most = -(-size // count)
-    sizes = [most] * (len(node.output) - 1)
-    sizes.append(size - sum(sizes))
-    name = known.constant(f"{node.output[0]}_sizes", np.array(sizes, np.int64))
-    return [_rewritten(node, inputs=[node.input[0], name], **attributes)]
-
-
-def _pad(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    if len(node.input) < 4 or not node.input[3]:
-        return [node]
-    shape = known.shapes.get(node.input[0])
-    pads, axes = known.value(node.input[1]), known.value(node.input[3])
-    if shape is None or pads is None or axes is None:
-        return None
-    whole = np.zeros((2, len(shape)), np.int64)
-    whole[:, axes] = pads.reshape(2, -1)
-    name = known.constant(f"{node.output[0]}_pads", whole.ravel())
-    return [_rewritten(node, inputs=[node.input[0], name, node.input[2]], **_attributes(node))]
-
-
-def _reduce(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    attributes = _attributes(node)
-    empty_is_none = attributes.pop("noop_with_empty_axes", 0)
-    if len(node.input) < 2 or not node.input[1]:
-        if empty_is_none:
-            return [_rewritten(node, "Identity", [node.input[0]])]
-        return [_rewritten(node, inputs=[node.input[0]], **attributes)]
-    axes = known.value(node.input[1])
-    if axes is None or (not axes.size and empty_is_none):
-        return None
-    if axes.size:
-        attributes["axes"] = [int(axis) for axis in axes.ravel()]
-    return [_rewritten(node, inputs=[node.input[0]], **attributes)]
-
-
-def _resize(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    return _without(node, antialias=0, keep_aspect_ratio_policy=b"stretch")
-
-
-def _scatter(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    return _without(node, reduction=b"none")
-
-
-def _recurrent(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    return _without(node, layout=0)
-
-
-def _batch_norm(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    return _without(node, training_mode=0)
-
-
-def _reshape(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    sizes = known.value(node.input[1])
-    attributes = _attributes(node)
-    if attributes.pop("allowzero", 0) and (sizes is None or not sizes.all()):
-        return None  # an empty tensor, where older opsets copy the size
-    return [_rewritten(node, **attributes)]
-
-
-def _shape(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    attributes = _attributes(node)
-    if not attributes:
-        return [node]
-    name = node.output[0]
-    first = attributes.get("start", 0)
-    last = attributes.get("end", np.iinfo(np.int64).max)
-    return [
-        onnx.helper.make_node("Shape", [node.input[0]], [f"{name}_whole"], f"{node.name}_whole"),
-        _rewritten(
-            node,
-            "Slice",
-            [
-                f"{name}_whole",
-                known.constant(f"{name}_start", np.array([first], np.int64)),
-                known.constant(f"{name}_end", np.array([last], np.int64)),
-            ],
-        ),
-    ]
-
-
-def _layer_norm(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    # (x - mean) / sqrt(variance + epsilon) * scale + bias, over the last axes; as the ONNX
-    # specification of the operator has it, in the type of x.
-    shape = known.shapes.get(node.input[0])
-    if shape is None or len([name for name in node.output if name]) > 1:
-        return None
-    attributes = _attributes(node)
-    axis = attributes.get("axis", -1)
-    axes = list(range(axis % len(shape) - len(shape), 0))
-    name = node.output[0]
-    kind = onnx.helper.tensor_dtype_to_np_dtype(known.types[node.input[0]])
-    epsilon = known.constant(
-        f"{name}_epsilon", np.array(attributes.get("epsilon", 1e-5), np.float32).astype(kind)
-    )
-    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("ReduceMean", [node.input[0]], "mean", {"axes": axes}),
-        ("Sub", [node.input[0], f"{name}_mean"], "centred", {}),
-        ("Mul", [f"{name}_centred", f"{name}_centred"], "squares", {}),
-        ("ReduceMean", [f"{name}_squares"], "variance", {"axes": axes}),
-        ("Add", [f"{name}_variance", epsilon], "floored", {}),
-        ("Sqrt", [f"{name}_floored"], "deviation", {}),
-        ("Div", [f"{name}_centred", f"{name}_deviation"], "standard", {}),
-    ]
-    last = f"{name}_standard"
-    for operator, other in zip(("Mul", "Add"), node.input[1:], strict=False):
-        if other:
-            steps.append((operator, [last, other], f"{operator.lower()}", {}))
-            last = f"{name}_{operator.lower()}"
-    made = [
-        onnx.helper.make_node(operator, inputs, [f"{name}_{what}"], f"{node.name}_{what}", **more)
-        for operator, inputs, what, more in steps
-    ]
-    made[-1].output[0] = name
-    return made
-
-
-def _hard_swish(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    gate = f"{node.output[0]}_gate"
-    return [
-        onnx.helper.make_node(
-            "HardSigmoid", [node.input[0]], [gate], f"{node.name}_gate", alpha=1 / 6, beta=0.5
-        ),
-        _rewritten(node, "Mul", [node.input[0], gate]),
-    ]
-
-
-def _mish(node: NodeProto, known: _Graph) -> list[NodeProto] | None:  # noqa: ARG001
-    name = node.output[0]
-    return [
-        onnx.helper.make_node("Softplus", [node.input[0]], [f"{name}_soft"], f"{node.name}_soft"),
-        onnx.helper.make_node("Tanh", [f"{name}_soft"], [f"{name}_tanh"], f"{node.name}_tanh"),
-        _rewritten(node, "Mul", [node.input[0], f"{name}_tanh"]),
-    ]
-
-
-def _trilu(node: NodeProto, known: _Graph) -> list[NodeProto] | None:
-    shape = known.shapes.get(node.input[0])
-    given = len(node.input) > 1 and node.input[1]
-    offset = known.value(node.input[1]) if given else np.zeros((), np.int64)
-    if shape is None or offset is None or None in shape[-2:]:
-        return None
-    rows, columns = (int(size or 0) for size in shape[-2:])
-    keep = np.tri(rows, columns, int(offset.item()), bool)
-    if _attributes(node).get("upper", 1):
-        keep = ~np.tri(rows, columns, int(offset.item()) - 1, bool)
-    kind = onnx.helper.tensor_dtype_to_np_dtype(known.types[node.input[0]])
-    mask = known.constant(f"{node.output[0]}_kept", keep)
-    zero = known.constant(f"{node.output[0]}_zero", np.zeros((), kind))
-    return [_rewritten(node, "Where", [mask, node.input[0], zero])]
-
-
-_SAME = frozenset(
-    {
-        "Add",
-        "CumSum",
-        "Div",
-        "GreaterOrEqual",
-        "Identity",
-        "If",
-        "LeakyRelu",
-        "LessOrEqual",
-        "Loop",
-        "Mul",
-        "PRelu",
-        "Pow",
-        "Relu",
-        "Scan",
-        "Sub",
-        "Where",
-    }
-)
-"""Operators that only learned more types after opset 13."""
-
-_RULES: dict[str, _Rule] = {
-    "BatchNormalization": _batch_norm,
-    "GRU": _recurrent,
-    "HardSwish": _hard_swish,
-    "LSTM": _recurrent,
-    "LayerNormalization": _layer_norm,
-    "Mish": _mish,
-    "Pad": _pad,
-    "RNN": _recurrent,
-    "ReduceL1": _reduce,
-    "ReduceL2": _reduce,
-    "ReduceLogSum": _reduce,
-    "ReduceLogSumExp": _reduce,
-    "ReduceMax": _reduce,
-    "ReduceMean": _reduce,
-    "ReduceMin": _reduce,
-    "ReduceProd": _reduce,
-    "ReduceSumSquare": _reduce,
-    "Reshape": _reshape,
-    "Resize": _resize,
-    "ScatterElements": _scatter,
-    "ScatterND": _scatter,
-    "Shape": _shape,
-    "Split": _split,
-    "Trilu": _trilu,
-}
-
-_INSTEAD = {
-    "Col2Im": "write F.fold as nn.PixelShuffle or a ConvTranspose with fixed weights",
-    "DFT": "write the Fourier transform as a product with a matrix of sines and cosines",
-    "GridSample": "sample with F.interpolate, or with weights that are known before",
-    "Reshape": "give reshape its sizes as numbers",
-    "Resize": "call F.interpolate without antialias",
-    "ScatterElements": "write sums over an index as a product with a one-hot matrix",
-    "ScatterND": "write sums over an index as a product with a one-hot matrix",
-    "Split": "split at sizes that are known before, not those of the batch",
-    "STFT": "write the Fourier transform as a convolution with sines and cosines",
-    "Trilu": "keep the triangular mask as a buffer",
-}
-"""What to write in torch for operators that cannot always be had."""

@@ -24,6 +24,7 @@ _WRAPPERS = {
 }
 """What runs a module in another way, and where it keeps the module."""
 
+_SLOTS = ("__dict__", "__weakref__")
 _SHORT_FLOATS = (torch.bfloat16, torch.float16)
 
 
@@ -66,6 +67,10 @@ def plain(module: nn.Module) -> nn.Module:
             elif isinstance(hook, prune.BasePruningMethod):
                 prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
         if parametrize.is_parametrized(part):
+            # Removal deletes properties of the class, which the module that was copied has too.
+            kind = type(part)
+            own = {key: value for key, value in vars(kind).items() if key not in _SLOTS}
+            part.__class__ = type(kind.__name__, kind.__bases__, own)
             for name in [*_parametrized(part)]:
                 parametrize.remove_parametrizations(part, name)
     return module.requires_grad_(False)

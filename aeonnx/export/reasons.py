@@ -27,6 +27,7 @@ __all__ = [
     "told_of_data",
     "where_in_program",
     "where_of_node",
+    "where_of_step",
     "where_specialised",
 ]
 
@@ -161,8 +162,13 @@ def where_in_program(program: ExportedProgram, constants: Iterable[str]) -> Wher
     targets = program.graph_signature.inputs_to_lifted_tensor_constants
     for node in program.graph.nodes:
         if any(targets.get(source.name) in wanted for source in node.all_input_nodes):
-            return _in_trace(str(node.meta.get("stack_trace", "")))
+            return where_of_step(node)
     return None
+
+
+def where_of_step(step: torch.fx.Node) -> Where | None:
+    """The line of the module that a step of its program comes from."""
+    return _in_trace(str(step.meta.get("stack_trace", "")))
 
 
 def where_of_node(node: NodeProto) -> Where | None:
@@ -197,7 +203,7 @@ def _of_translated(error: BaseException) -> Where | None:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         node = frame.f_locals.get("node")
         if isinstance(node, torch.fx.Node):
-            return _in_trace(str(node.meta.get("stack_trace", "")))
+            return where_of_step(node)
     return None
 
 
@@ -227,7 +233,8 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if self.place is None and text.startswith(("eval ", "runtime_assert ")):
+        kept = text.startswith(("eval ", "runtime_assert ")) and "[guard suppressed]" not in text
+        if self.place is None and kept:
             stack = traceback.extract_stack()
             ours = max(i for i, frame in enumerate(stack) if Path(frame.filename) == _CAPTURE)
             self.place = _innermost(
