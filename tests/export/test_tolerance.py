@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,6 +118,18 @@ def test_many_ill_conditioned_inputs_are_refused_in_words() -> None:
         "from float64 torch"
     )
     assert "so that a right graph cannot be told from a wrong one" in report.failures[0]
+
+
+def test_an_output_that_is_always_the_same_is_not_ill_conditioned() -> None:
+    part = Part(None, (X,), (UNBOUNDED,))  # type: ignore[arg-type]  # no module runs
+
+    def flat(by: float) -> Callable[..., dict[str, Array]]:
+        return lambda inputs, **_: {"y": np.full((len(inputs["x"]), 8), 0.3 + by, np.float32)}
+
+    truth = SimpleNamespace(single=flat(1e-7), double=flat(0), rounded=flat(-1e-7))
+    rows = probes((X,), {})
+    assert compare_runs("p", part, flat(2e-7), truth, rows).passed
+    assert not compare_runs("p", part, flat(1e-5), truth, rows).passed
 
 
 def test_nothing_is_right_where_torch_gives_no_number() -> None:

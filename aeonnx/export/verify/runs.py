@@ -162,10 +162,13 @@ class _Differences:
         return Seen(absolute, relative, error, floor, float(np.spacing(largest)))
 
     def spread(self, kinds: Sequence[str]) -> float:
-        """From the lowest to the highest value on real and random inputs, or on all there are."""
+        """From the lowest to the highest value on real and random inputs, or on all there are.
+
+        At least a hundredth of the largest value: an output may be constant.
+        """
         chosen = [kind in (REAL, RANDOM) for kind in kinds]
         values = self.double[chosen] if any(chosen) else self.double
-        return float(np.ptp(values)) if values.size else 0.0
+        return float(max(np.ptp(values), 0.01 * np.abs(values).max())) if values.size else 0.0
 
 
 def _drawn(part: Interface, kinds: Sequence[str], draw: int) -> Array:
