@@ -26,7 +26,7 @@ import numpy.typing as npt
 from aeonnx import golden, models, runtime
 from aeonnx.export import ExportOptions, export
 from aeonnx.runtime import Bundle
-from aeonnx.runtime.compare import malformed, max_differences
+from aeonnx.runtime.compare import differences, malformed
 from aeonnx.runtime.interface import rows_in, taken
 from aeonnx.train import TrainOptions, train
 
@@ -180,7 +180,7 @@ def _replay(
     inputs = golden.read_all(bundle.folder, variant.golden.inputs)
     expected = golden.read_all(bundle.folder, variant.golden.outputs)
     rows = rows_in(variant, inputs)
-    worst = dict.fromkeys(expected, 0.0)
+    worst = dict.fromkeys(expected, (0.0, 1.0))  # error and tolerance of a row
     names = [spec.name for spec in variant.outputs]
     try:
         run = start(bundle.folder / variant.file, names)
@@ -191,12 +191,15 @@ def _replay(
                 yield Result(part, failed="; ".join(wrong))
                 return
             for name, value in outputs.items():
-                worst[name] = max(worst[name], max_differences(value, expected[name][batch])[0])
+                errors, _ = differences(value, expected[name][batch])
+                tolerances = (variant.golden.outputs[name].tolerance or ())[batch]
+                pairs = zip(errors.tolist(), tolerances, strict=True)
+                worst[name] = max(worst[name], *pairs, key=lambda pair: pair[0] / pair[1])
     except Exception as error:  # engines have no base of errors in common
         yield Result(part, failed=str(error).strip().splitlines()[0])
         return
-    for name, tensor in variant.golden.outputs.items():
-        yield Result(part, worst[name], tensor.tolerance or 0.0)
+    for error, tolerance in worst.values():
+        yield Result(part, error, tolerance)
 
 
 def row(name: str, engine: Engine, bundle: Bundle) -> str:

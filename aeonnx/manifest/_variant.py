@@ -156,6 +156,9 @@ class Variant:
         unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
         for name, tensor in self.golden.outputs.items():
+            require(
+                tensor.shape, f"golden.outputs.{name}.shape: expected at least one size, got []"
+            )
             rows = tensor.shape[0]
             given = tensor.tolerance or ()
             require(

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from aeonnx.export.capture import program_of
 from aeonnx.export.verify import traced
 from aeonnx.export.verify.activations import Activations, activation_rows
-from aeonnx.export.verify.inputs import probes_of
+from aeonnx.export.verify.inputs import rows_of
 from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
@@ -506,7 +507,8 @@ def test_the_gates_inputs_activate_units_of_the_documented_example() -> None:
     net = nn.Sequential(nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 2))
     net[0].load_state_dict(sleeping_four().state_dict())
     part = Part(net.eval(), (X,), (Y,))
-    rows = torch.from_numpy(probes_of(part, {})["x"].rows)
+    found, _ = rows_of(part, program_of(part), {})
+    rows = torch.from_numpy(found.values["x"])
     right = net(rows)
     with torch.no_grad():
         net[2].weight[:, 3] += 0.5
