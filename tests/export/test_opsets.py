@@ -21,21 +21,9 @@ from aeonnx.export.graph import finish
 from aeonnx.export.legacy import at_opset
 from aeonnx.export.opsets import MIN_ONNXRUNTIME
 from aeonnx.export.translated import nodes_of
-from aeonnx.manifest import TensorSpec
-from aeonnx.models import Part
+from tests.graphs import Of, part_of
 
 OPSETS = sorted(MIN_ONNXRUNTIME)
-
-
-class Of(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
 
 
 class First(nn.Module):
@@ -116,13 +104,6 @@ RUN: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def part_of(module: nn.Module, *sizes: int) -> Part:
-    with torch.no_grad():
-        shape = module.eval()(torch.zeros(1, *sizes)).shape[1:]
-    x, y = TensorSpec("x", ("batch", *sizes)), TensorSpec("y", ("batch", *shape))
-    return Part(module, (x,), (y,))
-
-
 @pytest.mark.parametrize("name", RUN)
 def test_every_opset_runs_as_torch_does(name: str) -> None:
     torch.manual_seed(0)
@@ -151,7 +132,7 @@ def test_every_opset_runs_as_torch_does(name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "sizes", "opset", "text"),
     [
-        (Of(grid), (2, 5, 5), 13, "opset 13 cannot do this GridSample, at tests/export/test_ops"),
+        (Of(grid), (2, 5, 5), 13, "opset 13 cannot do this GridSample, at tests/graphs.py:"),
         (Of(grid), (2, 5, 5), 15, ": sample with F.interpolate, or with weights that are known"),
         (Of(grid), (2, 5, 5), 15, "without --target and with --opset 16 or newer"),
         (nn.Fold((4, 4), 2, stride=2), (8, 4), 17, "opset 17 cannot do this Col2Im"),
@@ -167,7 +148,7 @@ def test_every_opset_runs_as_torch_does(name: str) -> None:
             Of(lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)),
             (2, 6, 6),
             16,
-            "opset 16 cannot do this Resize, at tests/export/test_opsets.py:",
+            "opset 16 cannot do this Resize, at tests/graphs.py:",
         ),
     ],
 )  # fmt: skip
