@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aeonnx.errors import ModuleError, ParityError, UsageError
+from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
 from aeonnx.export.user_code import user_code
+from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.state import shared_kept
 from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
@@ -27,6 +28,7 @@ from aeonnx.runtime.interface import batch_of
 __all__ = ["call_part", "examples", "in_order", "ready"]
 
 _BATCHES = (2, 1, 3)  # the first is what is captured
+_MANY = 8  # rows to look for the cause of an error on
 _SHOWN = 6
 
 
@@ -60,6 +62,7 @@ def ready(name: str, part: Part) -> Part:
         UsageError: it returns something else than the declared number of tensors.
         ParityError: their shapes or types are not the declared ones, at some batch.
         ModuleError: it raises an error, or cannot be copied.
+        GraphError: it raises an error because its rows depend on the rows beside them.
     """
     module = _copied(name, part)
     size = batch_of(part)
@@ -67,8 +70,13 @@ def ready(name: str, part: Part) -> Part:
     for batch in _BATCHES if size is None else (size,):
         before = "" if batch in (_BATCHES[0], size) else f" (at batch {_BATCHES[0]} it ran)"
         told = user_code(f"{name}: its module, called at batch {batch}{before},")
-        with shared_kept(module), told, torch.no_grad():
-            result = module(*examples(part, batch).values())
+        try:
+            with shared_kept(module), told, torch.no_grad():
+                result = module(*examples(part, batch).values())
+        except ModuleError:
+            if before:
+                _require_separate_rows(name, part)
+            raise
         try:
             values = in_order(part.outputs, result)
         except UsageError as error:
@@ -79,6 +87,17 @@ def ready(name: str, part: Part) -> Part:
                 raise ParityError(f"{name}: {problem}. Nothing was written")
         wrapped = wrapped or not isinstance(result, Tensor | tuple) or _is_named(result)
     return replace(part, module=_ordering(part)) if wrapped else part
+
+
+def _require_separate_rows(name: str, part: Part) -> None:
+    """Raise `GraphError` if a module that fails alone on a row mixes rows: that is the cause."""
+    rows = {key: value.numpy() for key, value in examples(part, _MANY).items()}
+    try:
+        require_deterministic(name, part, rows)
+    except GraphError:
+        raise
+    except Exception:  # whatever the module raises at this size too: the first error is told
+        return
 
 
 def examples(part: Part, batch: int) -> dict[str, Tensor]:
