@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
+from aeonnx.export.modules import is_wrapped, unwrapped
 from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.state import shared_kept
@@ -56,7 +57,8 @@ def ready(name: str, part: Part) -> Part:
         part: with the batch axis as its graph is to have it.
 
     Returns:
-        The part; its module gives a tensor, or a tuple of tensors in order.
+        The part; its module gives a tensor, or a tuple of tensors in order, and is not wrapped by
+        DataParallel or torch.compile, which would only run it in another way.
 
     Raises:
         UsageError: it returns something else than the declared number of tensors.
@@ -64,6 +66,8 @@ def ready(name: str, part: Part) -> Part:
         ModuleError: it raises an error, or cannot be copied.
         GraphError: it raises an error because its rows depend on the rows beside them.
     """
+    if is_wrapped(part.module):
+        part = replace(part, module=unwrapped(part.module))
     module = _copied(name, part)
     size = batch_of(part)
     wrapped = False

@@ -15,7 +15,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from aeonnx.errors import GraphError
 
-__all__ = ["plain", "require_exportable", "unwrapped"]
+__all__ = ["is_wrapped", "plain", "require_exportable", "unwrapped"]
 
 _WRAPPERS = {
     nn.DataParallel: "module",
@@ -46,6 +46,11 @@ def unwrapped(module: nn.Module) -> nn.Module:
         if inside is not None:
             memo[id(part)] = copy.deepcopy(inside, memo)
     return copy.deepcopy(module, memo)
+
+
+def is_wrapped(module: nn.Module) -> bool:
+    """Whether DataParallel, DistributedDataParallel or torch.compile is anywhere in a module."""
+    return any(_wrapped(part) is not None for part in module.modules())
 
 
 def plain(module: nn.Module) -> nn.Module:

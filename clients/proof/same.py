@@ -67,7 +67,7 @@ def make(folder: Path) -> None:
                 "same",
                 folder / str(channels),
                 parts=("denoiser",),
-                io=("uint8",),
+                io=() if channels == 2 else ("uint8",),  # pixels of two channels are no format
                 from_module=f"{__name__}:c{channels}",
             )
         )
