@@ -26,27 +26,14 @@ from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["call_part", "examples", "in_order", "ready"]
+__all__ = ["CAPTURED_ROWS", "examples", "in_order", "ready"]
 
-_BATCHES = (2, 1, 3)  # the first is what is captured
+CAPTURED_ROWS = 2
+"""Rows that a part is captured at: 0 and 1 are special to torch.export."""
+
+_BATCHES = (CAPTURED_ROWS, 1, 3)
 _MANY = 8  # rows to look for the cause of an error on
 _SHOWN = 6
-
-
-def call_part(part: Part, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The outputs of a part's module by name.
-
-    Args:
-        part: as it was declared.
-        inputs: tensors by name.
-
-    Raises:
-        UsageError: it returns something else than the outputs that are declared.
-    """
-    result = part.module(*(inputs[spec.name] for spec in part.inputs))
-    return dict(
-        zip((spec.name for spec in part.outputs), in_order(part.outputs, result), strict=True)
-    )
 
 
 def ready(name: str, part: Part) -> Part:
@@ -72,7 +59,7 @@ def ready(name: str, part: Part) -> Part:
     size = batch_of(part)
     wrapped = False
     for batch in _BATCHES if size is None else (size,):
-        before = "" if batch in (_BATCHES[0], size) else f" (at batch {_BATCHES[0]} it ran)"
+        before = "" if batch in (CAPTURED_ROWS, size) else f" (at batch {CAPTURED_ROWS} it ran)"
         told = user_code(f"{name}: its module, called at batch {batch}{before},")
         try:
             with shared_kept(module), told, torch.no_grad():
@@ -205,13 +192,13 @@ def _unlike(spec: TensorSpec, value: Tensor, batch: int) -> str | None:
         return f"{said} in the layout {value.layout}. Make it dense with .to_dense()"
     if list(value.shape) == shape:
         return f"{said}. Convert it with .to(torch.{spec.dtype}), or declare its dtype in parts()"
-    if batch == _BATCHES[0] or spec.shape[0] != BATCH:
+    if batch == CAPTURED_ROWS or spec.shape[0] != BATCH:
         return f"{said}. Declare in parts() the shape that it has, or change the module"
-    right = f"{said}, though batch {_BATCHES[0]} gave what is declared"
+    right = f"{said}, though batch {CAPTURED_ROWS} gave what is declared"
     if batch == 1 and value.ndim < len(shape):
         return f"{right}: .squeeze() drops a batch of 1 too. Name the axis, as in .squeeze(1)"
     return (
-        f"{right}: it keeps a number of rows, as .reshape({_BATCHES[0]}, -1) does. Take it from "
+        f"{right}: it keeps a number of rows, as .reshape({CAPTURED_ROWS}, -1) does. Take it from "
         "the input, as in .reshape(x.shape[0], -1) or .flatten(1)"
     )
 

@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 
 from aeonnx.errors import GraphError
+from aeonnx.export.calls import CAPTURED_ROWS, examples
 from aeonnx.export.detached import DetachedData
 from aeonnx.export.legacy import at_opset
 from aeonnx.export.modules import plain
@@ -34,7 +35,7 @@ from aeonnx.export.reasons import (
     where_specialised,
 )
 from aeonnx.export.translated import graphs_in, nodes_of, translated
-from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.manifest import BATCH
 from aeonnx.models import Part
 
 __all__ = ["RANDOM", "Captured", "capture", "program_of"]
@@ -129,9 +130,9 @@ def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
 
 
 def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedProgram:
-    # A batch of 2, because 0 and 1 are special to the capture. What the module assumes of the batch
-    # is left to run time, and the comparison at several batches sees what comes of it; but a module
-    # that fixes the batch is refused, where torch.onnx would fix it without a word.
+    # What the module assumes of the batch is left to run time, and the comparison at several
+    # batches sees what comes of it; but a module that fixes the batch is refused, where torch.onnx
+    # would fix it without a word.
     shapes = tuple(
         {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
         for spec in part.inputs
@@ -140,18 +141,11 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
     with patched, DetachedData():
         return torch.export.export(
             module,
-            tuple(_example(spec) for spec in part.inputs),
+            tuple(examples(part, CAPTURED_ROWS).values()),
             dynamic_shapes=shapes,
             strict=strict,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
-
-
-def _example(spec: TensorSpec) -> torch.Tensor:
-    shape = [2 if size == BATCH else int(size) for size in spec.shape]
-    low, high = spec.range or ((-1.0, 1.0) if spec.dtype.startswith("float") else (0.0, 0.0))
-    values = torch.linspace(low, high, torch.Size(shape).numel()).reshape(shape)
-    return values.to(getattr(torch, spec.dtype)).clone()  # not a view: its base would be traced too
 
 
 def _require_real_constants(program: ExportedProgram) -> None:

@@ -11,18 +11,17 @@ from faults.kinds import fault, sized
 
 @fault("padding on one side", "(0, 2) for (1, 1)", "onnx/onnx 388")
 def padding(graph: Graph) -> bool:
-    for node in graph.nodes("Conv"):
-        pads = attribute(node, "pads", [])
-        if pads and min(pads) > 0:
-            half = len(pads) // 2
-            set_attribute(node, "pads", [p - 1 for p in pads[:half]] + [p + 1 for p in pads[half:]])
-            return True
-    return False
+    return _shifted(graph, "Conv")
 
 
 @fault("transposed convolution cropped on one side", "(0, 2) for (1, 1)", "onnx/keras-onnx 555")
 def cropping(graph: Graph) -> bool:
-    for node in graph.nodes("ConvTranspose"):
+    return _shifted(graph, "ConvTranspose")
+
+
+def _shifted(graph: Graph, op_type: str) -> bool:
+    """Whether a node had padding on both sides, of which one place went to the other side."""
+    for node in graph.nodes(op_type):
         pads = attribute(node, "pads", [])
         if pads and min(pads) > 0:
             half = len(pads) // 2
