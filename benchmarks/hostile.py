@@ -46,7 +46,8 @@ def main() -> int:
             for start in range(0, arguments.count, _STEP):
                 count, seed = min(_STEP, arguments.count - start), arguments.seed + start
                 found = _try(language, made, count, seed)
-                harm += [f"{language}: {line}" for line in found[3]]
+                harm += (lines := [f"{language}: {line}" for line in found[3]])
+                print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
                 numbers = (*found[:3], len(found[3]))
                 counts = [before + more for before, more in zip(counts, numbers, strict=True)]
             texts = [f"{number:,}" for number in counts]
@@ -56,7 +57,6 @@ def main() -> int:
             print(rows[-1], flush=True)
     text = "\n".join((describe(), "", *rows, ""))
     print(text)
-    print("\n".join(harm), file=sys.stderr)
     if arguments.output:
         arguments.output.write_text(text)
     return 1 if harm else 0
