@@ -17,7 +17,7 @@ from onnx import AttributeProto, GraphProto, TensorProto
 
 from aeonnx import files, manifest
 from aeonnx.errors import IntegrityError, UnknownNameError
-from aeonnx.inspection.shapes import Shape, infer_shapes
+from aeonnx.inspection.shapes import ONNX_ERRORS, Shape, infer_shapes
 from aeonnx.manifest import Variant
 from aeonnx.text import printable
 from aeonnx.wire import check_graph
@@ -161,7 +161,7 @@ def summarize(folder: Path, entry: Variant) -> Graph:
         # External data, which a bundle has none of, is not looked for.
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+    except (DecodeError, *ONNX_ERRORS) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise IntegrityError(
             f"{path} is not a sound ONNX graph: {reason}. Export the bundle again."

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import onnx.checker
 import onnx.helper
 import onnx.shape_inference
 from onnx import ModelProto, ValueInfoProto
 
 from aeonnx.manifest import BATCH
 
-__all__ = ["Inferred", "Shape", "infer_at", "infer_shapes"]
+__all__ = ["ONNX_ERRORS", "Inferred", "Shape", "infer_at", "infer_shapes"]
 
 Shape = tuple[int | str, ...]
 Inferred = dict[str, tuple[str | None, list[int | None] | None]]
+
+ONNX_ERRORS: tuple[type[Exception], ...] = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    *(RuntimeError, ValueError, IndexError, OverflowError, MemoryError),
+)
+"""What onnx raises on a damaged graph: its own errors, and C++'s as pybind translates them.
+
+An error whose message is not UTF-8, since it repeats a name of the graph, is a UnicodeDecodeError.
+"""
 
 _UNKNOWN = "?"
 
@@ -55,7 +66,7 @@ def infer_at(model: ModelProto, batch: int) -> Inferred:
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param == BATCH:
                 axis.dim_value = batch
-    with suppress(onnx.shape_inference.InferenceError):  # what the file itself says is left
+    with suppress(*ONNX_ERRORS):  # what the file itself says is left
         fixed = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
     graph = fixed.graph
     return {item.name: _typed(item) for item in [*graph.value_info, *graph.input, *graph.output]}

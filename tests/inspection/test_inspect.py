@@ -157,9 +157,14 @@ def test_a_changed_graph_is_refused(
 
 
 EMPTY = onnx.ModelProto(graph=onnx.GraphProto(name="empty"))
+# A name that is not UTF-8, which onnx repeats in its error.
+UNNAMED = onnx.helper.make_model(
+    onnx.helper.make_graph([onnx.helper.make_node("Odd", ["x"], ["y"])], "g", [], [])
+)
+BYTES = UNNAMED.SerializeToString().replace(b"Odd", b"\xc7dd")
 
 
-@pytest.mark.parametrize("data", [b"hello", EMPTY.SerializeToString()])
+@pytest.mark.parametrize("data", [b"hello", EMPTY.SerializeToString(), BYTES])
 def test_what_is_no_graph_is_refused_in_words(bundle_copy: Path, data: bytes) -> None:
     put_graph(bundle_copy, "decoder", data)
     with pytest.raises(
