@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeonnx import checkpoint
-from aeonnx.children import run_module
+from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import AeonnxError
 from aeonnx.export import Exported, ExportOptions, export
 from aeonnx.export import Listener as ExportListener

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.pixels import to_pixels
 

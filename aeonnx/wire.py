@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aeonnx._util.text import printable
 from aeonnx.errors import GraphError, IntegrityError
-from aeonnx.text import printable
 
 __all__ = ["check_graph"]
 

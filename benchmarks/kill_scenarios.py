@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from aeonnx import checkpoint, files, manifest
+from aeonnx import checkpoint, manifest
+from aeonnx._util import files
 from aeonnx.cli import cli
 from aeonnx.errors import AeonnxError
 from aeonnx.export import ExportOptions, export

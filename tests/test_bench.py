@@ -17,7 +17,7 @@ from onnx import TensorProto, checker, helper, load_model_from_string
 from PIL import Image
 
 import aeonnx as package
-from aeonnx import extras
+from aeonnx._util import optional
 from aeonnx.bench import BenchOptions, bench
 from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.bench.measure import measure
@@ -220,7 +220,7 @@ def test_the_chart_is_a_picture_that_is_not_replaced_unasked(
     assert again.exit_code == 1
     assert "chart.png exists already: pass --force to replace it" in again.stderr
     assert aeonnx("bench", bundle, *FAST, *wanted, "--force").exit_code == 0
-    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    monkeypatch.setattr(optional, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"a chart needs matplotlib.*'aeonnx\[train\]'"):
         bench(BenchOptions(bundle, chart=Path("other.png")))
 

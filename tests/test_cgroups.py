@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aeonnx import cgroups, threads
+from aeonnx._util import cgroups, threads
 
 V2 = "0::/system.slice/a.service"
 V1 = "5:cpu,cpuacct:/docker/abc\n9:memory:/elsewhere\n0::/\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aeonnx import children
+from aeonnx._util import subprocesses
 
 Maker = Callable[..., Path]
 
@@ -95,7 +95,7 @@ def test_a_child_finds_what_pythonpath_names(tmp_path: Path) -> None:
     """Here it is how aeonnx itself is found, and another module."""
     (tmp_path / "more").mkdir()
     (tmp_path / "more/sitecustomize.py").write_text("import sys; sys.argv_seen = True")
-    code = f"{ASK}\nfrom aeonnx.children import run_module\n"
+    code = f"{ASK}\nfrom aeonnx._util.subprocesses import run_module\n"
     code += "print(run_module('more_of_it').stdout)"
     (tmp_path / "more/more_of_it.py").write_text("print('found', __import__('sys').argv_seen)")
     path = os.pathsep.join([str(ROOT), str(tmp_path / "more")])
@@ -121,7 +121,7 @@ def test_a_childs_words_are_read_whatever_the_encoding(
     monkeypatch.setenv("PYTHONIOENCODING", "utf-16")
     (tmp_path / "says.py").write_text("print('é✓')")
     monkeypatch.syspath_prepend(tmp_path)
-    assert children.run_module("says").stdout == "é✓\n"
+    assert subprocesses.run_module("says").stdout == "é✓\n"
 
 
 def test_a_working_directory_that_was_removed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import onnx
 import pytest
 from click.testing import Result
 
-from aeonnx.children import run_module
+from aeonnx._util.subprocesses import run_module
 from aeonnx.doctor import Diagnosis, _ask, _child, _examine, _libraries
 from aeonnx.doctor._cpu import examine_cpu
 from aeonnx.errors import SetupError

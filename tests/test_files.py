@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import IntegrityError, OutputError
 from tests.support import wait_for
 

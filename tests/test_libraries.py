@@ -9,7 +9,7 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from aeonnx.libraries import driver_problem, load_problem
+from aeonnx._util.cuda_libraries import driver_problem, load_problem
 
 
 def test_what_the_loader_says_otherwise_is_said_as_it_is(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from urllib.request import urlopen
 import pytest
 from click.testing import Result
 
-from aeonnx import cache, web
+from aeonnx import web
+from aeonnx._util import cache
 from aeonnx.web import Server, server, site
 from tests.support import graph_file, wait_for
 

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.bench.results import OURS, Benchmark, Cell
 
 if TYPE_CHECKING:

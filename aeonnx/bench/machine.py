@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aeonnx import processor
+from aeonnx._util import processor
 
 __all__ = ["describe"]
 

@@ -8,13 +8,14 @@ from itertools import product
 from math import inf
 from pathlib import Path
 
-from aeonnx import files, images, runtime
+from aeonnx import images, runtime
+from aeonnx._util import files
+from aeonnx._util.optional import require_modules
+from aeonnx._util.threads import usable_cores
 from aeonnx.errors import UnknownNameError, UsageError
-from aeonnx.extras import require_modules
 from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import batch_of
-from aeonnx.threads import usable_cores
 
 __all__ = ["BenchOptions", "Case", "cases_of", "check"]
 

@@ -11,13 +11,13 @@ from typing import Protocol
 import numpy as np
 
 from aeonnx import __version__, runtime
+from aeonnx._util.optional import require_modules
 from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.bench.machine import describe
 from aeonnx.bench.measure import ROUNDS, Measured, measure
 from aeonnx.bench.options import BenchOptions, Case, cases_of, check
 from aeonnx.bench.peak import Peak, measure_peak
 from aeonnx.bench.results import OURS, Benchmark, Cell
-from aeonnx.extras import require_modules
 from aeonnx.manifest import BATCH, Variant
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.providers import CPU

@@ -13,7 +13,7 @@ module.
 
 from __future__ import annotations
 
-from aeonnx.extras import require_modules
+from aeonnx._util.optional import require_modules
 
 require_modules("torch", "safetensors", extra="train", purpose="reading a checkpoint")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.checkpoint._fit import fitted
 from aeonnx.checkpoint._into import cast, say

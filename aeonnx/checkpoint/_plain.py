@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.errors import CheckpointError
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from aeonnx import files, records
+from aeonnx._util import files, serde
+from aeonnx._util.serde import require
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.errors import CheckpointError
 from aeonnx.manifest import Training
 from aeonnx.models import ModelConfig
-from aeonnx.records import require
 
 __all__ = [
     "CONFIG",
@@ -115,7 +115,7 @@ def save(
     """
     contents = {WEIGHTS: tensors.dump(weights), EXAMPLES: examples}
     named = {name: stored(name, data) for name, data in contents.items()}
-    text = records.dump(Record(config, record, named[WEIGHTS], named[EXAMPLES]), _FORMAT, _VERSION)
+    text = serde.dump(Record(config, record, named[WEIGHTS], named[EXAMPLES]), _FORMAT, _VERSION)
     with files.publish(folder, CONFIG) as staged:
         for name, data in contents.items():
             files.write(staged / named[name].file, data)
@@ -141,7 +141,7 @@ def read_record(folder: Path, model: str) -> Record:
     path = folder / CONFIG
     try:
         text = files.read_bytes(path, _MOST_CONFIG)
-        return records.load(Record, text, _FORMAT, _VERSION)
+        return serde.load(Record, text, _FORMAT, _VERSION)
     except FileNotFoundError:
         raise CheckpointError(_none_there(folder, model)) from None
     except OSError as error:

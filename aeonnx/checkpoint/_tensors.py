@@ -21,9 +21,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from aeonnx import files
+from aeonnx._util import files
+from aeonnx._util.text import printable
 from aeonnx.models import ModelConfig, build
-from aeonnx.text import printable
 
 __all__ = [
     "MOST_BYTES",

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from aeonnx import __version__
+from aeonnx._util.text import printable
 from aeonnx.cli import signals, streams
 from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
@@ -24,7 +25,6 @@ from aeonnx.cli.doctor import doctor
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError
-from aeonnx.text import printable
 
 __all__ = ["cli", "main"]
 

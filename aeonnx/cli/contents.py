@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aeonnx import manifest, summary
+from aeonnx._util.text import printable
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.manifest import Manifest
-from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.inspection import Graph, Node, Value

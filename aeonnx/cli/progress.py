@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from aeonnx._util.text import printable
 from aeonnx.cli.tables import new_console
-from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.bench import Case

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from aeonnx import manifest as contract
 from aeonnx import summary
+from aeonnx._util.text import printable
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError, SetupError
 from aeonnx.runs import default_folder
-from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.demo import Drawn

@@ -7,7 +7,7 @@ import signal
 import time
 from types import FrameType
 
-from aeonnx import files
+from aeonnx._util import files
 
 __all__ = ["prepare", "received"]
 

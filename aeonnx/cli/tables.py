@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aeonnx import summary
-from aeonnx.text import printable
+from aeonnx._util.text import printable
 
 __all__ = ["new_console", "print_json", "say", "table", "table_of"]
 

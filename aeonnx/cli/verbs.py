@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from aeonnx._util.text import printable
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
@@ -19,7 +20,6 @@ from aeonnx.cli.options import (
     pixels_option,
     runtime_options,
 )
-from aeonnx.text import printable
 
 if TYPE_CHECKING:
     from aeonnx.io.sources import Reading

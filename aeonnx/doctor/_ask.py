@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from aeonnx.children import run_module
+from aeonnx._util.subprocesses import run_module
 from aeonnx.doctor import _child
 from aeonnx.errors import AeonnxError, SetupError, UsageError
 

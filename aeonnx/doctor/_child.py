@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from aeonnx._util.cuda_libraries import driver_problem
 from aeonnx.errors import AeonnxError, ProviderError, UsageError
-from aeonnx.libraries import driver_problem
 
 __all__: list[str] = []
 

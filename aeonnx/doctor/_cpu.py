@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aeonnx import processor
-from aeonnx.cgroups import cpu_quota
+from aeonnx._util import processor
+from aeonnx._util.cgroups import cpu_quota
+from aeonnx._util.threads import machine_cores, usable_cores
 from aeonnx.doctor._diagnosis import Cpu
-from aeonnx.threads import machine_cores, usable_cores
 
 __all__ = ["examine_cpu"]
 

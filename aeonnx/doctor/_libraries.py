@@ -8,8 +8,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from aeonnx._util.cuda_libraries import remedy
 from aeonnx.doctor._diagnosis import Library
-from aeonnx.libraries import remedy
 
 __all__ = ["examine_libraries"]
 

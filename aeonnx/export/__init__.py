@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aeonnx._util.optional import lazily
 from aeonnx.export.options import ExportOptions, check
-from aeonnx.extras import lazily
 from aeonnx.runs import Source
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import onnx
 import onnxruntime
 import torch
 
-from aeonnx import __version__, checkpoint, files, manifest
+from aeonnx import __version__, checkpoint, manifest
+from aeonnx._util import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import onnx
 
+from aeonnx._util.text import printable
 from aeonnx.errors import QualityError
 from aeonnx.export.golden import write_golden
 from aeonnx.export.in_use import Calibration, in_use, task_of
@@ -25,7 +26,6 @@ from aeonnx.export.verify.variants import (
 )
 from aeonnx.runtime.batching import any_rows
 from aeonnx.runtime.session import ORT_ERRORS, Array
-from aeonnx.text import printable
 
 __all__ = ["in_fewer_bits", "over_pixels"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.export.verify.runs import Truth
 from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime import Check

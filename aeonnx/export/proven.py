@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture import Captured, capture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aeonnx.extras import require_modules
+from aeonnx._util.optional import require_modules
 
 require_modules("onnx", extra="train", purpose="reading a graph")
 

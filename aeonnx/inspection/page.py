@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from aeonnx import files, manifest, summary
+from aeonnx import manifest, summary
+from aeonnx._util import files
 from aeonnx.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
 from aeonnx.inspection.drawing import draw
 from aeonnx.inspection.graph import Graph, summarize

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import ImageError
 from aeonnx.io.memory import available
 

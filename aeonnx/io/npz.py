@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import ImageError
 from aeonnx.io.npy import check_length, read_header, read_values, unreadable
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import ImageError, UsageError
 from aeonnx.io.decode import Decoded, OtherSize, Refused, decode
 

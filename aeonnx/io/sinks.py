@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import files, images
+from aeonnx import images
+from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.targets import Target, distinct, target_of
 

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx import files, records
+from aeonnx._util import files, serde
+from aeonnx._util.serde import require
 from aeonnx.errors import BundleError, ManifestError
 from aeonnx.manifest._tensors import NAME, GoldenTensor, require_digest, require_sizes
 from aeonnx.manifest._training import Training
 from aeonnx.manifest._variant import Variant
-from aeonnx.records import require
 
 __all__ = [
     "FILE_NAME",
@@ -147,7 +147,7 @@ def _require_classes(contents: Manifest) -> None:
 
 def serialize(manifest: Manifest) -> bytes:
     """The text of manifest.json: the same manifest gives the same bytes."""
-    return records.dump(manifest, FORMAT, FORMAT_VERSION)
+    return serde.dump(manifest, FORMAT, FORMAT_VERSION)
 
 
 def read(folder: Path) -> Manifest:
@@ -178,7 +178,7 @@ def parse(text: bytes, where: str = FILE_NAME) -> Manifest:
         ManifestError: names the field, what was expected and what came.
     """
     try:
-        return records.load(Manifest, text, FORMAT, FORMAT_VERSION)
+        return serde.load(Manifest, text, FORMAT, FORMAT_VERSION)
     except ValueError as error:
         raise ManifestError(f"{where}: {error}") from error
 

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from aeonnx.records import require
+from aeonnx._util.serde import require
 
 __all__ = [
     "BATCH",

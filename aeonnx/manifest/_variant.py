@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aeonnx._util.serde import require
 from aeonnx.manifest._rows import batch_of, has_rows
 from aeonnx.manifest._tensors import (
     LARGEST,
@@ -13,7 +14,6 @@ from aeonnx.manifest._tensors import (
     require_digest,
     require_file,
 )
-from aeonnx.records import require
 
 __all__ = ["ActivationCoverage", "OutputParity", "Quality", "Variant"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from aeonnx.extras import require_modules
+from aeonnx._util.optional import require_modules
 
 require_modules("torch", extra="train", purpose="building a model")
 

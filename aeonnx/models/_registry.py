@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aeonnx import catalog
+from aeonnx._util.serde import require
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.models._model import Model
-from aeonnx.records import require
 
 __all__ = [
     "ModelConfig",

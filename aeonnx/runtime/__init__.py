@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aeonnx._util.optional import require_modules
 from aeonnx.errors import SetupError
-from aeonnx.extras import require_modules
 
 # Official builds since 1.29 send usage data unless this is set before the import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

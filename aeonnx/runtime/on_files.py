@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.sinks import open_sink, write_bytes
 from aeonnx.io.sources import Reading, Source, open_images, open_latents

@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx import files, golden, manifest
+from aeonnx import golden, manifest
+from aeonnx._util import files
+from aeonnx._util.threads import usable_cores
 from aeonnx.errors import (
     BundleError,
     GraphError,
@@ -23,7 +25,6 @@ from aeonnx.runtime.call import Call, Runner
 from aeonnx.runtime.forks import after_fork
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings, graph_providers
-from aeonnx.threads import usable_cores
 from aeonnx.wire import check_graph
 
 if TYPE_CHECKING:

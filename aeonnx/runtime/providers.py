@@ -17,9 +17,9 @@ from pathlib import Path
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
+from aeonnx._util.cuda_libraries import GPU_WHEEL, driver_problem, load_problem
+from aeonnx._util.threads import usable_cores
 from aeonnx.errors import ProviderError, UnknownNameError, UsageError
-from aeonnx.libraries import GPU_WHEEL, driver_problem, load_problem
-from aeonnx.threads import usable_cores
 
 __all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name", "normalized"]
 

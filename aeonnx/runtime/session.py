@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from aeonnx._util.text import printable
 from aeonnx.errors import (
     BundleError,
     DeviceMemoryError,
@@ -22,7 +23,6 @@ from aeonnx.errors import (
 from aeonnx.manifest import TensorSpec, Variant, has_rows
 from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
-from aeonnx.text import printable
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
 

@@ -1,7 +1,7 @@
 """How fast a graph is on this machine at several batch sizes, measured once and remembered.
 
 The record belongs to the graph's digest, onnxruntime's release, the provider, the threads and the
-processor; it lies in the user's cache directory (`aeonnx.cache`).
+processor; it lies in the user's cache directory (`aeonnx._util.cache`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from aeonnx import cache, processor
+from aeonnx._util import cache, processor
 from aeonnx.errors import DeviceMemoryError
 from aeonnx.manifest import Variant
 from aeonnx.runtime.interface import repeated

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aeonnx.extras import lazily
+from aeonnx._util.optional import lazily
 from aeonnx.train.options import TrainOptions, check
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aeonnx.ranges import CorruptionKind, Level, allowed_by
+from aeonnx.catalog.ranges import CorruptionKind, Level, allowed_by
 from aeonnx.train.noise import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]

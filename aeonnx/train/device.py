@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from aeonnx.catalog.ranges import one_of
 from aeonnx.errors import SetupError
-from aeonnx.ranges import one_of
 from aeonnx.train.options import DEVICES
 
 __all__ = ["resolve_device"]

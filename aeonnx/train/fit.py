@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from aeonnx import checkpoint, files
+from aeonnx import checkpoint
+from aeonnx._util import files
 from aeonnx.manifest import Training
 from aeonnx.train import gallery
 from aeonnx.train.device import resolve_device

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.models import Model, answer
 from aeonnx.train.batches import Feed
 from aeonnx.train.evaluate import batch_of

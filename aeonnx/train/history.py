@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from aeonnx.records import require
+from aeonnx._util.serde import require
 
 __all__ = ["MOST", "Epoch", "Position", "lines_of"]
 

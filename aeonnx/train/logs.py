@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aeonnx.extras import require_modules
+from aeonnx._util.optional import require_modules
 from aeonnx.train.history import Epoch
 
 __all__ = ["Log", "logging_to"]

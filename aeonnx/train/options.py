@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeonnx import catalog
+from aeonnx.catalog.ranges import flag, one_of, whole, within
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io.pictures import colour_of
-from aeonnx.ranges import flag, one_of, whole, within
 from aeonnx.runs import default_folder
 from aeonnx.train.schedule import SCHEDULES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from aeonnx.ranges import one_of
+from aeonnx.catalog.ranges import one_of
 
 __all__ = ["SCHEDULES", "factor"]
 

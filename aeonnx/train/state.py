@@ -22,14 +22,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from aeonnx import files, records
+from aeonnx._util import files, serde
+from aeonnx._util.serde import require
 from aeonnx.checkpoint import Stored
 from aeonnx.checkpoint import _tensors as weights
 from aeonnx.checkpoint._tensors import shown
 from aeonnx.errors import CheckpointError, OutputError
 from aeonnx.manifest import Training
 from aeonnx.models import ModelConfig
-from aeonnx.records import require
 from aeonnx.train.history import MOST, Epoch, Position
 from aeonnx.train.options import RunOptions
 
@@ -156,7 +156,7 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
         raise OutputError(f"{base} is a link, and states are written to a folder: move it away")
     if not (base / state.examples.file).exists():
         files.write_atomic(base / state.examples.file, examples)
-    contents = {_JSON: records.dump(state, _FORMAT, _VERSION), _TENSORS: weights.dump(tensors)}
+    contents = {_JSON: serde.dump(state, _FORMAT, _VERSION), _TENSORS: weights.dump(tensors)}
     sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
     known = _numbered(base)
     path = base / f"{int(known[0].name) + 1 if known else 1:06d}"
@@ -295,7 +295,7 @@ def _read_json(path: Path, sums: Mapping[str, str]) -> State:
     text = files.read_bytes(path / _JSON, _MOST_JSON)
     _require_sum(_JSON, text, sums)
     try:
-        return records.load(State, text, _FORMAT, _VERSION)
+        return serde.load(State, text, _FORMAT, _VERSION)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{_JSON}: {error}") from error
 

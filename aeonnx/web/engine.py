@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from aeonnx import cache, files
+from aeonnx._util import cache, files
 from aeonnx.errors import NpmError
 from aeonnx.web.site import clients_folder
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aeonnx import checkpoint, files
+from aeonnx import checkpoint
+from aeonnx._util import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import AeonnxError, CheckpointError
 from aeonnx.export import ExportOptions, export

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 import aeonnx
-from aeonnx import files, models
+from aeonnx import models
+from aeonnx._util import files
 from aeonnx.errors import (
     BundleError,
     CheckpointError,

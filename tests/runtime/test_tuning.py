@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 
 import aeonnx
-from aeonnx import cache
+from aeonnx._util import cache
 from aeonnx.errors import BundleError, IntegrityError
 from aeonnx.runtime import tuning
 from aeonnx.runtime.tuning import Speed, by_speed

@@ -315,7 +315,7 @@ def test_tensorboard_events_are_written(options: TrainOptions, tmp_path: Path) -
 def test_tensorboard_that_is_not_there_is_named(
     options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aeonnx.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("aeonnx._util.optional.find_spec", lambda _: None)
     with pytest.raises(
         MissingExtraError, match=r"--log-dir needs tensorboard.*aeonnx\[tensorboard"
     ):

@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.torch import load as load_tensors
 
 from aeonnx import checkpoint
+from aeonnx._util.files import _staging
 from aeonnx.errors import CheckpointError, OutputError, UsageError
-from aeonnx.files import _staging
 from aeonnx.train import TrainOptions, state, train
 from aeonnx.train.stop import Stop
 from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file

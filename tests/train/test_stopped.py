@@ -15,7 +15,8 @@ import pytest
 import torch
 from click.testing import Result
 
-from aeonnx import checkpoint, files, manifest
+from aeonnx import checkpoint, manifest
+from aeonnx._util import files
 from aeonnx.errors import CheckpointError, OutputError, UnknownNameError
 from aeonnx.export import ExportOptions, export
 from aeonnx.models import build

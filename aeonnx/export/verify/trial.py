@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from aeonnx import files
-from aeonnx.children import run_module
+from aeonnx._util import files
+from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import AeonnxError, QualityError
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array, Session

@@ -123,8 +123,8 @@ def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Reci
     """Decorate a function that makes the recipe of `model` from its `ModelConfig`.
 
     Its other arguments, by keyword, are the options that the recipe takes, on the command line too:
-    each has a default, written out, and a type of `aeonnx.ranges` that says what is allowed. The
-    docstring's `Args:` explain them.
+    each has a default, written out, and a type of `aeonnx.catalog.ranges` that says what is
+    allowed. The docstring's `Args:` explain them.
     """
 
     def add(maker: Callable[..., Recipe]) -> Callable[..., Recipe]:

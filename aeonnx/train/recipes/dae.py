@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from aeonnx.catalog.ranges import CorruptionKind, Level
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
-from aeonnx.ranges import CorruptionKind, Level
 from aeonnx.train import losses
 from aeonnx.train.corruption import Corruption
 from aeonnx.train.noise import Noise

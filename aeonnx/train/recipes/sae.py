@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from aeonnx.catalog.ranges import Count
 from aeonnx.models import ModelConfig
 from aeonnx.models.sae import SERIES, StackedAutoencoder
-from aeonnx.ranges import Count
 from aeonnx.train import losses
 from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register

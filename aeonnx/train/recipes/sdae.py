@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from aeonnx.catalog.ranges import CorruptionKind, Count, Level, Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.sdae import StackedDenoisingAutoencoder
-from aeonnx.ranges import CorruptionKind, Count, Level, Share, Weight
 from aeonnx.train import losses
 from aeonnx.train.corruption import Corruption
 from aeonnx.train.noise import Noise

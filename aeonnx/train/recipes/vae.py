@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from aeonnx.catalog.ranges import Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
-from aeonnx.ranges import Share, Weight
 from aeonnx.train import losses
 from aeonnx.train.noise import Noise
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register

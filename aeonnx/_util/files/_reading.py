@@ -9,8 +9,8 @@ import os
 import stat
 from pathlib import Path
 
+from aeonnx._util.files._errors import kind_of
 from aeonnx.errors import IntegrityError
-from aeonnx.files._errors import kind_of
 
 __all__ = ["open_regular", "read_bytes", "read_verified"]
 

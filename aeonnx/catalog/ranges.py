@@ -127,7 +127,8 @@ def allowed_by(annotation: Any) -> Allowed:
             if isinstance(item, Range):
                 return Allowed(arguments[0], item)
     raise TypeError(
-        f"expected str, int, float, Literal names or a range of aeonnx.ranges, got {annotation!r}"
+        "expected str, int, float, Literal names or a range of aeonnx.catalog.ranges, "
+        f"got {annotation!r}"
     )
 
 

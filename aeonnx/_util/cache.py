@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.errors import OutputError
 
 __all__ = ["folder", "read", "write"]

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from aeonnx.files._errors import output_errors
-from aeonnx.files._reading import open_regular
-from aeonnx.files._staging import flush, flush_tree, is_ours, staging
+from aeonnx._util.files._errors import output_errors
+from aeonnx._util.files._reading import open_regular
+from aeonnx._util.files._staging import flush, flush_tree, is_ours, staging
 
 __all__ = [
     "commit",

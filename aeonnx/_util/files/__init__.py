@@ -8,18 +8,18 @@ last, so that every state of the disk is the old one or the new one.
 
 from __future__ import annotations
 
-from aeonnx.files._commit import (
+from aeonnx._util.files._commit import (
     commit,
     holds_only_leftovers,
     named_by_content,
     publish,
     remove_unnamed,
 )
-from aeonnx.files._errors import output_errors
-from aeonnx.files._lock import locked
-from aeonnx.files._reading import open_regular, read_bytes, read_verified
-from aeonnx.files._staging import abandon, holds_nothing, new_folder, staging, sweep
-from aeonnx.files._writing import add, new_file, refuse_existing, write, write_atomic
+from aeonnx._util.files._errors import output_errors
+from aeonnx._util.files._lock import locked
+from aeonnx._util.files._reading import open_regular, read_bytes, read_verified
+from aeonnx._util.files._staging import abandon, holds_nothing, new_folder, staging, sweep
+from aeonnx._util.files._writing import add, new_file, refuse_existing, write, write_atomic
 
 __all__ = [
     "abandon",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from aeonnx._util.files._errors import kind_of, output_errors
+from aeonnx._util.text import printable
 from aeonnx.errors import OutputError
-from aeonnx.files._errors import kind_of, output_errors
-from aeonnx.text import printable
 
 __all__ = ["LOCK", "NO_LOCKS", "locked"]
 

@@ -17,7 +17,7 @@ import typing
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
-from aeonnx.text import printable
+from aeonnx._util.text import printable
 
 __all__ = ["dump", "load", "require"]
 

@@ -43,6 +43,6 @@ def run_module(
 
 def _search_path() -> str:
     places = [place for place in sys.path if place]
-    own = str(Path(__file__).parent.parent)
+    own = str(Path(__file__).parents[2])
     # Last: beside the sources of a checkout may lie anything.
     return os.pathsep.join(dict.fromkeys([*places, own]))

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from aeonnx import ranges
+from aeonnx.catalog import ranges
+from aeonnx.catalog.ranges import Allowed
 from aeonnx.errors import UnknownNameError, UsageError
-from aeonnx.ranges import Allowed
 
 __all__ = [
     "KnownModel",

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from aeonnx._util.files._commit import names_in
+from aeonnx._util.files._errors import output_errors
+from aeonnx._util.files._staging import flush, give_up, hidden_file, holds_nothing
 from aeonnx.errors import OutputError
-from aeonnx.files._commit import names_in
-from aeonnx.files._errors import output_errors
-from aeonnx.files._staging import flush, give_up, hidden_file, holds_nothing
 
 __all__ = ["add", "new_file", "refuse_existing", "write", "write_atomic"]
 

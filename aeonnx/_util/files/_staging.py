@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aeonnx.files._errors import PART, output_errors
-from aeonnx.files._lock import LOCK, NO_LOCKS
+from aeonnx._util.files._errors import PART, output_errors
+from aeonnx._util.files._lock import LOCK, NO_LOCKS
 
 __all__ = [
     "abandon",
