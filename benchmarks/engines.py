@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import golden, models, runtime
+from aeonnx import models, runtime
+from aeonnx.bundle import golden
 from aeonnx.export import ExportOptions, export
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.compare import differences, malformed

@@ -26,11 +26,11 @@ import torch
 from machine import describe
 
 from aeonnx import checkpoint, models
+from aeonnx.bundle import Variant
 from aeonnx.errors import QualityError
 from aeonnx.export import ExportOptions, export
 from aeonnx.export.verify.inputs import real_inputs
 from aeonnx.export.verify.reference import Reference
-from aeonnx.manifest import Variant
 from aeonnx.models import Part
 from aeonnx.pixels import to_pixels
 from aeonnx.runtime import Bundle, load, verify

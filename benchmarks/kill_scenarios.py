@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from aeonnx import checkpoint, manifest
+from aeonnx import checkpoint
 from aeonnx._util import files
+from aeonnx.bundle import manifest
 from aeonnx.cli import cli
 from aeonnx.errors import AeonnxError
 from aeonnx.export import ExportOptions, export

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from machine import describe
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from clients.proof import bundles, subjects
 from clients.proof.program import Line
 from clients.proof.subjects import Subject

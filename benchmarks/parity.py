@@ -15,9 +15,9 @@ from pathlib import Path
 from machine import describe
 
 from aeonnx import models
+from aeonnx.bundle import OutputParity
 from aeonnx.export import ExportOptions, export
 from aeonnx.export.verify.runs import BATCHES
-from aeonnx.manifest import OutputParity
 from aeonnx.train import TrainOptions, train
 
 KINDS = ("real", "random", "edge", "activation")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.models import Part
 
 __all__ = ["random_part"]

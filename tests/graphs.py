@@ -9,9 +9,9 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.capture import capture
 from aeonnx.export.graph import build_graph
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 
 __all__ = ["FEATURES", "Of", "eager", "op_types", "part_of", "rows", "run"]

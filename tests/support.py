@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from aeonnx.train import Epoch
 
 __all__ = [

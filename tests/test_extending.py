@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import aeonnx as package
 from aeonnx import catalog
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.models import (
     Model,
     ModelConfig,

@@ -38,7 +38,7 @@ with contextlib.redirect_stdout(io.StringIO()):
         "import aeonnx",
         "import aeonnx.runtime",
         "import aeonnx; aeonnx.load",
-        "import aeonnx.cli.contents, aeonnx.golden, aeonnx.summary",
+        "import aeonnx.cli.contents, aeonnx.bundle.golden, aeonnx.bundle.summary",
         "import aeonnx.bench, aeonnx.cli.speed",
         HELP,
     ],

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from aeonnx.errors import BundleError, ManifestError
 from tests.clients.manifests import by_hand, refusal
 
-SCHEMA = json.loads((files("aeonnx") / "manifest.schema.json").read_text())
+SCHEMA = json.loads((files("aeonnx.bundle") / "schema.json").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
+from aeonnx.bundle.graph_bytes import check_graph
 from aeonnx.errors import AeonnxError, GraphError, IntegrityError
-from aeonnx.wire import check_graph
 from tests.hostile.sound import sound
 from tests.runtime.mutate import other_bytes
 

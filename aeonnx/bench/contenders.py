@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from aeonnx import golden, runtime
+from aeonnx import runtime
 from aeonnx.bench.bare import open_bare
 from aeonnx.bench.options import Case
 from aeonnx.bench.results import OURS
-from aeonnx.manifest import Variant
+from aeonnx.bundle import Variant, golden
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array

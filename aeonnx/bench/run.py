@@ -18,7 +18,7 @@ from aeonnx.bench.measure import ROUNDS, Measured, measure
 from aeonnx.bench.options import BenchOptions, Case, cases_of, check
 from aeonnx.bench.peak import Peak, measure_peak
 from aeonnx.bench.results import OURS, Benchmark, Cell
-from aeonnx.manifest import BATCH, Variant
+from aeonnx.bundle import BATCH, Variant
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.providers import CPU
 

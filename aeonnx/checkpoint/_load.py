@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from aeonnx._util import files
+from aeonnx.bundle import Training
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.checkpoint._fit import fitted
 from aeonnx.checkpoint._into import cast, say
@@ -19,7 +20,6 @@ from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
-from aeonnx.manifest import Training
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 from aeonnx.runs import is_folder
 

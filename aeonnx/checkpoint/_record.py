@@ -12,9 +12,9 @@ from torch import Tensor
 
 from aeonnx._util import files, serde
 from aeonnx._util.serde import require
+from aeonnx.bundle import Training
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.errors import CheckpointError
-from aeonnx.manifest import Training
 from aeonnx.models import ModelConfig
 
 __all__ = [

@@ -210,7 +210,7 @@ def inspect(
     The page is one file that needs neither network nor script. --graph and --html read the graphs
     with onnx, which comes with aeonnx[train].
     """
-    from aeonnx import manifest
+    from aeonnx.bundle import manifest
     from aeonnx.cli import contents
 
     _require_combination(part, variant, html, force=force)

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx import manifest, summary
 from aeonnx._util.text import printable
+from aeonnx.bundle import Manifest, manifest, summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
-from aeonnx.manifest import Manifest
 
 if TYPE_CHECKING:
     from aeonnx.inspection import Graph, Node, Value

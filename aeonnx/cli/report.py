@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from aeonnx import manifest as contract
-from aeonnx import summary
 from aeonnx._util.text import printable
+from aeonnx.bundle import manifest as contract
+from aeonnx.bundle import summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError, SetupError
 from aeonnx.runs import default_folder

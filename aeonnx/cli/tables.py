@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aeonnx import summary
 from aeonnx._util.text import printable
+from aeonnx.bundle import summary
 
 __all__ = ["new_console", "print_json", "say", "table", "table_of"]
 

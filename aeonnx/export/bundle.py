@@ -11,8 +11,9 @@ import onnx
 import onnxruntime
 import torch
 
-from aeonnx import __version__, checkpoint, manifest
+from aeonnx import __version__, checkpoint
 from aeonnx._util import files
+from aeonnx.bundle import Manifest, Prior, Variant, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
@@ -35,7 +36,6 @@ from aeonnx.export.proven import Material, Proven, prove_part
 from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.sources import read_images
-from aeonnx.manifest import Manifest, Prior, Variant
 from aeonnx.models import Part
 from aeonnx.pixels import UNIT
 from aeonnx.runtime import Bundle, Report

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
 from aeonnx.export.modules import is_wrapped, unwrapped
 from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.state import shared_kept
-from aeonnx.manifest import BATCH, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 

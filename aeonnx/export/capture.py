@@ -20,6 +20,7 @@ from onnx import ModelProto
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 
+from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
 from aeonnx.export.calls import CAPTURED_ROWS, examples
 from aeonnx.export.detached import DetachedData
@@ -35,7 +36,6 @@ from aeonnx.export.reasons import (
     where_specialised,
 )
 from aeonnx.export.translated import graphs_in, nodes_of, translated
-from aeonnx.manifest import BATCH
 from aeonnx.models import Part
 
 __all__ = ["RANDOM", "Captured", "capture", "program_of"]

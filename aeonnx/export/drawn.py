@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx
 
+from aeonnx.bundle import Prior
 from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
@@ -13,7 +14,6 @@ from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
 from aeonnx.inspection.operations import multiply_adds
-from aeonnx.manifest import Prior
 from aeonnx.models import Part
 from aeonnx.pixels import UNIT
 from aeonnx.runtime.interface import batch_of

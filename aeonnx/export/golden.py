@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx._util import files
+from aeonnx.bundle import Golden, GoldenTensor
 from aeonnx.export.verify.runs import Truth
-from aeonnx.manifest import Golden, GoldenTensor
 from aeonnx.runtime import Check
 from aeonnx.runtime.session import Array
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from aeonnx.bundle import has_rows
 from aeonnx.export.verify.probes import REAL, Rows, filled, whole
 from aeonnx.export.verify.quality import Task
-from aeonnx.manifest import has_rows
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.interface import batch_of, taken

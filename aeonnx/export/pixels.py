@@ -17,8 +17,8 @@ import onnx.helper
 import onnx.numpy_helper
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import UsageError
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import UNIT, Bounds, ends_of, has_pixels
 from aeonnx.runtime.session import Array

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from aeonnx.bundle import BATCH
 from aeonnx.errors import UsageError
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.options import SAMPLER, ExportOptions, require_parts
 from aeonnx.export.pixels import require_pixels
-from aeonnx.manifest import BATCH
 from aeonnx.models import Model, Part
 from aeonnx.pixels import has_pixels
 

@@ -11,6 +11,14 @@ import numpy as np
 from onnx import ModelProto
 
 from aeonnx._util import files
+from aeonnx.bundle import (
+    FORMAT_VERSION,
+    ActivationCoverage,
+    Golden,
+    OutputParity,
+    Quality,
+    Variant,
+)
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture import Captured, capture
@@ -26,14 +34,6 @@ from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
 from aeonnx.export.verify.trial import require_running
 from aeonnx.inspection.operations import multiply_adds
-from aeonnx.manifest import (
-    FORMAT_VERSION,
-    ActivationCoverage,
-    Golden,
-    OutputParity,
-    Quality,
-    Variant,
-)
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows

@@ -19,7 +19,7 @@ from torch.fx.experimental.symbolic_shapes import (
     GuardOnDataDependentSymNode,
 )
 
-from aeonnx.manifest import BATCH
+from aeonnx.bundle import BATCH
 
 __all__ = [
     "Where",

@@ -16,9 +16,9 @@ import onnx.numpy_helper
 import onnx.parser
 from onnx import ModelProto
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.pixels import give_pixels
-from aeonnx.manifest import TensorSpec
 from aeonnx.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array

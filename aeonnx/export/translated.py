@@ -22,8 +22,8 @@ from onnxscript.rewriter import RewriteRule
 from onnxscript.rewriter.rules import common as rules
 from torch.export.graph_signature import OutputKind
 
+from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
-from aeonnx.manifest import BATCH
 from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]

@@ -15,13 +15,12 @@ import onnx.helper
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, TensorProto
 
-from aeonnx import manifest
 from aeonnx._util import files
 from aeonnx._util.text import printable
+from aeonnx.bundle import Variant, manifest
+from aeonnx.bundle.graph_bytes import check_graph
 from aeonnx.errors import IntegrityError, UnknownNameError
 from aeonnx.inspection.shapes import ONNX_ERRORS, Shape, infer_shapes
-from aeonnx.manifest import Variant
-from aeonnx.wire import check_graph
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
 

@@ -8,14 +8,13 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from aeonnx import manifest, summary
 from aeonnx._util import files
+from aeonnx.bundle import Manifest, manifest, summary
+from aeonnx.bundle.summary import Table
 from aeonnx.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
 from aeonnx.inspection.drawing import draw
 from aeonnx.inspection.graph import Graph, summarize
 from aeonnx.inspection.pictures import Picture, pictures_of
-from aeonnx.manifest import Manifest
-from aeonnx.summary import Table
 
 __all__ = ["write_page"]
 

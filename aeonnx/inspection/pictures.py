@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aeonnx import golden, images
-from aeonnx.manifest import GoldenTensor, Manifest, TensorSpec
+from aeonnx import images
+from aeonnx.bundle import GoldenTensor, Manifest, TensorSpec, golden
 from aeonnx.pixels import UNIT, Bounds, has_pixels, to_pixels
 
 __all__ = ["Picture", "pictures_of"]

@@ -9,7 +9,7 @@ import onnx.helper
 import onnx.shape_inference
 from onnx import ModelProto, ValueInfoProto
 
-from aeonnx.manifest import BATCH
+from aeonnx.bundle import BATCH
 
 __all__ = ["ONNX_ERRORS", "Inferred", "Shape", "infer_at", "infer_shapes"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 
 __all__ = ["Model", "Part"]
 

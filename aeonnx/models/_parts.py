@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.models._model import Part
 
 __all__ = ["Decoder", "Through", "answer", "image", "latent", "scorer"]

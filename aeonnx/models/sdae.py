@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import initialise
 from aeonnx.models._parts import Decoder, Through, image, latent, scorer

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in, taken
 from aeonnx.runtime.session import Array
 

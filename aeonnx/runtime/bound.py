@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import onnxruntime as ort
 
+from aeonnx.bundle import TensorSpec, Variant
 from aeonnx.errors import InputError
-from aeonnx.manifest import TensorSpec, Variant
 from aeonnx.runtime.batching import filled_up
 from aeonnx.runtime.forks import kept_by_children
 from aeonnx.runtime.interface import has_rows, rows_in

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import manifest
+from aeonnx.bundle import GoldenTensor, Manifest, Variant, manifest
 from aeonnx.errors import BundleError, UsageError
-from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
 from aeonnx.runtime.call import Call
 from aeonnx.runtime.checks import check_output

@@ -7,8 +7,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from aeonnx.bundle import BATCH, Variant
 from aeonnx.errors import DeviceMemoryError, InputError
-from aeonnx.manifest import BATCH, Variant
 from aeonnx.runtime.batching import any_batch, any_rows
 from aeonnx.runtime.checks import check_input, check_output
 from aeonnx.runtime.interface import batch_of, rows_in, taken

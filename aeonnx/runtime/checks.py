@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import InputError
-from aeonnx.manifest import TensorSpec
 from aeonnx.pixels import UNIT, from_pixels, has_pixels
 from aeonnx.runtime.session import Array
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aeonnx.manifest import BATCH, TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.runtime.session import Array
 
 __all__ = [

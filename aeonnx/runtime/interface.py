@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from aeonnx.manifest import Interface, batch_of, has_rows
+from aeonnx.bundle import Interface, batch_of, has_rows
 from aeonnx.runtime.session import Array
 
 __all__ = ["Interface", "batch_of", "has_rows", "repeated", "rows_in", "taken"]

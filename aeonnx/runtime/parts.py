@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx import golden, manifest
 from aeonnx._util import files
 from aeonnx._util.threads import usable_cores
+from aeonnx.bundle import GoldenTensor, Manifest, Variant, golden, manifest
+from aeonnx.bundle.graph_bytes import check_graph
 from aeonnx.errors import (
     BundleError,
     GraphError,
@@ -20,12 +21,10 @@ from aeonnx.errors import (
     RunError,
     UnknownNameError,
 )
-from aeonnx.manifest import GoldenTensor, Manifest, Variant
 from aeonnx.runtime.call import Call, Runner
 from aeonnx.runtime.forks import after_fork
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings, graph_providers
-from aeonnx.wire import check_graph
 
 if TYPE_CHECKING:
     from aeonnx.runtime.tuning import Speed

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from aeonnx.bundle import GoldenTensor, Variant
 from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
-from aeonnx.manifest import GoldenTensor, Variant
 from aeonnx.runtime.compare import Check, Report, differences, malformed, merged
 from aeonnx.runtime.interface import batch_of, rows_in, taken
 from aeonnx.runtime.session import Array, Session

@@ -13,6 +13,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from aeonnx._util.text import printable
+from aeonnx.bundle import TensorSpec, Variant, has_rows
 from aeonnx.errors import (
     BundleError,
     DeviceMemoryError,
@@ -20,7 +21,6 @@ from aeonnx.errors import (
     RefusedGraphError,
     RunError,
 )
-from aeonnx.manifest import TensorSpec, Variant, has_rows
 from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
 

@@ -15,8 +15,8 @@ from typing import Any
 import onnxruntime as ort
 
 from aeonnx._util import cache, processor
+from aeonnx.bundle import Variant
 from aeonnx.errors import DeviceMemoryError
-from aeonnx.manifest import Variant
 from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array, Session
 

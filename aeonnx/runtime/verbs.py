@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aeonnx.bundle import Manifest, TensorSpec, Variant
 from aeonnx.errors import BundleError
-from aeonnx.manifest import Manifest, TensorSpec, Variant
 from aeonnx.pixels import has_pixels
 
 __all__ = ["PARTS", "check_verb", "steps_of"]

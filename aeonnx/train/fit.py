@@ -11,7 +11,7 @@ import torch
 
 from aeonnx import checkpoint
 from aeonnx._util import files
-from aeonnx.manifest import Training
+from aeonnx.bundle import Training
 from aeonnx.train import gallery
 from aeonnx.train.device import resolve_device
 from aeonnx.train.earlier import refuse_run_there

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from aeonnx import checkpoint
+from aeonnx.bundle import Training
 from aeonnx.errors import CheckpointError
-from aeonnx.manifest import Training
 from aeonnx.train import state
 from aeonnx.train.earlier import nothing_there
 from aeonnx.train.history import Epoch, Position, lines_of

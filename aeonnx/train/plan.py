@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aeonnx.bundle import Training, TrainingStage
 from aeonnx.errors import CheckpointError, DataError, UsageError
-from aeonnx.manifest import Training, TrainingStage
 from aeonnx.models import ModelConfig, archs, classifies, configure
 from aeonnx.train import recipes
 from aeonnx.train.data import DATA_SETS, DataSet, load_data

@@ -15,8 +15,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from aeonnx.bundle import Training
 from aeonnx.errors import CheckpointError, Interrupted, TrainingError
-from aeonnx.manifest import Training
 from aeonnx.models import Model, build
 from aeonnx.train.batches import Feed, fits
 from aeonnx.train.evaluate import evaluate

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aeonnx import manifest
 from aeonnx._util import files
+from aeonnx.bundle import manifest
 from aeonnx.errors import BundleError, SetupError
 
 __all__ = ["CORE", "SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]

@@ -17,9 +17,9 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from aeonnx import models
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.graph import build_graph
 from aeonnx.export.opsets import DEFAULT_OPSET
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

@@ -23,7 +23,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.models import Part
 from faults.networks import Subject
 

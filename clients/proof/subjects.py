@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import aeonnx
-from aeonnx import golden, runtime
+from aeonnx import runtime
+from aeonnx.bundle import golden
 from clients.proof import browser, languages
 from clients.proof.program import Line, Program, lines_of, times_of
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aeonnx import golden, manifest
 from aeonnx._util import files
+from aeonnx.bundle import golden, manifest
 from aeonnx.errors import AeonnxError
 from tests.runtime.mutate import other_bytes, other_values
 

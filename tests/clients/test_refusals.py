@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from clients.proof.program import Program
 from tests.clients.damaged import REFUSED, UNFIT, with_manifest
 from tests.clients.manifests import accepted, damage

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from aeonnx.web.site import Made
 from clients.proof.browser import served
 from tests.clients import manifests

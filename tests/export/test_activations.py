@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.capture import program_of
 from aeonnx.export.verify import traced
 from aeonnx.export.verify.activations import Activations, activation_rows
 from aeonnx.export.verify.inputs import rows_of
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

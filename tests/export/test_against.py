@@ -17,7 +17,8 @@ import torch
 from click.testing import Result
 from onnx import ModelProto
 
-from aeonnx import load, manifest
+from aeonnx import load
+from aeonnx.bundle import manifest
 from aeonnx.export import Source, verify_against
 from tests.export.theirs import THEIRS
 

@@ -11,14 +11,14 @@ import pytest
 from click.testing import Result
 
 import aeonnx as aeonnx_package
-from aeonnx.manifest import BATCH
+from aeonnx.bundle import BATCH
 from aeonnx.runtime import verify
 
 MODULE = """
 import torch
 from torch import nn
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.models import Part, image, latent
 
 

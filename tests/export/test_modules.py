@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from aeonnx import models
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError
 from aeonnx.export.capture import capture
 from aeonnx.export.modules import plain, require_exportable, unwrapped
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from tests.graphs import FEATURES, Of, eager, rows, run
 

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import QualityError
 from aeonnx.export import ExportOptions, derived, export
 from aeonnx.export.verify.quality import LIMITS, Loss, Task, measure
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from tests.support import graph_file
 

@@ -14,7 +14,7 @@ from click.testing import Result
 from PIL import Image
 
 import aeonnx as aeonnx_package
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.runtime.compare import malformed

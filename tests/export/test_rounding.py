@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.verify.reference import Reference
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 
 

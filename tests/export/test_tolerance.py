@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes
 from aeonnx.export.verify.runs import ILL_CONDITIONED, Compared, compare_runs
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

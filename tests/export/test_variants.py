@@ -19,7 +19,8 @@ import pytest
 from click.testing import Result
 
 import aeonnx as aeonnx_package
-from aeonnx import checkpoint, manifest
+from aeonnx import checkpoint
+from aeonnx.bundle import Quality, manifest
 from aeonnx.errors import OutputError, QualityError
 from aeonnx.export import ExportOptions, derived, export
 from aeonnx.export.verify import quality
@@ -203,7 +204,7 @@ def test_the_last_layer_stays_float_where_that_wins(
     def first_form_fails(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
         forms.append(found)
-        lost = aeonnx_package.manifest.Quality("psnr", 1, 9, 64, 9.5)
+        lost = Quality("psnr", 1, 9, 64, 9.5)
         return found if len(forms) > 1 else [quality.Loss("reconstruction", (lost,), 0.0, 1.0)]
 
     monkeypatch.setattr("aeonnx.export.derived.measure", first_form_fails)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.models import Part, image, latent
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 from tests.clients.manifests import FAULTS, edited
 from tests.hostile.sound import IMAGE, LATENT, Made, model, node
 from tests.runtime.mutate import other_bytes, other_values

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from aeonnx import manifest
+from aeonnx.bundle import manifest
 
 __all__ = ["CLASSES", "IMAGE", "LATENT", "LATENT_ID", "ROWS", "Made", "model", "node", "sound"]
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import aeonnx
-from aeonnx import checkpoint, manifest
+from aeonnx import checkpoint
+from aeonnx.bundle import GoldenTensor
 from aeonnx.errors import (
     BundleError,
     InputError,
@@ -328,6 +329,6 @@ def test_repr_says_what_it_is(vae: aeonnx.Bundle) -> None:
 def test_golden_file_of_another_size_is_refused(bundle_copy: Path) -> None:
     bundle = aeonnx.load(bundle_copy)
     tensor = bundle.variant("decoder").golden.inputs["z"]
-    wrong = manifest.GoldenTensor(tensor.file, tensor.sha256, tensor.dtype, (1, 1))
+    wrong = GoldenTensor(tensor.file, tensor.sha256, tensor.dtype, (1, 1))
     with pytest.raises(IntegrityError, match=r"z\.\w+\.bin is not the file .*: expected 4 bytes"):
         bundle.read_golden(wrong)

@@ -15,8 +15,9 @@ import pytest
 import torch
 from click.testing import Result
 
-from aeonnx import checkpoint, manifest
+from aeonnx import checkpoint
 from aeonnx._util import files
+from aeonnx.bundle import manifest
 from aeonnx.errors import CheckpointError, OutputError, UnknownNameError
 from aeonnx.export import ExportOptions, export
 from aeonnx.models import build

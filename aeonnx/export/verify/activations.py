@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from aeonnx.bundle import has_rows
 from aeonnx.export.verify.pointwise import SHARE, Activation, find_activations
 from aeonnx.export.verify.pushes import STEPS, Box, box, pushed, targets
 from aeonnx.export.verify.traced import DoesNotRunError, Traced
-from aeonnx.manifest import has_rows
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

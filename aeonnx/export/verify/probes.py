@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in
 from aeonnx.runtime.session import Array
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.verify.pointwise import GRID, SHARE, Activation
 from aeonnx.export.verify.traced import DoesNotRunError, Prefix
-from aeonnx.manifest import TensorSpec
 
 __all__ = ["STEPS", "Box", "Targets", "box", "pushed", "targets"]
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aeonnx.bundle import Quality, TensorSpec
 from aeonnx.errors import QualityError
-from aeonnx.manifest import Quality, TensorSpec
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.session import Array

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows
 from aeonnx.export.verify.reference import Arrays
 from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, Limit, Seen, measured
-from aeonnx.manifest import TensorSpec
 from aeonnx.runtime import Check, Report
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.compare import differences, malformed

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aeonnx.manifest import TensorSpec
+from aeonnx.bundle import TensorSpec
 
 __all__ = ["CEILING", "FACTOR", "LARGEST_FLOOR", "Limit", "Seen", "measured"]
 

@@ -10,8 +10,8 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
+from aeonnx.bundle import has_rows
 from aeonnx.export.verify.nodes import hint, subgraph, symbols
-from aeonnx.manifest import has_rows
 from aeonnx.models import Part
 
 __all__ = ["DoesNotRunError", "Measure", "Prefix", "Traced"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aeonnx.bundle import TensorSpec
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.pixels import images_of, pixel_spec, unlike_pixels
 from aeonnx.export.sampler import sampler_specs
@@ -14,7 +15,6 @@ from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Truth, compare_runs
 from aeonnx.export.verify.tolerance import Seen, measured
-from aeonnx.manifest import TensorSpec
 from aeonnx.models import Part
 from aeonnx.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.runtime import Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aeonnx.manifest import Manifest, Prior, Quality, TensorSpec, Training
+from aeonnx.bundle import Manifest, Prior, Quality, TensorSpec, Training
 
 __all__ = [
     "NUMERIC",

@@ -1,13 +1,13 @@
 """The bundle contract: frozen dataclasses <-> manifest.json. Standard library only.
 
-The dataclasses are the format: `records` checks a document against their type hints and
-`__post_init__` against the rules that types cannot say. `manifest.schema.json` states the same for
+The dataclasses are the format: `serde` checks a document against their type hints and
+`__post_init__` against the rules that types cannot say. `schema.json` states the same for
 other languages. docs/bundle.md explains it.
 """
 
 from __future__ import annotations
 
-from aeonnx.manifest._bundle import (
+from aeonnx.bundle.manifest import (
     FILE_NAME,
     FORMAT,
     FORMAT_VERSION,
@@ -19,10 +19,10 @@ from aeonnx.manifest._bundle import (
     read,
     serialize,
 )
-from aeonnx.manifest._rows import Interface, batch_of, has_rows
-from aeonnx.manifest._tensors import BATCH, NAME, Golden, GoldenTensor, TensorSpec
-from aeonnx.manifest._training import Training, TrainingStage
-from aeonnx.manifest._variant import ActivationCoverage, OutputParity, Quality, Variant
+from aeonnx.bundle.rows import Interface, batch_of, has_rows
+from aeonnx.bundle.tensors import BATCH, NAME, Golden, GoldenTensor, TensorSpec
+from aeonnx.bundle.training import Training, TrainingStage
+from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
 
 __all__ = [
     "BATCH",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aeonnx.manifest._tensors import BATCH, TensorSpec
+from aeonnx.bundle.tensors import BATCH, TensorSpec
 
 __all__ = ["Interface", "batch_of", "has_rows"]
 

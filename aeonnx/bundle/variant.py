@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aeonnx._util.serde import require
-from aeonnx.manifest._rows import batch_of, has_rows
-from aeonnx.manifest._tensors import (
+from aeonnx.bundle.rows import batch_of, has_rows
+from aeonnx.bundle.tensors import (
     LARGEST,
     Golden,
     GoldenTensor,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from aeonnx._util import files, serde
 from aeonnx._util.serde import require
+from aeonnx.bundle.tensors import NAME, GoldenTensor, require_digest, require_sizes
+from aeonnx.bundle.training import Training
+from aeonnx.bundle.variant import Variant
 from aeonnx.errors import BundleError, ManifestError
-from aeonnx.manifest._tensors import NAME, GoldenTensor, require_digest, require_sizes
-from aeonnx.manifest._training import Training
-from aeonnx.manifest._variant import Variant
 
 __all__ = [
     "FILE_NAME",

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx._util import files
+from aeonnx.bundle import GoldenTensor
 from aeonnx.errors import IntegrityError
-from aeonnx.manifest import GoldenTensor
 
 __all__ = ["read", "read_all"]
 
