@@ -10,7 +10,7 @@ from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import AeonnxError
 from aeonnx.export import Exported, ExportOptions, export
 from aeonnx.export import Listener as ExportListener
-from aeonnx.io import sinks
+from aeonnx.io import writers
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import Trained, TrainOptions, train
 
@@ -60,7 +60,7 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     examples = checkpoint.load(trained.output, "vae").examples
     if examples is not None:  # a run always keeps some
         test = examples.test
-        sinks.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
+        writers.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
     done = run_module("aeonnx.demo_draw", str(exported.output), str(digits))
     if done.returncode:
         raise AeonnxError(f"the process without torch failed:\n{done.stderr}")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aeonnx import images
 from aeonnx.errors import GoldenMismatchError
-from aeonnx.io.sources import read_images
+from aeonnx.io import images
+from aeonnx.io.readers import read_images
 
 __all__ = ["main"]
 

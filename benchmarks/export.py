@@ -31,8 +31,8 @@ from aeonnx.errors import QualityError
 from aeonnx.export import ExportOptions, export
 from aeonnx.export.verify.inputs import real_inputs
 from aeonnx.export.verify.reference import Reference
+from aeonnx.io.pixels import to_pixels
 from aeonnx.models import Part
-from aeonnx.pixels import to_pixels
 from aeonnx.runtime import Bundle, load, verify
 from aeonnx.runtime.session import Array
 from aeonnx.train import TrainOptions, train

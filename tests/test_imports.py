@@ -64,9 +64,9 @@ def test_the_doctor_needs_the_standard_library_alone() -> None:
 def test_arrays_are_read_without_pillow(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 3, 4), np.uint8))
     code = (
-        "import sys; from pathlib import Path; from aeonnx.io import sinks, sources\n"
-        f"found = sources.read_images(Path({str(tmp_path / 'x.npy')!r}), (1, 3, 4))\n"
-        f"sinks.write(Path({str(tmp_path / 'y.npz')!r}), found)\n"
+        "import sys; from pathlib import Path; from aeonnx.io import readers, writers\n"
+        f"found = readers.read_images(Path({str(tmp_path / 'x.npy')!r}), (1, 3, 4))\n"
+        f"writers.write(Path({str(tmp_path / 'y.npz')!r}), found)\n"
         "assert not {'PIL', 'onnxruntime', 'torch'} & sys.modules.keys()"
     )
     assert loaded_by(code) == set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeonnx.pixels import from_pixels, has_pixels, to_pixels
+from aeonnx.io.pixels import from_pixels, has_pixels, to_pixels
 
 EVERY = np.arange(256, dtype=np.uint8)
 ends = st.floats(-1e4, 1e4, width=32)

@@ -8,11 +8,12 @@ from itertools import product
 from math import inf
 from pathlib import Path
 
-from aeonnx import images, runtime
+from aeonnx import runtime
 from aeonnx._util import files
 from aeonnx._util.optional import require_modules
 from aeonnx._util.threads import usable_cores
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.io import images
 from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import batch_of

@@ -22,7 +22,7 @@ from aeonnx.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from aeonnx.io.sources import Reading
+    from aeonnx.io.readers import Reading
     from aeonnx.runtime import Bundle
     from aeonnx.runtime.on_files import Written
 
@@ -88,7 +88,7 @@ def _reading(
     resize: str | None, background: str | None, recursive: bool, skip_bad: bool
 ) -> Reading:
     from aeonnx.io.pictures import Treatment, colour_of
-    from aeonnx.io.sources import Reading
+    from aeonnx.io.readers import Reading
 
     colour = None if background is None else colour_of(background)
     return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)

@@ -35,9 +35,9 @@ from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
 from aeonnx.export.proven import Material, Proven, prove_part
 from aeonnx.export.user_code import user_code
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
-from aeonnx.io.sources import read_images
+from aeonnx.io.pixels import UNIT
+from aeonnx.io.readers import read_images
 from aeonnx.models import Part
-from aeonnx.pixels import UNIT
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.providers import CPU

@@ -14,8 +14,8 @@ from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
 from aeonnx.inspection.operations import multiply_adds
+from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
-from aeonnx.pixels import UNIT
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
 

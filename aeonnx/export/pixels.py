@@ -1,8 +1,8 @@
 """Pixels at a graph's edges: uint8 0..255 where the float graph has images in a range [low, high].
 
-The arithmetic is float32 and the same as numpy's in `aeonnx.pixels`. On the way in, low + (x / 255)
-times the width; on the way out, clipped to the range, minus low, divided by the width, times 255
-and rounded to the nearest (ties to even). For [0, 1], low and width are left out.
+The arithmetic is float32 and the same as numpy's in `aeonnx.io.pixels`. On the way in, low +
+(x / 255) times the width; on the way out, clipped to the range, minus low, divided by the width,
+times 255 and rounded to the nearest (ties to even). For [0, 1], low and width are left out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import UsageError
+from aeonnx.io.pixels import UNIT, Bounds, ends_of, has_pixels
 from aeonnx.models import Part
-from aeonnx.pixels import UNIT, Bounds, ends_of, has_pixels
 from aeonnx.runtime.session import Array
 
 __all__ = [

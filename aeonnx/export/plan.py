@@ -9,8 +9,8 @@ from aeonnx.errors import UsageError
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.options import SAMPLER, ExportOptions, require_parts
 from aeonnx.export.pixels import require_pixels
+from aeonnx.io.pixels import has_pixels
 from aeonnx.models import Model, Part
-from aeonnx.pixels import has_pixels
 
 __all__ = ["Plan", "Want", "fixed_to", "make_plan", "prior_of"]
 

@@ -19,7 +19,7 @@ from onnx import ModelProto
 from aeonnx.bundle import TensorSpec
 from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.pixels import give_pixels
-from aeonnx.pixels import Bounds
+from aeonnx.io.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array
 

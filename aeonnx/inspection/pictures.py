@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aeonnx import images
 from aeonnx.bundle import GoldenTensor, Manifest, TensorSpec, golden
-from aeonnx.pixels import UNIT, Bounds, has_pixels, to_pixels
+from aeonnx.io import images
+from aeonnx.io.pixels import UNIT, Bounds, has_pixels, to_pixels
 
 __all__ = ["Picture", "pictures_of"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import ImageError
-from aeonnx.pixels import UNIT, Bounds
+from aeonnx.io.pixels import UNIT, Bounds
 
 __all__ = [
     "LABELS",

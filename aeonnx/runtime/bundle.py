@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from aeonnx.bundle import GoldenTensor, Manifest, Variant, manifest
 from aeonnx.errors import BundleError, UsageError
-from aeonnx.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
+from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
 from aeonnx.runtime.call import Call
 from aeonnx.runtime.checks import check_output
 from aeonnx.runtime.interface import repeated

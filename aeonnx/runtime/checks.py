@@ -9,7 +9,7 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import InputError
-from aeonnx.pixels import UNIT, from_pixels, has_pixels
+from aeonnx.io.pixels import UNIT, from_pixels, has_pixels
 from aeonnx.runtime.session import Array
 
 __all__ = ["check_input", "check_output"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from aeonnx._util import files
 from aeonnx.errors import UsageError
-from aeonnx.io.sinks import open_sink, write_bytes
-from aeonnx.io.sources import Reading, Source, open_images, open_latents
-from aeonnx.io.targets import Target, target_of
-from aeonnx.pixels import UNIT
+from aeonnx.io.formats import Target, target_of
+from aeonnx.io.pixels import UNIT
+from aeonnx.io.readers import Reading, Source, open_images, open_latents
+from aeonnx.io.writers import open_sink, write_bytes
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
@@ -60,8 +60,8 @@ def run_on_files(
     Args:
         bundle: opened.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        sources: images, see `io.sources.open_images`; to decode, one of latents, see
-            `io.sources.open_latents`.
+        sources: images, see `io.readers.open_images`; to decode, one of latents, see
+            `io.readers.open_latents`.
         target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for one
             with the names of the sources; a folder (no suffix, / at the end, or one that is there)
             for a picture of each, named as its source; "-" for stdout, which is given a PNG where

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aeonnx.bundle import Manifest, TensorSpec, Variant
 from aeonnx.errors import BundleError
-from aeonnx.pixels import has_pixels
+from aeonnx.io.pixels import has_pixels
 
 __all__ = ["PARTS", "check_verb", "steps_of"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from aeonnx import images
+from aeonnx.io import images
 from aeonnx.train.latents import interpolation, manifold, plane_of
 
 if TYPE_CHECKING:

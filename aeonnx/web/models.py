@@ -12,7 +12,7 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import AeonnxError, CheckpointError
 from aeonnx.export import ExportOptions, export
 from aeonnx.export import Listener as ExportListener
-from aeonnx.images import png
+from aeonnx.io.images import png
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import TrainOptions, train
 from aeonnx.web.site import SHOWN, Made, places_in

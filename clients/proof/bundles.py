@@ -10,8 +10,8 @@ import numpy as np
 
 from aeonnx import checkpoint
 from aeonnx.export import ExportOptions, export
-from aeonnx.images import png
-from aeonnx.pixels import to_pixels
+from aeonnx.io.images import png
+from aeonnx.io.pixels import to_pixels
 from aeonnx.train import TrainOptions, train
 
 __all__ = ["BUNDLES", "make"]

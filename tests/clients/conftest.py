@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aeonnx import checkpoint, images
+from aeonnx import checkpoint
+from aeonnx.io import images
 from aeonnx.web import build_site
 from aeonnx.web.site import Made
 from clients.proof import bundles, languages

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import aeonnx
-from aeonnx import images
 from aeonnx.bundle import manifest
+from aeonnx.io import images
 from aeonnx.io.pictures import read_picture
 from clients.proof.bundles import BUNDLES
 from clients.proof.program import Program, lines_of, pixels_of, times_of

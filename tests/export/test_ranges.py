@@ -15,7 +15,7 @@ from PIL import Image
 
 import aeonnx as aeonnx_package
 from aeonnx.bundle import TensorSpec
-from aeonnx.pixels import from_pixels, to_pixels
+from aeonnx.io.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.runtime.compare import malformed
 

@@ -17,7 +17,7 @@ import aeonnx as aeonnx_package
 from aeonnx import checkpoint
 from aeonnx.errors import BundleError, ParityError
 from aeonnx.export import ExportOptions, drawn, export
-from aeonnx.pixels import to_pixels
+from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime import verify
 from tests.support import graph_file
 

@@ -24,8 +24,8 @@ from aeonnx.bundle import Quality, manifest
 from aeonnx.errors import OutputError, QualityError
 from aeonnx.export import ExportOptions, derived, export
 from aeonnx.export.verify import quality
-from aeonnx.io import sinks
-from aeonnx.pixels import from_pixels, to_pixels
+from aeonnx.io import writers
+from aeonnx.io.pixels import from_pixels, to_pixels
 from aeonnx.runtime import verify
 from aeonnx.train import TrainOptions, train
 from tests.support import Shared, graph_file, weights_file
@@ -273,7 +273,7 @@ def test_bad_options_are_refused_before_anything_is_written(
 def test_calibration_images_of_another_shape_are_refused(
     aeonnx: Callable[..., Result], run_of: Maker
 ) -> None:
-    sinks.write(Path("wide.npy"), np.zeros((4, 1, 28, 30), np.float32), force=True)
+    writers.write(Path("wide.npy"), np.zeros((4, 1, 28, 30), np.float32), force=True)
     result = aeonnx(
         "export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--calibration", "wide.npy"
     )

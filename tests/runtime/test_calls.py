@@ -25,7 +25,7 @@ from aeonnx.errors import (
     UnknownNameError,
     UsageError,
 )
-from aeonnx.pixels import to_pixels
+from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime import Session
 from aeonnx.runtime.call import Call
 from tests.support import graph_file

@@ -17,8 +17,8 @@ from PIL import Image
 
 import aeonnx as package
 from aeonnx.cli import cli
+from aeonnx.io.formats import distinct
 from aeonnx.io.pictures import read_picture
-from aeonnx.io.targets import distinct
 
 Maker = Callable[..., Path]
 Cli = Callable[..., Result]
@@ -331,7 +331,7 @@ def test_rows_without_an_axis_are_described_as_they_are(
 def test_pictures_too_large_for_their_format_are_refused_before_the_work(
     aeonnx: Cli, bundle_of: Maker
 ) -> None:
-    from aeonnx.io.targets import Target
+    from aeonnx.io.formats import Target
 
     for form in ("png", "folder"):
         with pytest.raises(package.errors.UsageError, match="a picture has 1 to 4 channels, not 5"):

@@ -16,7 +16,7 @@ from PIL import Image
 import aeonnx as package
 from aeonnx.errors import ImageError, InputError
 from aeonnx.io import npy
-from aeonnx.pixels import to_pixels
+from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime.stream import ahead, generated, stream
 
 Maker = Callable[..., Path]

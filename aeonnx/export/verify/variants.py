@@ -15,8 +15,8 @@ from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Truth, compare_runs
 from aeonnx.export.verify.tolerance import Seen, measured
+from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
-from aeonnx.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import Run, any_rows, whole_batches
 from aeonnx.runtime.prior import Gaussian, transformed

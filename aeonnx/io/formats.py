@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aeonnx import images
 from aeonnx.errors import UsageError
+from aeonnx.io import images
 
 __all__ = ["FORMS", "LARGEST_GRID", "Target", "distinct", "target_of"]
 

@@ -29,8 +29,8 @@ from aeonnx.io.arrays import (
 from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
 from aeonnx.io.pictures import Treatment, image_of, read_picture
+from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
-from aeonnx.pixels import UNIT, Bounds, from_pixels
 
 __all__ = ["Reading", "Source", "open_images", "open_latents", "read_images"]
 

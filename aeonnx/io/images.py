@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from aeonnx._util import files
 from aeonnx.errors import UsageError
-from aeonnx.pixels import to_pixels
+from aeonnx.io.pixels import to_pixels
 
 __all__ = ["grid", "grid_size", "picture", "png", "require_suffix", "write_grid"]
 

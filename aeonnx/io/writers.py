@@ -19,10 +19,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx import images
 from aeonnx._util import files
 from aeonnx.errors import UsageError
-from aeonnx.io.targets import Target, distinct, target_of
+from aeonnx.io import images
+from aeonnx.io.formats import Target, distinct, target_of
 
 __all__ = ["Sink", "open_sink", "write", "write_bytes"]
 
