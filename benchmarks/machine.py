@@ -1,5 +1,5 @@
 """What a benchmark ran on: as `aeonnx bench` says it."""
 
-from aeonnx.bench.machine import describe
+from aeonnx.tools.bench.machine import describe
 
 __all__ = ["describe"]

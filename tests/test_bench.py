@@ -18,13 +18,13 @@ from PIL import Image
 
 import aeonnx as package
 from aeonnx._util import optional
-from aeonnx.bench import BenchOptions, bench
-from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
-from aeonnx.bench.measure import measure
-from aeonnx.bench.options import Case
-from aeonnx.bench.peak import graph, measure_peak
 from aeonnx.errors import MissingExtraError, UsageError
 from aeonnx.export import ExportOptions, Source, export
+from aeonnx.tools.bench import BenchOptions, bench
+from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
+from aeonnx.tools.bench.measure import measure
+from aeonnx.tools.bench.options import Case
+from aeonnx.tools.bench.peak import graph, measure_peak
 from tests.support import Shared
 
 Cli = Callable[..., Result]
@@ -145,7 +145,7 @@ def test_what_torch_cannot_do_is_told(
 
 
 def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
-    from aeonnx.bench._torch import rivals
+    from aeonnx.tools.bench._torch import rivals
 
     opened = package.load(bundle)
     for part, variant in (("encoder", "fp32"), ("decoder", "fp32-uint8"), ("sampler", "fp32")):

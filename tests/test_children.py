@@ -88,7 +88,7 @@ def test_the_demos_process_runs_none_either(hostile: Path, bundle_of: Maker, run
     assert not (hostile.parent / "ran").exists()
 
 
-ASK = "from aeonnx.doctor._ask import ask; print(ask('provider', 'cpu')['reason'])"
+ASK = "from aeonnx.tools.doctor._ask import ask; print(ask('provider', 'cpu')['reason'])"
 
 
 def test_a_child_finds_what_pythonpath_names(tmp_path: Path) -> None:

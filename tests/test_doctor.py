@@ -17,9 +17,9 @@ import pytest
 from click.testing import Result
 
 from aeonnx._util.subprocesses import run_module
-from aeonnx.doctor import Diagnosis, _ask, _child, _examine, _libraries
-from aeonnx.doctor._cpu import examine_cpu
 from aeonnx.errors import SetupError
+from aeonnx.tools.doctor import Diagnosis, _ask, _child, _examine, _libraries
+from aeonnx.tools.doctor._cpu import examine_cpu
 
 Cli = Callable[..., Result]
 
@@ -304,7 +304,7 @@ def test_a_broken_provider_does_not_break_a_frozen_program(
     install: Callable[..., None], tmp_path: Path, broken: str, reason: str
 ) -> None:
     install(broken)
-    limit = "import aeonnx.doctor._ask as asking; asking.LIMIT_S = 2.0"
+    limit = "import aeonnx.tools.doctor._ask as asking; asking.LIMIT_S = 2.0"
     done = alone(tmp_path / "site", "doctor", "--json", before=FROZEN + limit)
     assert done.returncode == 0, done.stderr
     tried = {ep["name"]: ep["reason"] for ep in json.loads(done.stdout)["providers"]}
@@ -316,7 +316,7 @@ def test_a_frozen_program_starts_no_python(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", "/opt/program/program")
     with pytest.raises(SetupError, match="and program is a frozen program, which cannot start"):
-        run_module("aeonnx.demo_draw")
+        run_module("aeonnx.tools.demo.drawing")
 
 
 def machine(cuda: str | None, driver_cuda: str, reason: str | None) -> Callable[..., Any]:

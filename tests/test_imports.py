@@ -39,7 +39,7 @@ with contextlib.redirect_stdout(io.StringIO()):
         "import aeonnx.runtime",
         "import aeonnx; aeonnx.load",
         "import aeonnx.cli.contents, aeonnx.bundle.golden, aeonnx.bundle.summary",
-        "import aeonnx.bench, aeonnx.cli.speed",
+        "import aeonnx.tools.bench, aeonnx.cli.speed",
         HELP,
     ],
     ids=["aeonnx", "runtime", "load", "inspect", "bench", "help"],
@@ -55,7 +55,7 @@ def test_help_and_import_do_not_even_load_onnxruntime() -> None:
 
 def test_the_doctor_needs_the_standard_library_alone() -> None:
     code = (
-        "import sys, aeonnx.doctor; "
+        "import sys, aeonnx.tools.doctor; "
         "assert not {'onnxruntime', 'numpy', 'rich', 'click'} & sys.modules.keys()"
     )
     assert loaded_by(code) == set()
@@ -79,4 +79,4 @@ def test_the_proof_can_fail() -> None:
 
 
 def test_graphs_are_read_without_torch() -> None:
-    assert loaded_by("import aeonnx.inspection") == {"onnx"}
+    assert loaded_by("import aeonnx.tools.inspection") == {"onnx"}

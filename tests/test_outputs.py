@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from aeonnx import demo
-
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
 

@@ -21,9 +21,9 @@ from urllib.request import urlopen
 import pytest
 from click.testing import Result
 
-from aeonnx import web
 from aeonnx._util import cache
-from aeonnx.web import Server, server, site
+from aeonnx.tools import web
+from aeonnx.tools.web import Server, server, site
 from tests.support import graph_file, wait_for
 
 Aeonnx = Callable[..., Result]

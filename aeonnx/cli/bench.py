@@ -91,10 +91,10 @@ def bench(
     All take turns in one run. The table begins with the ratios: times of the others over times of
     aeonnx, above 1 where aeonnx is faster.
     """
-    from aeonnx.bench import BenchOptions
-    from aeonnx.bench import bench as measure
     from aeonnx.cli import speed
     from aeonnx.cli.progress import BenchProgress
+    from aeonnx.tools.bench import BenchOptions
+    from aeonnx.tools.bench import bench as measure
 
     options = BenchOptions(
         bundle=bundle,

@@ -215,11 +215,11 @@ def inspect(
 
     _require_combination(part, variant, html, force=force)
     if html is not None:
-        from aeonnx.inspection import write_page
+        from aeonnx.tools.inspection import write_page
 
         contents.print_page(html, write_page(bundle, html, force=force), as_json=as_json)
     elif part is not None:
-        from aeonnx.inspection import read_graph
+        from aeonnx.tools.inspection import read_graph
 
         variant = "fp32" if variant is None else variant
         contents.print_graph(part, variant, read_graph(bundle, part, variant), as_json=as_json)

@@ -12,7 +12,7 @@ from aeonnx.bundle import Manifest, manifest, summary
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 
 if TYPE_CHECKING:
-    from aeonnx.inspection import Graph, Node, Value
+    from aeonnx.tools.inspection import Graph, Node, Value
 
 __all__ = ["print_graph", "print_manifest", "print_page"]
 

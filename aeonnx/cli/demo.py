@@ -12,7 +12,7 @@ import click
 from aeonnx.cli.options import output_option
 
 if TYPE_CHECKING:
-    from aeonnx.web import Made
+    from aeonnx.tools.web import Made
 
 __all__ = ["demo"]
 
@@ -51,9 +51,9 @@ def demo(output: Path | None, web: bool, port: int, build_only: bool) -> None:
 
 
 def _draw(folder: Path) -> None:
-    from aeonnx import demo as demonstration
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
+    from aeonnx.tools import demo as demonstration
 
     with closing(TrainingProgress("vae/mlp on mnist-sample")) as progress:
         trained = demonstration.train_vae(folder, progress)
@@ -65,7 +65,7 @@ def _draw(folder: Path) -> None:
 
 def _serve(folder: Path, port: int) -> None:
     from aeonnx.cli.tables import say
-    from aeonnx.web import Server
+    from aeonnx.tools.web import Server
 
     with Server(folder / "web", port) as server:  # a port that is taken is said before the work
         _build(folder)
@@ -75,7 +75,7 @@ def _serve(folder: Path, port: int) -> None:
 
 
 def _build(folder: Path) -> Path:
-    from aeonnx.web import build_site, install_engine, made_in
+    from aeonnx.tools.web import build_site, install_engine, made_in
 
     engine = install_engine()
     made = made_in(folder) or _make(folder)
@@ -84,7 +84,7 @@ def _build(folder: Path) -> Path:
 
 def _make(folder: Path) -> Made:
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
-    from aeonnx.web import SHOWN, models
+    from aeonnx.tools.web import SHOWN, models
 
     for model in SHOWN:
         with closing(TrainingProgress(f"{model}/mlp on mnist-sample")) as progress:

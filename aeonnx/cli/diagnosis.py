@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from aeonnx.cli.tables import new_console, print_json, table_of
-from aeonnx.doctor import Cpu, Diagnosis
+from aeonnx.tools.doctor import Cpu, Diagnosis
 
 __all__ = ["print_diagnosis"]
 

@@ -24,7 +24,7 @@ def doctor(provider: str, as_json: bool) -> None:
     its own. Exits with 4 if the one that is asked for does not run.
     """
     from aeonnx.cli import diagnosis
-    from aeonnx.doctor import examine
+    from aeonnx.tools.doctor import examine
 
     found = examine(None if provider == "auto" else provider)
     diagnosis.print_diagnosis(found, as_json=as_json)

@@ -12,7 +12,7 @@ from aeonnx._util.text import printable
 from aeonnx.cli.tables import new_console
 
 if TYPE_CHECKING:
-    from aeonnx.bench import Case
+    from aeonnx.tools.bench import Case
     from aeonnx.train import Epoch
 
 __all__ = ["BenchProgress", "ExportProgress", "RowsProgress", "TrainingProgress"]

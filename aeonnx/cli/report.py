@@ -19,10 +19,10 @@ from aeonnx.errors import GoldenMismatchError, SetupError
 from aeonnx.runs import default_folder
 
 if TYPE_CHECKING:
-    from aeonnx.demo import Drawn
     from aeonnx.export import Exported
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
+    from aeonnx.tools.demo import Drawn
     from aeonnx.train import Trained
 
 __all__ = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from aeonnx.bench.results import OURS, Benchmark, Cell, Ratio
 from aeonnx.cli.tables import new_console, print_json, table_of
+from aeonnx.tools.bench.results import OURS, Benchmark, Cell, Ratio
 
 __all__ = ["print_benchmark"]
 

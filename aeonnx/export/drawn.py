@@ -13,11 +13,11 @@ from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
-from aeonnx.inspection.operations import multiply_adds
 from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
+from aeonnx.tools.inspection.operations import multiply_adds
 
 __all__ = ["gaussian_of", "prove_sampler", "stored"]
 

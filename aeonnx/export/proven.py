@@ -33,13 +33,13 @@ from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.runs import BATCHES
 from aeonnx.export.verify.trial import require_running
-from aeonnx.inspection.operations import multiply_adds
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
+from aeonnx.tools.inspection.operations import multiply_adds
 
 __all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
 

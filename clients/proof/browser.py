@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from aeonnx.web import Server
-from aeonnx.web.site import CORE
+from aeonnx.tools.web import Server
+from aeonnx.tools.web.site import CORE
 from clients.proof import languages
 from clients.proof.program import Line, lines_of
 

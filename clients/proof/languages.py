@@ -192,7 +192,7 @@ LANGUAGES: Mapping[str, Language] = {
 
 
 PROGRAMS: Mapping[str, Language] = {name: it for name, it in LANGUAGES.items() if it.program}
-"""The clients with a command line: all but the browser page, which aeonnx.web builds."""
+"""The clients with a command line: all but the browser page, which aeonnx.tools.web builds."""
 
 
 def missing_tools(language: Language) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 
 from aeonnx import checkpoint
 from aeonnx.io import images
-from aeonnx.web import build_site
-from aeonnx.web.site import Made
+from aeonnx.tools.web import build_site
+from aeonnx.tools.web.site import Made
 from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program

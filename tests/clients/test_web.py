@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import aeonnx as library
-from aeonnx.web.site import Made
+from aeonnx.tools.web.site import Made
 from tests.clients.browser import (
     Page,
     chromium,

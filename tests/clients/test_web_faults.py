@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aeonnx.bundle import manifest
-from aeonnx.web.site import Made
+from aeonnx.tools.web.site import Made
 from clients.proof.browser import served
 from tests.clients import manifests
 from tests.clients.browser import PARSE, but_modules, opened

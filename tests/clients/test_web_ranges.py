@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import aeonnx as library
-from aeonnx.web.site import Made
+from aeonnx.tools.web.site import Made
 from tests.clients.browser import opened
 
 pytestmark = pytest.mark.clients

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 import aeonnx as package
 from aeonnx.errors import IntegrityError
-from aeonnx.inspection import read_graph, write_page
+from aeonnx.tools.inspection import read_graph, write_page
 from tests.support import graph_file, weights_file
 
 Cli = Callable[..., Result]

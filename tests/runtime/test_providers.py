@@ -18,9 +18,9 @@ import aeonnx
 from aeonnx import runtime
 from aeonnx._util.cuda_libraries import load_problem
 from aeonnx._util.threads import usable_cores
-from aeonnx.doctor._child import GRAPH
 from aeonnx.errors import IntegrityError, ProviderError, UnknownNameError, UsageError
 from aeonnx.runtime import providers
+from aeonnx.tools.doctor._child import GRAPH
 from tests.support import graph_file
 
 Maker = Callable[..., Path]

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx import runtime
-from aeonnx.bench.bare import open_bare
-from aeonnx.bench.options import Case
-from aeonnx.bench.results import OURS
 from aeonnx.bundle import Variant, golden
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import repeated
 from aeonnx.runtime.session import Array
+from aeonnx.tools.bench.bare import open_bare
+from aeonnx.tools.bench.options import Case
+from aeonnx.tools.bench.results import OURS
 
 __all__ = ["OPENED", "Call", "Contender", "bare", "inputs_of", "ours"]
 

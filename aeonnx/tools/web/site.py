@@ -63,7 +63,7 @@ def made_in(folder: Path) -> Made | None:
 
 def clients_folder() -> Path:
     """Where the sources in other languages are: packed in the wheel, or in the repository."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parents[2]
     packed = package / "_clients"
     return packed if packed.is_dir() else package.parent / "clients"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aeonnx._util import files
-from aeonnx.bench.results import OURS, Benchmark, Cell
+from aeonnx.tools.bench.results import OURS, Benchmark, Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,11 @@ from typing import Any
 
 import aeonnx
 from aeonnx._util.cuda_libraries import GPU_WHEEL
-from aeonnx.doctor._ask import ask
-from aeonnx.doctor._cpu import examine_cpu
-from aeonnx.doctor._diagnosis import Diagnosis, Driver, Gpu, Tried
-from aeonnx.doctor._libraries import examine_libraries
 from aeonnx.errors import SetupError
+from aeonnx.tools.doctor._ask import ask
+from aeonnx.tools.doctor._cpu import examine_cpu
+from aeonnx.tools.doctor._diagnosis import Diagnosis, Driver, Gpu, Tried
+from aeonnx.tools.doctor._libraries import examine_libraries
 
 __all__ = ["examine"]
 

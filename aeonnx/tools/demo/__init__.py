@@ -61,7 +61,7 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     if examples is not None:  # a run always keeps some
         test = examples.test
         writers.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
-    done = run_module("aeonnx.demo_draw", str(exported.output), str(digits))
+    done = run_module("aeonnx.tools.demo.drawing", str(exported.output), str(digits))
     if done.returncode:
         raise AeonnxError(f"the process without torch failed:\n{done.stderr}")
     pictures = [folder / name for name in ("samples.png", "reconstructions.png")]

@@ -6,7 +6,7 @@ from aeonnx._util.optional import require_modules
 
 require_modules("onnx", extra="train", purpose="reading a graph")
 
-from aeonnx.inspection.graph import Graph, Initializer, Node, Value, read_graph
-from aeonnx.inspection.page import write_page
+from aeonnx.tools.inspection.graph import Graph, Initializer, Node, Value, read_graph
+from aeonnx.tools.inspection.page import write_page
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "write_page"]

@@ -4,7 +4,7 @@ Standard library only, so that it answers when onnxruntime is missing, doubled o
 hang or crash is tried in processes of its own.
 """
 
-from aeonnx.doctor._diagnosis import (
+from aeonnx.tools.doctor._diagnosis import (
     Cpu,
     Diagnosis,
     Driver,
@@ -12,6 +12,6 @@ from aeonnx.doctor._diagnosis import (
     Library,
     Tried,
 )
-from aeonnx.doctor._examine import examine
+from aeonnx.tools.doctor._examine import examine
 
 __all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "Tried", "examine"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aeonnx.inspection.graph import Graph, Node, Value, count_ops
+from aeonnx.tools.inspection.graph import Graph, Node, Value, count_ops
 
 __all__ = ["FAMILIES", "OTHER", "Box", "boxes_of", "node_boxes"]
 

@@ -12,15 +12,15 @@ import numpy as np
 
 from aeonnx import __version__, runtime
 from aeonnx._util.optional import require_modules
-from aeonnx.bench.contenders import Contender, bare, inputs_of, ours
-from aeonnx.bench.machine import describe
-from aeonnx.bench.measure import ROUNDS, Measured, measure
-from aeonnx.bench.options import BenchOptions, Case, cases_of, check
-from aeonnx.bench.peak import Peak, measure_peak
-from aeonnx.bench.results import OURS, Benchmark, Cell
 from aeonnx.bundle import BATCH, Variant
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.providers import CPU
+from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
+from aeonnx.tools.bench.machine import describe
+from aeonnx.tools.bench.measure import ROUNDS, Measured, measure
+from aeonnx.tools.bench.options import BenchOptions, Case, cases_of, check
+from aeonnx.tools.bench.peak import Peak, measure_peak
+from aeonnx.tools.bench.results import OURS, Benchmark, Cell
 
 __all__ = ["Listener", "bench"]
 
@@ -49,7 +49,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     options.source.check("--checkpoint", bundle.manifest.model)
     if options.source.named:
         require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
-        from aeonnx.bench import _torch
+        from aeonnx.tools.bench import _torch
 
         _torch.check(bundle, options.source)
     load = os.getloadavg()[0]
@@ -75,7 +75,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
         cells=tuple(cells),
     )
     if options.chart:
-        from aeonnx.bench.chart import draw
+        from aeonnx.tools.bench.chart import draw
 
         draw(options.chart, found)
     return found
@@ -119,7 +119,7 @@ def _contenders(options: BenchOptions, bundle: Bundle, case: Case) -> Iterator[l
     if not options.source.named:
         yield both
         return
-    from aeonnx.bench import _torch
+    from aeonnx.tools.bench import _torch
 
     with _torch.rivals(bundle, options.source, case) as others:
         yield [*both, *others]

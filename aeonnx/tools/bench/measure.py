@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
-from aeonnx.bench.contenders import Call, Contender
-from aeonnx.bench.results import OURS, Ratio, Timing
+from aeonnx.tools.bench.contenders import Call, Contender
+from aeonnx.tools.bench.results import OURS, Ratio, Timing
 
 __all__ = ["ROUNDS", "Measured", "measure"]
 

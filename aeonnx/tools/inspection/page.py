@@ -11,10 +11,10 @@ from string import Template
 from aeonnx._util import files
 from aeonnx.bundle import Manifest, manifest, summary
 from aeonnx.bundle.summary import Table
-from aeonnx.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
-from aeonnx.inspection.drawing import draw
-from aeonnx.inspection.graph import Graph, summarize
-from aeonnx.inspection.pictures import Picture, pictures_of
+from aeonnx.tools.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
+from aeonnx.tools.inspection.drawing import draw
+from aeonnx.tools.inspection.graph import Graph, summarize
+from aeonnx.tools.inspection.pictures import Picture, pictures_of
 
 __all__ = ["write_page"]
 
@@ -68,7 +68,7 @@ def _page(contents: Manifest, graphs: Sequence[Found], pictures: Sequence[Pictur
         "Tensors": _table(summary.tensors(contents)),
         "Drawings": _keys(graphs) + _row(_drawing(*found) for found in graphs),
     }
-    template = resources.files("aeonnx.inspection").joinpath("page.html").read_text("utf-8")
+    template = resources.files("aeonnx.tools.inspection").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
         title=escape(f"{contents.model} ({contents.arch})"),
         body="\n".join(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime as ort
 
-from aeonnx.bench.bare import open_bare
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
+from aeonnx.tools.bench.bare import open_bare
 
 __all__ = ["Peak", "graph", "measure_peak"]
 

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from aeonnx._util.subprocesses import run_module
-from aeonnx.doctor import _child
 from aeonnx.errors import AeonnxError, SetupError, UsageError
+from aeonnx.tools.doctor import _child
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -23,7 +23,7 @@ LIMIT_S = 60.0
 
 
 def ask(question: str, *arguments: str) -> Any:
-    """What `aeonnx.doctor._child` answers.
+    """What `aeonnx.tools.doctor._child` answers.
 
     Raises:
         SetupError: there is no answer, and why.
@@ -34,7 +34,7 @@ def ask(question: str, *arguments: str) -> Any:
         if getattr(sys, "frozen", False):
             done = _forked(question, *arguments)
         else:
-            done = run_module("aeonnx.doctor._child", question, *arguments, timeout=LIMIT_S)
+            done = run_module("aeonnx.tools.doctor._child", question, *arguments, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         raise SetupError(
             f"{subject} did not answer within {LIMIT_S:.0f} s and was stopped"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aeonnx.bench.options import Case
-from aeonnx.bench.peak import Peak
+from aeonnx.tools.bench.options import Case
+from aeonnx.tools.bench.peak import Peak
 
 __all__ = ["OURS", "Benchmark", "Cell", "Ratio", "Timing"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from aeonnx.inspection.boxes import Box
-from aeonnx.inspection.graph import Value
-from aeonnx.inspection.layout import Point, Size, lay_out
+from aeonnx.tools.inspection.boxes import Box
+from aeonnx.tools.inspection.graph import Value
+from aeonnx.tools.inspection.layout import Point, Size, lay_out
 
 __all__ = ["draw", "shape_text"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from aeonnx._util import processor
 from aeonnx._util.cgroups import cpu_quota
 from aeonnx._util.threads import machine_cores, usable_cores
-from aeonnx.doctor._diagnosis import Cpu
+from aeonnx.tools.doctor._diagnosis import Cpu
 
 __all__ = ["examine_cpu"]
 

@@ -5,8 +5,8 @@ torch is imported only where a checkpoint is given, matplotlib only for a chart.
 
 from __future__ import annotations
 
-from aeonnx.bench.options import BenchOptions, Case
-from aeonnx.bench.results import Benchmark, Cell, Ratio, Timing
-from aeonnx.bench.run import Listener, bench
+from aeonnx.tools.bench.options import BenchOptions, Case
+from aeonnx.tools.bench.results import Benchmark, Cell, Ratio, Timing
+from aeonnx.tools.bench.run import Listener, bench
 
 __all__ = ["BenchOptions", "Benchmark", "Case", "Cell", "Listener", "Ratio", "Timing", "bench"]

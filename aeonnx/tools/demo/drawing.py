@@ -1,6 +1,6 @@
 """The last step of the demo, in a process of its own: verify and draw where torch cannot be.
 
-Run as `python -m aeonnx.demo_draw BUNDLE DIGITS`; the pictures go beside DIGITS.
+Run as `python -m aeonnx.tools.demo.drawing BUNDLE DIGITS`; the pictures go beside DIGITS.
 """
 
 from __future__ import annotations

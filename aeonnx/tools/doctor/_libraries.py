@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from aeonnx._util.cuda_libraries import remedy
-from aeonnx.doctor._diagnosis import Library
+from aeonnx.tools.doctor._diagnosis import Library
 
 __all__ = ["examine_libraries"]
 

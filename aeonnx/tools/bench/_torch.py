@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from aeonnx.bench.contenders import OPENED, Call, Contender, inputs_of
-from aeonnx.bench.options import Case
 from aeonnx.errors import CheckpointError
 from aeonnx.export.calls import in_order
 from aeonnx.export.verify.checkpoint import origin
 from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
+from aeonnx.tools.bench.contenders import OPENED, Call, Contender, inputs_of
+from aeonnx.tools.bench.options import Case
 
 __all__ = ["check", "rivals"]
 

@@ -13,9 +13,9 @@ from aeonnx.errors import AeonnxError, CheckpointError
 from aeonnx.export import ExportOptions, export
 from aeonnx.export import Listener as ExportListener
 from aeonnx.io.images import png
+from aeonnx.tools.web.site import SHOWN, Made, places_in
 from aeonnx.train import Listener as TrainListener
 from aeonnx.train import TrainOptions, train
-from aeonnx.web.site import SHOWN, Made, places_in
 
 __all__ = ["export_model", "train_model", "write_digits"]
 

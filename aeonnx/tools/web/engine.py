@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aeonnx._util import cache, files
 from aeonnx.errors import NpmError
-from aeonnx.web.site import clients_folder
+from aeonnx.tools.web.site import clients_folder
 
 __all__ = ["install_engine"]
 
