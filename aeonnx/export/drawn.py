@@ -8,6 +8,7 @@ from aeonnx.bundle import Prior
 from aeonnx.errors import UsageError
 from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
+from aeonnx.export.operations import multiply_adds
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.proven import Material, Proven, open_graph
 from aeonnx.export.sampler import sampler_graph, sampler_specs
@@ -17,7 +18,6 @@ from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
-from aeonnx.tools.inspection.operations import multiply_adds
 
 __all__ = ["gaussian_of", "prove_sampler", "stored"]
 

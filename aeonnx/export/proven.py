@@ -25,6 +25,7 @@ from aeonnx.export.capture import Captured, capture
 from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.graph import Graph, finish
 from aeonnx.export.modules import require_exportable
+from aeonnx.export.operations import multiply_adds
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.determinism import require_deterministic
@@ -39,7 +40,6 @@ from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
-from aeonnx.tools.inspection.operations import multiply_adds
 
 __all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
 
