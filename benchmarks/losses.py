@@ -18,10 +18,10 @@ import onnx
 from machine import describe
 
 from aeonnx import checkpoint, models
-from aeonnx.export.capture import capture
-from aeonnx.export.in_use import Calibration, in_use, task_of
-from aeonnx.export.precision import in_precision
-from aeonnx.export.proven import Material, open_graph
+from aeonnx.export.calibration import Calibration, in_use, task_of
+from aeonnx.export.capture.program import capture
+from aeonnx.export.parts import Material, open_graph
+from aeonnx.export.passes.precision import in_precision
 from aeonnx.export.verify.inputs import inputs_of, real_inputs
 from aeonnx.export.verify.quality import Loss, measure
 from aeonnx.train import TrainOptions, train

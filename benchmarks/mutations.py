@@ -20,7 +20,7 @@ from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.export import ExportOptions, export
-from aeonnx.export.capture import program_of
+from aeonnx.export.capture.program import program_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import real_inputs, rows_of
 from aeonnx.export.verify.probes import Rows, probes

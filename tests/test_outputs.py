@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from aeonnx.tools import demo
+
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from aeonnx.export.options import ExportOptions, check
 from aeonnx.runs import Source
 
 if TYPE_CHECKING:
-    from aeonnx.export.bundle import Exported, Listener, export
+    from aeonnx.export.pipeline import Exported, Listener, export
     from aeonnx.export.verify.checkpoint import verify_against
 
 __all__ = ["ExportOptions", "Exported", "Listener", "Source", "check", "export", "verify_against"]

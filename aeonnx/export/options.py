@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aeonnx import catalog
 from aeonnx.errors import UnknownNameError, UsageError
-from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
+from aeonnx.export.capture.opsets import DEFAULT_OPSET, check_opset
 from aeonnx.export.targets import target_of
 from aeonnx.runs import Source, default_folder, is_folder
 

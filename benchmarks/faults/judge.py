@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import ModelProto
 
 from aeonnx.errors import AeonnxError
-from aeonnx.export.capture import program_of
+from aeonnx.export.capture.program import program_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import Rows

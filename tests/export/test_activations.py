@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.capture import program_of
+from aeonnx.export.capture.program import program_of
 from aeonnx.export.verify import traced
 from aeonnx.export.verify.activations import Activations, activation_rows
 from aeonnx.export.verify.inputs import rows_of

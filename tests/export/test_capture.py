@@ -13,8 +13,7 @@ from onnxscript.rewriter.rules import common as rules
 from torch import Tensor, nn
 
 from aeonnx.errors import GraphError
-from aeonnx.export import translated
-from aeonnx.export.capture import capture
+from aeonnx.export.capture.program import capture, translation
 from aeonnx.models import Part
 from tests.graphs import FEATURES, Of, eager, op_types, part_of, rows, run
 
@@ -77,7 +76,7 @@ def test_an_operation_that_a_pass_drops_is_missed(
     monkeypatch: pytest.MonkeyPatch, function: Callable[..., Tensor], rule: object, lost: str
 ) -> None:
     part = part_of(Of(function))
-    monkeypatch.setattr(translated, "_RULES", (*translated._RULES, rule))
+    monkeypatch.setattr(translation, "_RULES", (*translation._RULES, rule))
     with pytest.raises(GraphError, match=f"simplifying the graph lost {lost}: please report"):
         capture(part, 18)
 

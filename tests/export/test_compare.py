@@ -16,9 +16,9 @@ from onnx import ModelProto, numpy_helper
 
 from aeonnx import checkpoint, models
 from aeonnx.errors import BundleError, ParityError
-from aeonnx.export import ExportOptions, export, proven
-from aeonnx.export.capture import Captured, capture, program_of
-from aeonnx.export.graph import build_graph
+from aeonnx.export import ExportOptions, export, parts
+from aeonnx.export.capture.graph import build_graph
+from aeonnx.export.capture.program import Captured, capture, program_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import real_inputs, rows_of
 from aeonnx.export.verify.probes import probes
@@ -267,7 +267,7 @@ def test_a_part_that_fails_is_never_written(
             nudge(made.graph, 0, 0, 0.1)
         return made
 
-    monkeypatch.setattr(proven, "capture", broken)
+    monkeypatch.setattr(parts, "capture", broken)
     with pytest.raises(ParityError) as caught:
         export(ExportOptions("vae", tmp_path / "bundle", run_of()))
     text = str(caught.value)

@@ -12,8 +12,8 @@ from torch import nn
 from aeonnx import models
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError
-from aeonnx.export.capture import capture
-from aeonnx.export.modules import plain, require_exportable, unwrapped
+from aeonnx.export.capture.program import capture
+from aeonnx.export.sources.modules import plain, require_exportable, unwrapped
 from aeonnx.models import Part
 from tests.graphs import FEATURES, Of, eager, rows, run
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import QualityError
-from aeonnx.export import ExportOptions, derived, export
+from aeonnx.export import ExportOptions, export, variants
 from aeonnx.export.verify.quality import LIMITS, Loss, Task, measure
 from aeonnx.models import Part
 from tests.support import graph_file
@@ -196,9 +196,9 @@ def test_a_fault_in_a_second_output_is_refused(
     output: str,
     offset: float,
 ) -> None:
-    real = derived.in_precision
+    real = variants.in_precision
     monkeypatch.setattr(
-        derived,
+        variants,
         "in_precision",
         lambda *given: [perturbed(form, output, offset) for form in real(*given)],
     )

@@ -12,7 +12,7 @@ import torch
 from click.testing import Result
 
 from aeonnx.errors import GraphError
-from aeonnx.export.capture import capture
+from aeonnx.export.capture.program import capture
 from aeonnx.models import Part
 from tests.graphs import Of, eager, part_of, run
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import aeonnx as aeonnx_package
 from aeonnx import checkpoint
 from aeonnx.errors import BundleError, ParityError
-from aeonnx.export import ExportOptions, drawn, export
+from aeonnx.export import ExportOptions, export, sampler_export
 from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime import verify
 from tests.support import graph_file
@@ -144,7 +144,7 @@ def test_older_opsets_leave_the_sampler_out_and_say_so(
 def test_a_sampler_that_draws_otherwise_is_refused(
     run_of: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = drawn.sampler_graph
+    real = sampler_export.sampler_graph
 
     def other_multiplier(*given: object) -> onnx.ModelProto:
         graph = real(*given)  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def test_a_sampler_that_draws_otherwise_is_refused(
                 tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(wrong), "m0"))
         return graph
 
-    monkeypatch.setattr(drawn, "sampler_graph", other_multiplier)
+    monkeypatch.setattr(sampler_export, "sampler_graph", other_multiplier)
     with pytest.raises(ParityError, match=r"sampler\.z \(fp32\): max abs"):
         export(ExportOptions("vae", tmp_path / "b", run_of()))
     assert not (tmp_path / "b").exists()

@@ -22,7 +22,7 @@ import aeonnx as aeonnx_package
 from aeonnx import checkpoint
 from aeonnx.bundle import Quality, manifest
 from aeonnx.errors import OutputError, QualityError
-from aeonnx.export import ExportOptions, derived, export
+from aeonnx.export import ExportOptions, export
 from aeonnx.export.verify import quality
 from aeonnx.io import writers
 from aeonnx.io.pixels import from_pixels, to_pixels
@@ -207,7 +207,7 @@ def test_the_last_layer_stays_float_where_that_wins(
         lost = Quality("psnr", 1, 9, 64, 9.5)
         return found if len(forms) > 1 else [quality.Loss("reconstruction", (lost,), 0.0, 1.0)]
 
-    monkeypatch.setattr("aeonnx.export.derived.measure", first_form_fails)
+    monkeypatch.setattr("aeonnx.export.variants.measure", first_form_fails)
     folder = tmp_path / "b"
     options = ExportOptions("vae", folder, run_of(), parts=("decoder",), precisions=("int8",))
     contents = export(options).manifest
@@ -224,7 +224,7 @@ def test_a_variant_that_is_neither_smaller_nor_faster_is_refused(
 ) -> None:
     """The time is given, since that of microseconds changes with what else the machine does."""
     monkeypatch.setitem(quality.LIMITS, "int8", quality.Limits(100.0, -100.0, 0.0))
-    monkeypatch.setattr(derived, "speedup", lambda *_: faster)
+    monkeypatch.setattr("aeonnx.export.variants.speedup", lambda *_: faster)
     run = tmp_path / "run"
     train(TrainOptions("ae", run, hidden=(2,), latent_size=1, epochs=1, device="cpu"))
     options = ExportOptions("ae", tmp_path / "b", run, parts=("decoder",), precisions=("int8",))

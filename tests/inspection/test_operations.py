@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 import aeonnx as package
-from aeonnx.export.operations import multiply_adds
+from aeonnx.export.macs import multiply_adds
 
 Maker = Callable[..., Path]
 

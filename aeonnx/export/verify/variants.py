@@ -9,8 +9,8 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.pixels import images_of, pixel_spec, unlike_pixels
-from aeonnx.export.sampler import sampler_specs
+from aeonnx.export.passes.pixels import images_of, pixel_spec, unlike_pixels
+from aeonnx.export.passes.sampler import sampler_specs
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Truth, compare_runs

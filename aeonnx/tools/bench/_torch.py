@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from aeonnx.errors import CheckpointError
-from aeonnx.export.calls import in_order
+from aeonnx.export.sources.outputs import in_order
 from aeonnx.export.verify.checkpoint import origin
 from aeonnx.runs import Source
 from aeonnx.runtime import Bundle

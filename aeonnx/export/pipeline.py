@@ -26,14 +26,14 @@ from aeonnx.errors import (
     RunError,
     UsageError,
 )
-from aeonnx.export.calls import ready
-from aeonnx.export.derived import in_fewer_bits, over_pixels
-from aeonnx.export.drawn import gaussian_of, prove_sampler, stored
 from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
-from aeonnx.export.outside import from_module
+from aeonnx.export.parts import Material, Proven, prove_part
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
-from aeonnx.export.proven import Material, Proven, prove_part
-from aeonnx.export.user_code import user_code
+from aeonnx.export.sampler_export import gaussian_of, prove_sampler, stored
+from aeonnx.export.sources.external import from_module
+from aeonnx.export.sources.outputs import ready
+from aeonnx.export.sources.user_code import user_code
+from aeonnx.export.variants import in_fewer_bits, over_pixels
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images

@@ -21,11 +21,11 @@ from aeonnx.bundle import (
 )
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
-from aeonnx.export.capture import Captured, capture
+from aeonnx.export.capture.graph import Graph, finish
+from aeonnx.export.capture.program import Captured, capture
 from aeonnx.export.golden import with_tolerances, write_golden
-from aeonnx.export.graph import Graph, finish
-from aeonnx.export.modules import require_exportable
-from aeonnx.export.operations import multiply_adds
+from aeonnx.export.macs import multiply_adds
+from aeonnx.export.sources.modules import require_exportable
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.determinism import require_deterministic

@@ -31,12 +31,12 @@ __all__ = [
     "where_specialised",
 ]
 
-_CAPTURE = Path(__file__).with_name("capture.py")
+_CAPTURE = Path(__file__).with_name("program.py")
 _GUARDS = logging.getLogger("torch.fx.experimental.symbolic_shapes")
 _SITE = Path(torch.__file__).parents[1]
 _OURS = (
     *(_SITE / name for name in ("torch", "onnx", "onnxscript", "onnx_ir")),
-    *(Path(__file__).parents[1] / name for name in ("export", "cli")),
+    *(Path(__file__).parents[2] / name for name in ("export", "cli")),
 )
 """Folders with lines that nobody is to change because of an export."""
 

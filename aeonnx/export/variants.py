@@ -9,11 +9,11 @@ import onnx
 
 from aeonnx._util.text import printable
 from aeonnx.errors import QualityError
+from aeonnx.export.calibration import Calibration, in_use, task_of
 from aeonnx.export.golden import write_golden
-from aeonnx.export.in_use import Calibration, in_use, task_of
-from aeonnx.export.pixels import images_of, with_pixels
-from aeonnx.export.precision import in_precision
-from aeonnx.export.proven import Material, Proven, open_graph, percentiles_of
+from aeonnx.export.parts import Material, Proven, open_graph, percentiles_of
+from aeonnx.export.passes.pixels import images_of, with_pixels
+from aeonnx.export.passes.precision import in_precision
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Reference

@@ -6,12 +6,12 @@ import onnx
 
 from aeonnx.bundle import Prior
 from aeonnx.errors import UsageError
-from aeonnx.export.fitted import fit, tempered
 from aeonnx.export.golden import store, write_golden
-from aeonnx.export.operations import multiply_adds
+from aeonnx.export.macs import multiply_adds
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.proven import Material, Proven, open_graph
-from aeonnx.export.sampler import sampler_graph, sampler_specs
+from aeonnx.export.parts import Material, Proven, open_graph
+from aeonnx.export.passes.sampler import sampler_graph, sampler_specs
+from aeonnx.export.prior_fit import fit, tempered
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
 from aeonnx.io.pixels import UNIT

@@ -1,0 +1,1 @@
+"""A part as torch's program and as ONNX."""

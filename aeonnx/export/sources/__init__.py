@@ -1,0 +1,1 @@
+"""Modules from elsewhere, and what they are asked before they are captured."""
