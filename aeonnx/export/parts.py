@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,12 @@ from aeonnx.bundle import (
     OutputParity,
     Quality,
     Variant,
+    golden,
 )
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture.graph import Graph, finish
 from aeonnx.export.capture.program import Captured, capture
-from aeonnx.export.golden import with_tolerances, write_golden
 from aeonnx.export.macs import multiply_adds
 from aeonnx.export.sources.modules import require_exportable
 from aeonnx.export.targets import check_operators
@@ -126,7 +126,7 @@ class Proven:
             },
             parity_batches=BATCHES if size is None else (size,),
             activations=self.activations,
-            golden=with_tolerances(self.golden, self.report.checks, self.stored.kinds),
+            golden=_with_tolerances(self.golden, self.report.checks, self.stored.kinds),
             quality=self.quality,
             percentiles=self.percentiles,
         )
@@ -143,6 +143,16 @@ def _parity(check: Check) -> OutputParity:
         noise_floor=check.noise_floor or 0.0,
         tolerance=check.tolerance,
     )
+
+
+def _with_tolerances(stored: Golden, checks: Sequence[Check], kinds: Sequence[str]) -> Golden:
+    """The same tensors with a tolerance for each row: that of the check on inputs of its kind."""
+    tolerances = {(check.output, check.inputs): check.tolerance for check in checks}
+    outputs = {
+        name: replace(tensor, tolerance=tuple(tolerances[name, kind] for kind in kinds))
+        for name, tensor in stored.outputs.items()
+    }
+    return replace(stored, outputs=outputs)
 
 
 def prove_part(name: str, material: Material) -> Proven:
@@ -168,7 +178,9 @@ def prove_part(name: str, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, name, stored.values, Reference(part)),
+        golden=golden.write(
+            material.staged, name, stored.values, Reference(part).single(stored.values)
+        ),
         multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
         activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles_of(part, any_rows(part, session.run), material.train)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import onnx
 
-from aeonnx.bundle import Prior
+from aeonnx.bundle import Prior, golden
 from aeonnx.errors import UsageError
-from aeonnx.export.golden import store, write_golden
 from aeonnx.export.macs import multiply_adds
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.parts import Material, Proven, open_graph
@@ -51,7 +50,7 @@ def gaussian_of(kind: str, temperature: float, material: Material) -> Gaussian:
 def stored(kind: str, temperature: float, prior: Gaussian, material: Material) -> Prior:
     """The prior in the manifest, its arrays in files of the bundle."""
     mean, factor = (
-        None if value is None else store(material.staged, f"prior/{name}.bin", value)
+        None if value is None else golden.write_array(material.staged, f"prior/{name}.bin", value)
         for name, value in (("mean", prior.mean), ("factor", prior.factor))
     )
     name = "standard-normal" if kind == "standard" else kind
@@ -88,6 +87,6 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
         report=report,
         rows=rows,
         stored=rows,
-        golden=write_golden(material.staged, SAMPLER, rows.values, draws),
+        golden=golden.write(material.staged, SAMPLER, rows.values, draws.single(rows.values)),
         multiply_adds=multiply_adds(made, batch_of(interface) or 1),
     )

@@ -8,9 +8,9 @@ from dataclasses import replace
 import onnx
 
 from aeonnx._util.text import printable
+from aeonnx.bundle import golden
 from aeonnx.errors import QualityError
 from aeonnx.export.calibration import Calibration, in_use, task_of
-from aeonnx.export.golden import write_golden
 from aeonnx.export.parts import Material, Proven, open_graph, percentiles_of
 from aeonnx.export.passes.pixels import images_of, with_pixels
 from aeonnx.export.passes.precision import in_precision
@@ -111,7 +111,12 @@ def _judged(
         activations=None,  # counted on other rows
         rows=whole(part, images),
         stored=stored,
-        golden=write_golden(material.staged, f"{base.part}.use", stored.values, Reference(part)),
+        golden=golden.write(
+            material.staged,
+            f"{base.part}.use",
+            stored.values,
+            Reference(part).single(stored.values),
+        ),
         quality={name: loss.found for name, loss in losses.items()},
         percentiles=percentiles_of(part, run, material.train),
     )
@@ -165,5 +170,5 @@ def over_pixels(base: Proven, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(material.staged, where, stored.values, truth),
+        golden=golden.write(material.staged, where, stored.values, truth.single(stored.values)),
     )
