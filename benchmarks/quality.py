@@ -25,7 +25,7 @@ from machine import describe
 
 from aeonnx import checkpoint
 from aeonnx.train import Trained, TrainOptions, load_data, train
-from aeonnx.train.batches import pixels
+from aeonnx.train.engine.loader import pixels
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "benchmarks/results/quality.json"

@@ -8,27 +8,27 @@
 config.json is written last, and what it names is never written over: whoever reads while a run
 saves finds the old checkpoint or the new one. No pickle is ever written. One is read only for its
 tensors, with `weights_only=True`. `load_weights` reads state dicts as people have them into any
-module.
+module. `history` needs no torch; anything else imports it when it is asked for.
 """
 
 from __future__ import annotations
 
-from aeonnx._util.optional import require_modules
+from typing import TYPE_CHECKING
 
-require_modules("torch", "safetensors", extra="train", purpose="reading a checkpoint")
+from aeonnx._util.optional import lazily
 
-from aeonnx.checkpoint._into import load_weights
-from aeonnx.checkpoint._load import Checkpoint, load
-from aeonnx.checkpoint._record import (
-    CONFIG,
-    Examples,
-    Stored,
-    dump_examples,
-    files_of,
-    save,
-    stored,
-)
-from aeonnx.checkpoint._weights import latent_id
+if TYPE_CHECKING:
+    from aeonnx.checkpoint._into import load_weights
+    from aeonnx.checkpoint._load import Checkpoint, load
+    from aeonnx.checkpoint._record import (
+        CONFIG,
+        Examples,
+        dump_examples,
+        files_of,
+        save,
+    )
+    from aeonnx.checkpoint._stored import Stored, stored
+    from aeonnx.checkpoint._weights import latent_id
 
 __all__ = [
     "CONFIG",
@@ -43,3 +43,20 @@ __all__ = [
     "save",
     "stored",
 ]
+
+_NEEDED = ("torch", "safetensors")
+_HOMES = {
+    "CONFIG": "_record",
+    "Checkpoint": "_load",
+    "Examples": "_record",
+    "Stored": "_stored",
+    "dump_examples": "_record",
+    "files_of": "_record",
+    "latent_id": "_weights",
+    "load": "_load",
+    "load_weights": "_into",
+    "save": "_record",
+    "stored": "_stored",
+}
+
+__getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="reading a checkpoint")

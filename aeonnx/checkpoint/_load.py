@@ -13,7 +13,9 @@ from torch import Tensor
 
 from aeonnx._util import files
 from aeonnx.bundle import Training
+from aeonnx.catalog.source import is_folder
 from aeonnx.checkpoint import _tensors as tensors
+from aeonnx.checkpoint import states
 from aeonnx.checkpoint._fit import fitted
 from aeonnx.checkpoint._into import cast, say
 from aeonnx.checkpoint._plain import StateDict, read_state_dicts
@@ -21,7 +23,6 @@ from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
-from aeonnx.runs import is_folder
 
 __all__ = ["Checkpoint", "load"]
 
@@ -153,9 +154,7 @@ def _whole(
 
 def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
     """The best or last weights of a run's newest saved state."""
-    from aeonnx.train import state
-
-    found = state.newest(folder)
+    found = states.newest(folder)
     if found is None:
         raise CheckpointError(
             f"{folder} holds no saved state: leave --state out to take the checkpoint, if there is "
@@ -168,7 +167,7 @@ def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
             "the first epoch was over. Use --state last"
         )
     try:
-        examples = state.read_examples(folder, found.state)
+        examples = states.read_examples(folder, found.state)
     except IntegrityError as error:
         raise CheckpointError(f"{error}") from error
     return _whole(

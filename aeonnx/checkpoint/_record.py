@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from pathlib import Path
 from torch import Tensor
 
 from aeonnx._util import files, serde
-from aeonnx._util.serde import require
 from aeonnx.bundle import Training
 from aeonnx.checkpoint import _tensors as tensors
+from aeonnx.checkpoint import states
+from aeonnx.checkpoint._stored import Stored, stored
 from aeonnx.errors import CheckpointError
 from aeonnx.models import ModelConfig
 
@@ -21,12 +21,10 @@ __all__ = [
     "CONFIG",
     "Examples",
     "Record",
-    "Stored",
     "dump_examples",
     "files_of",
     "read_record",
     "save",
-    "stored",
 ]
 
 CONFIG = "config.json"
@@ -35,31 +33,6 @@ EXAMPLES = "examples.safetensors"
 METRICS = "metrics.jsonl"
 _FORMAT, _VERSION = "aeonnx-checkpoint", 1
 _MOST_CONFIG = 1 << 20  # bytes
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file that another one names.
-
-    Args:
-        file: its name, in a folder that is known.
-        sha256: of its content.
-        bytes: that it has.
-    """
-
-    file: str
-    sha256: str
-    bytes: int
-
-    def __post_init__(self) -> None:
-        plain = Path(self.file).name == self.file and self.file.isprintable()
-        require(plain and self.file, f"file: expected a plain name, got {self.file[:80]!r}")
-        require(0 <= self.bytes <= tensors.MOST_BYTES, f"bytes: got {self.bytes}")
-
-
-def stored(name: str, data: bytes) -> Stored:
-    """What names `data`, in a file called `name` with its digest."""
-    return Stored(files.named_by_content(name, data), hashlib.sha256(data).hexdigest(), len(data))
 
 
 @dataclass(frozen=True)
@@ -152,10 +125,8 @@ def read_record(folder: Path, model: str) -> Record:
 
 def _none_there(folder: Path, model: str) -> str:
     """What to do about a folder without a checkpoint."""
-    from aeonnx.train import state
-
     there = shlex.quote(str(folder))
-    stopped = state.latest(folder)
+    stopped = states.latest(folder)
     if stopped is None:
         return (
             f"no checkpoint at {folder}: it has no {CONFIG}. "

@@ -175,8 +175,8 @@ def verify(
     that ran is right, but this machine cannot run a graph.
     """
     from aeonnx import runtime
+    from aeonnx.catalog.source import Source
     from aeonnx.cli import report
-    from aeonnx.runs import Source
 
     opened = runtime.load(bundle, providers_of(provider))
     source = Source(against, from_module, weights)

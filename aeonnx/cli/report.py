@@ -14,9 +14,9 @@ from rich.table import Table
 from aeonnx._util.text import printable
 from aeonnx.bundle import manifest as contract
 from aeonnx.bundle import summary
+from aeonnx.catalog.source import default_folder
 from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError, SetupError
-from aeonnx.runs import default_folder
 
 if TYPE_CHECKING:
     from aeonnx.export import Exported

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aeonnx._util.optional import lazily
+from aeonnx.catalog.source import Source
 from aeonnx.export.options import ExportOptions, check
-from aeonnx.runs import Source
 
 if TYPE_CHECKING:
     from aeonnx.export.pipeline import Exported, Listener, export
@@ -19,9 +19,9 @@ __all__ = ["ExportOptions", "Exported", "Listener", "Source", "check", "export",
 
 _NEEDED = ("torch", "onnx", "onnxscript", "safetensors")
 _HOMES = {
-    "Exported": "bundle",
-    "Listener": "bundle",
-    "export": "bundle",
+    "Exported": "pipeline",
+    "Listener": "pipeline",
+    "export": "pipeline",
     "verify_against": "verify.checkpoint",
 }
 

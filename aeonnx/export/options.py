@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeonnx import catalog
+from aeonnx.catalog.source import Source, default_folder, is_folder
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.export.capture.opsets import DEFAULT_OPSET, check_opset
 from aeonnx.export.targets import target_of
-from aeonnx.runs import Source, default_folder, is_folder
 
 __all__ = [
     "IO",

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aeonnx._util.optional import lazily
+from aeonnx.checkpoint.history import Epoch
 from aeonnx.train.options import TrainOptions, check
 
 if TYPE_CHECKING:
+    from aeonnx.train.api import Trained, train
     from aeonnx.train.data import DATA_SETS, DataSet, load_data
-    from aeonnx.train.device import resolve_device
-    from aeonnx.train.fit import Trained, train
-    from aeonnx.train.history import Epoch
-    from aeonnx.train.listener import Listener
+    from aeonnx.train.engine.callbacks import Listener
+    from aeonnx.train.engine.device import resolve_device
     from aeonnx.train.recipes import Recipe
 
 __all__ = [
@@ -36,13 +36,12 @@ _NEEDED = ("torch", "torchvision", "safetensors", "mlxtend", "matplotlib")
 _HOMES = {
     "DATA_SETS": "data",
     "DataSet": "data",
-    "Epoch": "history",
-    "Listener": "listener",
+    "Listener": "engine.callbacks",
     "Recipe": "recipes",
-    "Trained": "fit",
+    "Trained": "api",
     "load_data": "data",
-    "resolve_device": "device",
-    "train": "fit",
+    "resolve_device": "engine.device",
+    "train": "api",
 }
 
 __getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="training")

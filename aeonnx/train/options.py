@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from aeonnx import catalog
 from aeonnx.catalog.ranges import flag, one_of, whole, within
+from aeonnx.catalog.source import default_folder
+from aeonnx.checkpoint.history import RunOptions
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io.pictures import colour_of
-from aeonnx.runs import default_folder
-from aeonnx.train.schedule import SCHEDULES
+from aeonnx.train.engine.schedule import SCHEDULES
 
 if TYPE_CHECKING:
     from aeonnx.train.recipes import Recipe
@@ -21,7 +22,6 @@ __all__ = [
     "DATA",
     "DATA_DIR",
     "PRECISIONS",
-    "RunOptions",
     "Settings",
     "TrainOptions",
     "check",
@@ -123,39 +123,6 @@ class TrainOptions:
         if self.model is None:
             raise UsageError(_NO_MODEL)
         return default_folder(self.model)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What makes a run what it is, with all defaults filled in: `TrainOptions` that are saved.
-
-    How it is computed (device, workers, compiled or not) may change from one resume to the next.
-
-    Args:
-        data: a name; or a path, absolute if it was given so, else from the run's folder.
-        data_dir: likewise a path; None for the default.
-    """
-
-    model: str
-    arch: str
-    hidden: tuple[int, ...]
-    latent_size: int
-    data: str
-    data_dir: str | None
-    skip_bad: bool
-    background: str | None
-    epochs: int
-    batch_size: int
-    lr: float
-    schedule: str
-    weight_decay: float
-    clip: float | None
-    ema: float
-    precision: str
-    held_out: float | None
-    patience: int | None
-    seed: int
-    recipe: dict[str, str | float]
 
 
 @dataclass(frozen=True)

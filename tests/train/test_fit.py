@@ -16,8 +16,9 @@ from click.testing import Result
 from PIL import Image
 
 from aeonnx import checkpoint
+from aeonnx.checkpoint import states
 from aeonnx.errors import DataError, MissingExtraError, OutputError, SetupError, UsageError
-from aeonnx.train import Epoch, TrainOptions, resolve_device, state, train
+from aeonnx.train import Epoch, TrainOptions, resolve_device, train
 from tests.support import Quiet, weights
 
 FAST: dict[str, dict[str, str | float]] = {
@@ -97,7 +98,7 @@ def test_pretraining_teaches_one_layer_after_the_other(options: TrainOptions, mo
 
     class Listener(Quiet):
         def finished_epoch(self, epoch: Epoch) -> None:
-            saved = state.newest(options.output)
+            saved = states.newest(options.output)
             assert saved is not None
             after[epoch.stage] = saved.tensors
 

@@ -12,10 +12,10 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.train import losses
 from aeonnx.train.corruption import CORRUPTIONS, Corruption
-from aeonnx.train.noise import Noise, seeded
+from aeonnx.train.engine.distributed import Ranks
+from aeonnx.train.engine.random import Noise, seeded
+from aeonnx.train.engine.schedule import SCHEDULES, factor
 from aeonnx.train.options import recipe_options
-from aeonnx.train.ranks import Ranks
-from aeonnx.train.schedule import SCHEDULES, factor
 
 
 def noise(seed: int = 0) -> torch.Generator:

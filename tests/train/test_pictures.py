@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from aeonnx.errors import InputError
-from aeonnx.train.latents import interpolation, manifold, plane_of
-from aeonnx.train.pictures import Curve, draw_images, draw_latents, draw_losses
 from aeonnx.train.recipes import Picture
+from aeonnx.train.report.latents import interpolation, manifold, plane_of
+from aeonnx.train.report.pictures import Curve, draw_images, draw_latents, draw_losses
 
 
 def painted(z: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from aeonnx import checkpoint
+from aeonnx.checkpoint import states
 from aeonnx.errors import DataError
-from aeonnx.train import TrainOptions, state, train
-from aeonnx.train.plan import make_plan
-from aeonnx.train.ranks import Ranks
+from aeonnx.train import TrainOptions, train
+from aeonnx.train.engine.distributed import Ranks
+from aeonnx.train.engine.plan import make_plan
 from tests.support import Command, wait_for
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
@@ -121,7 +122,7 @@ def test_sigterm_stops_all_once_and_they_go_on(
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert errors.count("SIGTERM: saving after this step") == 1
-    found = state.newest(run)
+    found = states.newest(run)
     assert found is not None
     assert found.notes == ()
     process = run_two(command, *flags, "--resume")

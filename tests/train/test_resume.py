@@ -21,9 +21,10 @@ from safetensors.torch import load as load_tensors
 
 from aeonnx import checkpoint
 from aeonnx._util.files import _staging
+from aeonnx.checkpoint import states
 from aeonnx.errors import CheckpointError, OutputError, UsageError
-from aeonnx.train import TrainOptions, state, train
-from aeonnx.train.stop import Stop
+from aeonnx.train import TrainOptions, train
+from aeonnx.train.engine.signals import Stop
 from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
@@ -36,7 +37,7 @@ def options(digits: Path, tmp_path: Path) -> TrainOptions:
     return TrainOptions("vae", run, data=str(digits), epochs=4, device="cpu", **SMALL)
 
 
-def states(run: Path) -> list[Path]:
+def folders_of_states(run: Path) -> list[Path]:
     return sorted(path for path in (run / "state").iterdir() if path.name.isdecimal())
 
 
@@ -109,14 +110,14 @@ def test_a_signal_saves_and_resume_goes_on(
 ) -> None:
     arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 100, *FLAGS, "-o", "run")
     process = command(*arguments, "--save-seconds", "0.2")
-    wait_for(lambda: (tmp_path / "run/state").is_dir() and states(tmp_path / "run"))
+    wait_for(lambda: (tmp_path / "run/state").is_dir() and folders_of_states(tmp_path / "run"))
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
     assert f"{name}: saving after this step; once more quits at once" in errors
     assert "Error: stopped in epoch" in errors
     assert "saved in run: --resume goes on" in errors
-    found = state.newest(tmp_path / "run")
+    found = states.newest(tmp_path / "run")
     assert found is not None
     assert found.state.position.step > 0
     process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
@@ -130,7 +131,7 @@ def test_a_second_signal_quits_at_once() -> None:
     """The handler puts the default back and sends itself the signal."""
     code = (
         "import signal, os, time\n"
-        "from aeonnx.train.stop import on_signals\n"
+        "from aeonnx.train.engine.signals import on_signals\n"
         "with on_signals(print) as stop:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print('still here', stop.signal.name, stop.exit_code, flush=True)\n"
@@ -147,7 +148,7 @@ def test_what_ignores_a_hangup_goes_on_ignoring_it() -> None:
     """As under nohup."""
     code = (
         "import signal, os\n"
-        "from aeonnx.train.stop import on_signals\n"
+        "from aeonnx.train.engine.signals import on_signals\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with on_signals(print) as stop:\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
@@ -185,7 +186,7 @@ def test_kill_9_at_random_moments_loses_nothing(
         time.sleep(moments.uniform(0, 0.05))
         process.kill()
         process.communicate()
-        found = state.newest(run)
+        found = states.newest(run)
         assert found is not None, "the last good state was lost"
         assert found.notes == ()
         assert newest_number(run) >= wanted
@@ -202,7 +203,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
 ) -> None:
     with pytest.raises(Cut):
         train(replace(options, save_seconds=0.0), CutAfter(13))
-    newest = states(options.output)[-1]
+    newest = folders_of_states(options.output)[-1]
     tensors = newest / "state.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-100])
     said: list[str] = []
@@ -227,7 +228,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
 @pytest.mark.parametrize("how", ["truncated", "changed", "missing"])
 def test_every_damage_to_a_state_is_seen(options: TrainOptions, name: str, how: str) -> None:
     train(replace(options, epochs=1))
-    for folder in states(options.output):
+    for folder in folders_of_states(options.output):
         path, content = folder / name, (folder / name).read_bytes()
         changed = content[:30] + bytes([content[30] ^ 1]) + content[31:]
         path.write_bytes({"truncated": content[:20], "changed": changed, "missing": b""}[how])
@@ -254,7 +255,7 @@ def test_a_full_disk_keeps_the_last_good_state(
     with pytest.raises(OutputError, match=r"cannot write .*state/\d+: the disk is full: free some"):
         train(replace(options, save_seconds=0.0))
     monkeypatch.undo()
-    found = state.newest(options.output)
+    found = states.newest(options.output)
     assert found is not None
     assert found.state.position.step == 2
     resumed = train(replace(options, resume=True))
@@ -359,17 +360,19 @@ def test_a_new_run_over_an_old_one_does_not_go_back_to_it(options: TrainOptions)
     train(options)
     with pytest.raises(Cut):
         train(replace(options, force=True, seed=5, save_seconds=0.0), CutAfter(3))
-    found = state.newest(options.output)
+    found = states.newest(options.output)
     assert found is not None
     assert found.state.options.seed == 5
-    assert len(states(options.output)) <= 2
+    assert len(folders_of_states(options.output)) <= 2
     resumed = train(replace(options, seed=5, resume=True))
     assert resumed.training.seed == 5
 
 
 def test_states_hold_no_pickle(options: TrainOptions) -> None:
     train(options)
-    saved = {path.name: path.read_bytes() for path in states(options.output)[-1].iterdir()}
+    saved = {
+        path.name: path.read_bytes() for path in folders_of_states(options.output)[-1].iterdir()
+    }
     assert set(saved) == {"state.json", "state.safetensors", "SHA256SUMS"}
     json.loads(saved["state.json"])
     assert load_tensors(saved["state.safetensors"])

@@ -18,10 +18,11 @@ from click.testing import Result
 from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.bundle import manifest
+from aeonnx.checkpoint import states
 from aeonnx.errors import CheckpointError, OutputError, UnknownNameError
 from aeonnx.export import ExportOptions, export
 from aeonnx.models import build
-from aeonnx.train import TrainOptions, state, train
+from aeonnx.train import TrainOptions, train
 from tests.support import Cut, CutAfter, weights
 
 Cli = Callable[..., Result]
@@ -69,7 +70,7 @@ def test_force_begins_anew(stopped: Cli) -> None:
     short = ("--data", "digits.npz", "--hidden", 8, "--epochs", 1, "--device", "cpu")
     result = stopped("train", "-m", "vae", *short, "--force")
     assert result.exit_code == 0, result.output
-    found = state.latest(RUN)
+    found = states.latest(RUN)
     assert found is not None
     assert found.options.hidden == (8,)
     assert found.finished
@@ -180,7 +181,7 @@ def test_the_record_says_which_weights_were_exported() -> None:
     assert record.weights == "epoch 1 of 3, after step 6 of 10"
     assert record.metrics == {}
     assert record.options["beta"] == 0.5
-    found = state.newest(RUN)
+    found = states.newest(RUN)
     assert found is not None
     kept = found.weights("last")
     for name, value in checkpoint.load(RUN, "vae", "last").model.state_dict().items():
@@ -195,7 +196,7 @@ def test_the_best_epoch_of_a_stopped_run(stopped: Cli) -> None:
     assert "runs/vae keeps no best epoch: it was trained without --patience" in result.stderr
     assert "Use --state last" in result.stderr
     stop_after(25, replace(OPTIONS, patience=5, force=True, epochs=4, held_out=0.1))
-    found = state.newest(RUN)
+    found = states.newest(RUN)
     assert found is not None
     best = checkpoint.load(RUN, "vae", "best")
     assert best.training is not None
@@ -244,9 +245,9 @@ def test_a_run_that_came_meanwhile_is_not_replaced(
 ) -> None:
     """Another training began and ended between the look at the folder and the lock."""
     options = replace(OPTIONS, data=str(digits), epochs=1, output=RUN)
-    from aeonnx.train import fit
+    from aeonnx.train import api
 
-    make_plan = fit.make_plan
+    make_plan = api.make_plan
 
     def slow(*arguments: object) -> object:
         plan = make_plan(*arguments)  # type: ignore[arg-type]
@@ -256,7 +257,7 @@ def test_a_run_that_came_meanwhile_is_not_replaced(
         return plan
 
     here = Path.cwd()
-    monkeypatch.setattr(fit, "make_plan", slow)
+    monkeypatch.setattr(api, "make_plan", slow)
     with pytest.raises(OutputError, match="runs/vae holds a checkpoint already"):
         train(replace(options, seed=9))
     record = checkpoint.load(RUN, "vae").training

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from aeonnx import checkpoint
+from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.export.calibration import in_use, task_of
@@ -30,7 +31,6 @@ from aeonnx.export.verify.variants import (
     draws_of,
 )
 from aeonnx.models import Part
-from aeonnx.runs import Source
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged

@@ -12,9 +12,9 @@ from aeonnx import runtime
 from aeonnx._util import files
 from aeonnx._util.optional import require_modules
 from aeonnx._util.threads import usable_cores
+from aeonnx.catalog.source import Source
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io import images
-from aeonnx.runs import Source
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import batch_of
 

@@ -1,4 +1,4 @@
-"""What a run remembers of itself: one entry per epoch, and where it stands."""
+"""What a run remembers of itself: its options, one entry per epoch, and where it stands."""
 
 from __future__ import annotations
 
@@ -9,10 +9,43 @@ from dataclasses import asdict, dataclass
 
 from aeonnx._util.serde import require
 
-__all__ = ["MOST", "Epoch", "Position", "lines_of"]
+__all__ = ["MOST", "Epoch", "Position", "RunOptions", "lines_of"]
 
 MOST = 2**31
 """Counts are below it."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What makes a run what it is: `train.TrainOptions` with all defaults filled in, as saved.
+
+    How it is computed (device, workers, compiled or not) may change from one resume to the next.
+
+    Args:
+        data: a name; or a path, absolute if it was given so, else from the run's folder.
+        data_dir: likewise a path; None for the default.
+    """
+
+    model: str
+    arch: str
+    hidden: tuple[int, ...]
+    latent_size: int
+    data: str
+    data_dir: str | None
+    skip_bad: bool
+    background: str | None
+    epochs: int
+    batch_size: int
+    lr: float
+    schedule: str
+    weight_decay: float
+    clip: float | None
+    ema: float
+    precision: str
+    held_out: float | None
+    patience: int | None
+    seed: int
+    recipe: dict[str, str | float]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from aeonnx import checkpoint
+from aeonnx.checkpoint import states
 from aeonnx.errors import CheckpointError, DataError, OutputError
-from aeonnx.train import state
 from aeonnx.train.data import DATA_SETS
 from aeonnx.train.options import TrainOptions, check, resumed
 
@@ -25,8 +25,8 @@ def refuse_run_there(options: TrainOptions) -> None:
     if options.force:
         return
     there = (output / checkpoint.CONFIG).exists()
-    if state.exists(output):
-        found = state.latest(output)
+    if states.exists(output):
+        found = states.latest(output)
         if found is None or not found.finished:
             where = "" if found is None else f", stopped in {found.place}"
             raise OutputError(
@@ -48,7 +48,7 @@ def gone_on(options: TrainOptions, output: Path) -> TrainOptions:
         CheckpointError: there is no state, or none that can be read.
         UsageError: an option is given that is not the run's.
     """
-    found = state.newest(output)
+    found = states.newest(output)
     if found is None:
         raise CheckpointError(nothing_there(output))
     saved = found.state.options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aeonnx.train.history import Epoch
+from aeonnx.checkpoint.history import Epoch
 
 __all__ = ["Listener", "Silent"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from aeonnx.io import images
-from aeonnx.train.latents import interpolation, manifold, plane_of
+from aeonnx.train.report.latents import interpolation, manifold, plane_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,19 +12,19 @@ import torch
 from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.bundle import Training
-from aeonnx.train import gallery
-from aeonnx.train.device import resolve_device
-from aeonnx.train.earlier import refuse_run_there
-from aeonnx.train.history import Epoch
-from aeonnx.train.listener import Listener, Silent
-from aeonnx.train.logs import logging_to
-from aeonnx.train.noise import Stream, seeded
+from aeonnx.checkpoint.history import Epoch
+from aeonnx.train.engine.baseline import worse_than_nothing
+from aeonnx.train.engine.callbacks import Listener, Silent
+from aeonnx.train.engine.device import resolve_device
+from aeonnx.train.engine.distributed import Ranks, first_goes_ahead, joined, launched
+from aeonnx.train.engine.loop import Run
+from aeonnx.train.engine.plan import Plan, make_plan
+from aeonnx.train.engine.random import Stream, seeded
+from aeonnx.train.engine.resume import refuse_run_there
+from aeonnx.train.engine.signals import on_signals
 from aeonnx.train.options import TrainOptions, check
-from aeonnx.train.plan import Plan, make_plan
-from aeonnx.train.ranks import Ranks, first_goes_ahead, joined, launched
-from aeonnx.train.run import Run
-from aeonnx.train.stop import on_signals
-from aeonnx.train.worth import worse_than_nothing
+from aeonnx.train.report import plots
+from aeonnx.train.report.tensorboard import logging_to
 
 __all__ = ["Trained", "train"]
 
@@ -88,7 +88,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 if problem:
                     told.warned(problem)
                 noise = seeded(run.noise, plan.seed, Stream.PICTURE_NOISE)
-                pictures = gallery.draw(plan, run.model, run.test_images, run.history, noise)
+                pictures = plots.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures)
                 written = checkpoint.files_of(plan.output)
         return Trained(

@@ -16,21 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.bundle import Training
+from aeonnx.checkpoint.history import Epoch, Position
 from aeonnx.errors import CheckpointError, Interrupted, TrainingError
 from aeonnx.models import Model, build
-from aeonnx.train.batches import Feed, fits
-from aeonnx.train.evaluate import evaluate
-from aeonnx.train.history import Epoch, Position
-from aeonnx.train.keeper import Keeper, Restored
-from aeonnx.train.learner import Learner
-from aeonnx.train.listener import Listener
-from aeonnx.train.logs import Log
-from aeonnx.train.noise import Noise, Stream, seeded
-from aeonnx.train.plan import Plan
-from aeonnx.train.ranks import Ranks
+from aeonnx.train.engine.callbacks import Listener
+from aeonnx.train.engine.checkpointing import Keeper, Restored
+from aeonnx.train.engine.distributed import Ranks
+from aeonnx.train.engine.evaluate import evaluate
+from aeonnx.train.engine.loader import Feed, fits
+from aeonnx.train.engine.plan import Plan
+from aeonnx.train.engine.random import Noise, Stream, seeded
+from aeonnx.train.engine.schedule import factor
+from aeonnx.train.engine.signals import Stop
+from aeonnx.train.engine.step import Learner
 from aeonnx.train.recipes import Batch
-from aeonnx.train.schedule import factor
-from aeonnx.train.stop import Stop
+from aeonnx.train.report.tensorboard import Log
 
 __all__ = ["Run"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from aeonnx.models import Model
-from aeonnx.train.batches import Feed
-from aeonnx.train.noise import Noise
+from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.random import Noise
 from aeonnx.train.recipes import Batch, Stage
 
 __all__ = ["batch_of", "evaluate"]

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from aeonnx.checkpoint.states import AVERAGE, AVERAGED, MODEL, OPTIMIZER, under
 from aeonnx.errors import CheckpointError
 from aeonnx.models import Model
+from aeonnx.train.engine.distributed import Ranks
 from aeonnx.train.options import Settings
-from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Batch, Stage
-from aeonnx.train.state import AVERAGE, AVERAGED, MODEL, OPTIMIZER, under
 
 __all__ = ["Learner"]
 

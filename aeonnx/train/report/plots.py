@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from aeonnx._util import files
+from aeonnx.checkpoint.history import Epoch
 from aeonnx.models import Model, answer
-from aeonnx.train.batches import Feed
-from aeonnx.train.evaluate import batch_of
-from aeonnx.train.history import Epoch
-from aeonnx.train.pictures import (
+from aeonnx.train.engine.evaluate import batch_of
+from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.plan import Plan, spread
+from aeonnx.train.report.pictures import (
     Curve,
     draw_images,
     draw_latents,
@@ -22,7 +23,6 @@ from aeonnx.train.pictures import (
     interpolation,
     manifold,
 )
-from aeonnx.train.plan import Plan, spread
 
 __all__ = ["draw"]
 

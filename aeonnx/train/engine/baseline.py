@@ -8,8 +8,8 @@ import torch
 
 from aeonnx.models import Model, answer
 from aeonnx.train import losses
-from aeonnx.train.batches import Feed
-from aeonnx.train.plan import Plan, spread
+from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.plan import Plan, spread
 
 __all__ = ["worse_than_nothing"]
 

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from aeonnx import checkpoint
 from aeonnx.bundle import Training
+from aeonnx.checkpoint import states
+from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
-from aeonnx.train import state
-from aeonnx.train.earlier import nothing_there
-from aeonnx.train.history import Epoch, Position, lines_of
-from aeonnx.train.plan import Plan, spread
-from aeonnx.train.ranks import Ranks
+from aeonnx.train.engine.distributed import Ranks
+from aeonnx.train.engine.plan import Plan, spread
+from aeonnx.train.engine.resume import nothing_there
 
 __all__ = ["Keeper", "Restored"]
 
@@ -86,7 +86,7 @@ class Keeper:
         folder, asked = self.plan.output, self.plan.options.resume
         if not asked and not self._ranks.restarts:
             return None
-        found = state.newest(folder)
+        found = states.newest(folder)
         if asked and found is None:
             raise CheckpointError(nothing_there(folder))
         if found is None or not (asked or found.state.run == self._run):
@@ -95,7 +95,7 @@ class Keeper:
         self.plan.check_same(saved)
         self._run = saved.run
         _set_random_state(found.path, tensors)
-        best = state.under(state.BEST, tensors)
+        best = states.under(states.BEST, tensors)
         return Restored(
             position=saved.position,
             history=saved.epochs,
@@ -123,11 +123,11 @@ class Keeper:
         self._saved_at = time.monotonic()
         if not self._ranks.first:
             return
-        random = {state.RANDOM: torch.get_rng_state()}
+        random = {states.RANDOM: torch.get_rng_state()}
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            random[state.CUDA_RANDOM] = torch.cuda.get_rng_state()
-        kept = {f"{state.BEST}{name}": value for name, value in best.items()}
-        saved = state.State(
+            random[states.CUDA_RANDOM] = torch.cuda.get_rng_state()
+        kept = {f"{states.BEST}{name}": value for name, value in best.items()}
+        saved = states.State(
             run=self._run,
             options=self.plan.run_options,
             fingerprint=self.plan.data.fingerprint,
@@ -140,7 +140,7 @@ class Keeper:
             examples=checkpoint.stored("examples.safetensors", self._examples),
             finished=finished,
         )
-        state.save(self.plan.output, saved, {**tensors, **random, **kept}, self._examples)
+        states.save(self.plan.output, saved, {**tensors, **random, **kept}, self._examples)
 
     def save_checkpoint(
         self, weights: Mapping[str, Tensor], history: Sequence[Epoch], record: Training
@@ -174,9 +174,9 @@ def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:
         CheckpointError: it is none.
     """
     try:
-        torch.set_rng_state(tensors[state.RANDOM])
-        if state.CUDA_RANDOM in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors[state.CUDA_RANDOM])
+        torch.set_rng_state(tensors[states.RANDOM])
+        if states.CUDA_RANDOM in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors[states.CUDA_RANDOM])
     except (RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(

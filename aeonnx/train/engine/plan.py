@@ -13,26 +13,25 @@ import torch
 from torch import Tensor
 
 from aeonnx.bundle import Training, TrainingStage
+from aeonnx.checkpoint.history import Epoch, Position, RunOptions
+from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure
 from aeonnx.train import recipes
 from aeonnx.train.data import DATA_SETS, DataSet, load_data
-from aeonnx.train.earlier import from_run, gone_on, refuse_run_there
-from aeonnx.train.history import Epoch, Position
-from aeonnx.train.noise import Stream, seeded
+from aeonnx.train.engine.distributed import Ranks
+from aeonnx.train.engine.random import Stream, seeded
+from aeonnx.train.engine.resume import from_run, gone_on, refuse_run_there
 from aeonnx.train.options import (
     DATA,
     DATA_DIR,
-    RunOptions,
     Settings,
     TrainOptions,
     contradiction,
     recipe_options,
     settle,
 )
-from aeonnx.train.ranks import Ranks
 from aeonnx.train.recipes import Recipe
-from aeonnx.train.state import State
 
 __all__ = ["Plan", "make_plan", "spread"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from aeonnx._util.optional import require_modules
-from aeonnx.train.history import Epoch
+from aeonnx.checkpoint.history import Epoch
 
 __all__ = ["Log", "logging_to"]
 

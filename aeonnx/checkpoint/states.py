@@ -25,13 +25,12 @@ from torch import Tensor
 from aeonnx._util import files, serde
 from aeonnx._util.serde import require
 from aeonnx.bundle import Training
-from aeonnx.checkpoint import Stored
 from aeonnx.checkpoint import _tensors as weights
+from aeonnx.checkpoint._stored import Stored
 from aeonnx.checkpoint._tensors import shown
+from aeonnx.checkpoint.history import MOST, Epoch, Position, RunOptions
 from aeonnx.errors import CheckpointError, OutputError
 from aeonnx.models import ModelConfig
-from aeonnx.train.history import MOST, Epoch, Position
-from aeonnx.train.options import RunOptions
 
 __all__ = [
     "AVERAGE",

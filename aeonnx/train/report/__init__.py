@@ -1,0 +1,1 @@
+"""What a run shows: plots, pictures, TensorBoard events."""
