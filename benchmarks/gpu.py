@@ -24,7 +24,7 @@ import aeonnx
 from aeonnx import checkpoint
 from aeonnx.export import ExportOptions, export
 from aeonnx.runtime import Bundle, verify
-from aeonnx.runtime.bound import Bound
+from aeonnx.runtime.io_binding import IOBinding
 from aeonnx.train import TrainOptions, train
 
 OUTPUT = "reconstruction"
@@ -73,16 +73,16 @@ def batch_of_one(bundle: Path, run: Path, provider: str) -> list[str]:
 
 def throughput(bundle: Path, provider: str, rows: int) -> list[str]:
     """Images/s of a large batch: kept on the device, copied to the host, and the copy alone."""
-    opened = aeonnx.load(bundle, [provider], bucket=rows)
+    opened = aeonnx.load(bundle, [provider], max_batch=rows)
     lines = []
     for name in ("fp32", "fp32-uint8", "fp16", "fp16-uint8"):
-        bound = Bound(opened.session("decoder", name), opened.variant("decoder", name), rows)
+        bound = IOBinding(opened.session("decoder", name), opened.variant("decoder", name), rows)
         bound.give({"z": np.random.default_rng(0).normal(size=(rows, 20)).astype(np.float32)})
         kept = seconds(bound.run, lambda: None)
         bound.run()
         copied = seconds(lambda bound=bound: bound.output(OUTPUT), lambda: None)  # type: ignore[misc]
 
-        def both(bound: Bound = bound) -> None:
+        def both(bound: IOBinding = bound) -> None:
             bound.run()
             bound.output(OUTPUT)
 

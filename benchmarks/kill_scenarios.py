@@ -74,13 +74,13 @@ def _look_at_bundle(folder: Path) -> str:
             files.read_verified(where / file, *known)
     except AeonnxError as error:
         return str(error)
-    found = f"{contents.latent_id} {' '.join(sorted(contents.parts))}"
+    found = f"{contents.checkpoint_id} {' '.join(sorted(contents.parts))}"
     return next((state for state, known in _KNOWN.items() if known == found), f"neither: {found}")
 
 
 def _id(base: Path, name: str) -> str:
     contents = manifest.read(base / name)
-    return f"{contents.latent_id} {' '.join(sorted(contents.parts))}"
+    return f"{contents.checkpoint_id} {' '.join(sorted(contents.parts))}"
 
 
 def _replaced(base: Path, folder: Path) -> None:
@@ -136,7 +136,7 @@ def _sees(name: str, number: int, old: Any) -> Callable[[Path], str]:
 
 def _a_run(base: Path, folder: Path) -> None:
     shutil.copytree(base / "run0", folder / "run")
-    _KNOWN.update(old=checkpoint.load(base / "run0", "vae").latent_id)
+    _KNOWN.update(old=checkpoint.load(base / "run0", "vae").checkpoint_id)
 
 
 def _no_run(base: Path, folder: Path) -> None:
@@ -153,7 +153,7 @@ def _trains(base: Path, folder: Path) -> int:
 def _look_at_run(folder: Path) -> str:
     """Whether there is a checkpoint that loads, if there is to be one."""
     try:
-        found = checkpoint.load(folder / "run", "vae").latent_id
+        found = checkpoint.load(folder / "run", "vae").checkpoint_id
     except AeonnxError as error:
         begun = not (folder / "run" / checkpoint.CONFIG).exists()
         return "old" if begun and _KNOWN["old"] == "absent" else str(error)

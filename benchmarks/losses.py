@@ -20,7 +20,7 @@ from machine import describe
 from aeonnx import checkpoint, models
 from aeonnx.export.calibration import Calibration, in_use, task_of
 from aeonnx.export.capture.program import capture
-from aeonnx.export.parts import Material, open_graph
+from aeonnx.export.parts import ExportContext, open_graph
 from aeonnx.export.passes.precision import in_precision
 from aeonnx.export.verify.inputs import inputs_of, real_inputs
 from aeonnx.export.verify.quality import Loss, measure
@@ -39,22 +39,22 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
     images = trained.examples
     assert images is not None
     train_inputs = inputs_of(parts, images.train.numpy())
-    material = Material(
+    context = ExportContext(
         trained, parts, OPSET, None, real_inputs(trained, parts), train_inputs, folder
     )
     graphs = {
-        name: open_graph(capture(part, OPSET).graph, name, "fp32", material)
+        name: open_graph(capture(part, OPSET).graph, name, "fp32", context)
         for name, part in parts.items()
     }
     decode, classes = graphs["decoder"][1].run, len(trained.config.classes)
     for name, part in parts.items():
         graph, fp32 = graphs[name]
-        task = task_of(name, parts, material.test, classes, decode)
-        batches = Calibration(part, in_use(part, material.train)).batches
+        task = task_of(name, parts, context.test, classes, decode)
+        batches = Calibration(part, in_use(part, context.train)).batches
         for precision in ("fp16", "int8"):
             original = onnx.load_model_from_string(graph.data)
             for number, form in enumerate(in_precision(original, precision, batches)):
-                _, session = open_graph(form, name, f"{precision}.{number}", material)
+                _, session = open_graph(form, name, f"{precision}.{number}", context)
                 for loss in measure(part, precision, task, fp32.run, session.run):
                     place = f"| {model} | {arch} | {epochs} | {name} | {precision}.{number}"
                     yield f"{place} | {_told(loss)}"

@@ -77,8 +77,8 @@ def test_every_cell_is_measured_and_agrees_with_itself(aeonnx: Cli, bundle: Path
             assert 0.02 * slowest < timing["rows_per_s"] < 3 * slowest
         ratio = cell["ratios"]["onnxruntime"]
         assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
-        counted = contents[cell["part"]][cell["variant"]].multiply_adds
-        assert counted == contents[cell["part"]]["fp32"].multiply_adds
+        counted = contents[cell["part"]][cell["variant"]].macs
+        assert counted == contents[cell["part"]]["fp32"].macs
         done = 2 * counted * cell["timings"]["aeonnx"]["rows_per_s"]
         assert cell["flops_share"] == pytest.approx(done / cell["peak"]["flops"])
         assert cell["bytes_share"] is None

@@ -74,7 +74,7 @@ def test_plain_state_dicts_are_accepted(run_of: Callable[..., Path], tmp_path: P
     for name in ("model.pth", "model.safetensors"):
         loaded = checkpoint.load(tmp_path / name, "vae")
         assert loaded.config == expected.config
-        assert loaded.latent_id == expected.latent_id
+        assert loaded.checkpoint_id == expected.checkpoint_id
         assert loaded.examples is None
 
 
@@ -102,7 +102,7 @@ def test_a_trainers_checkpoint_is_taken_with_a_line_that_says_so(
     state = {f"module.{name}": value for name, value in load_file(weights_file(run)).items()}
     torch.save({"epoch": 3, "model": state}, tmp_path / "model.pth")
     loaded = checkpoint.load(tmp_path / "model.pth", "vae")
-    assert loaded.latent_id == checkpoint.load(run, "vae").latent_id
+    assert loaded.checkpoint_id == checkpoint.load(run, "vae").checkpoint_id
     said = "taken from 'model'; without the prefix 'module.'"
     assert caplog.messages == [f"{tmp_path / 'model.pth'}: {said}"]
 
@@ -139,6 +139,6 @@ def test_weights_that_are_not_numbers_are_named(
 
 
 def test_latent_id_follows_the_weights(run_of: Callable[..., Path]) -> None:
-    same = [checkpoint.load(run_of(), "vae").latent_id for _ in range(2)]
-    other = checkpoint.load(run_of("vae", "mlp", 1), "vae").latent_id
+    same = [checkpoint.load(run_of(), "vae").checkpoint_id for _ in range(2)]
+    other = checkpoint.load(run_of("vae", "mlp", 1), "vae").checkpoint_id
     assert same[0] == same[1] != other

@@ -69,7 +69,7 @@ class Manifest:
         arch: name of its network.
         input_shape: [C, H, W] of an image.
         latent_size: length of `z`.
-        latent_id: hash of the weights that all parts came from.
+        checkpoint_id: hash of the weights that all parts came from.
         prior: distribution to draw `z` from; None if there is none.
         classes: names of the labels, in the order of `probabilities`; empty without a classifier.
         parts: graphs by part name and variant: fp32, fp16 or int8, with "-uint8" behind it where
@@ -82,7 +82,7 @@ class Manifest:
     arch: str
     input_shape: tuple[int, ...]
     latent_size: int
-    latent_id: str
+    checkpoint_id: str
     prior: Prior | None
     classes: tuple[str, ...]
     parts: dict[str, dict[str, Variant]]
@@ -90,7 +90,7 @@ class Manifest:
     tools: dict[str, str]
 
     def __post_init__(self) -> None:
-        require_digest(self.latent_id, "latent_id")
+        require_digest(self.checkpoint_id, "checkpoint_id")
         require_sizes(self.input_shape, "input_shape")
         require(len(self.input_shape) == 3, "input_shape: expected [C, H, W]")
         require_sizes((self.latent_size,), "latent_size")

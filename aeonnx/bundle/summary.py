@@ -59,7 +59,7 @@ def facts(contents: Manifest) -> dict[str, str]:
     found = {
         "model": f"{contents.model} ({contents.arch})",
         "images": "x".join(str(size) for size in contents.input_shape),
-        "latent": f"{contents.latent_size}, id {contents.latent_id[:_DIGEST]}",
+        "latent": f"{contents.latent_size}, id {contents.checkpoint_id[:_DIGEST]}",
         "prior": _prior(contents.prior),
         "classes": ", ".join(contents.classes),
         "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
@@ -95,7 +95,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
             precision,
             variant.file,
             f"{variant.bytes:,}",
-            "" if variant.multiply_adds is None else f"{variant.multiply_adds:,}",
+            "" if variant.macs is None else f"{variant.macs:,}",
             _quality(variant.quality),
             f"{variant.opset} (IR {variant.ir_version})",
             f">= {variant.min_onnxruntime}",
@@ -109,7 +109,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
 
 def tensors(contents: Manifest) -> Table:
     """A row per input and output; variants that take and give the same share theirs."""
-    head = ("part", "variant", "", "tensor", "dtype and shape", "range", "meaning")
+    head = ("part", "variant", "", "tensor", "dtype and shape", "range", "description")
     rows: list[tuple[str, ...]] = []
     for part, variants in contents.parts.items():
         shared: dict[tuple[tuple[TensorSpec, ...], ...], list[str]] = {}
@@ -199,7 +199,7 @@ def quality(contents: Manifest) -> Table:
 def _described(spec: TensorSpec) -> tuple[str, str, str, str]:
     shape = ", ".join(str(size) for size in spec.shape)
     bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
-    return spec.name, f"{spec.dtype} [{shape}]", bounds, spec.meaning
+    return spec.name, f"{spec.dtype} [{shape}]", bounds, spec.description
 
 
 def _listed(values: dict[str, str | float] | dict[str, float]) -> str:

@@ -40,14 +40,14 @@ class TensorSpec:
         shape: sizes, with "batch" for the dynamic axis, such as ("batch", 1, 28, 28).
         dtype: numpy's name of the element type.
         range: lowest and highest value, both included; None if unbounded.
-        meaning: one phrase for people.
+        description: one phrase for people.
     """
 
     name: str
     shape: tuple[int | str, ...]
     dtype: str = "float32"
     range: tuple[float, float] | None = None
-    meaning: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         require(

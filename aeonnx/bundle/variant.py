@@ -100,7 +100,7 @@ class Variant:
         file: path inside the bundle.
         sha256: digest of the file.
         bytes: size of the file.
-        multiply_adds: what one row takes in the operators with products, counted in the fp32 graph;
+        macs: what one row takes in the operators with products, counted in the fp32 graph;
             None where that depends on values.
         opset: version of the ONNX operator set.
         ir_version: version of the ONNX file format.
@@ -119,7 +119,7 @@ class Variant:
     file: str
     sha256: str
     bytes: int
-    multiply_adds: int | None
+    macs: int | None
     opset: int
     ir_version: int
     min_onnxruntime: str

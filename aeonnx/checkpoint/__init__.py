@@ -28,16 +28,16 @@ if TYPE_CHECKING:
         save,
     )
     from aeonnx.checkpoint._stored import Stored, stored
-    from aeonnx.checkpoint._weights import latent_id
+    from aeonnx.checkpoint._weights import checkpoint_id
 
 __all__ = [
     "CONFIG",
     "Checkpoint",
     "Examples",
     "Stored",
+    "checkpoint_id",
     "dump_examples",
     "files_of",
-    "latent_id",
     "load",
     "load_weights",
     "save",
@@ -52,7 +52,7 @@ _HOMES = {
     "Stored": "_stored",
     "dump_examples": "_record",
     "files_of": "_record",
-    "latent_id": "_weights",
+    "checkpoint_id": "_weights",
     "load": "_load",
     "load_weights": "_into",
     "save": "_record",

@@ -20,7 +20,7 @@ from aeonnx.checkpoint._fit import fitted
 from aeonnx.checkpoint._into import cast, say
 from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
-from aeonnx.checkpoint._weights import foreign, latent_id, mismatches, not_finite
+from aeonnx.checkpoint._weights import checkpoint_id, foreign, mismatches, not_finite
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 
@@ -38,14 +38,14 @@ class Checkpoint:
     Args:
         model: with its weights, on the CPU, in eval mode.
         config: what it was built from.
-        latent_id: hash of the configuration and the weights: parts of the same latent space.
+        checkpoint_id: hash of the configuration and the weights: parts of the same latent space.
         examples: images of the data set; None for weights from elsewhere.
         training: how the weights were learned; None for weights from elsewhere.
     """
 
     model: Model
     config: ModelConfig
-    latent_id: str
+    checkpoint_id: str
     examples: Examples | None
     training: Training | None
 
@@ -231,4 +231,4 @@ def _checkpoint(
             f"the weights in {source.parent if examples else source} are no trained model's: its "
             f"{unsound} gives numbers that are not finite. Train again"
         )
-    return Checkpoint(model, config, latent_id(config, model), examples, training)
+    return Checkpoint(model, config, checkpoint_id(config, model), examples, training)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.models import Model, ModelConfig
 
-__all__ = ["foreign", "latent_id", "mismatches", "not_finite", "odd"]
+__all__ = ["checkpoint_id", "foreign", "mismatches", "not_finite", "odd"]
 
 
 def mismatches(config: ModelConfig, weights: Mapping[str, Any], *, ours: bool) -> list[str]:
@@ -88,7 +88,7 @@ def not_finite(model: Model) -> str | None:
     return None
 
 
-def latent_id(config: ModelConfig, model: nn.Module) -> str:
+def checkpoint_id(config: ModelConfig, model: nn.Module) -> str:
     """SHA-256 of a configuration and weights, and of what a module keeps beside its weights."""
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):

@@ -183,10 +183,10 @@ def verify(
     source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)
     if source.named:
-        from aeonnx.export import verify_against
+        from aeonnx.export import verify_checkpoint
         from aeonnx.runtime.compare import merged
 
-        result = merged([result, verify_against(opened, source)])
+        result = merged([result, verify_checkpoint(opened, source)])
     report.print_verified(opened, result, as_json=as_json)
 
 

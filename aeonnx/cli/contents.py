@@ -34,7 +34,7 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     wide = ("file", "multiply-adds", "onnxruntime")
     console.print(table(summary.graph_files(contents), wide * narrow))
     console.print()
-    console.print(table(summary.tensors(contents), ("range", "meaning") * narrow))
+    console.print(table(summary.tensors(contents), ("range", "description") * narrow))
     console.print()
     console.print(table(summary.parity(contents)))
     if (activations := summary.activations(contents)).rows:

@@ -24,7 +24,7 @@ from aeonnx.cli.options import (
 if TYPE_CHECKING:
     from aeonnx.io.readers import Reading
     from aeonnx.runtime import Bundle
-    from aeonnx.runtime.on_files import Written
+    from aeonnx.runtime.file_ops import Written
 
 __all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
@@ -140,7 +140,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         **how: Any,
     ) -> None:
         from aeonnx.cli.progress import RowsProgress
-        from aeonnx.runtime.on_files import run_on_files
+        from aeonnx.runtime.file_ops import run_on_files
 
         reading = _reading(resize, background, recursive, skip_bad)
         with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
@@ -194,7 +194,7 @@ def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **
     on stdin.
     """
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.on_files import run_on_files
+    from aeonnx.runtime.file_ops import run_on_files
 
     with opened(bundle, **how) as ready, closing(RowsProgress("decode")) as progress:
         written = run_on_files(
@@ -230,7 +230,7 @@ def classify(
 ) -> None:
     from aeonnx.cli import report
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.on_files import classify_files
+    from aeonnx.runtime.file_ops import classify_files
 
     reading = _reading(resize, background, recursive, skip_bad)
     with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
@@ -267,7 +267,7 @@ def generate(
     Image i of a seed is the same in any batch, so that -n 100 begins with the images of -n 10.
     """
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.on_files import generate_file
+    from aeonnx.runtime.file_ops import generate_file
 
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
         written = generate_file(

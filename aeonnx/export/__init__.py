@@ -13,16 +13,24 @@ from aeonnx.export.options import ExportOptions, check
 
 if TYPE_CHECKING:
     from aeonnx.export.pipeline import Exported, Listener, export
-    from aeonnx.export.verify.checkpoint import verify_against
+    from aeonnx.export.verify.checkpoint import verify_checkpoint
 
-__all__ = ["ExportOptions", "Exported", "Listener", "Source", "check", "export", "verify_against"]
+__all__ = [
+    "ExportOptions",
+    "Exported",
+    "Listener",
+    "Source",
+    "check",
+    "export",
+    "verify_checkpoint",
+]
 
 _NEEDED = ("torch", "onnx", "onnxscript", "safetensors")
 _HOMES = {
     "Exported": "pipeline",
     "Listener": "pipeline",
     "export": "pipeline",
-    "verify_against": "verify.checkpoint",
+    "verify_checkpoint": "verify.checkpoint",
 }
 
 __getattr__ = lazily(__name__, _HOMES, *_NEEDED, extra="train", purpose="exporting")

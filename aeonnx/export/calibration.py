@@ -10,7 +10,7 @@ from aeonnx.export.verify.probes import REAL, Rows, filled, whole
 from aeonnx.export.verify.quality import Task
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
-from aeonnx.runtime.interface import batch_of, taken
+from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
@@ -83,4 +83,4 @@ class Calibration:
         rows = whole(self.part, Rows.of(self.part, self.inputs, REAL))
         step = batch_of(self.part) or size
         for start in range(0, len(rows.kinds), step):
-            yield taken(self.part, rows.values, slice(start, start + step))
+            yield select_rows(self.part, rows.values, slice(start, start + step))

@@ -8,10 +8,10 @@ from onnx import ModelProto, NodeProto
 
 from aeonnx.export.shapes import infer_at
 
-__all__ = ["multiply_adds"]
+__all__ = ["macs"]
 
 
-def multiply_adds(model: ModelProto, rows: int = 1) -> int | None:
+def macs(model: ModelProto, rows: int = 1) -> int | None:
     """Multiply-adds of one row in the operators that nearly all time goes to.
 
     These are Gemm, MatMul, Conv and ConvTranspose. A convolution counts all products with its

@@ -24,7 +24,7 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture.graph import Graph, finish
 from aeonnx.export.capture.program import Captured, capture
-from aeonnx.export.macs import multiply_adds
+from aeonnx.export.macs import macs
 from aeonnx.export.sources.modules import require_exportable
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
@@ -41,14 +41,14 @@ from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
-__all__ = ["Material", "Proven", "open_graph", "percentiles_of", "prove_part"]
+__all__ = ["ExportContext", "ExportedGraph", "export_part", "open_graph", "percentiles"]
 
 _PERCENTILES = (95, 99)
 _STORED = 8  # rows of golden vectors, of each kind
 
 
 @dataclass(frozen=True)
-class Material:
+class ExportContext:
     """What graphs are made of and judged by.
 
     Args:
@@ -71,7 +71,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Proven:
+class ExportedGraph:
     """A graph that was judged and waits for the rest of the export.
 
     Args:
@@ -83,7 +83,7 @@ class Proven:
         rows: what it was compared on.
         stored: inputs of the golden vectors.
         golden: these with what should come out.
-        multiply_adds, activations, quality, percentiles: see `Variant`.
+        macs, activations, quality, percentiles: see `Variant`.
     """
 
     part: str
@@ -95,7 +95,7 @@ class Proven:
     rows: Rows
     stored: Rows
     golden: Golden
-    multiply_adds: int | None
+    macs: int | None
     activations: ActivationCoverage | None = None
     quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Proven:
             file=self.session.path.name,
             sha256=hashlib.sha256(self.graph.data).hexdigest(),
             bytes=len(self.graph.data),
-            multiply_adds=self.multiply_adds,
+            macs=self.macs,
             opset=self.graph.opset,
             ir_version=self.graph.ir_version,
             min_onnxruntime=self.graph.min_onnxruntime,
@@ -155,21 +155,21 @@ def _with_tolerances(stored: Golden, checks: Sequence[Check], kinds: Sequence[st
     return replace(stored, outputs=outputs)
 
 
-def prove_part(name: str, material: Material) -> Proven:
+def export_part(name: str, context: ExportContext) -> ExportedGraph:
     """A part as a float32 graph, compared with eager torch.
 
     Raises:
         GraphError: it cannot become a graph that keeps the bundle's rules.
     """
-    part = material.parts[name]
-    require_deterministic(name, part, probes(part.inputs, material.test).values)
-    captured = _captured(name, part, material.opset)
-    graph, session = open_graph(captured.graph, name, "fp32", material)
-    rows, activations = rows_of(part, captured.program, material.test)
+    part = context.parts[name]
+    require_deterministic(name, part, probes(part.inputs, context.test).values)
+    captured = _captured(name, part, context.opset)
+    graph, session = open_graph(captured.graph, name, "fp32", context)
+    rows, activations = rows_of(part, captured.program, context.test)
     report = compare(name, part, session, rows)
     judged = Rows(rows.values, report.kinds)
     stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
-    return Proven(
+    return ExportedGraph(
         part=name,
         variant="fp32",
         interface=part,
@@ -179,11 +179,11 @@ def prove_part(name: str, material: Material) -> Proven:
         rows=rows,
         stored=stored,
         golden=golden.write(
-            material.staged, name, stored.values, Reference(part).single(stored.values)
+            context.staged, name, stored.values, Reference(part).single(stored.values)
         ),
-        multiply_adds=multiply_adds(captured.graph, batch_of(part) or 1),
+        macs=macs(captured.graph, batch_of(part) or 1),
         activations=ActivationCoverage(activations.units, activations.inactive),
-        percentiles=percentiles_of(part, any_rows(part, session.run), material.train)
+        percentiles=percentiles(part, any_rows(part, session.run), context.train)
         if report.passed  # else it may not even run
         else {},
     )
@@ -201,7 +201,7 @@ def open_graph(
     graph: ModelProto,
     part: str,
     variant: str,
-    material: Material,
+    context: ExportContext,
     *,
     tried_on: Mapping[str, Array] | None = None,
 ) -> tuple[Graph, Session]:
@@ -218,11 +218,11 @@ def open_graph(
         GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
             refuses it.
     """
-    if material.target:
-        check_operators(graph, material.target, f"{part} ({variant})")
-    finished = finish(graph, _metadata(material.trained, part, variant))
+    if context.target:
+        check_operators(graph, context.target, f"{part} ({variant})")
+    finished = finish(graph, _metadata(context.trained, part, variant))
     name = part if variant == "fp32" else f"{part}.{variant}"
-    path = material.staged / files.named_by_content(f"{name}.onnx", finished.data)
+    path = context.staged / files.named_by_content(f"{name}.onnx", finished.data)
     files.write(path, finished.data)
     if tried_on is not None:
         require_running(path, tried_on)
@@ -232,9 +232,7 @@ def open_graph(
         raise GraphError(f"{part} ({variant}): {error}") from error
 
 
-def percentiles_of(
-    part: Part, run: Run, inputs: Mapping[str, Array]
-) -> dict[str, dict[str, float]]:
+def percentiles(part: Part, run: Run, inputs: Mapping[str, Array]) -> dict[str, dict[str, float]]:
     """Percentiles of the outputs that the part names, over training images; {} without any."""
     wanted = {spec.name: inputs[spec.name] for spec in part.inputs if spec.name in inputs}
     if not part.percentiles or len(wanted) < len(part.inputs):
@@ -253,6 +251,6 @@ def _metadata(trained: Checkpoint, part: str, variant: str) -> dict[str, str]:
         "aeonnx.arch": trained.config.arch,
         "aeonnx.part": part,
         "aeonnx.variant": variant,
-        "aeonnx.latent_id": trained.latent_id,
+        "aeonnx.checkpoint_id": trained.checkpoint_id,
         "aeonnx.latent_size": str(trained.config.latent_size),
     }

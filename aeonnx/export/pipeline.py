@@ -27,13 +27,13 @@ from aeonnx.errors import (
     UsageError,
 )
 from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
-from aeonnx.export.parts import Material, Proven, prove_part
+from aeonnx.export.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
-from aeonnx.export.sampler_export import gaussian_of, prove_sampler, stored
+from aeonnx.export.sampler_export import export_sampler, gaussian_of, stored
 from aeonnx.export.sources.external import from_module
 from aeonnx.export.sources.outputs import ready
 from aeonnx.export.sources.user_code import user_code
-from aeonnx.export.variants import in_fewer_bits, over_pixels
+from aeonnx.export.variants import over_pixels, reduce_precision
 from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
@@ -100,19 +100,19 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     )
     plan = make_plan(options, trained.model)
     output = options.folder
-    _bundle_there(output, trained.latent_id, force=options.force)  # what is refused, is at once
+    _bundle_there(output, trained.checkpoint_id, force=options.force)  # what is refused, is at once
     with files.staging(output) as staged:
-        material = _material(options, plan, trained, staged)
+        context = _context(options, plan, trained, staged)
         try:
-            made = _make(plan, options.temperature, material, listener)
+            made = _make(plan, options.temperature, context, listener)
         except DeviceMemoryError:
             raise
         except RunError as error:
             raise ParityError(f"a graph stopped as it ran, nothing was written: {error}") from error
         # Other exports into the same bundle take turns here, and each adds to what it finds.
         with files.locked(output, "aeonnx export", seconds=_PATIENCE):
-            before = _bundle_there(output, trained.latent_id, force=options.force)
-            report = _judged(made, before, material)
+            before = _bundle_there(output, trained.checkpoint_id, force=options.force)
+            report = _judged(made, before, context)
             contents = _contents(plan, made, before, trained)
             files.write(staged / manifest.FILE_NAME, manifest.serialize(contents))
             _remove_unnamed(staged, contents)
@@ -121,14 +121,14 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     return Exported(output, contents, plan.parts, report, plan.left_out)
 
 
-def _judged(made: _Made, before: Bundle | None, material: Material) -> Report:
+def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Report:
     """The evidence of all graphs, alone and composed with those that are there.
 
     Raises:
         ParityError: one of them and torch differ.
     """
     sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
-    composed = prove_composed(material.parts, sessions, before, material.test)
+    composed = prove_composed(context.parts, sessions, before, context.test)
     report = merged([*(item.report for item in made.graphs), composed])
     if not report.passed:
         raise ParityError(
@@ -157,30 +157,32 @@ def _order(variant: str) -> tuple[bool, int]:
 class _Made:
     """Graphs that were judged, and the prior that one of them draws from."""
 
-    graphs: tuple[Proven, ...]
+    graphs: tuple[ExportedGraph, ...]
     prior: Prior | None
 
 
-def _make(plan: Plan, temperature: float, material: Material, listener: Listener | None) -> _Made:
+def _make(
+    plan: Plan, temperature: float, context: ExportContext, listener: Listener | None
+) -> _Made:
     def tell(part: str, variant: str) -> None:
         if listener:
             listener.exporting(part, variant)
 
     lossy = any(want.precision != "fp32" for want in plan.variants)
-    made: dict[str, Proven] = {}
-    for name in material.parts:
+    made: dict[str, ExportedGraph] = {}
+    for name in context.parts:
         # The decoder is what the sampler is made of, and what encoders' variants are judged by.
         if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
             tell(name, "fp32")
             with user_code(f"{name}: its module, called on more rows,", among_ours=True):
-                made[name] = prove_part(name, material)
+                made[name] = export_part(name, context)
     graphs = []
     for name in plan.parts:
         if name in made:
             base = made[name]
             graphs.append(base)
             if base.report.passed and _passed(made, "decoder"):  # else there is enough to tell
-                graphs += _variants(base, made, plan, material, tell)
+                graphs += _variants(base, made, plan, context, tell)
     if not _passed(made, "decoder"):
         if "decoder" not in plan.parts:
             graphs.append(made["decoder"])  # whose report refuses everything
@@ -188,34 +190,36 @@ def _make(plan: Plan, temperature: float, material: Material, listener: Listener
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
-    prior = gaussian_of(plan.prior, temperature, material)
-    graphs.append(prove_sampler(made["decoder"], prior, material))
-    return _Made(tuple(graphs), stored(plan.prior, temperature, prior, material))
+    prior = gaussian_of(plan.prior, temperature, context)
+    graphs.append(export_sampler(made["decoder"], prior, context))
+    return _Made(tuple(graphs), stored(plan.prior, temperature, prior, context))
 
 
-def _passed(made: Mapping[str, Proven], part: str) -> bool:
+def _passed(made: Mapping[str, ExportedGraph], part: str) -> bool:
     """Whether a part is fit to make others of, if it is needed."""
     return part not in made or made[part].report.passed
 
 
 def _variants(
-    base: Proven,
-    made: Mapping[str, Proven],
+    base: ExportedGraph,
+    made: Mapping[str, ExportedGraph],
     plan: Plan,
-    material: Material,
+    context: ExportContext,
     tell: Callable[[str, str], None],
-) -> list[Proven]:
+) -> list[ExportedGraph]:
     found = {base.variant: base}
     for want in plan.variants:
         tell(base.part, want.name)
         if want.io == "uint8":
-            found[want.name] = over_pixels(found[want.precision], material)
+            found[want.name] = over_pixels(found[want.precision], context)
         else:
-            found[want.name] = in_fewer_bits(base, want.precision, material, made["decoder"])
+            found[want.name] = reduce_precision(base, want.precision, context, made["decoder"])
     return [item for item in found.values() if item is not base]
 
 
-def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path) -> Material:
+def _context(
+    options: ExportOptions, plan: Plan, trained: Checkpoint, staged: Path
+) -> ExportContext:
     declared = _ready(plan, options, trained)
     test = real_inputs(trained, declared)
     train = _train_inputs(options, trained, declared)
@@ -225,7 +229,7 @@ def _material(options: ExportOptions, plan: Plan, trained: Checkpoint, staged: P
             "with --calibration"
         )
     parts = {name: fixed_to(part, plan.batch) for name, part in declared.items()}
-    return Material(trained, parts, plan.opset, options.target, test or train, train, staged)
+    return ExportContext(trained, parts, plan.opset, options.target, test or train, train, staged)
 
 
 def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
@@ -253,7 +257,7 @@ def _train_inputs(
         raise ImageError(f"{options.calibration}: {error}") from error
 
 
-def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None:
+def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:
     """The bundle to add to, or None to begin one."""
     if not folder.exists():
         return None
@@ -267,14 +271,14 @@ def _bundle_there(folder: Path, latent_id: str, *, force: bool) -> Bundle | None
         raise OutputError(
             f"{folder} exists and is not a bundle: pass --force to write into it, or another -o"
         ) from None
-    if contents.latent_id == latent_id:
+    if contents.checkpoint_id == checkpoint_id:
         return Bundle(folder, contents, Settings([CPU]))
     if force:
         return None
     raise BundleError(
-        f"{folder} holds parts of another checkpoint (latent id {contents.latent_id[:12]}, this "
-        f"one has {latent_id[:12]}), and parts of two checkpoints do not fit together: pass "
-        "--force to replace the bundle, or another -o"
+        f"{folder} holds parts of another checkpoint (id {contents.checkpoint_id[:12]}, this one "
+        f"has {checkpoint_id[:12]}), and parts of two checkpoints do not fit together: pass --force "
+        "to replace the bundle, or another -o"
     )
 
 
@@ -299,7 +303,7 @@ def _manifest(
         arch=trained.config.arch,
         input_shape=trained.config.input_shape,
         latent_size=trained.config.latent_size,
-        latent_id=trained.latent_id,
+        checkpoint_id=trained.checkpoint_id,
         prior=prior or trained_prior,
         classes=trained.config.classes,
         parts=parts,

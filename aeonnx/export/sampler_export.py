@@ -6,22 +6,22 @@ import onnx
 
 from aeonnx.bundle import Prior, golden
 from aeonnx.errors import UsageError
-from aeonnx.export.macs import multiply_adds
+from aeonnx.export.macs import macs
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.parts import Material, Proven, open_graph
+from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph
 from aeonnx.export.passes.sampler import sampler_graph, sampler_specs
 from aeonnx.export.prior_fit import fit, tempered
 from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.variants import compare_sampler, draws_of, sampler_rows
+from aeonnx.export.verify.variants import compare_sampler, sampler_reference, sampler_rows
 from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
 
-__all__ = ["gaussian_of", "prove_sampler", "stored"]
+__all__ = ["export_sampler", "gaussian_of", "stored"]
 
 
-def gaussian_of(kind: str, temperature: float, material: Material) -> Gaussian:
+def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussian:
     """The distribution that a sampler draws from.
 
     Args:
@@ -32,32 +32,34 @@ def gaussian_of(kind: str, temperature: float, material: Material) -> Gaussian:
     Raises:
         UsageError: there are no images to fit it to.
     """
-    size = material.trained.config.latent_size
+    size = context.trained.config.latent_size
     if kind == "standard":
         return tempered(Gaussian(), temperature, size)
-    encoder = material.parts["encoder"]
-    if not material.train:
+    encoder = context.parts["encoder"]
+    if not context.train:
         raise UsageError(
             f"--prior {kind}: the checkpoint carries no training images: give some with "
             "--calibration"
         )
     outputs = Reference(encoder).single(
-        {spec.name: material.train[spec.name] for spec in encoder.inputs}
+        {spec.name: context.train[spec.name] for spec in encoder.inputs}
     )
     return tempered(fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, size)
 
 
-def stored(kind: str, temperature: float, prior: Gaussian, material: Material) -> Prior:
+def stored(kind: str, temperature: float, prior: Gaussian, context: ExportContext) -> Prior:
     """The prior in the manifest, its arrays in files of the bundle."""
     mean, factor = (
-        None if value is None else golden.write_array(material.staged, f"prior/{name}.bin", value)
+        None if value is None else golden.write_array(context.staged, f"prior/{name}.bin", value)
         for name, value in (("mean", prior.mean), ("factor", prior.factor))
     )
     name = "standard-normal" if kind == "standard" else kind
     return Prior(name, temperature, mean, factor)
 
 
-def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Proven:
+def export_sampler(
+    decoder: ExportedGraph, prior: Gaussian, context: ExportContext
+) -> ExportedGraph:
     """The sampler's graph, compared with numpy's draws and torch's decoder.
 
     Its images must be, bit for bit, the decoder's of its own latents.
@@ -70,15 +72,15 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
     Raises:
         GraphError: the target lacks one of its operators.
     """
-    part = material.parts["decoder"]
+    part = context.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
     bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
-    graph, session = open_graph(made, SAMPLER, "fp32", material)
-    rows, draws = sampler_rows(interface), draws_of(part, prior)
+    graph, session = open_graph(made, SAMPLER, "fp32", context)
+    rows, draws = sampler_rows(interface), sampler_reference(part, prior)
     report = compare_sampler(part, session.run, decoder.run, draws)
-    return Proven(
+    return ExportedGraph(
         part=SAMPLER,
         variant="fp32",
         interface=interface,
@@ -87,6 +89,6 @@ def prove_sampler(decoder: Proven, prior: Gaussian, material: Material) -> Prove
         report=report,
         rows=rows,
         stored=rows,
-        golden=golden.write(material.staged, SAMPLER, rows.values, draws.single(rows.values)),
-        multiply_adds=multiply_adds(made, batch_of(interface) or 1),
+        golden=golden.write(context.staged, SAMPLER, rows.values, draws.single(rows.values)),
+        macs=macs(made, batch_of(interface) or 1),
     )

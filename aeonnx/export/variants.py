@@ -11,14 +11,14 @@ from aeonnx._util.text import printable
 from aeonnx.bundle import golden
 from aeonnx.errors import QualityError
 from aeonnx.export.calibration import Calibration, in_use, task_of
-from aeonnx.export.parts import Material, Proven, open_graph, percentiles_of
+from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, percentiles
 from aeonnx.export.passes.pixels import images_of, with_pixels
 from aeonnx.export.passes.precision import in_precision
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Reference
 from aeonnx.export.verify.variants import (
-    PixelTruth,
+    PixelReference,
     as_pixels,
     compare_lossy,
     compare_pixels,
@@ -27,14 +27,16 @@ from aeonnx.export.verify.variants import (
 from aeonnx.runtime.batching import any_rows
 from aeonnx.runtime.session import ORT_ERRORS, Array
 
-__all__ = ["in_fewer_bits", "over_pixels"]
+__all__ = ["over_pixels", "reduce_precision"]
 
 _STORED = 16  # rows of golden vectors
 _WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
 _WAY_OUT = "Nothing was written: choose parts with --part, or leave the precision out"
 
 
-def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Proven) -> Proven:
+def reduce_precision(
+    base: ExportedGraph, precision: str, context: ExportContext, decoder: ExportedGraph
+) -> ExportedGraph:
     """A part in fp16 or int8, in the smallest form that passes its gate.
 
     Args:
@@ -48,10 +50,10 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
             allows, or is not smaller than fp32.
         GraphError: the target lacks one of its operators.
     """
-    what, part = f"{base.part} in {precision}", material.parts[base.part]
-    classes = len(material.trained.config.classes)
-    task = task_of(base.part, material.parts, material.test, classes, decoder.run)
-    calibration = Calibration(part, in_use(part, material.train))
+    what, part = f"{base.part} in {precision}", context.parts[base.part]
+    classes = len(context.trained.config.classes)
+    task = task_of(base.part, context.parts, context.test, classes, decoder.run)
+    calibration = Calibration(part, in_use(part, context.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
     try:
         forms = in_precision(fp32, precision, calibration.batches)
@@ -67,7 +69,7 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
     lost = []
     for form in forms:
         try:
-            found = _judged(base, form, precision, material, task, next(calibration.batches()))
+            found = _judged(base, form, precision, context, task, next(calibration.batches()))
         except QualityError as error:
             lost.append(f"{error}")
             continue
@@ -77,20 +79,20 @@ def in_fewer_bits(base: Proven, precision: str, material: Material, decoder: Pro
 
 
 def _judged(
-    base: Proven,
+    base: ExportedGraph,
     form: onnx.ModelProto,
     precision: str,
-    material: Material,
+    context: ExportContext,
     task: Task,
     batch: Mapping[str, Array],
-) -> Proven:
+) -> ExportedGraph:
     """One form, compared with fp32 and with torch.
 
     Raises:
         QualityError: it crashes or loses too much; says how.
     """
-    part = material.parts[base.part]
-    graph, session = open_graph(form, base.part, precision, material, tried_on=batch)
+    part = context.parts[base.part]
+    graph, session = open_graph(form, base.part, precision, context, tried_on=batch)
     run = any_rows(part, session.run)
     losses = {loss.output: loss for loss in measure(part, precision, task, base.run, run)}
     _require_kept([line for loss in losses.values() for line in loss.failures])
@@ -112,13 +114,13 @@ def _judged(
         rows=whole(part, images),
         stored=stored,
         golden=golden.write(
-            material.staged,
+            context.staged,
             f"{base.part}.use",
             stored.values,
             Reference(part).single(stored.values),
         ),
         quality={name: loss.found for name, loss in losses.items()},
-        percentiles=percentiles_of(part, run, material.train),
+        percentiles=percentiles(part, run, context.train),
     )
 
 
@@ -127,7 +129,7 @@ def _require_kept(failures: list[str]) -> None:
         raise QualityError(", and ".join(failures))
 
 
-def _require_worth(what: str, base: Proven, found: Proven, task: Task) -> None:
+def _require_worth(what: str, base: ExportedGraph, found: ExportedGraph, task: Task) -> None:
     """Refuse what is neither smaller nor faster."""
     before, after = len(base.graph.data), len(found.graph.data)
     if after < before:
@@ -140,7 +142,7 @@ def _require_worth(what: str, base: Proven, found: Proven, task: Task) -> None:
         )
 
 
-def over_pixels(base: Proven, material: Material) -> Proven:
+def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
     """The same graph with uint8 images at its edges.
 
     Its pixels must be, bit for bit, those that numpy makes of the float graph's.
@@ -148,18 +150,18 @@ def over_pixels(base: Proven, material: Material) -> Proven:
     Raises:
         GraphError: the target lacks one of its operators.
     """
-    part = material.parts[base.part]
+    part = context.parts[base.part]
     images, interface = images_of(part), over_pixels_of(part)
     name = f"{base.variant}-uint8"
     changed = with_pixels(onnx.load_model_from_string(base.graph.data), images)
-    graph, session = open_graph(changed, base.part, name, material)
+    graph, session = open_graph(changed, base.part, name, context)
     rows, stored = (
         replace(item, values=as_pixels(item.values, images)) for item in (base.rows, base.stored)
     )
     exact = base.variant == "fp32"
     lossy = None if exact else {check.output: check.tolerance for check in base.report.checks}
     report = compare_pixels(base.part, part, name, session.run, base.run, rows, lossy)
-    truth = PixelTruth(Reference(part), images)
+    truth = PixelReference(Reference(part), images)
     where = f"{base.part}.uint8" if exact else f"{base.part}.use-uint8"
     return replace(
         base,
@@ -170,5 +172,5 @@ def over_pixels(base: Proven, material: Material) -> Proven:
         report=report,
         rows=rows,
         stored=stored,
-        golden=golden.write(material.staged, where, stored.values, truth.single(stored.values)),
+        golden=golden.write(context.staged, where, stored.values, truth.single(stored.values)),
     )

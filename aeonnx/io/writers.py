@@ -24,14 +24,14 @@ from aeonnx.errors import UsageError
 from aeonnx.io import images
 from aeonnx.io.formats import Target, distinct, target_of
 
-__all__ = ["Sink", "open_sink", "write", "write_bytes"]
+__all__ = ["Writer", "open_writer", "write", "write_bytes"]
 
 Array = npt.NDArray[Any]
 
 _OLDEST = (1980, 1, 1, 0, 0, 0)  # same results, same bytes
 
 
-class Sink(Protocol):
+class Writer(Protocol):
     """Takes batches of rows, in order."""
 
     def write(self, rows: Array) -> None:
@@ -39,7 +39,7 @@ class Sink(Protocol):
 
 
 @contextmanager
-def open_sink(
+def open_writer(
     target: Target,
     count: int,
     *,
@@ -47,7 +47,7 @@ def open_sink(
     names: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
     force: bool = False,
-) -> Iterator[Sink]:
+) -> Iterator[Writer]:
     """Where `count` rows go; leaving the block puts them in place.
 
     Args:
@@ -98,17 +98,19 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
 
 
 def write(path: Path, value: Array, *, force: bool = False) -> None:
-    """Write rows that are there at once, see `open_sink`.
+    """Write rows that are there at once, see `open_writer`.
 
     Raises:
-        UsageError, OutputError: see `target_of`, `Target.require` and `open_sink`.
+        UsageError, OutputError: see `target_of`, `Target.require` and `open_writer`.
     """
     is_images = value.ndim == 4
     target = target_of(path, images=is_images)
     if is_images:
         target.require(len(value), value.shape[1:])
-    with open_sink(target, len(value), key="images" if is_images else "array", force=force) as sink:
-        sink.write(value)
+    with open_writer(
+        target, len(value), key="images" if is_images else "array", force=force
+    ) as writer:
+        writer.write(value)
 
 
 @contextmanager

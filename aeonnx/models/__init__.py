@@ -14,7 +14,7 @@ from aeonnx._util.optional import require_modules
 require_modules("torch", extra="train", purpose="building a model")
 
 from aeonnx.models._model import Model, Part
-from aeonnx.models._parts import Decoder, Through, answer, image, latent, scorer
+from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, primary_output, scorer
 from aeonnx.models._registry import (
     ModelConfig,
     Widths,
@@ -28,12 +28,11 @@ from aeonnx.models._registry import (
 
 __all__ = [
     "Decoder",
+    "EncodeDecode",
     "Model",
     "ModelConfig",
     "Part",
-    "Through",
     "Widths",
-    "answer",
     "archs",
     "build",
     "classifies",
@@ -41,6 +40,7 @@ __all__ = [
     "image",
     "latent",
     "names",
+    "primary_output",
     "register",
     "scorer",
 ]

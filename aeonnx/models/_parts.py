@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.models._model import Part
 
-__all__ = ["Decoder", "Through", "answer", "image", "latent", "scorer"]
+__all__ = ["Decoder", "EncodeDecode", "image", "latent", "primary_output", "scorer"]
 
 
 def image(
     name: str,
     shape: tuple[int, int, int],
-    meaning: str,
+    description: str,
     range: tuple[float, float] | None = (0.0, 1.0),  # noqa: A002  # the manifest's name
 ) -> TensorSpec:
     """The spec of images: float32 [batch, C, H, W] in a range, [0, 1] unless another is given."""
-    return TensorSpec(name, (BATCH, *shape), range=range, meaning=meaning)
+    return TensorSpec(name, (BATCH, *shape), range=range, description=description)
 
 
-def latent(name: str, size: int, meaning: str) -> TensorSpec:
+def latent(name: str, size: int, description: str) -> TensorSpec:
     """The spec of latent vectors: float32 [batch, size], unbounded."""
-    return TensorSpec(name, (BATCH, size), meaning=meaning)
+    return TensorSpec(name, (BATCH, size), description=description)
 
 
-def answer(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+def primary_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
     """What a part is asked for: its output, or the first of several."""
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
@@ -51,7 +51,7 @@ class Decoder(nn.Module):
         return logits
 
 
-class Through(nn.Module):
+class EncodeDecode(nn.Module):
     """Images through the latent: x [N, C, H, W] -> reconstruction [N, C, H, W] in [0, 1].
 
     Args:
@@ -65,7 +65,7 @@ class Through(nn.Module):
         self.decoder = decoder
 
     def forward(self, x: Tensor) -> Tensor:
-        reconstruction: Tensor = self.decoder(answer(self.encoder(x)))
+        reconstruction: Tensor = self.decoder(primary_output(self.encoder(x)))
         return reconstruction
 
 
@@ -96,6 +96,6 @@ def scorer(whole: Part) -> Part:
     if x and reconstruction:
         bounds = 0.0, max(x[1] - reconstruction[0], reconstruction[1] - x[0]) ** 2
     error = TensorSpec(
-        "error", (BATCH,), range=bounds, meaning="mean squared error of the reconstruction"
+        "error", (BATCH,), range=bounds, description="mean squared error of the reconstruction"
     )
     return Part(Scorer(whole.module), whole.inputs, (*whole.outputs, error), percentiles=("error",))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import decoder_network, encoder_network
-from aeonnx.models._parts import Decoder, Through, image, latent, scorer
+from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 
 __all__ = ["Autoencoder"]
@@ -21,12 +21,12 @@ class Autoencoder(Model):
     Args:
         config: sizes and architecture.
         whole: name of the part that goes from image to image.
-        meaning: what that part's output is, for people.
+        description: what that part's output is, for people.
     """
 
-    def __init__(self, config: ModelConfig, whole: str, meaning: str) -> None:
+    def __init__(self, config: ModelConfig, whole: str, description: str) -> None:
         super().__init__()
-        self.config, self.whole, self.meaning = config, whole, meaning
+        self.config, self.whole, self.description = config, whole, description
         shape, hidden, size = config.input_shape, config.hidden, config.latent_size
         self.encoder = encoder_network(config.arch, shape, hidden, size)
         self.decoder = Decoder(decoder_network(config.arch, size, hidden, shape))
@@ -39,8 +39,8 @@ class Autoencoder(Model):
     def parts(self) -> dict[str, Part]:
         x = image("x", self.config.input_shape, "images")
         z = latent("z", self.config.latent_size, "latent")
-        reconstruction = image("reconstruction", self.config.input_shape, self.meaning)
-        whole = Part(Through(self.encoder, self.decoder), (x,), (reconstruction,))
+        reconstruction = image("reconstruction", self.config.input_shape, self.description)
+        whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (reconstruction,))
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
             "decoder": Part(self.decoder, (z,), (reconstruction,)),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import initialise
-from aeonnx.models._parts import Decoder, Through, image, latent, scorer
+from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 
 __all__ = ["StackedDenoisingAutoencoder"]
@@ -80,13 +80,13 @@ class StackedDenoisingAutoencoder(Model):
         z = latent("z", config.latent_size, "features of the last layer")
         reconstruction = image("reconstruction", config.input_shape, "images without their noise")
         kinds = (BATCH, len(config.classes))
-        logits = TensorSpec("logits", kinds, meaning="scores of the classes")
+        logits = TensorSpec("logits", kinds, description="scores of the classes")
         probabilities = TensorSpec(
-            "probabilities", kinds, range=(0.0, 1.0), meaning="probabilities of the classes"
+            "probabilities", kinds, range=(0.0, 1.0), description="probabilities of the classes"
         )
         encoder = nn.Sequential(nn.Flatten(), *self.encoders)
         decoder = self.unrolled()
-        whole = Part(Through(encoder, decoder), (x,), (reconstruction,))
+        whole = Part(EncodeDecode(encoder, decoder), (x,), (reconstruction,))
         return {
             "encoder": Part(encoder, (x,), (z,)),
             "decoder": Part(decoder, (z,), (reconstruction,)),

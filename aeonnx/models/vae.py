@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import decoder_network, encoder_network
-from aeonnx.models._parts import Decoder, Through, image, latent, scorer
+from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, scorer
 from aeonnx.models._registry import ModelConfig, Widths, register
 
 __all__ = ["VariationalAutoencoder", "reparameterize"]
@@ -75,7 +75,7 @@ class VariationalAutoencoder(Model):
         mu = latent("mu", self.config.latent_size, "mean of the latent given the image")
         logvar = latent("logvar", self.config.latent_size, "log of its variance")
         reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
-        whole = Part(Through(self.encoder, self.decoder), (x,), (reconstruction,))
+        whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (reconstruction,))
         return {
             "encoder": Part(self.encoder, (x,), (mu, logvar)),
             "decoder": Part(self.decoder, (z,), (reconstruction,)),

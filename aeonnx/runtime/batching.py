@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from aeonnx.bundle import BATCH, TensorSpec
-from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in, taken
+from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["Run", "any_batch", "any_rows", "filled_up", "whole_batches"]
+__all__ = ["Run", "any_batch", "any_rows", "pad_rows", "whole_batches"]
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
@@ -32,7 +32,7 @@ def any_rows(part: Interface, run: Run) -> Run:
         found = []
         for start in range(0, rows, size):
             places = np.minimum(np.arange(start, start + size), rows - 1)
-            found.append(run(taken(part, inputs, places)))
+            found.append(run(select_rows(part, inputs, places)))
         return {key: np.concatenate([item[key] for item in found])[:rows] for key in found[0]}
 
     return run_all
@@ -49,9 +49,9 @@ def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
 def whole_batches(part: Interface, rows: Array) -> Array:
     """Rows for a graph that is fixed to a batch size: the last repeated until a batch is full."""
     size = batch_of(part) or 1
-    return filled_up(rows, -(-len(rows) // size) * size)
+    return pad_rows(rows, -(-len(rows) // size) * size)
 
 
-def filled_up(rows: Array, count: int) -> Array:
+def pad_rows(rows: Array, count: int) -> Array:
     """`count` rows: the last one repeated, if there are not as many."""
     return rows if len(rows) == count else rows[np.minimum(np.arange(count), len(rows) - 1)]

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from aeonnx.bundle import GoldenTensor, Manifest, Variant, manifest
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
-from aeonnx.runtime.call import Call
 from aeonnx.runtime.checks import check_output
-from aeonnx.runtime.interface import repeated
-from aeonnx.runtime.parts import Parts
+from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
+from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
 from aeonnx.runtime.verbs import PARTS, check_verb, steps_of
 
@@ -62,7 +62,7 @@ def load(
     *,
     precision: str = "fp32",
     threads: int | None = None,
-    bucket: int | None = None,
+    max_batch: int | None = None,
     cuda_graph: bool = False,
 ) -> Bundle:
     """Open a bundle written by `aeonnx export`.
@@ -75,8 +75,8 @@ def load(
         precision: "fp32", "fp16" or "int8", of what was exported; "auto" takes for each part what
             is fastest on this machine and gives its golden vectors here.
         threads: of each graph; None for the cores that this process may use.
-        bucket: rows that a graph is given at most at once; None for what is fastest here, measured
-            once per machine.
+        max_batch: rows that a graph is given at most at once; None for what is fastest here,
+            measured once per machine.
         cuda_graph: replay recorded CUDA graphs: less time for small batches, on CUDA alone.
 
     Raises:
@@ -86,7 +86,7 @@ def load(
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"load: expected the path of a bundle, got {path!r}")
     folder = Path(path)
-    settings = Settings(providers, precision, threads, bucket, cuda_graph)
+    settings = Settings(providers, precision, threads, max_batch, cuda_graph)
     return Bundle(folder, manifest.read(folder), settings)
 
 
@@ -113,8 +113,8 @@ class Bundle:
         self.folder = folder.absolute()
         self.manifest = contents
         self._settings = settings or Settings()
-        self._parts = Parts(self.folder, contents, self._settings)
-        self._calls: dict[str, Call] = {}
+        self._parts = SessionPool(self.folder, contents, self._settings)
+        self._calls: dict[str, PartRunner] = {}
         self._fit: set[str] = set()  # verbs that can run
         self._prior: Gaussian | None = None
 
@@ -161,7 +161,7 @@ class Bundle:
                 name: self.read_golden(tensor) for name, tensor in variant.golden.inputs.items()
             }
             for rows in sorted(batch_sizes, reverse=True):
-                self._parts.call(part)(repeated(variant, inputs, rows))
+                self._parts.call(part)(tile_rows(variant, inputs, rows))
 
     def require(self, verb: str) -> None:
         """Check from the manifest alone, before anything is read or opened, that a verb can run.
@@ -334,9 +334,9 @@ class Bundle:
     ) -> Array:
         if pixels:
             return self._pixels(verb, value, out)
-        return self._call(verb).answer(value, out)
+        return self._call(verb).primary_output(value, out)
 
-    def _call(self, verb: str) -> Call:
+    def _call(self, verb: str) -> PartRunner:
         """The part that a verb runs, opened if it is what the verb needs."""
         call = self._calls.get(verb)
         if call is None:
@@ -352,7 +352,7 @@ class Bundle:
         if name in self.manifest.parts[part]:
             dtype = self.variant(part, name).inputs[0].dtype
             if np.asarray(value).dtype == dtype:
-                return self._parts.call(part, name).answer(value, out)
+                return self._parts.call(part, name).primary_output(value, out)
         floats = self.variant(part, self._parts.choice(part)).outputs[0]
         made = to_pixels(self._answer(verb, value), floats.range or UNIT)
         if out is None:

@@ -9,7 +9,7 @@ import numpy as np
 from aeonnx.bundle import Interface, batch_of, has_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["Interface", "batch_of", "has_rows", "repeated", "rows_in", "taken"]
+__all__ = ["Interface", "batch_of", "has_rows", "rows_in", "select_rows", "tile_rows"]
 
 
 def rows_in(part: Interface, inputs: Mapping[str, Array]) -> int:
@@ -17,7 +17,9 @@ def rows_in(part: Interface, inputs: Mapping[str, Array]) -> int:
     return next(len(inputs[spec.name]) for spec in part.inputs if has_rows(part, spec))
 
 
-def taken(part: Interface, inputs: Mapping[str, Array], rows: slice | Array) -> dict[str, Array]:
+def select_rows(
+    part: Interface, inputs: Mapping[str, Array], rows: slice | Array
+) -> dict[str, Array]:
     """Some rows of the inputs; those without a batch axis, such as a seed, stay whole."""
     return {
         spec.name: inputs[spec.name][rows] if has_rows(part, spec) else inputs[spec.name]
@@ -25,6 +27,6 @@ def taken(part: Interface, inputs: Mapping[str, Array], rows: slice | Array) -> 
     }
 
 
-def repeated(part: Interface, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
+def tile_rows(part: Interface, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
     """`rows` rows of the inputs: those that there are, over and over."""
-    return taken(part, inputs, np.arange(rows) % rows_in(part, inputs))
+    return select_rows(part, inputs, np.arange(rows) % rows_in(part, inputs))

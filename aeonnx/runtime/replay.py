@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from aeonnx.bundle import GoldenTensor, Variant
 from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
 from aeonnx.runtime.compare import Check, Report, differences, malformed, merged
-from aeonnx.runtime.interface import batch_of, rows_in, taken
+from aeonnx.runtime.interface import batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array, Session
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def entry(part: str, variant: str, judge: Callable[[], Report]) -> Report:
         return Report((), (f"{part} ({variant}): {error}",))
 
 
-class Parts(Protocol):
+class GraphStore(Protocol):
     """What has open graphs and stored arrays: a `Bundle`."""
 
     def variant(self, part: str, name: str) -> Variant: ...
@@ -57,7 +57,7 @@ class Parts(Protocol):
     def read_golden(self, tensor: GoldenTensor) -> Array: ...
 
 
-def verify_variant(bundle: Parts, part: str, name: str) -> Report:
+def verify_variant(bundle: GraphStore, part: str, name: str) -> Report:
     """As `verify`, of one variant of a part."""
     variant, session = bundle.variant(part, name), bundle.session(part, name)
     inputs, expected = (
@@ -68,7 +68,7 @@ def verify_variant(bundle: Parts, part: str, name: str) -> Report:
     failures: list[str] = []
     for batch in _batches(variant, rows_in(variant, inputs)):
         try:
-            outputs = session.run(taken(variant, inputs, batch))
+            outputs = session.run(select_rows(variant, inputs, batch))
         except DeviceMemoryError:
             raise
         except RunError as error:

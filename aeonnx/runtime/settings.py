@@ -27,25 +27,25 @@ class Settings:
         precision: "fp32", "fp16" or "int8"; "auto" takes what is fastest here and gives its golden
             vectors.
         threads: of each graph, 1 or more; None for the cores that this process may use.
-        bucket: rows that a graph is given at most at once; None for what is fastest here.
+        max_batch: rows that a graph is given at most at once; None for what is fastest here.
         cuda_graph: replay recorded CUDA graphs, one per power of two of rows.
 
     Raises:
         UnknownNameError: there is no such precision or provider.
-        InputError: `threads` or `bucket` is not a whole number of 1 or more.
+        InputError: `threads` or `max_batch` is not a whole number of 1 or more.
         UsageError: `providers` is not a list of names, or `cuda_graph` goes with another than cuda.
     """
 
     providers: Sequence[Provider] | None = None
     precision: str = "fp32"
     threads: int | None = None
-    bucket: int | None = None
+    max_batch: int | None = None
     cuda_graph: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", str(self.precision), PRECISIONS)
-        for name, value in (("threads", self.threads), ("bucket", self.bucket)):
+        for name, value in (("threads", self.threads), ("max_batch", self.max_batch)):
             if value is not None and whole(name, value) < 1:
                 raise InputError(f"{name}: expected 1 or more, got {value}")
         if self.threads is not None and self.threads > _MOST_THREADS:

@@ -17,7 +17,7 @@ import onnxruntime as ort
 from aeonnx._util import cache, processor
 from aeonnx.bundle import Variant
 from aeonnx.errors import DeviceMemoryError
-from aeonnx.runtime.interface import repeated
+from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.session import Array, Session
 
 __all__ = ["Speed", "by_speed", "known_speed", "measure_speed"]
@@ -28,7 +28,7 @@ _SECONDS = 0.05
 _LONGEST = 3600.0
 """Seconds that a record may say of one run."""
 _SLACK = 1.03
-"""A bucket may be this much slower per row than the best: small ones need less memory."""
+"""A batch may be this much slower per row than the best: small ones need less memory."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Speed:
     seconds: dict[int, float]
 
     @property
-    def bucket(self) -> int:
+    def max_batch(self) -> int:
         """The smallest batch size whose time per row is near the best."""
         per_row = {rows: taken / rows for rows, taken in self.seconds.items()}
         best = min(per_row.values())
@@ -84,7 +84,7 @@ def measure_speed(
     seconds: dict[int, float] = {}
     for rows in _ROWS:
         try:
-            seconds[rows] = _least(session, repeated(variant, inputs, rows))
+            seconds[rows] = _least(session, tile_rows(variant, inputs, rows))
         except DeviceMemoryError:
             if not seconds:
                 raise

@@ -16,7 +16,7 @@ from aeonnx.checkpoint.history import Epoch
 from aeonnx.train.engine.baseline import worse_than_nothing
 from aeonnx.train.engine.callbacks import Listener, Silent
 from aeonnx.train.engine.device import resolve_device
-from aeonnx.train.engine.distributed import Ranks, first_goes_ahead, joined, launched
+from aeonnx.train.engine.distributed import Ranks, joined, launched, main_process_first
 from aeonnx.train.engine.loop import Run
 from aeonnx.train.engine.plan import Plan, make_plan
 from aeonnx.train.engine.random import Stream, seeded
@@ -72,7 +72,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
     cuda = [device] if device.type == "cuda" else []
     with joined(device) as ranks, torch.random.fork_rng(cuda):
         told: Listener = listener if listener is not None and ranks.first else Silent()
-        with first_goes_ahead(ranks):
+        with main_process_first(ranks):
             plan = make_plan(options, ranks)
         with logging_to(options.log_dir if ranks.first else None) as log, _alone(plan, ranks):
             run = Run(plan, device, ranks, told, log)

@@ -26,8 +26,8 @@ __all__ = [
     "TrainOptions",
     "check",
     "recipe_options",
+    "resolve_settings",
     "resumed",
-    "settle",
 ]
 
 DATA, DATA_DIR = "mnist-sample", Path("data")
@@ -217,7 +217,7 @@ def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, st
     }
 
 
-def settle(options: TrainOptions, recipe: Recipe) -> Settings:
+def resolve_settings(options: TrainOptions, recipe: Recipe) -> Settings:
     """Fill in what was not given, in options that were checked."""
     held_out = options.held_out
     if held_out is None:

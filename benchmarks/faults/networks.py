@@ -206,7 +206,7 @@ class Levels(nn.Module):
 
 
 def _image(shape: tuple[str | int, ...], low: float = 0.0) -> Callable[[str], TensorSpec]:
-    return lambda name: TensorSpec(name, shape, range=(low, 1.0), meaning="images")
+    return lambda name: TensorSpec(name, shape, range=(low, 1.0), description="images")
 
 
 def _whole(build: Callable[[], nn.Module], spec: Callable[[str], TensorSpec]) -> Callable[[], Part]:

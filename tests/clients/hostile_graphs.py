@@ -200,7 +200,7 @@ def made(part: str, image: Sequence[int], rng: random.Random, *, lies: bool) -> 
 
 def _spec(name: str, dtype: str, shape: Sequence[int | str]) -> Spec:
     pixels = [0.0, 255.0] if dtype == "uint8" else [0.0, 1.0]
-    return {"name": name, "dtype": dtype, "shape": list(shape), "range": pixels, "meaning": ""}
+    return {"name": name, "dtype": dtype, "shape": list(shape), "range": pixels, "description": ""}
 
 
 def _specs(part: str, image: Sequence[int], rows: int | str) -> tuple[list[Spec], list[Spec]]:

@@ -108,7 +108,7 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
         yield name, Damage(text, says)
 
 
-_UNREAD = ("arch", "classes", "latent_id", "latent_size", "tools")
+_UNREAD = ("arch", "classes", "checkpoint_id", "latent_size", "tools")
 """Fields that clients skip."""
 
 _GRAPH = "parts.decoder.fp32."
@@ -182,7 +182,7 @@ FAULTS: tuple[tuple[str, Any, str], ...] = (
     ("tools.x\x7f", "1", "tools: a name: " + _PRINTABLE),
     ("latent_size", 0, "latent_size: expected sizes above 0"),
     ("input_shape", [1, 28], "input_shape: expected [C, H, W]"),
-    ("latent_id", "f" * 63, "latent_id: expected 64 hex digits"),
+    ("checkpoint_id", "f" * 63, "checkpoint_id: expected 64 hex digits"),
 )
 """(field, value or what makes one of the old, what Python says), which the schema refuses too."""
 

@@ -366,7 +366,7 @@ def test_inputs_without_rows_stay_as_they_are() -> None:
 
 
 def test_a_part_that_never_reaches_the_rest_of_its_model() -> None:
-    class Half(nn.Module):
+    class Split(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.encoder = Net(sleeping(), nn.ReLU())
@@ -375,7 +375,7 @@ def test_a_part_that_never_reaches_the_rest_of_its_model() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.encoder(x)
 
-    result = found(Half(), (X,), {"x": dense(8, 6)})
+    result = found(Split(), (X,), {"x": dense(8, 6)})
     assert (result.units, result.inactive, len(result.rows["x"])) == (2, 0, 1)
 
 

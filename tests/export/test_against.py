@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from aeonnx import load
 from aeonnx.bundle import manifest
-from aeonnx.export import Source, verify_against
+from aeonnx.export import Source, verify_checkpoint
 from tests.export.theirs import THEIRS
 
 Maker = Callable[..., Path]
@@ -70,7 +70,7 @@ def to_change(everything: Path, tmp_path: Path) -> Path:
 
 
 def test_every_graph_has_its_lines(everything: Path, run_of: Maker) -> None:
-    report = verify_against(load(everything), Source(run_of()))
+    report = verify_checkpoint(load(everything), Source(run_of()))
     assert report.passed, report.failures
     compared = {(check.part, check.precision) for check in report.checks}
     assert compared == {
@@ -99,7 +99,7 @@ def test_each_graph_that_is_wrong_is_named(
     to_change: Path, run_of: Maker, part: str, variant: str, by: float, told: str
 ) -> None:
     edit(to_change, part, variant, lambda graph: off(graph, by))
-    report = verify_against(load(to_change), run_of())
+    report = verify_checkpoint(load(to_change), run_of())
     assert not report.passed
     wrong = [line for line in report.failures if line.startswith(told)]
     assert wrong, report.failures

@@ -23,7 +23,7 @@ from aeonnx.errors import (
     OutputError,
     UnknownNameError,
 )
-from aeonnx.export import ExportOptions, export, verify_against
+from aeonnx.export import ExportOptions, export, verify_checkpoint
 from aeonnx.runtime import verify
 from tests.support import examples_file, graph_file, weights_file
 
@@ -43,7 +43,7 @@ def test_every_model_is_exported_verified_and_equal_to_torch(
 ) -> None:
     bundle = aeonnx.load(bundle_of(model, arch))
     assert verify(bundle).passed
-    report = verify_against(bundle, run_of(model, arch))
+    report = verify_checkpoint(bundle, run_of(model, arch))
     assert report.passed, report.failures
     parts = {"encoder", "decoder", "decoder(encoder)"}
     parts |= {"scorer"}
@@ -71,7 +71,7 @@ def test_graphs_say_what_they_are(bundle_of: Maker) -> None:
     facts = {item.key: item.value for item in graph.metadata_props}
     assert facts["aeonnx.model"] == "vae"
     assert facts["aeonnx.part"] == "decoder"
-    assert facts["aeonnx.latent_id"] == contents.latent_id
+    assert facts["aeonnx.checkpoint_id"] == contents.checkpoint_id
 
 
 def test_golden_vectors_hold_real_digits(bundle_of: Maker, run_of: Maker) -> None:
@@ -161,9 +161,9 @@ def test_plain_state_dict_is_exported_without_examples(run_of: Maker, tmp_path: 
 
 def test_live_comparison_needs_the_bundles_own_checkpoint(bundle_of: Maker, run_of: Maker) -> None:
     with pytest.raises(BundleError, match=r"was not exported from .*: its latent id is"):
-        verify_against(aeonnx.load(bundle_of()), run_of("vae", "mlp", 1))
+        verify_checkpoint(aeonnx.load(bundle_of()), run_of("vae", "mlp", 1))
     with pytest.raises(CheckpointError, match="no checkpoint at"):
-        verify_against(aeonnx.load(bundle_of()), Path("none"))
+        verify_checkpoint(aeonnx.load(bundle_of()), Path("none"))
 
 
 def test_what_a_killed_export_left_goes_with_the_next(run_of: Maker, bundle_copy: Path) -> None:

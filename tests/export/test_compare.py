@@ -169,12 +169,12 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
     parts, _ = vae_parts
     rows = probes(parts["encoder"].inputs, {})
 
-    def truth(inputs: dict) -> dict:
+    def reference(inputs: dict) -> dict:
         flat = inputs["x"].reshape(len(inputs["x"]), -1)[:, :20].astype(np.float64)
         return {"mu": flat, "logvar": flat}
 
     def single(inputs: dict) -> dict:
-        return {name: value.astype(np.float32) for name, value in truth(inputs).items()}
+        return {name: value.astype(np.float32) for name, value in reference(inputs).items()}
 
     def off(inputs: dict) -> dict:
         return {name: value + np.float32(0.5) for name, value in single(inputs).items()}
@@ -193,10 +193,10 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
 
     encoder = parts["encoder"]
 
-    def rounded(inputs: dict, draw: int) -> dict:
-        return truth(inputs) if draw >= 0 else {}
+    def perturbed(inputs: dict, draw: int) -> dict:
+        return reference(inputs) if draw >= 0 else {}
 
-    torch_like = SimpleNamespace(single=single, double=truth, rounded=rounded)
+    torch_like = SimpleNamespace(single=single, double=reference, perturbed=perturbed)
     assert compare_runs("e", encoder, single, torch_like, rows).passed
     failures = compare_runs("e", encoder, off, torch_like, rows).failures
     named = dict.fromkeys(failure.split(" ")[0] for failure in failures)

@@ -61,7 +61,7 @@ class Conditional(nn.Module):
         x, y = image("x", (1, 8, 8), "images"), image("y", (1, 8, 8), "images")
         z = latent("z", 8, "latent")
         label = TensorSpec("label", ("batch",), "int64", (0, 9), "what it shows")
-        sigma = TensorSpec("sigma", ("batch", 1), range=(0.0, 1.0), meaning="strength of the noise")
+        sigma = TensorSpec("sigma", ("batch", 1), range=(0.0, 1.0), description="noise level")
         return {
             "encoder": Part(self.encoder, (x, label), (z,)),
             "decoder": Part(self.decoder, (z, label), (y,)),

@@ -83,9 +83,9 @@ def test_an_operator_loses_about_what_float32_does(name: str) -> None:
     real = lost(torch_like.single(x)["y"], double)
     assert real > 0
     for draw in range(3):
-        rounded = torch_like.rounded(x, draw)["y"]
-        assert 0.3 < lost(rounded, double) / real < 9
-        assert np.array_equal(rounded, torch_like.rounded(x, draw)["y"])
+        perturbed = torch_like.perturbed(x, draw)["y"]
+        assert 0.3 < lost(perturbed, double) / real < 9
+        assert np.array_equal(perturbed, torch_like.perturbed(x, draw)["y"])
 
 
 def test_what_float32_keeps_is_kept() -> None:
@@ -96,7 +96,7 @@ def test_what_float32_keeps_is_kept() -> None:
     torch_like = reference(Of(exact), TOKENS)
     x = {"x": np.random.default_rng(0).normal(size=(4, *TOKENS)).astype(np.float32)}
     for draw in range(3):
-        assert np.array_equal(torch_like.rounded(x, draw)["y"], torch_like.double(x)["y"])
+        assert np.array_equal(torch_like.perturbed(x, draw)["y"], torch_like.double(x)["y"])
 
 
 class Casting(nn.Module):
@@ -135,7 +135,9 @@ def test_a_constant_image_shows_what_a_norm_amplifies() -> None:
     flat = {"x": np.full((4, 1, 16, 16), 0.7, np.float32)}
     mixed = {"x": np.random.default_rng(0).random((4, 1, 16, 16)).astype(np.float32)}
     floors = [
-        max(lost(torch_like.rounded(x, draw)["y"], torch_like.double(x)["y"]) for draw in range(4))
+        max(
+            lost(torch_like.perturbed(x, draw)["y"], torch_like.double(x)["y"]) for draw in range(4)
+        )
         for x in (flat, mixed)
     ]
     assert floors[0] > 10 * floors[1]
@@ -147,7 +149,7 @@ def test_the_module_of_the_part_is_not_changed() -> None:
     torch_like = reference(module, (16,))
     x = np.ones((2, 16), np.float32)
     torch_like.double({"x": x})
-    torch_like.rounded({"x": x}, 1)
+    torch_like.perturbed({"x": x}, 1)
     assert module.scale.dtype == torch.float32
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert (x == 1).all()

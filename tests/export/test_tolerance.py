@@ -33,7 +33,7 @@ class Known:
     def single(self, inputs: dict[str, Array]) -> dict[str, Array]:
         return {"y": inputs["x"] + self.error(inputs["x"])}
 
-    def rounded(self, inputs: dict[str, Array], draw: int = 0) -> dict[str, Array]:
+    def perturbed(self, inputs: dict[str, Array], draw: int = 0) -> dict[str, Array]:
         return {"y": inputs["x"] + self.simulated(inputs["x"]) * (-1) ** draw}
 
 
@@ -126,10 +126,10 @@ def test_an_output_that_is_always_the_same_is_not_ill_conditioned() -> None:
     def flat(by: float) -> Callable[..., dict[str, Array]]:
         return lambda inputs, **_: {"y": np.full((len(inputs["x"]), 8), 0.3 + by, np.float32)}
 
-    truth = SimpleNamespace(single=flat(1e-7), double=flat(0), rounded=flat(-1e-7))
+    reference = SimpleNamespace(single=flat(1e-7), double=flat(0), perturbed=flat(-1e-7))
     rows = probes((X,), {})
-    assert compare_runs("p", part, flat(2e-7), truth, rows).passed
-    assert not compare_runs("p", part, flat(1e-5), truth, rows).passed
+    assert compare_runs("p", part, flat(2e-7), reference, rows).passed
+    assert not compare_runs("p", part, flat(1e-5), reference, rows).passed
 
 
 def test_nothing_is_right_where_torch_gives_no_number() -> None:

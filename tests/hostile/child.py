@@ -87,7 +87,7 @@ def judge(arguments: list[str], result: Result) -> None:
 def call(folder: Path) -> None:
     """The same from Python, into given buffers and with many rows."""
     try:
-        bundle = aeonnx.load(folder, ["cpu"], bucket=7, threads=1)
+        bundle = aeonnx.load(folder, ["cpu"], max_batch=7, threads=1)
     except AeonnxError:
         return
     x, z = np.ones((9, *IMAGE), np.float32), np.ones((9, LATENT), np.float32)

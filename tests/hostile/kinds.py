@@ -160,7 +160,7 @@ def control_characters(rng: random.Random, made: Made) -> None:
         case 1:
             made.document["classes"] = [f"x{CONTROL}", "y"]
         case 2:
-            made.entry(part)["inputs"][0]["meaning"] = CONTROL
+            made.entry(part)["inputs"][0]["description"] = CONTROL
         case 3:
             made.entry(part)["min_onnxruntime"] = f"99{CONTROL}"
         case _:

@@ -99,7 +99,7 @@ def sound(folder: Path, outside: Path) -> Made:
         "arch": "none",
         "input_shape": list(IMAGE),
         "latent_size": LATENT,
-        "latent_id": LATENT_ID,
+        "checkpoint_id": LATENT_ID,
         "prior": {"kind": "standard-normal", "temperature": 1.0, "mean": None, "factor": None},
         "classes": list(CLASSES),
         "parts": {},
@@ -163,7 +163,7 @@ def model(
     stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     graph = helper.make_graph(list(nodes), "tiny", *values, stored)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    helper.set_model_props(made, {"aeonnx.latent_id": LATENT_ID})
+    helper.set_model_props(made, {"aeonnx.checkpoint_id": LATENT_ID})
     return made
 
 
@@ -194,7 +194,7 @@ def _add(
             "file": f"{part}.onnx",
             "sha256": "",
             "bytes": 0,
-            "multiply_adds": 1,
+            "macs": 1,
             "opset": 18,
             "ir_version": 8,
             "min_onnxruntime": "1.16",
@@ -229,7 +229,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
         "shape": list(shape),
         "dtype": dtype,
         "range": list(bounds) if bounds else None,
-        "meaning": name,
+        "description": name,
     }
 
 

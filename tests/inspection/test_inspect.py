@@ -284,7 +284,7 @@ def test_a_hostile_bundle_cannot_add_to_the_page(
         document["training"]["data"] = HOSTILE
         for variants in document["parts"].values():
             for spec in (*variants["fp32"]["inputs"], *variants["fp32"]["outputs"]):
-                spec["meaning"] = HOSTILE
+                spec["description"] = HOSTILE
 
     edit_manifest(bundle_copy, spoil)
     honest = Tags(page_of(bundle_of(), tmp_path / "honest.html"))

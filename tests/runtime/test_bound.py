@@ -10,7 +10,7 @@ import pytest
 
 import aeonnx
 from aeonnx.errors import InputError
-from aeonnx.runtime.bound import Bound, Replayed
+from aeonnx.runtime.io_binding import CudaGraphRunner, IOBinding
 
 Maker = Callable[..., Path]
 
@@ -25,7 +25,7 @@ def vae(bundle_of: Maker) -> aeonnx.Bundle:
 
 
 def test_a_bound_graph_gives_the_same_again_and_again(vae: aeonnx.Bundle) -> None:
-    bound = Bound(vae.session("decoder"), vae.variant("decoder"), 4)
+    bound = IOBinding(vae.session("decoder"), vae.variant("decoder"), 4)
     for seed in (1, 2):
         z = latents(4) * seed
         bound.give({"z": z})
@@ -38,7 +38,7 @@ def test_a_bound_graph_gives_the_same_again_and_again(vae: aeonnx.Bundle) -> Non
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8])
 def test_fewer_rows_than_recorded_are_filled_up(vae: aeonnx.Bundle, rows: int) -> None:
-    replayed = Replayed(vae.session("decoder"), vae.variant("decoder"))
+    replayed = CudaGraphRunner(vae.session("decoder"), vae.variant("decoder"))
     z = latents(rows)
     (found,) = replayed.values({"z": z}, ["reconstruction"])
     np.testing.assert_allclose(found, vae.decode(z), atol=1e-6)
@@ -48,7 +48,7 @@ def test_fewer_rows_than_recorded_are_filled_up(vae: aeonnx.Bundle, rows: int) -
 
 
 def test_a_seed_is_not_filled_up(vae: aeonnx.Bundle) -> None:
-    replayed = Replayed(vae.session("sampler"), vae.variant("sampler"))
+    replayed = CudaGraphRunner(vae.session("sampler"), vae.variant("sampler"))
     inputs = {"seed": np.array([7]), "index": np.arange(3)}
     z, image = replayed.values(inputs, ["z", "image"])
     np.testing.assert_array_equal(image, vae.generate(3, 7, pixels=True))

@@ -27,7 +27,7 @@ from aeonnx.errors import (
 )
 from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime import Session
-from aeonnx.runtime.call import Call
+from aeonnx.runtime.runner import PartRunner
 from tests.support import graph_file
 
 Maker = Callable[..., Path]
@@ -94,12 +94,12 @@ def test_pixels_are_those_of_the_floats(request: pytest.FixtureRequest, where: s
 
 def test_every_row_is_there_whatever_the_bucket(bundle_of: Maker) -> None:
     z = latents(1100)
-    whole = aeonnx.load(bundle_of(), ["cpu"], bucket=2000).decode(z)
-    cut = aeonnx.load(bundle_of(), ["cpu"], bucket=7).decode(z)
+    whole = aeonnx.load(bundle_of(), ["cpu"], max_batch=2000).decode(z)
+    cut = aeonnx.load(bundle_of(), ["cpu"], max_batch=7).decode(z)
     assert len(whole) == 1100
     np.testing.assert_allclose(cut, whole, atol=1e-6)
-    both = aeonnx.load(bundle_of(), ["cpu"], bucket=300).run("encoder", x=whole)
-    mu = aeonnx.load(bundle_of(), ["cpu"], bucket=300).encode(whole)
+    both = aeonnx.load(bundle_of(), ["cpu"], max_batch=300).run("encoder", x=whole)
+    mu = aeonnx.load(bundle_of(), ["cpu"], max_batch=300).encode(whole)
     assert both["logvar"].shape == both["mu"].shape == (1100, 20)
     np.testing.assert_array_equal(both["mu"], mu)
 
@@ -124,25 +124,25 @@ class Small:
             value[...] = z[:, :1, None, None] + 1
 
 
-@given(rows=st.integers(1, 3000), holds=st.integers(1, 3000), bucket=st.integers(1, 3000))
+@given(rows=st.integers(1, 3000), holds=st.integers(1, 3000), max_batch=st.integers(1, 3000))
 def test_less_is_tried_where_memory_runs_out(
-    bundle_of: Maker, rows: int, holds: int, bucket: int
+    bundle_of: Maker, rows: int, holds: int, max_batch: int
 ) -> None:
     variant = aeonnx.load(bundle_of()).variant("decoder")
     device = Small(holds)
-    call = Call("decoder", variant, device, lambda: bucket)
+    call = PartRunner("decoder", variant, device, lambda: max_batch)
     z = np.arange(rows * 20, dtype=np.float32).reshape(rows, 20)
     for _ in range(2):
         device.asked.clear()
-        np.testing.assert_array_equal(call.answer(z)[:, 0, 0, 0], z[:, 0] + 1)
+        np.testing.assert_array_equal(call.primary_output(z)[:, 0, 0, 0], z[:, 0] + 1)
     assert max(device.asked) <= holds, "what was too much is not tried again"
 
 
 def test_want_of_memory_is_told_if_one_row_is_too_much(bundle_of: Maker) -> None:
     variant = aeonnx.load(bundle_of()).variant("decoder")
-    call = Call("decoder", variant, Small(0), lambda: 64)
+    call = PartRunner("decoder", variant, Small(0), lambda: 64)
     with pytest.raises(DeviceMemoryError, match="Failed to allocate memory"):
-        call.answer(latents())
+        call.primary_output(latents())
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ def test_warmup_opens_what_it_is_told_to(vae: aeonnx.Bundle) -> None:
 def test_settings_out_of_range_are_refused(bundle_of: Maker) -> None:
     with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
         aeonnx.load(bundle_of(), threads=0)
-    with pytest.raises(InputError, match="bucket: expected 1 or more, got -1"):
-        aeonnx.load(bundle_of(), bucket=-1)
+    with pytest.raises(InputError, match="max_batch: expected 1 or more, got -1"):
+        aeonnx.load(bundle_of(), max_batch=-1)
     with pytest.raises(InputError, match=r"threads: expected a whole number, got '2' \(str\)"):
         aeonnx.load(bundle_of(), threads="2")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="threads: expected at most 1024, got 1000000"):

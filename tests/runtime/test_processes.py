@@ -53,7 +53,7 @@ import aeonnx
 folder, threads, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 bundle = aeonnx.load(folder, ["cpu"], threads=threads)
 bundle.decode(np.ones((2000, 3), np.float32))
-from aeonnx.runtime.bound import Bound
+from aeonnx.runtime.io_binding import Bound
 bound = Bound(bundle.session("decoder"), bundle.variant("decoder"), 4)
 child = os.fork()
 if child == 0:
@@ -131,7 +131,7 @@ def test_children_that_are_forked_while_graphs_are_opened_do_not_hang(folder: Pa
 
 def test_a_copy_is_opened_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
-    bundle = aeonnx.load("bundle", ["cpu"], threads=1, bucket=5)
+    bundle = aeonnx.load("bundle", ["cpu"], threads=1, max_batch=5)
     expected = bundle.decode(latents())
     monkeypatch.chdir("/")
     for other in (pickle.loads(pickle.dumps(bundle)), copy.deepcopy(bundle), copy.copy(bundle)):  # noqa: S301
@@ -168,7 +168,7 @@ import numpy as np
 import aeonnx
 folder, how = sys.argv[1], sys.argv[2]
 rows = 400_000
-bundle = aeonnx.load(folder, ["cpu"], threads=1, bucket=rows)
+bundle = aeonnx.load(folder, ["cpu"], threads=1, max_batch=rows)
 z = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
 into = np.zeros((rows, 1, 4, 4), np.float32)
 expected = bundle.decode(z[:1000]).copy()

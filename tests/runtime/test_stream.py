@@ -25,7 +25,7 @@ Cli = Callable[..., Result]
 
 @pytest.fixture
 def vae(bundle_of: Maker) -> package.Bundle:
-    return package.load(bundle_of(), ["cpu"], bucket=64)
+    return package.load(bundle_of(), ["cpu"], max_batch=64)
 
 
 def test_items_come_in_order_and_are_taken_ahead() -> None:

@@ -147,8 +147,8 @@ def test_the_order_is_that_of_what_all_were_measured_at() -> None:
 
 
 def test_the_bucket_is_the_smallest_of_the_fast_ones() -> None:
-    assert Speed({1: 1.0, 64: 6.4, 256: 25.5, 1024: 110.0}).bucket == 64
-    assert Speed({1: 1.0, 64: 60.0, 256: 64.0}).bucket == 256
+    assert Speed({1: 1.0, 64: 6.4, 256: 25.5, 1024: 110.0}).max_batch == 64
+    assert Speed({1: 1.0, 64: 60.0, 256: 64.0}).max_batch == 256
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -159,7 +159,7 @@ def test_many_rows_find_their_bucket(bundle_of: Maker, monkeypatch: pytest.Monke
     assert measured == [], "few rows do not wait for a measurement"
     assert len(bundle.decode(latents(1025))) == 1025
     assert measured == ["decoder"]
-    aeonnx.load(bundle_of(), ["cpu"], threads=1, bucket=100).decode(latents(2000))
+    aeonnx.load(bundle_of(), ["cpu"], threads=1, max_batch=100).decode(latents(2000))
     assert measured == ["decoder"], "a given bucket needs no measurement"
 
 

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 import aeonnx
 from aeonnx.errors import BundleError, GraphError, IntegrityError, RunError
 from aeonnx.runtime import Session, verify
-from aeonnx.runtime.bound import Bound, Replayed
+from aeonnx.runtime.io_binding import CudaGraphRunner, IOBinding
 from tests.hostile.sound import IMAGE, LATENT, Made, node, sound
 
 
@@ -61,7 +61,7 @@ GAVE = (
 def test_other_rows_than_went_in_are_refused(made: Made, how: str, rows: int) -> None:
     lie(made, "decoder", how)
     made.write()
-    bundle = aeonnx.load(made.folder, ["cpu"], bucket=6)
+    bundle = aeonnx.load(made.folder, ["cpu"], max_batch=6)
     text = GAVE.format(rows, 6) + ": export the bundle again$"
     many = np.zeros((2000, *IMAGE), np.float32)
     for use in (
@@ -76,12 +76,12 @@ def test_other_rows_than_went_in_are_refused(made: Made, how: str, rows: int) ->
         with pytest.raises(RunError, match=text):
             use()
     session, variant = bundle.session("decoder"), bundle.variant("decoder")
-    bound = Bound(session, variant, 6)
+    bound = IOBinding(session, variant, 6)
     bound.give({"z": latents()})
     with pytest.raises(RunError, match=text):
         bound.run()
     with pytest.raises(RunError, match=GAVE.format(r"\d+", 8)):
-        Replayed(session, variant).values({"z": latents()}, ["reconstruction"])
+        CudaGraphRunner(session, variant).values({"z": latents()}, ["reconstruction"])
     report = verify(bundle)
     assert any(re.search(GAVE.format(r"\d+", r"\d"), line) for line in report.failures)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from aeonnx.checkpoint import Checkpoint, latent_id, load_weights
+from aeonnx.checkpoint import Checkpoint, checkpoint_id, load_weights
 from aeonnx.errors import ModuleError, UsageError
 from aeonnx.export.sources.declarations import require_about, require_declared
 from aeonnx.export.sources.modules import require_exportable
@@ -64,7 +64,7 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
             _to_memory(module.eval().requires_grad_(False))
     model.parts = lambda: dict(parts)  # what was checked is what is exported: parts() may make anew
     with user_code(f"--from-module {target}: state_dict()"):
-        identity = latent_id(config, model)
+        identity = checkpoint_id(config, model)
     return Checkpoint(model, config, identity, None, None)
 
 

@@ -108,7 +108,7 @@ class _Search:
             DoesNotRunError: the captured graph fails.
         """
         count = self._traced.rows(self._given)
-        first = self._traced.taken(
+        first = self._traced.select_rows(
             self._given, torch.arange(min(count, _FIRST, self._whole.at_once))
         )
         flops, squares = self._whole.flops(first, self._squares)
@@ -174,7 +174,7 @@ class _Search:
                 own, masks = masks[:count], masks[count:]
                 nearest = (own.float() @ away.T).argsort(stable=True)
                 begin = nearest[:, min(rank, len(away) - 1)]
-                start = self._traced.taken(self._given, begin)
+                start = self._traced.select_rows(self._given, begin)
                 try:
                     rows, steps = pushed(
                         prefix, function, aims, self._limits(index), boxes, start, own
@@ -189,7 +189,7 @@ class _Search:
         """Rows that activate what was inactive, as candidates."""
         for i, active in enumerate(self._look(rows)[0]):
             if (active & self._inactive).any():
-                row = self._traced.taken(rows, torch.tensor([i]))
+                row = self._traced.select_rows(rows, torch.tensor([i]))
                 self._found.append((row, active & self._dormant))
                 self._inactive &= ~active
 
@@ -198,7 +198,8 @@ class _Search:
         places = torch.split(torch.arange(self._traced.rows(rows)), self._whole.at_once)
         with torch.no_grad():
             pieces = [
-                self._whole.over(self._traced.taken(rows, some), self._seen) for some in places
+                self._whole.over(self._traced.select_rows(rows, some), self._seen)
+                for some in places
             ]
         return [torch.cat(items) for items in zip(*pieces, strict=True)]
 

@@ -28,7 +28,7 @@ from aeonnx.export.verify.variants import (
     compare_lossy,
     compare_pixels,
     compare_sampler,
-    draws_of,
+    sampler_reference,
 )
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
@@ -39,7 +39,7 @@ from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.replay import entry
 from aeonnx.runtime.session import Array
 
-__all__ = ["origin", "verify_against"]
+__all__ = ["origin", "verify_checkpoint"]
 
 
 def origin(bundle: Bundle, source: Source) -> Checkpoint:
@@ -55,15 +55,15 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
         trained = from_module(source.from_module, name, source.weights)
     elif source.checkpoint:
         trained = checkpoint.load(source.checkpoint, name)
-    if trained.latent_id != bundle.manifest.latent_id:
+    if trained.checkpoint_id != bundle.manifest.checkpoint_id:
         raise BundleError(
             f"{bundle.folder} was not exported from {source}: its latent id is "
-            f"{bundle.manifest.latent_id[:12]}, the checkpoint's {trained.latent_id[:12]}"
+            f"{bundle.manifest.checkpoint_id[:12]}, the checkpoint's {trained.checkpoint_id[:12]}"
         )
     return trained
 
 
-def verify_against(bundle: Bundle, source: Path | Source) -> Report:
+def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:
     """Compare every graph of a bundle with the live model, as the export did.
 
     That is: parts in fp32, alone and composed; those in fewer bits by what they lose on test
@@ -113,7 +113,9 @@ class _Judge:
         """One graph."""
         if part == SAMPLER:
             decoder, graph = self.parts["decoder"], self.bundle.session(part).run
-            return compare_sampler(decoder, graph, self.decode, draws_of(decoder, self.gaussian))
+            return compare_sampler(
+                decoder, graph, self.decode, sampler_reference(decoder, self.gaussian)
+            )
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
         session, known = self.bundle.session(part, variant), self.parts[part]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from aeonnx.export.verify.probes import Rows
 from aeonnx.export.verify.reference import Arrays, Reference
 from aeonnx.export.verify.runs import Compared, compare_runs
-from aeonnx.models import Part, answer
+from aeonnx.models import Part, primary_output
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array
 
@@ -77,7 +77,7 @@ class _InARow(nn.Module):
 
     def forward(self, *values: Tensor) -> Tensor | tuple[Tensor, ...]:
         given = dict(zip(self._names, values, strict=True))
-        latent = answer(self.encoder(*(given[name] for name in self._encoder_inputs)))
+        latent = primary_output(self.encoder(*(given[name] for name in self._encoder_inputs)))
         outputs: Tensor | tuple[Tensor, ...] = self.decoder(
             latent, *(given[name] for name in self._beside)
         )

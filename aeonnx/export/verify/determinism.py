@@ -19,7 +19,7 @@ from aeonnx.errors import GraphError
 from aeonnx.export.verify.calls import OTHER, SAME, SITUATIONS, Calls, called, differing, tried
 from aeonnx.export.verify.causes import explained, of_the_batch
 from aeonnx.models import Part
-from aeonnx.runtime.interface import batch_of, has_rows, repeated, taken
+from aeonnx.runtime.interface import batch_of, has_rows, select_rows, tile_rows
 from aeonnx.runtime.session import Array
 
 __all__ = ["require_deterministic"]
@@ -42,8 +42,10 @@ def require_deterministic(name: str, part: Part, rows: Mapping[str, Array]) -> N
         GraphError: outputs differ, or a row's output depends on the rows beside it; the text names
             output, situation, cause, line and remedy. What the module itself raises is passed on.
     """
-    first = repeated(part, rows, batch_of(part) or _FIRST)
-    second = repeated(part, taken(part, rows, slice(None, None, -1)), batch_of(part) or _SECOND)
+    first = tile_rows(part, rows, batch_of(part) or _FIRST)
+    second = tile_rows(
+        part, select_rows(part, rows, slice(None, None, -1)), batch_of(part) or _SECOND
+    )
     one = called(part, [first, second, first], SAME)
     two = called(part, [second, first], OTHER)
     met = one.met() | two.met()

@@ -41,7 +41,7 @@ class Reference:
         """The truth: the same inputs and weights in float64, without casts to fewer bits."""
         return self._call(self._double, torch.float64, inputs, _watched(InFloat64()))  # type: ignore[no-untyped-call]
 
-    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
+    def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
         """What float32 may give where operators round one after another and sums run.
 
         torch's own kernels sum some layers in blocks and lose less, so that their error alone is

@@ -17,14 +17,14 @@ from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows
 from aeonnx.export.verify.reference import Arrays
-from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, Limit, Seen, measured
+from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, ErrorStats, Limit, measured
 from aeonnx.runtime import Check, Report
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.compare import differences, malformed
-from aeonnx.runtime.interface import Interface, batch_of, rows_in, taken
+from aeonnx.runtime.interface import Interface, batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["BATCHES", "ILL_CONDITIONED", "Compared", "Truth", "compare_runs"]
+__all__ = ["BATCHES", "ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_runs"]
 
 BATCHES = (1, 2, 3, 7, 32)
 ILL_CONDITIONED = "ill-conditioned"
@@ -35,14 +35,14 @@ _DRAWS = 2  # of rounding errors
 _EDGE_DRAWS = 8  # for few rows, which alone would measure the floor badly
 
 
-class Truth(Protocol):
+class ReferenceFn(Protocol):
     """What a graph should give; see `Reference`."""
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays: ...
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays: ...
 
-    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays: ...
+    def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def compare_runs(
     name: str,
     part: Interface,
     graph: Run,
-    reference: Truth,
+    reference: ReferenceFn,
     rows: Rows,
     *,
     variant: str = "fp32",
@@ -82,13 +82,13 @@ def compare_runs(
         places = _drawn(part, rows.kinds, draw)
         if not len(places):
             break
-        inputs = taken(part, rows.values, places)
-        for key, value in _in_chunks(part, inputs, partial(reference.rounded, draw=draw)).items():
+        inputs = select_rows(part, rows.values, places)
+        for key, value in _in_chunks(part, inputs, partial(reference.perturbed, draw=draw)).items():
             found[key].add_floor(places, value, simulated=True)
     failures: list[str] = []
     alone = _Alone()
     for places in _batches(part, len(rows.kinds)):
-        inputs = taken(part, rows.values, places)
+        inputs = select_rows(part, rows.values, places)
         single = reference.single(inputs)
         for key, value in single.items():
             found[key].add_floor(places, value)
@@ -152,14 +152,14 @@ class _Differences:
         ):
             kept[places] = np.maximum(kept[places], new)
 
-    def of(self, chosen: Array) -> Seen:
+    def of(self, chosen: Array) -> ErrorStats:
         """The largest of the rows where `chosen` holds."""
         absolute, relative, error, floor = (
             float(number[chosen].max(initial=0.0))
             for number in (self.absolute, self.relative, self.error, self.floor)
         )
         largest = np.float32(np.abs(self.double[chosen]).max(initial=0.0))
-        return Seen(absolute, relative, error, floor, float(np.spacing(largest)))
+        return ErrorStats(absolute, relative, error, floor, float(np.spacing(largest)))
 
     def spread(self, kinds: Sequence[str]) -> float:
         """From the lowest to the highest value on real and random inputs, or on all there are.
@@ -182,7 +182,7 @@ def _in_chunks(part: Interface, values: Mapping[str, Array], run: Run) -> Arrays
     """The outputs for all rows, a batch at a time."""
     count, size = rows_in(part, values), batch_of(part) or max(BATCHES)
     found = [
-        run(taken(part, values, np.arange(start, min(start + size, count))))
+        run(select_rows(part, values, np.arange(start, min(start + size, count))))
         for start in range(0, count, size)
     ]
     return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
@@ -243,17 +243,17 @@ def _check(
     name: str, variant: str, item: _Differences, kinds: Sequence[str], kind: str, limit: Limit
 ) -> Check:
     chosen = np.array([own == kind for own in kinds])
-    seen = item.of(chosen)
+    stats = item.of(chosen)
     worst = int(np.argmax(np.where(chosen, np.maximum(item.absolute, item.error), -1.0)))
     return Check(
         part=name,
         precision=variant,
         output=item.spec.name,
-        max_abs_diff=seen.absolute,
-        max_rel_diff=seen.relative,
-        tolerance=limit(item.spec, seen),
-        error=seen.error,
-        noise_floor=seen.floor,
+        max_abs_diff=stats.absolute,
+        max_rel_diff=stats.relative,
+        tolerance=limit(item.spec, stats),
+        error=stats.error,
+        noise_floor=stats.floor,
         inputs=kind,
         rows=int(chosen.sum()),
         batch=int(item.batch[worst]) or 1,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from aeonnx.bundle import TensorSpec
 
-__all__ = ["CEILING", "FACTOR", "LARGEST_FLOOR", "Limit", "Seen", "measured"]
+__all__ = ["CEILING", "FACTOR", "LARGEST_FLOOR", "ErrorStats", "Limit", "measured"]
 
 FACTOR = 4.0
 CEILING = 1e-6
@@ -27,7 +27,7 @@ _CEILING_FACTOR = 3.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class ErrorStats:
     """The largest differences of one output on one kind of inputs."""
 
     absolute: float
@@ -37,13 +37,13 @@ class Seen:
     resolution: float  # float32's spacing at the largest value
 
 
-Limit = Callable[[TensorSpec, Seen], float]
+Limit = Callable[[TensorSpec, ErrorStats], float]
 
 
-def measured(spec: TensorSpec, seen: Seen) -> float:
+def measured(spec: TensorSpec, stats: ErrorStats) -> float:
     """The tolerance of a float32 graph: see above."""
     # No answer can be finer than float32's last place, even if torch happened to hit it.
-    floor = max(seen.floor, seen.resolution)
+    floor = max(stats.floor, stats.resolution)
     if spec.range is None:
         return FACTOR * floor
     low, high = spec.range

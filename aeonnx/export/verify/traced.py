@@ -59,7 +59,7 @@ class Traced:
         """How many rows inputs have."""
         return len(inputs[self._first])
 
-    def taken(self, inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
+    def select_rows(self, inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
         """Some rows; inputs without a batch axis stay whole."""
         return [x if whole else x[rows] for x, whole in zip(inputs, self.whole, strict=True)]
 
@@ -103,7 +103,7 @@ class Prefix:
         pieces = []
         for start in range(0, rows, size):
             places = torch.arange(start, start + size).clamp(max=rows - 1)
-            pieces.append(self._one(self._traced.taken(inputs, places), measure))
+            pieces.append(self._one(self._traced.select_rows(inputs, places), measure))
         return [torch.cat(items)[:rows] for items in zip(*pieces, strict=True)]
 
     def flops(self, inputs: Sequence[Tensor], measure: Measure) -> tuple[float, Tensor]:

@@ -13,8 +13,8 @@ from aeonnx.export.passes.pixels import images_of, pixel_spec, unlike_pixels
 from aeonnx.export.passes.sampler import sampler_specs
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.reference import Arrays, Reference
-from aeonnx.export.verify.runs import Truth, compare_runs
-from aeonnx.export.verify.tolerance import Seen, measured
+from aeonnx.export.verify.runs import ReferenceFn, compare_runs
+from aeonnx.export.verify.tolerance import ErrorStats, measured
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Report
@@ -23,15 +23,15 @@ from aeonnx.runtime.prior import Gaussian, transformed
 from aeonnx.runtime.session import Array
 
 __all__ = [
-    "Draws",
-    "PixelTruth",
+    "PixelReference",
+    "SamplerReference",
     "as_floats",
     "as_pixels",
     "compare_lossy",
     "compare_pixels",
     "compare_sampler",
-    "draws_of",
     "over_pixels_of",
+    "sampler_reference",
     "sampler_rows",
 ]
 
@@ -114,35 +114,37 @@ def compare_pixels(
         if key in expected
     ]
 
-    def limit(spec: TensorSpec, seen: Seen) -> float:
+    def limit(spec: TensorSpec, stats: ErrorStats) -> float:
         if lossy is None:  # one step of a pixel: a last bit may turn the rounding
-            return 1.0 if spec.dtype == "uint8" else measured(spec, seen)
+            return 1.0 if spec.dtype == "uint8" else measured(spec, stats)
         if spec.dtype != "uint8":
             return lossy[spec.name]
         low, high = images[spec.name]
         return min(lossy[spec.name] / (high - low) * 255 + 1.0, 255.0)  # both sides are rounded
 
-    truth = PixelTruth(Reference(part), images)
-    report = compare_runs(name, interface, graph, truth, rows, variant=variant, limit=limit)
+    reference = PixelReference(Reference(part), images)
+    report = compare_runs(name, interface, graph, reference, rows, variant=variant, limit=limit)
     return Report(report.checks, (*report.failures, *filter(None, unlike)))
 
 
 @dataclass(frozen=True)
-class PixelTruth:
+class PixelReference:
     """What a graph with pixels should give: the same arithmetic around another truth."""
 
-    truth: Truth
+    reference: ReferenceFn
     images: Mapping[str, Bounds]
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
         """See `Reference.single`; and so on."""
-        return as_pixels(self.truth.single(as_floats(inputs, self.images)), self.images)
+        return as_pixels(self.reference.single(as_floats(inputs, self.images)), self.images)
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        return as_pixels(self.truth.double(as_floats(inputs, self.images)), self.images)
+        return as_pixels(self.reference.double(as_floats(inputs, self.images)), self.images)
 
-    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
-        return as_pixels(self.truth.rounded(as_floats(inputs, self.images), draw), self.images)
+    def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
+        return as_pixels(
+            self.reference.perturbed(as_floats(inputs, self.images), draw), self.images
+        )
 
 
 def as_pixels(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arrays:
@@ -161,11 +163,11 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
     }
 
 
-def draws_of(decoder: Part, prior: Gaussian) -> Draws:
+def sampler_reference(decoder: Part, prior: Gaussian) -> SamplerReference:
     """What a sampler made of a decoder and a prior should give."""
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
     bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
-    return Draws(prior, Reference(decoder), z, reconstruction, bounds)
+    return SamplerReference(prior, Reference(decoder), z, reconstruction, bounds)
 
 
 def sampler_rows(interface: Part) -> Rows:
@@ -174,7 +176,9 @@ def sampler_rows(interface: Part) -> Rows:
     return Rows.of(interface, {"seed": np.array([_SEED]), "index": index}, "index")
 
 
-def compare_sampler(decoder: Part, graph: Run, decode: Run | None, draws: Draws) -> Report:
+def compare_sampler(
+    decoder: Part, graph: Run, decode: Run | None, draws: SamplerReference
+) -> Report:
     """A sampler against numpy's draws and torch's decoder; and, to the bit, the decoder's graph.
 
     Args:
@@ -197,7 +201,7 @@ def compare_sampler(decoder: Part, graph: Run, decode: Run | None, draws: Draws)
 
 
 @dataclass(frozen=True)
-class Draws:
+class SamplerReference:
     """What a sampler should give; see `Reference`."""
 
     prior: Gaussian
@@ -216,7 +220,7 @@ class Draws:
         image = self.decoder.double({self.z.name: z.astype(np.float32)})[self.reconstruction.name]
         return {self.z.name: z, "image": to_pixels(image, self.bounds)}
 
-    def rounded(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
+    def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
         return self.double(inputs)
 
     def _latents(self, inputs: Mapping[str, Array]) -> Array:
@@ -224,6 +228,6 @@ class Draws:
         return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], size)
 
 
-def _limit(spec: TensorSpec, seen: Seen) -> float:
+def _limit(spec: TensorSpec, stats: ErrorStats) -> float:
     # The last bit of a logarithm or cosine is the machine's own; and may turn a pixel's rounding.
-    return 1.0 if spec.dtype == "uint8" else 2 * seen.resolution
+    return 1.0 if spec.dtype == "uint8" else 2 * stats.resolution

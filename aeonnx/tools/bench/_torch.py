@@ -14,7 +14,7 @@ from aeonnx.export.sources.outputs import in_order
 from aeonnx.export.verify.checkpoint import origin
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
-from aeonnx.tools.bench.contenders import OPENED, Call, Contender, inputs_of
+from aeonnx.tools.bench.contenders import OPENED, Contender, PartRunner, inputs_of
 from aeonnx.tools.bench.options import Case
 
 __all__ = ["check", "rivals"]
@@ -43,7 +43,7 @@ def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contende
     inputs = inputs_of(bundle, bundle.variant(case.part), case.batch)
 
     def contender(name: str, made: Make, opened: int) -> Contender:
-        def start() -> Call:
+        def start() -> PartRunner:
             return _opened(bundle, source, case, inputs, made)
 
         return Contender(name, start, opened, optional=True)
@@ -61,7 +61,7 @@ def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contende
 
 def _opened(
     bundle: Bundle, source: Source, case: Case, inputs: Mapping[str, Array], made: Make
-) -> Call:
+) -> PartRunner:
     """One call of a part that was read from the checkpoint."""
     device = _DEVICES.get(case.provider)
     if device is None:

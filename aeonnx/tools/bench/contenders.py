@@ -12,15 +12,15 @@ import numpy as np
 from aeonnx import runtime
 from aeonnx.bundle import Variant, golden
 from aeonnx.runtime import Bundle
-from aeonnx.runtime.interface import repeated
+from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.session import Array
 from aeonnx.tools.bench.bare import open_bare
 from aeonnx.tools.bench.options import Case
 from aeonnx.tools.bench.results import OURS
 
-__all__ = ["OPENED", "Call", "Contender", "bare", "inputs_of", "ours"]
+__all__ = ["OPENED", "Contender", "PartRunner", "bare", "inputs_of", "ours"]
 
-Call = Callable[[], object]
+PartRunner = Callable[[], object]
 """One call on the inputs of the cell."""
 
 OPENED = 4
@@ -39,21 +39,21 @@ class Contender:
     """
 
     name: str
-    open: Callable[[], Call]
+    open: Callable[[], PartRunner]
     opened: int = OPENED
     optional: bool = False
 
 
 def inputs_of(bundle: Bundle, variant: Variant, batch: int) -> dict[str, Array]:
     """The golden inputs, repeated to the batch: real images first."""
-    found = repeated(variant, golden.read_all(bundle.folder, variant.golden.inputs), batch)
+    found = tile_rows(variant, golden.read_all(bundle.folder, variant.golden.inputs), batch)
     return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 
 def ours(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
     """aeonnx."""
 
-    def start() -> Call:
+    def start() -> PartRunner:
         return partial(_open_ours(bundle.folder, case), inputs)
 
     return Contender(OURS, start)
@@ -75,7 +75,7 @@ def bare(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
     path = str(bundle.folder / variant.file)
     names = [spec.name for spec in variant.outputs]
 
-    def start() -> Call:
+    def start() -> PartRunner:
         session = open_bare(path, case.provider, case.threads)
         return partial(session.run, names, dict(inputs))
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from aeonnx.tools.bench.contenders import Call, Contender
+from aeonnx.tools.bench.contenders import Contender, PartRunner
 from aeonnx.tools.bench.results import OURS, Ratio, Timing
 
 __all__ = ["ROUNDS", "Measured", "measure"]
@@ -57,10 +57,10 @@ def _opened(
     contenders: Sequence[Contender],
     turns: Callable[[Sequence[str]], list[str]],
     pause: Callable[[], None],
-) -> tuple[dict[str, Call], dict[str, tuple[float, float]], dict[str, str]]:
+) -> tuple[dict[str, PartRunner], dict[str, tuple[float, float]], dict[str, str]]:
     """What is ready, milliseconds to open it and of its first call, and why others are not."""
     by_name = {item.name: item for item in contenders}
-    calls: dict[str, Call] = {}
+    calls: dict[str, PartRunner] = {}
     reasons: dict[str, str] = {}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in by_name}
     for number in range(max(item.opened for item in contenders)):
@@ -85,7 +85,7 @@ def _opened(
     return calls, opening, reasons
 
 
-def _open(contender: Contender) -> tuple[Call, float, float]:
+def _open(contender: Contender) -> tuple[PartRunner, float, float]:
     start = time.perf_counter()
     call = contender.open()
     ready = time.perf_counter()
@@ -99,7 +99,7 @@ def _reason(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _called(call: Call, seconds: float) -> list[float]:
+def _called(call: PartRunner, seconds: float) -> list[float]:
     """Seconds of each call, for a while; of one at least."""
     clock = time.perf_counter
     found: list[float] = []

@@ -69,7 +69,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     found = Benchmark(
         machine=f"{describe(*packages)}, aeonnx {__version__}",
         load=load,
-        bundle=f"{contents.model} ({contents.arch}), {contents.latent_id[:12]}",
+        bundle=f"{contents.model} ({contents.arch}), {contents.checkpoint_id[:12]}",
         seconds=options.seconds,
         rounds=ROUNDS,
         cells=tuple(cells),
@@ -90,7 +90,7 @@ def _yardstick(case: Case) -> tuple[str, int, str]:
 def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
     timings, ratios, reasons = measured
     variant, speed = bundle.variant(case.part, case.variant), timings[OURS].rows_per_s
-    operations = variant.multiply_adds
+    operations = variant.macs
     moved = variant.bytes + _bytes(variant, case.batch)
     return Cell(
         case=case,

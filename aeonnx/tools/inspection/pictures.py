@@ -73,7 +73,7 @@ def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
         found = [spec for spec in specs if spec.shape[1:] == shape]
         if not found:
             return None
-        return found[0].meaning or found[0].name, stored[found[0].name], found[0]
+        return found[0].description or found[0].name, stored[found[0].name], found[0]
 
     return (
         first(variant.inputs, variant.golden.inputs),

@@ -10,9 +10,9 @@ from aeonnx.io.pictures import Treatment, colour_of
 from aeonnx.train.data._array import load_array
 from aeonnx.train.data._folder import load_folder
 from aeonnx.train.data._named import DATA_SETS
-from aeonnx.train.data._set import DataSet, Half, Images, InMemory
+from aeonnx.train.data._set import DataSet, Images, InMemory, Split
 
-__all__ = ["DATA_SETS", "DataSet", "Half", "Images", "InMemory", "load_data"]
+__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "load_data"]
 
 _ARRAYS = (".npy", ".npz")
 

@@ -15,7 +15,7 @@ from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
 from aeonnx.io.memory import fits
 from aeonnx.train.data._rows import Rows, images_of, rows_of
-from aeonnx.train.data._set import DataSet, Half
+from aeonnx.train.data._set import DataSet, Split
 from aeonnx.train.data._split import SPLIT, split
 
 __all__ = ["load_array"]
@@ -72,7 +72,7 @@ def _archive(path: Path, name: str) -> DataSet:
             f"{test.array.dtype} {list(test.array.shape)}"
         )
     halves = [
-        Half(images_of(half, half.places, in_memory=True), number)
+        Split(images_of(half, half.places, in_memory=True), number)
         for half, number in zip(rows, numbers, strict=True)
     ]
     return DataSet(name, halves[0], halves[1], classes, "given")
@@ -116,7 +116,7 @@ def _split(
     if len(rows) < 2:
         raise DataError(f"{path}: expected at least 2 images, got {len(rows)}")
     train, test = (
-        Half(
+        Split(
             images_of(rows, places, in_memory=in_memory),
             None if labels is None else labels[torch.from_numpy(places)],
         )

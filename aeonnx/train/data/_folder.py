@@ -15,7 +15,7 @@ from aeonnx.io.folders import LAYOUTS, is_split, look
 from aeonnx.io.memory import fits
 from aeonnx.io.pictures import Treatment
 from aeonnx.train.data._files import InFiles, decode, digest
-from aeonnx.train.data._set import DataSet, Half, InMemory
+from aeonnx.train.data._set import DataSet, InMemory, Split
 from aeonnx.train.data._split import GROUPED, SPLIT, Places, groups_of, split
 
 __all__ = ["load_folder"]
@@ -165,13 +165,13 @@ def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool
         raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")
 
 
-def _half(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Half:
+def _half(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Split:
     files = [decoded.good[place] for place in places]
     labels = None
     if listing.labels is not None:
         labels = torch.tensor([listing.labels[file] for file in files], dtype=torch.int64)
     if decoded.pixels is not None:
-        return Half(InMemory(torch.from_numpy(decoded.pixels[places])), labels)
+        return Split(InMemory(torch.from_numpy(decoded.pixels[places])), labels)
     paths = tuple(listing.paths[file] for file in files)
     digests = tuple(decoded.digests[place] for place in places)
-    return Half(InFiles(paths, digests, decoded.shape, how), labels)
+    return Split(InFiles(paths, digests, decoded.shape, how), labels)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from aeonnx.errors import DataError
-from aeonnx.train.data._set import DataSet, Half, InMemory
+from aeonnx.train.data._set import DataSet, InMemory, Split
 
 __all__ = ["DATA_SETS"]
 
@@ -32,7 +32,7 @@ def _mnist_sample(_: Path) -> DataSet:
         place[labels == label] = np.arange(np.count_nonzero(labels == label))
     tests = torch.from_numpy(place % 5 == 4)
     train, test = (
-        Half(InMemory(images[chosen]), torch.from_numpy(labels)[chosen])
+        Split(InMemory(images[chosen]), torch.from_numpy(labels)[chosen])
         for chosen in (~tests, tests)
     )
     return DataSet("mnist-sample", train, test, _DIGITS, "every fifth of each digit")
@@ -65,11 +65,11 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], Da
     return load
 
 
-def _half(data_set: Any) -> Half:
+def _half(data_set: Any) -> Split:
     pixels = torch.as_tensor(data_set.data)  # [N, H, W], or [N, H, W, 3] in colour
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
     labels = torch.as_tensor(data_set.targets, dtype=torch.int64)
-    return Half(InMemory(pixels.contiguous()), labels)
+    return Split(InMemory(pixels.contiguous()), labels)
 
 
 @contextmanager

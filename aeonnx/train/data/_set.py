@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aeonnx.train.data._files import InFiles, digest
 
-__all__ = ["DataSet", "Half", "Images", "InMemory", "chunks"]
+__all__ = ["DataSet", "Images", "InMemory", "Split", "chunks"]
 
 _CHUNK = 1 << 24  # bytes read at once when all images are gone through
 
@@ -85,7 +85,7 @@ class InMemory:
 
 
 @dataclass(frozen=True, eq=False)
-class Half:
+class Split:
     """Images for training, or those for testing.
 
     Args:
@@ -112,8 +112,8 @@ class DataSet:
     """
 
     name: str
-    train: Half
-    test: Half
+    train: Split
+    test: Split
     classes: tuple[str, ...]
     split: str
     skipped: tuple[str, ...] = ()

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
-from aeonnx.models import Model, answer
+from aeonnx.models import Model, primary_output
 from aeonnx.train import losses
-from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.loader import BatchLoader
 from aeonnx.train.engine.plan import Plan, spread
 
 __all__ = ["worse_than_nothing"]
@@ -18,7 +18,7 @@ _IMAGES = 1000  # of each half, that are looked at
 
 @torch.no_grad()
 def worse_than_nothing(
-    plan: Plan, model: Model, train: Feed, test: Feed, metrics: Mapping[str, float]
+    plan: Plan, model: Model, train: BatchLoader, test: BatchLoader, metrics: Mapping[str, float]
 ) -> str | None:
     """What is said of a model that is worse than doing nothing; None of one that is not.
 
@@ -40,7 +40,7 @@ def worse_than_nothing(
         learned, _ = next(
             train.batches([plan.train_places[spread(len(plan.train_places), _IMAGES)]])
         )
-        found = float(losses.psnr(decoder(answer(encoder(x))), x))
+        found = float(losses.psnr(decoder(primary_output(encoder(x))), x))
         nothing = float(losses.psnr(learned.mean(0).expand_as(x), x))
         what, instead = "what it reconstructs", "the mean training image"
     if found >= nothing:

@@ -22,7 +22,7 @@ from aeonnx.train.engine.distributed import Ranks
 from aeonnx.train.engine.plan import Plan, spread
 from aeonnx.train.engine.resume import nothing_there
 
-__all__ = ["Keeper", "Restored"]
+__all__ = ["CheckpointManager", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
 
@@ -48,7 +48,7 @@ class Restored:
     notes: tuple[str, ...]
 
 
-class Keeper:
+class CheckpointManager:
     """Writes into the folder of a run; only the first of several processes does."""
 
     def __init__(self, plan: Plan, ranks: Ranks) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-__all__ = ["Ranks", "first_goes_ahead", "joined", "launched"]
+__all__ = ["Ranks", "joined", "launched", "main_process_first"]
 
 _TIMEOUT = timedelta(minutes=10)  # for the slowest load of data, and for the slowest test
 
@@ -102,7 +102,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
 
 @contextmanager
-def first_goes_ahead(ranks: Ranks) -> Iterator[None]:
+def main_process_first(ranks: Ranks) -> Iterator[None]:
     """Rank 0 runs the block before the others do: for downloads into a folder that all read."""
     if ranks.size > 1 and not ranks.first:
         torch.distributed.barrier()

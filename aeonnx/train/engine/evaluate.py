@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.models import Model
-from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.loader import BatchLoader
 from aeonnx.train.engine.random import Noise
 from aeonnx.train.recipes import Batch, Stage
 
@@ -22,7 +22,7 @@ def evaluate(
     model: Model,
     stage: Stage,
     terms: Callable[[Model, Batch], dict[str, Tensor]],
-    feed: Feed,
+    loader: BatchLoader,
     places: Tensor,
     generator: torch.Generator,
 ) -> dict[str, float]:
@@ -37,7 +37,7 @@ def evaluate(
         generator: on the model's device.
     """
     sums: dict[str, Tensor] = {}
-    for x, labels in feed.batches(torch.split(places, _BATCH)):
+    for x, labels in loader.batches(torch.split(places, _BATCH)):
         for name, value in terms(model, batch_of(stage, x, labels, generator)).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
     return {name: float(value) / len(places) for name, value in sums.items()}

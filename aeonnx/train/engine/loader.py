@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aeonnx.train.data import Half
+from aeonnx.train.data import Split
 
-__all__ = ["Feed", "fits", "pixels"]
+__all__ = ["BatchLoader", "fits", "pixels"]
 
 _SHARE = 0.5  # of the GPU's free memory that images may take
 
 
-class Feed:
+class BatchLoader:
     """Batches of one half of a data set.
 
     Args:
@@ -29,7 +29,7 @@ class Feed:
         workers: processes that read ahead when not resident; 0 reads in this one.
     """
 
-    def __init__(self, half: Half, device: torch.device, *, resident: bool, workers: int) -> None:
+    def __init__(self, half: Split, device: torch.device, *, resident: bool, workers: int) -> None:
         self.half = half
         self._device = device
         self._workers = workers
@@ -90,7 +90,7 @@ class Feed:
 class _Rows(Dataset[tuple[Tensor, Tensor]]):
     """A batch per index, which is a tensor of places."""
 
-    def __init__(self, half: Half, labels: Tensor) -> None:
+    def __init__(self, half: Split, labels: Tensor) -> None:
         self._images, self._labels = half.images, labels
 
     def __getitem__(self, places: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +103,7 @@ def _leave_signals_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def fits(halves: Sequence[Half], device: torch.device) -> bool:
+def fits(halves: Sequence[Split], device: torch.device) -> bool:
     """Whether all images can stay on the device."""
     if not all(half.images.in_memory for half in halves):
         return False

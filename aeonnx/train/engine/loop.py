@@ -20,10 +20,10 @@ from aeonnx.checkpoint.history import Epoch, Position
 from aeonnx.errors import CheckpointError, Interrupted, TrainingError
 from aeonnx.models import Model, build
 from aeonnx.train.engine.callbacks import Listener
-from aeonnx.train.engine.checkpointing import Keeper, Restored
+from aeonnx.train.engine.checkpointing import CheckpointManager, Restored
 from aeonnx.train.engine.distributed import Ranks
 from aeonnx.train.engine.evaluate import evaluate
-from aeonnx.train.engine.loader import Feed, fits
+from aeonnx.train.engine.loader import BatchLoader, fits
 from aeonnx.train.engine.plan import Plan
 from aeonnx.train.engine.random import Noise, Stream, seeded
 from aeonnx.train.engine.schedule import factor
@@ -58,7 +58,8 @@ class Run:
         halves = (plan.data.train, plan.data.test)
         resident = not plan.options.stream and fits(halves, device)
         self.images, self.test_images = (
-            Feed(half, device, resident=resident, workers=plan.options.workers) for half in halves
+            BatchLoader(half, device, resident=resident, workers=plan.options.workers)
+            for half in halves
         )
         # Not torch.manual_seed, which also moves the state of GPUs that are not used here.
         torch.default_generator.manual_seed(plan.seed)
@@ -69,7 +70,7 @@ class Run:
             synced = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
             self.model = synced
         self.noise = torch.Generator(device)
-        self.keeper = Keeper(plan, ranks)
+        self.keeper = CheckpointManager(plan, ranks)
         self.history: list[Epoch] = []
         self.position = Position()
         self.best: dict[str, Tensor] = {}
@@ -152,7 +153,7 @@ class Run:
         shares = [places[self.ranks.share(len(places))] for places in batches]
         sums = _Sums(at.sums, self.device)
         began, lr = time.perf_counter() - at.seconds, 0.0
-        learner.teach()
+        learner.train_mode()
         for step, (x, labels) in enumerate(self.images.batches(shares), start=at.step):
             images = len(batches[step - at.step])
             progress = ((at.epoch - 1) * plan.steps_per_epoch + step) / total_steps

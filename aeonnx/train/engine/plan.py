@@ -21,7 +21,7 @@ from aeonnx.train import recipes
 from aeonnx.train.data import DATA_SETS, DataSet, load_data
 from aeonnx.train.engine.distributed import Ranks
 from aeonnx.train.engine.random import Stream, seeded
-from aeonnx.train.engine.resume import from_run, gone_on, refuse_run_there
+from aeonnx.train.engine.resume import from_run, refuse_run_there, resumed_from
 from aeonnx.train.options import (
     DATA,
     DATA_DIR,
@@ -29,7 +29,7 @@ from aeonnx.train.options import (
     TrainOptions,
     contradiction,
     recipe_options,
-    settle,
+    resolve_settings,
 )
 from aeonnx.train.recipes import Recipe
 
@@ -200,7 +200,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     """
     output = options.folder
     if options.resume:
-        options = gone_on(options, output)
+        options = resumed_from(options, output)
     elif not ranks.restarts:
         refuse_run_there(options)
     if options.model is None:
@@ -226,7 +226,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         classes=data.classes,
     )
     recipe = recipes.make(config, known)
-    settings = settle(options, recipe)
+    settings = resolve_settings(options, recipe)
     seed = options.seed or 0
     train_places, held_out = _hold_out(len(data.train.images), settings.held_out, seed)
     _require_enough(len(train_places), settings.batch_size, ranks.size)

@@ -12,7 +12,7 @@ from aeonnx.errors import CheckpointError, DataError, OutputError
 from aeonnx.train.data import DATA_SETS
 from aeonnx.train.options import TrainOptions, check, resumed
 
-__all__ = ["from_run", "gone_on", "nothing_there", "refuse_run_there"]
+__all__ = ["from_run", "nothing_there", "refuse_run_there", "resumed_from"]
 
 
 def refuse_run_there(options: TrainOptions) -> None:
@@ -41,7 +41,7 @@ def refuse_run_there(options: TrainOptions) -> None:
         )
 
 
-def gone_on(options: TrainOptions, output: Path) -> TrainOptions:
+def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
     """The options of a run to resume, with what is given now.
 
     Raises:

@@ -78,7 +78,7 @@ class Learner:
         self.streak = self._flags[False]
         """How many steps in a row were skipped, up to the last."""
 
-    def teach(self) -> None:
+    def train_mode(self) -> None:
         """Switch the modules of the stage to training, all others to evaluation."""
         self.model.eval()
         for module in self._modules:

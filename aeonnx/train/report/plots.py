@@ -11,9 +11,9 @@ from torch import Tensor
 
 from aeonnx._util import files
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.models import Model, answer
+from aeonnx.models import Model, primary_output
 from aeonnx.train.engine.evaluate import batch_of
-from aeonnx.train.engine.loader import Feed
+from aeonnx.train.engine.loader import BatchLoader
 from aeonnx.train.engine.plan import Plan, spread
 from aeonnx.train.report.pictures import (
     Curve,
@@ -32,7 +32,11 @@ _SCATTERED = 2000  # test images whose latents are drawn
 
 @torch.no_grad()
 def draw(
-    plan: Plan, model: Model, feed: Feed, history: Sequence[Epoch], generator: torch.Generator
+    plan: Plan,
+    model: Model,
+    loader: BatchLoader,
+    history: Sequence[Epoch],
+    generator: torch.Generator,
 ) -> tuple[Path, ...]:
     """Draw losses, the recipe's pictures, and what the latents are like.
 
@@ -50,7 +54,7 @@ def draw(
         OutputError: the disk is full, or the like.
     """
     stage = plan.recipe.stages[-1]
-    x, labels = next(feed.batches([spread(len(feed), _PICTURED)]))
+    x, labels = next(loader.batches([spread(len(loader), _PICTURED)]))
     encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
 
     def decode(z: Tensor) -> Tensor:
@@ -58,14 +62,14 @@ def draw(
         return images.cpu()
 
     def encode(images: Tensor) -> Tensor:
-        return answer(encoder(images)).cpu()
+        return primary_output(encoder(images)).cpu()
 
     shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
     if len(x) > 1:
         shown.append(interpolation(decode, encode(x)))
-    scattered = spread(len(feed), _SCATTERED)
+    scattered = spread(len(loader), _SCATTERED)
     halves = [
-        (encode(part), kinds.cpu()) for part, kinds in feed.batches(torch.split(scattered, 500))
+        (encode(part), kinds.cpu()) for part, kinds in loader.batches(torch.split(scattered, 500))
     ]
     z, kinds = (torch.cat(values) for values in zip(*halves, strict=True))
     if model.prior:

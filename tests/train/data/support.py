@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from aeonnx.errors import DataError
-from aeonnx.train.data import DataSet, Half, load_data
+from aeonnx.train.data import DataSet, Split, load_data
 
 ROOT = Path("/nowhere")  # no data set here is looked for there
 PER_EXAMPLE = settings(
@@ -20,7 +20,7 @@ PER_EXAMPLE = settings(
 )
 
 
-def pixels(half: Half) -> torch.Tensor:
+def pixels(half: Split) -> torch.Tensor:
     return half.images.read(torch.arange(len(half.images)))
 
 

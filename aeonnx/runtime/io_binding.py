@@ -10,16 +10,16 @@ import onnxruntime as ort
 
 from aeonnx.bundle import TensorSpec, Variant
 from aeonnx.errors import InputError
-from aeonnx.runtime.batching import filled_up
+from aeonnx.runtime.batching import pad_rows
 from aeonnx.runtime.forks import kept_by_children
 from aeonnx.runtime.interface import has_rows, rows_in
 from aeonnx.runtime.providers import CUDA
 from aeonnx.runtime.session import ORT_ERRORS, Array, Session
 
-__all__ = ["Bound", "Replayed"]
+__all__ = ["CudaGraphRunner", "IOBinding"]
 
 
-class Bound:
+class IOBinding:
     """Buffers for `rows` rows, and the graph bound to them: a run allocates and copies nothing.
 
     Of a session with CUDA graphs, the first run records one, and the others replay it. One thread
@@ -102,7 +102,7 @@ class Bound:
         return self._outputs
 
 
-class Replayed:
+class CudaGraphRunner:
     """Runs a graph through recordings, one per power of two of rows: fewer are filled up.
 
     Args:
@@ -112,7 +112,7 @@ class Replayed:
 
     def __init__(self, session: Session, variant: Variant) -> None:
         self._session, self._variant = session, variant
-        self._bound: dict[int, Bound] = {}
+        self._bound: dict[int, IOBinding] = {}
         self._lock = threading.Lock()
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
@@ -121,7 +121,7 @@ class Replayed:
         rows = rows_in(self._variant, inputs)
         size = 1 << (rows - 1).bit_length()
         filled = {
-            spec.name: filled_up(inputs[spec.name], size)
+            spec.name: pad_rows(inputs[spec.name], size)
             if has_rows(self._variant, spec)
             else inputs[spec.name]
             for spec in self._variant.inputs
@@ -129,7 +129,7 @@ class Replayed:
         with self._lock:
             bound = self._bound.get(size)
             if bound is None:
-                bound = self._bound[size] = Bound(self._session, self._variant, size)
+                bound = self._bound[size] = IOBinding(self._session, self._variant, size)
             bound.give(filled)
             bound.run()
             return [bound.output(name)[:rows] for name in outputs]

@@ -14,7 +14,7 @@ from aeonnx.errors import UsageError
 from aeonnx.io.formats import Target, target_of
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import Reading, Source, open_images, open_latents
-from aeonnx.io.writers import open_sink, write_bytes
+from aeonnx.io.writers import open_writer, write_bytes
 from aeonnx.runtime.bundle import Bundle, Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
@@ -152,8 +152,8 @@ def classify_files(
     batches = _told(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
     found = Classified.of(bundle.classify(batch) for batch in batches)
     if to is not None and to.form == "npy":
-        with open_sink(to, len(rows.names), force=force) as sink:
-            sink.write(found.probabilities)
+        with open_writer(to, len(rows.names), force=force) as writer:
+            writer.write(found.probabilities)
     elif to is not None:
         text = _table(rows.names[:], found, bundle.manifest.classes)
         # A file's name is any bytes: those that are not UTF-8 are written as they are.
@@ -201,9 +201,9 @@ def _write(
     else:
         count, names, outputs = len(rows.names), rows.names, rows.outputs
     written = Written(f"{target}", "", (count,))
-    with open_sink(target, count, key=key, names=names, outputs=outputs, force=force) as sink:
+    with open_writer(target, count, key=key, names=names, outputs=outputs, force=force) as writer:
         for batch in _told(results, count, advanced):
-            sink.write(batch)
+            writer.write(batch)
             written = replace(written, dtype=f"{batch.dtype}", shape=(count, *batch.shape[1:]))
     return written
 

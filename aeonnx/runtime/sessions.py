@@ -21,18 +21,18 @@ from aeonnx.errors import (
     RunError,
     UnknownNameError,
 )
-from aeonnx.runtime.call import Call, Runner
 from aeonnx.runtime.forks import after_fork
+from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings, graph_providers
 
 if TYPE_CHECKING:
     from aeonnx.runtime.tuning import Speed
 
-__all__ = ["Parts"]
+__all__ = ["SessionPool"]
 
 
-class Parts:
+class SessionPool:
     """The parts of the bundle in `folder`.
 
     Args:
@@ -44,7 +44,7 @@ class Parts:
     def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         self.folder, self.manifest, self.settings = folder, manifest, settings
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._calls: dict[tuple[str, str], Call] = {}
+        self._calls: dict[tuple[str, str], PartRunner] = {}
         self._chosen: dict[str, str] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -99,7 +99,7 @@ class Parts:
                 self._sessions[key] = self._open(part, name)
             return self._sessions[key]
 
-    def call(self, part: str, name: str | None = None) -> Call:
+    def call(self, part: str, name: str | None = None) -> PartRunner:
         """A variant as a function of arrays; None for the one that `Settings.precision` asks for.
 
         Raises: as `session`.
@@ -109,7 +109,9 @@ class Parts:
             key = (part, name)
             if key not in self._calls:
                 variant, runner = self.variant(part, name), self._runner(part, name)
-                self._calls[key] = Call(part, variant, runner, lambda: self._bucket(part, name))
+                self._calls[key] = PartRunner(
+                    part, variant, runner, lambda: self._max_batch(part, name)
+                )
             return self._calls[key]
 
     def choice(self, part: str) -> str:
@@ -172,13 +174,13 @@ class Parts:
     def _runner(self, part: str, name: str) -> Runner:
         if not self.settings.cuda_graph:
             return self.session(part, name)
-        from aeonnx.runtime.bound import Replayed
+        from aeonnx.runtime.io_binding import CudaGraphRunner
 
         self._require_open()
         # A session that records graphs runs nothing else: it is not the one that `session` gives.
         session = self._open(part, name, cuda_graph=True)
         self._sessions[part, f"{name} replayed"] = session
-        return Replayed(session, self.variant(part, name))
+        return CudaGraphRunner(session, self.variant(part, name))
 
     def _open(self, part: str, name: str, *, cuda_graph: bool = False) -> Session:
         variant = self.variant(part, name)
@@ -191,7 +193,7 @@ class Parts:
             path, providers, threads=self.settings.threads, data=data, variant=variant
         )
         mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
-        if session.metadata.get("aeonnx.latent_id") != self.manifest.latent_id:
+        if session.metadata.get("aeonnx.checkpoint_id") != self.manifest.checkpoint_id:
             mismatches.append("it comes from another checkpoint than the bundle's other parts")
         if mismatches:
             raise IntegrityError(
@@ -220,8 +222,8 @@ class Parts:
         except BundleError:  # it is gone
             return False
 
-    def _bucket(self, part: str, name: str) -> int:
-        return self.settings.bucket or self._speed(part, name).bucket
+    def _max_batch(self, part: str, name: str) -> int:
+        return self.settings.max_batch or self._speed(part, name).max_batch
 
     def _fastest(self, part: str) -> str:
         """The fastest variant that can run and gives its golden vectors here; "fp32" if none."""

@@ -11,13 +11,13 @@ from aeonnx.bundle import BATCH, Variant
 from aeonnx.errors import DeviceMemoryError, InputError
 from aeonnx.runtime.batching import any_batch, any_rows
 from aeonnx.runtime.checks import check_input, check_output
-from aeonnx.runtime.interface import batch_of, rows_in, taken
+from aeonnx.runtime.interface import batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["Call", "Runner"]
+__all__ = ["PartRunner", "Runner"]
 
 _DIRECT = 1024
-"""Rows that go to the graph at once, whatever its bucket is: to look it up would cost more."""
+"""Rows that go to the graph at once: to look up its largest batch would cost more."""
 
 _COPIED = 2**18
 """Bytes up to which a copy takes less time than to tell onnxruntime where to write."""
@@ -33,24 +33,24 @@ class Runner(Protocol):
     def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None: ...
 
 
-class Call:
+class PartRunner:
     """One variant of a part.
 
     Args:
         part: its name, for messages.
         variant: what it takes and gives.
         runner: runs its graph.
-        bucket: finds how many rows the graph is to be given at most at once.
+        max_batch: finds how many rows the graph is to be given at most at once.
     """
 
     def __init__(
-        self, part: str, variant: Variant, runner: Runner, bucket: Callable[[], int]
+        self, part: str, variant: Variant, runner: Runner, max_batch: Callable[[], int]
     ) -> None:
         self._part, self._variant, self._runner = part, variant, runner
         self._specs = {spec.name: spec for spec in any_batch(variant)}
         self._outputs = {spec.name: spec for spec in variant.outputs}
         self._fixed = batch_of(variant) is not None
-        self._find_bucket, self._bucket = bucket, 0
+        self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
         spec = variant.inputs[0]
         self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
@@ -60,7 +60,7 @@ class Call:
         self._names = [spec.name for spec in variant.outputs]
         self._answer = self._names[:1]
 
-    def answer(self, value: Any, out: Array | None = None) -> Array:
+    def primary_output(self, value: Any, out: Array | None = None) -> Array:
         """The first output for the only input.
 
         Args:
@@ -167,7 +167,7 @@ class Call:
             batch = slice(start, min(start + self._size(rows), rows))
             try:
                 self._runner.run_into(
-                    taken(self._variant, inputs, batch),
+                    select_rows(self._variant, inputs, batch),
                     {name: buffer[batch] for name, buffer in outputs.items()},
                 )
             except DeviceMemoryError:
@@ -182,14 +182,14 @@ class Call:
     def _size(self, rows: int) -> int:
         if rows <= self._direct:
             return rows
-        self._bucket = self._bucket or self._find_bucket()
-        return self._bucket
+        self._max_batch = self._max_batch or self._find_max_batch()
+        return self._max_batch
 
     def _shrink(self, rows: int) -> None:
         """After memory ran out: try half as many from now on; called where an error is handled."""
         if rows == 1:
             raise
-        self._direct = self._bucket = rows // 2
+        self._direct = self._max_batch = rows // 2
 
     def _empty(self, rows: int, name: str) -> Array:
         spec = self._outputs[name]
