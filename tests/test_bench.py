@@ -271,7 +271,7 @@ def test_the_checkpoint_of_another_model_is_refused(
 ) -> None:
     other = aeonnx("bench", bundle, "--checkpoint", run_of(seed=1))
     assert other.exit_code == 1
-    assert f"{bundle} was not exported from {run_of(seed=1)}: its latent id is" in other.stderr
+    assert f"{bundle} was not exported from {run_of(seed=1)}: its checkpoint id is" in other.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -277,8 +277,8 @@ def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | 
         return None
     raise BundleError(
         f"{folder} holds parts of another checkpoint (id {contents.checkpoint_id[:12]}, this one "
-        f"has {checkpoint_id[:12]}), and parts of two checkpoints do not fit together: pass --force "
-        "to replace the bundle, or another -o"
+        f"has {checkpoint_id[:12]}), and parts of two checkpoints do not fit together: pass "
+        "--force to replace the bundle, or another -o"
     )
 
 

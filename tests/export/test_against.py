@@ -150,7 +150,7 @@ def test_other_weights_are_not_the_bundles(theirs: Callable[..., Result]) -> Non
     assert result.exit_code == 0, result.stderr
     result = theirs("verify", "b", *model, "--weights", "other.pth")
     assert result.exit_code == 1
-    assert "b was not exported from theirs:ours: its latent id is " in result.stderr
+    assert "b was not exported from theirs:ours: its checkpoint id is " in result.stderr
     result = theirs("verify", "b", "--weights", "same.pth")
     assert result.exit_code == 2
     assert "--weights is for --from-module" in result.stderr

@@ -160,7 +160,7 @@ def test_plain_state_dict_is_exported_without_examples(run_of: Maker, tmp_path: 
 
 
 def test_live_comparison_needs_the_bundles_own_checkpoint(bundle_of: Maker, run_of: Maker) -> None:
-    with pytest.raises(BundleError, match=r"was not exported from .*: its latent id is"):
+    with pytest.raises(BundleError, match=r"was not exported from .*: its checkpoint id is"):
         verify_checkpoint(aeonnx.load(bundle_of()), run_of("vae", "mlp", 1))
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         verify_checkpoint(aeonnx.load(bundle_of()), Path("none"))

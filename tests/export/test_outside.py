@@ -17,7 +17,7 @@ MINE = '''
 import torch
 from torch import nn
 
-from aeonnx.models import Part, Through, image, latent, scorer
+from aeonnx.models import Part, EncodeDecode, image, latent, scorer
 
 
 class Mine(nn.Module):
@@ -40,7 +40,7 @@ class Mine(nn.Module):
         x = image("x", (3, 64, 64), "photographs")
         z = latent("z", 10, "latent")
         y = image("reconstruction", (3, 64, 64), "reconstructed photographs")
-        whole = Part(Through(self.encoder, self.decoder), (x,), (y,))
+        whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (y,))
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
             "decoder": Part(self.decoder, (z,), (y,)),

@@ -23,7 +23,7 @@ MODULE = """
 import torch
 from torch import nn
 
-from aeonnx.models import Part, Through, image, latent, scorer
+from aeonnx.models import Part, EncodeDecode, image, latent, scorer
 
 
 class Signed(nn.Module):
@@ -41,7 +41,7 @@ class Signed(nn.Module):
     def parts(self):
         x = image("x", self.shape, "images", range=self.bounds)
         y, z = image("y", self.shape, "images", range=self.bounds), latent("z", 6, "latent")
-        whole = Part(Through(self.encoder, self.decoder), (x,), (y,))
+        whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (y,))
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
             "decoder": Part(self.decoder, (z,), (y,)),

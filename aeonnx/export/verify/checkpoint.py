@@ -57,7 +57,7 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
         trained = checkpoint.load(source.checkpoint, name)
     if trained.checkpoint_id != bundle.manifest.checkpoint_id:
         raise BundleError(
-            f"{bundle.folder} was not exported from {source}: its latent id is "
+            f"{bundle.folder} was not exported from {source}: its checkpoint id is "
             f"{bundle.manifest.checkpoint_id[:12]}, the checkpoint's {trained.checkpoint_id[:12]}"
         )
     return trained
