@@ -55,7 +55,7 @@ from aeonnx.runtime.session import Session
 
 if TYPE_CHECKING:
     from aeonnx.runtime.compare import Check, Report
-    from aeonnx.runtime.replay import verify
+    from aeonnx.runtime.verification import verify
 
 __all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxruntime", "verify"]
 
@@ -65,5 +65,5 @@ def __getattr__(name: str) -> Any:
     if name in ("Check", "Report"):
         return getattr(import_module("aeonnx.runtime.compare"), name)
     if name == "verify":
-        return import_module("aeonnx.runtime.replay").verify
+        return import_module("aeonnx.runtime.verification").verify
     raise AttributeError(f"module 'aeonnx.runtime' has no attribute {name!r}")

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from aeonnx.bundle import GoldenTensor, Manifest, Variant, manifest
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
-from aeonnx.runtime.checks import check_output
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.providers import Provider
@@ -22,6 +21,8 @@ from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
+from aeonnx.runtime.validation import check_output
+from aeonnx.runtime.variants import Variants
 from aeonnx.runtime.verbs import PARTS, check_verb, steps_of
 
 __all__ = ["Bundle", "Classified", "load"]
@@ -113,14 +114,15 @@ class Bundle:
         self.folder = folder.absolute()
         self.manifest = contents
         self._settings = settings or Settings()
-        self._parts = SessionPool(self.folder, contents, self._settings)
+        self._sessions = SessionPool(self.folder, contents, self._settings)
+        self._variants = Variants(self._sessions)
         self._calls: dict[str, PartRunner] = {}
         self._fit: set[str] = set()  # verbs that can run
         self._prior: Gaussian | None = None
 
     def __repr__(self) -> str:
         parts = ", ".join(
-            f"{name} ({self._parts.chosen[name]})" if name in self._parts.chosen else name
+            f"{name} ({self._variants.chosen[name]})" if name in self._variants.chosen else name
             for name in sorted(self.manifest.parts)
         )
         what = f"{self.manifest.model}/{self.manifest.arch}"
@@ -138,13 +140,13 @@ class Bundle:
 
     def close(self) -> None:
         """Let go of the open graphs, after the runs that are under way; again is no harm."""
-        self._parts.close()
+        self._variants.close()
         self._calls = {}
 
     @property
     def provider(self) -> str | None:
         """The execution provider that the opened parts run on; None before the first is opened."""
-        return self._parts.provider
+        return self._sessions.provider
 
     def warmup(self, batch_sizes: Sequence[int] = (1,), parts: Sequence[str] | None = None) -> None:
         """Open parts and run them on golden inputs: the first run of each size is slow on a GPU.
@@ -155,13 +157,13 @@ class Bundle:
 
         Raises: as `run`.
         """
-        for part in parts or self._parts.ready():
-            variant = self.variant(part, self._parts.choice(part))
+        for part in parts or self._variants.ready():
+            variant = self.variant(part, self._variants.choice(part))
             inputs = {
                 name: self.read_golden(tensor) for name, tensor in variant.golden.inputs.items()
             }
             for rows in sorted(batch_sizes, reverse=True):
-                self._parts.call(part)(tile_rows(variant, inputs, rows))
+                self._variants.runner(part)(tile_rows(variant, inputs, rows))
 
     def require(self, verb: str) -> None:
         """Check from the manifest alone, before anything is read or opened, that a verb can run.
@@ -182,7 +184,7 @@ class Bundle:
         if verb == "generate":
             self._gaussian()
         for step in steps_of(self.manifest, verb):
-            self._parts.require(PARTS[step])
+            self._variants.require(PARTS[step])
             check_verb(self.manifest, step)
         self._fit.add(verb)
 
@@ -296,7 +298,7 @@ class Bundle:
             InputError: an input has the wrong name, dtype, shape or values.
             ProviderError: a provider asked for by name cannot run here.
         """
-        return self._parts.call(part)(inputs)
+        return self._variants.runner(part)(inputs)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
         """The manifest's entry of a part's variant.
@@ -305,7 +307,7 @@ class Bundle:
             BundleError: the bundle has no such part.
             UnknownNameError: the part has no such variant.
         """
-        return self._parts.variant(part, name)
+        return self._sessions.variant(part, name)
 
     def path(self, part: str, variant: str = "fp32") -> Path:
         """The .onnx file of a part, for other programs; its name carries its digest.
@@ -319,7 +321,7 @@ class Bundle:
 
         Raises: as `run`.
         """
-        return self._parts.session(part, variant)
+        return self._sessions.session(part, variant)
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
         """A golden array of the manifest.
@@ -327,7 +329,7 @@ class Bundle:
         Raises:
             IntegrityError: the file is missing or is not the one that the manifest names.
         """
-        return self._parts.read_golden(tensor)
+        return self._sessions.read_golden(tensor)
 
     def _answer(
         self, verb: str, value: Array, out: Array | None = None, pixels: bool = False
@@ -341,19 +343,19 @@ class Bundle:
         call = self._calls.get(verb)
         if call is None:
             self.require(verb)
-            call = self._calls[verb] = self._parts.call(PARTS[verb])
+            call = self._calls[verb] = self._variants.runner(PARTS[verb])
         return call
 
     def _pixels(self, verb: str, value: Array, out: Array | None) -> Array:
         """The answer as uint8: of the graph that gives pixels, if it is there and takes `value`."""
         part = PARTS[verb]
         self.require(verb)
-        name = f"{self._parts.choice(part)}-uint8"
+        name = f"{self._variants.choice(part)}-uint8"
         if name in self.manifest.parts[part]:
             dtype = self.variant(part, name).inputs[0].dtype
             if np.asarray(value).dtype == dtype:
-                return self._parts.call(part, name).primary_output(value, out)
-        floats = self.variant(part, self._parts.choice(part)).outputs[0]
+                return self._variants.runner(part, name).primary_output(value, out)
+        floats = self.variant(part, self._variants.choice(part)).outputs[0]
         made = to_pixels(self._answer(verb, value), floats.range or UNIT)
         if out is None:
             return made

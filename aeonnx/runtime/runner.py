@@ -10,9 +10,9 @@ import numpy as np
 from aeonnx.bundle import BATCH, Variant
 from aeonnx.errors import DeviceMemoryError, InputError
 from aeonnx.runtime.batching import any_batch, any_rows
-from aeonnx.runtime.checks import check_input, check_output
 from aeonnx.runtime.interface import batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.validation import check_input, check_output
 
 __all__ = ["PartRunner", "Runner"]
 

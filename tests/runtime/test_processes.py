@@ -101,7 +101,7 @@ going = True
 def load_again_and_again():
     while going:
         aeonnx.load(folder, ["cpu"], threads=2).generate(1)
-        bundle._parts.session("decoder", "fp32")
+        bundle._sessions.session("decoder", "fp32")
 threads = [threading.Thread(target=load_again_and_again, daemon=True) for _ in range(3)]
 for thread in threads:
     thread.start()
@@ -188,7 +188,7 @@ else:
         sys.exit(0)
 assert np.abs(found[:1000] - expected).max() < 1e-6
 assert np.abs(found[-7:] - bundle.decode(z[-7:])).max() < 1e-6
-print("halved to", bundle._parts.call("decoder")._bucket)
+print("halved to", bundle._variants.runner("decoder")._max_batch)
 """
 
 

@@ -16,8 +16,8 @@ from click.testing import Result
 import aeonnx
 from aeonnx._util import cache
 from aeonnx.errors import BundleError, IntegrityError
-from aeonnx.runtime import tuning
-from aeonnx.runtime.tuning import Speed, by_speed
+from aeonnx.runtime import autotune
+from aeonnx.runtime.autotune import Speed, by_speed
 
 Maker = Callable[..., Path]
 
@@ -48,13 +48,13 @@ def short(file: str) -> str:
 def count_measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The graphs that are measured from now on."""
     seen: list[str] = []
-    real = tuning.measure_speed
+    real = autotune.measure_speed
 
     def counted(variant: object, *rest: object, **more: object) -> Speed:
         seen.append(short(variant.file))  # type: ignore[attr-defined]
         return real(variant, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tuning, "measure_speed", counted)
+    monkeypatch.setattr(autotune, "measure_speed", counted)
     return seen
 
 
@@ -82,7 +82,7 @@ def test_auto_measures_once_and_remembers(
 def test_auto_takes_the_faster_one(variants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"decoder": 2.0, "decoder.int8": 1.0}
     monkeypatch.setattr(
-        tuning,
+        autotune,
         "measure_speed",
         lambda variant, *_: Speed({1: seconds[short(variant.file)]}),
     )
@@ -113,7 +113,7 @@ def test_a_variant_that_fails_its_golden_vectors_here_is_not_taken(
     stored["sha256"] = sha256(values.tobytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(document))
     monkeypatch.setattr(
-        tuning,
+        autotune,
         "measure_speed",
         lambda variant, *_: Speed({1: 1.0 + ("int8" not in variant.file)}),
     )

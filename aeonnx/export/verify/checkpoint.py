@@ -36,8 +36,8 @@ from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.prior import Gaussian
-from aeonnx.runtime.replay import entry
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.verification import entry
 
 __all__ = ["origin", "verify_checkpoint"]
 

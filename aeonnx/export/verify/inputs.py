@@ -13,9 +13,9 @@ from aeonnx.export.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined
 from aeonnx.export.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
-from aeonnx.runtime.checks import check_input
 from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.validation import check_input
 
 __all__ = ["inputs_of", "prove_composed", "real_inputs", "rows_of"]
 
