@@ -18,10 +18,10 @@ import onnx
 from machine import describe
 
 from aeonnx import checkpoint, models
-from aeonnx.export.calibration import Calibration, in_use, task_of
 from aeonnx.export.capture.program import capture
 from aeonnx.export.parts import ExportContext, open_graph
 from aeonnx.export.passes.precision import in_precision
+from aeonnx.export.verify.calibration import Calibration, in_use, task_of
 from aeonnx.export.verify.inputs import inputs_of, real_inputs
 from aeonnx.export.verify.quality import Loss, measure
 from aeonnx.train import TrainOptions, train

@@ -28,7 +28,7 @@ from random_modules import random_part
 
 from aeonnx.errors import GraphError
 from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.capture.opsets import DEFAULT_OPSET
+from aeonnx.export.opsets import DEFAULT_OPSET
 
 CONFIDENCE = 0.95
 

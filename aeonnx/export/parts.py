@@ -24,11 +24,11 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.export.capture.graph import Graph, finish
 from aeonnx.export.capture.program import Captured, capture
+from aeonnx.export.determinism.check import require_deterministic
 from aeonnx.export.macs import macs
 from aeonnx.export.sources.modules import require_exportable
 from aeonnx.export.targets import check_operators
 from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.determinism import require_deterministic
 from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference

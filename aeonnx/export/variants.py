@@ -10,10 +10,10 @@ import onnx
 from aeonnx._util.text import printable
 from aeonnx.bundle import golden
 from aeonnx.errors import QualityError
-from aeonnx.export.calibration import Calibration, in_use, task_of
 from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, percentiles
 from aeonnx.export.passes.pixels import images_of, with_pixels
 from aeonnx.export.passes.precision import in_precision
+from aeonnx.export.verify.calibration import Calibration, in_use, task_of
 from aeonnx.export.verify.probes import Rows, whole
 from aeonnx.export.verify.quality import Task, measure, speedup
 from aeonnx.export.verify.reference import Reference

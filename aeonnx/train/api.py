@@ -19,12 +19,12 @@ from aeonnx.train.engine.device import resolve_device
 from aeonnx.train.engine.distributed import Ranks, joined, launched, main_process_first
 from aeonnx.train.engine.loop import Run
 from aeonnx.train.engine.plan import Plan, make_plan
-from aeonnx.train.engine.random import Stream, seeded
 from aeonnx.train.engine.resume import refuse_run_there
 from aeonnx.train.engine.signals import on_signals
+from aeonnx.train.engine.tensorboard import logging_to
 from aeonnx.train.options import TrainOptions, check
+from aeonnx.train.random import Stream, seeded
 from aeonnx.train.report import plots
-from aeonnx.train.report.tensorboard import logging_to
 
 __all__ = ["Trained", "train"]
 

@@ -13,7 +13,7 @@ from aeonnx.catalog.source import default_folder
 from aeonnx.checkpoint.history import RunOptions
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io.pictures import colour_of
-from aeonnx.train.engine.schedule import SCHEDULES
+from aeonnx.train.schedule import SCHEDULES
 
 if TYPE_CHECKING:
     from aeonnx.train.recipes import Recipe

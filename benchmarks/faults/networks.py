@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from aeonnx import models
 from aeonnx.bundle import TensorSpec
 from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.capture.opsets import DEFAULT_OPSET
+from aeonnx.export.opsets import DEFAULT_OPSET
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

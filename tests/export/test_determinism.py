@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import aeonnx as aeonnx_package
 from aeonnx.errors import GraphError
-from aeonnx.export.verify.determinism import require_deterministic
+from aeonnx.export.determinism.check import require_deterministic
 from aeonnx.models import Part, latent
 
 MINE = """

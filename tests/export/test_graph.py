@@ -11,9 +11,9 @@ from aeonnx import models
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError, UsageError
 from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.capture.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.export.capture.program import Captured, capture
 from aeonnx.export.capture.program import graph as graph_module
+from aeonnx.export.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.models import Part
 
 IR = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10}

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from aeonnx.errors import GraphError
 from aeonnx.export.capture.downgrade import at_opset
 from aeonnx.export.capture.graph import finish
-from aeonnx.export.capture.opsets import MIN_ONNXRUNTIME
 from aeonnx.export.capture.program import capture
 from aeonnx.export.capture.translation import nodes_of
+from aeonnx.export.opsets import MIN_ONNXRUNTIME
 from tests.graphs import Of, part_of
 
 OPSETS = sorted(MIN_ONNXRUNTIME)

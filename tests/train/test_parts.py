@@ -13,9 +13,9 @@ from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.train import losses
 from aeonnx.train.corruption import CORRUPTIONS, Corruption
 from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.engine.random import Noise, seeded
-from aeonnx.train.engine.schedule import SCHEDULES, factor
 from aeonnx.train.options import recipe_options
+from aeonnx.train.random import Noise, seeded
+from aeonnx.train.schedule import SCHEDULES, factor
 
 
 def noise(seed: int = 0) -> torch.Generator:

@@ -17,7 +17,7 @@ import onnx.parser
 from onnx import ModelProto
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.capture.opsets import SAMPLER_OPSET
+from aeonnx.export.opsets import SAMPLER_OPSET
 from aeonnx.export.passes.pixels import give_pixels
 from aeonnx.io.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian

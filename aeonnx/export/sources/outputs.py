@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
+from aeonnx.export.determinism.check import require_deterministic
+from aeonnx.export.determinism.state import shared_kept
 from aeonnx.export.sources.modules import is_wrapped, unwrapped
 from aeonnx.export.sources.user_code import user_code
-from aeonnx.export.verify.determinism import require_deterministic
-from aeonnx.export.verify.state import shared_kept
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 

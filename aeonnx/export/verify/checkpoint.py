@@ -11,13 +11,13 @@ from aeonnx import checkpoint
 from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
-from aeonnx.export.calibration import in_use, task_of
 from aeonnx.export.capture.program import program_of
 from aeonnx.export.options import SAMPLER
 from aeonnx.export.passes.pixels import images_of
 from aeonnx.export.plan import fixed_to
 from aeonnx.export.sources.external import from_module
 from aeonnx.export.sources.outputs import ready
+from aeonnx.export.verify.calibration import in_use, task_of
 from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import prove_composed, real_inputs, rows_of
 from aeonnx.export.verify.probes import Rows, whole

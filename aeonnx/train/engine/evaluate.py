@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aeonnx.models import Model
 from aeonnx.train.engine.loader import BatchLoader
-from aeonnx.train.engine.random import Noise
+from aeonnx.train.random import Noise
 from aeonnx.train.recipes import Batch, Stage
 
 __all__ = ["batch_of", "evaluate"]

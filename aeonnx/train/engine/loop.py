@@ -25,12 +25,12 @@ from aeonnx.train.engine.distributed import Ranks
 from aeonnx.train.engine.evaluate import evaluate
 from aeonnx.train.engine.loader import BatchLoader, fits
 from aeonnx.train.engine.plan import Plan
-from aeonnx.train.engine.random import Noise, Stream, seeded
-from aeonnx.train.engine.schedule import factor
 from aeonnx.train.engine.signals import Stop
 from aeonnx.train.engine.step import Learner
+from aeonnx.train.engine.tensorboard import Log
+from aeonnx.train.random import Noise, Stream, seeded
 from aeonnx.train.recipes import Batch
-from aeonnx.train.report.tensorboard import Log
+from aeonnx.train.schedule import factor
 
 __all__ = ["Run"]
 

@@ -20,7 +20,6 @@ from aeonnx.models import ModelConfig, archs, classifies, configure
 from aeonnx.train import recipes
 from aeonnx.train.data import DATA_SETS, DataSet, load_data
 from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.engine.random import Stream, seeded
 from aeonnx.train.engine.resume import from_run, refuse_run_there, resumed_from
 from aeonnx.train.options import (
     DATA,
@@ -31,6 +30,7 @@ from aeonnx.train.options import (
     recipe_options,
     resolve_settings,
 )
+from aeonnx.train.random import Stream, seeded
 from aeonnx.train.recipes import Recipe
 
 __all__ = ["Plan", "make_plan", "spread"]

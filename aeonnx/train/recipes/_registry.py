@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aeonnx import catalog
 from aeonnx.errors import UnknownNameError
 from aeonnx.models import ModelConfig
-from aeonnx.train.engine.random import Noise
+from aeonnx.train.random import Noise
 
 __all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "register"]
 

@@ -14,7 +14,7 @@ from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.train import losses
 from aeonnx.train.corruption import Corruption
-from aeonnx.train.engine.random import Noise
+from aeonnx.train.random import Noise
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []

@@ -16,7 +16,7 @@ from aeonnx.catalog.ranges import Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
 from aeonnx.train import losses
-from aeonnx.train.engine.random import Noise
+from aeonnx.train.random import Noise
 from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []

@@ -7,9 +7,17 @@ from itertools import zip_longest
 
 from torch import Tensor
 
-from aeonnx.export.verify.calls import SAME, SITUATIONS, Calls, Situation, called, differing, tried
-from aeonnx.export.verify.state import GENERATOR
-from aeonnx.export.verify.watch import Step
+from aeonnx.export.determinism.calls import (
+    SAME,
+    SITUATIONS,
+    Calls,
+    Situation,
+    called,
+    differing,
+    tried,
+)
+from aeonnx.export.determinism.state import GENERATOR
+from aeonnx.export.determinism.watch import Step
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
