@@ -32,14 +32,16 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/generate_architecture.py --check
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Writes docs/cli.md from the commands' own help.
+# Writes docs/cli.md from the commands' own help, and docs/architecture.md from the imports.
 docs: .venv/test.stamp
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_architecture.py
 
 clean:
 	rm -rf .venv aeonnx-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
