@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from aeonnx._util.threads import usable_cores
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
-from aeonnx.runtime import autotune
 from aeonnx.runtime.forks import after_fork
-from aeonnx.runtime.io_binding import CudaGraphRunner
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool
-from aeonnx.runtime.verification import verify_variant
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.autotune import Speed
 
 __all__ = ["Variants"]
 
@@ -100,6 +101,8 @@ class Variants:
     def _graph(self, part: str, name: str) -> Runner:
         if not self._settings.cuda_graph:
             return self._pool.session(part, name)
+        from aeonnx.runtime.io_binding import CudaGraphRunner
+
         session = self._pool.recording_session(part, name)
         return CudaGraphRunner(session, self._pool.variant(part, name))
 
@@ -108,6 +111,10 @@ class Variants:
 
     def _fastest(self, part: str) -> str:
         """The fastest variant that can run and gives its golden vectors here; "fp32" if none."""
+        # What measures is not needed for most calls, and milliseconds count at the start.
+        from aeonnx.runtime import autotune
+        from aeonnx.runtime.verification import verify_variant
+
         floats = [name for name in self._parts[part] if not name.endswith("-uint8")]
         if len(floats) == 1:
             return floats[0]
@@ -122,7 +129,9 @@ class Variants:
                     return name
         return "fp32"
 
-    def _speed(self, part: str, name: str) -> autotune.Speed:
+    def _speed(self, part: str, name: str) -> Speed:
+        from aeonnx.runtime import autotune
+
         pool = self._pool
         variant, session = pool.variant(part, name), pool.session(part, name)
         threads = self._settings.threads or usable_cores()
