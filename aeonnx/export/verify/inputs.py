@@ -51,7 +51,7 @@ def rows_of(
     Args:
         part: the original part.
         program: the part as torch captures it.
-        real: real inputs, by tensor name.
+        real: test images and latents, by tensor name; see `real_inputs`.
 
     Returns:
         The rows, and the result of the search for rows that activate units.
@@ -74,7 +74,7 @@ def prove_composed(
         parts: parts of the model.
         sessions: new graphs, by part.
         before: the bundle before this export, which may have the other graph; None without one.
-        real: real inputs, by tensor name.
+        real: test images and latents, by tensor name; see `real_inputs`.
 
     Returns:
         The report; empty where there is nothing to compare.
