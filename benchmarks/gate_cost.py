@@ -1,9 +1,9 @@
-"""What the gate costs: an export of every part, by this version and by an earlier one.
+"""Measure the cost of the gate: export every part with this version and with an earlier one.
 
     python benchmarks/gate_cost.py --against COMMIT [--rounds 3] [-o FILE]
 
-Both versions export the same checkpoints in turns, each in a process of its own. Processor seconds
-and peak memory are of the whole process: most of it is imports, capture and the gate.
+Both versions export the same checkpoints alternately, each in a separate process. CPU seconds and
+peak memory are those of the whole process, which are mostly imports, capture and the gate.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _GIT = shutil.which("git") or "git"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one export."""
+    """The cost of one export."""
 
-    seconds: float  # of processors
-    megabytes: float  # at most, resident
+    seconds: float  # of CPU time
+    megabytes: float  # peak resident memory
 
 
 def measure(tree: Path, checkpoint: Path, model: str, output: Path) -> Cost:
@@ -60,7 +60,7 @@ def measure(tree: Path, checkpoint: Path, model: str, output: Path) -> Cost:
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", required=True, help="commit of the version before")
     parser.add_argument("--rounds", type=int, default=3)
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def row(model: str, arch: str, folder: Path, before: Path, rounds: int) -> str:
-    """A line of the table."""
+    """A row of the table."""
     run = folder / f"{model}-{arch}"
     train(TrainOptions(model, run, arch=arch, epochs=1, device="cpu"))
     costs: dict[Path, list[Cost]] = {before: [], ROOT: []}

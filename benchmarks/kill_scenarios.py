@@ -1,4 +1,4 @@
-"""What `kills.py` kills: commands that replace something, and how a reader sees it."""
+"""Scenarios of `kills.py`: commands that replace files, and checks of what a reader finds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["SCENARIOS", "Scenario", "prepare"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A command over something that is there.
+    """A command that replaces existing files.
 
     Args:
-        before: (base, folder) puts into the folder what is there before.
-        command: (base, folder) runs it: the exit code.
-        look: (folder) -> "old", "new", or what is wrong.
+        before: (base, folder) creates the files that exist before the command.
+        command: (base, folder) runs the command and returns its exit code.
+        look: (folder) -> "old", "new", or a description of the error.
     """
 
     before: Callable[[Path, Path], object]
@@ -38,7 +38,7 @@ class Scenario:
 
 
 def prepare(base: Path) -> None:
-    """Make runs and bundles to begin with."""
+    """Create the runs and bundles that scenarios start from."""
     torch.set_num_threads(1)  # a forked child has no other threads
     base.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (150, 28, 28), np.uint8)
@@ -51,7 +51,7 @@ def prepare(base: Path) -> None:
 
 
 def run(*words: object) -> int:
-    """The command line: its exit code."""
+    """Run the command line; returns the exit code."""
     try:
         cli([str(word) for word in words], standalone_mode=False)
     except SystemExit as end:
@@ -60,11 +60,11 @@ def run(*words: object) -> int:
 
 
 _KNOWN: dict[str, str] = {}
-"""What is there before and after the command at hand."""
+"""The state before and after the running command."""
 
 
 def _look_at_bundle(folder: Path) -> str:
-    """Whether all that a bundle names is there, and of which checkpoint it is."""
+    """Whether a bundle is complete, and from which checkpoint it was exported."""
     where = folder / "bundle"
     if not (where / manifest.FILE_NAME).exists() and _KNOWN["old"] == "absent":
         return "old"
@@ -116,7 +116,7 @@ def _generates(name: str, *more: str) -> Callable[[Path, Path], int]:
 
 
 def _sees(name: str, number: int, old: Any) -> Callable[[Path], str]:
-    """Old: nothing, or the bytes `old`. New: so many pictures, or a file of another content."""
+    """Tell old (no file, or the bytes `old`) from new (that many pictures, or other bytes)."""
 
     def look(folder: Path) -> str:
         target = folder / name
@@ -151,7 +151,7 @@ def _trains(base: Path, folder: Path) -> int:
 
 
 def _look_at_run(folder: Path) -> str:
-    """Whether there is a checkpoint that loads, if there is to be one."""
+    """Whether a checkpoint loads, if there must be one."""
     try:
         found = checkpoint.load(folder / "run", "vae").checkpoint_id
     except AeonnxError as error:

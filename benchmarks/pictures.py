@@ -1,9 +1,10 @@
-"""Every picture of the corpus, in every language, for 1 to 4 channels: the same or refused.
+"""Compare how every language reads each picture of the corpus, for 1 to 4 channels.
 
     python benchmarks/pictures.py -o benchmarks/results/pictures.md
 
-Reads through denoisers that give back their picture (`clients.proof.same`). Clients that are not
-built here are left out, and the table says so.
+Each picture must be read as expected, or refused where that is expected. Pictures are read through
+denoisers that return their input (`clients.proof.same`). Clients that are not built on this machine
+are left out, and the table lists them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Judge = Callable[[Path, Path, pictures.Picture, int], str | None]
 
 
 def python(bundles: Path, folder: Path, picture: pictures.Picture, channels: int) -> str | None:
-    """What `aeonnx denoise` makes of a picture otherwise than it should; None for nothing."""
+    """How `aeonnx denoise` deviates from what is expected for a picture; None if it does not."""
     target, expected = folder / "out.npy", picture.wanted[channels]
     target.unlink(missing_ok=True)
     words = ["denoise", str(bundles / str(channels)), str(folder / picture.name), "--pixels"]
@@ -46,7 +47,7 @@ def python(bundles: Path, folder: Path, picture: pictures.Picture, channels: int
 
 
 def main() -> int:
-    """Read, compare, and write the table; 1 if a language reads otherwise."""
+    """Read, compare, and write the table; returns 1 if a language deviates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What the models reach on full MNIST, beside published and classical results.
+"""Train and measure the models on full MNIST, beside published and classical results.
 
     AEONNX_DATA=... .venv/bin/python benchmarks/quality.py [ROW ...] [--device cuda]
 
-Each row trains through `aeonnx.train` (resuming what was interrupted), measures on the 10,000 test
-images, and is kept in results/quality.json, from which docs/quality.md is written. Seeds are 0. The
-row `classical` is PCA and the filters, see classical.py.
+Each row trains with `aeonnx.train` (resuming an interrupted run), measures on the 10,000 test
+images, and is stored in results/quality.json, from which docs/quality.md is written. Seeds are 0.
+The row `classical` is PCA and the filters, see classical.py.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Row:
     """One line of the table.
 
     Args:
-        model: what is trained.
-        what: what is measured.
+        model: name of the model.
+        what: description of the measure.
         metric: name of the test metric, or a function of the trained model.
-        reference: what others reach, in words.
-        must, aim: what the row is held against; `higher` says which way is better.
-        settings: for `TrainOptions`.
+        reference: results of others, in words.
+        must, aim: required and desired value; `higher` says whether larger is better.
+        settings: arguments of `TrainOptions`.
     """
 
     model: str
@@ -152,7 +152,7 @@ ROWS = {
 
 
 def measure(name: str, device: str) -> dict[str, Any]:
-    """Train a row, or go on with it, and measure."""
+    """Train a row, or resume its training, and measure."""
     row, output = ROWS[name], WORK / name
     options = TrainOptions(
         row.model,
@@ -212,7 +212,7 @@ def classical_rows() -> dict[str, Any]:
 
 
 def page(results: dict[str, Any]) -> str:
-    """The text of docs/quality.md: what was measured, and what was not."""
+    """The text of docs/quality.md: rows that were measured, and rows that were not."""
     missing = [name for name in (*ROWS, "classical") if name not in results]
     parts = [HEAD, _table(results)]
     if missing:
@@ -230,7 +230,7 @@ def page(results: dict[str, Any]) -> str:
 
 
 def keep_pictures() -> None:
-    """Copy what the rows drew to where the page shows it, if it is here."""
+    """Copy the pictures of the rows, as far as they exist, to the folder that the page links to."""
     for name, (row, _) in PICTURES.items():
         drawn = WORK / row / f"{name}.png"
         if drawn.exists():
@@ -278,7 +278,7 @@ def _classical_table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure the rows that are named, or all, and write the page."""
+    """Measure the named rows, or all, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     known = [*ROWS, "classical"]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Random networks: any seed gives one, the same at each call."""
+"""Random networks, each a deterministic function of its seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["random_part"]
 
 Shape = tuple[int, ...]
 Layer = tuple[nn.Module, Shape]
-"""A layer and the shape of what it gives, without the batch."""
+"""A layer and the shape of its output, without the batch axis."""
 
 _ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.ReLU,
@@ -32,7 +32,7 @@ _ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.Mish,
 )
 _RANGES = ((0.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), None)
-_LARGEST = 4096  # values in a row between layers
+_LARGEST = 4096  # most elements of a row between layers
 
 
 class _Residual(nn.Module):
@@ -73,7 +73,7 @@ class _Attention(nn.Module):
 
 
 class _OverTime(nn.Module):
-    """A layer for [features, time], of [time, features]."""
+    """Wraps a layer for [time, features] into one for [features, time]."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -241,7 +241,7 @@ def _image_norm(rng: np.random.Generator, channels: int) -> nn.Module:
 
 @torch.no_grad()
 def _draw(module: nn.Module, rng: np.random.Generator) -> None:
-    """Weights as large as those of trained networks are, running statistics off 0 and 1."""
+    """Draw weights of the scale of trained networks, and running statistics other than 0 and 1."""
     gain = float(rng.choice([1.0, 1.0, 2.0, 4.0]))
     for name, value in module.named_parameters():
         if value.ndim > 1:

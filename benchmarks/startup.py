@@ -1,11 +1,11 @@
-"""From a cold start to the first image: `aeonnx generate` against bare onnxruntime and torch.
+"""Time a cold start to the first image: `aeonnx generate` against bare onnxruntime and torch.
 
     .venv/bin/python benchmarks/startup.py BUNDLE CHECKPOINT [--runtime-python PYTHON]
 
-Whole processes, interleaved, medians; `--runtime-python` is the interpreter of an environment that
-has the wheel with its `cpu` extra alone. "First image" is the time from the first line of Python
-to the first decoded image, for `aeonnx generate` to the written PNG of 64; the process time also
-holds the interpreter's own start and exit.
+Figures are medians over whole processes, which run interleaved. `--runtime-python` is the
+interpreter of an environment with only the wheel and its `cpu` extra. "First image" is the time
+from the first line of Python to the first decoded image, for `aeonnx generate` to the written PNG
+of 64; the process time includes start and exit of the interpreter.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ with torch.no_grad(): model.decoder(torch.zeros(1, 20)){SHOW}
 
 @dataclass
 class Timing:
-    """One command and what it took: seconds in all, seconds to the first image, MB at the peak."""
+    """One command and its figures: seconds in total and to the first image, peak memory in MB."""
 
     name: str
     words: list[str]
@@ -61,7 +61,7 @@ class Timing:
     def run(self, *, keep: bool) -> None:
         """Start the process and wait for it."""
         started = time.perf_counter()
-        # A user's Python compiles a module once, not at every start.
+        # A user's Python caches bytecode, and does not compile modules at every start.
         settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         process = subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True, env=settings)
         assert process.stdout
@@ -78,7 +78,7 @@ class Timing:
 
     @property
     def row(self) -> str:
-        """The table's row: medians."""
+        """The row of the table, with medians."""
         first = f"{statistics.median(self.first):.3f}" if self.first else ""
         total, peak = statistics.median(self.total), statistics.median(self.peak)
         return f"| {self.name} | {first} | {total:.3f} | {peak:.0f} |"

@@ -1,9 +1,9 @@
-"""The textbook training loop, which the speed benchmark compares against.
+"""The textbook training loop, which the speed benchmark compares with.
 
     AEONNX_DATA=FOLDER .venv/bin/python benchmarks/textbook.py --model ae [--epochs 1]
 
-torchvision's MNIST with `ToTensor`, a shuffling `DataLoader` and Adam, the way tutorials write it,
-with nothing of aeonnx. Prints one line of JSON per epoch.
+torchvision's MNIST with `ToTensor`, a shuffling `DataLoader` and Adam, as in tutorials, without any
+code of aeonnx. Prints one line of JSON per epoch.
 """
 
 from __future__ import annotations

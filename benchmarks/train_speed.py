@@ -1,10 +1,10 @@
-"""One epoch of full MNIST, ours against the textbook loop, in the same run.
+"""Time an epoch of full MNIST: aeonnx against the textbook loop, in the same run.
 
     AEONNX_DATA=... .venv/bin/python benchmarks/train_speed.py [--device cuda] [--compile] [-o FILE]
 
-Both learn the same network with Adam at 1e-3, batches of 128 and the same number of epochs, turn
-about, in one process with the same threads. The first epoch of each is warm-up; the figure is the
-median of the others. Neither counts tests, file reading or start-up.
+Both train the same network with Adam at 1e-3, batches of 128 and the same number of epochs,
+alternately, in one process with the same threads. The first epoch of each is warm-up; the figure is
+the median of the others. Neither includes tests, file reading or start-up.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Course:
 
 
 def ours(model: str, root: Path, epochs: int, device: str, compiled: bool) -> Course:
-    """Train with aeonnx, average of weights off: the textbook has none."""
+    """Train with aeonnx, without the average of weights, which the textbook loop lacks."""
     with tempfile.TemporaryDirectory() as folder:
         options = TrainOptions(
             model,
@@ -69,7 +69,7 @@ def theirs(model: str, root: Path, epochs: int, device: str, workers: int) -> Co
 
 
 def operations(model: str) -> int:
-    """Floating-point operations to learn from one image: two per weight, forward and twice back."""
+    """Floating-point operations of a training step per image: 2 per weight forward, 4 backward."""
     weights = [value for value in textbook.make(model).parameters() if value.ndim == 2]
     return 6 * sum(value.numel() for value in weights)
 
@@ -98,7 +98,7 @@ def table(device: str, rows: list[tuple[str, Course, Course]]) -> str:
 
 
 def main() -> None:
-    """Print the table, and write it if asked."""
+    """Print the table, and write it to the file of -o."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--device", default="cpu")

@@ -1,4 +1,4 @@
-"""Wrong graphs as exporters have made them, and what finds them; see seeded_faults.py."""
+"""Faults that exporters have made in graphs, and tools that detect them; see seeded_faults.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing ONNX graphs: find nodes and constants, put others in their place."""
+"""Edit ONNX graphs: find nodes and constants, and replace them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Graph:
     """A graph that is changed in place.
 
     Args:
-        model: is not copied.
+        model: the model to edit; it is not copied.
     """
 
     def __init__(self, model: ModelProto) -> None:
@@ -31,23 +31,23 @@ class Graph:
         self._shapes = _shapes(model)
 
     def nodes(self, *ops: str) -> list[NodeProto]:
-        """Those of some operators, or all, in the order in which they run."""
+        """The nodes of some operators, or all nodes, in graph order."""
         return [node for node in self.model.graph.node if not ops or node.op_type in ops]
 
     def producer(self, name: str) -> NodeProto | None:
-        """The node that a value comes from; None for inputs and stored weights."""
+        """The node that outputs a value; None for inputs and initializers."""
         return next((node for node in self.nodes() if name in node.output), None)
 
     def consumers(self, name: str) -> list[NodeProto]:
-        """The nodes that take a value."""
+        """The nodes that have a value as an input."""
         return [node for node in self.nodes() if name in node.input]
 
     def shape(self, name: str) -> tuple[int | None, ...] | None:
-        """The sizes of a value as they are known before it runs; None for one that is not."""
+        """The inferred sizes of a value; None for a size that is unknown."""
         return self._shapes.get(name)
 
     def constant(self, name: str) -> Array | None:
-        """The values of a stored weight, or of what is made from stored weights alone."""
+        """The values of an initializer, or of a value computed from initializers only."""
         for tensor in self.model.graph.initializer:
             if tensor.name == name:
                 return np.asarray(numpy_helper.to_array(tensor))
@@ -60,7 +60,7 @@ class Graph:
         return np.asarray(ReferenceEvaluator(node).run(None, inputs)[0])
 
     def weights(self, *ops: str) -> Iterator[tuple[NodeProto, int, Array]]:
-        """(node, place among its inputs, values) of the matrices and kernels of layers."""
+        """(node, index of the input, values) of the matrices and kernels of layers."""
         for node in self.nodes(*(ops or LAYERS)):
             for place in (1, 0) if node.op_type == "MatMul" else (1,):
                 values = self.constant(node.input[place])
@@ -68,11 +68,11 @@ class Graph:
                     yield node, place, values
 
     def give(self, node: NodeProto, place: int, values: Array) -> None:
-        """Let one input of a node be a constant."""
+        """Replace an input of a node by a constant."""
         node.input[place] = self.store(values)
 
     def store(self, values: Array | float) -> str:
-        """The name of a new constant, float32 unless it is of whole numbers."""
+        """Add a constant, float32 unless its values are integers; returns its name."""
         array = np.asarray(values)
         array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
         name = self._name()
@@ -80,25 +80,25 @@ class Graph:
         return name
 
     def emit(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """A new node; the name of what it gives. Call it within `replace` or `wrap` alone."""
+        """Add a node for a later `replace` or `wrap`; returns the name of its output."""
         name = self._name()
         self._pending.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
 
     def replace(self, node: NodeProto, result: str, place: int = 0) -> None:
-        """Let what was emitted since the last call stand for an output of a node."""
+        """Replace an output of a node by a value that was emitted since the last call."""
         right = node.output[place]
         node.output[place] = self._name()
         self._place(node, right, result)
 
     def wrapped(self, node: NodeProto, place: int = 0) -> str:
-        """The name of a node's output, for what is emitted next and then given to `wrap`."""
+        """The name of a node's output, for nodes that are emitted next and passed to `wrap`."""
         self._right = node.output[place]
         node.output[place] = self._name()
         return node.output[place]
 
     def wrap(self, node: NodeProto, result: str) -> None:
-        """Let `result`, emitted from what `wrapped` gave, stand for that output."""
+        """Replace that output by `result`, which was emitted from what `wrapped` returned."""
         self._place(node, self._right, result)
 
     def _place(self, node: NodeProto, name: str, result: str) -> None:
@@ -121,7 +121,7 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
 
 
 def set_attribute(node: NodeProto, name: str, value: float | str | Sequence[int]) -> None:
-    """Give an attribute another value."""
+    """Set the value of an attribute."""
     kept = [item for item in node.attribute if item.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(name, value)])

@@ -1,4 +1,4 @@
-"""What aeonnx's gate says of a graph: the only place that knows how the gate is called."""
+"""Judge a graph with aeonnx's gate: the only module that calls the gate."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["judged", "outputs_differ", "refusals"]
 
 
 def judged(graph: ModelProto, subject: Subject) -> bool:
-    """Whether the export accepts `graph` as the part of `subject`, on the rows that it makes."""
+    """Whether the gate accepts `graph` as the part of `subject`, on the rows of an export."""
     return not refusals(graph, subject)
 
 
 def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
-    """Why it does not; empty if it does."""
+    """The reasons for a refusal; empty if the gate accepts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         onnx.save(graph, path)
@@ -37,7 +37,7 @@ def refusals(graph: ModelProto, subject: Subject) -> tuple[str, ...]:
             session = Session(path, ["cpu"])
             return compare(subject.network, subject.part, session, _rows(subject)).failures
         except AeonnxError as error:
-            return (str(error),)  # a graph that fails while it runs is not written either
+            return (str(error),)  # the export does not write a graph that fails to run, either
 
 
 @lru_cache(maxsize=16)
@@ -47,10 +47,10 @@ def _rows(subject: Subject) -> Rows:
 
 
 def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
-    """Whether a graph differs by a bit from the right one on any legal input that is tried.
+    """Whether outputs differ in any bit from those of the correct graph on any input that is tried.
 
-    Without the optimisations of onnxruntime, so that nothing but the fault changes a bit. One that
-    cannot be run differs.
+    onnxruntime's optimisations are off, so that only the fault can change a bit. A graph that does
+    not run counts as different.
     """
     right, inputs = _right(subject)
     try:
@@ -63,7 +63,7 @@ def outputs_differ(wrong: ModelProto, subject: Subject) -> bool:
 
 @lru_cache(maxsize=16)
 def _right(subject: Subject) -> tuple[list[Array], dict[str, Array]]:
-    """What the right graph gives, and for what: the gate's rows, constants and random ones."""
+    """Outputs of the correct graph, and the inputs: the gate's rows, constants and random rows."""
     (spec,) = subject.part.inputs
     rows = _rows(subject).values[spec.name]
     low, high = spec.range or (-3.0, 3.0)

@@ -1,4 +1,4 @@
-"""What a seeded fault is, and the list that all of them add themselves to."""
+"""The class of seeded faults, and the registry that decorators add them to."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Fault:
     """One kind of wrong graph.
 
     Args:
-        name: in a few words.
+        name: a few words.
         occurred: the size in which it occurred, in words.
-        source: a public report, or of what the fault is a case.
-        scale: what a size below 1 is: "value", that share of the wrong value; "effect", that share
-            of what the fault does to the outputs; "none", there is no smaller one.
-        change: makes it in a graph; False where it has no place there.
+        source: a public report, or the class of faults that it belongs to.
+        scale: meaning of a size below 1: "value", that share of the wrong value; "effect", that
+            share of the fault's effect on the outputs; "none", there is no smaller size.
+        change: makes the fault in a graph; returns False if it does not apply there.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Fault:
     change: Sized
 
     def apply(self, right: ModelProto, size: float = 1.0) -> ModelProto | None:
-        """The graph with the fault, None if it has no place in it.
+        """The graph with the fault; None if it does not apply.
 
         Args:
-            right: is not changed.
-            size: in units of the size in which it occurred.
+            right: the correct graph; not changed.
+            size: size of the fault, in units of the size in which it occurred.
         """
         wrong = copy.deepcopy(right)
         if not self.change(Graph(wrong), size):
@@ -53,7 +53,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 def sized(name: str, occurred: str, source: str) -> Callable[[Sized], Sized]:
-    """Decorate a fault whose wrong value can be nearer to the right one."""
+    """Register a fault whose wrong value can be scaled towards the right one."""
 
     def add(change: Sized) -> Sized:
         FAULTS[name] = Fault(name, occurred, source, "value", change)
@@ -63,7 +63,7 @@ def sized(name: str, occurred: str, source: str) -> Callable[[Sized], Sized]:
 
 
 def fault(name: str, occurred: str, source: str, scale: str = "effect") -> Callable[[Whole], Whole]:
-    """Decorate a fault that is there or not: smaller is a share of what it does to the outputs."""
+    """Register a fault without a scalable value: sizes below 1 scale its effect on the outputs."""
 
     def add(change: Whole) -> Whole:
         FAULTS[name] = Fault(name, occurred, source, scale, lambda graph, _: change(graph))

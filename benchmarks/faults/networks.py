@@ -1,7 +1,7 @@
-"""Eight small autoencoders with seeded weights, each exported as one graph and proven right first.
+"""Eight small autoencoders with seeded weights, each exported as one verified graph.
 
-Between them they have what graphs of autoencoders are made of. The weights are drawn so that every
-layer matters: variances kept from layer to layer, biases and running statistics away from 0 and 1.
+Together they cover the operators of autoencoders. The weights are drawn so that every layer affects
+the outputs: variances kept from layer to layer, biases and running statistics away from 0 and 1.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _DIGITS = ("batch", 1, 28, 28)
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What faults are put into.
+    """A network that faults are put into.
 
     Args:
         network: its name.
-        part: the original.
-        graph: the right graph.
-        real: inputs as they occur in use, by name; empty if there are none.
+        part: the original part.
+        graph: the correct graph.
+        real: real inputs, by name; empty without any.
     """
 
     network: str
@@ -62,7 +62,7 @@ class Photographs(nn.Module):
         self.last = nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The norm stands behind the activation: it cannot be folded into the convolution.
+        # The norm follows the activation, so it cannot be folded into the convolution.
         hidden = self.norm(F.gelu(self.first(x)))
         hidden = hidden + F.gelu(self.dilated(hidden))
         hidden = self.reflected(F.gelu(self.grouped(hidden)))
@@ -101,7 +101,7 @@ class Skips(nn.Module):
 
 
 class Norms(nn.Module):
-    """Of the logarithm of its input: GroupNorm, InstanceNorm, ELU, softplus, hard sigmoid."""
+    """On the logarithm of its input: GroupNorm, InstanceNorm, ELU, softplus, hard sigmoid."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class Attention(nn.Module):
 
 
 class Sequence(nn.Module):
-    """28 rows of 28: an LSTM in both directions, and a GRU back."""
+    """28 rows of 28: a bidirectional LSTM as encoder, and a GRU as decoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ class Sequence(nn.Module):
 
 
 class Levels(nn.Module):
-    """Of [-1, 1], to [-1, 1]: pixels as levels, which are looked up in a table; tanh."""
+    """From [-1, 1] to [-1, 1]: pixels as levels, looked up in an embedding; tanh."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class Levels(nn.Module):
         pairs = torch.div(level, 4, rounding_mode="floor") + 32
         looked_up = self.table(pairs).permute(0, 3, 1, 2)
         hidden = torch.tanh(self.first(torch.cat([x, looked_up], 1)))
-        # The brightness in bytes, as a share of the energy: sums far over what fp16 holds.
+        # The brightness in bytes, as a share of the energy: sums that overflow fp16.
         bytes_ = x * 127.5
         energy = bytes_.square().sum((1, 2, 3), keepdim=True)
         hidden = hidden + bytes_.mean((1, 2, 3), keepdim=True) / torch.sqrt(energy / 784 + 1e-6)
@@ -234,7 +234,7 @@ NETWORKS: dict[str, Callable[[], Part]] = {
     "sequence": _whole(Sequence, _image(_DIGITS)),
     "levels": _whole(Levels, _image(_DIGITS, -1.0)),
 }
-"""Name -> the part that is exported, the same at each call."""
+"""Name -> a function that returns the part to export, the same at each call."""
 
 
 def subject(network: str, real: Callable[[Part], dict[str, Array]] | None = None) -> Subject:
@@ -242,7 +242,7 @@ def subject(network: str, real: Callable[[Part], dict[str, Array]] | None = None
 
     Args:
         network: one of `NETWORKS`.
-        real: gives inputs as they occur in use; None for none.
+        real: returns real inputs; None for none.
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -254,7 +254,7 @@ def subject(network: str, real: Callable[[Part], dict[str, Array]] | None = None
 
 @torch.no_grad()
 def _drawn(module: nn.Module) -> nn.Module:
-    """Weights of variance 2 / fan in; all else spread about its usual value."""
+    """Draw weights of variance 2 / fan in; other parameters vary about their usual values."""
     for name, value in module.named_parameters():
         if value.ndim > 1 and not name.startswith(("places", "bias")):
             fan_in = math.prod(value.shape[1:])

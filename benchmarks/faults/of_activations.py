@@ -34,7 +34,7 @@ class _Activation:
 
 
 def _activations(graph: Graph) -> list[_Activation]:
-    """Those of one node, x * sigmoid(x) and GELU by the error function, as they run."""
+    """Activations of one node, x * sigmoid(x) and GELU by the error function, in graph order."""
     found = []
     for node in graph.nodes(*_ALONE, "Erf"):
         if node.op_type == "Erf":

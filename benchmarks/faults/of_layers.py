@@ -20,7 +20,7 @@ def cropping(graph: Graph) -> bool:
 
 
 def _shifted(graph: Graph, op_type: str) -> bool:
-    """Whether a node had padding on both sides, of which one place went to the other side."""
+    """Move one place of padding to the other side; returns whether the node was padded on both."""
     for node in graph.nodes(op_type):
         pads = attribute(node, "pads", [])
         if pads and min(pads) > 0:

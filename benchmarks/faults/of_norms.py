@@ -12,7 +12,7 @@ _NORMS = ("LayerNormalization", "InstanceNormalization", "BatchNormalization")
 
 
 def _normalised(graph: Graph, node: NodeProto, axes: list[int], channels: int) -> None:
-    """Let a norm take mean and variance over other axes; scale and bias stay with `channels`."""
+    """Compute a norm's mean and variance over other axes; scale and bias stay with `channels`."""
     x, over = node.input[0], graph.store(np.array(axes))
     mean = graph.emit("ReduceMean", x, over, keepdims=1)
     apart = graph.emit("Sub", x, mean)

@@ -1,4 +1,4 @@
-"""Faults in stored numbers: other precisions, quantisation, and random draws that were frozen."""
+"""Faults in stored numbers: other precisions, quantisation, and frozen random draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "ReduceSum", "ReduceMean", *LA
 
 
 def _stored(graph: Graph, change: Callable[[Array], Array | None]) -> bool:
-    """Change stored float32 numbers; None leaves one as it is."""
+    """Change float32 initializers; those for which the change returns None stay as they are."""
     found = False
     for tensor in graph.model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
@@ -69,7 +69,7 @@ def saturated(graph: Graph) -> bool:
 
 
 def _is_whole(graph: Graph, name: str) -> bool:
-    """Whether a value is made of whole numbers, such as sizes."""
+    """Whether a value consists of integers, such as sizes."""
     node = graph.producer(name)
     while node is not None and node.op_type not in ("Shape", "Cast"):
         constant = graph.constant(node.input[0])
@@ -105,7 +105,7 @@ def eight_bits(graph: Graph, size: float) -> bool:
 
 
 def _hidden(graph: Graph, op: str, values: Callable[[np.random.Generator, int], Array]) -> bool:
-    """Combine what the first layer gives with constants, one for each place along its last axis."""
+    """Combine the first layer's output with constants, one per element of its last axis."""
     for node in graph.nodes(*LAYERS):
         shape = graph.shape(node.output[0])
         if shape and shape[-1]:

@@ -44,7 +44,7 @@ def frozen_index(graph: Graph) -> bool:
         zero, one = (graph.store(np.array(number)) for number in (0, 1))
         all_ = graph.emit("Range", zero, graph.emit("Squeeze", batch), one)
         own = graph.emit("Mod", all_, graph.store(np.array(2)))
-        # A single row has no second one to take.
+        # A batch of one has no second row to use.
         graph.wrap(node, graph.emit("Gather", rows, own, axis=0))
         return True
     return False
@@ -243,7 +243,7 @@ def pad_order(graph: Graph) -> bool:
 
 
 def _shifted(pads: Sequence[int]) -> np.ndarray:
-    """All padding at the end: sizes stay, places move."""
+    """Move all padding to the end: sizes stay the same, positions shift."""
     half = len(pads) // 2
     both = np.array(pads[:half]) + np.array(pads[half:])
     return np.concatenate([np.zeros(half, np.int64), both])

@@ -1,9 +1,9 @@
-"""What other tools say of the same graphs, at their defaults, where they are installed.
+"""Judge the same graphs with other tools, at their defaults, where they are installed.
 
-torch: `torch.onnx.export(verify=True)`: its verification on its own example inputs, and its limits,
-an absolute difference of 5e-3 or a relative one of 0.1. optimum: `optimum.exporters.onnx`, whose
-limit is 1e-5, and 3e-4 for its VAEs. polygraphy: `Comparator`, whose limits are 1e-5, absolute or
-relative. Each draws one batch of inputs.
+torch: `torch.onnx.export(verify=True)`, on its own example inputs and with its limits, an absolute
+difference of 5e-3 or a relative one of 0.1. optimum: `optimum.exporters.onnx`, whose limit is 1e-5,
+and 3e-4 for its VAEs. polygraphy: `Comparator`, whose limits are 1e-5, absolute or relative.
+Each draws one batch of inputs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from faults.networks import Subject
 __all__ = ["TOOLS", "Tool"]
 
 Tool = Callable[[ModelProto, Subject], bool]
-"""(graph, subject) -> whether the tool has no objection."""
+"""(graph, subject) -> whether the tool accepts the graph."""
 
 _TORCH_ABSOLUTE, _TORCH_RELATIVE = 5e-3, 1e-1  # torch/onnx/_internal/exporter/_core.py
 _VAE_LIMIT = 3e-4  # VaeEncoderOnnxConfig.ATOL_FOR_VALIDATION, and that of the decoder
@@ -49,7 +49,7 @@ def _torch(graph: ModelProto, subject: Subject) -> bool:
     try:
         program.initialize_inference_session(_on_cpu)
         infos = verify_onnx_program(program)
-    except Exception:  # what a graph raises that cannot run is its session's own affair
+    except Exception:  # sessions raise errors of various classes for a graph that cannot run
         return False
     return not any(
         info.max_abs_diff >= _TORCH_ABSOLUTE or info.max_rel_diff >= _TORCH_RELATIVE
@@ -62,7 +62,7 @@ def _on_cpu(path: str | bytes) -> onnxruntime.InferenceSession:
 
 
 _PROGRAMS: dict[str, torch.export.ExportedProgram] = {}
-"""By network: what `torch.onnx.export` verifies against, with its example inputs."""
+"""By network: the program that `torch.onnx.export` verifies against, with example inputs."""
 
 
 def _program(part: Part) -> torch.export.ExportedProgram:
@@ -79,7 +79,7 @@ def _uniform(spec: TensorSpec) -> Tensor:
 
 
 class _Named(nn.Module):
-    """A part as optimum calls models: inputs and outputs by name."""
+    """A part with the interface of optimum's models: inputs and outputs by name."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def _optimum(graph: ModelProto, subject: Subject, limit: float | None = None) ->
     part = subject.part
 
     class Config(OnnxConfig):
-        """Says what optimum asks of a model's configuration, and leaves the rest as it is."""
+        """The parts of a model's configuration that optimum needs."""
 
         inputs = {spec.name: {0: "batch"} for spec in part.inputs}  # noqa: RUF012
         outputs = {spec.name: {0: "batch"} for spec in part.outputs}  # noqa: RUF012
@@ -111,7 +111,7 @@ def _optimum(graph: ModelProto, subject: Subject, limit: float | None = None) ->
         def generate_dummy_inputs(self, framework: str = "pt", **_: Any) -> dict[str, Tensor]:
             assert framework == "pt"
             torch.manual_seed(0)
-            # As its generators for pictures draw them: floats in [0, 1).
+            # As optimum's generators of images draw them: floats in [0, 1).
             return {
                 spec.name: torch.empty(_BATCH, *spec.shape[1:]).uniform_(0, 1)
                 for spec in part.inputs
@@ -126,7 +126,7 @@ def _optimum(graph: ModelProto, subject: Subject, limit: float | None = None) ->
         names = [value.name for value in graph.graph.output]
         try:
             _run_validation(Config(), _Named(subject), path, names, limit)
-        except Exception:  # its own errors about values, shapes and names, or its session's
+        except Exception:  # errors of optimum about values, shapes and names, or of its session
             return False
     return True
 
@@ -147,7 +147,7 @@ def _polygraphy(graph: ModelProto, subject: Subject) -> bool:
     part = subject.part
 
     class Torch(BaseRunner):
-        """Its own runner for torch, which wants a GPU, on the CPU."""
+        """polygraphy's runner for torch, which needs a GPU, on the CPU."""
 
         def get_input_metadata_impl(self) -> Any:
             metadata = TensorMetadata()
@@ -157,7 +157,7 @@ def _polygraphy(graph: ModelProto, subject: Subject) -> bool:
 
         @torch.no_grad()
         def infer_impl(self, feed_dict: Any) -> Any:
-            self.inference_time = 0.0  # asked for, and not what is compared
+            self.inference_time = 0.0  # required, but not compared
             named = _Named(subject)
             inputs = {name: torch.as_tensor(value) for name, value in feed_dict.items()}
             return {name: value.numpy() for name, value in named(**inputs).items()}
@@ -169,7 +169,7 @@ def _polygraphy(graph: ModelProto, subject: Subject) -> bool:
     runners = [Torch(), OnnxrtRunner(SessionFromOnnx(graph.SerializeToString(), ["cpu"]))]
     try:
         return bool(Comparator.compare_accuracy(Comparator.run(runners)))
-    except (PolygraphyException, Exception):  # a session's are onnxruntime's own
+    except (PolygraphyException, Exception):  # a session raises onnxruntime's own errors
         return False
 
 
@@ -215,4 +215,4 @@ def _quiet(tool: Tool) -> Tool:
 TOOLS: dict[str, Tool] = {
     name: _quiet(tool) for name, (package, tool) in _ALL.items() if _installed(package)
 }
-"""Those that are installed."""
+"""The tools that are installed."""

@@ -202,7 +202,7 @@ REFUSED = {
         "def logits(self, y):\n    return y / y.abs().max()",
         (
             "decoder: a row's reconstruction must not depend on the other rows of its batch, and",
-            "Reduce over the axes of a row alone, such as x.amax((1, 2, 3), keepdim=True)",
+            "Reduce over the axes within a row only, such as x.amax((1, 2, 3), keepdim=True)",
         ),
     ),
     "first_row_of_the_batch": (
@@ -374,7 +374,11 @@ REFUSED = {
     ),
     "unused_memory": (
         "def logits(self, y):\n    return y + torch.empty(16)",
-        ("with other unused memory", "torch.empty takes memory as it is", "Write torch.zeros"),
+        (
+            "with other contents of uninitialized memory",
+            "torch.empty returns uninitialized memory",
+            "Write torch.zeros",
+        ),
     ),
     "autograd_function_with_numpy": (
         """

@@ -102,10 +102,11 @@ def test_a_collapsed_output_is_held_to_its_size(precision: str) -> None:
 @pytest.mark.parametrize(
     ("value", "images", "text"),
     [
-        (np.zeros((64, 3), np.float32), 64, "z: what fewer bits cost cannot be measured, since "
-         "fp32 gives nothing but 0 for 64 test images: leave the part or the precision out"),
-        (np.full((64, 3), np.inf, np.float32), 64, "fp32 gives NaN or infinite values"),
-        (np.ones((1, 3), np.float32), 1, "cannot be measured on 1 image: give more with "
+        (np.zeros((64, 3), np.float32), 64, "z: the loss of reduced precision cannot be "
+         "measured, since fp32 outputs only zeros for 64 test images: leave the part or the "
+         "precision out"),
+        (np.full((64, 3), np.inf, np.float32), 64, "fp32 outputs NaN or infinite values"),
+        (np.ones((1, 3), np.float32), 1, "cannot be measured on 1 image: pass more with "
          "--calibration"),
     ],
 )  # fmt: skip
@@ -157,7 +158,7 @@ def test_scores_of_classes_and_whole_numbers_must_agree() -> None:
     moved = codes.copy()
     moved[:2] += 1
     found = losses({"codes": codes}, {"codes": moved}, about, "int8")["codes"]
-    assert "codes agrees for 96.88% on 64 test images" in found.failures[0]
+    assert "codes agrees with fp32 in 96.88% of cases on 64 test images" in found.failures[0]
     assert not losses({"codes": codes}, {"codes": codes}, about, "fp16")["codes"].failures
 
 
@@ -207,8 +208,8 @@ def test_a_fault_in_a_second_output_is_refused(
         "--precision", precision,
     )  # fmt: skip
     assert result.exit_code == 3
-    assert f"{part} in {precision}: {output} keeps " in result.stderr
-    assert "dB of its spread on 64 test images" in result.stderr
+    assert f"{part} in {precision}: {output} has a signal-to-noise ratio of " in result.stderr
+    assert "dB on 64 test images" in result.stderr
     assert not Path("b").exists()
 
 

@@ -1,4 +1,4 @@
-"""Calls of fresh copies of a module, in all situations that must not make a difference."""
+"""Call fresh copies of a module in all situations that must not change its outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aeonnx.runtime.session import Array
 __all__ = ["OTHER", "SAME", "SITUATIONS", "Calls", "Situation", "called", "differing", "tried"]
 
 _LATER = 100 * 86400 + 5 * 3600 + 43 * 60 + 21  # another month, weekday, hour, minute and second
-_COUNTED = 3  # calls, after which counters are wound forward
+_COUNTED = 3  # calls before counters are advanced
 
 SAME = Surroundings()
 OTHER = Surroundings(seed=2, later=_LATER, memory=True)
@@ -28,7 +28,7 @@ OTHER = Surroundings(seed=2, later=_LATER, memory=True)
 
 @dataclass(frozen=True)
 class Calls:
-    """What a fresh copy gave, call by call, and what it met."""
+    """Outputs of a fresh copy, call by call, and what the calls read and changed."""
 
     outputs: list[list[object]]
     watch: Watch
@@ -37,21 +37,21 @@ class Calls:
     changed: list[str]
 
     def met(self) -> set[str]:
-        """What else could make a difference, one day."""
+        """Further situations to try: "draws" if numbers were drawn, "counter" if any count."""
         draws = {"draws"} if self.read.numpy or self.read.python else set()
         return draws | ({"counter"} if self.counters.steps() else set())
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A way to call a module on rows A that must give what a fresh copy gives.
+    """A way to call a module on rows A that must give the outputs of a fresh copy.
 
     Args:
-        words: of the error.
-        before: rows that the copy is called on first.
+        words: its words in the error text.
+        before: batches of the calls before, such as "AB".
         around: surroundings of all calls.
-        about: what differs from the first call.
-        needs: of `Calls.met`: it is tried only where this was met.
+        about: what differs from the first call: "state", "draws", "clock" or "memory".
+        needs: an element of `Calls.met`, without which it is not tried.
     """
 
     words: str
@@ -65,7 +65,10 @@ SITUATIONS = (
     Situation("on two fresh copies"),
     Situation("with other seeds", around=Surroundings(seed=2), about="draws"),
     Situation("with another clock", around=Surroundings(later=_LATER), about="clock"),
-    Situation("with other unused memory", around=Surroundings(memory=True), about="memory"),
+    Situation(
+        "with other contents of uninitialized memory", around=Surroundings(memory=True),
+        about="memory",
+    ),
     Situation("at a second call", before="A"),
     Situation("after other rows", before="B"),
     Situation("at a second call, after other rows", before="AB"),
@@ -119,7 +122,7 @@ def tried(
 
 
 def differing(a: list[object], b: list[object]) -> int | None:
-    """The index of the first output that is not the same in both."""
+    """The index of the first output that differs in any bit; None if all are equal."""
     if len(a) != len(b):
         return min(len(a), len(b))
     pairs = enumerate(zip(a, b, strict=True))
@@ -127,12 +130,12 @@ def differing(a: list[object], b: list[object]) -> int | None:
 
 
 def _tensors(part: Part, rows: Mapping[str, Array]) -> list[Tensor]:
-    """Copies: a module may write into its inputs."""
+    """The inputs as tensors; copies, since a module may write into its inputs."""
     return [torch.from_numpy(np.array(rows[spec.name], spec.dtype)) for spec in part.inputs]
 
 
 def _leaves(result: object) -> list[object]:
-    """All values in what a module returns; copies, for it may return what it keeps."""
+    """All values in a module's result; copies, since it may return its own state."""
     return [
         leaf.detach().clone() if isinstance(leaf, Tensor) else leaf
         for leaf in _pytree.tree_leaves(result)

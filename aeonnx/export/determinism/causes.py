@@ -1,4 +1,4 @@
-"""Why a module gives another answer: the situation, the cause, the line, and what to do."""
+"""Explain why outputs of a module differ: the situation, the cause, the line, and the remedy."""
 
 from __future__ import annotations
 
@@ -23,28 +23,35 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["explained", "of_the_batch"]
 
-_SHOWN = 4  # causes of a kind, and names of what changed
+_SHOWN = 4  # most causes, and most names of changed attributes, in a message
 
 _RULE = "a graph must be a function of its inputs, and this module is not"
 _TIME = "Pass the time as an input of the part"
 _NOISE = "Pass the random numbers as an input of the part, or draw them only if self.training"
 _EVAL = (
-    "Call eval() on it: forward must not call train(), and a train() or eval() of yours must call "
-    "that of nn.Module"
+    "Call eval() on it: forward must not call train(), and an overridden train() or eval() must "
+    "call that of nn.Module"
 )
 _RUNNING = (
     "Normalize by running statistics: track_running_stats=True, or "
     "F.batch_norm(..., training=self.training)"
 )
-_ALONE = "Reduce over the axes of a row alone, such as x.amax((1, 2, 3), keepdim=True)"
+_ALONE = "Reduce over the axes within a row only, such as x.amax((1, 2, 3), keepdim=True)"
 _STATE = (
-    "In eval() forward must only read what it keeps: compute it before the export, and update it "
-    "only if self.training"
+    "In eval mode, forward must not change the module's state: compute it before the export, and "
+    "update it only if self.training"
 )
 
 
 def explained(name: str, part: Part, rows: Sequence[Mapping[str, Array]], met: set[str]) -> str:
-    """The first situation in which the difference is seen again, and what it comes from."""
+    """The error text: the first situation that reproduces the difference, and its causes.
+
+    Args:
+        name: name of the part.
+        part: the part whose outputs differ.
+        rows: two batches of inputs by name.
+        met: see `Calls.met`.
+    """
     for mine, other in (rows, rows[::-1]):
         base = called(part, [mine], SAME, keep=True)
         for situation in SITUATIONS:
@@ -58,11 +65,11 @@ def explained(name: str, part: Part, rows: Sequence[Mapping[str, Array]], met: s
                 what = _difference(part, base.outputs[0], calls.outputs[-1])
                 lines = _causes(situation, base, calls)
                 return f"{name}: {_RULE}: {situation.words} it gives another {what}" + lines
-    return f"{name}: {_RULE}: called again it gives another answer, from a cause that was not found"
+    return f"{name}: {_RULE}: a repeated call gives another answer, and the cause was not found"
 
 
 def of_the_batch(name: str, part: Part, output: int, calls: Calls) -> str:
-    """That a row's output depends on other rows, and, of a batch norm, why."""
+    """The error text for a row whose output depends on other rows; names batch norms as a cause."""
     what = _output(part, output, len(calls.outputs[0]))
     lines = [f"mean and variance are those of the batch {where}" for where in calls.watch.batch]
     remedy = _EVAL if any("in training mode" in line for line in lines) else _RUNNING
@@ -91,7 +98,7 @@ def _output(part: Part, index: int, count: int) -> str:
 
 
 def _causes(situation: Situation, base: Calls, calls: Calls) -> str:
-    """What the difference comes from, and what to do about it: a line each."""
+    """The causes of a difference, and the remedy, one per line."""
     line = _first_difference(base.watch.steps, calls.watch.steps)
     if situation.about == "clock":
         found, remedy = list(calls.read.clocks), _TIME
@@ -132,6 +139,6 @@ def _about_draws(random: Mapping[str, str]) -> str:
 
 
 def _first_difference(a: list[Step], b: list[Step]) -> str:
-    """The place of the first operator that gives something else, or that one call lacks."""
+    """The place of the first operator whose result differs, or that only one call runs."""
     pairs = zip_longest(a, b)
     return next(((y or x)[1] for x, y in pairs if x != y), "")

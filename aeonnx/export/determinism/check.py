@@ -1,11 +1,11 @@
-"""Eager torch must give the same answer twice, or no graph can be equal to it.
+"""Require a deterministic module: eager torch must give equal outputs for equal inputs.
 
 A graph is a function of its inputs. A module need not be: it may draw random numbers, read a clock,
-or keep something from call to call. Capturing such a module freezes what it met, and the comparison
-that follows meets the same. So fresh copies of the module are called first: on rows A, B and A
-again; then, with other seeds, another clock and other contents of unused memory, on B and A. The
-same rows must give the same bits, and a row must give them whatever rows are beside it.
-docs/parity.md says what this finds.
+or keep state between calls. Capturing such a module freezes one draw, time or state, and the
+comparison that follows may not notice. So fresh copies of the module are called first: on rows A, B
+and A; then, with other seeds, another clock and other contents of uninitialized memory, on B and A.
+The same rows must give the same bits, whatever other rows are in the batch. docs/parity.md lists
+what this finds.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["require_deterministic"]
 
-_FIRST, _SECOND = 3, 2  # rows of A and B: more than one, as training needs, and not the same
+_FIRST, _SECOND = 3, 2  # rows of A and B: several, as batch norm in training needs, and different
 
 
 def require_deterministic(name: str, part: Part, rows: Mapping[str, Array]) -> None:
-    """Require that eager torch gives the same bits for the same rows, whatever came before.
+    """Require that eager torch gives the same bits for the same rows, whatever was called before.
 
-    Six calls on 2 or 3 rows; a few more if numbers are drawn or calls counted, and some 20 to name
-    the cause of a difference. Global generators and clocks are put back, also after an error.
+    Makes six calls on 2 or 3 rows; a few more if numbers are drawn or calls counted, and some 20 to
+    find the cause of a difference. Global generators and clocks are restored, also after an error.
 
     Args:
-        name: of the part.
+        name: name of the part.
         part: its module is copied, not changed.
         rows: some rows of each input, by name.
 
     Raises:
-        GraphError: outputs differ, or a row's output depends on the rows beside it; the text names
-            output, situation, cause, line and remedy. What the module itself raises is passed on.
+        GraphError: outputs differ, or a row's output depends on other rows of its batch; the text
+            names output, situation, cause, line and remedy.
+        Exception: whatever the module itself raises.
     """
     first = tile_rows(part, rows, batch_of(part) or _FIRST)
     second = tile_rows(
@@ -58,12 +59,12 @@ def require_deterministic(name: str, part: Part, rows: Mapping[str, Array]) -> N
 
 
 def _ever(part: Part, rows: Mapping[str, Array], base: Calls, met: set[str]) -> bool:
-    """Whether what was met makes a difference where it is at an extreme."""
+    """Whether extreme draws or counters change the outputs."""
     for situation in SITUATIONS:
         if situation.needs in met:
             try:
                 calls = tried(part, situation, rows, rows, keep=False)
-            except Exception:  # noqa: S112  # an extreme that the module is not made for
+            except Exception:  # noqa: S112  # the module may not support the extreme
                 continue
             if differing(base.outputs[0], calls.outputs[-1]) is not None:
                 return True
@@ -77,7 +78,7 @@ def _require_rows_apart(
     others: Mapping[str, Array],
     outputs: list[object],
 ) -> None:
-    """The middle row between others gives what it gave: at the same place, to the bit."""
+    """Require the same bits for the middle row after its neighbours in the batch are replaced."""
     mixed = {
         spec.name: np.stack([others[spec.name][0], rows[spec.name][1], others[spec.name][1]])
         if has_rows(part, spec)

@@ -1,4 +1,4 @@
-"""What a module keeps between calls: its fingerprint, its counters, and what is not its own."""
+"""The state of a module between calls: fingerprints, counters, class attributes and globals."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from torch import Tensor, nn
 __all__ = ["GENERATOR", "Counters", "changes", "fingerprint", "shared_kept", "state_of"]
 
 GENERATOR = ", a generator of random numbers"
-"""What follows the name of one."""
+"""Suffix of a generator's name in `state_of`."""
 
-_DEPTH = 4  # of containers and plain objects in an attribute
+_DEPTH = 4  # most levels of nested containers and objects that are read
 _OWN = frozenset(vars(nn.Module())) - {"training"}
 _LIBRARIES = ("torch", "numpy", "aeonnx", "builtins", "abc", "typing")
-_FAR = 10**6  # calls that a counter is wound forward
-_LARGEST = 2**20  # elements of a tensor outside the module that is put back
+_FAR = 10**6  # number of the call after counters are advanced
+_LARGEST = 2**20  # most elements of a class attribute or global that is restored
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class _Item:
     """A value that a call may change.
 
     Args:
-        name: such as "running_mean of decoder.1".
-        owner: a module, a class or a file, whose attribute `key` it is.
+        name: for messages, such as "running_mean of decoder.1".
+        owner: the module, class or Python file with this attribute.
+        key: name of the attribute.
+        value: its value.
     """
 
     name: str
@@ -45,7 +47,7 @@ class _Item:
 
 
 def state_of(module: nn.Module) -> dict[str, object]:
-    """Fingerprints of all that a call may change, by name.
+    """Fingerprints of everything that a call may change, by name.
 
     These are the parameters, buffers and plain attributes of all submodules ("running_mean of
     decoder.1"), the attributes of their classes, and the globals of the files that define these.
@@ -59,14 +61,17 @@ def state_of(module: nn.Module) -> dict[str, object]:
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """Names of what is not as it was."""
+    """Names of items that were changed, added or removed."""
     names = [*after, *(name for name in before if name not in after)]
     return [name for name in names if before.get(name) != after.get(name)]
 
 
 @contextmanager
 def shared_kept(module: nn.Module) -> Iterator[None]:
-    """Put back attributes of classes and globals: a copy of the module shares them with it."""
+    """Restore class attributes and globals afterwards: copies of a module share them.
+
+    Tensors and arrays of more than 2^20 elements are not restored.
+    """
     before = [(item, _copied(item.value)) for item in _shared(module)]
     try:
         yield
@@ -79,10 +84,10 @@ def shared_kept(module: nn.Module) -> Iterator[None]:
 
 
 class Counters:
-    """Numbers of a module that every call moves by the same step.
+    """Numbers of a module that every call changes by the same step.
 
     Args:
-        module: is asked for them now, and at each `note`.
+        module: its numbers are read now, and at each `note`.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -90,14 +95,14 @@ class Counters:
         self._noted = [_numbers(module)]
 
     def note(self) -> None:
-        """To be called after each call."""
+        """Read the numbers; to be called after each call of the module."""
         self._noted.append(_numbers(self._module))
 
     def steps(self) -> dict[str, Any]:
-        """By how much each call moved them, by name."""
+        """The step of each counter, by name."""
         found = {}
         for name in self._noted[-1]:
-            # The first call may have made it.
+            # The first call may have created it.
             values = [noted[name] for noted in self._noted if name in noted]
             moved = {round(b - a, 9) for a, b in itertools.pairwise(values)}
             if len(values) > 2 and len(moved) == 1 and moved != {0}:
@@ -105,14 +110,20 @@ class Counters:
         return found
 
     def wind(self) -> None:
-        """Set them to what a million calls but one would: "every 1000th" is met at the next."""
+        """Set counters to their values after 999,999 calls.
+
+        The next call then triggers effects such as those of "every 1000th call".
+        """
         items = {item.name: item for item in (*_own(self._module), *_shared(self._module))}
         for name, step in self.steps().items():
             _assign(items[name], step * (_FAR - 1))
 
 
 def fingerprint(value: object, depth: int = _DEPTH) -> object:
-    """Something that is equal for equal values, bit by bit; constant for what cannot be read."""
+    """A value that is equal for bitwise equal values.
+
+    Of modules, types, callables and what is nested deeper than `depth` it is the type's name.
+    """
     if isinstance(value, nn.Module | type | ModuleType) or callable(value):
         return type(value).__name__
     if isinstance(value, Tensor):
@@ -195,7 +206,7 @@ def _code(value: object) -> bool:
 
 
 def _copied(value: Any) -> Any:
-    """A copy of what can be changed in place; None for what is left as it is."""
+    """A copy of a value that can be changed in place; None for values that are not restored."""
     if isinstance(value, dict | list | set):
         return copy.copy(value)
     if isinstance(value, Tensor):

@@ -1,4 +1,4 @@
-"""What a module can read beside its inputs: generators and clocks, set for a call and put back."""
+"""Control what a module can read besides its inputs during a call: generators and clocks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["HIGH", "LOW", "Read", "Surroundings", "surrounded"]
 LOW, HIGH = 0, 0x12DD9BB3
 """Words of a Mersenne Twister's state for which it gives 32 zeros, and 32 ones."""
 
-_EXTREME = 64  # words: 32 draws in double precision; then as seeded, so that rejection loops end
-_WORDS = 624
+_EXTREME = 64  # words, i.e. 32 doubles; later ones are as seeded, so that rejection loops end
+_WORDS = 624  # of a Mersenne Twister's state
 
 _LIBRARIES = ("torch", "numpy", "aeonnx", "onnxruntime")
 _CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
@@ -32,15 +32,15 @@ _CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How the world looks during a call.
+    """Conditions of a call that must not change the outputs.
 
     Args:
-        seed: of torch's, numpy's and Python's global generators.
-        later: seconds that clocks are ahead.
-        memory: what memory holds that `torch.empty` gives out: zeros, or NaN and the largest
-            integers.
-        word: None, or `LOW` or `HIGH`: the first 32 numbers that numpy's and Python's global
-            generators draw are then the smallest or the largest, so that a branch on a rare draw
+        seed: seed of torch's, numpy's and Python's global generators.
+        later: seconds by which clocks are ahead.
+        memory: contents of memory from `torch.empty`: zeros if False, NaN and the largest integers
+            if True.
+        word: None, or `LOW` or `HIGH`: the first 32 numbers from numpy's and Python's global
+            generators are then the smallest or the largest, so that a branch on a rare draw
             is taken.
     """
 
@@ -51,25 +51,25 @@ class Surroundings:
 
 
 class Read:
-    """What was read of the surroundings."""
+    """Which generators and clocks a call read."""
 
     def __init__(self) -> None:
         self.numpy = False
         self.python = False
-        self.clocks: dict[str, None] = {}  # a set in order
+        self.clocks: dict[str, None] = {}  # an ordered set
 
 
 @contextmanager
 def surrounded(surroundings: Surroundings, read: Read, place: Callable[[], str]) -> Iterator[None]:
-    """Run the body in these surroundings; generators, clocks and torch's settings are put back.
+    """Run the body in these surroundings; then restore generators, clocks and torch's settings.
 
-    Operators that torch can run in a deterministic way run in it: on several threads,
-    `index_put_` with `accumulate` adds up in any order, and the last place of its sums is another
-    at each call.
+    torch's deterministic algorithms are on: on several threads, `index_put_` with `accumulate`
+    otherwise adds up in any order, and the last place of its sums differs from call to call.
 
     Args:
-        read: is told what the body reads.
-        place: the line of the user's that is running.
+        surroundings: the conditions of the body.
+        read: filled with what the body reads.
+        place: returns the running line of user code.
     """
     deterministic: Any = torch.utils.deterministic  # its attributes are properties
     before = (random.getstate(), np.random.get_state(), torch.random.get_rng_state())
@@ -82,7 +82,7 @@ def surrounded(surroundings: Surroundings, read: Read, place: Callable[[], str])
         warnings.simplefilter("ignore")
         try:
             torch.use_deterministic_algorithms(True, warn_only=True)
-            deterministic.fill_uninitialized_memory = False  # `Watch` fills what can be seen
+            deterministic.fill_uninitialized_memory = False  # `Watch` fills it
             _seed(surroundings.seed, surroundings.word)
             seeded = (random.getstate(), np.random.get_state())
             yield
@@ -111,7 +111,7 @@ def _plain(state: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def _clocks(later: int, read: Read, place: Callable[[], str]) -> Iterator[None]:
-    """Every clock, wherever a module of the user's holds it by name, for this thread alone."""
+    """Replace every clock, also where user modules import it by name, for this thread only."""
     thread = threading.get_ident()
 
     def seconds(name: str) -> int:
@@ -152,7 +152,7 @@ def _counting(seconds: Callable[[str], int]) -> Mapping[int, Any]:
 
 
 def _dating(seconds: Callable[[str], int]) -> Mapping[int, Any]:
-    """`datetime`'s own clock; its today() and date's call time.time, which has been replaced."""
+    """A replacement for `datetime`; today() needs none, since it calls the replaced time.time."""
     real = datetime.datetime
 
     class Kind(type):
@@ -172,7 +172,7 @@ def _dating(seconds: Callable[[str], int]) -> Mapping[int, Any]:
 
 
 def _users() -> list[ModuleType]:
-    """Modules that may be the user's: others must not be given another clock."""
+    """Modules that may be user code; clocks of others must not be replaced."""
     found = []
     for name, module in list(sys.modules.items()):
         root = name.partition(".")[0]

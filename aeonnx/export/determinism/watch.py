@@ -1,4 +1,4 @@
-"""What happens inside a call of a module, operator by operator, with the user's line of each."""
+"""Record the operators of a module's call, with the line of user code that runs each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Step = tuple[str, str, object]
 """An operator, the place that called it, and a fingerprint of its result."""
 
 _BATCH_NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_batch_norm_with_update")
-_TRAINING = 5  # the argument of these operators that says so
+_TRAINING = 5  # index of their argument `training`
 _EMPTY = ("empty", "new_empty")
 
 _LIBRARIES = tuple(str(Path(str(package.__file__)).parent) + "/" for package in (torch, np, aeonnx))
@@ -33,19 +33,19 @@ _INSTALLED = tuple(sysconfig.get_path(kind) + "/" for kind in ("purelib", "platl
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
-    """Calls a module and notes what its operators do that a graph cannot.
+    """Calls a module and records operators that a graph cannot reproduce.
 
     Args:
-        module: what is called.
-        memory: what `torch.empty` gives out; see `Surroundings`.
-        keep: whether to fill `steps`.
+        module: the module to call.
+        memory: contents of uninitialized memory; see `Surroundings`.
+        keep: whether to record all operators in `steps`.
     """
 
     def __init__(self, module: nn.Module, *, memory: bool, keep: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.random: dict[str, str] = {}  # what draws -> its name in torch.nn.functional, or ""
-        self.batch: dict[str, None] = {}  # what normalizes by the statistics of its batch
-        self.empty: dict[str, None] = {}  # what takes memory as it is
+        self.batch: dict[str, None] = {}  # places that normalize by the statistics of the batch
+        self.empty: dict[str, None] = {}  # places that use uninitialized memory
         self.steps: list[Step] = []
         self._module = module
         self._names = {id(child): name for name, child in module.named_modules()}
@@ -53,12 +53,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         self._keep = keep
 
     def call(self, inputs: list[Tensor]) -> Any:
-        """What the module returns."""
+        """Call the module; returns its result."""
         with self:
             return self._module(*inputs)
 
     def place(self) -> str:
-        """Of what runs now, the innermost line that is the user's; "" if there is none."""
+        """The innermost line of user code on the stack, as "file:number (text)"; "" without one."""
         for frame in self._frames():
             path = frame.f_code.co_filename
             if not _library(path):
@@ -67,7 +67,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         return ""
 
     def where(self) -> str:
-        """The innermost submodule that runs now, and the user's line: "in 0 (Conv2d), at ..."."""
+        """The innermost running submodule and line of user code: "in 0 (Conv2d), at ..."."""
         place = self.place()
         return f"in {self._child()}" + (f", at {place}" if place else "")
 
@@ -88,7 +88,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         return type(self._module).__name__
 
     def _functional(self) -> str:
-        """The function of torch.nn.functional that runs."""
+        """Name of the running function of torch.nn.functional; "" without one."""
         for frame in self._frames():
             if frame.f_code.co_filename.endswith("torch/nn/functional.py"):
                 return frame.f_code.co_name
@@ -114,7 +114,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
         return result
 
     def _drawn(self, func: Any, packet: str, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        """Run an operator that may draw; attention without dropout, say, does not."""
+        """Run an operator that may draw random numbers, and record it if it does.
+
+        Attention without dropout, for example, is tagged as random and draws none.
+        """
         given = [*args, *kwargs.values()]
         generators = [value for value in given if isinstance(value, torch.Generator)]
         generator = generators[0] if generators else torch.default_generator
@@ -130,7 +133,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     def _fill(self, result: Tensor) -> None:
         if result.layout != torch.strided or result.is_meta or not result.numel():
             return
-        self.empty.setdefault(f"torch.empty takes memory as it is {self.where()}")
+        self.empty.setdefault(f"torch.empty returns uninitialized memory {self.where()}")
         if not self._memory:
             result.zero_()
         elif result.dtype.is_floating_point or result.dtype.is_complex:
@@ -142,13 +145,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
 
 
 def _library(path: str) -> bool:
-    """Whether a file is torch's, numpy's, ours, or the standard library's."""
+    """Whether a file belongs to torch, numpy, aeonnx or the standard library."""
     if path.startswith("<") or path.startswith(_LIBRARIES):
         return True
     return path.startswith(_STANDARD) and not path.startswith(_INSTALLED)
 
 
 def _short(path: str) -> str:
-    """Relative to the working directory if it is in it."""
+    """The path, relative to the working directory if it is inside."""
     there, here = Path(path), Path.cwd()
     return str(there.relative_to(here) if there.is_relative_to(here) else there)

@@ -1,1 +1,1 @@
-"""Judging a graph against eager torch: inputs, reference, tolerance, comparison, quality."""
+"""Compare graphs with eager torch: inputs, reference, tolerance, comparison, quality."""

@@ -1,8 +1,8 @@
-"""Inputs that activate the units which random ones leave off.
+"""Search for inputs that activate units which random inputs leave inactive.
 
-Many units of an autoencoder stay at or near 0 on dense random images, and what activates them on
-real ones leaves most pixels at 0: a wrong weight between the two would go unseen. For such units,
-the gradient of their pre-activations says which way to push the input.
+Many units of an autoencoder stay at or near 0 on dense random images. Real images activate them,
+but leave most pixels at 0, so the comparison would miss a wrong weight between such a pixel and
+such a unit. The search pushes inputs along the gradient of these units' pre-activations.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["Activations", "activation_rows"]
 
-# Units that one row is pushed for, and which of the given rows it begins as, the nearest being 0:
-# many at first, the stubborn alone and from others.
+# Number of units that one row is pushed for, and rank of the given row it starts from (0 is the
+# nearest). Units that groups do not activate are tried alone, and from other rows.
 _GROUPS = ((64, 0), (16, 0), (4, 0), (1, 0), (1, 1), (1, 4))
-_AT_ONCE = 32  # rows that are pushed, if memory allows
+_AT_ONCE = 32  # rows that are pushed together, if memory allows
 _BACKWARD = 3.0  # cost of a step with its gradient, in forward passes
-_PASSES = 10.0  # for all pushes: forward passes over the given rows
-_CHEAP = 3e10  # floating-point operations, seconds of one core, that any part may take
-_ROWS = 64  # that are kept
-_FIRST = 8  # rows that tell what one costs, and how large pre-activations are
+_PASSES = 10.0  # budget of all pushes, in forward passes over the given rows
+_CHEAP = 3e10  # least budget in floating-point operations: seconds on one core
+_ROWS = 64  # most rows that are kept
+_FIRST = 8  # rows that measure the cost of a row and the scale of pre-activations
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Activations:
 
     Args:
         rows: inputs by name, at most 64 rows; those without a batch axis as they were given.
-        units: behind activation functions.
-        inactive: units that neither these rows nor the given ones activate, or that were not
-            searched for, because the search is bounded or the captured graph does not run.
+        units: number of units of all activation functions.
+        inactive: number of units that neither these rows nor the given ones activate, or that were
+            not searched for, because the search is bounded or the captured graph does not run.
     """
 
     rows: dict[str, Array]
@@ -54,15 +54,15 @@ class Activations:
 def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Array]) -> Activations:
     """Rows that together activate the units which the given rows leave inactive.
 
-    What a unit is, and when it is active: see `pointwise`. What a maximum over places or features
-    leaves out is not looked for: places share their weights.
+    `pointwise` defines units and when they are active. Inputs that a maximum over places or
+    features discards are not searched for, since places share their weights.
 
     Args:
-        part: names, ranges and axes of its inputs.
+        part: the part; names, ranges and axes of its inputs are used.
         program: the part as torch captured it; not changed.
-        rows: by input name, dense: a weight shows only where its input is not 0. Inputs of
-            floating point are pushed within their range, or within four standard deviations of
-            these rows; others take values of these rows.
+        rows: dense rows by input name, since an input of 0 hides its weight. Floating-point inputs
+            are pushed within their range, or within four standard deviations of these rows; other
+            inputs keep values of these rows.
     """
     given = [torch.tensor(rows[spec.name]) for spec in part.inputs]
     boxes = [
@@ -73,7 +73,7 @@ def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Arr
     functions = find_activations(traced.module, traced.batch)
     search = _Search(traced, functions, given)
     if functions:
-        with suppress(DoesNotRunError):  # then all units are left inactive
+        with suppress(DoesNotRunError):  # all units then count as inactive
             search.look_at_given()
             if any(boxes):
                 search.push(boxes)
@@ -83,11 +83,11 @@ def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Arr
 
 
 class _Search:
-    """Which units are active on which rows, as far as it is known.
+    """The state of a search: active units, rows that were found, and the budget.
 
     Args:
-        traced: the part.
-        functions: its activation functions; their units are counted through.
+        traced: the captured part.
+        functions: its activation functions; units are numbered in their order.
         given: rows of each input.
     """
 
@@ -99,10 +99,10 @@ class _Search:
             sum(function.layout.units for function in functions), dtype=torch.bool
         )
         self._budget = 0.0  # forward passes of one row
-        self._found: list[tuple[list[Tensor], Tensor]] = []  # a row, and what it activates
+        self._found: list[tuple[list[Tensor], Tensor]] = []  # a row, and the units it activates
 
     def look_at_given(self) -> None:
-        """What the given rows activate, and what one costs.
+        """Find the units that the given rows activate, and measure the cost of a row.
 
         Raises:
             DoesNotRunError: the captured graph fails.
@@ -119,7 +119,7 @@ class _Search:
         self._budget = max(_PASSES * count, _CHEAP / flops)
 
     def push(self, boxes: list[Box | None]) -> None:
-        """Push given rows within boxes for what these leave inactive."""
+        """Push given rows within boxes, for the units that they leave inactive."""
         units = list(
             torch.split(
                 torch.arange(len(self._inactive)), [f.layout.units for f in self._functions]
@@ -131,7 +131,10 @@ class _Search:
                 self._budget -= self._activate(index, units[index], boxes, self._budget / waiting)
 
     def kept(self) -> tuple[list[Tensor], int]:
-        """Few rows that activate what all do that were found, and the units left inactive."""
+        """A few rows that activate all units that were found, and the number left inactive.
+
+        The greedy algorithm for set cover, up to 64 rows.
+        """
         rows: list[list[Tensor]] = []
         left = torch.zeros_like(self._inactive)
         for _, active in self._found:
@@ -150,7 +153,11 @@ class _Search:
     def _activate(
         self, index: int, units: Tensor, boxes: list[Box | None], allowance: float
     ) -> float:
-        """Push rows for the inactive units of a function; the cost, in forward passes of a row."""
+        """Push rows for the inactive units of a function.
+
+        Returns:
+            The cost, in forward passes of one row.
+        """
         function, scale = self._functions[index], self._scales[index]
         low, high = self._low[:, units], self._high[:, units]
         aims = targets(function, scale, low.amin(0), high.amax(0))
@@ -162,11 +169,11 @@ class _Search:
             inactive = torch.nonzero(self._inactive[units] & aims.reachable).flatten()
             if not len(inactive):
                 break
-            # Units that are nearest on the same row come into one group.
+            # Units whose nearest row is the same go into one group.
             inactive = inactive[away[:, inactive].argmin(0).argsort(stable=True)]
             masks = _masks(torch.split(inactive, size), function.layout.units)
             while len(masks):
-                # One row at least, while anything of the whole budget is left.
+                # At least one row, while any of the whole budget is left.
                 affordable = max((allowance - spent) / (STEPS * step + 1), self._budget > spent)
                 count = min(int(affordable), prefix.at_once, _AT_ONCE)
                 if not count:
@@ -180,13 +187,13 @@ class _Search:
                         prefix, function, aims, self._limits(index), boxes, start, own
                     )
                     self._add(rows)
-                except DoesNotRunError:  # at these inputs: what is left stays inactive
+                except DoesNotRunError:  # on these inputs: the remaining units stay inactive
                     return spent + len(own) * STEPS * step
                 spent += len(own) * (steps * step + 1)
         return spent
 
     def _add(self, rows: list[Tensor]) -> None:
-        """Rows that activate what was inactive, as candidates."""
+        """Add rows that activate inactive units as candidates."""
         for i, active in enumerate(self._look(rows)[0]):
             if (active & self._inactive).any():
                 row = self._traced.select_rows(rows, torch.tensor([i]))
@@ -194,7 +201,7 @@ class _Search:
                 self._inactive &= ~active
 
     def _look(self, rows: list[Tensor]) -> list[Tensor]:
-        """Each [rows, units]: whether active, lowest and highest pre-activation."""
+        """Whether units are active, their lowest and highest pre-activation; each [rows, units]."""
         places = torch.split(torch.arange(self._traced.rows(rows)), self._whole.at_once)
         with torch.no_grad():
             pieces = [
@@ -212,7 +219,7 @@ class _Search:
         return [torch.cat(items, 1) for items in zip(*found, strict=True)]
 
     def _limits(self, index: int) -> tuple[Tensor, Tensor]:
-        """What the units of a function are active from; values of 1 are never small."""
+        """The least slopes and values of active units; a value of 1 is always large enough."""
         return self._functions[index].limits(min(self._scales[index], 1.0), SHARE)
 
     def _squares(self, befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
@@ -222,7 +229,7 @@ class _Search:
 
 
 def _masks(groups: Sequence[Tensor], units: int) -> Tensor:
-    """bool [groups, units]."""
+    """Which units are in each group: bool [groups, units]."""
     masks = torch.zeros(len(groups), units, dtype=torch.bool)
     for mask, group in zip(masks, groups, strict=True):
         mask[group] = True

@@ -1,4 +1,4 @@
-"""A bundle against the model that it came from: what the export proved, proven again."""
+"""Verify a bundle against its checkpoint: repeat the comparisons of the export."""
 
 from __future__ import annotations
 
@@ -43,12 +43,15 @@ __all__ = ["origin", "verify_checkpoint"]
 
 
 def origin(bundle: Bundle, source: Source) -> Checkpoint:
-    """The model at `source`, if the bundle was exported from it.
+    """Load the model at `source`, from which the bundle was exported.
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged or foreign.
-        UsageError, ModuleError: a model from elsewhere is none; see `from_module`.
-        BundleError: the bundle was exported from another.
+        CheckpointError: the checkpoint is missing, damaged or of another model, or weights do not
+            fit the module.
+        UsageError: there is no such module or factory, or it returns no usable parts.
+        ModuleError: the module's own code raises an error.
+        GraphError: weights of the module cannot be exported.
+        BundleError: the bundle was exported from another checkpoint.
     """
     name = bundle.manifest.model
     if source.from_module:
@@ -66,20 +69,23 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
 def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:
     """Compare every graph of a bundle with the live model, as the export did.
 
-    That is: parts in fp32, alone and composed; those in fewer bits by what they lose on test
-    images, and within the tolerances that follow from it; graphs with pixels to the bit with those
-    that have floats; the sampler with numpy's draws. A model without test images, as one from
-    elsewhere is, has its graphs in fewer bits compared on their golden inputs, within the
-    tolerances in the manifest.
+    Parts in fp32 are compared alone and composed. Reduced-precision variants are measured on test
+    images, and must stay within the limits and the tolerances that follow from them; without test
+    images, as for a module from outside aeonnx, they are compared on their golden inputs, within
+    the tolerances in the manifest. Graphs with uint8 pixels must equal those with floats to the
+    bit. The sampler is compared with numpy's draws.
 
     Args:
         bundle: opened with the providers to compare on.
-        source: the checkpoint's folder or file, or a module from elsewhere.
+        source: the checkpoint's folder or file, or a module from outside aeonnx.
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged or foreign.
-        UsageError, ModuleError: a model from elsewhere is none; see `from_module`.
-        BundleError: the bundle was exported from another.
+        CheckpointError: the checkpoint is missing, damaged or of another model, or weights do not
+            fit the module.
+        UsageError: there is no such module or factory, or it returns no usable parts.
+        ModuleError: the module's own code raises an error.
+        GraphError: weights of the module cannot be exported.
+        BundleError: the bundle was exported from another checkpoint.
     """
     source = source if isinstance(source, Source) else Source(source)
     judge = _judge(bundle, origin(bundle, source))
@@ -93,14 +99,14 @@ def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What graphs are judged by.
+    """Judges the graphs of a bundle against the model.
 
     Args:
-        bundle: that holds them.
-        parts: of the model, with the batch axis as the graphs have it.
-        real: inputs for test images, by tensor name; empty if there are none.
-        classes: how many the model tells apart.
-        rows: by part, what its fp32 graph is compared on; filled as they are asked for.
+        bundle: the bundle with the graphs.
+        parts: parts of the model, with the batch axis of the graphs.
+        real: inputs for test images, by tensor name; empty without test images.
+        classes: number of classes of the model.
+        rows: by part, the rows that its fp32 graph is compared on; filled on demand.
     """
 
     bundle: Bundle
@@ -110,7 +116,7 @@ class _Judge:
     rows: dict[str, Rows]
 
     def judged(self, part: str, variant: str) -> Report:
-        """One graph."""
+        """Compare one graph."""
         if part == SAMPLER:
             decoder, graph = self.parts["decoder"], self.bundle.session(part).run
             return compare_sampler(
@@ -123,7 +129,7 @@ class _Judge:
         if variant == "fp32":
             return compare(part, known, session, self.every(part))
         if not pixels:
-            return self._in_fewer_bits(part, precision, session.run)
+            return self._reduced(part, precision, session.run)
         lossy = None if precision == "fp32" else self._recorded(part, precision)
         rows = self.every(part)
         if lossy is not None:
@@ -133,7 +139,7 @@ class _Judge:
         return compare_pixels(part, known, variant, session.run, floats, given, lossy)
 
     def composed(self) -> Report:
-        """Encoder and decoder in a row."""
+        """Compare decoder(encoder(x)); an empty report if the bundle lacks one."""
         there = self.bundle.manifest.parts.keys() & self.parts.keys()
         sessions = {name: self.bundle.session(name) for name in there & {"encoder", "decoder"}}
         return prove_composed(self.parts, sessions, None, self.real)
@@ -146,7 +152,7 @@ class _Judge:
 
     @property
     def gaussian(self) -> Gaussian:
-        """What the sampler draws from."""
+        """The prior that the sampler draws from."""
         prior = self.bundle.manifest.prior
         mean, factor = (prior.mean, prior.factor) if prior else (None, None)
         read = self.bundle.read_golden
@@ -154,12 +160,12 @@ class _Judge:
 
     @property
     def decode(self) -> Run | None:
-        """The decoder's fp32 graph; None where the bundle has none."""
+        """The decoder's fp32 graph; None if the bundle has none."""
         if "decoder" not in self.bundle.manifest.parts:
             return None
         return any_rows(self.parts["decoder"], self.bundle.session("decoder").run)
 
-    def _in_fewer_bits(self, part: str, precision: str, graph: Run) -> Report:
+    def _reduced(self, part: str, precision: str, graph: Run) -> Report:
         known, test = self.parts[part], self._test(part, precision)
         tolerances, missed = self._recorded(part, precision), list[str]()
         if self.real:
@@ -173,14 +179,14 @@ class _Judge:
         return Report(report.checks, (*missed, *report.failures))
 
     def _test(self, part: str, precision: str) -> dict[str, Array]:
-        """Inputs of a part for test images: all, or those of the golden vectors."""
+        """Inputs of a part: those for test images, or else those of its golden vectors."""
         if self.real:
             return in_use(self.parts[part], self.real)
         golden = self.bundle.variant(part, precision).golden.inputs
         return {name: self.bundle.read_golden(tensor) for name, tensor in golden.items()}
 
     def _recorded(self, part: str, variant: str) -> dict[str, float]:
-        """The tolerances that the export held a graph to."""
+        """The tolerances of a graph at its export, by output."""
         parity = self.bundle.variant(part, variant).parity
         return {name: max(item.tolerance for item in kinds) for name, kinds in parity.items()}
 
@@ -199,5 +205,5 @@ def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
 
 
 def _any_batch(bundle: Bundle) -> int | None:
-    """The batch that graphs of a bundle are fixed to, mostly all alike."""
+    """The fixed batch size of a graph of the bundle, mostly that of all; None if dynamic."""
     return next((batch_of(item["fp32"]) for item in bundle.manifest.parts.values()), None)

@@ -1,7 +1,7 @@
-"""The gate: a graph passes only if it is as near to float64 torch as float32 torch itself is.
+"""The gate: a graph must be as close to float64 torch as float32 torch is, within a tolerance.
 
-The graph runs through `aeonnx.runtime`, at the optimisation level that ships. There is no switch to
-skip any of it. `tolerance` says what is near, `runs` how it is compared.
+The graph runs through `aeonnx.runtime`, at the optimisation level that ships. No option skips the
+comparison. `tolerance` defines the tolerance, `runs` the comparison.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["compare", "compare_composed", "composed"]
 def compare(name: str, part: Part, session: Session, rows: Rows) -> Compared:
     """Compare the graph in `session` with eager torch.
 
-    In order: names, axes and dtypes of the graph; then see `compare_runs`. All failures are
-    collected.
+    Names, axes and dtypes of the graph are checked first; then `compare_runs` compares outputs.
+    All failures are collected.
 
     Args:
-        name: of the part.
-        part: the original.
-        session: the graph.
-        rows: the inputs, at least as many as the largest batch.
+        name: name of the part.
+        part: the original part.
+        session: the graph's session.
+        rows: the inputs, at least as many rows as the largest batch.
     """
     failures = session.interface_mismatches(part.inputs, part.outputs)
     if failures:
@@ -41,13 +41,13 @@ def compare(name: str, part: Part, session: Session, rows: Rows) -> Compared:
 def compare_composed(
     encoder: Part, decoder: Part, sessions: Mapping[str, Session], rows: Rows
 ) -> Compared:
-    """Compare decode(encode(x)) through both graphs with the same in eager torch.
+    """Compare decode(encode(x)) of the two graphs with the same composition in eager torch.
 
     Args:
-        encoder: gives the latent first.
-        decoder: takes the latent first.
-        sessions: of both, by these names.
-        rows: for `composed(encoder, decoder)`.
+        encoder: its first output is the latent.
+        decoder: its first input is the latent.
+        sessions: sessions of the graphs, by the names "encoder" and "decoder".
+        rows: inputs of `composed(encoder, decoder)`.
     """
     whole = composed(encoder, decoder)
 
@@ -60,7 +60,10 @@ def compare_composed(
 
 
 def composed(encoder: Part, decoder: Part) -> Part:
-    """Both in a row, of the encoder's inputs and those of the decoder beside the latent."""
+    """Encoder, then decoder, as one part.
+
+    Its inputs are those of the encoder, then those of the decoder other than the latent.
+    """
     names = [spec.name for spec in encoder.inputs]
     more = [spec for spec in decoder.inputs[1:] if spec.name not in names]
     module = _InARow(encoder, decoder, [*names, *(spec.name for spec in more)])

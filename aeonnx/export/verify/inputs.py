@@ -1,4 +1,4 @@
-"""The inputs that parts are compared on, and the comparison of two parts in a row."""
+"""The inputs that parts are compared on, and the comparison of encoder and decoder composed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["inputs_of", "prove_composed", "real_inputs", "rows_of"]
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
-    """Inputs as they occur in use, by tensor name: test images, and their latents."""
+    """Test images of the checkpoint and their latents, by tensor name; empty without images."""
     return {} if trained.examples is None else inputs_of(parts, trained.examples.test.numpy())
 
 
 def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
     """The inputs of parts for images, by tensor name: the images, and their latents.
 
-    What an encoder takes beside images, such as labels, is drawn at random from its range.
+    Other inputs, such as labels, are drawn at random from their range.
 
     Args:
-        parts: of a model, "encoder" and "decoder" among them.
+        parts: parts of a model, including "encoder" and "decoder".
         images: [n, C, H, W], uint8 or float32 in [0, 1].
     """
     encoder = parts["encoder"]
@@ -46,15 +46,15 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
 def rows_of(
     part: Part, program: ExportedProgram, real: Mapping[str, Array]
 ) -> tuple[Rows, Activations]:
-    """Rows for a part: real, random and edge ones, and those that activate units which stay at 0.
+    """The rows that a part is compared on: real, random, edge and activation rows.
 
     Args:
-        part: the original.
-        program: of the part, as torch captures it.
-        real: inputs as they occur in use, by tensor name.
+        part: the original part.
+        program: the part as torch captures it.
+        real: test images and latents, by tensor name; see `real_inputs`.
 
     Returns:
-        The rows, and what of the part's units they activate.
+        The rows, and the result of the search for rows that activate units.
     """
     found = probes(part.inputs, real)
     random = found.first_of(part, (RANDOM,), len(found.kinds))
@@ -68,7 +68,17 @@ def prove_composed(
     before: Bundle | None,
     real: Mapping[str, Array],
 ) -> Report:
-    """Encoder and decoder in a row, if both are at hand; one may be in the bundle already."""
+    """Compare encoder and decoder composed, where both have graphs and one of them is new.
+
+    Args:
+        parts: parts of the model.
+        sessions: new graphs, by part.
+        before: the bundle before this export, which may have the other graph; None without one.
+        real: test images and latents, by tensor name; see `real_inputs`.
+
+    Returns:
+        The report; empty where there is nothing to compare.
+    """
     pair = {}
     for name in ("encoder", "decoder"):
         if name in sessions:
@@ -78,12 +88,14 @@ def prove_composed(
     if len(pair) < 2 or not sessions.keys() & pair.keys():
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
-    # The rows that activate units were for each half alone.
+    # No activation rows: they were searched for each part alone.
     part = composed(encoder, decoder)
     return compare_composed(encoder, decoder, pair, whole(part, probes(part.inputs, real)))
 
 
 def _fits(before: Bundle, name: str, part: Part) -> bool:
-    """Halves that are fixed to unlike batches cannot run in a row."""
-    there = name in before.manifest.parts
-    return there and batch_of(before.variant(name)) == batch_of(part)
+    """Whether the bundle has the graph, fixed to the same batch size as the part.
+
+    Parts with different fixed batch sizes cannot be composed.
+    """
+    return name in before.manifest.parts and batch_of(before.variant(name)) == batch_of(part)

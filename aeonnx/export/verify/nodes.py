@@ -1,4 +1,4 @@
-"""What nodes of a captured graph are: shapes, axes, pointwise or not, what leads to them."""
+"""Properties of nodes of a captured graph: shapes, axes, pointwise or not, subgraphs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
     "symbols",
 ]
 
-# Pointwise, though torch does not tag all of their forms; the last ones only lend their shape.
+# Pointwise, though torch does not tag all overloads; the last three only read a shape.
 _POINTWISE = {
     *("hardswish", "log_sigmoid", "prelu", "where", "_to_copy"),
     *("zeros_like", "ones_like", "full_like"),
 }
-# Operators after which features are last, and those that leave the axes where they are.
+# Operators whose output has features on the last axis, and those that keep the order of axes.
 _FEATURES_LAST = {
     *("linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "embedding", "layer_norm"),
     *("native_layer_norm", "rms_norm", "lstm", "gru", "rnn_tanh", "rnn_relu"),
@@ -43,12 +43,12 @@ _AXES_STAY = {
 def subgraph(
     module: fx.GraphModule, wanted: Sequence[fx.Node], start: fx.Node | None = None
 ) -> fx.GraphModule:
-    """What leads to some nodes, and gives them as a tuple.
+    """The subgraph that computes some nodes, and outputs them as a tuple.
 
     Args:
-        module: its parameters are shared.
+        module: the whole graph; parameters are shared with it.
         wanted: nodes of its graph.
-        start: the only input; by default the inputs of the module are.
+        start: the node that becomes the only input; None keeps the inputs of the module.
     """
     needed: set[fx.Node] = set()
     waiting = list(wanted)
@@ -71,12 +71,12 @@ def subgraph(
 
 @dataclass(frozen=True)
 class Layout:
-    """Where rows and units are in a tensor.
+    """The axes of rows and units in a tensor.
 
     Args:
-        rows: axis that holds the batch, or a multiple of it; None if all rows share the tensor.
-        channels: axis of the units; None for a single one.
-        units: their number.
+        rows: axis of the batch, or of a multiple of it; None if all rows share the tensor.
+        channels: axis of the units; None for a single unit.
+        units: number of units.
     """
 
     rows: int | None
@@ -87,7 +87,7 @@ class Layout:
         """The tensor as float32 [rows, units, places].
 
         Raises:
-            RuntimeError: its batch axis holds no multiple of `rows`.
+            RuntimeError: the size of its batch axis is no multiple of `rows`.
         """
         values = tensor.float()
         moved = values.unsqueeze(0) if self.channels is None else values.movedim(self.channels, 0)
@@ -100,11 +100,11 @@ class Layout:
 
 
 def layout(node: fx.Node, batch: object) -> Layout:
-    """Where rows and units are in a tensor.
+    """The axes of rows and units in the output of a node.
 
     Args:
-        node: gives the tensor.
-        batch: symbol of the batch size, or its fixed size.
+        node: a node that outputs one tensor.
+        batch: symbol of the batch size, or the fixed size.
     """
     sizes = sizes_of(node)
     if isinstance(batch, int):
@@ -128,7 +128,7 @@ def _features_last(node: fx.Node) -> bool:
             return True
         before = next((item for item in node.all_input_nodes if sizes_of(item)), None)
         stays = name in _AXES_STAY or is_pointwise(node)
-        # A view that only splits or joins rows and tokens.
+        # A view that only splits or merges rows and tokens.
         if name in {"view", "reshape", "_unsafe_view"} and before is not None:
             stays = shape_of(before)[-1] == shape_of(node)[-1] and len(shape_of(node)) <= 3
         if not stays or before is None or before.op != "call_function":
@@ -142,44 +142,44 @@ def _name(node: fx.Node) -> str:
 
 
 def is_pointwise(node: fx.Node) -> bool:
-    """Whether each element of what it gives depends on the same element of what it takes."""
+    """Whether each element of the output depends on the same element of the inputs only."""
     tags = getattr(node.target, "tags", ())
     return torch.Tag.pointwise in tags or _name(node) in _POINTWISE
 
 
 def is_float(node: fx.Node) -> bool:
-    """Whether it is one tensor of floating point with at least one axis."""
+    """Whether the output is one floating-point tensor with at least one axis."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 0
 
 
 def matters(user: fx.Node) -> bool:
-    """Whether a node gives tensors, or is the end of the graph; checks and sizes do not matter."""
+    """Whether a node outputs tensors or is the graph's output; false for checks and sizes."""
     return user.op == "output" or isinstance(user.meta.get("val"), Tensor | tuple | list)
 
 
 def sizes_of(node: fx.Node) -> list[Any]:
-    """Sizes of a node's tensor: int, or symbolic; of the first, if there are several."""
+    """Sizes of a node's (first) tensor, each an int or symbolic; empty without a tensor."""
     value = node.meta.get("val")
     value = value[0] if isinstance(value, tuple | list) and value else value
     return list(value.shape) if isinstance(value, Tensor) else []
 
 
 def symbols(size: int | torch.SymInt) -> set[object]:
-    """What a size of a captured tensor depends on."""
+    """The symbols that a size of a captured tensor depends on."""
     return set() if isinstance(size, int) else set(size.node.expr.free_symbols)
 
 
 def shape_of(node: fx.Node) -> list[str]:
-    """The sizes, to be compared without fixing what is symbolic."""
+    """The sizes as text: comparing symbolic sizes themselves would specialise them."""
     return [str(size) for size in sizes_of(node)]
 
 
 def hint(size: Any) -> int:
-    """The size that the capture saw; 1 for one that depends on data."""
+    """The size during the capture; 1 if it depends on data."""
     return size if isinstance(size, int) else int(size.node.hint or 1)
 
 
 def depends_on_data(node: fx.Node) -> bool:
-    """Whether a size of a node's tensor follows from values and not from sizes."""
+    """Whether a size of a node's tensor depends on values, not only on sizes of inputs."""
     return any(not isinstance(size, int) and size.node.hint is None for size in sizes_of(node))

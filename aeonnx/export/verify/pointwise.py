@@ -1,10 +1,11 @@
-"""Activation functions in a captured graph, found by their slope.
+"""Find activation functions in a captured graph by their slope.
 
 An activation function is a chain of pointwise operators from one tensor, its pre-activation, whose
-slope vanishes or nearly on a half line, or around 0: `relu`, `gelu`, `x * sigmoid(x)`,
+slope is 0 or nearly 0 on a half line, or around 0: `relu`, `gelu`, `x * sigmoid(x)`,
 `where(x > 0, x, 0.01 * x)`, the sigmoid of a gate, `softshrink`. A channel of the pre-activation
-is a unit. A unit is active where a wrong weight before or behind it shows: where the slope is at
-least `SHARE` of the steepest, and the value as large as if that slope began at 0.
+is a unit. A unit is active where a wrong weight before or after it changes outputs: where the slope
+is at least `SHARE` of the steepest, and the value at least that slope times the pre-activations'
+scale (see `Activation.limits`).
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from aeonnx.export.verify.nodes import (
 
 __all__ = ["GRID", "SHARE", "Activation", "find_activations"]
 
-SHARE = 0.15  # more than the dip of GELU on its flat side has
+SHARE = 0.15  # more than the slope of GELU's dip on its flat side
 
 _MAGNITUDES = (
     *(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5),
     *(2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0),
 )
 GRID = torch.tensor([*(-value for value in _MAGNITUDES[::-1]), 0.0, *_MAGNITUDES])
-"""Pre-activations that slopes are measured at."""
+"""Pre-activations at which slopes are measured."""
 
-_END = 2  # points of the grid that must agree on a half line, lest a sine is taken for flat
-_AROUND_0 = 0.2  # where shrinking functions are flat, and a square is not
-_BOUND = 1000.0  # no activation function is as steep, so that exp is none
+_END = 2  # points at an end of the grid that must be flat, so that a sine does not count as flat
+_AROUND_0 = 0.2  # shrinkage functions are flat up to here, a square is not
+_BOUND = 1000.0  # steepest slope of an activation function; excludes exp
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Activation:
 
     Args:
         before: the node of the pre-activation.
-        function: maps it to what the function gives, in a tuple.
-        layout: where its rows and units are.
-        slopes, values: of the function, float32 [grid, units], absolute.
+        function: maps the pre-activation to a tuple of the function's output.
+        layout: axes of rows and units in the pre-activation.
+        slopes, values: absolute slopes and values of the function on `GRID`, float32 [grid, units].
     """
 
     before: fx.Node
@@ -61,11 +62,11 @@ class Activation:
     values: Tensor
 
     def limits(self, scale: float, share: float) -> tuple[Tensor, Tensor]:
-        """The slopes and values that units are active from: each float32 [units].
+        """The least slopes and values of active units, each float32 [units].
 
         Args:
-            scale: of pre-activations.
-            share: of the steepest slope.
+            scale: scale of the pre-activations.
+            share: least slope, as a share of the steepest.
         """
         slopes = share * self.slopes.amax(0).clamp(max=1.0)
         return slopes, scale * slopes
@@ -75,8 +76,8 @@ class Activation:
 
         Args:
             before: the pre-activation.
-            rows: size of the batch.
-            limits: see `limits`.
+            rows: batch size.
+            limits: least slopes and values; see `limits`.
         """
         values, slopes = (
             self.layout.split(item, rows) for item in _values_and_slopes(self.function, before)
@@ -85,11 +86,11 @@ class Activation:
 
 
 def find_activations(module: fx.GraphModule, batch: object) -> list[Activation]:
-    """The activation functions of a functional ATen graph, in its order.
+    """The activation functions of a functional ATen graph, in graph order.
 
     Args:
-        module: the graph, with the shapes that the capture saw.
-        batch: symbol of the batch size in these, or its fixed size.
+        module: the graph, with the shapes of the capture.
+        batch: symbol of the batch size in these shapes, or the fixed size.
     """
     sources = _sources(module.graph)
     found = []
@@ -104,9 +105,9 @@ def find_activations(module: fx.GraphModule, batch: object) -> list[Activation]:
 
 
 def _sources(graph: fx.Graph) -> dict[fx.Node, fx.Node | None]:
-    """For each node the tensor that it is a pointwise function of: itself, if it begins a chain.
+    """For each node the node that it is a pointwise function of: itself, if it starts a chain.
 
-    None for what does not depend on the inputs.
+    None for nodes that do not depend on the inputs.
     """
     sources: dict[fx.Node, fx.Node | None] = {}
     for node in graph.nodes:
@@ -126,13 +127,13 @@ def _extends(node: fx.Node, source: fx.Node) -> bool:
 
 
 def _measured(source: fx.Node, function: fx.GraphModule, batch: object) -> Activation | None:
-    """The activation function, or None if the slope vanishes nowhere."""
+    """The function with its slopes; None if it is no activation function."""
     if depends_on_data(source):
         return None
     place = layout(source, batch)
     try:
         slopes, values = _on_grid(source, function, place)
-    except RuntimeError:  # it has constants of the batch that was traced
+    except RuntimeError:  # it has constants of the traced batch size
         slopes, values = _on_grid_one_by_one(source, function, place)
     steepest = slopes.amax(0)
     if not slopes.isfinite().all() or not 0 < steepest.max() <= _BOUND:
@@ -154,7 +155,7 @@ def _on_grid(source: fx.Node, function: fx.GraphModule, place: Layout) -> tuple[
         shape[place.channels] = place.units
     grid = GRID.to(source.meta["val"].dtype).reshape(-1, *[1] * (len(shape) - place.rows - 1))
     values, slopes = _values_and_slopes(function, grid.expand(shape))
-    if values.shape != slopes.shape:  # the function has constants of its own for each place
+    if values.shape != slopes.shape:  # the function has a constant for each place
         values, slopes = _values_and_slopes(function, grid.expand(values.shape))
     split = place.split
     return split(slopes, len(GRID)).amax(2), split(values, len(GRID)).amax(2)
@@ -163,7 +164,7 @@ def _on_grid(source: fx.Node, function: fx.GraphModule, place: Layout) -> tuple[
 def _on_grid_one_by_one(
     source: fx.Node, function: fx.GraphModule, place: Layout
 ) -> tuple[Tensor, Tensor]:
-    """The same with the traced shape."""
+    """The same, one point of the grid at a time in the traced shape."""
     before = torch.empty([hint(size) for size in sizes_of(source)], dtype=source.meta["val"].dtype)
     pairs = [_values_and_slopes(function, before.fill_(point)) for point in GRID.tolist()]
     values, slopes = (

@@ -1,4 +1,4 @@
-"""Inputs for the comparison of graph and torch, chosen so that a difference must show."""
+"""Inputs for the comparison of graph and torch, chosen so that errors are visible."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Rows:
     """Rows of inputs, each of a kind.
 
     Args:
-        values: arrays by input name; those without a batch axis, such as a seed, are whole.
-        kinds: of each row.
+        values: arrays by input name; inputs without a batch axis, such as a seed, are shared.
+        kinds: the kind of each row.
     """
 
     values: dict[str, Array]
@@ -41,7 +41,7 @@ class Rows:
         return Rows(dict(values), (kind,) * rows_in(part, values))
 
     def chosen(self, part: Interface, places: Sequence[int]) -> Rows:
-        """The rows at the places."""
+        """The rows at these indices."""
         index = np.asarray(places, np.int64)
         values = {
             spec.name: self.values[spec.name][index]
@@ -52,19 +52,18 @@ class Rows:
         return Rows(values, tuple(self.kinds[place] for place in places))
 
     def first_of(self, part: Interface, kinds: Iterable[str], count: int) -> Rows:
-        """The first `count` rows of each of the kinds, one kind behind another."""
+        """The first `count` rows of each of the kinds, one kind after another."""
         places = [[i for i, own in enumerate(self.kinds) if own == kind][:count] for kind in kinds]
         return self.chosen(part, [place for group in places for place in group])
 
 
 def probes(specs: Sequence[TensorSpec], real: Mapping[str, Array]) -> Rows:
-    """Real data, asymmetric random data, and edge values for inputs that go together.
+    """Real data, skewed random data, and edge values for the inputs of a part.
 
     Args:
-        specs: of the inputs; their ranges bound the values.
-        real: rows as they occur in use, by name: test images or their latents. An input that has
-            none gets random values beside the others' real ones; without any there are no real
-            rows.
+        specs: the inputs; their ranges bound the values.
+        real: real rows, by name: test images or their latents. An input without any gets random
+            values in the real rows of the others; if no input has any, there are no real rows.
     """
     count = min((len(real[spec.name]) for spec in specs if spec.name in real), default=0)
     edges = {spec.name: _edges(spec, real.get(spec.name)) for spec in specs}
@@ -81,14 +80,14 @@ def probes(specs: Sequence[TensorSpec], real: Mapping[str, Array]) -> Rows:
 
 
 def filled(specs: Sequence[TensorSpec], known: Mapping[str, Array], count: int) -> dict[str, Array]:
-    """What is known, and random values in range for the inputs that are not."""
+    """The known inputs, and `count` rows of random values in range for the others."""
     missing = [spec for spec in specs if spec.name not in known]
     random = {spec.name: _random(_generator(spec), spec, None, count) for spec in missing}
     return {**known, **{spec.name: random[spec.name].astype(spec.dtype) for spec in missing}}
 
 
 def joined(part: Interface, first: Rows, more: Mapping[str, Array], kind: str) -> Rows:
-    """The rows, and more of a kind behind them."""
+    """The rows, followed by more of one kind."""
     values = {
         spec.name: np.concatenate([first.values[spec.name], more[spec.name]])
         if has_rows(part, spec)
@@ -99,7 +98,7 @@ def joined(part: Interface, first: Rows, more: Mapping[str, Array], kind: str) -
 
 
 def whole(part: Interface, rows: Rows) -> Rows:
-    """Rows for a graph that is fixed to a batch size: the last repeated until a batch is full."""
+    """Rows in whole batches of a fixed batch size: the last row is repeated to fill up."""
     size, count = batch_of(part) or 1, len(rows.kinds)
     full = -(-count // size) * size
     return rows if full == count else rows.chosen(part, np.minimum(range(full), count - 1).tolist())
@@ -110,7 +109,7 @@ def _generator(spec: TensorSpec) -> np.random.Generator:
 
 
 def _random(rng: np.random.Generator, spec: TensorSpec, real: Array | None, count: int) -> Array:
-    """Skewed, so that a swapped axis, a dropped activation or a lost sign cannot go unseen."""
+    """Values of a skewed distribution, to reveal a swapped axis, lost activation or lost sign."""
     shape = (count, *_sizes(spec))
     if np.issubdtype(np.dtype(spec.dtype), np.integer):
         low, high = _bounds(spec)
@@ -125,8 +124,8 @@ def _random(rng: np.random.Generator, spec: TensorSpec, real: Array | None, coun
 def _edges(spec: TensorSpec, real: Array | None) -> Array:
     """Constants and a ramp.
 
-    For bounded inputs the ends, the middle and 0; for unbounded ones 0, 1 and single features that
-    are 6 standard deviations away.
+    The constants of bounded inputs are the ends, the middle and 0; those of unbounded ones are 0
+    and 1, and single features are 6 standard deviations from the mean.
     """
     shape = _sizes(spec)
     ramp = np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)
@@ -153,13 +152,13 @@ def _sizes(spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _bounds(spec: TensorSpec) -> tuple[float, float]:
-    """Lowest and highest value of an input with bounds, or of whole numbers without: 0 and 1."""
+    """The range of an input; 0 and 1 for integers without a range."""
     return spec.range or (0.0, 1.0)
 
 
 def _moments(real: Array | None) -> tuple[Array, Array]:
-    """Mean and standard deviation per feature; 0 and 1 where nothing is known."""
+    """Mean and standard deviation per feature; 0 and 1 without real rows."""
     if real is None:
         return np.zeros(()), np.ones(())
-    # At least 1: a prior N(0, 1) may be wider than what the encoder uses of it.
+    # At least 1: samples of a prior N(0, 1) may be wider than the encoder's latents.
     return real.mean(0), np.maximum(real.std(0), 1.0)

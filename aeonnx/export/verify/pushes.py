@@ -1,4 +1,4 @@
-"""Rows pushed along gradients until units are active."""
+"""Push inputs along gradients until units are active."""
 
 from __future__ import annotations
 
@@ -16,37 +16,45 @@ __all__ = ["STEPS", "Box", "Targets", "box", "pushed", "targets"]
 
 STEPS = 16
 
-_CLEARLY = 0.5  # share of the steepest slope that a push aims at
-_NEAR = 0.9  # of slope and value of a target
+_CLEARLY = 0.5  # target slope of a push, as a share of the steepest
+_NEAR = 0.9  # share of a target's slope and value that counts as reached
 _SIGMAS = 4.0
-_MARGIN = 0.05  # of the range, from an end at 0: where an input is 0, its weights do not show
+_MARGIN = (
+    0.05  # distance from an end at 0, as a share of the range: an input of 0 hides its weights
+)
 
 
 @dataclass(frozen=True)
 class Box:
-    """What an input may be, per element of a row.
+    """Bounds of an input.
 
     Args:
-        low, high: lowest and highest value.
+        low, high: lowest and highest value of each element of a row.
     """
 
     low: Tensor
     high: Tensor
 
     def moved(self, x: Tensor, gradient: Tensor, length: Tensor) -> Tensor:
-        """x against its gradient by a length for each row, which is in widths of the box."""
+        """x after a descent step, clipped to the box.
+
+        Args:
+            x: rows of the input.
+            gradient: gradient for x.
+            length: step length of each row, in coordinates scaled by the widths of the box.
+        """
         step = _per_row(length, x) * (self.high - self.low).square() * gradient
         return torch.minimum(torch.maximum(x - step, self.low), self.high)
 
     def square(self, gradient: Tensor) -> Tensor:
-        """The squared norm of a gradient for each row, in the same widths."""
+        """The squared norm of each row's gradient in the same coordinates: float32 [rows]."""
         return (
             ((self.high - self.low) * gradient).square().reshape(len(gradient), -1).sum(1).float()
         )
 
 
 def box(spec: TensorSpec, rows: Tensor) -> Box:
-    """Within the range of an input, or within four standard deviations of rows and their own."""
+    """The range of an input; without one, 4 standard deviations around the mean, and all rows."""
     if spec.range:
         margin = _MARGIN * (spec.range[1] - spec.range[0])
         low, high = spec.range[0] or margin, spec.range[1] or -margin
@@ -57,12 +65,12 @@ def box(spec: TensorSpec, rows: Tensor) -> Box:
 
 @dataclass(frozen=True)
 class Targets:
-    """What pre-activations shall become, each [units].
+    """Target pre-activations of units.
 
     Args:
-        before: the pre-activation.
-        limits: slope and value, from which a unit counts as there.
-        reachable: False for units that are active nowhere.
+        before: target pre-activations, [units].
+        limits: slopes and values from which a unit counts as having reached it, each [units].
+        reachable: False for units that are active nowhere on the grid, [units].
     """
 
     before: Tensor
@@ -73,12 +81,13 @@ class Targets:
 def targets(function: Activation, scale: float, low: Tensor, high: Tensor) -> Targets:
     """The nearest pre-activation at which each unit is clearly active.
 
-    That is one as large as others of its layer are, where the function is not bounded below that.
+    Its value is as large as the pre-activations of its layer are, unless the function is bounded
+    below that.
 
     Args:
         function: the activation function.
         scale: root mean square of its pre-activations.
-        low, high: what pre-activations range over now, [units].
+        low, high: lowest and highest pre-activations on the present rows, [units].
     """
     grid = GRID[:, None]
     away = (low - grid).clamp(min=0) + (grid - high).clamp(min=0) + 1e-6 * grid.abs()
@@ -102,23 +111,23 @@ def pushed(
     start: Sequence[Tensor],
     own: Tensor,
 ) -> tuple[list[Tensor], int]:
-    """Rows nearer to activating units, by projected gradient steps of Polyak's length.
+    """Push rows towards activating units by projected gradient descent with Polyak's step length.
 
-    What is made small is the sum of the distances of a row's units from their targets; the step is
-    that sum over the squared norm of its gradient, which for one unit of a linear function is the
-    shortest way (Polyak 1969, "Minimization of unsmooth functionals").
+    The loss f of a row is the sum of the distances of its units from their targets. The step is
+    f / |grad f|^2 * grad f, which for one unit of a linear function is the shortest one that
+    reaches the target (Polyak 1969, "Minimization of unsmooth functionals").
 
     Args:
         prefix: inputs -> pre-activations.
-        function: the activation function behind these.
-        aims: of each unit.
-        limits: from which a unit is active.
-        boxes: of each input; None for one that stays.
-        start: rows of each input.
+        function: the activation function of these.
+        aims: targets of the units.
+        limits: slopes and values from which units are active.
+        boxes: bounds of each input; None for an input that is not changed.
+        start: initial rows of each input.
         own: bool [rows, units], the units that each row is pushed for.
 
     Returns:
-        of each row what activates most of its units, or most clearly; and the steps that it took.
+        The best iterate of each row, which activates most of its units; and the number of steps.
 
     Raises:
         DoesNotRunError: the captured graph fails, or has no gradient.
@@ -127,7 +136,7 @@ def pushed(
     def look(befores: tuple[Tensor, ...], rows: int) -> list[Tensor]:
         (before,) = befores
         away = (function.layout.split(before, rows) - aims.before[:, None]).abs()
-        # min, not amin: of equal places, only one gets the gradient.
+        # min, not amin: among equal places, only one gets the gradient.
         return [
             away.min(2).values,
             function.active(before, rows, limits),

@@ -1,13 +1,16 @@
-"""What a variant in fewer bits costs, on test images: the gate that each of its outputs must pass.
+"""The quality of reduced-precision variants on test images: a gate that each output must pass.
 
-Every output is held against the fp32 graph's, relative to its spread: the signal-to-noise ratio is
-10 log10(variance / mean squared difference), where the variance is that over the images, averaged
-over the numbers of a row. Where an output does not vary, as a collapsed latent does not, its mean
-square takes the variance's place. Images, and latents by the images that the fp32 decoder makes of
-them, may also lose only so much PSNR against the test images; scores of classes and whole numbers
-must agree. What cannot be measured is refused.
+Every output is compared with that of the fp32 graph. Its signal-to-noise ratio is
 
-The limits leave what is right: all 37 parts of the built-in models, trained for 10 epochs, have
+    10 log10(variance / mean squared difference) in dB,
+
+where the variance is that over the images, averaged over the elements of a row. For an output that
+does not vary, such as a collapsed latent, the mean square replaces the variance. Images have a
+limit on the loss of PSNR against the test images, too; latents have it for the images that the fp32
+decoder makes of them. Predicted classes and integers must agree with fp32. An output whose quality
+cannot be measured is refused.
+
+Correct variants pass the limits: all 37 parts of the built-in models, trained for 10 epochs, have
 48 dB or more in fp16 and 23 dB or more in int8. An offset of 1 % of the spread has 40 dB, one of
 10 % has 20 dB. `benchmarks/losses.py` measures it.
 """
@@ -33,12 +36,12 @@ __all__ = ["LIMITS", "Limits", "Loss", "Task", "measure", "speedup"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a precision may cost.
+    """Limits on the loss of a precision.
 
     Args:
-        psnr_drop: dB of PSNR against the test images.
-        snr: the least signal-to-noise ratio, in dB.
-        agreement: the least share of labels and whole numbers that stay.
+        psnr_drop: largest drop of PSNR against the test images, in dB.
+        snr: least signal-to-noise ratio, in dB.
+        agreement: least share of predicted classes and integers that equal those of fp32.
     """
 
     psnr_drop: float
@@ -54,27 +57,27 @@ class Limits:
 LIMITS = {"fp16": Limits(0.1, 42.0, 0.998), "int8": Limits(0.5, 21.0, 0.98)}
 
 _TIMED_ROUNDS = 15
-_NO_SPREAD = 1e-3  # of the root mean square: what varies less does not vary
-_LOUDEST = 200.0  # dB, which stand for no difference at all
+_NO_SPREAD = 1e-3  # share of the root mean square below which an output counts as constant
+_LOUDEST = 200.0  # dB, stands for no difference
 
-# Largest difference / root mean square, of right variants: errors of a bounded output gather where
-# its last function is steep, at the edges of strokes.
+# Largest difference / root mean square difference of correct variants. Errors of a bounded output
+# concentrate where its last function is steep, at the edges of strokes.
 _BOUNDED_PEAK, _UNBOUNDED_PEAK = 16.0, 6.0
-_OWN_SHARE = 0.8  # of the tolerance, for the graph here: other machines have other int8 kernels
+_OWN_SHARE = 0.8  # share of the tolerance allowed here: other machines have other int8 kernels
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a part is for, so that its outputs can be told good from bad.
+    """Inputs and targets that the quality of a part is measured with.
 
     Args:
-        inputs: of the part, for all images.
-        images: float32 [n, C, H, W], what the outputs should lead to.
-        bounds: range of these; None if unknown.
-        classes: how many the model tells apart; 0 if none.
+        inputs: inputs of the part for all images, by name.
+        images: float32 [n, C, H, W], the images that outputs should reconstruct.
+        bounds: range of the images; None if unknown.
+        classes: number of classes of the model; 0 without any.
         latents: name of the output that is the latent; None without one.
         decode: latents -> images.
-        decoded: what these images are.
+        decoded: tensor spec of these images.
     """
 
     inputs: Mapping[str, Array]
@@ -88,13 +91,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """What one output loses.
+    """The loss of one output in a reduced precision.
 
     Args:
         output: its name.
-        found: what was measured, each with its limit.
-        largest: |variant - fp32|.
-        tolerance: of |variant - torch|, as it follows from the limit.
+        found: the measures, each with its limit.
+        largest: largest |variant - fp32|.
+        tolerance: largest allowed |variant - torch|, which follows from the limit.
     """
 
     output: str
@@ -104,37 +107,38 @@ class Loss:
 
     @property
     def failures(self) -> list[str]:
-        """A line for each limit that is not kept."""
+        """A line for each limit that is missed."""
         return self.missed + self.too_large(self.largest)
 
     @property
     def missed(self) -> list[str]:
-        """As `failures`, of what was measured."""
+        """As `failures`, for the measures only."""
         return [_told(self.output, item) for item in self.found if not item.passed]
 
     def too_large(self, difference: float) -> list[str]:
-        """A line about a difference that golden vectors could not allow elsewhere."""
+        """A line if a difference is too near the tolerance to hold on other machines."""
         most = _OWN_SHARE * self.tolerance
         if difference <= most:
             return []
-        return [f"{self.output} is off by up to {difference:.3g}, at most {most:.3g} is allowed"]
+        return [f"{self.output} differs by up to {difference:.3g}, at most {most:.3g} is allowed"]
 
 
 def measure(part: Part, precision: str, task: Task, fp32: Run, variant: Run) -> list[Loss]:
     """Compare every output of a variant with the fp32 graph's.
 
     Args:
-        part: the original.
-        precision: whose limits hold.
-        task: what to measure on.
-        fp32, variant: the graphs.
+        part: the original part.
+        precision: "fp16" or "int8", whose limits apply.
+        task: inputs and targets.
+        fp32, variant: run the two graphs.
 
     Raises:
         QualityError: an output's loss cannot be measured.
     """
     if len(task.images) < 2:
         raise QualityError(
-            "what fewer bits cost cannot be measured on 1 image: give more with --calibration"
+            "the loss of reduced precision cannot be measured on 1 image: pass more with "
+            "--calibration"
         )
     before, after = fp32(task.inputs), variant(task.inputs)
     return [
@@ -144,7 +148,7 @@ def measure(part: Part, precision: str, task: Task, fp32: Run, variant: Run) -> 
 
 
 def speedup(task: Task, fp32: Run, variant: Run) -> float:
-    """How many times as fast as fp32 a variant is here: medians of runs in turn."""
+    """Speed relative to fp32 on this machine: the ratio of median times of alternate runs."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(_TIMED_ROUNDS):
         for run, taken in zip((fp32, variant), seconds, strict=True):
@@ -159,7 +163,7 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     count = len(before)
     if not np.issubdtype(before.dtype, np.floating):
         kept = Quality("agreement", float((before == after).mean()), limits.agreement, count, None)
-        # A code or label that is another is no nearer to the right one for a smaller number.
+        # Distances between codes or labels mean nothing, so the tolerance is the whole range.
         width = max(float(np.ptp(spec.range or before)), 1.0)
         return Loss(spec.name, (kept,), 0.0, width / _OWN_SHARE)
     scale = _scale(spec, before)
@@ -184,13 +188,17 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
 
 
 def _scale(spec: TensorSpec, values: Array) -> float:
-    """What differences are relative to: the spread over the images, or else the size."""
+    """What differences are divided by: the standard deviation over the images, or else the RMS.
+
+    Raises:
+        QualityError: all values are 0, or some are not finite.
+    """
     exact = values.astype(np.float64)
     finite = bool(np.isfinite(exact).all())
     if not (finite and exact.any()):
         raise QualityError(
-            f"{spec.name}: what fewer bits cost cannot be measured, since fp32 gives "
-            f"{'nothing but 0' if finite else 'NaN or infinite values'} for {len(values)} test "
+            f"{spec.name}: the loss of reduced precision cannot be measured, since fp32 outputs "
+            f"{'only zeros' if finite else 'NaN or infinite values'} for {len(values)} test "
             "images: leave the part or the precision out"
         )
     spread = math.sqrt(float(exact.var(0).mean()))
@@ -199,7 +207,7 @@ def _scale(spec: TensorSpec, values: Array) -> float:
 
 
 def _targets(spec: TensorSpec, task: Task) -> Array | None:
-    """The test images in the range of an output; None where it is not of such images."""
+    """The test images scaled to the range of an output; None if the output is no such image."""
     if not (spec.range and task.bounds and spec.shape[1:] == task.images.shape[1:]):
         return None
     share = (task.images.astype(np.float64) - task.bounds[0]) / np.ptp(task.bounds)
@@ -223,7 +231,10 @@ def _told(output: str, found: Quality) -> str:
         )
     if found.metric == "snr":
         return (
-            f"{output} keeps {found.value:.3g} dB of its spread {on} (the variance over the mean "
-            f"squared difference from fp32), at least {found.least:g} is needed"
+            f"{output} has a signal-to-noise ratio of {found.value:.3g} dB {on} (variance over "
+            f"mean squared difference from fp32), at least {found.least:g} is needed"
         )
-    return f"{output} agrees for {found.value:.2%} {on}, at least {found.least:.2%} is needed"
+    return (
+        f"{output} agrees with fp32 in {found.value:.2%} of cases {on}, "
+        f"at least {found.least:.2%} is needed"
+    )

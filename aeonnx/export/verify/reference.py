@@ -1,4 +1,4 @@
-"""Eager torch as what a graph is held against: in float32, in float64, and in float64 rounded."""
+"""Eager torch as the reference of a graph: in float32, in float64, and with simulated rounding."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Arrays = dict[str, Array]
 
 
 class Reference:
-    """Eager torch as a function of numpy arrays.
+    """Eager torch, in eval mode on the CPU, as a function of numpy arrays.
 
     Args:
-        part: its module is copied, not changed.
+        part: the part to run; its module is copied, not changed.
     """
 
     def __init__(self, part: Part) -> None:
@@ -34,22 +34,25 @@ class Reference:
         self._double = _in_float64(copy.deepcopy(part.module).cpu().eval())
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        """What float32 torch gives: the outputs by name."""
+        """Outputs of float32 torch, by name."""
         return self._call(self._single, torch.float32, inputs, nullcontext())
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        """The truth: the same inputs and weights in float64, without casts to fewer bits."""
+        """The reference: outputs in float64, by name, from the same inputs and weights.
+
+        Casts of the module to a lower precision are lifted; see `InFloat64`.
+        """
         return self._call(self._double, torch.float64, inputs, _watched(InFloat64()))  # type: ignore[no-untyped-call]
 
     def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:
-        """What float32 may give where operators round one after another and sums run.
+        """Outputs of a simulated float32, in float64, by name; see `RoundedToFloat32`.
 
-        torch's own kernels sum some layers in blocks and lose less, so that their error alone is
-        too narrow a measure of what is right.
+        Every operator rounds, and sums are running sums. torch's kernels sum some layers in blocks
+        and lose less, so their error alone would be too narrow a bound for a correct graph.
 
         Args:
-            inputs: by name.
-            draw: of the rounding errors.
+            inputs: arrays by name.
+            draw: which sample of the rounding errors; 0 rounds to nearest.
         """
         return self._call(self._double, torch.float64, inputs, _watched(RoundedToFloat32(draw)))
 
@@ -69,13 +72,13 @@ class Reference:
 
 
 def _tensor(value: Array, dtype: torch.dtype) -> Tensor:
-    # A copy: the module may write into what it takes.
+    # A copy: the module may write into its inputs.
     tensor = torch.from_numpy(np.array(value))
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _in_float64(module: nn.Module) -> nn.Module:
-    """The module in float64, with the tensors that it keeps as plain attributes."""
+    """The module in float64, including tensors that are plain attributes."""
     module.double()
     for item in module.modules():
         for name, value in vars(item).items():
@@ -86,7 +89,7 @@ def _in_float64(module: nn.Module) -> nn.Module:
 
 @contextmanager
 def _watched(mode: InFloat64) -> Iterator[None]:
-    """Every operator goes through the mode: fused kernels of attention are taken apart."""
+    """Activate the mode, with fused attention kernels off so that it sees every operator."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

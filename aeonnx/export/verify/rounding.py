@@ -1,6 +1,6 @@
-"""float64 runs of eager torch: without its casts to fewer bits, and with float32's rounding.
+"""Dispatch modes that run eager torch in float64: exactly, and with simulated float32 rounding.
 
-Both watch every operator that the eager module runs, so that they know functional calls, methods,
+Both intercept every operator that the eager module runs, so they cover functional calls, methods,
 parametrised weights and recurrent layers as well as modules.
 """
 
@@ -20,15 +20,15 @@ __all__ = ["InFloat64", "RoundedToFloat32"]
 
 _NARROWER = (torch.float32, torch.float16, torch.bfloat16)
 
-_MANTISSA = 24  # bits of float32's
+_MANTISSA = 24  # bits of a float32, the implicit one included
 
 Operator = torch._ops.OpOverload
 
 
 class InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has none here
-    """Floating-point operators run in float64, whatever the module casts its tensors to.
+    """Runs floating-point operators in float64, also where the module casts to less precision.
 
-    Constants that the module makes in float32 keep their values.
+    Constants that the module creates in float32 keep their float32 values.
     """
 
     def __torch_dispatch__(
@@ -51,29 +51,30 @@ class InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch ha
 
 
 class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
-    """float64 operators whose results are rounded to float32, sums as a running sum would lose.
+    """Runs operators in float64, and gives their results the errors of float32.
 
-    Operators that float32 computes exactly stay exact. The others are rounded to the nearest, or up
-    and down at random (Parker, 1997, "Monte Carlo arithmetic"; Vignes, 2004). Rounding errors of
-    the partial sums S_k of a sum are independent, of mean 0 and up to half a last place (Higham and
-    Mary, 2020, "Sharper probabilistic backward error analysis"): together they have variance
-    r^2 sum S_k^2. A walk of n steps that ends at S has sum S_k^2 of about
-    n S^2 / 3 + n sum (w_i x_i)^2 / 6. Kernels begin anew after b terms, and add up the n / b runs.
+    Results are rounded to nearest, or at random by Monte Carlo arithmetic (Parker, 1997, "Monte
+    Carlo arithmetic: exploiting randomness in floating-point arithmetic"; Vignes, 2004):
+
+        x -> fl(x + 2^(e - 24) u),  |x| = m 2^e with 1/2 <= m < 1,  u uniform in (-1/2, 1/2),
+
+    where fl rounds to float32. A result that float32 represents exactly stays exact. Sums also lose
+    what a running sum in float32 loses, a normal error of the standard deviation in `losses`.
 
     Args:
-        draw: 0 rounds to the nearest, every other number at random in its own way.
+        draw: 0 rounds to nearest; every other number seeds its own sample of random errors.
     """
 
     def __init__(self, draw: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._generator = torch.Generator().manual_seed(draw)
         self._nearest = draw == 0
-        # Engines compute a variance in either way, and users of either are right.
+        # Engines compute a variance in either way, and both are correct.
         self._variance = in_one_pass if draw % 2 else in_two_passes
 
     def run(self, func: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         packet = func.overloadpacket
-        if packet in STEPS:  # operators of several steps, each of which rounds
+        if packet in STEPS:  # composite operators, each of whose steps rounds
             with self:
                 return STEPS[packet](*args, **kwargs)
         if packet in NORMS:
@@ -91,7 +92,7 @@ class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
         return torch.randn(like.shape, generator=self._generator, dtype=like.dtype)
 
     def _rounded(self, value: Tensor) -> Tensor:
-        """The value in float32's precision, in place."""
+        """The value rounded to float32's precision, in place."""
         if value.dtype != torch.float64:
             return value
         nearest = value.to(torch.float32)
@@ -112,7 +113,7 @@ def _widened(values: Any) -> Any:
 
 
 def _only_moves(func: Operator) -> bool:
-    """Whether an operator gives a view of what it takes."""
+    """Whether an operator returns a view of its input."""
     return any(
         item.alias_info is not None and not item.alias_info.is_write
         for item in func._schema.returns

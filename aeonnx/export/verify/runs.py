@@ -1,7 +1,7 @@
-"""Two functions of the same inputs, compared at every batch size: the graph, and what it should be.
+"""Compare a graph with its reference, on the same inputs and at every batch size.
 
-Where float32's noise floor is more than `LARGEST_FLOOR` of an output's spread, a right graph cannot
-be told from a wrong one: a few such inputs are judged apart, many are a failure.
+Where float32's noise floor is more than `LARGEST_FLOOR` of an output's spread, a correct graph
+cannot be told from a wrong one: a few such inputs are judged separately, many are a failure.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ __all__ = ["BATCHES", "ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_run
 
 BATCHES = (1, 2, 3, 7, 32)
 ILL_CONDITIONED = "ill-conditioned"
-"""The kind of the inputs at which float32 itself tells too little."""
+"""The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`."""
 
-_ILL_SHARE = 1 / 8  # of the real or random inputs, which may be ill-conditioned
-_DRAWS = 2  # of rounding errors
-_EDGE_DRAWS = 8  # for few rows, which alone would measure the floor badly
+_ILL_SHARE = 1 / 8  # largest share of the real or random inputs that may be ill-conditioned
+_DRAWS = 2  # samples of rounding errors
+_EDGE_DRAWS = 8  # the same for edge rows, which are too few to measure the floor with 2
 
 
 class ReferenceFn(Protocol):
-    """What a graph should give; see `Reference`."""
+    """What outputs of a graph are compared with, as functions of its inputs; see `Reference`."""
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays: ...
 
@@ -47,7 +47,7 @@ class ReferenceFn(Protocol):
 
 @dataclass(frozen=True)
 class Compared(Report):
-    """A report, and what kind each row turned out to be: its own, or `ILL_CONDITIONED`."""
+    """A report, and the kind of each row: that of `Rows`, or `ILL_CONDITIONED`."""
 
     kinds: tuple[str, ...] = ()
 
@@ -62,19 +62,22 @@ def compare_runs(
     variant: str = "fp32",
     limit: Limit = measured,
 ) -> Compared:
-    """Compare a graph with what it should give.
+    """Compare the outputs of a graph with its reference.
 
-    In order: at every batch of `BATCHES` the outputs' names, dtypes, shapes and finiteness, and
-    their values; then rows alone against the same rows in a batch. All failures are collected.
+    In order: at every batch size in `BATCHES` the outputs' names, dtypes, shapes and finiteness,
+    and their values; then a row alone against the same row in batches. All failures are collected.
 
     Args:
-        name: of the part.
-        part: names and shapes of what goes in and comes out.
-        graph: what is judged.
-        reference: what it should give.
+        name: name of the part.
+        part: names and shapes of inputs and outputs.
+        graph: runs the graph that is judged.
+        reference: what its outputs are compared with.
         rows: the inputs.
-        variant: for the report.
-        limit: tolerance of an output, from what was seen of it.
+        variant: name of the variant, for the report.
+        limit: the tolerance of an output, from its measured differences.
+
+    Raises:
+        DeviceMemoryError: the graph runs out of the device's memory.
     """
     double = _in_chunks(part, rows.values, reference.double)
     found = {spec.name: _Differences(spec, double[spec.name]) for spec in part.outputs}
@@ -119,7 +122,7 @@ def compare_runs(
 
 
 class _Differences:
-    """What was seen of one output, row by row."""
+    """The differences of one output, row by row."""
 
     def __init__(self, spec: TensorSpec, double: Array) -> None:
         self.spec = spec
@@ -127,18 +130,18 @@ class _Differences:
         self.double = double.astype(np.float64)
         count = len(double)
         self.floor, self.absolute, self.relative, self.error = np.zeros((4, count))
-        self.simulated = np.zeros(count)  # of the floor, what simulated rounding is responsible for
-        self.batch = np.zeros(count, np.int64)  # at which the largest difference was seen
+        self.simulated = np.zeros(count)  # the part of the floor that comes from simulated rounding
+        self.batch = np.zeros(count, np.int64)  # batch size at the largest difference
 
     def add_floor(self, places: Array, value: Array, *, simulated: bool = False) -> None:
-        """What float32 gave for some rows, or may give."""
+        """Raise the floor of some rows by a float32 output, or by a simulated one."""
         lost, _ = differences(value, self.double[places])
         self.floor[places] = np.maximum(self.floor[places], lost)
         if simulated:
             self.simulated[places] = np.maximum(self.simulated[places], lost)
 
     def add(self, places: Array, graph: Array, single: Array) -> None:
-        """What the graph gave for some rows, and float32 torch beside it."""
+        """Add the outputs of the graph and of float32 torch for some rows."""
         absolute, relative = differences(graph, single)
         error, _ = differences(graph, self.double[places])
         before = np.maximum(self.absolute[places], self.error[places])
@@ -153,7 +156,7 @@ class _Differences:
             kept[places] = np.maximum(kept[places], new)
 
     def of(self, chosen: Array) -> ErrorStats:
-        """The largest of the rows where `chosen` holds."""
+        """The largest differences of the rows where `chosen` is true."""
         absolute, relative, error, floor = (
             float(number[chosen].max(initial=0.0))
             for number in (self.absolute, self.relative, self.error, self.floor)
@@ -162,9 +165,9 @@ class _Differences:
         return ErrorStats(absolute, relative, error, floor, float(np.spacing(largest)))
 
     def spread(self, kinds: Sequence[str]) -> float:
-        """From the lowest to the highest value on real and random inputs, or on all there are.
+        """Range of the values on real and random inputs; without any, on all inputs.
 
-        At least a hundredth of the largest value: an output may be constant.
+        At least a hundredth of the largest absolute value: an output may be constant.
         """
         chosen = [kind in (REAL, RANDOM) for kind in kinds]
         values = self.double[chosen] if any(chosen) else self.double
@@ -172,14 +175,14 @@ class _Differences:
 
 
 def _drawn(part: Interface, kinds: Sequence[str], draw: int) -> Array:
-    """The rows whose rounding is simulated once more, in whole batches."""
+    """The rows whose rounding is simulated in this draw, in whole batches."""
     few = [i for i, kind in enumerate(kinds) if draw < _DRAWS or kind == EDGE]
     size = batch_of(part) or 1
     return np.resize(np.array(few, np.int64), -(-len(few) // size) * size)
 
 
 def _in_chunks(part: Interface, values: Mapping[str, Array], run: Run) -> Arrays:
-    """The outputs for all rows, a batch at a time."""
+    """The outputs for all rows, computed batch by batch."""
     count, size = rows_in(part, values), batch_of(part) or max(BATCHES)
     found = [
         run(select_rows(part, values, np.arange(start, min(start + size, count))))
@@ -191,8 +194,8 @@ def _in_chunks(part: Interface, values: Mapping[str, Array], run: Run) -> Arrays
 def _batches(part: Interface, rows: int) -> list[Array]:
     """The rows of each batch: the smaller batches from a share of the rows, the largest from all.
 
-    They are shuffled, always in the same way, so that any batch is a mixture. Rows that do not fill
-    a last batch go alone, as some other size; a graph that is fixed to a size gets that one alone.
+    Rows are shuffled in a fixed order, so that every batch mixes kinds. Rows that do not fill the
+    last batch form a smaller one; a graph that is fixed to a batch size gets only that size.
     """
     order = np.random.default_rng(0).permutation(rows)
     size = batch_of(part)
@@ -211,7 +214,7 @@ def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[s
     """The kinds, with `ILL_CONDITIONED` where the floor is too large a share of some output."""
     ill = np.zeros(len(kinds), bool)
     for item in found:
-        if item.is_float:  # a pixel turns by a whole step
+        if item.is_float:  # a pixel can only change by a whole step
             ill |= item.floor > LARGEST_FLOOR * item.spread(kinds)
     return tuple(
         ILL_CONDITIONED if bad else kind for kind, bad in zip(kinds, ill.tolist(), strict=True)
@@ -261,7 +264,7 @@ def _check(
 
 
 class _Alone:
-    """The first row of all, alone and in batches: it must be the same."""
+    """Outputs of the first row, alone and in batches, which must be equal within the tolerance."""
 
     def __init__(self) -> None:
         self._place: int | None = None
@@ -281,14 +284,14 @@ class _Alone:
         checks: Sequence[Check],
         kinds: Sequence[str],
     ) -> list[str]:
-        if 1 not in self._graph or self._place is None:  # fixed to a size, or a failure already
+        if 1 not in self._graph or self._place is None:  # fixed batch size, or failed before
             return []
         lines = []
         kind = kinds[self._place]
         tolerances = {check.output: check.tolerance for check in checks if check.inputs == kind}
         for key, tolerance in tolerances.items():
             item = found[key]
-            # Rounding may be large here; beyond it, only a part that mixes rows differs.
+            # Rounding may be large here; a larger difference means that the part mixes rows.
             rounding = FACTOR * float(item.simulated[self._place])
             mixed = max(rounding, LARGEST_FLOOR * item.spread(kinds))
             if not item.is_float:

@@ -1,4 +1,4 @@
-"""Operators of several steps, each of which rounds in float32."""
+"""Composite operators as single steps, each of which rounds in float32."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Variance = Callable[[Tensor, list[int]], Moments]
 
 
 def in_two_passes(x: Tensor, axes: list[int]) -> Moments:
-    """Variance without Bessel's correction and mean along axes, which are kept."""
+    """Variance mean((x - mean)^2), and mean, along axes, which keep size 1."""
     mean = x.mean(axes, keepdim=True)
     return (x - mean).square().mean(axes, keepdim=True), mean
 
 
 def in_one_pass(x: Tensor, axes: list[int]) -> Moments:
-    """The same as E[x^2] - E[x]^2, which loses what the two have in common."""
+    """The same as E[x^2] - E[x]^2, which loses digits by cancellation."""
     mean = x.mean(axes, keepdim=True)
     variance = x.square().mean(axes, keepdim=True) - mean.square()
     return variance.clamp(min=0.0), mean
@@ -135,4 +135,4 @@ NORMS: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm: _batch_norm,
     _aten.var: _var,
 }
-"""Operators with a variance inside."""
+"""Operators that compute a variance, which they get as the first argument of their steps."""

@@ -1,4 +1,4 @@
-"""A captured part as a function of rows: as many at once as memory allows."""
+"""Run a captured part up to some of its tensors, on as many rows at once as memory allows."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from aeonnx.models import Part
 
 __all__ = ["DoesNotRunError", "Measure", "Prefix", "Traced"]
 
-_MEMORY = 512 * 2**20  # bytes that the tensors of the rows at once may take
-_PER_ELEMENT = 12  # bytes: float32 forward, kept for the way back, and its gradient
-_FLOPS_PER_ELEMENT = 20  # of pointwise operators, in time
+_MEMORY = 512 * 2**20  # bytes for all tensors of the rows that run together
+_PER_ELEMENT = 12  # bytes: float32 forward, saved for the backward pass, and its gradient
+_FLOPS_PER_ELEMENT = 20  # time of pointwise operators, as an equivalent number of FLOPs
 
 Measure = Callable[[tuple[Tensor, ...], int], list[Tensor]]
-"""(tensors, batch) -> what is wanted of them, each [batch, ...]."""
+"""(tensors, batch) -> measures of them, each [batch, ...]."""
 
 
 class DoesNotRunError(Exception):
-    """The captured graph fails at these inputs."""
+    """The captured graph fails on these inputs."""
 
 
 class Traced:
-    """The graph of a part without composite operators, and what one row of it costs.
+    """The functional ATen graph of a part with `glu` decomposed, and the cost of one row.
 
     Args:
-        part: what the program was captured from.
-        program: not changed; parameters are shared.
-        given: rows of each input, which may be larger than what the capture saw.
+        part: the part that the program was captured from.
+        program: the captured program; not changed, parameters are shared.
+        given: rows of each input, which may be larger than those of the capture.
     """
 
     def __init__(self, part: Part, program: ExportedProgram, given: Sequence[Tensor]) -> None:
@@ -51,35 +51,35 @@ class Traced:
         self.fixed = not symbols(first)
         self.batch: object = next(iter(symbols(first)), self.batch_size)
         row = given[self._first][0].numel()
-        # One row of these in traced batches.
+        # Size of one given row, in traced batches.
         self._scale = row / max(_elements(places[self._first]), 1.0)
         self.elements = self.elements_of(self.module)
 
     def rows(self, inputs: Sequence[Tensor]) -> int:
-        """How many rows inputs have."""
+        """Number of rows of the inputs."""
         return len(inputs[self._first])
 
     def select_rows(self, inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
-        """Some rows; inputs without a batch axis stay whole."""
+        """Some rows; inputs without a batch axis are returned as they are."""
         return [x if whole else x[rows] for x, whole in zip(inputs, self.whole, strict=True)]
 
     def prefix(self, wanted: Sequence[fx.Node]) -> Prefix:
-        """What leads to some nodes of the graph."""
+        """The subgraph up to some nodes."""
         graph = subgraph(self.module, wanted)
         return Prefix(graph, self, self.elements_of(graph))
 
     def elements_of(self, graph: fx.GraphModule) -> float:
-        """Elements of all tensors that one row makes."""
+        """Elements of all tensors that one row needs."""
         return self._scale * sum(_elements(node) for node in graph.graph.nodes)
 
 
 class Prefix:
-    """Inputs -> some tensors inside a part.
+    """Maps inputs of a part to tensors inside it.
 
     Args:
-        graph: gives them as a tuple.
-        traced: what it was taken from.
-        elements: of one row.
+        graph: outputs these tensors as a tuple.
+        traced: the whole graph that it was taken from.
+        elements: elements of all its tensors, for one row.
     """
 
     def __init__(self, graph: fx.GraphModule, traced: Traced, elements: float) -> None:
@@ -89,10 +89,10 @@ class Prefix:
         self.at_once = max(1, int(_MEMORY / (_PER_ELEMENT * max(elements, 1.0))))
 
     def over(self, inputs: Sequence[Tensor], measure: Measure) -> list[Tensor]:
-        """What `measure` gives for all rows; in batches of the traced size if no other runs.
+        """The measures of all rows; in batches of the traced size if the graph runs no other.
 
         Raises:
-            DoesNotRunError: nor does that.
+            DoesNotRunError: the graph does not run at the traced size either.
         """
         if not self._traced.fixed:
             try:
@@ -107,7 +107,7 @@ class Prefix:
         return [torch.cat(items)[:rows] for items in zip(*pieces, strict=True)]
 
     def flops(self, inputs: Sequence[Tensor], measure: Measure) -> tuple[float, Tensor]:
-        """What one of these rows costs, from running them, and the first of what is measured."""
+        """Floating-point operations per row, counted in a run, and the first of the measures."""
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             found = self.over(inputs, measure)
         elements = _FLOPS_PER_ELEMENT * self._traced.elements * self.share
@@ -121,7 +121,7 @@ class Prefix:
 
 
 def _freeze(module: nn.Module) -> None:
-    """Parameters without gradients, of the same storage."""
+    """Replace parameters by ones without gradients, of the same storage."""
     for item in module.modules():
         for name, value in list(item.named_parameters(recurse=False)):
             setattr(item, name, nn.Parameter(value.detach(), requires_grad=False))

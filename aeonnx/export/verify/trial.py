@@ -1,6 +1,6 @@
-"""A graph tried out in a process of its own, since onnxruntime may crash on opening or running it.
+"""Run a graph in a separate process, since onnxruntime may crash on opening or running it.
 
-`python -m aeonnx.export.verify.trial GRAPH INPUTS`: an .onnx and a .npz file.
+Usage: `python -m aeonnx.export.verify.trial GRAPH INPUTS`, an .onnx and a .npz file.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _PATIENCE = 300.0
 
 
 def require_running(path: Path, inputs: Mapping[str, Array]) -> None:
-    """Open a graph and run one batch, elsewhere.
+    """Open a graph and run one batch in a separate process.
 
     Args:
         path: the .onnx file, in a folder that may be written to.
-        inputs: of the batch, by name.
+        inputs: the inputs of one batch, by name.
 
     Raises:
-        QualityError: it crashes, is not done in time, or cannot be opened or run; says which.
+        QualityError: it crashes, does not finish within 300 s, or cannot be opened or run.
     """
     buffer, rows = io.BytesIO(), path.with_suffix(".npz")
     np.savez(buffer, **dict[str, Any](inputs))
-    files.write(rows, buffer.getvalue())  # beside the graph, where there is room for it
+    files.write(rows, buffer.getvalue())  # in the graph's folder, which has space
     try:
         done = run_module(_MODULE, str(path), str(rows), timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
@@ -67,7 +67,7 @@ def _signal(number: int) -> str:
 
 
 def main(graph: str, inputs: str) -> None:
-    """What the child does."""
+    """Open and run the graph, in the child process."""
     with np.load(inputs) as rows:
         try:
             Session(Path(graph), [CPU]).run({name: rows[name] for name in rows.files})

@@ -1,4 +1,4 @@
-"""How graphs that are made from proven ones are judged: at export, and by `verify --against`."""
+"""Judge variants and samplers, which are made from verified graphs, at export and afterwards."""
 
 from __future__ import annotations
 
@@ -48,17 +48,18 @@ def compare_lossy(
     every: Rows,
     tolerances: Mapping[str, float],
 ) -> Report:
-    """A graph in fewer bits against torch, on test images; on all other inputs it must be finite.
+    """Compare a reduced-precision graph with torch on test images.
 
-    Edges that no image comes near would make the differences so wide that they mean nothing.
+    On all other inputs its outputs need only be finite: differences at edge values far from any
+    image are too large to be meaningful.
 
     Args:
-        name, variant: of the graph.
-        part: the original.
-        graph: what is judged, at the batches that it takes.
+        name, variant: part and variant of the graph.
+        part: the original part.
+        graph: runs the graph that is judged, at the batch sizes that it accepts.
         test: inputs for test images, by name.
         every: the rows that the fp32 graph was compared on.
-        tolerances: of |graph - torch|, by output.
+        tolerances: largest allowed |graph - torch|, by output.
     """
     report = compare_runs(
         name,
@@ -78,7 +79,7 @@ def compare_lossy(
 
 
 def over_pixels_of(part: Part) -> Part:
-    """The part with uint8 images at its edges."""
+    """The part with uint8 images as inputs and outputs."""
     return replace(
         part,
         inputs=tuple(pixel_spec(spec) for spec in part.inputs),
@@ -95,15 +96,17 @@ def compare_pixels(
     rows: Rows,
     lossy: Mapping[str, float] | None,
 ) -> Report:
-    """A graph with pixels against numpy's of the float graph, to the bit; and against torch.
+    """Compare a graph with uint8 pixels with the float graph, to the bit, and with torch.
+
+    numpy converts the pixels of the float graph's inputs and outputs.
 
     Args:
-        name, variant: of the graph.
-        part: the original, with float images.
-        graph: what is judged, at the batches that it takes.
-        floats: the graph with float images that it was made from, for any number of rows.
-        rows: with pixels; see `as_pixels`.
-        lossy: tolerances of the float graph, if it is in fewer bits; None if it is in fp32.
+        name, variant: part and variant of the graph.
+        part: the original part, with float images.
+        graph: runs the graph that is judged, at the batch sizes that it accepts.
+        floats: runs the graph with float images that it was made from, for any number of rows.
+        rows: the inputs, with images as pixels; see `as_pixels`.
+        lossy: tolerances of the float graph, if its precision is reduced; None if it is fp32.
     """
     images, interface = images_of(part), over_pixels_of(part)
     expected = as_pixels(floats(as_floats(rows.values, images)), images)
@@ -115,7 +118,7 @@ def compare_pixels(
     ]
 
     def limit(spec: TensorSpec, stats: ErrorStats) -> float:
-        if lossy is None:  # one step of a pixel: a last bit may turn the rounding
+        if lossy is None:  # 1 level of a pixel: a last bit may change its rounding
             return 1.0 if spec.dtype == "uint8" else measured(spec, stats)
         if spec.dtype != "uint8":
             return lossy[spec.name]
@@ -129,13 +132,18 @@ def compare_pixels(
 
 @dataclass(frozen=True)
 class PixelReference:
-    """What a graph with pixels should give: the same arithmetic around another truth."""
+    """The reference of a graph with pixels: converts pixels around another reference.
+
+    Args:
+        reference: the reference of the graph with float images.
+        images: ranges of the images, by tensor name.
+    """
 
     reference: ReferenceFn
     images: Mapping[str, Bounds]
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        """See `Reference.single`; and so on."""
+        """Outputs of float32 torch, as pixels; see `Reference` for this and the others."""
         return as_pixels(self.reference.single(as_floats(inputs, self.images)), self.images)
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
@@ -148,7 +156,7 @@ class PixelReference:
 
 
 def as_pixels(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arrays:
-    """The arrays, with those named in `images` as pixels of these ranges."""
+    """The arrays, with floats named in `images` converted from these ranges to uint8 pixels."""
     return {
         key: to_pixels(value, images[key]) if key in images else value
         for key, value in arrays.items()
@@ -156,7 +164,7 @@ def as_pixels(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
 
 
 def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arrays:
-    """The arrays, with the pixels among them, named in `images`, as floats in these ranges."""
+    """The arrays, with uint8 pixels named in `images` converted to floats in these ranges."""
     return {
         key: from_pixels(value, images[key]) if key in images else value
         for key, value in arrays.items()
@@ -164,14 +172,14 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
 
 
 def sampler_reference(decoder: Part, prior: Gaussian) -> SamplerReference:
-    """What a sampler made of a decoder and a prior should give."""
+    """The reference of a sampler made of a decoder and a prior."""
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
     bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
     return SamplerReference(prior, Reference(decoder), z, reconstruction, bounds)
 
 
 def sampler_rows(interface: Part) -> Rows:
-    """A seed, and indices that small and large integers can go wrong at."""
+    """One seed, and small and large indices that integer arithmetic could get wrong."""
     index = whole_batches(interface, np.array(_INDICES))
     return Rows.of(interface, {"seed": np.array([_SEED]), "index": index}, "index")
 
@@ -179,13 +187,15 @@ def sampler_rows(interface: Part) -> Rows:
 def compare_sampler(
     decoder: Part, graph: Run, decode: Run | None, draws: SamplerReference
 ) -> Report:
-    """A sampler against numpy's draws and torch's decoder; and, to the bit, the decoder's graph.
+    """Compare a sampler with numpy's draws and torch's decoder, and with the decoder's graph.
+
+    Its images must equal, to the bit, those of the decoder's graph for the same latents.
 
     Args:
-        decoder: the original.
-        graph: what is judged, at the batches that it takes.
-        decode: the decoder's graph, for any number of rows; None without one.
-        draws: what it should give.
+        decoder: the original part.
+        graph: runs the sampler, at the batch sizes that it accepts.
+        decode: runs the decoder's graph, for any number of rows; None without one.
+        draws: the sampler's reference.
     """
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
     interface = Part(decoder.module, *sampler_specs(z, reconstruction))
@@ -202,7 +212,15 @@ def compare_sampler(
 
 @dataclass(frozen=True)
 class SamplerReference:
-    """What a sampler should give; see `Reference`."""
+    """The reference of a sampler: numpy draws latents, torch decodes them; see `Reference`.
+
+    Args:
+        prior: what latents are drawn from.
+        decoder: the decoder in torch.
+        z: the latent.
+        reconstruction: the decoder's image.
+        bounds: range of the image.
+    """
 
     prior: Gaussian
     decoder: Reference
@@ -229,5 +247,5 @@ class SamplerReference:
 
 
 def _limit(spec: TensorSpec, stats: ErrorStats) -> float:
-    # The last bit of a logarithm or cosine is the machine's own; and may turn a pixel's rounding.
+    # The last bit of a logarithm or cosine depends on the machine, and may change a pixel by 1.
     return 1.0 if spec.dtype == "uint8" else 2 * stats.resolution
