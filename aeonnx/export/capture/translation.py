@@ -24,6 +24,7 @@ from torch.export.graph_signature import OutputKind
 
 from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
+from aeonnx.export.capture.torchlib import table_made_once
 from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]
@@ -125,16 +126,17 @@ def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
         GraphError: forward changes a buffer, or an operation was lost on the way.
         torch.onnx.errors.OnnxExporterError: torch has no translation for an operator.
     """
-    exported = torch.onnx.export(
-        program,
-        (),
-        dynamo=True,
-        input_names=[spec.name for spec in part.inputs],
-        output_names=[spec.name for spec in part.outputs],
-        opset_version=CAPTURE_OPSET,
-        optimize=False,
-        verbose=False,
-    )
+    with table_made_once():
+        exported = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            input_names=[spec.name for spec in part.inputs],
+            output_names=[spec.name for spec in part.outputs],
+            opset_version=CAPTURE_OPSET,
+            optimize=False,
+            verbose=False,
+        )
     decomposed: Any = exported.exported_program  # type: ignore[union-attr]  # dynamo=True gives both
     _require_stateless(decomposed)
     model = exported.model  # type: ignore[union-attr]
