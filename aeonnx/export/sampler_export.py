@@ -62,7 +62,7 @@ def export_sampler(
 ) -> ExportedGraph:
     """The sampler's graph, compared with numpy's draws and torch's decoder.
 
-    Its images are also compared bit for bit with the decoder graph's, from the same latents.
+    Its images must equal, bit for bit, those of the decoder's graph for the same latents.
 
     Args:
         decoder: in fp32.

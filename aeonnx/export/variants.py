@@ -145,7 +145,7 @@ def _require_worth(what: str, base: ExportedGraph, found: ExportedGraph, task: T
 def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
     """The same graph with images as uint8 pixels at its inputs and outputs.
 
-    Its pixels are compared bit for bit with numpy's conversion of the float graph's images.
+    Its pixels must equal, bit for bit, those that numpy computes from the float graph's images.
 
     Raises:
         GraphError: the target lacks one of its operators.

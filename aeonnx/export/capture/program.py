@@ -74,7 +74,7 @@ def capture(part: Part, opset: int) -> Captured:
     """Capture a part as a torch program and translate it to ONNX.
 
     Args:
-        part: its module is not changed; it must have passed `require_exportable`.
+        part: its module is not changed; check it with `require_exportable` first.
         opset: 13 to 22.
 
     Raises:

@@ -201,8 +201,7 @@ def _require_stateless(program: torch.export.ExportedProgram) -> None:
     changed = [
         str(spec.target)
         for spec in program.graph_signature.output_specs
-        if spec.kind
-        is OutputKind.BUFFER_MUTATION  # not parameters: clamping these in place is idempotent
+        if spec.kind is OutputKind.BUFFER_MUTATION  # clamping parameters in place is idempotent
     ]
     if changed:
         raise GraphError(

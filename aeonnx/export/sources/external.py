@@ -63,7 +63,7 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
         require_exportable(part_name, part.module)
     with user_code(f"--from-module {target}: moving its weights to the CPU"):
         for module in (model, *(part.module for part in parts.values())):
-            _to_memory(module.eval().requires_grad_(False))
+            _to_cpu(module.eval().requires_grad_(False))
     model.parts = lambda: dict(parts)  # export the checked parts: parts() may build new ones
     with user_code(f"--from-module {target}: state_dict()"):
         identity = checkpoint_id(config, model)
@@ -134,7 +134,7 @@ def _declared(target: str, model: Any) -> Mapping[str, Part] | None:
         raise
 
 
-def _to_memory(module: nn.Module) -> None:
+def _to_cpu(module: nn.Module) -> None:
     """Move a module to the CPU, including tensors in plain attributes, which are detached.
 
     The old `torch.nn.utils.weight_norm` stores a weight that is not a leaf, which cannot be copied.

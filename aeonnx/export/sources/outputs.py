@@ -115,7 +115,7 @@ def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
     Args:
         specs: the declared outputs.
         result: what the module returned: a tensor, or a tuple, list, dict, named tuple or dataclass
-            of tensors. Names must be the declared ones.
+            of tensors. A dict or dataclass must have the declared names.
 
     Raises:
         UsageError: these are not the declared outputs; the message says what was returned.
