@@ -1,6 +1,6 @@
-"""From a checkpoint to a bundle whose every graph is proven equal to eager torch.
+"""Export a checkpoint to a bundle of ONNX graphs, each verified against eager torch.
 
-`ExportOptions` and their check need no torch; anything else here imports it when it is asked for.
+`ExportOptions` and `check` need no torch; every other name imports it on first access.
 """
 
 from __future__ import annotations

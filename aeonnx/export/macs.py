@@ -1,4 +1,4 @@
-"""How much arithmetic a graph asks for."""
+"""Count the multiply-accumulate operations (MACs) of a graph."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["macs"]
 
 
 def macs(model: ModelProto, rows: int = 1) -> int | None:
-    """Multiply-adds of one row in the operators that nearly all time goes to.
+    """Multiply-accumulates per row in Gemm, MatMul, Conv and ConvTranspose.
 
-    These are Gemm, MatMul, Conv and ConvTranspose. A convolution counts all products with its
-    kernel, those with the padding and those that a transposed one crops included.
+    These operators take nearly all of the time. A convolution counts all products with its kernel,
+    including those with padding and those that a transposed convolution crops.
 
     Args:
-        model: a graph; one with a dynamic batch is counted for one row.
-        rows: those of the batch that the graph is fixed to.
+        model: a graph; a dynamic batch is counted as one row.
+        rows: fixed batch size of the graph; 1 for a dynamic batch.
 
     Returns:
-        None if a shape depends on values, so that there is no such number.
+        The count; None if it is undefined, because a shape depends on values.
     """
     shapes = {name: sizes for name, (_, sizes) in infer_at(model, 1).items()}
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
@@ -38,9 +38,9 @@ def macs(model: ModelProto, rows: int = 1) -> int | None:
 
 
 def _products(node: NodeProto, left: list[int], right: list[int], output: list[int]) -> int:
-    if node.op_type == "Conv":  # kernel [out, in / groups, ...], whole for each output
+    if node.op_type == "Conv":  # kernel [out, in / groups, ...]; all of it per output
         return prod(output) * prod(right[1:])
-    if node.op_type == "ConvTranspose":  # kernel [in, out / groups, ...], whole for each input
+    if node.op_type == "ConvTranspose":  # kernel [in, out / groups, ...]; all of it per input
         return prod(left) * prod(right[1:])
     across = any(item.name == "transA" and item.i for item in node.attribute)
     return prod(output) * left[0 if across else -1]

@@ -1,4 +1,4 @@
-"""Versions of the ONNX operator set that graphs may have. Standard library only."""
+"""ONNX opset versions that graphs may have. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MIN_ONNXRUNTIME = {
     21: "1.18",
     22: "1.21",
 }
-"""First release of onnxruntime that implements an opset (its compatibility table)."""
+"""First release of onnxruntime that implements each opset (from its compatibility table)."""
 
 
 def check_opset(opset: int) -> None:
-    """Raise `UsageError` unless `opset` is one that bundles may have."""
+    """Raise `UsageError` unless `opset` is a key of `MIN_ONNXRUNTIME`: 13 to 22."""
     lowest, highest = min(MIN_ONNXRUNTIME), max(MIN_ONNXRUNTIME)
     if opset not in MIN_ONNXRUNTIME:
         raise UsageError(f"--opset: expected {lowest} to {highest}, got {opset}")

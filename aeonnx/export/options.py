@@ -1,4 +1,4 @@
-"""What an export is asked for, checked before torch is imported. Standard library only."""
+"""Options of an export, checked before torch is imported. Standard library only."""
 
 from __future__ import annotations
 
@@ -35,23 +35,26 @@ class ExportOptions:
     """What to export, from where, and to where.
 
     Args:
-        model: registered name; with `from_module` any.
+        model: registered name of the model; with `from_module` any name.
         output: the bundle's folder; None for `dist/<model>`.
-        checkpoint: folder or file, see `checkpoint.load`; None for where `aeonnx train` writes.
-        parts: names of parts; empty for all that the model has.
-        opset: 13 to 22; None for the target's, or 18.
+        checkpoint: folder or file, see `checkpoint.load`; None for the folder that `aeonnx train`
+            writes to.
+        parts: names of the parts to export; empty for all parts of the model.
+        opset: 13 to 22; None for the target's opset, or 18 without a target.
         force: replace a bundle of another checkpoint.
-        precisions: of "fp32", "fp16" and "int8"; fp32 is always written.
-        io: of "float" and "uint8"; graphs with float images are always written.
-        calibration: images to find int8's ranges, the fitted prior and the scorer's percentiles
-            with; None for the training images in the checkpoint.
-        prior: "standard", "fitted" or "fitted-diagonal"; None for what the model was trained for.
-        temperature: what the prior's deviation is multiplied by.
-        static_batch: rows that the graphs are fixed to; None for any number.
+        precisions: any of "fp32", "fp16" and "int8"; fp32 is always written.
+        io: any of "float" and "uint8"; graphs with float images are always written.
+        calibration: images for int8 calibration, the fitted prior and the scorer's percentiles;
+            None for the training images in the checkpoint.
+        prior: "standard", "fitted" or "fitted-diagonal"; None for the prior that the model was
+            trained with.
+        temperature: factor on the prior's standard deviation, above 0.
+        static_batch: fixed batch size of the graphs, 1 or more; None for a dynamic batch.
         target: name of the engine to choose opset, batch and operators for.
-        from_module: "package.module:factory" of a model from elsewhere, see `outside`.
+        from_module: "package.module:factory" of an external model, see `sources.external`.
         weights: a file to load into the module of `from_module`, see `checkpoint.load_weights`.
-        state: "best" or "last" weights of the run's newest saved state; None for its checkpoint.
+        state: "best" or "last", to load these weights from the run's newest saved state; None for
+            its checkpoint.
     """
 
     model: str
@@ -73,20 +76,20 @@ class ExportOptions:
 
     @property
     def source(self) -> Path:
-        """Where the checkpoint is."""
+        """Folder or file of the checkpoint."""
         return self.checkpoint or default_folder(self.model)
 
     @property
     def folder(self) -> Path:
-        """Where the bundle goes."""
+        """Folder of the bundle."""
         return self.output or Path("dist") / self.model
 
     def opset_and_batch(self) -> tuple[int, int | None]:
-        """Of all graphs; None for any number of rows.
+        """Opset and fixed batch size of all graphs; the batch size is None for a dynamic batch.
 
         Raises:
-            UsageError: one of them is out of range, the target is unknown, or it reads no such
-                opset.
+            UsageError: one of them is out of range, the target is unknown, or it does not support
+                the opset.
         """
         opset, batch = self.opset, self.static_batch
         if batch is not None and batch < 1:
@@ -104,7 +107,7 @@ class ExportOptions:
 
 
 def check(options: ExportOptions) -> None:
-    """Check all that needs neither torch nor the checkpoint's content.
+    """Check everything that needs neither torch nor the checkpoint's content.
 
     Raises:
         UsageError: the model, a part or another name is unknown, a number is out of range, or
@@ -129,7 +132,7 @@ def check(options: ExportOptions) -> None:
     if options.from_module:
         if options.state:
             raise UsageError(
-                "--state is of a run by `aeonnx train`: leave it out with --from-module"
+                "--state selects weights of an `aeonnx train` run: leave it out with --from-module"
             )
         return
     require_parts(options, catalog.model(options.model).parts)
@@ -137,7 +140,7 @@ def check(options: ExportOptions) -> None:
 
 
 def require_parts(options: ExportOptions, known: Iterable[str]) -> None:
-    """Raise `UnknownNameError` unless the parts that are named are known, or the sampler."""
+    """Raise `UnknownNameError` unless each of `options.parts` is in `known` or the sampler."""
     known = (*known, SAMPLER)
     for name in options.parts:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Graphs on their way into a bundle: each one proven before the next is made from it."""
+"""Build the float32 graph of a part, compare it with torch, and describe it for the manifest."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ _STORED = 8  # rows of golden vectors, of each kind
 
 @dataclass(frozen=True)
 class ExportContext:
-    """What graphs are made of and judged by.
+    """Inputs shared by all graphs of an export.
 
     Args:
         trained: the checkpoint.
-        parts: of the model, with the batch axis as the graphs have it.
-        opset: of the graphs.
-        target: name of the engine that they are for; None for any.
-        test: inputs of the parts for test images, by tensor name; empty if there are no images.
-        train: the same for training images.
-        staged: folder to write into.
+        parts: the model's parts by name, with the batch axis (dynamic or fixed) of the graphs.
+        opset: ONNX opset of the graphs.
+        target: name of the engine that runs the graphs; None for any.
+        test: inputs of the parts for test images, [rows, ...] by tensor name; empty without images.
+        train: inputs of the parts for training images, likewise.
+        staged: temporary folder that files are written to.
     """
 
     trained: Checkpoint
@@ -72,17 +72,17 @@ class ExportContext:
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A graph that was judged and waits for the rest of the export.
+    """A graph in the staged folder, with the result of its comparison with torch.
 
     Args:
-        part, variant: its place in the manifest.
-        interface: names and shapes of what goes in and comes out.
-        graph: the file.
-        session: the open file.
-        report: of the comparison; only a graph whose report passed goes into a bundle.
-        rows: what it was compared on.
+        part, variant: its keys in the manifest.
+        interface: names and shapes of its inputs and outputs.
+        graph: the serialised ONNX file.
+        session: onnxruntime session of the file.
+        report: result of the comparison; only a graph whose report passed goes into a bundle.
+        rows: inputs that it was compared on.
         stored: inputs of the golden vectors.
-        golden: these with what should come out.
+        golden: the golden vectors: these inputs with the expected outputs.
         macs, activations, quality, percentiles: see `Variant`.
     """
 
@@ -102,11 +102,11 @@ class ExportedGraph:
 
     @property
     def run(self) -> Run:
-        """The graph for any number of rows."""
+        """Runs the graph on any number of rows, also where its batch is fixed."""
         return any_rows(self.interface, self.session.run)
 
     def entry(self) -> Variant:
-        """What the manifest says of it."""
+        """Its entry in the manifest."""
         size = batch_of(self.interface)
         return Variant(
             file=self.session.path.name,
@@ -146,7 +146,7 @@ def _parity(check: Check) -> OutputParity:
 
 
 def _with_tolerances(stored: Golden, checks: Sequence[Check], kinds: Sequence[str]) -> Golden:
-    """The same tensors with a tolerance for each row: that of the check on inputs of its kind."""
+    """Set each row's tolerance to that of the check on the row's kind of input."""
     tolerances = {(check.output, check.inputs): check.tolerance for check in checks}
     outputs = {
         name: replace(tensor, tolerance=tuple(tolerances[name, kind] for kind in kinds))
@@ -159,7 +159,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
     """A part as a float32 graph, compared with eager torch.
 
     Raises:
-        GraphError: it cannot become a graph that keeps the bundle's rules.
+        GraphError: it cannot be exported to a graph that follows the bundle's rules.
     """
     part = context.parts[name]
     require_deterministic(name, part, probes(part.inputs, context.test).values)
@@ -184,7 +184,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         macs=macs(captured.graph, batch_of(part) or 1),
         activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles(part, any_rows(part, session.run), context.train)
-        if report.passed  # else it may not even run
+        if report.passed  # otherwise the graph may fail to run
         else {},
     )
 
@@ -205,16 +205,17 @@ def open_graph(
     *,
     tried_on: Mapping[str, Array] | None = None,
 ) -> tuple[Graph, Session]:
-    """Write a graph under its name in the staged folder and open it there.
+    """Write a graph to the staged folder and open it there.
 
     Args:
-        graph: not changed.
-        part, variant: its place in the manifest.
-        material: what it is made of.
-        tried_on: inputs on which it is first run in another process; None if it will not crash.
+        graph: its metadata is overwritten.
+        part, variant: its keys in the manifest.
+        context: checkpoint, target and staged folder of the export.
+        tried_on: inputs to run it on in a child process first, in case it crashes; None to skip
+            this.
 
     Raises:
-        QualityError: it does not run on these.
+        QualityError: it fails on `tried_on`.
         GraphError: it breaks a rule of the bundle, the target lacks an operator, or onnxruntime
             refuses it.
     """
@@ -233,7 +234,16 @@ def open_graph(
 
 
 def percentiles(part: Part, run: Run, inputs: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-    """Percentiles of the outputs that the part names, over training images; {} without any."""
+    """The 95th and 99th percentiles of the outputs listed in `part.percentiles`.
+
+    Args:
+        part: declares which outputs to summarise.
+        run: from the part's inputs to its outputs.
+        inputs: inputs for training images, [rows, ...] by tensor name.
+
+    Returns:
+        {output: {"p95": value, "p99": value}}; {} if no output is listed or an input is missing.
+    """
     wanted = {spec.name: inputs[spec.name] for spec in part.inputs if spec.name in inputs}
     if not part.percentiles or len(wanted) < len(part.inputs):
         return {}

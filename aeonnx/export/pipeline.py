@@ -1,4 +1,4 @@
-"""Writing a bundle: every part proven before anything appears under its final name."""
+"""Write a bundle: every part is verified before any file appears under its final name."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ __all__ = ["Exported", "Listener", "export"]
 
 _PATIENCE = 60.0  # seconds to wait for another export to write
 _PLACES = ("*.onnx", "golden/*/*.bin", "prior/*.bin")
-"""Where a bundle has files that its manifest names."""
+"""Patterns of the files in a bundle that its manifest names."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote.
+    """Result of an export.
 
     Args:
         output: the bundle's folder.
-        manifest: of the whole bundle, parts from before included.
-        parts: the parts that this export wrote.
-        report: the evidence of parity, all passed.
-        left_out: a line for each part that was not asked for by name and cannot be written.
+        manifest: of the whole bundle, including parts that earlier exports wrote.
+        parts: names of the parts that this export wrote.
+        report: all parity checks; each of them passed.
+        left_out: a line for each part that was not requested by name and cannot be exported.
     """
 
     output: Path
@@ -71,25 +71,31 @@ class Exported:
 
 
 class Listener(Protocol):
-    """Is told how the export goes on."""
+    """Receives the progress of an export."""
 
     def exporting(self, part: str, variant: str) -> None:
-        """The variant of the part is being made and compared."""
+        """Called before this variant of the part is built and verified."""
 
 
 def export(options: ExportOptions, listener: Listener | None = None) -> Exported:
     """Export parts of a checkpoint into a bundle, or fail and write nothing.
 
+    Args:
+        options: what to export, from where, and to where.
+        listener: is called before each graph is built.
+
     Raises:
         UsageError: the model, a part, the opset, a variant or the target is unknown, or options
             contradict each other.
-        CheckpointError: the checkpoint is missing, damaged or foreign.
-        ModuleError: the code of a model from elsewhere raises an error.
-        ImageError: the calibration images are missing or of another size.
+        CheckpointError: the checkpoint is missing, damaged, or of another model.
+        ModuleError: the code of an external model raises an error.
+        ImageError: the calibration images are missing or have the wrong size.
         BundleError: `output` holds a bundle of another checkpoint and `force` is not set.
-        GraphError: a part cannot become a graph that keeps the bundle's rules.
-        ParityError: a graph and torch differ; its text is the whole report.
-        QualityError: a variant in fewer bits loses too much, or is not smaller.
+        GraphError: a part cannot be exported to a graph that follows the bundle's rules.
+        ParityError: a graph and torch differ, or a graph fails while it runs; the message lists
+            every failed check.
+        QualityError: a reduced-precision variant loses too much accuracy, or is neither smaller nor
+            faster than fp32.
         OutputError: the bundle cannot be written.
     """
     check(options)
@@ -100,7 +106,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     )
     plan = make_plan(options, trained.model)
     output = options.folder
-    _bundle_there(output, trained.checkpoint_id, force=options.force)  # what is refused, is at once
+    _bundle_there(output, trained.checkpoint_id, force=options.force)  # refuse early
     with files.staging(output) as staged:
         context = _context(options, plan, trained, staged)
         try:
@@ -108,8 +114,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         except DeviceMemoryError:
             raise
         except RunError as error:
-            raise ParityError(f"a graph stopped as it ran, nothing was written: {error}") from error
-        # Other exports into the same bundle take turns here, and each adds to what it finds.
+            raise ParityError(f"running a graph failed, nothing was written: {error}") from error
+        # Exports into the same bundle write one at a time; each adds to what the others wrote.
         with files.locked(output, "aeonnx export", seconds=_PATIENCE):
             before = _bundle_there(output, trained.checkpoint_id, force=options.force)
             report = _judged(made, before, context)
@@ -122,10 +128,10 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
 
 
 def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Report:
-    """The evidence of all graphs, alone and composed with those that are there.
+    """Report of all graphs, alone and composed with those already in the bundle.
 
     Raises:
-        ParityError: one of them and torch differ.
+        ParityError: a graph and torch differ.
     """
     sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
     composed = prove_composed(context.parts, sessions, before, context.test)
@@ -138,7 +144,7 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
 
 
 def _contents(plan: Plan, made: _Made, before: Bundle | None, trained: Checkpoint) -> Manifest:
-    """The manifest of what was made and what is there."""
+    """The manifest of the new graphs and those already in the bundle."""
     entries = dict(before.manifest.parts) if before else {}
     for name in plan.parts:
         mine = {item.variant: item.entry() for item in made.graphs if item.part == name}
@@ -155,7 +161,7 @@ def _order(variant: str) -> tuple[bool, int]:
 
 @dataclass(frozen=True)
 class _Made:
-    """Graphs that were judged, and the prior that one of them draws from."""
+    """Compared graphs, and the prior that the sampler draws from."""
 
     graphs: tuple[ExportedGraph, ...]
     prior: Prior | None
@@ -171,7 +177,7 @@ def _make(
     lossy = any(want.precision != "fp32" for want in plan.variants)
     made: dict[str, ExportedGraph] = {}
     for name in context.parts:
-        # The decoder is what the sampler is made of, and what encoders' variants are judged by.
+        # The sampler contains the decoder, and encoders' variants are measured on decoded images.
         if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
             tell(name, "fp32")
             with user_code(f"{name}: its module, called on more rows,", among_ours=True):
@@ -181,11 +187,11 @@ def _make(
         if name in made:
             base = made[name]
             graphs.append(base)
-            if base.report.passed and _passed(made, "decoder"):  # else there is enough to tell
+            if base.report.passed and _passed(made, "decoder"):  # otherwise the export fails
                 graphs += _variants(base, made, plan, context, tell)
     if not _passed(made, "decoder"):
         if "decoder" not in plan.parts:
-            graphs.append(made["decoder"])  # whose report refuses everything
+            graphs.append(made["decoder"])  # its failed report makes the export fail
         return _Made(tuple(graphs), None)
     if plan.prior is None:
         return _Made(tuple(graphs), None)
@@ -196,7 +202,7 @@ def _make(
 
 
 def _passed(made: Mapping[str, ExportedGraph], part: str) -> bool:
-    """Whether a part is fit to make others of, if it is needed."""
+    """Whether a part passed its checks, or was not built because no graph needs it."""
     return part not in made or made[part].report.passed
 
 
@@ -233,7 +239,7 @@ def _context(
 
 
 def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
-    """The parts, those that are needed after a call on examples."""
+    """All parts; the modules of those needed are checked by a call on examples."""
     parts = trained.model.parts()
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
@@ -258,7 +264,7 @@ def _train_inputs(
 
 
 def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:
-    """The bundle to add to, or None to begin one."""
+    """The bundle to add to, or None to write a new one."""
     if not folder.exists():
         return None
     try:
@@ -283,7 +289,7 @@ def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | 
 
 
 def _remove_unnamed(staged: Path, contents: Manifest) -> None:
-    """Remove what was only needed on the way, such as the decoder of a sampler."""
+    """Remove intermediate files, such as a decoder that was built only for the sampler."""
     named = manifest.file_names(contents) | {manifest.FILE_NAME}
     for path in [path for path in staged.rglob("*") if path.is_file()]:
         if path.relative_to(staged).as_posix() not in named:

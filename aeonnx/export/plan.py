@@ -1,4 +1,4 @@
-"""What an export is asked for, and what that comes to for one checkpoint."""
+"""Resolve export options against a model: which graphs to write, and how."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Plan", "Want", "fixed_to", "make_plan", "prior_of"]
 
 @dataclass(frozen=True)
 class Want:
-    """One variant of the parts."""
+    """A variant to write of every part: precision, and dtype of its images."""
 
     precision: str = "fp32"
     io: str = "float"
@@ -30,15 +30,15 @@ class Want:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write.
+    """The graphs to write.
 
     Args:
-        parts: names, those of the model first; the sampler last if there is one.
-        variants: of each part but the sampler, beside fp32 with float images.
+        parts: names of parts in the model's order, then the sampler if there is one.
+        variants: additional to fp32 with float images, for each part except the sampler.
         opset: of all graphs.
-        batch: rows that graphs are fixed to; None for any number.
+        batch: fixed batch size of the graphs; None for a dynamic batch.
         prior: one of `options.PRIORS`; None without a sampler.
-        left_out: a line for each part that was not asked for by name and cannot be written.
+        left_out: a line for each part that was not requested by name and cannot be exported.
     """
 
     parts: tuple[str, ...]
@@ -53,8 +53,8 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     """Check the options against the model.
 
     Raises:
-        UsageError: an option is unknown, out of range, or contradicts another, or a part has no
-            images that `--io uint8` could make pixels of.
+        UsageError: an option is unknown, out of range, or contradicts another, or `--io uint8` is
+            set and a part has no tensor that can be pixels.
     """
     opset, batch = options.opset_and_batch()
     trained_for = prior_of(model)
@@ -66,7 +66,7 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     parts, left_out = _parts(options, model.parts(), prior, opset)
     if SAMPLER not in parts and (options.prior or options.temperature != 1.0):
         raise UsageError(
-            "--prior and --temperature are the sampler's, which is not among the parts to export: "
+            "--prior and --temperature apply only to the sampler, which is not exported: "
             "add --part sampler"
         )
     precisions = dict.fromkeys(("fp32", *options.precisions))
@@ -78,14 +78,14 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
             require_pixels(name, declared[name])
     if variants and parts == (SAMPLER,):
         raise UsageError(
-            "the sampler has one form, with pixels in uint8 and numbers that must be exact: leave "
-            "--precision and --io out, or export the decoder too"
+            "the sampler has one form, fp32 with uint8 images: leave --precision and --io out, or "
+            "export the decoder too"
         )
     return Plan(parts, variants, opset, batch, prior if SAMPLER in parts else None, tuple(left_out))
 
 
 def prior_of(model: Model) -> str | None:
-    """The distribution that a model was trained to decode; a model from elsewhere may say none."""
+    """Name of the prior that a model was trained with; None if it has none or names none."""
     name: str | None = getattr(model, "prior", None)
     return name
 
@@ -110,7 +110,7 @@ def _parts(
         raise UsageError(f"no sampler: {problem}")
     possible = known if problem else [*known, SAMPLER]
     parts = tuple(name for name in possible if name in (options.parts or possible))
-    # A model without a prior has no sampler to miss.
+    # Do not report the sampler as left out if the model has no prior: nobody expects one.
     told = [f"sampler left out: {problem}"] if problem and prior and not options.parts else []
     return parts, told
 
@@ -123,14 +123,14 @@ def _why_no_sampler(decoder: Part) -> str | None:
     image = decoder.outputs[0]
     if not has_pixels(image.range):
         return (
-            f"it gives pixels, and the decoder's {image.name} has no range [low, high] whose width "
-            "is a float32 above 0"
+            f"it outputs pixels, and the decoder's {image.name} has no range [low, high] whose "
+            "width is a float32 above 0"
         )
     return None
 
 
 def fixed_to(part: Part, batch: int | None) -> Part:
-    """The part with its batch axis fixed; itself for None."""
+    """The part with its batch axis fixed to `batch` rows; unchanged if `batch` is None."""
     if batch is None:
         return part
     inputs, outputs = (

@@ -1,4 +1,4 @@
-"""A prior for models whose training shaped none: the Gaussian nearest to their latents."""
+"""Fit a Gaussian prior to the latents of a model that was trained without a prior."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["fit", "tempered"]
 
 
 def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
-    """Mean and covariance of the aggregated posterior, q(z) = the mean over images of q(z|x).
+    """Gaussian with the mean and covariance of the aggregated posterior.
 
-    Its covariance is that of the means, plus the mean of the variances where the encoder gives
-    them as `logvar` (the law of total variance).
+    The aggregated posterior q(z) is the mean over images of q(z|x). Its covariance is that of the
+    latent means, plus the mean variance if the encoder outputs `logvar` (law of total variance).
 
     Args:
-        encoder: names of what it gives; the first is the latent, or its mean, [n, latent].
-        outputs: what it gave for training images. `logvar` is [n, latent], or [n, 1] for one
-            variance that all numbers of a latent share.
-        diagonal: leave correlations out.
+        encoder: its first output is the latent, or the mean of it.
+        outputs: the encoder's outputs for n training images, by name. The first is [n, latent];
+            `logvar` is [n, latent], or [n, 1] for a variance shared by all dimensions.
+        diagonal: ignore correlations.
 
     Raises:
         UsageError: `logvar` has another shape.
@@ -36,19 +36,26 @@ def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
             got = ", ".join(map(str, ("batch", *logvar.shape[1:])))
             raise UsageError(
                 f"--prior fitted: expected logvar [batch, {means.shape[1]}], as the latent, or "
-                f"[batch, 1], got [{got}]: give it under another name, or leave --prior out"
+                f"[batch, 1], got [{got}]: rename this output, or leave --prior out"
             )
-        # Broadcast first: the diagonal of one number, added to a matrix, would fill all of it.
+        # Broadcast first: np.diag of one element is 1 x 1, and would be added to the whole matrix.
         covariance += np.diag(np.broadcast_to(np.exp(logvar).mean(0), means.shape[1:]))
     if diagonal:
         return Gaussian(means.mean(0), np.sqrt(np.diag(covariance)))
-    # Not Cholesky's factor: fewer images than latents, or a dead one, make some variances 0.
+    # Not Cholesky: the covariance is singular with fewer images than latent dimensions, or if one
+    # of these is constant.
     variances, axes = np.linalg.eigh(covariance)
     return Gaussian(means.mean(0), axes * np.sqrt(np.maximum(variances, 0.0)))
 
 
 def tempered(prior: Gaussian, temperature: float, size: int) -> Gaussian:
-    """The same with its deviation multiplied by `temperature`."""
+    """The prior with its standard deviation multiplied by `temperature`.
+
+    Args:
+        prior: the distribution.
+        temperature: above 0.
+        size: of the latent.
+    """
     if temperature == 1.0:
         return prior
     factor: Array = np.ones(size) if prior.factor is None else prior.factor

@@ -1,4 +1,4 @@
-"""The sampler on its way into a bundle: its prior, its graph, its proof."""
+"""Export the sampler: its prior, its graph, and its comparison with torch."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
     """The distribution that a sampler draws from.
 
     Args:
-        kind: one of `plan.PRIORS`.
-        temperature: what its deviation is multiplied by.
-        material: whose training images a prior is fitted to.
+        kind: one of `options.PRIORS`.
+        temperature: factor on its standard deviation.
+        context: has the training images to fit a prior to.
 
     Raises:
-        UsageError: there are no images to fit it to.
+        UsageError: there are no images to fit it to, or `logvar` has an unexpected shape.
     """
     size = context.trained.config.latent_size
     if kind == "standard":
@@ -48,7 +48,7 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
 
 
 def stored(kind: str, temperature: float, prior: Gaussian, context: ExportContext) -> Prior:
-    """The prior in the manifest, its arrays in files of the bundle."""
+    """The manifest's entry of the prior, after writing its arrays to files of the bundle."""
     mean, factor = (
         None if value is None else golden.write_array(context.staged, f"prior/{name}.bin", value)
         for name, value in (("mean", prior.mean), ("factor", prior.factor))
@@ -62,12 +62,12 @@ def export_sampler(
 ) -> ExportedGraph:
     """The sampler's graph, compared with numpy's draws and torch's decoder.
 
-    Its images must be, bit for bit, the decoder's of its own latents.
+    Its images must equal, bit for bit, those of the decoder's graph for the same latents.
 
     Args:
         decoder: in fp32.
-        prior: what it draws from.
-        material: what it is made of.
+        prior: distribution of the latents.
+        context: parts, target and staged folder of the export.
 
     Raises:
         GraphError: the target lacks one of its operators.
@@ -75,7 +75,7 @@ def export_sampler(
     part = context.parts["decoder"]
     z, reconstruction = part.inputs[0], part.outputs[0]
     interface = Part(part.module, *sampler_specs(z, reconstruction))
-    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
+    bounds = reconstruction.range or UNIT  # the plan has no sampler without a range
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", context)
     rows, draws = sampler_rows(interface), sampler_reference(part, prior)

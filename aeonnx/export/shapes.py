@@ -23,18 +23,18 @@ ONNX_ERRORS: tuple[type[Exception], ...] = (
 )
 """What onnx raises on a damaged graph: its own errors, and C++'s as pybind translates them.
 
-An error whose message is not UTF-8, since it repeats a name of the graph, is a UnicodeDecodeError.
+A UnicodeDecodeError (a ValueError) means that the message quotes a name that is not UTF-8.
 """
 
 _UNKNOWN = "?"
 
 
 def infer_shapes(model: ModelProto) -> dict[str, tuple[str | None, Shape | None]]:
-    """numpy's name of the dtype, and the shape, by name of the tensor; None for unknown ones.
+    """(numpy dtype name, shape) by tensor name; None where a dtype or shape is unknown.
 
-    A shape holds sizes, "batch", "2*batch" and so on for axes that grow with the batch, and "?"
-    for what cannot be inferred. onnx gives every axis behind a Reshape a new name: instead, two
-    batches tell which axes grow.
+    An axis of a shape is a size, "batch", "2*batch" and so on if it grows with the batch, or "?" if
+    it cannot be inferred. onnx gives every axis after a Reshape a new name, so shapes are inferred
+    at two batch sizes, and axes that differ grow with the batch.
     """
     small, large = infer_at(model, 2), infer_at(model, 3)
     found: dict[str, tuple[str | None, Shape | None]] = {}
@@ -59,14 +59,14 @@ def _axis(small: int | None, large: int | None) -> int | str:
 
 
 def infer_at(model: ModelProto, batch: int) -> Inferred:
-    """The same where the batch has a size: sizes, or None for those that cannot be inferred."""
+    """(numpy dtype name, shape) by tensor name at this batch size; None for unknown sizes."""
     fixed = ModelProto()
     fixed.CopyFrom(model)
     for value in [*fixed.graph.input, *fixed.graph.output, *fixed.graph.value_info]:
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param == BATCH:
                 axis.dim_value = batch
-    with suppress(*ONNX_ERRORS):  # what the file itself says is left
+    with suppress(*ONNX_ERRORS):  # fall back to the shapes declared in the file
         fixed = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
     graph = fixed.graph
     return {item.name: _typed(item) for item in [*graph.value_info, *graph.input, *graph.output]}

@@ -1,4 +1,4 @@
-"""What other engines read: opset, batch and operators, chosen together. Standard library only."""
+"""Profiles of inference engines: opset, batch and operators. Standard library only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DYNAMIC_INT8 = frozenset({"DynamicQuantizeLinear", "MatMulInteger"})
 
 @dataclass(frozen=True)
 class Target:
-    """A profile.
+    """Profile of an inference engine.
 
     Args:
-        opset: the newest that the engine reads well, at most our default.
-        batch: rows that graphs are fixed to; None for any number.
-        lacking: operators that the engine does not run.
+        opset: the newest that the engine supports well, at most `DEFAULT_OPSET`.
+        batch: fixed batch size that the engine needs; None for a dynamic batch.
+        lacking: operators that the engine does not support.
     """
 
     opset: int
@@ -43,10 +43,10 @@ TARGETS = {
 
 
 def target_of(name: str) -> Target:
-    """The profile of a name.
+    """The profile called `name`.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is none of this name.
     """
     if name not in TARGETS:
         raise UnknownNameError("target", name, TARGETS)
@@ -54,7 +54,13 @@ def target_of(name: str) -> Target:
 
 
 def check_operators(graph: ModelProto, name: str, what: str) -> None:
-    """Raise `GraphError` if the target `name` lacks an operator of the graph."""
+    """Raise `GraphError` if the target `name` lacks an operator of the graph.
+
+    Args:
+        graph: to check.
+        name: of the target.
+        what: names the graph in the message, such as "decoder (int8)".
+    """
     lacking = sorted({node.op_type for node in graph.graph.node} & target_of(name).lacking)
     if lacking:
         raise GraphError(

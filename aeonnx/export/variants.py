@@ -1,4 +1,4 @@
-"""Graphs made from proven ones: in fewer bits, and with pixels at the edges."""
+"""Variants of a verified fp32 graph: reduced precision, and uint8 inputs and outputs."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from aeonnx.runtime.session import ORT_ERRORS, Array
 __all__ = ["over_pixels", "reduce_precision"]
 
 _STORED = 16  # rows of golden vectors
-_WORTH = 1.1  # times as fast as fp32, for a variant that is not smaller
+_WORTH = 1.1  # least speedup over fp32 of a variant that is not smaller
 _WAY_OUT = "Nothing was written: choose parts with --part, or leave the precision out"
 
 
 def reduce_precision(
     base: ExportedGraph, precision: str, context: ExportContext, decoder: ExportedGraph
 ) -> ExportedGraph:
-    """A part in fp16 or int8, in the smallest form that passes its gate.
+    """A part in fp16 or int8: the smallest candidate graph that passes the quality gate.
 
     Args:
         base: the part in fp32 with float images.
         precision: "fp16" or "int8".
-        material: what it is made of.
-        decoder: in fp32, to see what latents become.
+        context: parts, images and target of the export.
+        decoder: in fp32, to measure the loss of latents on decoded images.
 
     Raises:
-        QualityError: it cannot be converted, or every form crashes, loses more than the gate
-            allows, or is not smaller than fp32.
+        QualityError: it cannot be converted, every candidate crashes or loses more than the gate
+            allows, or it is neither smaller nor faster than fp32.
         GraphError: the target lacks one of its operators.
     """
     what, part = f"{base.part} in {precision}", context.parts[base.part]
@@ -59,11 +59,11 @@ def reduce_precision(
         forms = in_precision(fp32, precision, calibration.batches)
     except ORT_ERRORS as error:
         raise QualityError(
-            f"{what}: onnxruntime's converter stopped: {printable(str(error))}. {_WAY_OUT}"
+            f"{what}: onnxruntime's converter failed: {printable(str(error))}. {_WAY_OUT}"
         ) from error
     if not forms:
         raise QualityError(
-            f"{what}: it has no layer with weights, of which fewer bits would make it smaller. "
+            f"{what}: it has no layer with weights that a lower precision would make smaller. "
             f"{_WAY_OUT}"
         )
     lost = []
@@ -86,10 +86,10 @@ def _judged(
     task: Task,
     batch: Mapping[str, Array],
 ) -> ExportedGraph:
-    """One form, compared with fp32 and with torch.
+    """A candidate graph, compared with fp32 and with torch.
 
     Raises:
-        QualityError: it crashes or loses too much; says how.
+        QualityError: it crashes, or loses more than the gate allows.
     """
     part = context.parts[base.part]
     graph, session = open_graph(form, base.part, precision, context, tried_on=batch)
@@ -100,7 +100,7 @@ def _judged(
     report = compare_lossy(
         base.part, part, precision, session.run, task.inputs, base.rows, tolerances
     )
-    # At batches of any size, and not of all test images alone.
+    # The loss must also be small at other batch sizes than that of all test images at once.
     _require_kept([line for c in report.checks for line in losses[c.output].too_large(c.needed)])
     images = Rows.of(part, task.inputs, "test")
     stored = whole(part, images.first_of(part, ("test",), _STORED))
@@ -110,7 +110,7 @@ def _judged(
         graph=graph,
         session=session,
         report=report,
-        activations=None,  # counted on other rows
+        activations=None,  # counted on the rows of fp32
         rows=whole(part, images),
         stored=stored,
         golden=golden.write(
@@ -130,7 +130,7 @@ def _require_kept(failures: list[str]) -> None:
 
 
 def _require_worth(what: str, base: ExportedGraph, found: ExportedGraph, task: Task) -> None:
-    """Refuse what is neither smaller nor faster."""
+    """Refuse a variant that is neither smaller nor faster than fp32."""
     before, after = len(base.graph.data), len(found.graph.data)
     if after < before:
         return
@@ -143,9 +143,9 @@ def _require_worth(what: str, base: ExportedGraph, found: ExportedGraph, task: T
 
 
 def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
-    """The same graph with uint8 images at its edges.
+    """The same graph with images as uint8 pixels at its inputs and outputs.
 
-    Its pixels must be, bit for bit, those that numpy makes of the float graph's.
+    Its pixels must equal, bit for bit, those that numpy computes from the float graph's images.
 
     Raises:
         GraphError: the target lacks one of its operators.
@@ -161,7 +161,7 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
     exact = base.variant == "fp32"
     lossy = None if exact else {check.output: check.tolerance for check in base.report.checks}
     report = compare_pixels(base.part, part, name, session.run, base.run, rows, lossy)
-    truth = PixelReference(Reference(part), images)
+    reference = PixelReference(Reference(part), images)
     where = f"{base.part}.uint8" if exact else f"{base.part}.use-uint8"
     return replace(
         base,
@@ -172,5 +172,5 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
         report=report,
         rows=rows,
         stored=stored,
-        golden=golden.write(context.staged, where, stored.values, truth.single(stored.values)),
+        golden=golden.write(context.staged, where, stored.values, reference.single(stored.values)),
     )

@@ -132,10 +132,10 @@ def test_every_opset_runs_as_torch_does(name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "sizes", "opset", "text"),
     [
-        (Of(grid), (2, 5, 5), 13, "opset 13 cannot do this GridSample, at tests/graphs.py:"),
-        (Of(grid), (2, 5, 5), 15, ": sample with F.interpolate, or with weights that are known"),
+        (Of(grid), (2, 5, 5), 13, "opset 13 does not support this GridSample, at tests/graphs.py:"),
+        (Of(grid), (2, 5, 5), 15, ": sample with F.interpolate, or with fixed weights"),
         (Of(grid), (2, 5, 5), 15, "without --target and with --opset 16 or newer"),
-        (nn.Fold((4, 4), 2, stride=2), (8, 4), 17, "opset 17 cannot do this Col2Im"),
+        (nn.Fold((4, 4), 2, stride=2), (8, 4), 17, "opset 17 does not support this Col2Im"),
         (nn.Fold((4, 4), 2, stride=2), (8, 4), 17, "write F.fold as nn.PixelShuffle"),
         (
             Of(lambda x: torch.zeros_like(x).scatter_reduce(1, x.argsort(1), x, "amax")),
@@ -148,7 +148,7 @@ def test_every_opset_runs_as_torch_does(name: str) -> None:
             Of(lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)),
             (2, 6, 6),
             16,
-            "opset 16 cannot do this Resize, at tests/graphs.py:",
+            "opset 16 does not support this Resize, at tests/graphs.py:",
         ),
     ],
 )  # fmt: skip
@@ -238,7 +238,7 @@ def test_a_target_that_cannot_is_not_told_to_take_a_newer_opset_alone(
     result = aeonnx(*command, "--target", "opencv")
     assert result.exit_code == 1, result.stderr
     told = " ".join(result.stderr.split())
-    assert "decoder: opset 13 cannot do this GridSample, at old_mine.py:24 (return" in told
+    assert "decoder: opset 13 does not support this GridSample, at old_mine.py:24 (return" in told
     assert "export without --target and with --opset 16 or newer" in told
     assert not Path("b").exists()
     assert aeonnx(*command, "--opset", "16").exit_code == 0

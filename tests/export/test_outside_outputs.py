@@ -69,7 +69,7 @@ def test_a_latent_that_is_squeezed_is_wrong_for_one_image(theirs: Callable[..., 
     assert result.exit_code == 3
     assert result.stderr == (
         "Error: encoder: mu: expected float32 [1, 3] at batch 1, got float32 [3], though batch 2 "
-        "gave what is declared: .squeeze() drops a batch of 1 too. Name the axis, as in "
+        "gave the declared shape: .squeeze() drops a batch of 1 too. Name the axis, as in "
         ".squeeze(1). Nothing was written\n"
     )
 

@@ -193,9 +193,9 @@ def test_rounding_may_leave_a_range_by_four_last_places(bounds: tuple[float, flo
 @pytest.mark.parametrize(
     ("factory", "channels", "text"),
     [
-        ("unranged", 1, "nothing that encoder takes or gives can be pixels: x has no range "
+        ("unranged", 1, "no input or output of encoder can be pixels: x has no range "
          "[low, high] whose width is a float32 above 0; z is not float32 images [batch, C, H, W]"),
-        ("two_channels", 2, "x has 2 channels, and pictures have 1, 3 or 4"),
+        ("two_channels", 2, "x has 2 channels, expected 1, 3 or 4"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_pixels_is_refused_before_the_work(
@@ -223,6 +223,6 @@ def test_a_tensor_without_a_range_stays_floats_beside_one_that_has_it(
 def test_without_a_range_there_is_no_sampler(ranged: Callable[..., Result]) -> None:
     result = ranged("unranged", "--part", "sampler", "--prior", "fitted")
     assert result.exit_code == 2
-    assert "no sampler: it gives pixels, and the decoder's y has no range [low, high]" in (
+    assert "no sampler: it outputs pixels, and the decoder's y has no range [low, high]" in (
         result.stderr
     )

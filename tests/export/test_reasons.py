@@ -159,10 +159,10 @@ def refusing(
     sys.modules.pop("refused", None)
 
 
-VALUES = "what happens next depends on a tensor's values"
-NUMBER = "a Python number is made of a tensor's value"
+VALUES = "control flow depends on a tensor's values"
+NUMBER = "a tensor's value is converted to a Python number"
 BF16 = "onnxruntime lacks most operators in bfloat16"
-SIZES = "the code fits only some sizes of the batch"
+SIZES = "the code works only for some batch sizes"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,12 @@ SIZES = "the code fits only some sizes of the batch"
         ("listed", NUMBER, "return torch.tensor(np.tanh(z.tolist()), dtype=torch.float32)", ""),
         ("short", BF16, "step(self", "compute in float32"),
         ("cast_by_itself", BF16, "step(self", "without .bfloat16() and autocast"),
-        ("unknown", "it knows no operator prims.bessel_j0", "step(self, self.linear", "others"),
+        (
+            "unknown",
+            "torch.onnx does not support the operator prims.bessel_j0",
+            "step(self, self.linear",
+            "write it with other operators",
+        ),
         ("drawing", "is random: a graph must be a function of its inputs", "step(self", "noise"),
     ],
 )
@@ -207,12 +212,13 @@ def test_a_value_that_the_capture_computed_is_no_constant() -> None:
     with pytest.raises(GraphError) as caught:
         capture(part, 18)
     said = str(caught.value)
-    assert "what .data gives is cut off from its input, at tests/export/test_reasons.py:" in said
+    reason = ".data is captured as a constant, cut off from its input"
+    assert f"{reason}, at tests/export/test_reasons.py:" in said
     assert said.endswith("): write .detach() instead of .data")
 
 
 def test_state_that_forward_changes_is_refused(refusing: Callable[[str], Part]) -> None:
-    with pytest.raises(GraphError, match="^forward changes calls: a graph keeps nothing from one"):
+    with pytest.raises(GraphError, match="^forward changes calls: a graph has no state between"):
         capture(refusing("counting"), 18)
 
 

@@ -117,9 +117,9 @@ SHAPES = {
     "integers": ("(y * 255).long()", "at batch 2, got int64 [2, 1, 8, 8]. Convert it with"),
     "baked": (
         "y.reshape(2, 1, 8, -1)",
-        "float32 [1, 1, 8, 8] at batch 1, got float32 [2, 1, 8, 4], though batch 2 gave what is "
-        "declared: it keeps a number of rows, as .reshape(2, -1) does. Take it from the input, as "
-        "in .reshape(x.shape[0], -1) or .flatten(1)",
+        "float32 [1, 1, 8, 8] at batch 1, got float32 [2, 1, 8, 4], though batch 2 gave the "
+        "declared shape: the batch size is hard-coded, as in .reshape(2, -1). Take it from the "
+        "input, as in .reshape(x.shape[0], -1) or .flatten(1)",
     ),
     "first_row": ("y[:1]", "float32 [2, 1, 8, 8] at batch 2, got float32 [1, 1, 8, 8]. Declare in"),
     "two_rows": ("y[:2]", "float32 [3, 1, 8, 8] at batch 3, got float32 [2, 1, 8, 8], though bat"),
@@ -162,18 +162,19 @@ WRITTEN = {
     ),
     "listed": (
         "def listed():\n    model = Theirs()\n    model.parts = lambda: [1]\n    return model",
-        "got a Theirs whose parts() gives a list",
+        "got a Theirs whose parts() returns a list",
         2,
     ),
     "of_modules": (
         "def of_modules():\n    model = Theirs()\n"
         "    model.parts = lambda: {'encoder': model.encoder}\n    return model",
-        "got a Theirs whose parts() gives a dict of Encoder",
+        "got a Theirs whose parts() returns a dict of Encoder",
         2,
     ),
     "needs_a_size": (
         "def needs_a_size(size):\n    return Theirs()",
-        "expected a function that takes nothing, got needs_a_size(size): write one that calls it",
+        "expected a function that needs no arguments, got needs_a_size(size): write one that "
+        "calls it",
         2,
     ),
     "number": ("number = 7", "expected a function that returns the module, got a int", 2),
@@ -215,12 +216,12 @@ DECLARED = {
     "dtype": ("TensorSpec('z', ('batch', 3), 'bfloat16')", "dtype: expected one of"),
     "twice": (
         "TensorSpec('x', ('batch', 3))",
-        "encoder: 'x' names two tensors: in a graph each has a name of its own",
+        "encoder: 'x' names two tensors: give each a name of its own",
     ),
     "one_row": (
         "TensorSpec('z', (1, 3))",
-        'encoder: z: expected "batch" as first size, got [1, 3]. Declare ("batch", 3); graphs for '
-        "N rows alone are made with --static-batch N",
+        'encoder: z: expected "batch" as first size, got [1, 3]. Declare ("batch", 3); to fix '
+        "the batch to N rows, export with --static-batch N",
     ),
     "a_list_of_sizes": ("TensorSpec('z', ['batch', 3])", "shape: expected a tuple, got a list"),
     "range": ("TensorSpec('z', ('batch', 3), range=(1.0, 0.0))", "range: expected (lowest, high"),

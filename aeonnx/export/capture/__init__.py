@@ -1,1 +1,1 @@
-"""A part as torch's program and as ONNX."""
+"""Capture a part with torch.export and translate it to an ONNX graph."""

@@ -1,4 +1,4 @@
-"""`.data` of a tensor, for torch.export."""
+"""Let torch.export capture modules that use `.data`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ __all__ = ["DetachedData"]
 
 
 class DetachedData(TorchFunctionMode):
-    """While it is entered, `x.data` is `x.detach()`: the same values in the same memory.
+    """Context in which `x.data` returns `x.detach()`, which shares the same memory.
 
     torch.export (2.15) records `.data` as an operator that its decomposition cannot run: mostly the
-    process dies of a segmentation fault. `detach` it knows, also where its result is written to.
+    process dies of a segmentation fault. It supports `detach`, also with in-place writes to the
+    result.
     """
 
     def __torch_function__(

@@ -1,8 +1,8 @@
-"""Graphs of opset 18 -> the opset that an engine reads.
+"""Convert graphs of opset 18 to the opset that an engine supports.
 
-onnx's own converter has no way down for much of what autoencoders need (Split, Pad by reflection,
-LayerNormalization), and none below 15. Here each operator that changed between 13 and 18 has a rule
-of its own; one without a rule is refused by name.
+onnx's converter cannot downgrade many operators that autoencoders need (Split, Pad by reflection,
+LayerNormalization), and nothing below 15. Here each operator that changed between 13 and 18 has a
+rule; an operator without a rule is refused by name.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["at_opset"]
 
 
 def at_opset(graph: ModelProto, opset: int) -> ModelProto:
-    """A graph of opset 18 at another, 13 to 22.
+    """Convert a graph of opset 18 to another opset.
 
     Args:
-        graph: is used up.
-        opset: the one to come to.
+        graph: is modified; use only the result.
+        opset: target opset, 13 to 22.
 
     Raises:
-        GraphError: the opset lacks an operator: names it, the line of the module that needs it,
-            and what to write instead.
+        GraphError: the opset lacks an operator. The message names it, the line of the module that
+            needs it, and what to write instead.
     """
     if opset < CAPTURE_OPSET:
         inferred = onnx.shape_inference.infer_shapes(graph, data_prop=True)
@@ -43,7 +43,7 @@ def at_opset(graph: ModelProto, opset: int) -> ModelProto:
             graph = onnx.version_converter.convert_version(graph, opset)
         except Exception as error:  # the C++ converter's own types
             raise GraphError(
-                f"onnx cannot write this part at opset {opset}: {str(error).splitlines()[0]} "
+                f"onnx cannot convert this part to opset {opset}: {str(error).splitlines()[0]} "
                 f"Use --opset {CAPTURE_OPSET}"
             ) from error
     graph.opset_import[0].version = opset
@@ -81,7 +81,7 @@ def _lowered(node: NodeProto, known: Known) -> list[NodeProto] | None:
     if found is None:
         return None
     result: list[NodeProto] = []
-    for made in found:  # one of another kind may be too new itself
+    for made in found:  # a different operator may also be too new
         lower = [made] if made.op_type == node.op_type else _lowered(made, known)
         if lower is None:
             return None
@@ -95,7 +95,8 @@ def _refusal(node: NodeProto, known: Known) -> str:
         for opset in range(known.opset + 1, CAPTURE_OPSET + 1)
         if _lowered(node, replace(known, opset=opset, added=[])) is not None
     )
-    what = Where.told(f"opset {known.opset} cannot do this {node.op_type}", where_of_node(node))
+    reason = f"opset {known.opset} does not support this {node.op_type}"
+    what = Where.told(reason, where_of_node(node))
     instead = INSTEAD.get(node.op_type, "write it with other operators")
     return (
         f"{what}: {instead}; or, where the engine allows it, export without --target and with "

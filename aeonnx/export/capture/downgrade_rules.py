@@ -1,7 +1,6 @@
-"""What stands in older opsets for the operators that changed between 13 and 18.
+"""Rules that express operators changed between opset 13 and 18 in an older opset.
 
-Each rule says the same in what the older opset has, or that there is no way: changes are listed in
-https://github.com/onnx/onnx/blob/main/docs/Changelog.md.
+The changes are listed in https://github.com/onnx/onnx/blob/main/docs/Changelog.md.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ __all__ = ["INSTEAD", "RULES", "SAME", "Known"]
 
 @dataclass
 class Known:
-    """What rules see of the graph around a node, and what they add to it.
+    """What is known of the graph around a node, and the constants that rules add to it.
 
     Args:
-        opset: the one to come to.
-        shapes: of the values, None for sizes that are not known.
-        types: element types of the values.
-        constants: values of the initializers, by name.
-        added: new constants.
+        opset: target opset.
+        shapes: shape by tensor name; None for unknown sizes.
+        types: element type (`TensorProto.DataType`) by tensor name.
+        constants: initializers by name.
+        added: new initializers.
     """
 
     opset: int
@@ -37,19 +36,19 @@ class Known:
     added: list[TensorProto] = field(default_factory=list)
 
     def constant(self, name: str, values: np.ndarray) -> str:
-        """Add a constant; gives its name."""
+        """Add a constant and return its name."""
         self.added.append(onnx.numpy_helper.from_array(values, name))
         return name
 
     def value(self, name: str) -> np.ndarray | None:
-        """What a constant holds; None for what is computed."""
+        """The value of a constant; None if `name` is not a constant."""
         if name not in self.constants:
             return None
         return onnx.numpy_helper.to_array(self.constants[name])
 
 
 Rule = Callable[[NodeProto, Known], list[NodeProto] | None]
-"""Gives the nodes that stand for one, or None where there is no way."""
+"""Returns the nodes that replace a node, or None if the older opset cannot express it."""
 
 
 def _attributes(node: NodeProto) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def _rewritten(
     inputs: list[str] | None = None,
     **attributes: Any,
 ) -> NodeProto:
-    """The node with other inputs and just these attributes."""
+    """The node with a new operator or inputs if given, and only these attributes."""
     made = onnx.helper.make_node(
         op_type or node.op_type,
         [*node.input] if inputs is None else inputs,
@@ -75,7 +74,7 @@ def _rewritten(
 
 
 def _without(node: NodeProto, **defaults: Any) -> list[NodeProto] | None:
-    """The node without attributes that say what older opsets do anyway; None if they do not."""
+    """The node without attributes that older opsets lack; None if one is not at its default."""
     attributes = _attributes(node)
     for name, default in defaults.items():
         if attributes.pop(name, default) != default:
@@ -84,7 +83,7 @@ def _without(node: NodeProto, **defaults: Any) -> list[NodeProto] | None:
 
 
 def _split(node: NodeProto, known: Known) -> list[NodeProto] | None:
-    # Parts of one size need none given; others did as an input, which 13 has too.
+    # Opset 18 added num_outputs. Sizes as an input exist since opset 13.
     attributes = _attributes(node)
     count = attributes.pop("num_outputs", None)
     if count is None:
@@ -152,7 +151,7 @@ def _reshape(node: NodeProto, known: Known) -> list[NodeProto] | None:
     sizes = known.value(node.input[1])
     attributes = _attributes(node)
     if attributes.pop("allowzero", 0) and (sizes is None or not sizes.all()):
-        return None  # an empty tensor, where older opsets copy the size
+        return None  # a size 0 means an empty axis; older opsets copy the input's size instead
     return [_rewritten(node, **attributes)]
 
 
@@ -178,8 +177,8 @@ def _shape(node: NodeProto, known: Known) -> list[NodeProto] | None:
 
 
 def _layer_norm(node: NodeProto, known: Known) -> list[NodeProto] | None:
-    # (x - mean) / sqrt(variance + epsilon) * scale + bias, over the last axes; as the ONNX
-    # specification of the operator has it, in the type of x.
+    # (x - mean) / sqrt(variance + epsilon) * scale + bias, over the last axes, in the type of x, as
+    # in the operator's ONNX specification.
     shape = known.shapes.get(node.input[0])
     if shape is None or len([name for name in node.output if name]) > 1:
         return None
@@ -268,7 +267,7 @@ SAME = frozenset(
         "Where",
     }
 )
-"""Operators that only learned more types after opset 13."""
+"""Operators that only gained dtypes between opset 13 and 18."""
 
 RULES: dict[str, Rule] = {
     "BatchNormalization": _batch_norm,
@@ -300,13 +299,13 @@ RULES: dict[str, Rule] = {
 INSTEAD = {
     "Col2Im": "write F.fold as nn.PixelShuffle or a ConvTranspose with fixed weights",
     "DFT": "write the Fourier transform as a product with a matrix of sines and cosines",
-    "GridSample": "sample with F.interpolate, or with weights that are known before",
-    "Reshape": "give reshape its sizes as numbers",
+    "GridSample": "sample with F.interpolate, or with fixed weights",
+    "Reshape": "pass sizes to reshape as Python numbers",
     "Resize": "call F.interpolate without antialias",
     "ScatterElements": "write sums over an index as a product with a one-hot matrix",
     "ScatterND": "write sums over an index as a product with a one-hot matrix",
-    "Split": "split at sizes that are known before, not those of the batch",
+    "Split": "split an axis of fixed size, not the batch",
     "STFT": "write the Fourier transform as a convolution with sines and cosines",
     "Trilu": "keep the triangular mask as a buffer",
 }
-"""What to write in torch for operators that cannot always be had."""
+"""What to write in torch instead of operators that older opsets do not support."""

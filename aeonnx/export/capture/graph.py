@@ -1,4 +1,4 @@
-"""One part -> the bytes of one ONNX graph that keeps the bundle's rules."""
+"""Build the ONNX file of a part and check it against the bundle's rules."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from aeonnx.models import Part
 
 __all__ = ["Graph", "build_graph", "finish"]
 
-_MULTIPLIES_WORDS = "1.21"  # the first with Mul of uint64, which only graphs with shifts do
+_UINT64_MUL = "1.21"  # first release with Mul of uint64, used only in graphs with BitShift
 
 
 @dataclass(frozen=True)
 class Graph:
-    """An ONNX file.
+    """A serialised ONNX graph.
 
     Args:
-        data: its bytes.
-        opset: version of its operator set.
-        ir_version: version of the file format, the lowest that carries the opset.
-        min_onnxruntime: lowest release that runs it, such as "1.14".
+        data: bytes of the file.
+        opset: version of the operator set.
+        ir_version: version of the file format: the lowest that supports the opset.
+        min_onnxruntime: oldest release of onnxruntime that runs it, such as "1.14".
     """
 
     data: bytes
@@ -39,14 +39,14 @@ class Graph:
 
 
 def build_graph(part: Part, opset: int, metadata: Mapping[str, str]) -> Graph:
-    """The graph of a part: one file, only `batch` dynamic, no traces of this machine.
+    """The graph of a part as one file, with no dynamic axis except `batch`.
 
-    The same part, opset and metadata give the same bytes.
+    It has no paths or stack traces. The same part, opset and metadata give the same bytes.
 
     Args:
         part: its module is not changed.
         opset: 13 to 22.
-        metadata: what the graph says of itself.
+        metadata: written to the file's `metadata_props`.
 
     Raises:
         GraphError: the part cannot be captured, or the graph breaks a rule.
@@ -55,10 +55,15 @@ def build_graph(part: Part, opset: int, metadata: Mapping[str, str]) -> Graph:
 
 
 def finish(graph: ModelProto, metadata: Mapping[str, str]) -> Graph:
-    """The file of a graph, which says of itself what `metadata` does.
+    """Serialise a graph, after checking it against the bundle's rules.
+
+    Args:
+        graph: its `metadata_props` are replaced.
+        metadata: written to `metadata_props`, sorted by key.
 
     Raises:
-        GraphError: it breaks a rule of the bundle.
+        GraphError: it has random, training-mode or non-standard operators, or the onnx checker
+            rejects it.
     """
     del graph.metadata_props[:]
     for key, value in sorted(metadata.items()):
@@ -72,7 +77,7 @@ def finish(graph: ModelProto, metadata: Mapping[str, str]) -> Graph:
 def _lowest_release(graph: ModelProto) -> str:
     releases = [MIN_ONNXRUNTIME[graph.opset_import[0].version]]
     if any(node.op_type == "BitShift" for node in graph.graph.node):
-        releases.append(_MULTIPLIES_WORDS)
+        releases.append(_UINT64_MUL)
     return max(releases, key=lambda release: tuple(map(int, release.split("."))))
 
 
@@ -86,7 +91,7 @@ def _check(graph: ModelProto) -> None:
     try:
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"the onnx checker refuses the graph: {error}") from error
+        raise GraphError(f"the onnx checker rejects the graph: {error}") from error
 
 
 def _forbidden(node: NodeProto) -> str | None:

@@ -1,7 +1,7 @@
-"""One part -> torch's own program of it, and the ONNX graph of that program.
+"""Capture a part as a torch.export program and as the ONNX graph of that program.
 
-The program is kept beside the graph: others run it operator by operator, with
-`torch.fx.Interpreter`, to see what happens inside.
+The program is kept together with the graph, so that verification can run it operator by operator
+with `torch.fx.Interpreter` and inspect intermediate values.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ RANDOM = frozenset(
         "RandomUniformLike",
     }
 )
-"""Operators whose results are drawn."""
+"""ONNX operators with random results."""
 
 _CASTS = (torch.ops.aten.to.dtype, torch.ops.aten._to_copy.default)
 
 
 @dataclass(frozen=True)
 class Captured:
-    """A part as torch's exporter sees it.
+    """A part as a torch program and as an ONNX graph.
 
     Args:
-        program: operators of ATen on the part's inputs in order, with the weights; has been
-            captured at a batch of 2 (or the fixed one) and runs at any that the graph takes.
-        graph: the same in ONNX, at the opset asked for, not checked yet.
+        program: ATen operators and weights; takes the part's inputs in order. It was captured at
+            batch 2 (or the fixed batch) and runs at every batch size of the graph.
+        graph: the same in ONNX, at the requested opset, not checked yet.
     """
 
     program: ExportedProgram
@@ -71,15 +71,16 @@ class Captured:
 
 
 def capture(part: Part, opset: int) -> Captured:
-    """Capture a part once, for everything that reads its operators.
+    """Capture a part as a torch program and translate it to ONNX.
 
     Args:
-        part: its module is not changed; see `require_exportable` for what is refused before.
+        part: its module is not changed; check it with `require_exportable` first.
         opset: 13 to 22.
 
     Raises:
-        GraphError: torch cannot capture the part, or the opset lacks one of its operators: with the
-            reason, the line of the module, and what to write instead where that is known.
+        GraphError: torch cannot capture the part, or the opset lacks one of its operators. The
+            message has the reason and, where known, the line of the module and what to write
+            instead.
     """
     program = program_of(part)
     try:
@@ -87,9 +88,9 @@ def capture(part: Part, opset: int) -> Captured:
             graph = translated(program, part)
     except GraphError:
         raise
-    except Exception as error:  # the exporter raises whatever it meets on its way
+    except Exception as error:  # the exporter raises errors of many types
         _require_no_interrupt(error)
-        raise GraphError(f"ONNX has no way to write this part: {reason_of(error)}") from error
+        raise GraphError(f"this part cannot be translated to ONNX: {reason_of(error)}") from error
     _require_no_chance(graph)
     graph = at_opset(graph, opset)
     _strip(graph.graph)
@@ -100,10 +101,10 @@ def capture(part: Part, opset: int) -> Captured:
 
 
 def program_of(part: Part) -> ExportedProgram:
-    """Only the program of `capture`.
+    """The torch program of a part, without translation to ONNX.
 
     Raises:
-        GraphError: as there.
+        GraphError: torch cannot capture the part, or it computes in bfloat16.
     """
     program = _program(plain(part.module), part)
     _require_real_constants(program)
@@ -112,7 +113,7 @@ def program_of(part: Part) -> ExportedProgram:
 
 
 def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
-    """Run the module on symbols; where that fails, read its Python bytecode too."""
+    """Trace the module; if that fails, analyse its Python bytecode (`strict=True`)."""
     try:
         with _quiet():
             return _export(module, part, strict=False)
@@ -130,9 +131,9 @@ def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
 
 
 def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedProgram:
-    # What the module assumes of the batch is left to run time, and the comparison at several
-    # batches sees what comes of it; but a module that fixes the batch is refused, where torch.onnx
-    # would fix it without a word.
+    # Defer the module's assumptions about the batch size to run time: the comparison at several
+    # batch sizes detects wrong ones. A module that fixes the batch size is refused, whereas
+    # torch.onnx would silently export a graph of fixed batch size.
     shapes = tuple(
         {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
         for spec in part.inputs
@@ -149,7 +150,7 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
 
 
 def _require_real_constants(program: ExportedProgram) -> None:
-    """Refuse a program in which a value that the capture computed stands as a constant."""
+    """Refuse a program in which a value computed during capture became a constant."""
     lost = [name for name, value in program.constants.items() if isinstance(value, FakeTensor)]
     if lost:
         place = where_in_program(program, lost)
@@ -157,7 +158,7 @@ def _require_real_constants(program: ExportedProgram) -> None:
 
 
 def _require_no_bfloat16(program: ExportedProgram) -> None:
-    """Refuse what onnxruntime would refuse on opening the graph; casts alone it has."""
+    """Refuse bfloat16 operators, which onnxruntime lacks, except casts."""
     steps = [
         step
         for module in program.graph_module.modules()
@@ -187,7 +188,7 @@ def _require_no_chance(graph: ModelProto) -> None:
 
 
 def _require_no_interrupt(error: BaseException) -> None:
-    """Raise KeyboardInterrupt if it is what an error of the exporter was made of."""
+    """Raise KeyboardInterrupt if it caused the exporter's error."""
     met: BaseException | None = error
     while met is not None:
         if isinstance(met, KeyboardInterrupt):
@@ -197,7 +198,7 @@ def _require_no_interrupt(error: BaseException) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's progress lines, its logs and its advice to exporter developers."""
+    """Silence the exporter's output, logs and warnings."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -210,7 +211,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _strip(graph: onnx.GraphProto) -> None:
-    """Remove stack traces, paths and stale shapes, at any depth."""
+    """Remove stack traces, paths and stale shapes, also in subgraphs."""
     del graph.value_info[:]  # stale: onnxruntime's quantizer fails on them
     del graph.metadata_props[:]
     for value in [*graph.input, *graph.output, *graph.initializer]:

@@ -1,4 +1,4 @@
-"""Why torch cannot capture a part, in words: the reason, the line that it is at, the way round."""
+"""Explain why torch cannot capture a part: the reason, the line of code and how to fix it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OURS = (
     *(_SITE / name for name in ("torch", "onnx", "onnxscript", "onnx_ir")),
     *(Path(__file__).parents[2] / name for name in ("export", "cli")),
 )
-"""Folders with lines that nobody is to change because of an export."""
+"""Folders of library code: errors point to the user's code instead."""
 
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _TRACE = "pkg.torch.onnx.stack_trace"
@@ -53,25 +53,29 @@ _BATCH_ADVICE = (
     "the whole tensor; or fix the batch with --static-batch"
 )
 _DATA_IS_LOST = (
-    "what .data gives is cut off from its input",
+    ".data is captured as a constant, cut off from its input",
     "write .detach() instead of .data",
 )
 _VALUES_ADVICE = (
-    "a graph has one way for all values: choose between results with torch.where, or use "
+    "a graph cannot branch on values in Python: choose between results with torch.where, or use "
     "torch.cond; checks of values belong outside the module"
 )
 
 
 @dataclass(frozen=True)
 class Where:
-    """A line of somebody's module: its file, relative to the working directory or by name alone."""
+    """A line of the user's module.
+
+    As text: "file:line (code)", with the path relative to the working directory, or else only the
+    file's name.
+    """
 
     file: str
     line: int
 
     @property
     def code(self) -> str:
-        """What stands there; empty if the file cannot be read."""
+        """The source code of the line; empty if the file cannot be read."""
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
@@ -82,23 +86,23 @@ class Where:
 
     @staticmethod
     def told(reason: str, place: Where | None) -> str:
-        """The reason with the line, if it is known."""
+        """The reason, followed by the line if it is known."""
         return f"{reason}, at {place}" if place else reason
 
 
 def reason_of(error: BaseException, place: Where | None = None) -> str:
-    """What an error of torch's exporter says to whoever wrote the module.
+    """Explain an error of torch's exporter to the author of the module.
 
     Args:
         error: as it was raised, with its causes.
-        place: the line, if it is known already.
+        place: the line of the module; None to find it in the error.
     """
     chain = list(_chain(error))
     place = place or _where(chain)
     operator = _operator(chain)
     if operator:
-        return Where.told(f"it knows no operator {operator}", place) + (
-            ": write it with others, or leave that step out of the part"
+        return Where.told(f"torch.onnx does not support the operator {operator}", place) + (
+            ": write it with other operators, or leave that step out of the part"
         )
     reason, advice = _known(chain, place)
     return Where.told(reason, place) + (f": {advice}" if advice else "")
@@ -111,24 +115,24 @@ def told_of_data(place: Where | None) -> str:
 
 
 def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
-    """The reason and the way round, where one is known."""
+    """The reason, and how to fix it; "" if no fix is known."""
     code = place.code if place else ""
     text = "\n".join(map(str, chain))
     if any(isinstance(item, GuardOnDataDependentSymNode) for item in chain):
         if re.search(r"\.(item|tolist)\(|\b(int|float|bool|range)\(", code):
-            return "a Python number is made of a tensor's value", _VALUES_ADVICE
-        return "what happens next depends on a tensor's values", _VALUES_ADVICE
+            return "a tensor's value is converted to a Python number", _VALUES_ADVICE
+        return "control flow depends on a tensor's values", _VALUES_ADVICE
     if any(_is_specialised(item) for item in chain):
-        return f"the code fits only some sizes of the batch{_sizes(text)}", _BATCH_ADVICE
+        return f"the code works only for some batch sizes{_sizes(text)}", _BATCH_ADVICE
     if ".numpy() is not supported" in text or "numpy" in code:
         return (
             "numpy cannot be part of a graph",
-            "write it with torch's functions, or with the constants as a buffer",
+            "use torch's functions, or store constants in a buffer",
         )
     if "fake tensor in the exported program" in text:
         return _DATA_IS_LOST
     if re.search(r"\.(item|tolist)\(", code):
-        return "a Python number is made of a tensor's value", _VALUES_ADVICE
+        return "a tensor's value is converted to a Python number", _VALUES_ADVICE
     return _first_words(chain[0]), ""
 
 
@@ -140,7 +144,7 @@ def _sizes(text: str) -> str:
 
 
 def _first_words(error: BaseException) -> str:
-    """The first line of an error, without colours and pictures."""
+    """The first line of an error, without colour codes and non-ASCII symbols."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = _SYMBOL.sub(BATCH, _COLOURS.sub("", lines[0])) if lines else ""
     text = "".join(letter for letter in text if letter.isascii()).strip().rstrip(".")
@@ -157,7 +161,7 @@ def _operator(chain: Iterable[BaseException]) -> str | None:
 
 
 def where_in_program(program: ExportedProgram, constants: Iterable[str]) -> Where | None:
-    """Where lifted constants are used, by their names in the program."""
+    """The line of the module that first uses one of these lifted constants."""
     wanted = set(constants)
     targets = program.graph_signature.inputs_to_lifted_tensor_constants
     for node in program.graph.nodes:
@@ -178,7 +182,7 @@ def where_of_node(node: NodeProto) -> Where | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was made of, and so on."""
+    """An error and the chain of its causes."""
     met: BaseException | None = error
     while met is not None:
         yield met
@@ -186,7 +190,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _where(chain: Iterable[BaseException]) -> Where | None:
-    """The innermost line that is neither torch's nor ours: the last error's first."""
+    """The innermost line of the user's code: of the error itself, or else of its causes."""
     for error in chain:
         frames = [
             Where(frame.filename, frame.lineno or 0)
@@ -208,7 +212,7 @@ def _of_translated(error: BaseException) -> Where | None:
 
 
 def _in_trace(text: str) -> Where | None:
-    """The innermost line of somebody's module in a printed traceback."""
+    """The innermost line of the user's code in a printed traceback."""
     return _innermost([Where(file, int(line)) for file, line in _FRAME.findall(text)])
 
 
@@ -225,7 +229,7 @@ def _is_theirs(file: str) -> bool:
 
 
 class _Listener(logging.Handler):
-    """Remembers which line of the module first made torch assume something of a size."""
+    """Records the first line of the module at which torch assumed something about a size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -243,14 +247,17 @@ class _Listener(logging.Handler):
 
 
 def where_specialised(error: BaseException, again: Callable[[], object]) -> Where | None:
-    """Which line fixed a size that should have been free.
+    """The line that fixed a dynamic size.
 
-    torch does not say it in its error, but tells its log when it happens: the capture runs once
-    more with somebody listening.
+    torch's error does not name the line, but its log has a record when it happens: the capture runs
+    once more with a handler on this log.
 
     Args:
-        error: of the capture; None comes back at once if it is of another kind.
-        again: the same capture, in `capture.py`.
+        error: of the capture.
+        again: repeats the capture; must be called from `program.py`.
+
+    Returns:
+        The line; None if the error has another cause or the line was not found.
     """
     if not any(_is_specialised(item) for item in _chain(error)):
         return None
@@ -261,7 +268,7 @@ def where_specialised(error: BaseException, again: Callable[[], object]) -> Wher
     _GUARDS.setLevel(logging.INFO)
     try:
         again()
-    except Exception:  # noqa: S110  # the error is known: it is why we are here
+    except Exception:  # noqa: S110  # it is the error that we already have
         pass
     finally:
         _GUARDS.setLevel(before[0])

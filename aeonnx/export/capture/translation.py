@@ -1,8 +1,8 @@
-"""A captured program -> ONNX, without losing a single operation on the way.
+"""Translate a captured program to ONNX without losing an operation.
 
-onnxscript's own optimiser, which `torch.onnx.export(optimize=True)` runs, takes whatever is within
-1e-8 of 0 for 0 and within 1e-5 of 1 for 1: it deletes `+ 1e-9` from `log(x + 1e-9)`, and a factor
-of 1.000004. Here the same passes run without the rules that compare numbers.
+onnxscript's optimiser, which `torch.onnx.export(optimize=True)` runs, treats numbers within 1e-8 of
+0 as 0 and within 1e-5 of 1 as 1: it deletes `+ 1e-9` from `log(x + 1e-9)`, and a factor of
+1.000004. Here the same passes run without the rules that compare numbers.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]
 
-CAPTURE_OPSET = 18  # the exporter's own; every other is converted from it
+CAPTURE_OPSET = 18  # the exporter's native opset; others are converted from it
 
-_FOLDED = 8192  # elements of a constant that goes into a folded one
-_ROUNDS = 2  # of folding and rewriting: rewriting makes new constants
+_FOLDED = 8192  # largest input of constant folding, in elements
+_ROUNDS = 2  # of folding and rewriting: rewriting creates new constants
 
-# None of these looks at a float. They remove what moves values and changes none, merge clips
-# (maxima and minima of the given bounds), and put an eval-mode BatchNorm, in float32, into the
-# weights before it, as onnxruntime would on opening the graph.
+# No rule compares floats. They remove operators that only move values, merge clips (maxima and
+# minima of the given bounds), and fold an eval-mode BatchNorm, in float32, into the weights before
+# it, as onnxruntime does on opening the graph.
 _RULES: tuple[RewriteRule, ...] = tuple(
     getattr(rules, name)
     for name in (
@@ -116,14 +116,14 @@ _MOVING = frozenset(
         "Unsqueeze",
     }
 )
-"""What the passes may remove or merge: it moves values, is a clip, or becomes a weight."""
+"""Operators that the passes may remove or merge: data movement, clips, and folded BatchNorm."""
 
 
 def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
-    """The program as a graph of opset 18 with the names of the part's tensors.
+    """Translate a program to an ONNX graph of opset 18, with the names of the part's tensors.
 
     Raises:
-        GraphError: forward changes a buffer, or an operation was lost on the way.
+        GraphError: forward changes a buffer, or simplifying the graph lost an operation.
         torch.onnx.errors.OnnxExporterError: torch has no translation for an operator.
     """
     with table_made_once():
@@ -156,7 +156,7 @@ def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
 
 
 def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
-    """The nodes of a graph and of the graphs inside its nodes."""
+    """The nodes of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
         for inner in graphs_in(node):
@@ -164,13 +164,13 @@ def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
 
 
 def graphs_in(node: NodeProto) -> list[GraphProto]:
-    """The branches and bodies that a node has: of If, Loop, Scan."""
+    """The subgraphs of a node (If, Loop, Scan)."""
     return [item.g for item in node.attribute if item.type == AttributeProto.GRAPH]
 
 
 def _name_batch(graph: GraphProto, part: Part) -> None:
-    """Call the batch axis what the part calls it, where the exporter has names of its own."""
-    del graph.value_info[:]  # of shapes with the exporter's names, some of them stale
+    """Rename the batch axis from the exporter's symbol to `BATCH`."""
+    del graph.value_info[:]  # has the exporter's symbols, and some shapes are stale
     names = {
         dim.dim_param
         for value, spec in zip(graph.input, part.inputs, strict=True)
@@ -185,7 +185,7 @@ def _name_batch(graph: GraphProto, part: Part) -> None:
 
 
 def _drop_needless(node: NodeProto, constants: Mapping[str, TensorProto]) -> None:
-    """Remove attributes that say nothing here, and that some engines do not know."""
+    """Remove attributes that have no effect here, since some engines do not support them."""
     sizes = constants.get(node.input[1]) if node.op_type == "Reshape" else None
     if sizes is not None and onnx.numpy_helper.to_array(sizes).all():
         _drop(node, "allowzero")
@@ -203,12 +203,12 @@ def _require_stateless(program: torch.export.ExportedProgram) -> None:
     changed = [
         str(spec.target)
         for spec in program.graph_signature.output_specs
-        if spec.kind is OutputKind.BUFFER_MUTATION  # a weight that is clamped again is the same
+        if spec.kind is OutputKind.BUFFER_MUTATION  # clamping parameters in place is idempotent
     ]
     if changed:
         raise GraphError(
-            f"forward changes {', '.join(changed)}: a graph keeps nothing from one call to the "
-            "next, so do not change it in eval mode, or make it an input and an output of the part"
+            f"forward changes {', '.join(changed)}: a graph has no state between calls, so do not "
+            "change it in eval mode, or make it an input and an output of the part"
         )
 
 
@@ -225,7 +225,7 @@ def _simplify(model: onnx_ir.Model) -> None:
 
 
 def _operations(model: onnx_ir.Model) -> Counter[str]:
-    """How often each operator works on what comes from the inputs (and not on shapes alone)."""
+    """Count operators that depend on the values, not only the shapes, of the inputs."""
     reached: set[int] = {id(value) for value in model.graph.inputs}
     found: Counter[str] = Counter()
     _walk(model.graph, reached, found)
@@ -242,7 +242,7 @@ def _walk(graph: Iterable[onnx_ir.Node], reached: set[int], found: Counter[str])
             if attribute.type == onnx_ir.AttributeType.GRAPH
             for inside in [attribute.as_graph()]
         ]
-        # CastLike takes only the type of its second input.
+        # CastLike uses only the dtype of its second input.
         read = node.inputs[:1] if node.op_type == "CastLike" else node.inputs
         given = any(id(value) in reached for value in read if value is not None)
         for inside in inner:

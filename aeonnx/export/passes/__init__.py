@@ -1,1 +1,1 @@
-"""Graphs made from graphs."""
+"""Passes that make new graphs from a graph: pixels, reduced precision, the sampler."""

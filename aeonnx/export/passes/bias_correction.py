@@ -1,7 +1,7 @@
-"""Bias correction: the mean shift that quantised layers bring about, taken from the last bias.
+"""Bias correction: subtract the mean shift caused by quantised layers from the last bias.
 
 Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section
-4.2, with calibration inputs in place of assumed distributions.
+4.2, with calibration inputs instead of assumed distributions.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ from aeonnx.runtime.session import Array
 __all__ = ["tensors_of", "with_corrected_bias"]
 
 Batches = Callable[..., Iterable[Mapping[str, Array]]]
-"""(rows at once) -> inputs as they occur in use, by name, batch by batch."""
+"""(rows per batch) -> batches of calibration inputs, each [rows, ...] by tensor name."""
 
 
 def with_corrected_bias(
     quantised: ModelProto, original: ModelProto, node: str, batches: Batches
 ) -> ModelProto:
-    """The quantised graph, with the mean of a layer's output as in the original; or as it is.
+    """Adjust a layer's bias so that the mean of its output equals that in the original graph.
 
-    It is as it is where the layer has no bias of its own.
+    The graph is returned unchanged if the layer has no bias of its own.
 
     Args:
-        quantised: changed in place. The layer is in float32 in it, under the same tensors' names.
-        original: in float32.
+        quantised: changed in place. The layer is float32 in it, and its tensors have the names that
+            they have in `original`.
+        original: the float32 graph.
         node: name of the layer in the original: Gemm, Conv or ConvTranspose.
-        batches: of calibration inputs.
+        batches: calibration inputs.
+
+    Returns:
+        `quantised`.
     """
     layer = next(item for item in original.graph.node if item.name == node)
     bias = _own_bias(layer, original, quantised)
@@ -48,12 +52,12 @@ def with_corrected_bias(
 def tensors_of(
     graph: ModelProto, names: Iterable[str], *, optimised: bool
 ) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
-    """The graph as a function that gives tensors inside of it, by name.
+    """The graph as a function that returns intermediate tensors by name.
 
     Args:
         graph: not changed.
-        names: what it shall give.
-        optimised: as it will run, and not node by node.
+        names: of the tensors to return.
+        optimised: apply onnxruntime's graph optimisations; otherwise nodes run as they are stored.
     """
     opened = ModelProto()
     opened.CopyFrom(graph)
@@ -75,7 +79,7 @@ def tensors_of(
 
 
 def _own_bias(layer: NodeProto, original: ModelProto, quantised: ModelProto) -> TensorProto | None:
-    """The bias of a layer in the quantised graph, if it is a float32 vector of that layer alone."""
+    """The layer's bias in the quantised graph; None unless it is float32 [C] and used only here."""
     if len(layer.input) < 3 or any(item.name == "beta" and item.f != 1 for item in layer.attribute):
         return None
     name = layer.input[2]
@@ -93,7 +97,7 @@ def _own_bias(layer: NodeProto, original: ModelProto, quantised: ModelProto) -> 
 
 
 def _channel_mean(graph: ModelProto, name: str, batches: Batches) -> Array:
-    """Mean of a tensor [N, C, ...] over all but its channels: float64 [C]."""
+    """Mean of a tensor [N, C, ...] over all axes but the channels: float64 [C]."""
     run = tensors_of(graph, [name], optimised=True)
     total, rows = np.zeros(()), 0
     for inputs in batches():

@@ -1,4 +1,4 @@
-"""Where float16 does not do: found by running the float32 graph, node by node."""
+"""Find nodes whose values float16 cannot represent, by running the float32 graph."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["outside_float16", "without_round_trips"]
 
-_ROWS_AT_ONCE = 8  # every tensor of the graph is kept for them
+_ROWS_AT_ONCE = 8  # few, since every tensor of the graph is kept in memory
 _BATCHES = 8
-_LARGEST = 0.5 * float(np.finfo(np.float16).max)  # other inputs may go further than these
-_SMALLEST = float(np.finfo(np.float16).tiny)  # below it float16 has fewer bits than its eleven
+_LARGEST = 0.5 * float(np.finfo(np.float16).max)  # margin: other inputs may have larger values
+_SMALLEST = float(np.finfo(np.float16).tiny)  # smaller values are subnormal and lose precision
 
 
 def outside_float16(graph: ModelProto, batches: Batches) -> list[str]:
-    """Names of nodes that take or give numbers which float16 does not hold.
+    """Names of nodes with an input or output that float16 cannot represent.
 
-    A tensor is outside if a number of it is above half of float16's largest, 65,504, or most of
-    those that are not 0 are below its smallest normal one, 6.1e-5; of a constant, all of them.
+    These are tensors with a magnitude above half of float16's largest, 65,504, or with most of
+    their non-zero magnitudes (of a constant: all) below its smallest normal number, 6.1e-5.
 
     Args:
         graph: in float32, whose nodes have distinct names; not changed.
-        batches: of calibration inputs: so many rows at once.
+        batches: calibration inputs.
     """
     outside = {
         tensor.name
@@ -46,7 +46,7 @@ def outside_float16(graph: ModelProto, batches: Batches) -> list[str]:
 
 
 class _Extent:
-    """How large and how small the numbers of a tensor are."""
+    """Magnitudes of a tensor's values over several batches."""
 
     def __init__(self) -> None:
         self._largest, self._small, self._all = 0.0, 0, 0
@@ -54,7 +54,7 @@ class _Extent:
     def add(self, value: Array) -> None:
         sizes = np.abs(value[value != 0])
         if sizes.size:
-            # NaN, as of 0 / 0, is no number that float16 could hold either.
+            # Count NaN, such as 0 / 0, as out of range.
             self._largest = max(self._largest, float(np.nan_to_num(sizes, nan=np.inf).max()))
             self._small += int((sizes < _SMALLEST).sum())
             self._all += sizes.size
@@ -71,14 +71,14 @@ def _constant_outside(tensor: TensorProto) -> bool:
 
 
 def without_round_trips(graph: ModelProto, kept: set[str]) -> None:
-    """Join float32 to float32 where the converter goes through float16 in between.
+    """Remove pairs of casts float32 -> float16 -> float32 that the converter inserted.
 
-    Between two nodes that stay in float32, and between one of them and an input or output, it would
-    lose what these were kept for.
+    Between two nodes kept in float32, or between one of them and an input or output, such a pair
+    would lose the precision that the nodes were kept for.
 
     Args:
-        graph: of the converter, changed in place.
-        kept: names of the nodes that are not the converter's.
+        graph: the converter's result, changed in place.
+        kept: names of the nodes that the converter did not insert.
     """
     nodes = graph.graph.node
     down = {
@@ -95,7 +95,7 @@ def without_round_trips(graph: ModelProto, kept: set[str]) -> None:
         source = renamed.get(source, source)
         made = any(source in other.output for other in nodes)
         if node.output[0] in outputs and (source in outputs or not made):
-            continue  # an output that is an input, or that is given twice
+            continue  # the output would be an input, or another output
         nodes.remove(node)
         old, new = (
             (source, node.output[0]) if node.output[0] in outputs else (node.output[0], source)

@@ -1,8 +1,11 @@
-"""Pixels at a graph's edges: uint8 0..255 where the float graph has images in a range [low, high].
+"""Convert a graph's images in a range [low, high] to uint8 pixels 0..255, at inputs and outputs.
 
-The arithmetic is float32 and the same as numpy's in `aeonnx.io.pixels`. On the way in, low +
-(x / 255) times the width; on the way out, clipped to the range, minus low, divided by the width,
-times 255 and rounded to the nearest (ties to even). For [0, 1], low and width are left out.
+The arithmetic is float32, as in `aeonnx.io.pixels`, with width = high - low:
+
+    input:   x = low + (pixel / 255) * width
+    output:  pixel = round((clip(y, low, high) - low) / width * 255), ties to even
+
+For the range [0, 1], the steps with low and width are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ __all__ = [
     "with_pixels",
 ]
 
-_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours with alpha
+_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 
 
 def _why_no_pixels(spec: TensorSpec) -> str | None:
@@ -41,7 +44,7 @@ def _why_no_pixels(spec: TensorSpec) -> str | None:
     if spec.dtype != "float32" or len(spec.shape) != 4:
         return "is not float32 images [batch, C, H, W]"
     if spec.shape[1] not in _CHANNELS:
-        return f"has {spec.shape[1]} channels, and pictures have 1, 3 or 4"
+        return f"has {spec.shape[1]} channels, expected 1, 3 or 4"
     if not has_pixels(spec.range):
         return "has no range [low, high] whose width is a float32 above 0"
     return None
@@ -54,32 +57,34 @@ def images_of(part: Part) -> dict[str, Bounds]:
 
 
 def require_pixels(name: str, part: Part) -> None:
-    """Refuse a part of which no tensor can be pixels: others stay floats beside one that can.
+    """Refuse a part with no tensor that can be pixels.
+
+    One such tensor is enough: the others stay as they are.
 
     Raises:
-        UsageError: says why of each tensor.
+        UsageError: no tensor can be pixels; the message has the reason for each.
     """
     if images_of(part):
         return
     reasons = (f"{spec.name} {_why_no_pixels(spec)}" for spec in (*part.inputs, *part.outputs))
     raise UsageError(
-        f"--io uint8: nothing that {name} takes or gives can be pixels: {'; '.join(reasons)}. Give "
+        f"--io uint8: no input or output of {name} can be pixels: {'; '.join(reasons)}. Give "
         "images a range where the part is declared, choose other parts with --part, or leave "
         "--io out"
     )
 
 
 def pixel_spec(spec: TensorSpec) -> TensorSpec:
-    """The spec of the same images as pixels; any other tensor's stays."""
+    """The spec of an image tensor as uint8 pixels; unchanged if the tensor cannot be pixels."""
     return spec if _why_no_pixels(spec) else replace(spec, dtype="uint8", range=(0.0, 255.0))
 
 
 def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:
-    """A copy whose inputs and outputs named in `images` are pixels, under the same names.
+    """A copy whose inputs and outputs named in `images` are uint8 pixels, under the same names.
 
     Args:
-        graph: with float images, not changed.
-        images: their ranges.
+        graph: with float32 images, not changed.
+        images: ranges (low, high) by tensor name, as `images_of` returns them.
     """
     changed = ModelProto()
     changed.CopyFrom(graph)
@@ -94,11 +99,18 @@ def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:
 
 
 def unlike_pixels(what: str, given: Array, expected: Array, whose: str) -> str | None:
-    """How many pixels of two arrays differ, in words; None if they are the same to the bit."""
+    """A message with the number of pixels that differ; None if the arrays are equal.
+
+    Args:
+        what: names the graph, in the message.
+        given: its pixels.
+        expected: the reference pixels.
+        whose: names their source, in the message.
+    """
     if np.array_equal(given, expected):
         return None
     count = int((given != expected).sum())
-    return f"{what}: {count} of {given.size} pixels are not those of {whose}"
+    return f"{what}: {count} of {given.size} pixels differ from those of {whose}"
 
 
 Step = tuple[str, list[str], str, dict[str, Any]]
@@ -130,7 +142,14 @@ def _pixels_in(graph: ModelProto, value: ValueInfoProto, bounds: Bounds) -> None
 
 
 def give_pixels(graph: ModelProto, output: str, name: str, bounds: Bounds) -> None:
-    """Change a graph to give its float output `output`, in `bounds`, as pixels under `name`."""
+    """Convert a float32 output of a graph to uint8 pixels.
+
+    Args:
+        graph: changed in place.
+        output: name of the float32 output.
+        name: new name of the output.
+        bounds: range (low, high) of the float32 values, which are clipped to it.
+    """
     place = next(i for i, value in enumerate(graph.graph.output) if value.name == output)
     low, high, width = ends_of(bounds)
     constants = {
@@ -167,7 +186,7 @@ def _nodes(steps: list[Step]) -> list[NodeProto]:
 
 
 def _rename(graph: ModelProto, name: str, new: str) -> None:
-    """Rename a tensor that a node makes."""
+    """Rename the output of a node."""
     for node in graph.graph.node:
         node.input[:] = [new if item == name else item for item in node.input]
         node.output[:] = [new if item == name else item for item in node.output]

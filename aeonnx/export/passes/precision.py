@@ -1,4 +1,4 @@
-"""Graphs in fewer bits, by onnxruntime's own converters: fp16 and int8 with float32 edges."""
+"""Convert graphs to fp16 and int8 by onnxruntime's converters; inputs and outputs stay float32."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["in_precision"]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
-# Inside of them, sums or squares pass 65,504, float16's largest number, or lose what is needed.
+# Their internal sums or squares exceed 65,504, float16's largest number, or lose precision.
 _KEPT_IN_FP32 = (
     "Exp",
     "GroupNormalization",
@@ -55,20 +55,23 @@ _KEPT_IN_FP32 = (
 
 
 def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[ModelProto]:
-    """The graph in a precision, the smallest form first; its inputs and outputs stay float32.
+    """Candidate graphs in a precision, smallest first; inputs and outputs stay float32.
+
+    fp16: nodes whose values float16 cannot represent stay in float32, see `outside_float16`.
+
+    int8: weights are quantised per channel. Activations are quantised at run time (dynamic) if all
+    layers are linear, and to ranges found on the calibration inputs (static) if the graph has
+    convolutions, since no engine runs dynamically quantised convolutions fast. A last layer in
+    float32 is corrected for the mean shift that the other layers cause.
 
     Args:
         graph: in float32, not changed.
         precision: one of `options.PRECISIONS`.
-        batches: of calibration inputs: what activations range over.
+        batches: calibration inputs.
 
     Returns:
-        Two graphs, the second with its last layer in float32; one if it has no other, and none in
-        int8 if it has none at all. In fp16 nodes also stay in float32 where these inputs show that
-        float16 overflows or loses: see `outside_float16`. In int8 the last layer is then corrected
-        for the others' mean shift. Weights are quantised per channel; activations at run time
-        (dynamic) where layers are linear, and to ranges found on the calibration inputs (static)
-        where the graph has convolutions, whose dynamic form no engine is fast at.
+        Two graphs, the second with its last layer in float32. One graph if there is only one layer
+        with weights. Without such a layer: one in fp16, none in int8. For fp32, the graph itself.
     """
     if precision == "fp32":
         return [graph]
@@ -80,14 +83,14 @@ def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[Mo
     *others, last = weighted
     forms = [_to_int8(graph, [], batches)]
     if others:
-        # The quantizer takes a Gemm apart, and looks for the name of the half.
+        # The quantizer splits a Gemm, and matches excluded nodes by the name of its MatMul.
         mixed = _to_int8(graph, [last, f"{last}_MatMul"], batches)
         forms.append(with_corrected_bias(mixed, graph, last, batches))
     return [_clean(form, graph) for form in forms]
 
 
 def _named(graph: ModelProto) -> ModelProto:
-    """A copy whose nodes all have names of their own."""
+    """A copy whose nodes have distinct names."""
     copied = ModelProto()
     copied.CopyFrom(graph)
     names = [node.name for node in copied.graph.node]
@@ -98,10 +101,10 @@ def _named(graph: ModelProto) -> ModelProto:
 
 
 def _from(graph: ModelProto, first: str) -> list[str]:
-    """Names of a node and of all that use what it gives, at once or later."""
+    """Names of a node and of all nodes that depend on it."""
     found: list[str] = []
     made: set[str] = set()
-    for node in graph.graph.node:  # each behind what it reads
+    for node in graph.graph.node:  # in topological order
         if node.name == first or made & {*node.input}:
             found.append(node.name)
             made |= {*node.output}
@@ -112,7 +115,8 @@ def _fp16_forms(graph: ModelProto, batches: Batches) -> list[ModelProto]:
     outside, weighted = outside_float16(graph, batches), _weighted(graph)
     forms = [_to_fp16(graph, outside)]
     if len(weighted) > 1:
-        # An output far from 0 beside its spread is rounded too coarsely, whatever led to it.
+        # If the mean of an output is large relative to its spread, rounding the output itself to
+        # float16 is too coarse.
         forms.append(_to_fp16(graph, [*outside, *_from(graph, weighted[-1])]))
     return forms
 
@@ -134,7 +138,7 @@ def _to_fp16(graph: ModelProto, kept: list[str]) -> ModelProto:
 def _to_int8(graph: ModelProto, excluded: list[str], batches: Batches) -> ModelProto:
     static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
     with _temporary_folder() as folder, _quiet():
-        # By path: given a graph, the quantizer moves its weights into files of its own.
+        # Pass paths: if given a graph, the quantizer moves its weights to external files.
         source, path = folder / "fp32.onnx", folder / "int8.onnx"
         onnx.save(graph, source)
         if static:
@@ -166,7 +170,7 @@ def _temporary_folder() -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
-    except (OSError, DecodeError) as error:  # of a full disk, the quantizer reads half a graph
+    except (OSError, DecodeError) as error:  # DecodeError: on a full disk it reads a cut-off file
         raise OutputError(
             f"there is no room for temporary files in {tempfile.gettempdir()} ({error}): free "
             "some, or set TMPDIR to a folder on another disk. Nothing was changed."
@@ -174,7 +178,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _weighted(graph: ModelProto) -> list[str]:
-    """Names of the nodes with weights, in order."""
+    """Names of the nodes with constant weights, in order."""
     constants = {tensor.name for tensor in graph.graph.initializer}
     return [
         node.name
@@ -184,9 +188,9 @@ def _weighted(graph: ModelProto) -> list[str]:
 
 
 def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
-    """Without what converters leave behind: stale shapes, foreign domains, their own names."""
+    """Remove the converters' traces (stale shapes, unused domains, producer); sort the nodes."""
     del graph.graph.value_info[:]
-    # The converters walk through sets, whose order is another in each process.
+    # The converters iterate over sets, whose order differs between processes.
     initializers = sorted(graph.graph.initializer, key=lambda tensor: tensor.name)
     nodes = _sorted(graph.graph.node)
     for field, items in ((graph.graph.initializer, initializers), (graph.graph.node, nodes)):
@@ -202,17 +206,17 @@ def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
 
 
 def _sorted(nodes: Iterable[NodeProto]) -> list[NodeProto]:
-    """Each node behind what it reads, in an order that depends on names alone."""
+    """Nodes in a topological order that depends only on names."""
     by_output = {name: node for node in nodes for name in node.output}
     order: TopologicalSorter[str] = TopologicalSorter()
     for name in sorted(by_output):
         order.add(name, *(read for read in by_output[name].input if read in by_output))
-    # A node with several outputs comes once.
+    # Keep a node with several outputs only once.
     return list({id(by_output[name]): by_output[name] for name in order.static_order()}.values())
 
 
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Calibration inputs in batches."""
+    """Batches of calibration inputs, for onnxruntime's quantizer."""
 
     def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
         self._batches = iter(batches)
@@ -223,7 +227,7 @@ class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice to pre-process, which this graph has behind it."""
+    """Silence the quantizer's advice to pre-process: the graph is already simplified."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,9 +1,10 @@
-"""The sampler: a graph from (seed, index) to the images that `aeonnx.runtime.prior` stands for.
+"""The sampler: a graph from (seed, index) to random latents and their decoded images.
 
     seed int64 [1], index int64 [batch] -> z float32 [batch, latent], image uint8 [batch, C, H, W]
 
-Counter-based random numbers in plain integer operators, Box-Muller and the prior in float64, then
-the decoder's own graph: there is no Random node that an engine could seed as it likes.
+The latents equal those of `aeonnx.runtime.prior`: counter-based random numbers (Philox) in integer
+operators, then Box-Muller and the prior in float64. The decoder's graph follows. ONNX's random
+operators are not used, because their values depend on the engine.
 """
 
 from __future__ import annotations
@@ -31,21 +32,26 @@ _PREFIX = "decoder_"
 def sampler_specs(
     z: TensorSpec, reconstruction: TensorSpec
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs and outputs of the sampler of a decoder z -> reconstruction."""
+    """Input and output specs of the sampler.
+
+    Args:
+        z: the decoder's input, float32 [batch, latent].
+        reconstruction: the decoder's output, float32 [batch, C, H, W].
+    """
     highest = float(2**63 - 1)
-    seed = TensorSpec("seed", (1,), "int64", (0.0, highest), "which endless table of images")
-    index = TensorSpec("index", (z.shape[0],), "int64", (0.0, highest), "which rows of the table")
+    seed = TensorSpec("seed", (1,), "int64", (0.0, highest), "which sequence of images")
+    index = TensorSpec("index", (z.shape[0],), "int64", (0.0, highest), "positions in the sequence")
     image = TensorSpec("image", reconstruction.shape, "uint8", (0.0, 255.0), "pixels")
     return (seed, index), (z, image)
 
 
 def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> ModelProto:
-    """The decoder's graph behind draws from the prior.
+    """A graph that draws latents from the prior and decodes them to uint8 images.
 
     Args:
         decoder: a graph z -> reconstruction, not changed.
-        prior: what to draw z from.
-        bounds: range of the decoder's images.
+        prior: distribution of z.
+        bounds: range (low, high) of the decoder's images.
     """
     z, reconstruction = decoder.graph.input[0], decoder.graph.output[0]
     rows, size = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
@@ -60,7 +66,7 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> Model
         producer_name=decoder.producer_name,
     )
     del merged.graph.value_info[:]
-    del merged.opset_import[1:]  # the same one twice
+    del merged.opset_import[1:]  # a duplicate of the first
     give_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
     return merged
 
@@ -111,7 +117,7 @@ def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelPr
 
 
 def _philox_lines() -> list[str]:
-    """Four words of [batch, blocks] from keys of [1] and counters (index, block)."""
+    """Nodes of Philox: four words [batch, blocks] from the key [1] and counters (index, block)."""
     as_words = f"Cast <to = {onnx.TensorProto.UINT64}>"
     right = 'BitShift <direction = "RIGHT">'
     lines = [
@@ -122,7 +128,7 @@ def _philox_lines() -> list[str]:
         "counter = Unsqueeze (counted, last)",
         "c0_0 = BitwiseAnd (counter, low)",
         f"c1_0 = {right} (counter, thirty_two)",
-        "c2_0 = Identity (block)",  # below 2**32, so that the high word is 0
+        "c2_0 = Identity (block)",  # below 2**32: its high word, c3, is 0
     ]
     for i in range(ROUNDS):
         j = i + 1
@@ -148,7 +154,7 @@ def _philox_lines() -> list[str]:
 
 
 def _normal_lines() -> list[str]:
-    """n, float64 [batch, latent], from the four words of the last round."""
+    """Nodes of Box-Muller: n, float64 [batch, latent], from the four words of the last round."""
     lines = []
     for k in range(WORDS):
         lines += [
@@ -163,7 +169,7 @@ def _normal_lines() -> list[str]:
             f"radius{first} = Sqrt (square{first})",
             f"angle{first} = Mul (u{second}, two_pi)",
             f"sin{first} = Sin (angle{first})",
-            # A quarter turn on: onnxruntime has Cos of float64 since 1.29 only.
+            # cos(x) = sin(x + pi / 2): onnxruntime implements Cos in float64 only since 1.29.
             f"turned{first} = Add (u{second}, quarter)",
             f"ahead{first} = Mul (turned{first}, two_pi)",
             f"cos{first} = Sin (ahead{first})",

@@ -1,1 +1,1 @@
-"""Modules from elsewhere, and what they are asked before they are captured."""
+"""Load external modules, and check modules before they are captured."""

@@ -1,4 +1,4 @@
-"""What a model from elsewhere says of its parts, checked before any of them is called."""
+"""Check what an external model declares about its parts, before any of them is called."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXPECTED = (
 
 
 def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
-    """The parts, if a bundle can hold what they say.
+    """Return the parts if a bundle can represent their declarations.
 
     Args:
         target: "package.module:factory", for messages.
@@ -30,7 +30,7 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
         parts: what its method `parts` returned; None if it has none.
 
     Raises:
-        UsageError: says which part or tensor, what was expected and what came.
+        UsageError: a declaration is missing or invalid; the message names the part or tensor.
     """
     got = f"got a {type(model).__name__}"
     if not isinstance(model, nn.Module) or parts is None:
@@ -40,7 +40,7 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
         if isinstance(parts, Mapping):
             kinds += f" of {', '.join(sorted({type(part).__name__ for part in parts.values()}))}"
         raise UsageError(
-            f"--from-module {target}: expected {_EXPECTED}; {got} whose parts() gives a {kinds}"
+            f"--from-module {target}: expected {_EXPECTED}; {got} whose parts() returns a {kinds}"
         )
     missing = [name for name in ("encoder", "decoder") if name not in parts]
     if missing:
@@ -56,10 +56,16 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
 
 
 def require_about(target: str, model: nn.Module, parts: Mapping[str, Part]) -> tuple[str, ...]:
-    """The names of the classes, if these and the prior are what a manifest can say.
+    """Return the class names, if a manifest can represent them and the prior.
+
+    Args:
+        target: "package.module:factory", for messages.
+        model: may have attributes `prior` and `classes`.
+        parts: of the model.
 
     Raises:
-        UsageError: says what was expected and what came.
+        UsageError: the prior is unknown, or the classes are not distinct names, one for each output
+            of the part `classifier`.
     """
     prior = getattr(model, "prior", None)
     if prior is not None and prior not in _PRIORS:
@@ -88,7 +94,7 @@ def _problems(name: Any, part: Any) -> Iterator[str]:
     if not isinstance(name, str) or not NAME.fullmatch(name) or name == SAMPLER:
         yield (
             f"part {name!r}: expected a name of lower-case letters, digits and _, beginning with a "
-            f"letter; {SAMPLER!r} is made of the decoder"
+            f"letter, and not {SAMPLER!r}, which is built from the decoder"
         )
         return
     if not isinstance(part.module, nn.Module):
@@ -107,7 +113,7 @@ def _problems(name: Any, part: Any) -> Iterator[str]:
             yield from (f"{name}: {spec.name}: {line}" for line in _unfit(spec))
     names = [spec.name for spec in (*part.inputs, *part.outputs)]
     for twice in sorted({key for key in names if names.count(key) > 1}):
-        yield f"{name}: {twice!r} names two tensors: in a graph each has a name of its own"
+        yield f"{name}: {twice!r} names two tensors: give each a name of its own"
     outputs = {spec.name for spec in part.outputs}
     for key in part.percentiles:
         if key not in outputs:
@@ -125,8 +131,8 @@ def _unfit(spec: Any) -> Iterator[str]:
     elif spec.shape[0] != BATCH:
         yield (
             f'expected "{BATCH}" as first size, got {list(spec.shape)}. Declare '
-            f'("{BATCH}", {", ".join(map(str, spec.shape[1:]))}); graphs for N rows alone are made '
-            "with --static-batch N"
+            f'("{BATCH}", {", ".join(map(str, spec.shape[1:]))}); to fix the batch to N rows, '
+            "export with --static-batch N"
         )
     if spec.range is not None and not (
         isinstance(spec.range, tuple) and len(spec.range) == 2 and spec.range[0] < spec.range[1]
@@ -135,7 +141,7 @@ def _unfit(spec: Any) -> Iterator[str]:
 
 
 def _unlike_inputs(parts: Mapping[str, Part]) -> Iterator[str]:
-    """A tensor's name is one tensor in the whole model: real ones go by it."""
+    """Inputs of different parts with one name must agree: test inputs are stored by tensor name."""
     seen: dict[str, tuple[str, TensorSpec]] = {}
     for name, part in parts.items():
         for spec in part.inputs:

@@ -1,4 +1,4 @@
-"""Autoencoders from elsewhere: any module that names its parts."""
+"""Load external autoencoders: any nn.Module that declares its parts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ __all__ = ["from_module"]
 
 
 def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoint:
-    """Call a factory and take what it returns as a trained model.
+    """Call a factory and use the module that it returns as a trained model.
 
     Args:
-        target: "package.module:factory"; modules in the working directory are found too. The
-            factory takes nothing and returns the module with its weights. Beside `parts()`, it may
-            have `prior` ("standard-normal") and `classes` (names, for a part `classifier`).
+        target: "package.module:factory"; the working directory is on the import path. The
+            factory takes no arguments and returns the module with its weights. Besides `parts()`,
+            the module may have `prior` ("standard-normal") and `classes` (names for the outputs of
+            a part `classifier`).
         name: of the model in the manifest.
-        weights: a file to load into the module, see `load_weights`; None if it has them.
+        weights: a file to load into the module, see `load_weights`; None if the factory loads them.
 
     Raises:
         UsageError: there is no such factory, or what it returns has no usable parts.
         ModuleError: the factory, or `parts()`, raises an error.
-        GraphError: a part's weights have no shape, no numbers, or are in fewer bits.
-        CheckpointError: the weights do not fit, or cannot be read safely.
+        GraphError: a part is TorchScript, or one of its tensors is lazy, on the meta device, not
+            float32 or not dense.
+        CheckpointError: the weights do not fit the module, or cannot be read safely.
     """
     with _working_directory_first():
         factory = _factory(target)
@@ -61,8 +63,8 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
         require_exportable(part_name, part.module)
     with user_code(f"--from-module {target}: moving its weights to the CPU"):
         for module in (model, *(part.module for part in parts.values())):
-            _to_memory(module.eval().requires_grad_(False))
-    model.parts = lambda: dict(parts)  # what was checked is what is exported: parts() may make anew
+            _to_cpu(module.eval().requires_grad_(False))
+    model.parts = lambda: dict(parts)  # export the checked parts: parts() may build new ones
     with user_code(f"--from-module {target}: state_dict()"):
         identity = checkpoint_id(config, model)
     return Checkpoint(model, config, identity, None, None)
@@ -96,20 +98,20 @@ def _factory(target: str) -> Callable[[], Any]:
             f"--from-module {target}: expected a function that returns the module, got a "
             f"{type(found).__name__}: write def build(): return {name}"
         )
-    with suppress(ValueError):  # built in, without a signature
+    with suppress(ValueError):  # a built-in without a signature
         signature = inspect.signature(found)
         try:
             signature.bind()
         except TypeError as error:
             raise UsageError(
-                f"--from-module {target}: expected a function that takes nothing, got "
+                f"--from-module {target}: expected a function that needs no arguments, got "
                 f"{name}{signature}: write one that calls it with the values that you want"
             ) from error
     return found  # type: ignore[no-any-return]  # it is callable
 
 
 def _callables(module: Any) -> list[str]:
-    """What a module defines itself that could be a factory."""
+    """Names of callables defined in this module, not imported into it."""
     return [
         name
         for name, value in vars(module).items()
@@ -127,25 +129,25 @@ def _declared(target: str, model: Any) -> Mapping[str, Part] | None:
             return found
     except ModuleError as error:
         cause = error.__cause__
-        if cause and raised_here(cause):  # a name or a shape that no tensor can have
+        if cause and raised_here(cause):  # TensorSpec refused a name or a shape
             raise UsageError(f"--from-module {target}: parts(): {cause}{line_of(cause)}") from cause
         raise
 
 
-def _to_memory(module: nn.Module) -> None:
-    """Onto the CPU, with tensors that are plain attributes, none with the history of a gradient.
+def _to_cpu(module: nn.Module) -> None:
+    """Move a module to the CPU, including tensors in plain attributes, which are detached.
 
-    Old weight_norm keeps a weight with its history, which cannot be copied.
+    The old `torch.nn.utils.weight_norm` stores a weight that is not a leaf, which cannot be copied.
     """
     if not any(value.is_meta for value in (*module.parameters(), *module.buffers())):
         module.cpu()
     for child in module.modules():
         for key, value in vars(child).items():
-            if isinstance(value, Tensor) and not value.is_meta and not _is_at_rest(value):
+            if isinstance(value, Tensor) and not value.is_meta and not _is_cpu_leaf(value):
                 vars(child)[key] = value.detach().cpu()
 
 
-def _is_at_rest(value: Tensor) -> bool:
+def _is_cpu_leaf(value: Tensor) -> bool:
     return value.is_leaf and value.device.type == "cpu"
 
 
@@ -156,5 +158,5 @@ def _working_directory_first() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(ValueError):  # the module has a path of its own
+        with suppress(ValueError):  # the imported module replaced or changed sys.path
             sys.path.remove(here)

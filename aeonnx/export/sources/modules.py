@@ -1,4 +1,4 @@
-"""Modules as people have them -> modules that torch can capture."""
+"""Convert modules as users have them to modules that torch.export can capture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRAPPERS = {
     nn.parallel.DistributedDataParallel: "module",
     torch._dynamo.eval_frame.OptimizedModule: "_orig_mod",
 }
-"""What runs a module in another way, and where it keeps the module."""
+"""Wrapper classes, and the attribute of each that has the wrapped module."""
 
 _SLOTS = ("__dict__", "__weakref__")
 _SHORT_FLOATS = (torch.bfloat16, torch.float16)
@@ -32,9 +32,9 @@ def unwrapped(module: nn.Module) -> nn.Module:
     """A copy without DataParallel, DistributedDataParallel and torch.compile, at any depth.
 
     Args:
-        module: is not changed. Tensors that its last forward left behind, as the old
-            `torch.nn.utils.weight_norm` does, are copied without their history, with which
-            `copy.deepcopy` fails.
+        module: is not changed. Tensors that are not leaves, such as those that the old
+            `torch.nn.utils.weight_norm` stores in forward, are detached in the copy, since
+            `copy.deepcopy` fails on them.
     """
     memo: dict[int, Any] = {}
     for part in module.modules():
@@ -54,10 +54,10 @@ def is_wrapped(module: nn.Module) -> bool:
 
 
 def plain(module: nn.Module) -> nn.Module:
-    """An unwrapped copy on the CPU in eval mode, whose weights are tensors of their own.
+    """An unwrapped copy on the CPU in eval mode, without reparametrised weights.
 
-    Weights that forward computes from others (weight_norm, spectral_norm, pruning, any
-    `torch.nn.utils.parametrize`) are what they come to in eval mode.
+    Weights computed from others (weight_norm, spectral_norm, pruning, `torch.nn.utils.parametrize`)
+    become plain tensors with their values in eval mode.
 
     Args:
         module: is not changed.
@@ -72,7 +72,7 @@ def plain(module: nn.Module) -> nn.Module:
             elif isinstance(hook, prune.BasePruningMethod):
                 prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
         if parametrize.is_parametrized(part):
-            # Removal deletes properties of the class, which the module that was copied has too.
+            # Removal deletes properties of the class, which the original module shares.
             kind = type(part)
             own = {key: value for key, value in vars(kind).items() if key not in _SLOTS}
             part.__class__ = type(kind.__name__, kind.__bases__, own)
@@ -82,19 +82,20 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def require_exportable(name: str, module: nn.Module) -> None:
-    """Refuse modules whose weights are not there, or are not float32.
+    """Refuse TorchScript, and modules whose tensors are uninitialised, not float32 or not dense.
 
     Args:
         name: of the part, for the message.
+        module: of the part. Buffers in float64 or of an integer dtype are allowed.
 
     Raises:
-        GraphError: says which tensor it is and what to do.
+        GraphError: the message names the tensor and how to fix it.
     """
     for path, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             raise GraphError(
                 f"{name}: {path or 'the module'} is TorchScript, which torch.export cannot read: "
-                "give the nn.Module that it was made from"
+                "pass the nn.Module that it was made from"
             )
     for path, tensor in [*module.named_parameters(), *module.named_buffers()]:
         problem = _problem(tensor)

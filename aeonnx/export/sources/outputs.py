@@ -1,8 +1,8 @@
-"""What a part's module may return, and parts that were seen to return it.
+"""Check that a part's module returns the declared outputs, and put these in order.
 
-A module is made for the framework that it was written in, which may want dicts or dataclasses of
-tensors. What has the declared names, or as many tensors as are declared, is put in order here, once
-for all: capture, reference and timing meet a tensor, or a tuple of tensors.
+Modules may return dicts, named tuples, dataclasses or lists of tensors. `ready` wraps such a module
+so that capture, reference and timing see one tensor, or a plain tuple of tensors in the declared
+order.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ from aeonnx.runtime.interface import batch_of
 __all__ = ["CAPTURED_ROWS", "examples", "in_order", "ready"]
 
 CAPTURED_ROWS = 2
-"""Rows that a part is captured at: 0 and 1 are special to torch.export."""
+"""Batch size at which a part is captured: torch.export specialises on 0 and 1."""
 
 _BATCHES = (CAPTURED_ROWS, 1, 3)
-_MANY = 8  # rows to look for the cause of an error on
+_MANY = 8  # rows to test whether rows depend on each other, after an error
 _SHOWN = 6
 
 
 def ready(name: str, part: Part) -> Part:
-    """A part whose module was called on examples and returns what is declared.
+    """Call a part's module on example inputs and check its outputs against the declaration.
 
     Args:
         name: of the part, for messages.
-        part: with the batch axis as its graph is to have it.
+        part: with the batch axis (dynamic or fixed) of its graph.
 
     Returns:
-        The part; its module gives a tensor, or a tuple of tensors in order, and is not wrapped by
-        DataParallel or torch.compile, which would only run it in another way.
+        The part. Its module returns a tensor, or a tuple of tensors in the declared order, and is
+        not wrapped by DataParallel, DistributedDataParallel or torch.compile.
 
     Raises:
-        UsageError: it returns something else than the declared number of tensors.
-        ParityError: their shapes or types are not the declared ones, at some batch.
-        ModuleError: it raises an error, or cannot be copied.
-        GraphError: it raises an error because its rows depend on the rows beside them.
+        UsageError: the module does not return the declared number of tensors.
+        ParityError: a shape or dtype differs from the declared one, at batch 1, 2 or 3 or at the
+            fixed batch.
+        ModuleError: the module raises an error, or cannot be copied.
+        GraphError: the module raises an error on some batches, and its rows depend on each other.
     """
     if is_wrapped(part.module):
         part = replace(part, module=unwrapped(part.module))
@@ -60,9 +61,9 @@ def ready(name: str, part: Part) -> Part:
     wrapped = False
     for batch in _BATCHES if size is None else (size,):
         before = "" if batch in (CAPTURED_ROWS, size) else f" (at batch {CAPTURED_ROWS} it ran)"
-        told = user_code(f"{name}: its module, called at batch {batch}{before},")
+        reporting = user_code(f"{name}: its module, called at batch {batch}{before},")
         try:
-            with shared_kept(module), told, torch.no_grad():
+            with shared_kept(module), reporting, torch.no_grad():
                 result = module(*examples(part, batch).values())
         except ModuleError:
             if before:
@@ -81,18 +82,18 @@ def ready(name: str, part: Part) -> Part:
 
 
 def _require_separate_rows(name: str, part: Part) -> None:
-    """Raise `GraphError` if a module that fails alone on a row mixes rows: that is the cause."""
+    """Raise `GraphError` if a module that fails at some batch sizes mixes rows: a likely cause."""
     rows = {key: value.numpy() for key, value in examples(part, _MANY).items()}
     try:
         require_deterministic(name, part, rows)
     except GraphError:
         raise
-    except Exception:  # whatever the module raises at this size too: the first error is told
+    except Exception:  # the module fails here too: report the first error
         return
 
 
 def examples(part: Part, batch: int) -> dict[str, Tensor]:
-    """Inputs of the right shapes, types and ranges, by name."""
+    """Random inputs of the declared shapes, dtypes and ranges, by name; the same in each call."""
     generator = torch.Generator().manual_seed(0)
     return {spec.name: _example(spec, batch, generator) for spec in part.inputs}
 
@@ -109,10 +110,15 @@ def _example(spec: TensorSpec, batch: int, generator: torch.Generator) -> Tensor
 
 
 def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
-    """The declared outputs among what a module returned.
+    """The declared outputs of a module, in the declared order.
+
+    Args:
+        specs: the declared outputs.
+        result: what the module returned: a tensor, or a tuple, list, dict, named tuple or dataclass
+            of tensors. A dict or dataclass must have the declared names.
 
     Raises:
-        UsageError: they are not that, in words.
+        UsageError: these are not the declared outputs; the message says what was returned.
     """
     names = [spec.name for spec in specs]
     found = _fields(result)
@@ -127,14 +133,14 @@ def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
         wanted = ", ".join(f"{spec.name} {_spec(spec)}" for spec in specs)
         form = "one tensor" if len(specs) == 1 else f"a tuple of {len(specs)} tensors"
         raise UsageError(
-            f"expected its module to return {form} ({wanted}), got {_told(result)}. Return these, "
-            "or a dict or dataclass with these names; or declare in parts() what it returns"
+            f"expected its module to return {form} ({wanted}), got {_described(result)}. Return "
+            "these, or a dict or dataclass with these names; or declare in parts() what it returns"
         )
     return tuple(value for value in values if isinstance(value, Tensor))
 
 
 def _fields(result: Any) -> dict[str, object] | None:
-    """Values by name, of what has names."""
+    """Values by name of a dict, dataclass or named tuple; None for anything else."""
     if isinstance(result, Mapping):
         return {str(name): value for name, value in result.items()}
     if dataclasses.is_dataclass(result) and not isinstance(result, type):
@@ -148,8 +154,8 @@ def _is_named(result: object) -> bool:
     return isinstance(result, tuple) and hasattr(result, "_fields")
 
 
-def _told(result: object) -> str:
-    """A returned value in words: types, shapes, names."""
+def _described(result: object) -> str:
+    """A description of a returned value: types, shapes, names."""
     if result is None:
         return "None: is there a return at its end?"
     if isinstance(result, Tensor):
@@ -157,15 +163,15 @@ def _told(result: object) -> str:
     found = _fields(result)
     kind = type(result).__name__
     if found is not None:
-        shown = ", ".join(f"{name}: {_told_item(value)}" for name, value in _few(found.items()))
+        shown = ", ".join(f"{name}: {_type_of(value)}" for name, value in _few(found.items()))
         return f"a {kind} with {shown or 'nothing'}"
     if isinstance(result, tuple | list):
-        shown = ", ".join(_told_item(value) for value in _few(result))
+        shown = ", ".join(_type_of(value) for value in _few(result))
         return f"a {kind} of {len(result)} ({shown})" if result else f"an empty {kind}"
     return f"a {type(result).__module__}.{kind}".replace("a builtins.", "a ")
 
 
-def _told_item(value: object) -> str:
+def _type_of(value: object) -> str:
     return _tensor(value) if isinstance(value, Tensor) else type(value).__name__
 
 
@@ -182,7 +188,7 @@ def _spec(spec: TensorSpec) -> str:
 
 
 def _unlike(spec: TensorSpec, value: Tensor, batch: int) -> str | None:
-    """How a tensor differs from what is declared, and what to do; None if it does not."""
+    """How a tensor differs from its declaration, and how to fix it; None if it does not."""
     shape = [batch if size == BATCH else size for size in spec.shape]
     dtype = str(value.dtype).removeprefix("torch.")
     if list(value.shape) == shape and dtype == spec.dtype and value.layout == torch.strided:
@@ -194,20 +200,20 @@ def _unlike(spec: TensorSpec, value: Tensor, batch: int) -> str | None:
         return f"{said}. Convert it with .to(torch.{spec.dtype}), or declare its dtype in parts()"
     if batch == CAPTURED_ROWS or spec.shape[0] != BATCH:
         return f"{said}. Declare in parts() the shape that it has, or change the module"
-    right = f"{said}, though batch {CAPTURED_ROWS} gave what is declared"
+    right = f"{said}, though batch {CAPTURED_ROWS} gave the declared shape"
     if batch == 1 and value.ndim < len(shape):
         return f"{right}: .squeeze() drops a batch of 1 too. Name the axis, as in .squeeze(1)"
     return (
-        f"{right}: it keeps a number of rows, as .reshape({CAPTURED_ROWS}, -1) does. Take it from "
+        f"{right}: the batch size is hard-coded, as in .reshape({CAPTURED_ROWS}, -1). Take it from "
         "the input, as in .reshape(x.shape[0], -1) or .flatten(1)"
     )
 
 
 def _copied(name: str, part: Part) -> nn.Module:
-    """A copy to call: whatever calls change, a graph is made of what was given."""
+    """A copy to call, so that no call changes the module that is captured."""
     try:
         return _copy(part.module)
-    except Exception as error:  # whatever an object's own way to be copied raises
+    except Exception as error:  # __deepcopy__ of a user's class may raise anything
         where, kind = _not_copied(part.module)
         raise ModuleError(
             f"{name}: graphs are made from copies of its module, and copy.deepcopy fails at "
@@ -222,7 +228,7 @@ def _copy(module: nn.Module) -> nn.Module:
 
 
 def _not_copied(module: nn.Module) -> tuple[str, str]:
-    """The name and type of what cannot be copied: as deep as it can be found."""
+    """Path and type of the innermost object that cannot be copied."""
     found = ("the module", type(module).__name__)
     for path, child in module.named_modules():
         for key, value in {**vars(child), **child._parameters, **child._buffers}.items():
@@ -236,9 +242,10 @@ def _not_copied(module: nn.Module) -> tuple[str, str]:
 
 
 def _ordering(part: Part) -> nn.Module:
-    """The module with its outputs in order.
+    """A module that wraps the part's and returns its outputs in the declared order.
 
-    torch.export reads how many inputs there are from the signature: each number has its class.
+    torch.export reads the number of inputs from the signature of forward, so a class is made for
+    each part.
     """
 
     def forward(self: _Ordered, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -246,7 +253,7 @@ def _ordering(part: Part) -> nn.Module:
         return values if len(values) > 1 else values[0]
 
     names = ["self", *(spec.name for spec in part.inputs)]
-    forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what inspect reads
+    forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # read by inspect
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     )
     made: nn.Module = type("Ordered", (_Ordered,), {"forward": forward})(part)

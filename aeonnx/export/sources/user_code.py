@@ -1,4 +1,4 @@
-"""Running what people wrote: its errors become one sentence with their own line of code."""
+"""Run users' code: its errors become one sentence that shows the line of their code."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ _LIBRARIES = (
 
 @contextmanager
 def user_code(doing: str, *, among_ours: bool = False) -> Iterator[None]:
-    """Around code from elsewhere. What it prints goes to stderr: stdout is for results.
+    """Context in which to run users' code. What it prints goes to stderr: stdout is for results.
 
     Args:
-        doing: what it does, the subject of the sentence.
-        among_ours: it is called on the way of much else, whose own errors pass: only those that
-            came through a line of theirs are told.
+        doing: what the code does; the subject of the sentence "... raised ValueError: ...".
+        among_ours: the context also runs aeonnx's code. Errors whose traceback has no line of the
+            users' code pass unchanged.
 
     Raises:
-        ModuleError: with the code's own error, and the line of it that was the last to run.
+        ModuleError: the code raised an error; the message shows it and the last line that ran.
     """
     try:
         with redirect_stdout(sys.stderr):
             yield
     except (AeonnxError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # argparse, for one, leaves with SystemExit
+    except BaseException as error:  # also SystemExit, which argparse raises
         if among_ours and not line_of(error):
             raise
-        raise ModuleError(f"{doing} raised {_told(error)}{line_of(error)}") from error
+        raise ModuleError(f"{doing} raised {_described(error)}{line_of(error)}") from error
 
 
 def line_of(error: BaseException) -> str:
-    r"""The last line of people's own code in a traceback: "\n  mine.py:12: ..."; "" for none."""
+    r"""The last line of users' code in a traceback: "\n  mine.py:12: ..."; "" if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return _shown(error.filename, error.lineno, error.text)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)]
-    # What is installed is mostly another library's; but a model may be, too.
+    # Prefer lines outside site-packages, but the model itself may be installed there.
     written = [frame for frame in own if "site-packages" not in frame.filename]
     if not own:
         return ""
@@ -64,12 +64,12 @@ def line_of(error: BaseException) -> str:
 
 
 def raised_here(error: BaseException) -> bool:
-    """Whether it was aeonnx itself that refused something: a name, a shape."""
+    """Whether aeonnx itself raised the error, such as for an invalid name or shape."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename.startswith(_OURS)
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     text = str(error.msg if isinstance(error, SyntaxError) else error).strip()
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}..."

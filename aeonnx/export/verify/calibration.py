@@ -1,4 +1,4 @@
-"""Inputs of parts as they occur in use, for what is made and judged by them."""
+"""Realistic inputs of parts, to calibrate reduced-precision variants and measure their loss."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _AT_ONCE = 64  # rows
 def task_of(
     name: str, parts: Mapping[str, Part], test: Mapping[str, Array], classes: int, decode: Run
 ) -> Task:
-    """What a part is for.
+    """The task on which a part's loss is measured.
 
     Args:
         name: of the part.
         parts: of the model.
         test: inputs for test images, by tensor name.
-        classes: how many the model tells apart; 0 if none.
-        decode: the decoder, from all its inputs to all its outputs.
+        classes: number of classes of the model; 0 if it has no classifier.
+        decode: runs the decoder, from all its inputs to all its outputs.
     """
     part, decoder = parts[name], parts["decoder"]
     inputs = in_use(part, test)
     image = parts["encoder"].inputs[0]
     first, latent = part.outputs[0], decoder.inputs[0]
-    # Scores of as many classes as a latent has numbers look like latents: the verb tells.
+    # Class scores can have the shape of a latent: the name of the part tells them apart.
     gives_latents = first.shape == latent.shape and name != PARTS["classify"]
 
     def decoded(z: Array) -> Array:
@@ -56,7 +56,12 @@ def task_of(
 
 
 def in_use(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
-    """All inputs of a part as they occur in use: what is not known is drawn from its range."""
+    """All inputs of a part: known ones as given, others drawn at random from their range.
+
+    Args:
+        part: declares the inputs.
+        known: inputs [rows, ...] by tensor name.
+    """
     found = filled(part.inputs, known, max(map(len, known.values())))
     return {
         spec.name: found[spec.name]
@@ -68,18 +73,18 @@ def in_use(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Inputs that activations range over.
+    """Calibration inputs of a part.
 
     Args:
-        part: what takes them.
-        inputs: by name.
+        part: the part to calibrate.
+        inputs: [rows, ...] by tensor name.
     """
 
     part: Part
     inputs: Mapping[str, Array]
 
     def batches(self, size: int = _AT_ONCE) -> Iterator[dict[str, Array]]:
-        """All rows, so many at once, or as many as the part is fixed to."""
+        """All rows in batches of `size`, or of the part's fixed batch size."""
         rows = whole(self.part, Rows.of(self.part, self.inputs, REAL))
         step = batch_of(self.part) or size
         for start in range(0, len(rows.kinds), step):
