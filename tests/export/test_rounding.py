@@ -143,6 +143,22 @@ def test_a_constant_image_shows_what_a_norm_amplifies() -> None:
     assert floors[0] > 10 * floors[1]
 
 
+@pytest.mark.parametrize("count", [100, 1292, 5000])
+def test_equal_terms_are_rounded_one_way(count: int) -> None:
+    # The mean of equal numbers is off by more than that of different ones, and a norm divides what
+    # is left of a constant image by the square root of its epsilon.
+    mean = reference(Of(lambda x: x.mean(1, keepdim=True)), (count,))
+    rng = np.random.default_rng(0)
+    equal = {"x": np.repeat(rng.uniform(0.1, 1, (200, 1)), count, 1).astype(np.float32)}
+    given = np.add.accumulate(equal["x"], axis=1)[:, -1:] / np.float32(count)  # one by one
+    lost_in_a_row = np.abs(given - mean.double(equal)["y"]).max()
+    simulated = max(lost(mean.rounded(equal, i)["y"], mean.double(equal)["y"]) for i in range(1, 5))
+    others = {"x": rng.uniform(0.1, 1, (200, count)).astype(np.float32)}
+    usual = max(lost(mean.rounded(others, i)["y"], mean.double(others)["y"]) for i in range(1, 5))
+    assert simulated > 3 * usual
+    assert simulated < 10 * lost_in_a_row
+
+
 def test_the_module_of_the_part_is_not_changed() -> None:
     module = Casting()
     before = {key: value.clone() for key, value in module.state_dict().items()}

@@ -35,7 +35,7 @@ _LAST_PLACE = 0.72 * float(torch.finfo(torch.float32).eps)  # relative, on avera
 _PANEL = 128  # rows and columns of a block that MLAS, onnxruntime's CPU library, multiplies
 
 
-def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int) -> Tensor:
+def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int, *, exact: int = 0) -> Tensor:
     """Standard deviation of the error of running sums; the formula is in the module's docstring.
 
     Args:
@@ -43,14 +43,20 @@ def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int) -> Tensor:
         steps: the sums of the squared terms.
         terms: number of terms n.
         outputs: number of sums that a kernel computes side by side; it bounds b.
+        exact: number of terms that enter without rounding: the first of a sum.
     """
+    additions = terms - exact
     longest = min(max(_PANEL * _PANEL // max(outputs, 1), _PANEL), 8 * _PANEL)
-    if terms < 1:
+    if additions < 1:
         return torch.zeros_like(ends)
-    run = min(terms, longest)
-    runs = terms / run
+    run = min(additions, longest)
+    runs = additions / run
     walked = (run / runs + runs - 1) * ends.square() / 3 + (run + runs - 1) * steps / 6
-    return _ROUNDING * walked.sqrt()
+    # Equal terms are all rounded one way while a sum stays between two powers of two: half of the
+    # additions of a run share one error. By Cauchy and Schwarz, terms are equal if n sum t^2 is
+    # (sum t)^2; they are rounded independently if they vary by more than a last place of the sum.
+    alike = ends.square() >= (1 - (terms * _LAST_PLACE) ** 2) * terms * steps
+    return _ROUNDING * (walked + alike * (run / 2 * ends).square()).sqrt()
 
 
 Loss = Callable[[Sequence[Any], Mapping[str, Any], Tensor], Tensor]
@@ -84,14 +90,14 @@ def _of_sum(args: Sequence[Any], kwargs: Mapping[str, Any], _: Tensor) -> Tensor
     ends: Tensor = _aten.sum(x, *args[1:], **kwargs)
     terms: int = x.numel() // max(ends.numel(), 1)
     squares: Tensor = _aten.sum(x.square(), *args[1:], **kwargs)
-    return _walked(ends, squares, terms - 1, _PANEL)  # the first term is exact
+    return _walked(ends, squares, terms, _PANEL, exact=1)
 
 
 def _of_mean(args: Sequence[Any], kwargs: Mapping[str, Any], _: Tensor) -> Tensor:
     ends: Tensor = _aten.mean(args[0], *args[1:], **kwargs)
     terms: int = max(args[0].numel() // max(ends.numel(), 1), 1)
     squares: Tensor = _aten.mean(args[0].square(), *args[1:], **kwargs)
-    return _walked(ends * terms, squares * terms, terms - 1, _PANEL) / terms
+    return _walked(ends * terms, squares * terms, terms, _PANEL, exact=1) / terms
 
 
 def _of_resize(operator: Any) -> Loss:
