@@ -184,7 +184,7 @@ class Bundle:
             return
         if verb == "classify" and not self.manifest.classes:
             raise BundleError(
-                f"a {self.manifest.model} learns no classes and cannot classify: use an sdae"
+                f"a {self.manifest.model} learns no classes, so it cannot classify: use an sdae"
             )
         if verb == "generate":
             self._gaussian()
