@@ -99,7 +99,7 @@ def test_headers_of_other_writers_are_read(tmp_path: Path, text: str) -> None:
 
 
 FORM = "its header is not of the form that numpy writes"
-NO_SHAPE = "its header says a shape that no array can have"
+NO_SHAPE = "its header declares a shape that no array can have"
 HOSTILE = [
     ("2**63", plain(shape=f"({2**63},)"), NO_SHAPE),
     ("2**62 squared", plain(shape=f"({2**62}, {2**62}, 0)"), NO_SHAPE),
@@ -346,7 +346,7 @@ def test_an_archive_gives_the_arrays_that_training_took(tmp_path: Path) -> None:
         (np.zeros((4, 5, 1), np.uint8), r"save array.transpose\(2, 0, 1\)$"),
         (
             np.zeros((16, 20), np.uint8),
-            r"expected \[n, 1, 4, 5\] or \[n, 4, 5\], got \[16, 20\]. For rows of so many values "
+            r"expected \[n, 1, 4, 5\] or \[n, 4, 5\], got \[16, 20\]. The sizes match: "
             r"save array.reshape\(-1, 1, 4, 5\)$",
         ),
         (np.zeros((4, 6), np.uint8), r"expected \[n, 1, 4, 5\] or \[n, 4, 5\], got \[4, 6\]$"),
@@ -358,7 +358,7 @@ def test_an_archive_gives_the_arrays_that_training_took(tmp_path: Path) -> None:
         (np.full((2, 4, 5), 1 + 1e-7, np.float32), "got 1.0000001 to 1.0000001: clip them"),
         (np.full((2, 4, 5), 200.0), "got 200 to 200: divide by 255 first"),
         (np.linspace(-1, 1, 40).reshape(2, 4, 5), r"if they are scaled to \[-1, 1\], save"),
-        (np.full((2, 4, 5), np.nan), "got NaN: replace what is not known"),
+        (np.full((2, 4, 5), np.nan), "got NaN: replace missing values"),
         (np.full((2, 4, 5), np.inf), r"got inf to inf: scale them to \[0, 1\]"),
         (np.full((2, 4, 5), 1e300), r"got inf to inf: scale them to \[0, 1\]"),
     ],

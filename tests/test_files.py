@@ -89,7 +89,7 @@ def test_a_commit_goes_through_no_link(tmp_path: Path, obstacle: str) -> None:
         (folder / "golden").write_text("a file")
     else:
         (folder / "golden").symlink_to(home if obstacle == "link" else tmp_path / "nowhere")
-    expected = "golden in it is a link or a file, and a folder is needed: move it away"
+    expected = "golden in it is a link or a file, not a folder: move it away"
     with pytest.raises(OutputError, match=expected), files.publish(folder, INDEX) as staged:
         fill(staged, {INDEX: "new", "a": "new", "golden/keys": "new"})
     assert not list(home.iterdir())

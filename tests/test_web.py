@@ -170,7 +170,7 @@ def test_links_in_the_folder_lead_nowhere(made: Path, aeonnx: Aeonnx, tmp_path: 
     (made / "web/engine").symlink_to(tmp_path / "precious")
     result = aeonnx("demo", "--build-only", "-o", made)
     assert result.exit_code == 1
-    assert "engine in it is a link or a file, and a folder is needed: move it away" in result.stderr
+    assert "engine in it is a link or a file, not a folder: move it away" in result.stderr
     assert {path.read_text() for path in (tmp_path / "precious").iterdir()} == {"precious"}
 
 

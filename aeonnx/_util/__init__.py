@@ -1,1 +1,1 @@
-"""What every room uses and none owns: files, records, processors. Standard library only."""
+"""Helpers shared by all packages: files, records, processors. Standard library only."""

@@ -1,7 +1,7 @@
-"""What was measured on this machine, kept in the user's cache directory. Standard library only.
+"""Caches measurements of this machine in the user's cache directory. Standard library only.
 
-Everything here can be measured again: a folder that cannot be written to, a file that is damaged,
-and what others could have put there is as if nothing had been kept.
+Everything here can be measured again: a folder that cannot be written to, a damaged file, and a
+file that another user could have written all count as a cache miss.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from aeonnx.errors import OutputError
 __all__ = ["folder", "read", "write"]
 
 _MOST = 64 * 2**10
-"""Bytes of a record: one has about 500."""
+"""Largest size of a record in bytes; a typical one has about 500."""
 
 
 def folder() -> Path:
-    """AEONNX_CACHE, or aeonnx in XDG_CACHE_HOME, or ~/.cache/aeonnx."""
+    """The cache directory: $AEONNX_CACHE, $XDG_CACHE_HOME/aeonnx or ~/.cache/aeonnx."""
     if chosen := os.environ.get("AEONNX_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aeonnx"
 
 
 def read(key: dict[str, Any]) -> Any:
-    """The JSON value kept under a key; None if there is none, or it may be another user's."""
+    """The cached JSON value of a key; None if there is none or another user may have written it."""
     with suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
         path = _path(key)
         if not _is_own(path.parent.stat()):
@@ -47,7 +47,7 @@ def read(key: dict[str, Any]) -> Any:
 
 
 def write(key: dict[str, Any], value: Any) -> None:
-    """Keep a JSON value under a key, if the folder is the user's and can be written to."""
+    """Cache a JSON value under a key, if the folder is the user's own and writable."""
     text = json.dumps({"key": key, "value": value}, indent=2)
     with suppress(OSError, ValueError, RuntimeError, OutputError):
         path = _path(key)
@@ -59,7 +59,7 @@ def write(key: dict[str, Any], value: Any) -> None:
 
 
 def _is_own(found: os.stat_result) -> bool:
-    """Whether nobody else but the administrator can have written it."""
+    """Whether only this user and the administrator can write the file or folder."""
     if not hasattr(os, "geteuid"):
         return True
     return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,7 +1,7 @@
-"""What Linux's control groups allow this process, both versions. Standard library only.
+"""Limits of Linux control groups (v1 and v2) for this process. Standard library only.
 
-A group is limited by its own limit and by those of all groups around it: systemd sets a quota on
-the slice or the service, containers on a group above the one that they show.
+The limits of a group and of all its ancestors apply: systemd sets a quota on the slice or service,
+and container runtimes on an ancestor of the group that is visible in the container.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ ROOT = Path("/")
 
 
 def groups(controller: str, root: Path = ROOT) -> Iterator[Path]:
-    """Folders of the groups that this process is in, up to the outermost; some may not be there.
+    """Folders of this process's groups and their ancestors; some may not exist.
 
     Args:
         controller: "cpu" or "memory".
-        root: where `proc` and `sys` are.
+        root: folder that contains `proc` and `sys`.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(errors="replace").splitlines()
@@ -30,19 +30,19 @@ def groups(controller: str, root: Path = ROOT) -> Iterator[Path]:
         _, controllers, group = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        # Version 2 has one tree; version 1 one for each controller or for several together.
+        # Version 2 has one tree; version 1 has one per controller or set of controllers.
         for name in dict.fromkeys((controller, controllers) if controllers else ("",)):
             top = root / "sys/fs/cgroup" / name
             folder = top / group.lstrip("/")
-            # A container may name the group as its host does: then only the top is there.
+            # In a container the path may be the host's: then only the top folder exists.
             yield from (folder, *folder.parents[: len(folder.parts) - len(top.parts)])
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Cores' worth of time that the narrowest group allows; None if none has a limit.
+    """Number of cores that the lowest CPU quota allows; None if no group has a quota.
 
     Args:
-        root: where `proc` and `sys` are.
+        root: folder that contains `proc` and `sys`.
     """
     found = (_quota(group) for group in groups("cpu", root))
     return min((quota for quota in found if quota is not None), default=None)

@@ -1,4 +1,4 @@
-"""Shared libraries behind a GPU: which is missing, what brings it. Standard library only."""
+"""Finds missing CUDA libraries and how to install them. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["GPU_WHEEL", "driver_problem", "load_problem", "remedy"]
 
 GPU_WHEEL = "pip uninstall -y onnxruntime && pip install 'aeonnx[gpu]'"
-"""What turns an environment with the CPU wheel into one with CUDA."""
+"""Command that replaces the CPU wheel of onnxruntime by the CUDA one."""
 
 _DRIVER = "libcuda.so.1"
 _TENSORRT = re.compile(r"libnv(?:infer|onnxparser)\w*\.so\.(\d+)")
@@ -18,19 +18,19 @@ _TENSORRT = re.compile(r"libnv(?:infer|onnxparser)\w*\.so\.(\d+)")
 def remedy(library: str) -> str:
     """What to do when a library, such as "libcudnn.so.9", is missing."""
     if library == _DRIVER:
-        return "install the NVIDIA driver, of which it is a part"
+        return "install the NVIDIA driver, which includes it"
     if tensorrt := _TENSORRT.fullmatch(library):
         return (
-            f"pip install 'tensorrt-cu13-libs=={tensorrt[1]}.*', and put the folder tensorrt_libs "
-            "that it makes into LD_LIBRARY_PATH"
+            f"pip install 'tensorrt-cu13-libs=={tensorrt[1]}.*', and add its folder "
+            "tensorrt_libs to LD_LIBRARY_PATH"
         )
     if library.startswith(("libcu", "libnv")):
         return "pip install 'aeonnx[gpu]'"
-    return "install the system's package that holds it"
+    return "install the system package that contains it"
 
 
 def driver_problem() -> str | None:
-    """Why no GPU can be used, whatever the program; None if the driver sees one."""
+    """Why the NVIDIA driver provides no GPU; None if it does."""
     try:
         driver = ctypes.CDLL(_DRIVER)
     except OSError:
@@ -50,8 +50,8 @@ def load_problem(library: Path, *before: Path) -> str | None:
     """Why the dynamic loader cannot load a library; None if it can.
 
     Args:
-        library: the file.
-        before: files whose symbols it uses without naming them.
+        library: path of the library.
+        before: libraries to load first, whose symbols it uses without linking to them.
     """
     try:
         for path in before:

@@ -1,4 +1,4 @@
-"""Asking for optional dependencies before they are imported. Standard library only."""
+"""Checks that optional dependencies are installed. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["lazily", "require_modules"]
 
 
 def require_modules(*modules: str, extra: str, purpose: str) -> None:
-    """Raise unless all modules are installed: looked for, not imported, since that takes long.
+    """Raise unless all modules are installed; they are not imported, which would be slow.
 
     Args:
-        modules: top-level names.
-        extra: the extra of aeonnx that brings them.
-        purpose: what needs them, as the beginning of the message.
+        modules: names of top-level modules.
+        extra: the extra of aeonnx that installs them.
+        purpose: what needs them; the message begins with it.
 
     Raises:
-        MissingExtraError: one is not, with the pip line.
-        SetupError: one was uninstalled in part, with the pip line.
+        MissingExtraError: a module is missing; the message has the pip command.
+        SetupError: a module is only partly installed; the message has the pip command.
     """
     for module in modules:
         found = find_spec(module)
         if found is None:
             raise MissingExtraError(module, extra, purpose)
-        if found.origin is None:  # Python takes any folder of that name for a module
+        if found.origin is None:  # Python accepts any folder of that name as a package
             places = ", ".join(found.submodule_search_locations or ())
             raise SetupError(
                 f"{purpose} needs {module}, of which only the folder {places} is left: "
@@ -39,11 +39,11 @@ def require_modules(*modules: str, extra: str, purpose: str) -> None:
 def lazily(
     package: str, homes: Mapping[str, str], *modules: str, extra: str, purpose: str
 ) -> Callable[[str], Any]:
-    """A package's `__getattr__`, which imports a name's module when the name is asked for.
+    """Make a package's `__getattr__` that imports the module of a name at first access.
 
     Args:
-        package: full name.
-        homes: the module inside the package by name.
+        package: full name of the package.
+        homes: name of the submodule that defines each public name.
         modules, extra, purpose: see `require_modules`.
     """
 

@@ -1,4 +1,4 @@
-"""The processor, as Linux describes it. Standard library only."""
+"""The processor's model name and other facts from /proc/cpuinfo. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def read_facts(description: Path = CPUINFO) -> dict[str, str]:
-    """What the kernel says of the first core, which speaks for all; empty where it says nothing."""
+    """Fields of /proc/cpuinfo for the first core; empty if the file cannot be read."""
     try:
         lines = description.read_text(errors="replace").splitlines()
     except OSError:
@@ -24,5 +24,5 @@ def read_facts(description: Path = CPUINFO) -> dict[str, str]:
 
 
 def model(facts: dict[str, str] | None = None) -> str:
-    """Its name; of a processor without one, its architecture."""
+    """Model name of the processor, or its architecture if there is none."""
     return (read_facts() if facts is None else facts).get("model name") or platform.machine()

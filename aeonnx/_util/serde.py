@@ -1,8 +1,8 @@
 """Frozen dataclasses <-> JSON documents with a format name and a version. Standard library only.
 
-The type hints are the schema: every field must be there and have the hinted type; fields that are
-not known are left out. Numbers are finite, and texts and keys hold neither control characters nor
-halves of letters. What types cannot say, a dataclass checks in `__post_init__` with `require`.
+The type hints are the schema: every field must be present and have the hinted type; unknown fields
+are ignored. Numbers must be finite, and strings and keys must not contain control characters or
+surrogates. A dataclass checks further rules in `__post_init__` with `require`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def require(condition: object, message: str) -> None:
 
 
 def dump(record: Any, format_name: str, version: int) -> bytes:
-    """The JSON text of a dataclass: the same record gives the same bytes.
+    """Serialize a dataclass as JSON; equal records result in equal bytes.
 
-    What `load` would refuse in a text, as names of files may hold, is spelled out.
+    Characters that `load` refuses, which file names may contain, are written as escapes.
     """
     document = {"format": format_name, "version": version, **_printable(dataclasses.asdict(record))}
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
@@ -53,10 +53,10 @@ def _printable(value: Any) -> Any:
 
 
 def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
-    """Make a dataclass of `cls` from its JSON text.
+    """Parse the JSON text of a dataclass `cls`.
 
     Raises:
-        ValueError: names the field, what was expected, what came and what to do.
+        ValueError: names the field, what was expected, what was found and what to do.
     """
     infinite: list[str] = []
 
@@ -89,7 +89,7 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
         )
     try:
         made = typing.cast(T, _decode(cls, document, ""))
-        # In fields that are not known too, since other readers cannot read such a document.
+        # Unknown fields included: other readers could not parse the document.
         require(not infinite, f"expected finite numbers, got {''.join(infinite[:1])[:_SHOWN]}")
         return made
     except ValueError as error:
@@ -97,7 +97,7 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a valid JSON number")
 
 
 def _decode(hint: Any, value: Any, path: str) -> Any:
@@ -127,7 +127,7 @@ def _decode(hint: Any, value: Any, path: str) -> Any:
 def _finite(value: float, path: str) -> float:
     try:
         number = float(value)
-    except OverflowError:  # of a whole number, which JSON gives in any length
+    except OverflowError:  # integers in JSON may have any length
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{path[1:]}: expected a finite number, got {_shown(value)}")
@@ -166,7 +166,7 @@ def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
         raise ValueError(f"{path[1:]}.{error}" if path else str(error)) from None
 
 
-@cache  # to evaluate the hints of a manifest's objects one by one takes longer than to read it
+@cache  # evaluating the hints for every object would take longer than reading the manifest
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 

@@ -1,4 +1,4 @@
-"""Processes of aeonnx's own that run Python: the same modules as here. Standard library only."""
+"""Runs Python modules in child processes. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ __all__ = ["run_module"]
 def run_module(
     module: str, *arguments: str, timeout: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m MODULE ARGUMENTS`, whatever lies in the working directory.
+    """Run `python -m MODULE ARGUMENTS`, ignoring modules in the working directory.
 
-    The child finds modules where this process does: what is installed, editable or not, and what
-    PYTHONPATH names.
+    The child searches modules where this process does: installed packages, editable or not, and
+    PYTHONPATH.
+
+    Args:
+        module: name of the module.
+        arguments: its command line arguments.
+        timeout: in seconds; None for no limit.
 
     Raises:
-        SetupError: this is a frozen program, which holds no interpreter to start.
-        TimeoutExpired: it did not end in so many seconds, and was stopped.
+        SetupError: this is a frozen program, which has no Python interpreter to start.
+        subprocess.TimeoutExpired: the process did not finish in time, and was killed.
     """
     if getattr(sys, "frozen", False):
         raise SetupError(
@@ -44,5 +49,5 @@ def run_module(
 def _search_path() -> str:
     places = [place for place in sys.path if place]
     own = str(Path(__file__).parents[2])
-    # Last: beside the sources of a checkout may lie anything.
+    # Last: a checkout may contain other modules next to the package.
     return os.pathsep.join(dict.fromkeys([*places, own]))

@@ -1,4 +1,4 @@
-"""Texts from elsewhere, safe to show. Standard library only."""
+"""Escapes untrusted texts for the terminal. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import unicodedata
 __all__ = ["printable"]
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories that steer a terminal, turn a line around or break it."""
+"""Unicode categories that control a terminal, reverse text direction or break lines."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""The text with what is not to be seen spelled out: "\x1b", "\u202e".
+    r"""The text with invisible characters escaped, such as "\x1b" or "\u202e".
 
     Args:
         text: any, such as a name in a manifest or of a file.
-        keep: characters to leave as they are, such as "\n".
+        keep: characters not to escape, such as "\n".
     """
     if text.isprintable():
         return text
     return "".join(
-        char if char in keep or unicodedata.category(char) not in _HIDDEN else _spelled(char)
+        char if char in keep or unicodedata.category(char) not in _HIDDEN else _escaped(char)
         for char in text
     )
 
 
-def _spelled(char: str) -> str:
+def _escaped(char: str) -> str:
     code = ord(char)
     if code < 0x100:
         return f"\\x{code:02x}"

@@ -1,4 +1,4 @@
-"""How many threads a session may use here. Standard library only."""
+"""Number of cores for the threads of a session. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["machine_cores", "usable_cores"]
 
 
 def usable_cores() -> int:
-    """Cores this process may use: its affinity, cut to the quota of its control groups.
+    """Number of cores in this process's affinity mask, limited by its control groups' CPU quota.
 
-    onnxruntime's own default is the number of cores of the host, which in a container is wrong.
+    onnxruntime's default is the number of cores of the host, which is wrong in a container.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores()
     quota = cpu_quota()
@@ -21,5 +21,5 @@ def usable_cores() -> int:
 
 
 def machine_cores() -> int:
-    """Cores of the machine, hyper-threads counted."""
+    """Number of logical cores of the machine."""
     return os.cpu_count() or 1

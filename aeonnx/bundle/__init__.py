@@ -1,8 +1,8 @@
 """The bundle contract: frozen dataclasses <-> manifest.json. Standard library only.
 
-The dataclasses are the format: `serde` checks a document against their type hints and
-`__post_init__` against the rules that types cannot say. `schema.json` states the same for
-other languages. docs/bundle.md explains it.
+The dataclasses define the format: `serde` checks a document against their type hints, and
+`__post_init__` checks the rules that types cannot express. `schema.json` defines the same format
+for other languages; docs/bundle.md explains it.
 """
 
 from __future__ import annotations

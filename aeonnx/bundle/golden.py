@@ -1,6 +1,6 @@
-"""Golden vectors: inputs with the outputs of eager torch, as raw files that any language reads.
+"""Golden vectors: inputs and the outputs of eager torch, as raw files that any language can read.
 
-A file holds one array, little-endian and row-major. numpy only.
+Each file is one array, little-endian and row-major. numpy only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Array = npt.NDArray[Any]
 
 
 def read_all(folder: Path, tensors: Mapping[str, GoldenTensor]) -> dict[str, Array]:
-    """`read`, of arrays by name."""
+    """Read several arrays by name, see `read`."""
     return {name: read(folder, tensor) for name, tensor in tensors.items()}
 
 
 def read(folder: Path, tensor: GoldenTensor) -> Array:
-    """A golden array of the bundle in `folder`, of the shape and dtype that the manifest says.
+    """Read a golden array of the bundle in `folder`, with the shape and dtype in the manifest.
 
     Raises:
-        IntegrityError: the file is missing or is not the one that the manifest names.
+        IntegrityError: the file is missing or does not match the manifest.
     """
     path = folder / tensor.file
     data = files.read_verified(path, tensor.sha256, tensor.bytes)
@@ -48,12 +48,12 @@ def write(
     """Write `golden/<where>/<tensor>.<digest>.bin` for every input and output.
 
     Args:
-        folder: of the bundle.
-        where: name of the part, or of the part's file for inputs of its own.
+        folder: the bundle's folder.
+        where: name of the part, or of the graph's file if its inputs are not those of the part.
         inputs, outputs: arrays by name; the outputs are torch's.
 
     Returns:
-        The tensors, whose outputs have no tolerance yet.
+        Their manifest entries; outputs have no tolerance yet.
     """
     written = (
         {
@@ -66,7 +66,7 @@ def write(
 
 
 def write_array(folder: Path, file: str, value: Array) -> GoldenTensor:
-    """Write an array as a raw file of the bundle, whose name gets the digest."""
+    """Write an array to a raw file of the bundle, with its digest in the file name."""
     data = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes()
     file = files.named_by_content(file, data)
     files.write(folder / file, data)

@@ -1,7 +1,7 @@
-"""Whether the bytes of a graph are what a bundle holds, before any engine sees them.
+"""Checks the bytes of an ONNX file before any engine parses them.
 
-They are walked as protobuf's wire format, which takes no library: the lengths of fields, down to
-tensors, whose values are skipped. Standard library only.
+It walks the protobuf wire format field by field, down to tensors, and skips their values. Standard
+library only, no protobuf.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LARGEST_TAG = 2**32 - 1
 _DOMAINS = (b"", b"ai.onnx")
 _SUBGRAPH_OPS = (b"If", b"Loop", b"Scan", b"SequenceMap")
 
-# Numbers of fields in onnx.proto.
+# Field numbers in onnx.proto.
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _OPSET_DOMAIN = 1
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -33,30 +33,31 @@ _NODE = (_NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN)
 _ATTRIBUTE = (*_ATTRIBUTE_TENSORS, *_ATTRIBUTE_GRAPHS, *_ATTRIBUTE_SPARSE)
 
 _GRAPH_TYPES, _SPARSE_TYPES = (5, 10), (11, 12)
-"""What `AttributeProto.type` says of attributes with graphs, and with sparse tensors."""
+"""Values of `AttributeProto.type` for graphs and for sparse tensors."""
 
 Span = tuple[int, int]
-"""Where the content of a field begins and ends."""
+"""Offsets of the first byte of a field's content and of the byte after its last."""
 
 
 class _BrokenError(Exception):
-    """What is wrong with the bytes."""
+    """The bytes are not a valid ONNX file; the argument says why."""
 
 
 class _ForbiddenError(Exception):
-    """What a bundle never holds."""
+    """The graph has content that a bundle must not have; the argument names it."""
 
 
 def check_graph(data: bytes, name: str) -> None:
-    """Refuse a graph that could run without end, read other files or need other operators.
+    """Check that a graph needs only itself and ONNX's own operators, and must terminate.
 
     Args:
-        data: an ONNX file.
-        name: of it, for messages.
+        data: content of an ONNX file.
+        name: of the file, for messages.
 
     Raises:
-        IntegrityError: it is no ONNX graph.
-        GraphError: it holds what a bundle never does.
+        IntegrityError: it is not an ONNX graph.
+        GraphError: it has subgraphs (which could loop forever), functions, training information,
+            external or sparse weights, or operators of other domains.
     """
     try:
         _check_model(data)
@@ -139,13 +140,16 @@ def _text(name: bytes) -> str:
 def _fields(
     data: bytes, span: Span, messages: tuple[int, ...], numbers: tuple[int, ...] = ()
 ) -> Iterator[tuple[int, int, int]]:
-    """(number, start, end) of the fields of a message with these numbers.
+    """Iterate over the given fields of a protobuf message: (field number, start, end).
 
     Args:
-        data: what holds the message.
-        span: where it is.
-        messages: fields that must be texts, bytes or messages.
-        numbers: fields that must be whole numbers.
+        data: the whole file.
+        span: offsets of the message in it.
+        messages: numbers of fields that must be length-delimited: strings, bytes or messages.
+        numbers: numbers of fields that must be varints.
+
+    Raises:
+        _BrokenError: the message is not valid protobuf.
     """
     at, end = span
     while at < end:
@@ -153,11 +157,11 @@ def _fields(
         at += 1
         if tag > 0x7F:
             tag, at = _varint(data, at - 1, end)
-            if tag > _LARGEST_TAG:  # of which some parsers take the low bits
+            if tag > _LARGEST_TAG:  # some parsers would use the low bits only
                 raise _BrokenError(f"a field of number {tag >> 3} before byte {at}")
         number, kind = tag >> 3, tag & 7
         if kind == _BYTES:
-            # Nearly all lengths are one byte or two: the call costs more than the rest.
+            # Most lengths have one byte: decoding it here avoids a function call.
             if at < end and data[at] < 0x80:
                 length, start = data[at], at + 1
             else:

@@ -1,4 +1,4 @@
-"""The whole manifest, and the file it is kept in."""
+"""The manifest of a bundle, and reading and writing its file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMAT = "aeonnx-bundle"
 FORMAT_VERSION = 1
 
 _MOST = 16 * 2**20
-"""Bytes that the file may have: thousands of parts."""
+"""Largest size of the file in bytes, enough for thousands of parts."""
 
 _VARIANT = re.compile(r"(fp32|fp16|int8)(-uint8)?")
 _PRIORS = ("standard-normal", "fitted", "fitted-diagonal")
@@ -43,9 +43,9 @@ class Prior:
     """The distribution to draw `z` from: N(mean, factor factor^T).
 
     Args:
-        kind: "standard-normal", N(0, I), which the training shaped; "fitted" or "fitted-diagonal",
-            the Gaussian nearest to the latents of training images.
-        temperature: what its deviation is multiplied by, `factor` included.
+        kind: "standard-normal" for N(0, I), the prior of the training; "fitted" or
+            "fitted-diagonal" for a Gaussian fitted to the latents of training images.
+        temperature: scale of the standard deviation, above 0; `factor` already includes it.
         mean: float64 [latent]; None for 0.
         factor: float64 [latent, latent], or its diagonal [latent]; None for the identity.
     """
@@ -69,13 +69,13 @@ class Manifest:
         arch: name of its network.
         input_shape: [C, H, W] of an image.
         latent_size: length of `z`.
-        checkpoint_id: hash of the weights that all parts came from.
+        checkpoint_id: hash of the configuration and weights that all parts were exported from.
         prior: distribution to draw `z` from; None if there is none.
         classes: names of the labels, in the order of `probabilities`; empty without a classifier.
-        parts: graphs by part name and variant: fp32, fp16 or int8, with "-uint8" behind it where
-            images are pixels.
-        training: how the weights were learned; None for weights from elsewhere.
-        tools: version by name of what made the bundle.
+        parts: graphs by part name and variant: fp32, fp16 or int8, with the suffix "-uint8" if
+            images are uint8 pixels.
+        training: how the weights were trained; None for external weights.
+        tools: versions of the software that made the bundle, by name.
     """
 
     model: str
@@ -146,7 +146,7 @@ def _require_classes(contents: Manifest) -> None:
 
 
 def serialize(manifest: Manifest) -> bytes:
-    """The text of manifest.json: the same manifest gives the same bytes."""
+    """The content of manifest.json; equal manifests result in equal bytes."""
     return serde.dump(manifest, FORMAT, FORMAT_VERSION)
 
 
@@ -155,7 +155,7 @@ def read(folder: Path) -> Manifest:
 
     Raises:
         BundleError: there is no bundle at `folder`.
-        ManifestError: it is damaged or of a newer format.
+        ManifestError: it is damaged or has a newer format version.
     """
     path = folder / FILE_NAME
     try:
@@ -172,10 +172,10 @@ def read(folder: Path) -> Manifest:
 
 
 def parse(text: bytes, where: str = FILE_NAME) -> Manifest:
-    """Check the text of a manifest and make it a `Manifest`.
+    """Parse and check the content of a manifest.
 
     Raises:
-        ManifestError: names the field, what was expected and what came.
+        ManifestError: names the field, what was expected and what was found.
     """
     try:
         return serde.load(Manifest, text, FORMAT, FORMAT_VERSION)

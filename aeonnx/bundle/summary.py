@@ -1,4 +1,4 @@
-"""A manifest in words and rows, for every place that shows one. Standard library only."""
+"""A manifest as texts and tables, for every command that shows one. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _FORMS = {"psnr": "{:.3f} dB", "snr": "{:.1f} dB", "agreement": "{:.2%}"}
-_DIGEST = 12  # digits of a digest that tables show
+_DIGEST = 12  # hex digits of a digest that tables show
 NUMERIC = (
     "bytes",
     "multiply-adds",
@@ -43,19 +43,19 @@ NUMERIC = (
     "of peak",
     "of memory peak",
 )
-"""Columns of numbers, which stand to the right."""
+"""Names of columns with numbers, which are right-aligned."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Texts in rows, as many in each as `head` has names of columns."""
+    """Rows of texts under the column names in `head`."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 def facts(contents: Manifest) -> dict[str, str]:
-    """What a bundle is, by the name of the fact."""
+    """Facts about a bundle by name; empty ones are left out."""
     found = {
         "model": f"{contents.model} ({contents.arch})",
         "images": "x".join(str(size) for size in contents.input_shape),
@@ -68,7 +68,7 @@ def facts(contents: Manifest) -> dict[str, str]:
 
 
 def training_facts(training: Training) -> dict[str, str]:
-    """How the weights were learned and what they reach, by the name of the fact."""
+    """Facts about the training and test metrics by name; empty ones are left out."""
     optimizer = {"batch size": training.batch_size, "lr": training.lr, **training.optimizer}
     stages = (
         f"{stage.name}, {stage.epochs} epochs: {stage.objective}"
@@ -87,7 +87,7 @@ def training_facts(training: Training) -> dict[str, str]:
 
 
 def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table:
-    """A row per graph: all, or those of the named parts."""
+    """A row per graph, of all parts or of the named ones."""
     names = "part variant file bytes multiply-adds quality opset onnxruntime sha256"
     rows = (
         (
@@ -108,7 +108,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
 
 
 def tensors(contents: Manifest) -> Table:
-    """A row per input and output; variants that take and give the same share theirs."""
+    """A row per input and output; variants with the same interface share their rows."""
     head = ("part", "variant", "", "tensor", "dtype and shape", "range", "description")
     rows: list[tuple[str, ...]] = []
     for part, variants in contents.parts.items():
@@ -122,7 +122,7 @@ def tensors(contents: Manifest) -> Table:
 
 
 def parity(contents: Manifest) -> Table:
-    """A row per output of each graph and kind of inputs: how far it is from torch."""
+    """A row per graph, output and kind of inputs: the difference from torch."""
     head = ("", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance")
     rows = []
     for part, variants in contents.parts.items():
@@ -138,7 +138,7 @@ def parity(contents: Manifest) -> Table:
 
 
 def activations(contents: Manifest) -> Table:
-    """A row per graph with activation functions: its units, and those that no input activated."""
+    """A row per graph with activation functions: number of units, and of inactive ones."""
     head = ("part", "variant", "units", "inactive")
     rows = [
         (part, name, f"{variant.activations.units:,}", f"{variant.activations.inactive:,}")
@@ -150,7 +150,7 @@ def activations(contents: Manifest) -> Table:
 
 
 def thresholds(contents: Manifest) -> Table:
-    """A row per output whose percentiles over training images are known; none without any."""
+    """A row per output and percentile over training images, if percentiles were measured."""
     rows = [
         (part, name, output, percentile, f"{value:.5g}")
         for part, variants in contents.parts.items()
@@ -164,12 +164,12 @@ def thresholds(contents: Manifest) -> Table:
 def _prior(prior: Prior | None) -> str:
     if prior is None:
         return "none"
-    warmth = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
-    return f"{prior.kind}{warmth}"
+    temperature = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
+    return f"{prior.kind}{temperature}"
 
 
 def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
-    """The worst of what was measured, images first; all of it is in `quality`."""
+    """The worst measurement, PSNR first, then agreement; `quality` lists all of them."""
     if quality is None:
         return "as fp32"
     found = [item for items in quality.values() for item in items]
@@ -183,7 +183,7 @@ def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
 
 
 def quality(contents: Manifest) -> Table:
-    """A row per output and measure of each variant in fewer bits; none without any."""
+    """A row per output and metric of each reduced-precision variant."""
     head = ("part", "variant", "output", "measure", "value", "at least")
     rows = []
     for part, variants in contents.parts.items():

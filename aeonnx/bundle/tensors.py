@@ -1,4 +1,4 @@
-"""What a tensor of a graph is, and what a stored array is."""
+"""Specs of a graph's tensors and of stored arrays."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BATCH = "batch"
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LARGEST = 2**31
-"""Bytes of a file: what protobuf, and so a graph, can have."""
-_MOST = 2**50  # values of 8 bytes, whose number is exact in every language
+"""Largest size of a file in bytes: the limit of protobuf, and so of a graph."""
+_MOST = 2**50  # values: 8 bytes each, so the size in bytes is exact even in JavaScript
 _WIDTHS = {"float32": 4, "float16": 2, "float64": 8, "uint8": 1, "int64": 8}
 _DTYPES = (*_WIDTHS,)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -33,14 +33,14 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What a tensor of a part is.
+    """An input or output of a part.
 
     Args:
         name: the name in torch code, graph, manifest and clients, such as "x" or "z".
         shape: sizes, with "batch" for the dynamic axis, such as ("batch", 1, 28, 28).
         dtype: numpy's name of the element type.
         range: lowest and highest value, both included; None if unbounded.
-        description: one phrase for people.
+        description: one phrase for readers.
     """
 
     name: str
@@ -67,15 +67,14 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class GoldenTensor:
-    """One stored array: raw little-endian, row-major.
+    """One stored array: raw, little-endian, row-major.
 
     Args:
         file: path inside the bundle.
         sha256: digest of the file.
         dtype: numpy's name of the element type.
-        shape: sizes, the batch included.
-        tolerance: of each row, the largest |difference| that still counts as equal; None for an
-            input.
+        shape: sizes, including the batch.
+        tolerance: per row, the largest |difference| that counts as equal; None for an input.
     """
 
     file: str
@@ -102,7 +101,7 @@ class GoldenTensor:
 
 @dataclass(frozen=True)
 class Golden:
-    """Stored inputs with the outputs that eager torch gave for them, by tensor name."""
+    """Stored inputs and the outputs of eager torch for them, by tensor name."""
 
     inputs: dict[str, GoldenTensor]
     outputs: dict[str, GoldenTensor]
@@ -118,6 +117,6 @@ def require_sizes(sizes: tuple[int, ...], field: str) -> None:
 
 
 def require_file(file: str) -> None:
-    steps = file.split("/")  # an absolute path begins with an empty one
+    steps = file.split("/")  # the first is empty for an absolute path
     inside = "\\" not in file and not {"", ".", ".."} & set(steps)
     require(inside, f"file: expected a path inside the bundle, got {file!r}")

@@ -1,4 +1,4 @@
-"""How weights were learned."""
+"""How the weights were trained, as recorded in the manifest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Training", "TrainingStage"]
 
 @dataclass(frozen=True)
 class TrainingStage:
-    """One stretch of the training, with a loss of its own.
+    """One stage of the training, with its own loss.
 
     Args:
         name: such as "pretrain 1" or "finetune".
-        objective: what was minimised, in words.
-        corruption: what the inputs suffered, such as "masking 0.25"; None for nothing.
+        objective: the loss that was minimised, in words.
+        corruption: noise added to the inputs, such as "masking 0.25"; None for none.
         epochs: passes over the training images.
     """
 
@@ -26,23 +26,25 @@ class TrainingStage:
 
 @dataclass(frozen=True)
 class Training:
-    """How the weights were learned.
+    """How the weights were trained.
 
     Args:
         data: name of the data set.
         data_fingerprint: SHA-256 over the images, train then test, with their shapes and labels.
-        data_split: how training and test images were told apart.
-        train_images: how many, those held out included.
-        test_images: how many.
-        seed: of the initial weights, the order of the images and the noise.
+        data_split: how the images were split into training and test images.
+        train_images: number of training images, including those held out for early stopping.
+        test_images: number of test images.
+        seed: for the initial weights, the order of the images and the noise.
         epochs: passes over the training images in the last stage.
         batch_size: images per step.
         lr: highest learning rate.
-        optimizer: what else the optimisation was given: schedule, precision, average and so on.
-        options: what the recipe was given, such as the corruption.
+        optimizer: other options of the optimisation, such as schedule, precision and weight
+            averaging.
+        options: options of the model's training, such as the corruption.
         stages: in order.
-        metrics: on the test images, by name; of weights that were not tested, none.
-        weights: which of the run's they are, such as "epoch 20 of 20" or "epoch 7 of 12, the best".
+        metrics: on the test images, by name; empty if the weights were not tested.
+        weights: which weights of the run these are, such as "epoch 20 of 20" or "epoch 7 of 12,
+            the best".
     """
 
     data: str

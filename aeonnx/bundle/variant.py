@@ -1,4 +1,4 @@
-"""One graph file of a bundle, with the evidence for it."""
+"""One graph file of a bundle, with its parity and quality measurements."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ _METRICS = ("snr", "psnr", "agreement")
 
 @dataclass(frozen=True)
 class OutputParity:
-    """The evidence for one output on one kind of inputs: graph against eager torch.
+    """The parity of one output on one kind of inputs: graph against eager torch.
 
     Args:
-        inputs: the kind: "real" ones, "random" ones, "edge" values, "activation" for those that
-            activate units, "ill-conditioned" for those at which float32 itself tells too little.
-        rows: how many.
-        batch: at which the largest difference was seen, of all that were tried.
+        inputs: kind of inputs: "real", "random", "edge" values, "activation" for inputs that
+            activate further units, "ill-conditioned" for inputs at which float32 itself is too
+            inaccurate.
+        rows: number of rows.
+        batch: batch size at which the largest difference occurred, of all that were tried.
         max_abs_diff: largest |graph - torch float32|.
-        max_rel_diff: largest |graph - torch float32| / |torch float32|, where torch is not tiny.
+        max_rel_diff: largest |graph - torch float32| / |torch float32|, over values that are not
+            tiny.
         error: largest |graph - torch float64|.
         noise_floor: largest |float32 - float64| of torch, or of simulated rounding.
-        tolerance: what `max_abs_diff` and `error` had to stay within.
+        tolerance: upper limit of `max_abs_diff` and `error`.
     """
 
     inputs: str
@@ -49,7 +51,7 @@ class OutputParity:
 
 @dataclass(frozen=True)
 class ActivationCoverage:
-    """Units behind activation functions, and how many of these no input activated."""
+    """Number of units with an activation function, and of those that no input activated."""
 
     units: int
     inactive: int
@@ -57,16 +59,17 @@ class ActivationCoverage:
 
 @dataclass(frozen=True)
 class Quality:
-    """What one output of a variant costs, measured on the same images as the fp32 graph's.
+    """The quality of one output of a variant, measured on the same images as the fp32 graph.
 
     Args:
-        metric: "snr", the variance of fp32's output over the mean squared difference from it, in dB
-            (at most 200); "psnr", of the images that the output is or leads to, against the test
-            images, in dB; or "agreement", the share of labels or whole numbers that stay.
-        value: of the variant.
+        metric: "snr", the variance of the fp32 output over the mean squared difference from it, in
+            dB (at most 200); "psnr", of the images that the output is or is decoded to, against
+            the test images, in dB; or "agreement", the share of labels or whole numbers that are
+            equal to those of the fp32 graph.
+        value: the metric of the variant.
         least: the lowest `value` that passes.
-        images: how many.
-        fp32: PSNR of the fp32 graph; None for the other two, which compare with it.
+        images: number of images.
+        fp32: PSNR of the fp32 graph; None for the other metrics, which compare with that graph.
     """
 
     metric: str
@@ -83,12 +86,12 @@ class Quality:
 
     @property
     def passed(self) -> bool:
-        """Whether the limit is kept; NaN does not."""
+        """Whether `value` reaches `least`; NaN does not."""
         return self.value >= self.least
 
     @property
     def drop(self) -> float | None:
-        """What the variant loses of the fp32 graph's PSNR; None for another metric."""
+        """PSNR of the fp32 graph minus that of the variant, in dB; None for other metrics."""
         return None if self.fp32 is None else self.fp32 - self.value
 
 
@@ -100,20 +103,20 @@ class Variant:
         file: path inside the bundle.
         sha256: digest of the file.
         bytes: size of the file.
-        macs: what one row takes in the operators with products, counted in the fp32 graph;
-            None where that depends on values.
+        macs: multiply-adds per row, counted in the fp32 graph's Gemm, MatMul, Conv and
+            ConvTranspose; None if the number depends on values.
         opset: version of the ONNX operator set.
         ir_version: version of the ONNX file format.
-        min_onnxruntime: lowest release of onnxruntime that reads this opset and IR version.
-        inputs: what the graph takes, in order.
-        outputs: what the graph gives, in order; the first is the answer of the part's verb.
-        parity: evidence per output name, for each kind of inputs.
-        parity_batches: the batch sizes at which the evidence was taken.
-        activations: what the inputs activated; None where that was not counted.
+        min_onnxruntime: oldest release of onnxruntime that reads this opset and IR version.
+        inputs: in order.
+        outputs: in order; the part's verb returns the first.
+        parity: measurements by output name, one per kind of inputs.
+        parity_batches: batch sizes at which parity was measured.
+        activations: units that the parity inputs activated; None if not counted.
         golden: golden vectors.
-        quality: of each output against the fp32 graph's; None where the graph is that or exactly as
-            good.
-        percentiles: of outputs over training images, by output and percentile such as "p99".
+        quality: of each output against the fp32 graph's; None if the graph is the fp32 graph or
+            exactly as good.
+        percentiles: of outputs over training images, by output name and percentile such as "p99".
     """
 
     file: str
@@ -170,7 +173,7 @@ class Variant:
 
 
 def _require_rows(variant: Variant) -> None:
-    """Refuse tensors whose rows do not belong together, stored ones included."""
+    """Check that all tensors, stored ones included, agree in their numbers of rows."""
     first = variant.outputs[0].shape[0]
     for spec in variant.outputs:
         require(

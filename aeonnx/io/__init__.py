@@ -1,4 +1,4 @@
-"""Pictures and arrays on disk: one reader for training, calibration and every verb.
+"""Reads and writes pictures and arrays, for training, calibration and every verb.
 
-numpy; pillow when a picture is read. docs/pictures.md has the rules as a table.
+Needs numpy, and pillow for pictures. docs/pictures.md lists the rules in a table.
 """

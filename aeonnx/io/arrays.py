@@ -1,7 +1,7 @@
-"""Which arrays are images, and of which shape: one rule for training and for every verb.
+"""Accepted arrays of images and latents: the same rules for training and for every verb.
 
-What trains also runs: uint8, or floats of 16, 32 or 64 bits in [0, 1], which become float32; as
-[N, C, H, W], [N, H, W] or vectors [N, D]. A part also takes one image without its first axis.
+Images are uint8, or float16, float32 or float64 in [0, 1], which become float32; of shape
+[N, C, H, W] or [N, H, W], or vectors [N, D]. Verbs also accept one image without the first axis.
 """
 
 from __future__ import annotations
@@ -35,14 +35,21 @@ _GIVEN = ("x_train", "x_test")
 _GIVEN_LABELS = ("y_train", "y_test")
 _LATENTS = ("z", "latents", "features")
 _NAMES = "names"
-"""Of files: an array that the commands write beside others."""
+"""Name of the array of file names that the commands write beside the data."""
 
 
 def names_of_images(names: Collection[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which arrays of an archive are the images and which the labels: one of each, two, or none.
+    """Names of an archive's arrays of images and of labels.
+
+    Args:
+        names: of all arrays.
+        where: name of the archive, for messages.
+
+    Returns:
+        Images: one name, or those of training and test images. Labels: as many names, or none.
 
     Raises:
-        ImageError: the names do not say.
+        ImageError: the names are ambiguous or incomplete.
     """
     found = set(names) - {_NAMES}
     if found & {*_GIVEN}:
@@ -64,10 +71,10 @@ def names_of_images(names: Collection[str], where: str) -> tuple[tuple[str, ...]
 
 
 def names_of_latents(names: Collection[str], where: str) -> str:
-    """Which array of an archive holds latents.
+    """Name of an archive's array of latents.
 
     Raises:
-        ImageError: the names do not say.
+        ImageError: the names are ambiguous.
     """
     found = set(names) - {_NAMES}
     latents = found & {*_LATENTS} or found - {*LABELS}
@@ -88,14 +95,14 @@ def _listed(names: Collection[str]) -> str:
 
 
 def image_shape(shape: Sequence[int], where: str) -> Shape:
-    """[C, H, W] of the images in an array, which its shape says.
+    """[C, H, W] of the images in an array of a given shape.
 
     Args:
         shape: [N, H, W], [N, C, H, W], or vectors [N, D], which become images [1, 1, D].
-        where: what to call the array in an error.
+        where: name of the array, for messages.
 
     Raises:
-        ImageError: another number of axes, more than 4 channels, or no images.
+        ImageError: wrong number of axes, more than 4 channels, or no images.
     """
     got = f"got {list(shape)}"
     if len(shape) not in (2, 3, 4):
@@ -112,15 +119,15 @@ def image_shape(shape: Sequence[int], where: str) -> Shape:
 
 
 def rows_shape(shape: Sequence[int], wanted: Shape, where: str) -> tuple[int, ...]:
-    """[n, C, H, W] of an array that holds such images, with or without axes of size 1.
+    """[n, C, H, W] of an array of images, which may lack axes of size 1.
 
     Args:
-        shape: of the array.
+        shape: shape of the array.
         wanted: [C, H, W] of an image.
-        where: what to call the array in an error.
+        where: name of the array, for messages.
 
     Raises:
-        ImageError: it holds others, or none.
+        ImageError: it has images of another shape, or none.
     """
     for axes in _forms(wanted):
         if tuple(shape) == axes:
@@ -134,12 +141,12 @@ def rows_shape(shape: Sequence[int], wanted: Shape, where: str) -> tuple[int, ..
     if tuple(shape[-3:]) == (*wanted[1:], wanted[0]):
         hint = _transposed(shape)
     elif len(shape) > 1 and int(np.prod(shape[1:])) == int(np.prod(wanted)):
-        hint = f". For rows of so many values save array.reshape(-1, {', '.join(map(str, wanted))})"
+        hint = f". The sizes match: save array.reshape(-1, {', '.join(map(str, wanted))})"
     raise ImageError(f"{where}: expected {forms}, got {list(shape)}{hint}")
 
 
 def _forms(wanted: Shape) -> list[tuple[int, ...]]:
-    """The shapes that an image may have: without channels if it has one, without rows too."""
+    """Accepted shapes of an image: leading axes of size 1 may be missing."""
     forms: list[tuple[int, ...]] = [wanted]
     while forms[-1][0] == 1 and len(forms[-1]) > 1:
         forms.append(forms[-1][1:])
@@ -152,10 +159,10 @@ def _transposed(shape: Sequence[int]) -> str:
 
 
 def check_dtype(dtype: np.dtype[Any], where: str) -> None:
-    """Refuse what is neither pixels nor floats, and say how to convert it.
+    """Check that a dtype is uint8 or a float.
 
     Raises:
-        ImageError: it is another dtype.
+        ImageError: it is not; the message says how to convert the array.
     """
     if dtype == np.uint8 or dtype.kind == "f":
         return
@@ -172,26 +179,26 @@ def check_dtype(dtype: np.dtype[Any], where: str) -> None:
 
 
 def to_values(rows: Array) -> Array:
-    """Rows as parts and training take them: uint8, or float32 in the machine's byte order."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+    """Rows as uint8, or as float32 in native byte order; C-contiguous."""
+    with np.errstate(over="ignore"):  # values beyond float32's range become infinite
         return np.ascontiguousarray(rows, np.uint8 if rows.dtype == np.uint8 else np.float32)
 
 
 def check_range(lowest: float, highest: float, where: str, bounds: Bounds = UNIT) -> None:
-    """Refuse values outside a range, and say what they look like.
+    """Check that values are in a range.
 
     Args:
-        lowest, highest: of the values; NaN if one is.
-        where: what to call the array in an error.
-        bounds: lowest and highest value that are allowed.
+        lowest, highest: minimum and maximum of the values; NaN if any value is NaN.
+        where: name of the array, for messages.
+        bounds: lowest and highest allowed value.
 
     Raises:
-        ImageError: there are such values.
+        ImageError: they are not; the message suggests how to scale them.
     """
     low, high = bounds
     expected = f"expected floats in [{low:g}, {high:g}]"
     if np.isnan(lowest) or np.isnan(highest):
-        raise ImageError(f"{where}: {expected}, got NaN: replace what is not known")
+        raise ImageError(f"{where}: {expected}, got NaN: replace missing values")
     if lowest >= low and highest <= high:
         return
     if bounds != UNIT:
@@ -208,6 +215,6 @@ def check_range(lowest: float, highest: float, where: str, bounds: Bounds = UNIT
 
 
 def _shown(value: float) -> str:
-    """So many digits that what is over 1 does not read as 1."""
+    """With enough digits that a value just above 1 is not shown as 1."""
     text = f"{value:g}"
     return text if float(text) == value else str(np.float32(value))

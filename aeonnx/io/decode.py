@@ -1,4 +1,4 @@
-"""Bytes of a picture -> its pixels as stored upright, and its transparency. numpy and pillow."""
+"""Decodes pictures to upright pixels and transparency. numpy and pillow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = npt.NDArray[np.uint8]
 Size = tuple[int, int] | None
 
 MOST_PIXELS = 178_956_970
-"""Of a picture; pillow takes what is larger for an attack."""
+"""Most pixels of a picture; pillow treats larger ones as decompression bombs."""
 
 _PLUGINS = {
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
@@ -47,15 +47,15 @@ _SIGNATURES = {
 _DEPTH = "expected 8 or 16 bits per channel"
 _CMYK = "is in CMYK, whose colours depend on its profile: convert it to RGB first"
 _OPAQUE = 255
-_quiet = threading.Lock()  # of what changes the process's filters of warnings
+_quiet = threading.Lock()  # held while the process's warning filters are changed
 
 
 class OtherSize(Exception):  # noqa: N818  # not a fault of the file
-    """A picture of another size, of which the arguments are the upright width and height."""
+    """A picture of another size; the arguments are its upright width and height."""
 
 
 class Refused(Exception):  # noqa: N818  # not a fault of the file
-    """A picture of a kind that is not read; the text goes after its name."""
+    """An unsupported kind of picture; the message continues after the file's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,9 @@ class Decoded:
 
     Args:
         colour: uint8 [H, W] of grey or [H, W, 3].
-        alpha: uint8 [H, W]; None where every pixel is opaque by its format.
-        channels: of its own: 1 grey, 2 grey with alpha, 3 RGB (palettes too), 4 RGBA. A colour
-            that the file declares transparent is no channel.
+        alpha: uint8 [H, W]; None if the format has no transparency.
+        channels: of the file: 1 grey, 2 grey with alpha, 3 RGB (also from a palette), 4 RGBA. A
+            colour that the file declares transparent does not count as a channel.
     """
 
     colour: Array
@@ -74,7 +74,7 @@ class Decoded:
     channels: int
 
     def turned(self, orientation: int) -> Decoded:
-        """The same as it is to be seen."""
+        """The picture turned upright, from an Exif orientation of 1 to 8."""
         if orientation == 1:
             return self
         alpha = None if self.alpha is None else turned(self.alpha, orientation)
@@ -82,39 +82,39 @@ class Decoded:
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None) -> Decoded:
-    """Decode a picture, of which kind its content says.
+    """Decode a picture; its content decides the format, not its name.
 
     Args:
-        data: the file.
-        size: width and height that it must have when it is upright; None for any.
+        data: content of the file.
+        size: required upright width and height; None for any.
 
     Raises:
-        Refused: it is of a kind that is not read, or too large.
-        OtherSize: it has another size; it was not decoded.
-        ValueError, and whatever pillow raises: it is none, or damaged.
+        Refused: an unsupported kind of picture, or too large.
+        OtherSize: it has another size; raised before decoding.
+        ValueError, and whatever pillow raises: it is not a picture, or damaged.
     """
     kind = kind_of(data)
     if kind is None:
-        raise ValueError("it is empty" if not data else "its content is of no such kind")
+        raise ValueError("it is empty" if not data else "its content has none of these formats")
     return _DECODERS[kind](data, size)
 
 
 def kind_of(start: bytes) -> str | None:
-    """Of which format a picture is, by its first 12 bytes; None if they are of no picture."""
+    """Format of a picture from its first 12 bytes; None if it is not a supported picture."""
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WebP"
     return next((kind for begin, kind in _SIGNATURES.items() if start.startswith(begin)), None)
 
 
 def _open(kind: str, data: bytes) -> ImageFile:
-    """Open with the one plugin: the way through `Image.open` warns through the whole process."""
+    """Open with one plugin only: `Image.open` may issue warnings in the whole process."""
     module, name = _PLUGINS[kind]
     image: ImageFile = getattr(import_module(f"PIL.{module}"), name)(BytesIO(data))
     return image
 
 
 def _check_size(width: int, height: int, orientation: int, size: Size) -> None:
-    """Refuse a size before anything is decoded."""
+    """Check the size before anything is decoded."""
     if width * height > MOST_PIXELS:
         raise Refused(
             f"has {width}x{height} pixels: expected at most {MOST_PIXELS:,}, resize it first"
@@ -132,7 +132,7 @@ def _check_frames(frames: int) -> None:
 
 
 def _plain(image: ImageFile) -> Decoded:
-    """What pillow gives, by its mode."""
+    """Decode with pillow and convert from its mode."""
     mode = image.mode
     if mode == "CMYK":
         raise Refused(_CMYK)
@@ -169,31 +169,33 @@ def _decode_png(data: bytes, size: Size) -> Decoded:
     bare = head.bare()
     if head.colour_type == 3:
         found = _by_palette(head, np.asarray(_open("PNG", bare)))
-    elif head.colour_type == 4 and head.depth == 16:  # pillow makes RGBA of it
+    elif head.colour_type == 4 and head.depth == 16:  # pillow returns RGBA
         pixels = np.asarray(_open("PNG", bare))
         found = Decoded(pixels[..., 0], pixels[..., -1], 2)
     else:
         found = _plain(_open("PNG", bare))
     if head.transparency is not None and head.colour_type in (0, 2):
-        found = replace(found, alpha=_but_one(head, head.transparency, found.colour, bare))
+        found = replace(
+            found, alpha=_alpha_of_one_colour(head, head.transparency, found.colour, bare)
+        )
     return found.turned(head.orientation)
 
 
 def _by_palette(head: png.Png, index: npt.NDArray[Any]) -> Decoded:
-    """The colours of the palette; black where it has none."""
+    """Look up palette colours; black for indices beyond the palette."""
     table = np.zeros((256, 4), np.uint8)
     table[:, 3] = _OPAQUE
     colours = np.frombuffer(head.palette, np.uint8).reshape(-1, 3)
     table[: len(colours), :3] = colours
     alphas = np.frombuffer(head.transparency or b"", np.uint8)
     table[: len(alphas), 3] = alphas
-    index = index.astype(np.uint8)  # pillow gives truth values of one bit
+    index = index.astype(np.uint8)  # pillow returns booleans for 1 bit
     alpha = None if head.transparency is None else table[index, 3]
     return Decoded(table[index, :3], alpha, 3)
 
 
-def _but_one(head: png.Png, colour: bytes, eight: Array, bare: bytes) -> Array:
-    """Alpha where one colour is transparent, of all the bits that samples have."""
+def _alpha_of_one_colour(head: png.Png, colour: bytes, eight: Array, bare: bytes) -> Array:
+    """Alpha of a PNG with one transparent colour, compared at the full bit depth."""
     samples = np.frombuffer(colour, ">u2") & (2**head.depth - 1)
     if head.depth < 16:
         clear = eight == samples * (255 // (2**head.depth - 1))
@@ -201,7 +203,7 @@ def _but_one(head: png.Png, colour: bytes, eight: Array, bare: bytes) -> Array:
         clear = np.asarray(_open("PNG", bare)) == samples
     else:
         low = _open("PNG", bare)
-        # As if the other byte came first.
+        # Reads the low byte of each sample, as if the byte order were reversed.
         low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
         clear = (eight == samples >> 8) & (np.asarray(low) == samples & 255)
     if clear.ndim == 3:
@@ -245,7 +247,7 @@ def _decode_tiff(data: bytes, size: Size) -> Decoded:
     _check_frames(tiff_frames(data))
     turn = find_orientation(data)
     if turn is not None:
-        # Versions of pillow differ in when they turn a TIFF: told that it is upright, none does.
+        # Versions of pillow differ in when they turn a TIFF: none turns one marked as upright.
         data = data[: turn.place] + turn.plain + data[turn.place + 2 :]
     orientation = turn.value if turn else 1
     with _quiet, warnings.catch_warnings():

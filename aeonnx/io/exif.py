@@ -1,4 +1,4 @@
-"""The orientation in an Exif block, and pixels turned by it."""
+"""Finds the orientation in an Exif block and turns pixels by it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TAG, _SHORT = 274, 3
 
 @dataclass(frozen=True)
 class Orientation:
-    """What the block says.
+    """An orientation, and where an Exif block stores it.
 
     Args:
         value: 1 (upright) to 8.
-        place: of the two bytes in the block that say so, which are `plain` where it is 1.
-        plain: 1 in the block's byte order.
+        place: offset of its two bytes in the block.
+        plain: the two bytes of the value 1 in the block's byte order.
     """
 
     value: int
@@ -31,7 +31,7 @@ class Orientation:
 
 
 def find_orientation(block: bytes) -> Orientation | None:
-    """The orientation of a TIFF or Exif block: of its first directory; None if there is none."""
+    """The orientation in the first directory of a TIFF or Exif block; None if there is none."""
     block = block.removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None or len(block) < 8:
@@ -48,7 +48,7 @@ def find_orientation(block: bytes) -> Orientation | None:
 
 
 def turned(rows: Array, orientation: int) -> Array:
-    """Stored rows [H, W, ...] as they are to be seen."""
+    """Stored rows [H, W, ...] turned upright, from an Exif orientation of 1 to 8."""
     if orientation > 4:
         rows = rows.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Pictures in folders: which there are, and what was left out. Standard library only."""
+"""Lists the pictures in folders, and what was left out. Standard library only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in one folder, in order of names; hidden files (`.x`, so `._x` too) do not count.
+    """Entries of one folder, sorted by name, without hidden ones (`.x`, so `._x` too).
 
     Args:
-        pictures: regular files whose names end as pictures' do.
+        pictures: regular files with a suffix in `SUFFIXES`.
         folders: folders.
-        others: the rest.
+        others: all other entries.
     """
 
     pictures: list[Path]
@@ -34,14 +34,14 @@ class Found:
 
 @dataclass
 class LeftOut:
-    """How many files and folders were passed over."""
+    """Numbers of files and folders that were not read, and the first names."""
 
     files: int = 0
     folders: int = 0
     names: list[str] = field(default_factory=list)
 
     def add(self, found: Found) -> None:
-        """Files that are no pictures."""
+        """Count the entries of a folder that are not pictures."""
         self.files += len(found.others)
         self.names += [path.name for path in found.others[:1]]
 
@@ -58,7 +58,7 @@ class LeftOut:
 
 
 def look(folder: Path) -> Found:
-    """What lies in a folder.
+    """List a folder.
 
     Raises:
         ImageError: it cannot be read.
@@ -86,11 +86,12 @@ def is_split(found: Found) -> bool:
 def pictures_in(folder: Path, *, recursive: bool) -> tuple[list[Path], LeftOut]:
     """The pictures of a folder, in the order in which training reads them.
 
-    Those in it; or, where it has none, those in one folder per class, or in train/ and test/ with
-    either. With `recursive` all below it, at any depth, but not through links to folders.
+    These are the pictures in the folder itself; if it has none, those in its subfolders, one per
+    class, or those in train/ and test/, each with either layout. With `recursive`, all pictures at
+    any depth, without following links to folders.
 
     Raises:
-        ImageError: there is none, or a folder cannot be read.
+        ImageError: there is no picture, or a folder cannot be read.
     """
     left = LeftOut()
     pictures = list(_below(folder, left) if recursive else _as_training_reads(folder, left))
@@ -105,7 +106,7 @@ def _below(folder: Path, left: LeftOut) -> Iterator[Path]:
     left.add(found)
     yield from found.pictures
     for inner in found.folders:
-        if inner.is_symlink():  # it may lead back
+        if inner.is_symlink():  # it may lead to a cycle
             left.files += 1
             left.names.append(inner.name)
         else:
@@ -114,15 +115,15 @@ def _below(folder: Path, left: LeftOut) -> Iterator[Path]:
 
 def _as_training_reads(folder: Path, left: LeftOut) -> Iterator[Path]:
     found = look(folder)
-    halves = is_split(found) and not found.pictures
-    inside = [path for path in found.folders if path.name in ("train", "test")] if halves else []
+    split = is_split(found) and not found.pictures
+    inside = [path for path in found.folders if path.name in ("train", "test")] if split else []
     left.add(found)
-    if not halves:
+    if not split:
         yield from _flat_or_classes(found, left)
         return
     left.folders += len(found.folders) - len(inside)
-    for half in sorted(inside, key=lambda path: path.name != "train"):
-        within = look(half)
+    for subset in sorted(inside, key=lambda path: path.name != "train"):
+        within = look(subset)
         left.add(within)
         yield from _flat_or_classes(within, left)
 

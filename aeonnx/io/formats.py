@@ -1,4 +1,4 @@
-"""Names of outputs: which form each stands for, and what cannot be written in it."""
+"""Chooses the output format from a name, and checks that the results fit it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aeonnx.io import images
 __all__ = ["FORMS", "LARGEST_GRID", "Target", "distinct", "target_of"]
 
 LARGEST_GRID = 10_000
-"""Images that one picture may show."""
+"""Most images in one grid picture."""
 
 _PICTURES = {
     ".png": "png",
@@ -27,7 +27,7 @@ _PICTURES = {
 _ARRAYS = {".npy": "npy", ".npz": "npz"}
 FORMS = (
     "*.png, *.jpg, *.webp or *.tif (one picture), *.npy or *.npz (arrays), or a folder (a picture "
-    "of each): a name without a suffix, that ends in /, or of a folder that is there"
+    "of each): a name without a suffix, that ends in /, or of an existing folder"
 )
 _LARGEST_EDGE = {"jpg": 65_535, "webp": 16_383}
 _STDOUT = "-"
@@ -47,18 +47,18 @@ class Target:
 
     @property
     def pictures(self) -> bool:
-        """Whether images become pictures, of whole numbers."""
+        """Whether images are written as pictures (uint8), not as arrays."""
         return self.form not in _ARRAYS.values()
 
     def __str__(self) -> str:
         return "stdout" if self.path is None else f"{self.path}"
 
     def require(self, count: int, shape: Sequence[int]) -> None:
-        """Refuse images that cannot be written so, before the work is done.
+        """Check that images can be written in this form, before they are computed.
 
         Args:
-            count: of the images.
-            shape: [C, H, W] of one.
+            count: number of images.
+            shape: [C, H, W] of an image.
 
         Raises:
             UsageError: they cannot.
@@ -90,16 +90,16 @@ class Target:
 
 
 def target_of(name: Path | str, *, images: bool = True, pictures: bool = False) -> Target:
-    """What an output's name stands for.
+    """The target for an output's name.
 
     Args:
-        name: of a file or folder; "-" for stdout.
-        images: whether results are that; latents are not.
-        pictures: whether the sources were pictures: then stdout, a device and a pipe are given a
-            PNG, and else a .npy.
+        name: path of a file or folder; "-" for stdout.
+        images: whether the results are images; False for latents.
+        pictures: whether the sources were pictures: then stdout, a device or a pipe gets a PNG,
+            else a .npy.
 
     Raises:
-        UsageError: it has another suffix, or one that these results do not fit.
+        UsageError: the suffix is unknown, or does not fit the results.
     """
     text = os.fspath(name)
     plain = "png" if images and pictures else "npy"
@@ -133,14 +133,14 @@ def _special(path: Path) -> bool:
 
 
 def distinct(names: Sequence[str], suffix: str) -> list[str]:
-    """Names of files for results, `suffix` included, of which no two are the same.
+    """Distinct file names for results, made from the names of their sources.
 
-    A name loses its suffix, unless it is by that alone that it differs from another; of those that
-    do not, the later ones get a number. Capitals do not count, since file systems differ in that.
+    `suffix` replaces the suffix of a name, or is added to it if names differ by their suffixes
+    alone; equal names are numbered. Case is ignored, as some file systems do.
 
     Args:
-        names: of the sources, relative, with / between folders.
-        suffix: of the results.
+        names: relative paths of the sources, with / between folders.
+        suffix: suffix of the results, such as ".png".
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
     sources: dict[str, set[str]] = {}
@@ -150,7 +150,7 @@ def distinct(names: Sequence[str], suffix: str) -> list[str]:
         stem if len(sources[stem.casefold()]) == 1 else name
         for stem, name in zip(stems, names, strict=True)
     ]
-    # A folder on the way to one result can be called as another result.
+    # A parent folder of one result may have the name of another result.
     taken = {str(part).casefold() for name in names for part in PurePosixPath(name).parents}
     found = []
     for stem in stems:

@@ -1,4 +1,4 @@
-"""How many pictures a GIF or TIFF holds, counted without decoding any, and up to a bound."""
+"""Counts the pictures in a GIF or TIFF without decoding them, up to a limit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import struct
 __all__ = ["MOST_FRAMES", "gif_frames", "tiff_frames"]
 
 MOST_FRAMES = 1000
-"""Where counting ends."""
+"""Counting stops here."""
 
 _MOST_BLOCKS = 2_000_000
 _EXTENSION, _IMAGE = 0x21, 0x2C
 
 
 def gif_frames(data: bytes) -> int:
-    """Image descriptors of a GIF, whole or cut short.
+    """Number of image descriptors in a GIF, which may be truncated.
 
     Raises:
         ValueError: it has more blocks than one picture can need.
@@ -26,7 +26,7 @@ def gif_frames(data: bytes) -> int:
             place += 11 + _colours(data, place + 9)
         elif data[place] == _EXTENSION:
             place += 2
-        else:  # the end, or what pillow ends at too
+        else:  # the trailer, or a byte at which pillow stops too
             break
         while place < len(data) and data[place]:
             place += 1 + data[place]
@@ -38,13 +38,13 @@ def gif_frames(data: bytes) -> int:
 
 
 def _colours(data: bytes, place: int) -> int:
-    """Bytes of the table of colours that the flags at `place` announce."""
+    """Size in bytes of the colour table that the flags at `place` declare."""
     flags = data[place] if place < len(data) else 0
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def tiff_frames(data: bytes) -> int:
-    """Directories of a TIFF; one that leads back ends it."""
+    """Number of directories of a TIFF; a cycle ends the count."""
     order = "<" if data.startswith(b"II") else ">"
     seen: set[int] = set()
     (place,) = struct.unpack_from(f"{order}I", data, 4)

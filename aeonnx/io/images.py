@@ -1,4 +1,4 @@
-"""Images as pictures: one, or many in a grid. numpy; pillow when used."""
+"""Encodes images as pictures, one or many in a grid. numpy; pillow when used."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _GAP = 2  # pixels between the images of a grid
 
 
 def grid(images: Array, columns: int | None = None, scale: int = 1) -> Array:
-    """One picture of many: rows of `columns` images on a mid-grey ground.
+    """Arrange images in a grid of `columns` per row, on mid-grey.
 
     Args:
         images: float32 in [0, 1] or uint8, [n, C, H, W] with C of 1 to 4.
-        columns: images per row; None for a picture about as wide as high.
-        scale: edge of the square that each pixel becomes.
+        columns: images per row; None for an about square grid.
+        scale: integer factor by which each pixel is enlarged.
 
     Returns:
         uint8 [H', W'] or [H', W', C]; a single image has no border.
@@ -78,7 +78,7 @@ def picture(images: Array, form: str, columns: int | None = None, scale: int = 1
 
     Args:
         images: see `grid`; with C of 1 or 3 for "jpg".
-        form: "png", "tif" and "webp" (without a loss) or "jpg" (quality 95, colours at full size).
+        form: "png", "tif" or "webp" (lossless), or "jpg" (quality 95, no chroma subsampling).
         columns, scale: see `grid`.
     """
     from PIL import Image
@@ -102,10 +102,15 @@ def write_grid(
 
 
 def require_suffix(path: Path, suffixes: Sequence[str], expected: str) -> None:
-    """Refuse a name that ends otherwise; `expected` tells people of the endings.
+    """Check the suffix of a path.
+
+    Args:
+        path: the path.
+        suffixes: accepted suffixes, in lower case.
+        expected: these suffixes in words, for the message.
 
     Raises:
-        UsageError: it does.
+        UsageError: it has another suffix.
     """
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: expected a name that ends in {expected}")

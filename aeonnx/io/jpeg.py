@@ -1,4 +1,4 @@
-"""The markers of a JPEG file: its kind, its orientation, and whether it has an end."""
+"""Reads the markers of a JPEG file: size, kind, orientation, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["Jpeg", "read_markers"]
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _START_OF_SCAN, _END, _APP1, _COMMENT = 0xDA, 0xD9, 0xE1, 0xFE
-_NEEDLESS = {*range(0xE1, 0xF0), _COMMENT} - {0xEE}  # APP14 says how colours are kept
+_NEEDLESS = {*range(0xE1, 0xF0), _COMMENT} - {0xEE}  # APP14 declares the colour transform
 _MOST_MARKERS = 1_000_000
-_MOST_SCANS = 100  # each goes over the whole picture; encoders write about ten
+_MOST_SCANS = 100  # each covers the whole picture; encoders write about ten
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 @dataclass(frozen=True)
 class Jpeg:
-    """What the markers say.
+    """Content of the markers.
 
     Args:
         width, height: in pixels, as stored.
         depth: bits per sample.
         components: 1 grey, 3 colour, 4 CMYK.
-        orientation: of Exif, 1 to 8.
-        kept: the pieces of the file that its pixels need.
+        orientation: Exif orientation, 1 to 8.
+        kept: the pieces of the file that are needed to decode its pixels.
     """
 
     width: int
@@ -38,15 +38,15 @@ class Jpeg:
     kept: tuple[memoryview, ...]
 
     def bare(self) -> bytes:
-        """A JPEG of the pixels and nothing else: pillow warns of what it finds in Exif."""
+        """The JPEG without metadata: pillow would warn about damaged Exif."""
         return b"".join(self.kept)
 
 
 def read_markers(data: bytes) -> Jpeg:
-    """All markers up to the end of the picture.
+    """Read all markers up to the end of the picture.
 
     Raises:
-        ValueError: says what is wrong.
+        ValueError: the file is damaged; the message says how.
     """
     frame: bytes | None = None
     orientation, place, first = None, 2, 0
@@ -59,7 +59,7 @@ def read_markers(data: bytes) -> Jpeg:
         if data[place] != 0xFF:
             raise ValueError("it has something else where a marker should be")
         kind = data[place + 1]
-        if kind == 0xFF:  # filling
+        if kind == 0xFF:  # fill byte
             place += 1
             continue
         place += 2

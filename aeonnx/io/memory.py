@@ -1,4 +1,4 @@
-"""How much fits in memory."""
+"""Free memory of this process."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["available", "fits"]
 
 
 def fits(size: int) -> bool:
-    """Whether `size` bytes are at most half of what is free: splitting needs them twice."""
+    """Whether `size` bytes are at most half of the free memory: splitting data needs them twice."""
     return size <= available() // 2
 
 
 def available(root: Path = Path("/")) -> int:
-    """Bytes that this process can still take: the machine's, or less where a group is limited.
+    """Bytes that this process can still allocate: of the machine, or less within a control group.
 
     Args:
-        root: where `proc` and `sys` are.
+        root: folder that contains `proc` and `sys`.
     """
     meminfo = root / "proc/meminfo"
     machine = 1024 * _number(meminfo, "MemAvailable:") if meminfo.exists() else sys.maxsize
@@ -29,7 +29,7 @@ def available(root: Path = Path("/")) -> int:
 
 
 def _left(group: Path) -> int | None:
-    """Bytes that a group may still take; None without a limit."""
+    """Bytes that a control group may still allocate; None without a limit."""
     for limit, used, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -39,7 +39,7 @@ def _left(group: Path) -> int | None:
             taken = int((group / used).read_text())
         except FileNotFoundError:
             continue
-        # The kernel counts files read lately as used, and gives that memory up when asked.
+        # The kernel counts cached files as used, but releases that memory on demand.
         return None if most == "max" else int(most) - taken + _number(group / "memory.stat", cache)
     return None
 

@@ -1,8 +1,8 @@
-"""Arrays of numbers in numpy's format (.npy), whose headers are read and never evaluated.
+"""Reads arrays in numpy's format (.npy) without evaluating their headers.
 
-numpy itself parses the header as Python. Here it has the one form that numpy and other programs
-write: a dictionary of `descr`, `fortran_order` and `shape`. What it says must be what the file
-holds, to the byte, before anything is allocated.
+numpy parses the header as a Python literal. Here only the form that numpy and other programs write
+is accepted: a dictionary of `descr`, `fortran_order` and `shape`. The size that it declares must
+match the file to the byte before anything is allocated.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 MAGIC = b"\x93NUMPY"
-_LONGEST = 1 << 16  # bytes of a header; that of an array of numbers has 128
+_LONGEST = 1 << 16  # most bytes of a header; an array of numbers has about 128
 _MOST = 2**63 - 1
 _AXES = 32
-_MUCH = 1 << 26  # bytes, more than which are compared with what memory has left
+_MUCH = 1 << 26  # bytes; larger arrays are compared with the free memory first
 _KEY = r""" ?(?:'{0}'|"{0}") ?: ?(?P<{0}>{1}) ?"""
 _FIELDS = (
     _KEY.format("descr", r"'[^'\\]*'|\"[^\"\\]*\"|[\[(]"),
@@ -54,18 +54,18 @@ _FIELDS = (
 _FIELD = re.compile("|".join(_FIELDS))
 _KIND = re.compile(r"[<>|=]?([a-zA-Z])(\d{0,9})")
 _SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
-_CHARACTER = {"S": 1, "U": 4}  # bytes of one
-_LARGEST_TEXT = 1 << 16  # characters of an element
+_CHARACTER = {"S": 1, "U": 4}  # bytes per character
+_LARGEST_TEXT = 1 << 16  # most characters of an element
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says.
+    """Content of a header.
 
     Args:
-        dtype: booleans, numbers or texts, in any byte order.
-        fortran: whether the first axis runs fastest.
-        shape: of the array, sizes from 0.
+        dtype: booleans, numbers or strings, in any byte order.
+        fortran: whether the array is in Fortran (column-major) order.
+        shape: of the array; sizes may be 0.
     """
 
     dtype: np.dtype[Any]
@@ -74,18 +74,18 @@ class Header:
 
     @property
     def nbytes(self) -> int:
-        """Of the values."""
+        """Size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An array that stays in its file; the file must not change meanwhile.
+    """An array read from its file on demand; the file must not change meanwhile.
 
     Args:
-        path: of the file.
-        header: what it says.
-        start: where the values begin.
+        path: path of the file.
+        header: its header.
+        start: offset of the values.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class ArrayFile:
     start: int
 
     def mapped(self) -> Array:
-        """The array, mapped into memory: rows are read when they are used."""
+        """The array as a read-only memory map."""
         header = self.header
         if not header.nbytes:
             return np.empty(header.shape, header.dtype)
@@ -102,7 +102,7 @@ class ArrayFile:
             return np.memmap(stream, header.dtype, "r", self.start, header.shape, order)
 
     def batches(self, size: int) -> Iterator[Array]:
-        """At most `size` rows at a time, read and not mapped: mapped pages count as memory."""
+        """Read batches of at most `size` rows; not mapped, since mapped pages count as memory."""
         header = self.header
         count, shape = header.shape[0], header.shape[1:]
         if header.fortran and len(header.shape) > 1:
@@ -117,11 +117,11 @@ class ArrayFile:
 
 
 def open_array(path: Path) -> ArrayFile:
-    """Open a .npy file of numbers.
+    """Open a .npy file.
 
     Raises:
-        ImageError: it is missing, no regular file, no such array, or has another length than its
-            header says.
+        ImageError: it is missing, not a regular file, not a supported array, or has another length
+            than its header declares.
     """
     with _opened(path) as stream:
         header = read_header(stream, f"{path}")
@@ -131,20 +131,20 @@ def open_array(path: Path) -> ArrayFile:
 
 
 def start_of(path: Path, count: int) -> bytes:
-    """The first bytes of a regular file.
+    """The first `count` bytes of a regular file.
 
     Raises:
-        ImageError: it is missing or is none.
+        ImageError: it is missing or not a regular file.
     """
     with _opened(path) as stream:
         return stream.read(count)
 
 
 def check_length(header: Header, found: int, where: str) -> None:
-    """Refuse values of another length than the header says.
+    """Check that the values have the length in bytes that the header declares.
 
     Raises:
-        ImageError: they are.
+        ImageError: they have another length.
     """
     if header.nbytes != found:
         raise unreadable(
@@ -155,14 +155,14 @@ def check_length(header: Header, found: int, where: str) -> None:
 
 
 def read_header(stream: BinaryIO, where: str) -> Header:
-    """The header at the beginning of a stream, which is then at the values.
+    """Read the header of an array; the stream is then at the values.
 
     Args:
         stream: at its beginning.
-        where: what to call it in an error.
+        where: its name, for messages.
 
     Raises:
-        ImageError: there is no header of an array of numbers.
+        ImageError: the header is missing or damaged, or its dtype is not supported.
     """
     start = _exactly(stream, 1, where, "it is empty")
     if start != MAGIC[:1]:
@@ -180,10 +180,10 @@ def read_header(stream: BinaryIO, where: str) -> Header:
 
 
 def read_values(stream: BinaryIO, header: Header, where: str) -> Array:
-    """The array whose header was read from the stream.
+    """Read the values of an array whose header was read from the stream.
 
     Raises:
-        ImageError: the stream ends before, or memory has no room for it.
+        ImageError: the stream ends too early, or the values do not fit in memory.
     """
     if header.nbytes > _MUCH and header.nbytes > available():
         raise unreadable(where, f"its {header.nbytes:,} bytes do not fit in memory")
@@ -199,12 +199,12 @@ def read_values(stream: BinaryIO, header: Header, where: str) -> Array:
 
 
 def unreadable(where: str, reason: str) -> ImageError:
-    """The error of a file that is no array as it should be."""
+    """The error for a file that is not a valid array."""
     return ImageError(f"{where} is not a readable array: {reason}")
 
 
 def _parsed(text: str, where: str) -> Header:
-    # One blank for many: otherwise the many are tried in every way.
+    # Runs of white space become one blank, or the regular expression would backtrack for long.
     match = re.fullmatch(r" ?\{(.*)\} ?", re.sub(r"\s+", " ", text))
     found: dict[str, str] = {}
     rest = match[1] if match else ""
@@ -228,7 +228,7 @@ def _parsed(text: str, where: str) -> Header:
         or len(sizes) > _AXES
         or math.prod(size for size in sizes if size) * dtype.itemsize > _MOST
     ):
-        raise unreadable(where, "its header says a shape that no array can have")
+        raise unreadable(where, "its header declares a shape that no array can have")
     return Header(dtype, found["fortran_order"] == "True", tuple(sizes))
 
 
@@ -271,7 +271,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
         raise
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:  # what is mapped may have become shorter
+    except (OSError, ValueError) as error:  # a mapped file may have been truncated
         raise ImageError(
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
         ) from error
@@ -279,7 +279,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 
 @contextmanager
 def _errors(where: str) -> Iterator[None]:
-    """Make what streams raise an error about `where`: those of an archive, most of all."""
+    """Turn errors of streams, mostly of archives, into an `ImageError` about `where`."""
     try:
         yield
     except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:

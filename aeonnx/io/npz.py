@@ -1,4 +1,4 @@
-"""Archives of arrays (.npz): members are looked at before anything of them is unpacked."""
+"""Reads archives of arrays (.npz), checking each member before it is unpacked."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Archive:
     """An open .npz.
 
     Args:
-        archive: of members named `NAME.npy`.
-        where: what to call it in an error.
+        archive: a zip file with members named `NAME.npy`.
+        where: its name, for messages.
     """
 
     def __init__(self, archive: zipfile.ZipFile, where: str) -> None:
@@ -49,18 +49,18 @@ class Archive:
 
     @property
     def names(self) -> set[str]:
-        """Of the arrays."""
+        """Names of the arrays."""
         return set(self._members)
 
     def where(self, name: str) -> str:
-        """What to call an array in an error."""
+        """An array's name in messages."""
         return f"{self._where}, array {name}"
 
     def read(self, name: str) -> Array:
-        """One array.
+        """Read one array.
 
         Raises:
-            ImageError: it is none, is damaged, or does not fit in memory.
+            ImageError: it is not an array of numbers, is damaged, or does not fit in memory.
         """
         member, where = self._members[name], self.where(name)
         if member.flag_bits & _ENCRYPTED:
@@ -71,16 +71,16 @@ class Archive:
             header = read_header(stream, where)  # type: ignore[arg-type]
             check_length(header, member.file_size - stream.tell(), where)
             values = read_values(stream, header, where)  # type: ignore[arg-type]
-            stream.read(1)  # the end, where the checksum is compared
+            stream.read(1)  # reading to the end makes zipfile check the checksum
         return values
 
 
 @contextmanager
 def read_archive(source: Path | BinaryIO, where: str) -> Iterator[Archive]:
-    """Open a .npz file, or a stream of one.
+    """Open a .npz file or stream.
 
     Raises:
-        ImageError: it is missing, no regular file, or no archive.
+        ImageError: it is missing, not a regular file, or not an archive.
     """
     try:
         stream = files.open_regular(source) if isinstance(source, Path) else source
@@ -94,7 +94,7 @@ def read_archive(source: Path | BinaryIO, where: str) -> Iterator[Archive]:
 
 @contextmanager
 def _zip_errors(where: str) -> Iterator[None]:
-    """Whatever a damaged archive makes zipfile raise."""
+    """Turn whatever zipfile raises for a damaged archive into an `ImageError`."""
     try:
         yield
     except ImageError:

@@ -1,4 +1,4 @@
-"""The one reader of picture files: any that is not read as it should be is refused in words."""
+"""Reads picture files, and refuses every file that cannot be read exactly as intended."""
 
 from __future__ import annotations
 
@@ -35,14 +35,18 @@ _BLACK = (0, 0, 0)
 
 @dataclass(frozen=True)
 class Treatment:
-    """What becomes of a picture that is not as the model wants it.
+    """How to convert a picture that does not fit the model.
 
     Args:
-        resize: "fit" (the whole of it, the rest in the background's colour), "crop" (its middle),
-            "stretch" (its edges made to fit), or None to refuse another size.
-        background: RGB that shows through transparent pixels; None to refuse them where the model
-            takes none.
-        offered: whether the command has --resize and --background, so that errors name them.
+        resize: "fit" (keep all of it, pad with the background), "crop" (keep its centre),
+            "stretch" (ignore its aspect ratio), or None to refuse other sizes.
+        background: RGB colour behind transparent pixels; None to refuse transparent pixels if the
+            model has no alpha channel.
+        offered: whether the command has the options --resize and --background, which error
+            messages then suggest.
+
+    Raises:
+        UsageError: `resize` has another value.
     """
 
     resize: str | None = None
@@ -55,10 +59,10 @@ class Treatment:
 
 
 def colour_of(text: str) -> Colour:
-    """A colour by its name or as #rrggbb, as pillow knows them.
+    """Parse a colour: a name or #rrggbb, as pillow accepts them.
 
     Raises:
-        UsageError: it knows none of that name.
+        UsageError: pillow knows no such colour.
     """
     from PIL import ImageColor
 
@@ -76,14 +80,13 @@ def load_picture(
     """Decode a picture file.
 
     Args:
-        path: of the file.
-        size: width and height that it must have when it is upright, looked at before it is
-            decoded; None for any.
-        how: for the words of an error.
+        path: path of the file.
+        size: required upright width and height, checked before decoding; None for any.
+        how: options to suggest in messages.
 
     Raises:
-        ImageError: it is missing, no regular file, too large, damaged, of a kind not read, or of
-            another size.
+        ImageError: it is missing, not a regular file, too large, damaged, of an unsupported kind,
+            or of another size.
     """
     try:
         data = files.read_bytes(path, LARGEST_FILE)
@@ -97,7 +100,7 @@ def load_picture(
 def picture_of(
     data: bytes, where: str, size: tuple[int, int] | None = None, how: Treatment | None = None
 ) -> Decoded:
-    """Decode the content of a picture file, which errors call `where`; see `load_picture`."""
+    """Decode the content of a picture file named `where` in messages, see `load_picture`."""
     try:
         return decode(data, size)
     except OtherSize as other:
@@ -109,7 +112,7 @@ def picture_of(
         ) from None
     except Refused as refused:
         raise ImageError(f"{where} {refused}") from None
-    # A decoder meets damaged data with whatever its lines raise: that is the file's fault.
+    # Decoders raise all kinds of errors on damaged data: the file is at fault.
     except Exception as error:
         raise ImageError(
             f"{where} is not a readable PNG, JPEG, BMP, TIFF, WebP or GIF image: "
@@ -118,18 +121,18 @@ def picture_of(
 
 
 def read_picture(path: Path, shape: Sequence[int], how: Treatment | None = None) -> Array:
-    """A picture file as a model wants it: uint8 [C, H, W].
+    """Read a picture file as uint8 [C, H, W] of the given shape.
 
     Raises:
         ImageError: see `load_picture`; or it has another size or transparent pixels, and `how`
-            does not say what to do.
+            does not allow to convert them.
     """
     how = how or Treatment()
     return _shaped(load_picture(path, _size(shape, how), how), shape, how, f"{path}")
 
 
 def image_of(data: bytes, shape: Sequence[int], how: Treatment, where: str) -> Array:
-    """The content of a picture file as a model wants it, see `read_picture`."""
+    """Convert the content of a picture file, see `read_picture`."""
     return _shaped(picture_of(data, where, _size(shape, how), how), shape, how, where)
 
 
@@ -146,11 +149,11 @@ def _shaped(picture: Decoded, shape: Sequence[int], how: Treatment, where: str) 
 
 
 def with_channels(picture: Decoded, channels: int, how: Treatment, where: str) -> Array:
-    """A decoded picture as uint8 [C, H, W] of its own size and C `channels`.
+    """Convert a decoded picture to uint8 [C, H, W] with C = `channels` and its own size.
 
     Raises:
-        ImageError: it has transparent pixels, C is 1 or 3, and there is no background; or C is
-            none that a picture has.
+        ImageError: it has transparent pixels, C is 1 or 3, and there is no background; or C is not
+            1 to 4.
     """
     if not 1 <= channels <= 4:
         raise ImageError(
@@ -178,7 +181,7 @@ def _rgb(colour: Array) -> Array:
 
 
 def _grey(colour: Array) -> Array:
-    """ITU-R BT.601's luma in whole numbers; of equal red, green and blue exactly that."""
+    """Luma of ITU-R BT.601 in integer arithmetic; exact for equal red, green and blue."""
     if colour.ndim == 2:
         return colour
     red, green, blue = (colour[..., place].astype(np.uint32) for place in range(3))
@@ -186,7 +189,7 @@ def _grey(colour: Array) -> Array:
 
 
 def _composed(colour: Array, alpha: Array, background: Colour) -> Array:
-    """To the nearest; a tie cannot be, since 255 is odd."""
+    """Alpha-blend with the background, rounded to nearest; ties cannot occur, 255 being odd."""
     share = alpha[..., None].astype(np.uint32)
     sums = share * colour + (255 - share) * np.array(background, np.uint32)
     return ((sums + 127) // 255).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""uint8 pixels and float images, in the very arithmetic of the graphs that take pixels.
+"""Converts between uint8 pixels and float images, in the same arithmetic as the uint8 graphs.
 
 A range [low, high] is mapped to 0..255. low and high are rounded to float32 first, and so is the
-result of each operation, as in the graphs and in clients of other languages.
+result of each operation, as in the graphs and in the clients in other languages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNIT: Bounds = (0.0, 1.0)
 
 
 def has_pixels(bounds: Bounds | None) -> bool:
-    """Whether values in this range can be pixels: its width is a finite float32 above 0."""
+    """Whether a range can be mapped to pixels: its width is a finite float32 above 0."""
     if bounds is None:
         return False
     low, _, width = ends_of(bounds)
@@ -38,7 +38,7 @@ def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT) -> npt.NDArray[np
     """float32 in `bounds` -> uint8: round((clip(x) - low) / (high - low) * 255), ties to even."""
     low, high, width = ends_of(bounds)
     shares = np.clip(images, low, high)
-    if bounds != UNIT:  # where both steps change nothing
+    if bounds != UNIT:  # for [0, 1] both steps are the identity
         shares = (shares - low) / width
     pixels: npt.NDArray[np.uint8] = np.rint(shares * np.float32(255)).astype(np.uint8)
     return pixels

@@ -1,7 +1,7 @@
-"""PNG files, chunk by chunk: what a decoder passes over without a word is found out here.
+"""Checks PNG files chunk by chunk for damage that decoders ignore.
 
-Pillow fills missing rows with black and takes a file without an end. So every checksum, the length
-of the inflated pixels and the end are checked first, and pillow is given the pixels' chunks alone.
+Pillow fills missing rows with black and accepts truncated files. So every checksum, the length of
+the inflated pixels and the end are checked first, and pillow gets only the chunks of the pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aeonnx.io.exif import find_orientation
 __all__ = ["SIGNATURE", "Png", "check_pixels", "read_chunks"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, of each colour type
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel by colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = (
     (0, 0, 8, 8),
@@ -28,25 +28,25 @@ _PASSES = (
     (0, 1, 1, 2),
 )
 """Adam7: first column and row, and the step between them, of each pass."""
-_INFLATED = 1 << 20  # bytes at once
+_INFLATED = 1 << 20  # bytes inflated at a time
 _MOST_CHUNKS = 1_000_000
 _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL")
 
 
 @dataclass(frozen=True)
 class Png:
-    """What the chunks say.
+    """Content of the chunks.
 
     Args:
         width, height: in pixels.
         depth: bits per sample.
         colour_type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGBA.
-        interlaced: whether by Adam7.
+        interlaced: whether it uses Adam7.
         palette: content of PLTE.
         transparency: content of tRNS; None without.
-        orientation: of eXIf, 1 to 8.
-        frames: pictures that it holds.
-        pixels: the chunks IDAT, as they are.
+        orientation: orientation in eXIf, 1 to 8.
+        frames: number of pictures (APNG).
+        pixels: the whole IDAT chunks.
     """
 
     width: int
@@ -61,7 +61,7 @@ class Png:
     pixels: tuple[memoryview, ...]
 
     def bare(self) -> bytes:
-        """A PNG of the pixels and nothing else."""
+        """The PNG with no chunks but those of its pixels."""
         values = (self.width, self.height, self.depth, self.colour_type, 0, 0, self.interlaced)
         parts = [SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", *values))]
         if self.colour_type == 3:
@@ -70,10 +70,10 @@ class Png:
 
 
 def read_chunks(data: bytes) -> Png:
-    """The chunks up to the end, their checksums checked; the pixels are not inflated.
+    """Read all chunks and check their checksums; the pixels are not inflated.
 
     Raises:
-        ValueError: says what is wrong.
+        ValueError: the file is damaged; the message says how.
     """
     found: dict[bytes, bytes] = {}
     pixels: list[memoryview] = []
@@ -90,10 +90,10 @@ def read_chunks(data: bytes) -> Png:
 
 
 def check_pixels(png: Png) -> None:
-    """Inflate the pixels, a piece at a time, to see that they are all there, and no more.
+    """Inflate the pixels piece by piece, to check that they are complete.
 
     Raises:
-        ValueError: they are not, or their checksum is wrong.
+        ValueError: there are too few or too many, or their checksum is wrong.
     """
     expected, found = _inflated_size(png), 0
     stream = zlib.decompressobj()
@@ -114,7 +114,7 @@ def check_pixels(png: Png) -> None:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Name and whole chunk of each up to IEND, which comes last."""
+    """Iterate over (name, whole chunk) up to IEND, which comes last."""
     view, place = memoryview(data), len(SIGNATURE)
     for _ in range(_MOST_CHUNKS):
         if place + 12 > len(data):

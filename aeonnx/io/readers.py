@@ -1,6 +1,6 @@
-"""Rows for a part, from pictures and arrays on disk: read when asked for, in constant memory.
+"""Reads input rows for a part from pictures and arrays, lazily and in constant memory.
 
-The values are those that training gets of the same files, to the bit.
+Training reads the same files to bit-identical values.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
 
 _AT_ONCE = 1024
-_NAMED = 3  # bad files that an error names
+_NAMED = 3  # most bad files that an error lists
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Reading:
     """How sources are read.
 
     Args:
-        how: what becomes of pictures that are not as the model wants them.
-        recursive: whether folders are read at any depth.
-        skip_bad: leave pictures out that cannot be read, instead of raising.
-        bounds: lowest and highest value of floats in arrays.
+        how: how to convert pictures that do not fit the model.
+        recursive: read folders at any depth.
+        skip_bad: skip pictures that cannot be read, instead of raising.
+        bounds: lowest and highest allowed value of floats in arrays.
     """
 
     how: Treatment = field(default_factory=Treatment)
@@ -60,16 +60,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows that are read when they are asked for.
+    """Rows that are read on demand.
 
     Args:
-        names: of the rows: files, or numbers from 0.
-        batches: makes an iterator of them, at most so many at a time.
-        outputs: what to call the result of each row in a folder, with the suffix of its file; None
-            for numbers.
-        pictures: whether all are pictures.
-        left_out: what was passed over, a line for each folder.
-        skipped: what was wrong with each picture that was left out.
+        names: names of the rows: files, or numbers from 0.
+        batches: called with a batch size, returns an iterator over batches of at most so many rows.
+        outputs: relative path for the result of each row, with the suffix of its source; None to
+            number the results.
+        pictures: whether all sources are pictures.
+        left_out: number of files and folders that were not read, a line for each folder.
+        skipped: error message of each picture that was skipped.
     """
 
     names: Sequence[str]
@@ -82,7 +82,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture, read when asked for; what to call it in results, and in a folder of results."""
+    """A picture read on demand; its name in results, and its path in a folder of results."""
 
     name: str
     output: str
@@ -92,21 +92,21 @@ class _Picture:
 def open_images(
     paths: Sequence[Path | str], shape: Sequence[int], reading: Reading | None = None
 ) -> Source:
-    """Images for a part that takes `shape`.
+    """Open images for a part with inputs of `shape`.
 
     Args:
         paths: picture files, folders of them (see `folders.pictures_in`), .npy and .npz arrays
-            (see `arrays.rows_shape`); "-" for one of these files on stdin. What a file is, its
-            content says.
+            (see `arrays.rows_shape`); "-" for one of these files on stdin. The content of a file
+            decides its format.
         shape: [C, H, W].
-        reading: how to.
+        reading: how sources are read.
 
     Returns:
-        uint8 [n, C, H, W] from pictures; from arrays, that or float32 in the bounds.
+        Batches of uint8 [n, C, H, W] from pictures; of uint8 or float32 in the bounds from arrays.
 
     Raises:
-        ImageError: something is missing, is not an image, or has another size; of pictures and
-            values of arrays this is found out when they are read.
+        ImageError: a source is missing, not an image, or has another size; errors in pictures and
+            in values of arrays are raised when they are read.
     """
     reading = reading or Reading()
     wanted = (shape[0], shape[1], shape[2])
@@ -126,7 +126,7 @@ def open_images(
 
 
 def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Array:
-    """All rows of `open_images` at once; pixels become floats where others are that."""
+    """All rows of `open_images` at once; pixels become floats if any other rows are floats."""
     found = list(open_images([path], shape, Reading(bounds=bounds)).batches(_AT_ONCE))
     if len({rows.dtype for rows in found}) > 1:
         found = [from_pixels(rows, bounds) if rows.dtype == np.uint8 else rows for rows in found]
@@ -134,10 +134,10 @@ def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Arra
 
 
 def open_latents(path: Path | str, size: int) -> Source:
-    """Latents to decode: a .npy or .npz array of floats, [n, `size`] or one of them, [`size`].
+    """Open latents: a .npy or .npz array of floats, [n, `size`], or one latent, [`size`].
 
     Raises:
-        ImageError: the file is missing, or holds anything else.
+        ImageError: the file is missing or is not such an array.
     """
     where = named(path)
     expected = f"expected latents, a .npy or .npz array of floats [n, {size}]"
@@ -164,8 +164,8 @@ def _opened(
     *,
     several: bool,
 ) -> list[_Picture] | Source:
-    """What one argument names; what it passes over is added to `left`."""
-    if path != STDIN and os.path.isdir(path):  # which takes any name, where Path.is_dir raises
+    """The pictures or arrays of one argument; appends to `left` what was left out."""
+    if path != STDIN and os.path.isdir(path):  # Path.is_dir raises for invalid names
         return _folder(Path(path), wanted, reading, left, several=several)
     where = named(path)
     start, stream = first_bytes(path)
@@ -208,7 +208,7 @@ def _folder(
 
 
 def _of_pictures(pictures: list[_Picture], reading: Reading) -> list[Source]:
-    """A source of pictures, which are read by several threads; none of none."""
+    """A list of one source that reads pictures with several threads; empty without pictures."""
     skipped: list[str] = []
     if reading.skip_bad:
         with ThreadPoolExecutor() as pool:

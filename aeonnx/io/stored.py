@@ -1,4 +1,4 @@
-"""Arrays in files and on stdin, read in pieces or at once."""
+"""Reads arrays from files in pieces, and from stdin at once."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["STDIN", "Numbers", "Stored", "first_bytes", "named", "slices", "stor
 Array = npt.NDArray[Any]
 
 STDIN = "-"
-_START = 12  # bytes that say what a file is
+_START = 12  # bytes that identify the format of a file
 
 
 def slices(array: Array, size: int) -> Iterator[Array]:
-    """An array in pieces of at most `size` rows."""
+    """Iterate over an array in slices of at most `size` rows."""
     return (array[first : first + size] for first in range(0, len(array), size))
 
 
 class Numbers(Sequence[str]):
-    """0, 1, ... as texts: the names of rows, without a list of millions."""
+    """The strings "0", "1", ... as names of rows, without a list in memory."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -46,7 +46,7 @@ class Numbers(Sequence[str]):
 
 @dataclass(frozen=True)
 class Stored:
-    """An array that is read in pieces: `file` of a .npy, or else `values` in memory."""
+    """An array that is read in pieces: from a .npy `file`, or from `values` in memory."""
 
     where: str
     dtype: np.dtype[Any]
@@ -55,7 +55,7 @@ class Stored:
     values: Array | None = None
 
     def rows(self, shape: tuple[int, ...], size: int) -> Iterator[Array]:
-        """Rows of the array taken as `shape`, which only adds or removes axes of size 1."""
+        """Batches of at most `size` rows, reshaped: `shape` only adds or removes axes of size 1."""
         if self.values is not None:
             yield from slices(self.values.reshape(shape), size)
         elif self.file is not None:
@@ -70,7 +70,7 @@ def named(path: Path | str) -> str:
 
 
 def first_bytes(path: Path | str) -> tuple[bytes, BinaryIO | None]:
-    """The first bytes of a file, or all of stdin as a stream and its first bytes."""
+    """The first bytes of a source and, for "-", a stream of all of stdin; None for files."""
     if path != STDIN:
         return npy.start_of(Path(path), _START), None
     most = max(LARGEST_FILE, available() // 2)
@@ -88,7 +88,7 @@ def stored(
     stream: BinaryIO | None,
     choose: Callable[[set[str]], Sequence[str]],
 ) -> list[Stored]:
-    """The array of a .npy, or those that `choose` names of a .npz."""
+    """The array of a .npy, or the arrays of a .npz whose names `choose` returns."""
     where = named(path)
     if start.startswith(npz.MAGIC) or (stream is None and Path(path).suffix.lower() == ".npz"):
         with npz.read_archive(stream or Path(path), where) as archive:

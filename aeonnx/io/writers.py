@@ -1,6 +1,6 @@
-"""Results on their way to disk batch by batch, in constant memory. numpy; pillow when used.
+"""Writes results to disk batch by batch, in constant memory. numpy; pillow when used.
 
-Nothing is there under its final name before everything is: an error half-way leaves no file.
+Files get their final names when they are complete: an error half-way leaves no file.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ __all__ = ["Writer", "open_writer", "write", "write_bytes"]
 
 Array = npt.NDArray[Any]
 
-_OLDEST = (1980, 1, 1, 0, 0, 0)  # same results, same bytes
+_OLDEST = (1980, 1, 1, 0, 0, 0)  # constant, so that equal results give equal files
 
 
 class Writer(Protocol):
-    """Takes batches of rows, in order."""
+    """Writes batches of rows in order."""
 
     def write(self, rows: Array) -> None:
-        """Take the next rows, of the dtype and shape of those before."""
+        """Write the next rows, of the same dtype and row shape as those before."""
 
 
 @contextmanager
@@ -48,19 +48,22 @@ def open_writer(
     outputs: Sequence[str] | None = None,
     force: bool = False,
 ) -> Iterator[Writer]:
-    """Where `count` rows go; leaving the block puts them in place.
+    """Open a writer of `count` rows; leaving the block moves the result to its final name.
+
+    A grid picture is the exception to constant memory: its images are kept until the end.
 
     Args:
-        target: where and in which form.
-        count: how many rows will be written.
+        target: path and form of the result.
+        count: number of rows that will be written.
         key: name of the array in a .npz.
-        names: of the rows, kept in a .npz beside them.
-        outputs: of the rows' sources, relative, after which the pictures in a folder are named;
-            None for their numbers.
-        force: replace a file that exists; add to a folder that does.
+        names: names of the rows, stored in a .npz as a second array.
+        outputs: relative paths of the rows' sources, after which pictures in a folder are named;
+            None to number them.
+        force: replace an existing file; add to an existing folder.
 
     Raises:
         OutputError: the target exists and `force` is not set, or it cannot be written.
+        UsageError: the target is stdout and stdout is a terminal.
     """
     if target.path is not None:
         files.refuse_existing(target.path, force=force)
@@ -86,10 +89,11 @@ def open_writer(
 
 
 def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
-    """Write a whole file, or to stdout.
+    """Write bytes to a file atomically, or to stdout.
 
     Raises:
-        OutputError: it exists and `force` is not set, or cannot be written.
+        OutputError: the file exists and `force` is not set, or it cannot be written.
+        UsageError: the target is stdout and stdout is a terminal.
     """
     if target.path is not None:
         files.refuse_existing(target.path, force=force)
@@ -98,7 +102,7 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
 
 
 def write(path: Path, value: Array, *, force: bool = False) -> None:
-    """Write rows that are there at once, see `open_writer`.
+    """Write one array, see `open_writer`.
 
     Raises:
         UsageError, OutputError: see `target_of`, `Target.require` and `open_writer`.
@@ -120,14 +124,14 @@ def _stream(target: Target) -> Iterator[BinaryIO]:
             yield stream
         return
     if sys.stdout.isatty():
-        raise UsageError("-o -: stdout is a terminal: send it to a file or a program")
+        raise UsageError("-o -: stdout is a terminal: redirect it to a file or a program")
     whole = io.BufferedWriter(_Stdout(sys.stdout.buffer))
     yield whole
     whole.flush()
 
 
 class _Stdout(io.RawIOBase):
-    """Stdout, whose errors are about the output."""
+    """Stdout, whose write errors are `OutputError`s."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -144,7 +148,7 @@ class _Stdout(io.RawIOBase):
 
 @contextmanager
 def _folder(path: Path) -> Iterator[Path]:
-    """A hidden folder that becomes `path`, or whose files go into it."""
+    """A hidden folder that becomes `path` or, if that exists, whose files are moved into it."""
     if not os.path.exists(path):
         with files.new_folder(path) as staged:
             yield staged
@@ -162,14 +166,14 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
 
 @dataclass
 class _Npy:
-    """A .npy file, whose head is written with the first rows."""
+    """A .npy file, whose header is written with the first rows."""
 
     stream: BinaryIO
     count: int
     begun: bool = False
 
     def write(self, rows: Array) -> None:
-        if not self.begun:  # a pipe has no place to ask for
+        if not self.begun:  # not np.save, which needs a seekable file
             self.begun = True
             head = {
                 "descr": np.lib.format.dtype_to_descr(rows.dtype),
@@ -183,7 +187,7 @@ class _Npy:
 
 @dataclass
 class _Grid:
-    """One picture: all its images are kept until the end."""
+    """A grid picture: all its images are kept until the end."""
 
     rows: list[Array] = field(default_factory=list)
 
@@ -192,7 +196,7 @@ class _Grid:
 
 
 class _Pictures:
-    """A folder with a PNG per image, called by its name or its number of so many."""
+    """A folder with one PNG per image, named by `names` or by zero-padded numbers."""
 
     def __init__(
         self, folder: Path, pool: ThreadPoolExecutor, names: Sequence[str] | None, count: int

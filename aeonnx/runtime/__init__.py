@@ -1,7 +1,7 @@
-"""From a bundle to answers: numpy and onnxruntime, no torch.
+"""Runs the graphs of a bundle with numpy and onnxruntime, without torch.
 
-onnxruntime is imported here and nowhere before, so that a missing or doubly installed one is told
-once and clearly.
+onnxruntime is checked and imported here first, so that one clear error reports a missing or a
+double installation.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def require_one_onnxruntime() -> None:
-    """Import onnxruntime, if it is one wheel and whole: two overwrite each other's files.
+    """Import onnxruntime, if exactly one wheel is installed: two overwrite each other's files.
 
     Raises:
-        SetupError: both wheels are installed, or what is installed cannot be imported.
-        MissingExtraError: none is.
+        SetupError: both wheels are installed, or the installed one cannot be imported.
+        MissingExtraError: no wheel is installed.
     """
     require_modules("onnxruntime", extra="cpu", purpose="running a bundle")
     found = find_spec("onnxruntime")
-    # A look beside the package: importlib.metadata alone takes longer to import than this takes.
+    # Not importlib.metadata: importing it takes longer than looking for the folders.
     places = [Path(place).parent for place in (found and found.submodule_search_locations) or []]
     wheels = {
         path.name.split("-")[0] for site in places for path in site.glob("onnxruntime*.dist-info")
@@ -41,7 +41,7 @@ def require_one_onnxruntime() -> None:
         )
     try:
         import_module("onnxruntime")
-    except Exception as error:  # whatever a part that is missing leads to
+    except Exception as error:  # missing files raise errors of many types
         raise SetupError(
             f"onnxruntime cannot be imported ({error}), install it again: "
             "pip install --force-reinstall 'aeonnx[cpu]' (or 'aeonnx[gpu]')"
@@ -61,7 +61,7 @@ __all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxrunt
 
 
 def __getattr__(name: str) -> Any:
-    # What compares is not needed for answers, and milliseconds count at the start.
+    # Inference does not need these modules, and they would slow down the import.
     if name in ("Check", "Report"):
         return getattr(import_module("aeonnx.runtime.compare"), name)
     if name == "verify":

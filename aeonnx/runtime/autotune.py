@@ -1,7 +1,7 @@
-"""How fast a graph is on this machine at several batch sizes, measured once and remembered.
+"""Measures how fast a graph runs on this machine at several batch sizes, and caches the result.
 
-The record belongs to the graph's digest, onnxruntime's release, the provider, the threads and the
-processor; it lies in the user's cache directory (`aeonnx._util.cache`).
+The cache key is the graph's digest, onnxruntime's version, the provider, the number of threads and
+the processor; records are in the user's cache directory (`aeonnx._util.cache`).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["Speed", "by_speed", "known_speed", "measure_speed"]
 
 _ROWS = (1, 16, 64, 256, 1024, 4096, 16384, 65536)
 _SECONDS = 0.05
-"""Time for each batch size, and the longest run after which no larger batch is tried."""
+"""Measuring time per batch size; if one run takes longer, no larger batch is tried."""
 _LONGEST = 3600.0
-"""Seconds that a record may say of one run."""
+"""Cached run times of this or more are ignored as damaged."""
 _SLACK = 1.03
-"""A batch may be this much slower per row than the best: small ones need less memory."""
+"""Accepted slowdown per row against the best batch size: smaller ones need less memory."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of one graph.
+    """Measured run times of one graph.
 
     Args:
-        seconds: the shortest time of a run by the number of rows: what else the machine does at
-            the moment, which is forgotten later, makes the others longer.
+        seconds: shortest time of a run, by number of rows: the minimum is least disturbed by
+            other load on the machine.
     """
 
     seconds: dict[int, float]
@@ -51,7 +51,7 @@ class Speed:
 
 
 def known_speed(variant: Variant, session: Session, threads: int) -> Speed | None:
-    """What was measured before, on this machine; None if nothing was, or nothing sound."""
+    """The cached measurement of this machine; None if there is none or it is invalid."""
     value = cache.read(_key(variant, session, threads))
     found = value.get("seconds") if isinstance(value, dict) else None
     if not isinstance(found, dict) or not found.keys() <= {str(rows) for rows in _ROWS}:
@@ -69,16 +69,18 @@ def _is_time(value: object) -> bool:
 def measure_speed(
     variant: Variant, session: Session, threads: int, inputs: Mapping[str, Array]
 ) -> Speed:
-    """Time a graph on its golden inputs at growing batch sizes, until that no longer pays.
+    """Time a graph on its golden inputs at growing batch sizes, and cache the result.
+
+    It stops when a run takes too long, the time per row grows or memory runs out.
 
     Args:
-        variant: of the graph.
-        session: with the graph open.
+        variant: the graph's entry in the manifest.
+        session: the open graph.
         threads: of the session.
         inputs: golden inputs, whose rows are repeated.
 
     Raises:
-        RunError: it cannot run.
+        RunError: the graph cannot run.
         DeviceMemoryError: not even one row fits in memory.
     """
     seconds: dict[int, float] = {}
@@ -98,7 +100,7 @@ def measure_speed(
 
 
 def by_speed(speeds: Mapping[str, Speed]) -> list[str]:
-    """The names, the fastest first, over all batch sizes that all were measured at."""
+    """The names, fastest first: by geometric mean over the batch sizes that all share."""
     shared = set.intersection(*(set(speed.seconds) for speed in speeds.values())) if speeds else ()
     means = {
         name: math.prod(speed.seconds[rows] for rows in shared) for name, speed in speeds.items()

@@ -1,4 +1,4 @@
-"""Any number of rows through a graph that is fixed to one batch size."""
+"""Runs any number of rows through a graph with a fixed batch size."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
 def any_rows(part: Interface, run: Run) -> Run:
-    """`run` itself, or what runs it as often as needed: the last rows are filled up by repeating.
+    """A function that accepts any number of rows: `run` itself if the batch axis is dynamic.
+
+    For a fixed batch size it calls `run` once per batch and pads the last batch with copies of
+    the last row.
 
     Args:
-        part: names and shapes of what goes in and comes out.
-        run: the graph, which takes the rows of one batch.
+        part: inputs and outputs of the graph.
+        run: runs the graph on one batch.
     """
     size = batch_of(part)
     if size is None:
@@ -39,7 +42,7 @@ def any_rows(part: Interface, run: Run) -> Run:
 
 
 def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
-    """What `any_rows` takes: the inputs with a batch axis of any size."""
+    """The inputs of an `any_rows` function: those of the part, with a dynamic batch axis."""
     return tuple(
         replace(spec, shape=(BATCH, *spec.shape[1:])) if has_rows(part, spec) else spec
         for spec in part.inputs
@@ -47,11 +50,11 @@ def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
 
 
 def whole_batches(part: Interface, rows: Array) -> Array:
-    """Rows for a graph that is fixed to a batch size: the last repeated until a batch is full."""
+    """Rows padded to a multiple of the graph's fixed batch size by repeating the last row."""
     size = batch_of(part) or 1
     return pad_rows(rows, -(-len(rows) // size) * size)
 
 
 def pad_rows(rows: Array, count: int) -> Array:
-    """`count` rows: the last one repeated, if there are not as many."""
+    """Rows padded to `count` by repeating the last row."""
     return rows if len(rows) == count else rows[np.minimum(np.arange(count), len(rows) - 1)]

@@ -1,4 +1,4 @@
-"""A bundle's parts behind verbs: encode, decode, reconstruct, denoise, classify, generate."""
+"""Runs a bundle's parts by verbs: encode, decode, reconstruct, denoise, classify, generate."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["Bundle", "Classified", "load"]
 
 
 _DRAWN = 4096
-"""Latents that are drawn at once."""
+"""Most images per batch of `generate`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Classified:
-    """What a classifier says of n images.
+    """Classes of n images.
 
     Args:
         labels: name of each image's most probable class.
-        indices: its place in `Manifest.classes`, int64 [n].
+        indices: index of that class in `Manifest.classes`, int64 [n].
         probabilities: of all classes, float32 [n, classes].
     """
 
@@ -48,7 +48,7 @@ class Classified:
 
     @classmethod
     def of(cls, batches: Iterable[Classified]) -> Classified:
-        """The answers of several batches, one after another."""
+        """The results of several batches, concatenated."""
         every = list(batches)
         return cls(
             tuple(label for batch in every for label in batch.labels),
@@ -69,20 +69,22 @@ def load(
     """Open a bundle written by `aeonnx export`.
 
     Args:
-        path: the bundle's folder; a relative one is that of now, wherever the process goes later.
+        path: the bundle's folder; a relative path is resolved now, not when graphs are opened.
         providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
-            ["cuda"] or [("cuda", {"device_id": "1"})]; the first is what runs, or opening a part
-            fails. None takes CUDA where it really loads, else the CPU.
-        precision: "fp32", "fp16" or "int8", of what was exported; "auto" takes for each part what
-            is fastest on this machine and gives its golden vectors here.
-        threads: of each graph; None for the cores that this process may use.
-        max_batch: rows that a graph is given at most at once; None for what is fastest here,
-            measured once per machine.
-        cuda_graph: replay recorded CUDA graphs: less time for small batches, on CUDA alone.
+            ["cuda"] or [("cuda", {"device_id": "1"})]; opening a part fails unless the first one
+            loads. None for CUDA if it really loads, else the CPU.
+        precision: "fp32", "fp16" or "int8", if exported; "auto" for the fastest variant of each
+            part on this machine that reproduces its golden vectors here.
+        threads: intra-op threads per graph, 1 to 1024; None for one per core that this process
+            may use.
+        max_batch: most rows per run of a graph, 1 or more; None for the fastest, measured once
+            per machine.
+        cuda_graph: replay recorded CUDA graphs to reduce the latency of small batches; CUDA only.
+            Experimental: not yet run on a device.
 
     Raises:
-        BundleError: there is no bundle, or its manifest is damaged or of a newer format.
-        UnknownNameError, UsageError, InputError: an argument has no such value.
+        BundleError: there is no bundle at `path`, or its manifest is damaged or of a newer format.
+        UnknownNameError, UsageError, InputError: an argument has an invalid value.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"load: expected the path of a bundle, got {path!r}")
@@ -92,22 +94,24 @@ def load(
 
 
 def _opened(folder: Path, settings: Settings) -> Bundle:
-    """What a pickled bundle becomes."""
+    """Open the bundle again when it is unpickled."""
     return Bundle(folder, manifest.read(folder), settings)
 
 
 class Bundle:
     """The parts of one trained model. Graphs are opened, and their digests checked, at first use.
 
-    All verbs take and give numpy arrays with the batch as first axis, any number of rows. Float
-    images are in the range that the manifest gives for the tensor, [0, 1] for the built-in models;
-    uint8 images, which verbs take too, stand for that range. With `out` verbs write to that array
-    and return it. With `pixels` they give uint8 images, in the very arithmetic of the graphs that
-    `--io uint8` exports, which are used if they are there. Any number of threads may use one
-    bundle. Use it in a `with` block, or `close` it, to let go of its graphs.
+    All verbs accept and return numpy arrays with the batch as first axis, any number of rows. Float
+    images are in the range that the manifest states for the tensor, [0, 1] for the built-in models;
+    verbs also accept uint8 images, whose 0 to 255 are mapped to that range. With `out`, verbs write
+    to that array and return it. With `pixels`, they return uint8 images: from the graphs that
+    `--io uint8` exports if the bundle has them, else computed in the same arithmetic. A bundle is
+    thread-safe. Use it in a `with` block, or `close` it, to release its graphs.
 
-    A pickled or copied bundle is opened again, by its path and the arguments of `load`. A forked
-    child cannot run graphs that its parent opened: it loads its own.
+    Pickling or copying a bundle stores its path and the arguments of `load`, and opens it again.
+    A forked child cannot run graphs that its parent opened: call `load` in the child.
+
+    All verbs raise what `run` raises.
     """
 
     def __init__(self, folder: Path, contents: Manifest, settings: Settings | None = None) -> None:
@@ -117,7 +121,7 @@ class Bundle:
         self._sessions = SessionPool(self.folder, contents, self._settings)
         self._variants = Variants(self._sessions)
         self._calls: dict[str, PartRunner] = {}
-        self._fit: set[str] = set()  # verbs that can run
+        self._fit: set[str] = set()  # verbs known to be able to run
         self._prior: Gaussian | None = None
 
     def __repr__(self) -> str:
@@ -139,7 +143,7 @@ class Bundle:
         self.close()
 
     def close(self) -> None:
-        """Let go of the open graphs, after the runs that are under way; again is no harm."""
+        """Close all graphs; runs in progress finish first. Idempotent."""
         self._variants.close()
         self._calls = {}
 
@@ -152,10 +156,12 @@ class Bundle:
         """Open parts and run them on golden inputs: the first run of each size is slow on a GPU.
 
         Args:
-            batch_sizes: rows, each 1 or more; the largest runs first, so that memory is taken once.
-            parts: names; None for all that are there in the precision asked for.
+            batch_sizes: numbers of rows, each 1 or more; the largest runs first, so that memory is
+                allocated once.
+            parts: names; None for all parts that the bundle has in the requested precision.
 
-        Raises: as `run`.
+        Raises:
+            BundleError, IntegrityError, GraphError, RunError, ProviderError: see `run`.
         """
         for part in parts or self._variants.ready():
             variant = self.variant(part, self._variants.choice(part))
@@ -166,20 +172,19 @@ class Bundle:
                 self._variants.runner(part)(tile_rows(variant, inputs, rows))
 
     def require(self, verb: str) -> None:
-        """Check from the manifest alone, before anything is read or opened, that a verb can run.
+        """Check from the manifest that a verb can run, before any graph is opened.
 
         Args:
             verb: "encode", "decode", "reconstruct", "denoise", "classify" or "generate".
 
         Raises:
-            BundleError: the part that it needs is missing, or is not what the verb needs.
+            BundleError: the verb's part is missing, or its inputs or outputs do not fit the verb.
         """
         if verb in self._fit:
             return
         if verb == "classify" and not self.manifest.classes:
             raise BundleError(
-                f"a {self.manifest.model} learns no classes, so that there is nothing to tell "
-                "apart: use an sdae"
+                f"a {self.manifest.model} learns no classes, so it cannot classify: use an sdae"
             )
         if verb == "generate":
             self._gaussian()
@@ -189,33 +194,33 @@ class Bundle:
         self._fit.add(verb)
 
     def encode(self, x: Array, *, out: Array | None = None) -> Array:
-        """The latent of images: float32 [n, C, H, W] in range, or uint8 -> float32 [n, latent].
+        """Encode images: float32 [n, C, H, W] in range, or uint8 -> latents, float32 [n, latent].
 
-        Here and elsewhere, float16 and float64 are rounded to float32.
+        All verbs also accept float16 and float64, and round them to float32.
 
-        Of a VAE it is `mu`; `run("encoder", x=x)` gives `logvar` too.
+        For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too.
         """
         return self._answer("encode", x, out)
 
     def decode(self, z: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images of latents: float32 [n, latent] -> float32 [n, C, H, W] in range."""
+        """Decode latents: float32 [n, latent] -> images, float32 [n, C, H, W] in range."""
         return self._answer("decode", z, out, pixels)
 
     def reconstruct(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images through the latent and back: [n, C, H, W] -> float32 [n, C, H, W] in range.
+        """Encode and decode images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
-        A bundle without a reconstructor, but with encoder and decoder, runs these two.
+        Runs the reconstructor, or encoder and decoder if the bundle has none.
         """
         if steps_of(self.manifest, "reconstruct") == ("encode", "decode"):
             return self.decode(self.encode(x), out=out, pixels=pixels)
         return self._answer("reconstruct", x, out, pixels)
 
     def denoise(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Images without their noise: [n, C, H, W] -> float32 [n, C, H, W] in range."""
+        """Remove noise from images: [n, C, H, W] -> float32 [n, C, H, W] in range."""
         return self._answer("denoise", x, out, pixels)
 
     def classify(self, x: Array) -> Classified:
-        """What images show: [n, C, H, W], float32 in range or uint8.
+        """Classify images: [n, C, H, W], float32 in range or uint8.
 
         Raises:
             BundleError: the model learns no classes, or the bundle has no classifier.
@@ -228,17 +233,17 @@ class Bundle:
         return Classified(labels, indices, probabilities)
 
     def generate(self, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False) -> Array:
-        """New images from the prior: float32 [n, C, H, W] in range.
+        """Generate images from the prior: float32 [n, C, H, W] in range.
 
         Sample i of a seed is the same image in any batch, and in the graph of the part `sampler`,
-        which runs if there is no decoder; its pixels are given as multiples of 1 / 255 of the range
-        that another part has, or of [0, 1] where no part has images.
+        which runs if there is no decoder. Its uint8 pixels are mapped to the image range of another
+        part, or to [0, 1] if no other part has images.
 
         Args:
-            n: how many.
+            n: number of images, 1 or more.
             seed: 0 to 2**63 - 1.
-            first: index of the first.
-            pixels: give uint8.
+            first: index of the first sample, 0 to 2**63 - n.
+            pixels: return uint8 images.
 
         Raises:
             BundleError: the bundle has no prior to draw from.
@@ -264,21 +269,28 @@ class Bundle:
         return image if pixels else from_pixels(image, self._image_range())
 
     def _image_range(self) -> Bounds:
-        """Of the float images that the sampler's pixels stand for: other parts tell it."""
+        """The range that the sampler's pixels are mapped to: that of another part's images."""
         specs = (spec for found in self.manifest.parts.values() for spec in found["fp32"].outputs)
         shape = self.manifest.input_shape
         ranges = (s.range for s in specs if s.dtype == "float32" and s.shape[1:] == shape)
         return next((found for found in ranges if found and has_pixels(found)), UNIT)
 
     def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
-        """The latents that `generate` decodes: float32 [n, latent]. Arguments as there."""
+        """The latents that `generate` decodes: float32 [n, latent].
+
+        Args:
+            n, seed, first: see `generate`.
+
+        Raises:
+            BundleError, InputError: see `generate`.
+        """
         return draw(self._gaussian(), seed, first, n, self.manifest.latent_size)
 
     def _gaussian(self) -> Gaussian:
         prior = self.manifest.prior
         if prior is None:
             raise BundleError(
-                f"this {self.manifest.model} has no distribution of its latents to generate from: "
+                f"this {self.manifest.model} has no prior over its latents to generate from: "
                 f"fit one with: aeonnx export --model {self.manifest.model} --prior fitted; or "
                 "decode latents of your own"
             )
@@ -288,15 +300,17 @@ class Bundle:
         return self._prior
 
     def run(self, part: str, **inputs: Array) -> dict[str, Array]:
-        """All outputs of a part by name, for its inputs by name.
+        """Run a part on its inputs by name, and return all outputs by name.
 
         Raises:
-            BundleError: the bundle has no such part.
-            IntegrityError: a file is missing or is not the one that the manifest names.
-            GraphError: the graph holds what a bundle never does.
-            RunError: the graph stopped, or gave something else than the manifest says.
+            BundleError: the bundle has no such part, or not in the requested precision.
+            IntegrityError: a file is missing or does not match the manifest, or onnxruntime
+                refuses the graph.
+            OldRuntimeError: the graph needs a newer onnxruntime.
+            GraphError: the graph has content that a bundle must not have.
+            RunError: the run failed, or an output does not match the manifest.
             InputError: an input has the wrong name, dtype, shape or values.
-            ProviderError: a provider asked for by name cannot run here.
+            ProviderError: a provider requested by name cannot run here.
         """
         return self._variants.runner(part)(inputs)
 
@@ -310,24 +324,27 @@ class Bundle:
         return self._sessions.variant(part, name)
 
     def path(self, part: str, variant: str = "fp32") -> Path:
-        """The .onnx file of a part, for other programs; its name carries its digest.
+        """The .onnx file of a part, for other programs; its name contains its digest.
 
-        Raises: as `variant`.
+        Raises:
+            BundleError, UnknownNameError: see `variant`.
         """
         return self.folder / self.variant(part, variant).file
 
     def session(self, part: str, variant: str = "fp32") -> Session:
-        """The open graph of a part: checked against the manifest when opened first.
+        """The session of a part, whose graph is checked against the manifest when it is opened.
 
-        Raises: as `run`.
+        Raises:
+            BundleError, UnknownNameError: see `variant`.
+            IntegrityError, OldRuntimeError, GraphError, ProviderError: see `run`.
         """
         return self._sessions.session(part, variant)
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
-        """A golden array of the manifest.
+        """Read an array that the manifest names.
 
         Raises:
-            IntegrityError: the file is missing or is not the one that the manifest names.
+            IntegrityError: the file is missing or does not match the manifest.
         """
         return self._sessions.read_golden(tensor)
 
@@ -339,7 +356,7 @@ class Bundle:
         return self._call(verb).primary_output(value, out)
 
     def _call(self, verb: str) -> PartRunner:
-        """The part that a verb runs, opened if it is what the verb needs."""
+        """The runner of a verb's part, which is checked before it is opened."""
         call = self._calls.get(verb)
         if call is None:
             self.require(verb)
@@ -347,7 +364,7 @@ class Bundle:
         return call
 
     def _pixels(self, verb: str, value: Array, out: Array | None) -> Array:
-        """The answer as uint8: of the graph that gives pixels, if it is there and takes `value`."""
+        """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
         part = PARTS[verb]
         self.require(verb)
         name = f"{self._variants.choice(part)}-uint8"

@@ -1,4 +1,4 @@
-"""Comparing what a graph gave with what it should have given, and reporting it."""
+"""Compares the outputs of a graph with reference outputs, and reports the result."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Check:
 
     Args:
         part: name of the part.
-        precision: "fp32" and the like.
+        precision: name of the variant, such as "fp32".
         output: name of the output.
         max_abs_diff: largest |difference| from eager torch.
         max_rel_diff: the same, relative to eager torch.
-        tolerance: the largest that is allowed.
-        error: largest |difference| from float64 torch, where that was compared.
-        noise_floor: what rounding to float32 alone does, where that was compared.
-        inputs: the kind of inputs that it is about.
-        rows: how many of these.
-        batch: at which the largest difference was seen.
+        tolerance: largest allowed |difference|.
+        error: largest |difference| from float64 torch; None if not compared.
+        noise_floor: difference that rounding to float32 alone causes; None if not compared.
+        inputs: kind of inputs, such as "golden".
+        rows: number of input rows.
+        batch: batch size at which the largest difference occurred.
     """
 
     part: str
@@ -77,12 +77,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks, and every failure in words: what is in neither of the others passed.
+    """All checks, and a line for every failure and every graph that was not run.
 
     Args:
         checks: one for each output that was compared.
-        failures: what differs, or stopped.
-        not_run: what this machine cannot run, and so says nothing of.
+        failures: outputs that differ and runs that failed.
+        not_run: graphs that this machine cannot run, so nothing is known about them.
     """
 
     checks: tuple[Check, ...]
@@ -91,11 +91,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether everything ran, and nothing failed."""
+        """Whether every graph ran and no check failed."""
         return not (self.failures or self.not_run)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain values, for `--json`."""
+        """The report as JSON values, for `--json`."""
         checks = [asdict(check) | {"passed": check.passed} for check in self.checks]
         return {
             "passed": self.passed,
@@ -106,7 +106,7 @@ class Report:
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """One report with what is in several."""
+    """Several reports combined into one."""
     return Report(
         tuple(check for report in reports for check in report.checks),
         tuple(failure for report in reports for failure in report.failures),
@@ -115,12 +115,15 @@ def merged(reports: Sequence[Report]) -> Report:
 
 
 def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Array]) -> list[str]:
-    """What is wrong with outputs before their values are looked at: names, dtypes, shapes, NaN.
+    """Errors in outputs that need no reference: names, dtypes, shapes, NaN, range.
 
     Args:
-        specs: what the outputs should be.
-        rows: the batch size that went in.
-        outputs: what came out.
+        specs: expected outputs.
+        rows: batch size of the inputs.
+        outputs: arrays by name, as the graph returned them.
+
+    Returns:
+        One line per error; empty if there is none.
     """
     expected = [spec.name for spec in specs]
     if list(outputs) != expected:
@@ -147,8 +150,8 @@ def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Arra
 def _outside(value: Array, bounds: tuple[float, float]) -> bool:
     """Whether values leave a range by more than rounding does.
 
-    Engines compute tanh and the like to the last place, not to the bound: 4 of float32's last
-    places, at the larger end of the range, are no fault.
+    Engines round tanh and similar functions, so a value may lie slightly outside the bound:
+    4 float32 ULPs of the bound with the larger magnitude are allowed.
     """
     slack = 0.0
     if np.issubdtype(value.dtype, np.floating):
@@ -159,7 +162,8 @@ def _outside(value: Array, bounds: tuple[float, float]) -> bool:
 def differences(actual: Array, expected: Array) -> tuple[Array, Array]:
     """Largest absolute and largest relative |actual - expected| of each row, float64 [rows].
 
-    The relative one leaves out values under a millionth of the largest, where it says nothing.
+    The relative one ignores expected values below a millionth of the largest: dividing by them
+    would say nothing.
     """
     rows = len(expected)
     actual, expected = (value.astype(np.float64).reshape(rows, -1) for value in (actual, expected))

@@ -1,4 +1,4 @@
-"""A verb from files to a file, in constant memory: what the command line does with images."""
+"""Runs verbs from files to files in constant memory: the file commands of the command line."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from aeonnx.runtime.verbs import PARTS, steps_of
 __all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
 
 Advanced = Callable[[int, int], None]
-"""Told how many rows are done, and of how many."""
+"""Progress callback: (rows done, rows in total)."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, before it became a picture.
+    """What was written.
 
     Args:
-        target: where to.
-        dtype, shape: of all rows together.
-        left_out: what was passed over, a line for each folder.
-        skipped: what was wrong with each picture that was left out.
+        target: path, or "stdout".
+        dtype, shape: of the array of all rows, before encoding as pictures.
+        left_out: number of files and folders that were not read, a line for each source folder.
+        skipped: error message of each unreadable picture that was skipped.
     """
 
     target: str
@@ -58,23 +58,23 @@ def run_on_files(
     """Read `sources`, run a verb of the bundle on them, write `target`.
 
     Args:
-        bundle: opened.
+        bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        sources: images, see `io.readers.open_images`; to decode, one of latents, see
+        sources: images, see `io.readers.open_images`; for "decode" one file of latents, see
             `io.readers.open_latents`.
-        target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for one
-            with the names of the sources; a folder (no suffix, / at the end, or one that is there)
-            for a picture of each, named as its source; "-" for stdout, which is given a PNG where
-            the sources are pictures, and else a .npy.
+        target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for an
+            array and the names of the sources; a folder (no suffix, / at the end, or an existing
+            folder) for one picture per image, named after its source; "-" for stdout, which gets
+            a PNG if the sources are pictures, else a .npy.
         reading: how sources are read.
-        pixels: uint8 instead of float32 in an array; pictures are that anyway.
-        force: replace a file that exists; add to a folder that holds something.
-        advanced: told of the progress.
+        pixels: write uint8 instead of float32 to an array; pictures are always uint8.
+        force: replace an existing file; add to a folder that is not empty.
+        advanced: progress callback.
 
     Raises:
-        ImageError: a source is missing or is not what the verb takes.
-        UsageError: `target` has another suffix.
-        OutputError: it exists and `force` is not set, or cannot be written.
+        ImageError: a source is missing or does not fit the verb.
+        UsageError: `target` has an unsupported suffix.
+        OutputError: `target` exists and `force` is not set, or it cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
     bundle.require(verb)
@@ -125,22 +125,22 @@ def classify_files(
     force: bool = False,
     advanced: Advanced | None = None,
 ) -> tuple[Source, Classified]:
-    """Classify images and write the answers, if there is a `target`.
+    """Classify images and write the results to `target`, if there is one.
 
     Args:
-        bundle: opened.
+        bundle: the bundle.
         sources: images, see `run_on_files`.
         target: a .csv, or "-" for stdout, with name, label, probability and the probabilities of
             all classes; or a .npy of the probabilities.
         reading: how sources are read.
         force: replace `target` if it exists.
-        advanced: told of the progress.
+        advanced: progress callback.
 
     Returns:
-        The images, with names of files or numbers of rows, and what they show.
+        The images, named by file or row number, and their classes.
 
     Raises:
-        UsageError: `target` has another suffix.
+        UsageError: `target` has an unsupported suffix.
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
     bundle.require("classify")
@@ -149,20 +149,20 @@ def classify_files(
         _refuse_existing(to, force=force)
     how = _reading(bundle, "classify", reading)
     rows = open_images(sources, bundle.manifest.input_shape, how)
-    batches = _told(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
+    batches = _with_progress(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
     found = Classified.of(bundle.classify(batch) for batch in batches)
     if to is not None and to.form == "npy":
         with open_writer(to, len(rows.names), force=force) as writer:
             writer.write(found.probabilities)
     elif to is not None:
         text = _table(rows.names[:], found, bundle.manifest.classes)
-        # A file's name is any bytes: those that are not UTF-8 are written as they are.
+        # File names may be any bytes: those that are not UTF-8 are written unchanged.
         write_bytes(to, text.encode(errors="surrogateescape"), force=force)
     return rows, found
 
 
 def _reading(bundle: Bundle, verb: str, reading: Reading | None) -> Reading:
-    """The same, of floats in the range of what the verb takes."""
+    """`reading` with the value range of the verb's input."""
     part = PARTS[steps_of(bundle.manifest, verb)[0]]
     bounds = bundle.variant(part).inputs[0].range or UNIT
     return replace(reading or Reading(), bounds=bounds)
@@ -195,20 +195,22 @@ def _write(
     force: bool,
     advanced: Advanced | None,
 ) -> Written:
-    """Write the results of all rows, or of so many that have no source."""
+    """Write the results of the rows of a source, or of a number of rows without one."""
     if isinstance(rows, int):
         count, names, outputs = rows, None, None
     else:
         count, names, outputs = len(rows.names), rows.names, rows.outputs
     written = Written(f"{target}", "", (count,))
     with open_writer(target, count, key=key, names=names, outputs=outputs, force=force) as writer:
-        for batch in _told(results, count, advanced):
+        for batch in _with_progress(results, count, advanced):
             writer.write(batch)
             written = replace(written, dtype=f"{batch.dtype}", shape=(count, *batch.shape[1:]))
     return written
 
 
-def _told(batches: Iterable[Array], count: int, advanced: Advanced | None) -> Iterator[Array]:
+def _with_progress(
+    batches: Iterable[Array], count: int, advanced: Advanced | None
+) -> Iterator[Array]:
     done = 0
     for batch in batches:
         yield batch

@@ -1,8 +1,8 @@
-"""What a forked child does with the graphs of its parent: nothing, not even let go of them.
+"""Keeps forked children from using or destroying the sessions of their parent.
 
-Their threads are the parent's, and onnxruntime's destructors wait for them or crash. So a child
-keeps one reference for good to all that its parent had open; and no process forks while another of
-its threads opens a graph, since a child would inherit locks of onnxruntime that nobody gives back.
+The threads of a session exist in the parent only, and onnxruntime's destructors would wait for them
+or crash. So a child keeps a reference forever to all that its parent had open. A process does not
+fork while one of its threads opens a graph, since the child would inherit locked locks.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ opening = threading.RLock()
 
 _count = 0
 _native: weakref.WeakSet[Any] = weakref.WeakSet()
-_told: weakref.WeakSet[Forked] = weakref.WeakSet()
+_listeners: weakref.WeakSet[Forked] = weakref.WeakSet()
 
 
 class Forked(Protocol):
-    """What has something to do in a child."""
+    """An object that must react to a fork."""
 
     def forked(self) -> None:
-        """This process is a new child."""
+        """Called in each new child process."""
 
 
 def forks() -> int:
-    """How many forks this process is away from the first."""
+    """Number of forks between the first process and this one."""
     return _count
 
 
 def kept_by_children(*natives: Any) -> None:
-    """Objects of onnxruntime that a forked child must not destroy."""
+    """Register objects of onnxruntime that a forked child must not destroy."""
     _native.update(natives)
 
 
 def after_fork(item: Forked) -> None:
-    """Tell an object in each forked child, for as long as it lives."""
-    _told.add(item)
+    """Call `item.forked()` in each forked child, as long as `item` exists."""
+    _listeners.add(item)
 
 
 def _in_child() -> None:
     global _count
     _count += 1
     for native in list(_native):
-        # A reference in a module would go at the end of the process.
+        # A reference held by a module would be released at the end of the process.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(native))
-    for item in list(_told):
+    for item in list(_listeners):
         item.forked()
     opening.release()
 

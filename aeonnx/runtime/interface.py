@@ -1,4 +1,4 @@
-"""Where the rows are in what a part takes and gives."""
+"""Counts, selects and repeats rows of a part's inputs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Interface", "batch_of", "has_rows", "rows_in", "select_rows", "tile_
 
 
 def rows_in(part: Interface, inputs: Mapping[str, Array]) -> int:
-    """How many rows the inputs have along the batch axis."""
+    """Number of rows of the inputs: their size along the batch axis."""
     return next(len(inputs[spec.name]) for spec in part.inputs if has_rows(part, spec))
 
 
 def select_rows(
     part: Interface, inputs: Mapping[str, Array], rows: slice | Array
 ) -> dict[str, Array]:
-    """Some rows of the inputs; those without a batch axis, such as a seed, stay whole."""
+    """Selected rows of all inputs; those without a batch axis, such as a seed, stay as they are."""
     return {
         spec.name: inputs[spec.name][rows] if has_rows(part, spec) else inputs[spec.name]
         for spec in part.inputs
@@ -28,5 +28,5 @@ def select_rows(
 
 
 def tile_rows(part: Interface, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
-    """`rows` rows of the inputs: those that there are, over and over."""
+    """`rows` rows, made by repeating the rows of the inputs in order."""
     return select_rows(part, inputs, np.arange(rows) % rows_in(part, inputs))

@@ -1,4 +1,4 @@
-"""A graph at one batch size whose inputs and outputs stay in place, on the device it runs on."""
+"""Runs a graph with preallocated input and output buffers on its device."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["CudaGraphRunner", "IOBinding"]
 
 
 class IOBinding:
-    """Buffers for `rows` rows, and the graph bound to them: a run allocates and copies nothing.
+    """Input and output buffers bound to a graph: a run neither allocates nor copies them.
 
-    Of a session with CUDA graphs, the first run records one, and the others replay it. One thread
-    at a time may use it.
+    If the session has CUDA graphs enabled, the first run records one and later runs replay it. Not
+    thread-safe.
 
     Args:
         session: the open graph.
-        variant: what it takes and gives.
+        variant: its entry in the manifest.
         rows: the batch size.
     """
 
@@ -55,7 +55,7 @@ class IOBinding:
             ),
         )
         self._options = ort.RunOptions()
-        # Each batch size has a recording of its own.
+        # One CUDA graph per batch size.
         self._options.add_run_config_entry("gpu_graph_id", str(rows))
 
     def _like(self, spec: TensorSpec) -> tuple[list[int], np.dtype[np.generic]]:
@@ -64,10 +64,13 @@ class IOBinding:
         return [rows, *rest], np.dtype(spec.dtype)
 
     def give(self, inputs: Mapping[str, Array]) -> None:
-        """Copy C-contiguous arrays, of the shapes and dtypes of the graph, to the buffers.
+        """Copy inputs into the buffers.
+
+        Args:
+            inputs: C-contiguous arrays by name, with the dtypes and the bound shapes of the graph.
 
         Raises:
-            InputError: an array has another shape or dtype.
+            InputError: an array has another shape.
         """
         for name, value in inputs.items():
             buffer = self._inputs[name]
@@ -78,7 +81,7 @@ class IOBinding:
             buffer.update_inplace(value)
 
     def run(self) -> None:
-        """Run the graph on what is in the buffers; on a GPU, wait until it has ended.
+        """Run the graph on the buffers; on a GPU, wait until the run has finished.
 
         Raises:
             RunError, DeviceMemoryError, BundleError: see `Session.run`.
@@ -92,22 +95,24 @@ class IOBinding:
             raise self._session.bound_error(inputs, list(self._outputs), error) from error
 
     def output(self, name: str) -> Array:
-        """A copy of an output on the host."""
+        """A copy of an output in host memory."""
         value: Array = self._outputs[name].numpy()
         return value
 
     @property
     def outputs(self) -> Mapping[str, ort.OrtValue]:
-        """The outputs where they are; `OrtValue.data_ptr()` is for libraries on the same device."""
+        """The output buffers on the device; `OrtValue.data_ptr()` is for other libraries there."""
         return self._outputs
 
 
 class CudaGraphRunner:
-    """Runs a graph through recordings, one per power of two of rows: fewer are filled up.
+    """Runs a graph by replaying CUDA graphs, one per power of two of rows; other sizes are padded.
+
+    Experimental: not yet run on a device.
 
     Args:
-        session: an open graph with CUDA graphs.
-        variant: what it takes and gives.
+        session: a session with CUDA graphs enabled.
+        variant: its entry in the manifest.
     """
 
     def __init__(self, session: Session, variant: Variant) -> None:
@@ -117,7 +122,7 @@ class CudaGraphRunner:
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
         """As `Session.values`."""
-        self._session.opened()  # a forked child may find the lock taken for ever
+        self._session.opened()  # raises in a forked child, where the lock may stay held forever
         rows = rows_in(self._variant, inputs)
         size = 1 << (rows - 1).bit_length()
         filled = {

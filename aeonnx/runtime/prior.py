@@ -1,7 +1,7 @@
-"""Latents drawn from a prior, each a function of (seed, index) alone.
+"""Draws latents from a prior, each a function of (seed, index) alone.
 
-The numbers are a promise: sample i of a seed is the same in every release, in Python and in the
-graph that `aeonnx.export.passes.sampler` writes. Row i uses block b of Philox4x32-10 (Salmon et
+The numbers are stable: sample i of a seed is the same in every release, in Python and in the graph
+that `aeonnx.export.passes.sampler` writes. Row i uses block b of Philox4x32-10 (Salmon et
 al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with key = seed and counter = (i, b), low
 words first. Pairs of the four words become pairs of normals by the Box-Muller transform, in
 float64.
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 ROUNDS = 10
-WORDS = 4  # 32-bit words that one counter value gives
+WORDS = 4  # 32-bit words per counter value
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -40,7 +40,7 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """N(mean, factor factor^T).
+    """The Gaussian N(mean, factor factor^T).
 
     Args:
         mean: float64 [latent]; None for 0.
@@ -52,14 +52,14 @@ class Gaussian:
 
 
 def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArray[np.float32]:
-    """Rows `first` to `first + n` of the endless table that `seed` stands for.
+    """Draw samples `first` to `first + n - 1` of the sequence that `seed` defines.
 
     Args:
-        prior: what to draw from.
+        prior: the distribution.
         seed: 0 to 2**63 - 1.
-        first: index of the first row, 0 or more.
-        n: number of rows, 1 or more.
-        size: numbers per row.
+        first: index of the first sample, 0 or more.
+        n: number of samples, 1 or more.
+        size: length of a latent.
 
     Returns:
         float32 [n, size].
@@ -72,7 +72,7 @@ def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArr
 
 
 def check_range(seed: int, first: int, n: int) -> None:
-    """Refuse what the table has not.
+    """Check seed and sample indices.
 
     Raises:
         InputError: an argument is not a whole number, `seed` or `first` is outside 0 to 2**63 - 1,
@@ -90,7 +90,7 @@ def check_range(seed: int, first: int, n: int) -> None:
 def transformed(
     prior: Gaussian, seed: int, index: npt.NDArray[np.int64], size: int
 ) -> npt.NDArray[np.float64]:
-    """Draws from the prior: float64 [n, size] for n indices of 0 or more."""
+    """Samples of the prior: float64 [n, size] for int64 [n] indices of 0 or more."""
     z = standard_normal(seed, index.astype(np.uint64), size)
     if prior.factor is not None:
         z = z @ prior.factor.T if prior.factor.ndim == 2 else z * prior.factor
@@ -98,22 +98,27 @@ def transformed(
 
 
 def standard_normal(seed: int, index: Words, size: int) -> npt.NDArray[np.float64]:
-    """Draws from N(0, I): float64 [n, size] for n indices."""
+    """Samples of N(0, I): float64 [n, size] for uint64 [n] indices."""
     blocks = np.arange(-(-size // WORDS), dtype=np.uint64)
     i = index[:, None]
     words = philox((i & _LOW, i >> _32, blocks & _LOW, blocks >> _32), seed)
-    # In (0, 1), since the logarithm of the first of a pair is taken.
+    # In (0, 1): the logarithm of the first of each pair must be finite.
     uniform = [(word.astype(np.float64) + 0.5) * 2.0**-32 for word in words]
     normal = []
     for first, second in (uniform[:2], uniform[2:]):
         radius = np.sqrt(-2.0 * np.log(first))
-        # The cosine is the sine a quarter turn on, as in the graph.
+        # cos(x) computed as sin(x + pi/2), as in the graph.
         normal += [radius * np.sin(2.0 * np.pi * turn) for turn in (second + 0.25, second)]
     return np.stack(normal, axis=2).reshape(len(index), -1)[:, :size]
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: int) -> list[Words]:
-    """Four words for each counter of four words, all below 2**32, that broadcast."""
+    """Philox4x32-10: four 32-bit words for each counter of four, all held as uint64.
+
+    Args:
+        counter: four arrays of words below 2**32 that broadcast.
+        key: 64 bits.
+    """
     c0, c1, c2, c3 = np.broadcast_arrays(*counter)
     keys = [np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)]
     for _ in range(ROUNDS):

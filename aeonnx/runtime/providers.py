@@ -1,8 +1,8 @@
-"""Which execution providers (EPs) a session gets, and never another than was asked for.
+"""Creates sessions on the requested execution providers (EPs), without silent fallback.
 
-onnxruntime lists providers that cannot load and falls back to the CPU with a line on stderr. Here
-the default takes CUDA only where it really loads, and a provider asked for by name is an error if
-the session did not get it.
+onnxruntime lists providers that cannot load, and falls back to the CPU with only a line on stderr.
+Here the default uses CUDA only if it really loads, and a provider requested by name raises an
+error if the session did not get it.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _ON_NVIDIA = (CUDA, _TENSORRT)
 _AUTO = "providers=None, or --provider auto, takes CUDA where it loads, else the CPU."
 
 Provider = str | tuple[str, Mapping[str, str]]
-"""A provider's name, short or full, alone or with options of onnxruntime's."""
+"""A provider's short or full name, alone or with onnxruntime's provider options."""
 
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _FORMAT = "session.load_model_format"
 Wanted = list[tuple[str, dict[str, str]]]
-"""Full names of providers, with options."""
+"""Full names of providers, each with its options."""
 
 _OPTIONS: dict[str, dict[str, str]] = {
     CUDA: {
         # TF32 keeps 10 bits of each factor: too few for parity with float32.
         "use_tf32": "0",
-        # The default rounds up to powers of two, and what the arena has it never gives back.
+        # The default rounds up to powers of two, and the arena never releases memory.
         "arena_extend_strategy": "kSameAsRequested",
         # The default, EXHAUSTIVE, times all algorithms again for each new number of rows.
         "cudnn_conv_algo_search": "HEURISTIC",
     },
 }
 _BEHIND = {_TENSORRT: [CUDA]}
-"""Who takes the nodes that a provider leaves, before the CPU does."""
+"""Providers for the nodes that another provider does not support, ahead of the CPU."""
 
 
 def full_name(name: str) -> str:
@@ -69,16 +69,16 @@ def full_name(name: str) -> str:
 def create_session(
     source: Path | bytes, providers: Sequence[Provider] | None, threads: int | None = None
 ) -> ort.InferenceSession:
-    """Open a graph.
+    """Create a session for a graph.
 
     Args:
-        source: the .onnx file, or what it holds.
+        source: path or content of the .onnx file.
         providers: EPs in order of preference, the first of which the session must get; None for
             CUDA where it loads, else the CPU.
-        threads: of the session; None for the cores that this process may use.
+        threads: intra-op threads; None for one per core that this process may use.
 
     Raises:
-        ProviderError: the first provider cannot run here, or not with its options.
+        ProviderError: the first provider cannot run here, or not with the given options.
         UnknownNameError: onnxruntime knows no such provider.
         UsageError: `providers` is not a list of names and (name, options).
     """
@@ -90,10 +90,10 @@ def create_session(
     if problem is None:
         try:
             session = _open(source, threads, wanted)
-        except Exception as error:  # onnxruntime's have no other base
+        except Exception as error:  # onnxruntime's errors have no other common base
             if name == CPU:
                 raise
-            _open(source, threads, [(CPU, {})])  # raises if it is the graph that cannot be opened
+            _open(source, threads, [(CPU, {})])  # raises if the graph itself is at fault
             problem = _load_problem(name) or (
                 f"onnxruntime says: {_in_words(error)} (options: {wanted[0][1]})"
             )
@@ -108,7 +108,7 @@ def create_session(
 
 def _open_default(source: Path | bytes, threads: int | None) -> ort.InferenceSession:
     if _build_problem(CUDA) is None:
-        # A GPU that is full or broken; a graph that is, the CPU refuses too.
+        # A full or broken GPU must not raise; if the graph is broken, the CPU raises below.
         with contextlib.suppress(Exception):
             session = _open(source, threads, [(CUDA, _OPTIONS[CUDA])])
             if session.get_providers()[0] == CUDA:
@@ -117,11 +117,11 @@ def _open_default(source: Path | bytes, threads: int | None) -> ort.InferenceSes
 
 
 def normalized(providers: Sequence[Provider]) -> Wanted:
-    """Full names, each with our defaults under the user's options.
+    """Full names, each with our default options overridden by the user's.
 
     Raises:
         UnknownNameError: onnxruntime knows no such provider.
-        UsageError: it is not a list of names and (name, options).
+        UsageError: `providers` is not a list of names and (name, options).
     """
     if not isinstance(providers, list | tuple) or not providers:
         raise UsageError(f"providers: expected a list such as ['cuda'], got {providers!r}")
@@ -130,7 +130,7 @@ def normalized(providers: Sequence[Provider]) -> Wanted:
         name, options = _name_and_options(provider)
         full = full_name(name)
         given = {str(key): str(value) for key, value in options.items()}
-        if full == CPU and given:  # which onnxruntime would ignore
+        if full == CPU and given:  # onnxruntime would ignore them
             raise UsageError(f"{CPU} takes no options, got {given}")
         wanted.append((full, {**_OPTIONS.get(full, {}), **given}))
     if len(wanted) == 1:
@@ -153,19 +153,19 @@ def _name_and_options(provider: object) -> tuple[str, Mapping[str, str]]:
 def _open(source: Path | bytes, threads: int | None, wanted: Wanted) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
-    options.log_severity_level = 4  # what it says is in its errors, and may hold names of a graph
+    options.log_severity_level = 4  # logs repeat the errors, with unescaped names of the graph
     graph = source if isinstance(source, bytes) else str(source)
     if isinstance(source, bytes):
-        # Weights in other files would be looked for in the working directory; a bundle has none.
+        # Otherwise external data would be searched in the working directory; bundles have none.
         options.add_session_config_entry(_EXTERNAL_DATA, os.devnull)
-        # onnxruntime's own format would be told by its bytes, and nothing here looks into that.
+        # Otherwise onnxruntime would detect and load its ORT format, which nothing here checks.
         options.add_session_config_entry(_FORMAT, "ONNX")
     if any(name in _ON_NVIDIA for name, _ in wanted):
-        # Finds the CUDA libraries of the nvidia wheels; it prints what it cannot find.
+        # Loads the CUDA libraries of the nvidia wheels; prints the ones that it cannot find.
         with contextlib.redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     try:
-        # Otherwise a failure, now or at run time, is answered by a silent retry on the CPU.
+        # Otherwise onnxruntime answers a failure, now or later, with a silent retry on the CPU.
         session = ort.InferenceSession(graph, options, providers=wanted, enable_fallback=False)
         session.disable_fallback()
         _read_texts(session)
@@ -175,30 +175,30 @@ def _open(source: Path | bytes, threads: int | None, wanted: Wanted) -> ort.Infe
 
 
 def _read_texts(session: ort.InferenceSession) -> None:
-    """Fail now, and not when they are used, if a damaged graph holds texts that are none."""
+    """Fail at opening, not at first use, if a damaged graph has names that are not UTF-8."""
     _ = session.get_modelmeta().custom_metadata_map
     for node in (*session.get_inputs(), *session.get_outputs()):
         _ = node.name, node.shape
 
 
 def _build_problem(name: str) -> str | None:
-    """Why a provider cannot run here, or None if nothing speaks against trying."""
+    """Why this build or driver rules a provider out; None if it is worth trying."""
     available = ort.get_available_providers()
     if name not in available:
-        mends = f": {GPU_WHEEL}" if name in _ON_NVIDIA else ""
-        return f"this onnxruntime is a build without it, it has {', '.join(available)}{mends}"
+        remedy = f": {GPU_WHEEL}" if name in _ON_NVIDIA else ""
+        return f"this onnxruntime is a build without it, it has {', '.join(available)}{remedy}"
     return driver_problem() if name in _ON_NVIDIA else None
 
 
 def _in_words(error: Exception) -> str:
-    """An EP's message without the files, functions and hosts around it."""
+    """The reason in an EP's message, without source files, functions and host names."""
     text = " ".join(str(error).split())
     words = re.search(r"CUDA failure [^;]+|(?:Unknown|Failed to parse) provider option:? .*", text)
     return words[0].strip() if words else text
 
 
 def _load_problem(name: str) -> str | None:
-    """Which library a provider lacks, as the dynamic loader says; None if it loads."""
+    """The library that a provider lacks, from the dynamic loader; None if it loads."""
     folder = Path(ort.__file__).parent / "capi"
     short = name.removesuffix("ExecutionProvider").lower()
     library = folder / f"libonnxruntime_providers_{short}.so"

@@ -1,4 +1,4 @@
-"""A part as a function of arrays: checked, in batches, into given buffers if there are any."""
+"""Runs a part on arrays: checks inputs, splits them into batches, fills `out` buffers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from aeonnx.runtime.validation import check_input, check_output
 __all__ = ["PartRunner", "Runner"]
 
 _DIRECT = 1024
-"""Rows that go to the graph at once: to look up its largest batch would cost more."""
+"""Up to so many rows run as one batch, without measuring or looking up the best batch size."""
 
 _COPIED = 2**18
-"""Bytes up to which a copy takes less time than to tell onnxruntime where to write."""
+"""Outputs of up to so many bytes are copied to `out`: binding the buffer would take longer."""
 
 _FINITE = float(np.finfo(np.float32).max)
 
 
 class Runner(Protocol):
-    """What runs a graph: a `Session`, or what stands for one."""
+    """Runs a graph: a `Session` or a `CudaGraphRunner`."""
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]: ...
 
@@ -34,13 +34,13 @@ class Runner(Protocol):
 
 
 class PartRunner:
-    """One variant of a part.
+    """Runs one variant of a part on any number of rows.
 
     Args:
         part: its name, for messages.
-        variant: what it takes and gives.
+        variant: its entry in the manifest.
         runner: runs its graph.
-        max_batch: finds how many rows the graph is to be given at most at once.
+        max_batch: returns the most rows per run of the graph; called when first needed.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class PartRunner:
         self._answer = self._names[:1]
 
     def primary_output(self, value: Any, out: Array | None = None) -> Array:
-        """The first output for the only input.
+        """The first output of a part with one input.
 
         Args:
             value: see `check_input`.
-            out: array to write to; it is what is returned, then.
+            out: array to write to and return; None for a new one.
 
         Raises:
             InputError: `value` or `out` has the wrong dtype, shape or values.
@@ -73,7 +73,7 @@ class PartRunner:
         """
         try:
             return self._answered(value, out)
-        except MemoryError as error:  # of numpy: the arrays, and not the graph, are too much
+        except MemoryError as error:  # numpy could not allocate the arrays of all rows
             raise self._too_large(error) from error
 
     def _answered(self, value: Any, out: Array | None) -> Array:
@@ -117,7 +117,7 @@ class PartRunner:
         return dict(zip(self._names, found, strict=True))
 
     def _rows(self, inputs: Mapping[str, Array]) -> int:
-        """How many rows the inputs have, all those that have rows the same."""
+        """Number of rows, which must be equal in all inputs with a batch axis."""
         rows = {
             name: len(inputs[name]) for name, spec in self._specs.items() if spec.shape[0] == BATCH
         }
@@ -126,13 +126,13 @@ class PartRunner:
         return next(iter(rows.values()))
 
     def _prepared(self, value: Any) -> Array:
-        """The first input as the graph takes it."""
+        """The first input, checked and converted for the graph."""
         if self._is_ready(value):
             return cast(Array, value)
         return check_input(self._part, self._specs[self._input], value)
 
     def _is_ready(self, value: Any) -> bool:
-        """Whether the graph can have it as it is: what is slow to say is left to `check_input`."""
+        """Whether the input needs no conversion: a fast path around `check_input`."""
         return (
             type(value) is np.ndarray
             and value.dtype == self._dtype
@@ -140,7 +140,7 @@ class PartRunner:
             and value.shape[1:] == self._row
             and value.flags.c_contiguous
             and len(value) > 0
-            # NaN is found as both extremes, and compares as false. Far cheaper than min and max.
+            # argmin and argmax find NaN, which compares as false; far cheaper than min and max.
             and self._low <= value.item(value.argmin())
             and value.item(value.argmax()) <= self._high
         )
@@ -186,7 +186,7 @@ class PartRunner:
         return self._max_batch
 
     def _shrink(self, rows: int) -> None:
-        """After memory ran out: try half as many from now on; called where an error is handled."""
+        """Halve the batch size after memory ran out; at 1 row, re-raise the current error."""
         if rows == 1:
             raise
         self._direct = self._max_batch = rows // 2

@@ -1,4 +1,4 @@
-"""One open graph: the only place that calls onnxruntime's `run` and maps its errors."""
+"""One open graph: runs it with onnxruntime and maps onnxruntime's errors."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["ORT_ERRORS", "Array", "Session"]
 
 Array = npt.NDArray[Any]
 
-# onnxruntime's exceptions have no common base but Exception. What it throws in C++ beside them
-# becomes a RuntimeError, want of memory a MemoryError, and one whose message is not UTF-8, as the
-# names in a damaged graph may be, the last.
+# onnxruntime's exceptions have no common base but Exception. Its other C++ exceptions become a
+# RuntimeError, out of memory a MemoryError, and one whose message is not UTF-8, such as one with a
+# name from a damaged graph, a UnicodeDecodeError.
 ORT_ERRORS: tuple[type[Exception], ...] = (
     *(
         value
@@ -52,21 +52,20 @@ _DTYPES = {
 
 
 class Session:
-    """A graph ready to run, at the optimisation level that ships (onnxruntime's highest).
+    """An open graph, at the default optimisation level of onnxruntime, its highest.
 
-    Any number of threads may run it. A forked child may not: threads and devices of its parent are
-    not there any more.
+    Thread-safe, but unusable in a forked child, which lacks the parent's threads and devices.
 
     Args:
         path: the .onnx file.
         providers, threads: see `aeonnx.load`.
-        data: what is in the file, if it was read already.
-        variant: what its outputs must be: every run is compared with it.
+        data: content of the file, if already read.
+        variant: its entry in the manifest; every run checks dtypes and shapes of outputs with it.
 
     Raises:
-        ProviderError: a provider asked for by name cannot run here.
-        OldRuntimeError: onnxruntime refuses the file, and is older than the variant says it needs.
-        RefusedGraphError: it refuses the file otherwise.
+        ProviderError: a provider requested by name cannot run here.
+        OldRuntimeError: onnxruntime refuses the file and is older than `variant.min_onnxruntime`.
+        RefusedGraphError: onnxruntime refuses the file for another reason.
         DeviceMemoryError: there is not enough memory to open it.
     """
 
@@ -101,8 +100,8 @@ class Session:
                 "Export the part again, or upgrade onnxruntime."
             ) from error
         self._session: ort.InferenceSession | None = session
-        # What `session.run` calls: it would look at the names once more, and try an error again on
-        # another provider.
+        # Not `session.run`, which checks the names again and, after an error, retries on another
+        # provider.
         self._run: Callable[..., Any] | None = native.run
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
@@ -112,7 +111,7 @@ class Session:
     def interface_mismatches(
         self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
     ) -> list[str]:
-        """How the graph's names, dtypes and axes differ from what they should be: one line each."""
+        """Differences of the graph's names, dtypes and axes from the specs: one line each."""
         session, found = self.opened(), []
         for kind, specs, nodes in (
             ("input", inputs, session.get_inputs()),
@@ -134,23 +133,22 @@ class Session:
         return found
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Every output of the graph by name.
+        """Run the graph and return every output by name.
 
         Args:
-            inputs: C-contiguous arrays of the right names, dtypes and shapes.
+            inputs: C-contiguous arrays by name, of the graph's dtypes and shapes.
 
         Raises:
-            RunError: onnxruntime could not run the graph on these inputs, or it gave something else
-                than the manifest says.
-            OldRuntimeError: it could not, and is older than the variant says it needs.
-            DeviceMemoryError: for want of memory.
-            BundleError: it was closed, or belongs to the process that forked this one.
+            RunError: the run failed, or an output does not match the manifest.
+            OldRuntimeError: the run failed, and onnxruntime is older than the graph needs.
+            DeviceMemoryError: out of memory.
+            BundleError: the session was closed, or was opened before this process was forked.
         """
         return dict(zip(self._outputs, self.values(inputs, self._outputs), strict=True))
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
-        """As `run`, of the outputs named."""
-        # The check of `opened`, in the one place where microseconds count.
+        """As `run`, for the named outputs only, as a list in their order."""
+        # Repeats the check of `opened`, since a call costs microseconds that matter here.
         run = self._run
         if run is None or self._fork != forks():
             run = self.opened().run
@@ -167,19 +165,20 @@ class Session:
                     or value.shape != (rows, *row)
                     or value.dtype != dtype
                 ):
-                    raise self._gave(name, value, f"{dtype} {[rows, *row]}")
+                    raise self._wrong_output(name, value, f"{dtype} {[rows, *row]}")
         return values
 
-    def _gave(self, name: str, value: Any, expected: str) -> RunError:
+    def _wrong_output(self, name: str, value: Any, expected: str) -> RunError:
         got = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else "no array"
         return RunError(
             f"{self._file} gave {name} {got}, expected {expected}: export the bundle again"
         )
 
     def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
-        """Run the graph and leave outputs in given C-contiguous arrays; others are not computed.
+        """Run the graph and write the named outputs to C-contiguous arrays.
 
-        Raises: as `run`.
+        Raises:
+            RunError, OldRuntimeError, DeviceMemoryError, BundleError: see `run`.
         """
         session = self.opened()
         try:
@@ -196,7 +195,7 @@ class Session:
         """onnxruntime's session.
 
         Raises:
-            BundleError: it was closed, or belongs to the process that forked this one.
+            BundleError: it was closed, or was opened before this process was forked.
         """
         if self._fork != forks():
             raise BundleError(
@@ -209,22 +208,23 @@ class Session:
         return self._session
 
     def close(self) -> None:
-        """Let go of the graph, once the runs that are under way have ended; again is no harm."""
+        """Close the graph; runs in progress finish first. Idempotent."""
         self._session = self._run = None
 
     def bound_error(
         self, inputs: Mapping[str, Array], outputs: list[str], error: Exception
     ) -> RunError:
-        """What to raise for an error of onnxruntime during a run into given buffers.
+        """The error to raise when a run with bound buffers failed.
 
-        onnxruntime refuses a result that does not fit a buffer: a second run tells what it was.
+        onnxruntime does not say which output failed to fit its buffer: a second run without buffers
+        finds out.
         """
         found = self.run_error(inputs, error)
         if not isinstance(found, DeviceMemoryError):
             try:
                 self.values(inputs, outputs)
-            except RunError as told:
-                return told
+            except RunError as explained:
+                return explained
         return found
 
     def _require_new_enough(self, error: Exception) -> None:
@@ -236,7 +236,7 @@ class Session:
             ) from error
 
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
-        """What to raise for an error of onnxruntime during a run."""
+        """The error to raise when a run failed."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
         text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {_text(error)}"
         if not _is_memory(error):
@@ -244,19 +244,19 @@ class Session:
         else:
             return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
         if self.providers[0] != "CPUExecutionProvider":
-            # After an error of the device, nothing that is on it can be relied on.
+            # After a device error, nothing in its memory can be relied on.
             text += ". If other runs fail from now on too, open the bundle in a new process"
         return RunError(text)
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers that a version begins with: "1.18.0.dev1" -> (1, 18, 0)."""
+    """The leading numbers of a version: "1.18.0.dev1" -> (1, 18, 0)."""
     numbers = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
-    """The input that says how many rows there are, and dtype and row of each output."""
+    """Name of an input with a batch axis; dtype and shape of one row of each output."""
     rows = next(spec.name for spec in variant.inputs if has_rows(variant, spec))
     return rows, {
         spec.name: (np.dtype(spec.dtype), tuple(int(size) for size in spec.shape[1:]))
@@ -265,7 +265,7 @@ def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tup
 
 
 def _text(error: Exception) -> str:
-    """What onnxruntime says, with names of a graph in it."""
+    """onnxruntime's message, made printable: it may quote names from the graph."""
     return printable(str(error), keep="\n")
 
 

@@ -1,4 +1,4 @@
-"""The open graphs of a bundle: each opened once, at first use, by whichever thread comes first."""
+"""The open graphs of a bundle: each is opened once, by the first thread that uses it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class SessionPool:
     """The graphs and stored arrays of the bundle in `folder`.
 
     Args:
-        folder: of the bundle.
-        manifest: what is in it.
-        settings: how its graphs are to run.
+        folder: the bundle's folder.
+        manifest: the manifest in it.
+        settings: providers, threads and other options of the sessions.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
@@ -40,12 +40,12 @@ class SessionPool:
         after_fork(self)
 
     def forked(self) -> None:
-        """In a child, a thread that is not there may hold the lock."""
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
         self._lock = threading.RLock()
 
     @property
     def provider(self) -> str | None:
-        """The execution provider of the graphs that are open; None before the first."""
+        """The execution provider of the open graphs; None before the first is opened."""
         return next((session.providers[0] for session in self._sessions.values()), None)
 
     def variant(self, part: str, name: str) -> Variant:
@@ -68,13 +68,16 @@ class SessionPool:
         return variants[name]
 
     def session(self, part: str, name: str) -> Session:
-        """The open graph of a variant: checked against the manifest when it is opened.
+        """The session of a variant, whose graph is checked against the manifest when it is opened.
 
         Raises:
-            BundleError: there is none, or the bundle was closed.
-            IntegrityError: the file is missing or is not what the manifest says.
-            GraphError: the graph holds what a bundle never does.
-            ProviderError: a provider asked for by name cannot run here.
+            BundleError: the bundle has no such part, or was closed.
+            UnknownNameError: the part has no such variant.
+            IntegrityError: the file is missing or does not match the manifest, or onnxruntime
+                refuses the graph.
+            OldRuntimeError: the graph needs a newer onnxruntime.
+            GraphError: the graph has content that a bundle must not have, see `check_graph`.
+            ProviderError: a provider requested by name cannot run here.
         """
         with self._lock:
             self._require_open()
@@ -84,7 +87,7 @@ class SessionPool:
             return self._sessions[key]
 
     def recording_session(self, part: str, name: str) -> Session:
-        """Another open graph of a variant, which records CUDA graphs and runs nothing else.
+        """A second session of a variant, for recording and replaying CUDA graphs only.
 
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `session`.
@@ -96,16 +99,16 @@ class SessionPool:
             return session
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
-        """A golden array of the manifest.
+        """Read an array that the manifest names.
 
         Raises:
-            IntegrityError: the file is missing or is not the one that the manifest names.
+            IntegrityError: the file is missing or does not match the manifest.
         """
-        with self._told_if_replaced():
+        with self._reporting_replacement():
             return golden.read(self.folder, tensor)
 
     def close(self) -> None:
-        """Close all graphs; runs that have begun end first. Idempotent."""
+        """Close all graphs; runs in progress finish first. Idempotent."""
         with self._lock:
             self._closed = True
             for session in self._sessions.values():
@@ -120,7 +123,7 @@ class SessionPool:
         variant = self.variant(part, name)
         path = self.folder / variant.file
         providers = graph_providers(self.settings) if cuda_graph else self.settings.providers
-        with self._told_if_replaced():
+        with self._reporting_replacement():
             data = files.read_verified(path, variant.sha256, variant.bytes)
         check_graph(data, str(path))
         session = Session(
@@ -137,7 +140,7 @@ class SessionPool:
         return session
 
     @contextmanager
-    def _told_if_replaced(self) -> Iterator[None]:
+    def _reporting_replacement(self) -> Iterator[None]:
         try:
             yield
         except IntegrityError as error:
@@ -153,5 +156,5 @@ class SessionPool:
             return manifest.read(self.folder) != self.manifest
         except ManifestError:
             return True
-        except BundleError:  # it is gone
+        except BundleError:  # the bundle was removed
             return False

@@ -1,4 +1,4 @@
-"""How a bundle is to run: what `aeonnx.load` was asked for."""
+"""How a bundle runs: the arguments of `aeonnx.load`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aeonnx.runtime.providers import CUDA, Provider, full_name, normalized
 
 __all__ = ["PRECISIONS", "Settings", "graph_providers", "whole"]
 
-_MOST_THREADS = 1024  # onnxruntime starts as many as it is told to
+_MOST_THREADS = 1024  # onnxruntime itself has no limit
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
@@ -22,18 +22,21 @@ class Settings:
     """The arguments of `aeonnx.load`, checked.
 
     Args:
-        providers: execution providers in order of preference, the first of which is what runs;
-            None takes CUDA where it really loads, else the CPU.
-        precision: "fp32", "fp16" or "int8"; "auto" takes what is fastest here and gives its golden
-            vectors.
-        threads: of each graph, 1 or more; None for the cores that this process may use.
-        max_batch: rows that a graph is given at most at once; None for what is fastest here.
-        cuda_graph: replay recorded CUDA graphs, one per power of two of rows.
+        providers: execution providers in order of preference, the first of which must load;
+            None for CUDA if it really loads, else the CPU.
+        precision: "fp32", "fp16" or "int8"; "auto" for the fastest variant on this machine that
+            reproduces its golden vectors here.
+        threads: intra-op threads per graph, 1 to 1024; None for one per core that this process
+            may use.
+        max_batch: most rows per run of a graph, 1 or more; None for the fastest measured here.
+        cuda_graph: replay recorded CUDA graphs, one per power of two of rows. Experimental: not
+            yet run on a device.
 
     Raises:
         UnknownNameError: there is no such precision or provider.
-        InputError: `threads` or `max_batch` is not a whole number of 1 or more.
-        UsageError: `providers` is not a list of names, or `cuda_graph` goes with another than cuda.
+        InputError: `threads` or `max_batch` is not a whole number in its range.
+        UsageError: `providers` is not a list of names, or `cuda_graph` is set and the first
+            provider is not cuda.
     """
 
     providers: Sequence[Provider] | None = None
@@ -57,22 +60,22 @@ class Settings:
 
 
 def whole(name: str, value: object) -> int:
-    """A whole number of Python or numpy.
+    """Convert a whole number of Python or numpy to `int`.
 
     Raises:
-        InputError: it is something else.
+        InputError: `value` is not a whole number; the message begins with `name`.
     """
     try:
-        if isinstance(value, bool | np.ndarray):  # numpy takes an array of one for a number
+        if isinstance(value, bool | np.ndarray):  # numpy accepts an array of size 1 as an index
             raise TypeError
-        return operator.index(value)  # type: ignore[arg-type]  # that is the question
+        return operator.index(value)  # type: ignore[arg-type]  # may raise TypeError
     except TypeError:
         kind = type(value).__name__
         raise InputError(f"{name}: expected a whole number, got {value!r} ({kind})") from None
 
 
 def graph_providers(settings: Settings) -> list[Provider]:
-    """The providers of a session that records CUDA graphs, which must run on CUDA alone."""
+    """The providers of a session that records CUDA graphs: CUDA only."""
     options = _first_cuda(settings.providers) if settings.providers else {}
     return [(CUDA, {**options, "enable_cuda_graph": "1"})]
 
@@ -80,5 +83,8 @@ def graph_providers(settings: Settings) -> list[Provider]:
 def _first_cuda(providers: Sequence[Provider]) -> Mapping[str, str]:
     name, options = providers[0] if isinstance(providers[0], tuple) else (providers[0], {})
     if full_name(name) != CUDA:
-        raise UsageError(f"cuda_graph: expected the provider cuda, got {name!r}: leave one out")
+        raise UsageError(
+            f"cuda_graph: expected the provider cuda, got {name!r}: "
+            "pass ['cuda'] or omit cuda_graph"
+        )
     return options

@@ -1,4 +1,4 @@
-"""More rows than memory holds: read, computed and written in batches, each in a thread of its own.
+"""Processes more rows than fit in memory: reads, runs and writes batches in separate threads.
 
 for images in stream(bundle, "decode", np.load("z.npy", mmap_mode="r")):
     ...
@@ -26,19 +26,25 @@ __all__ = ["ahead", "generated", "rows_at_once", "stream"]
 T = TypeVar("T")
 
 _BYTES = 16 * 2**20
-"""Of one batch of float images: a handful of them are under way at a time."""
+"""Size of a batch of float images; several batches are in memory at a time."""
 
 
 def stream(
     bundle: Bundle, verb: str, source: Array | Iterable[Array], **options: Any
 ) -> Iterator[Array]:
-    """A verb over rows that come batch by batch: a generator of its results, in order.
+    """Run a verb batch by batch: a generator of its results, in order.
 
     Args:
-        bundle: opened.
+        bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        source: an array, which may be mapped from a file, or batches of rows.
-        options: of the verb, such as `pixels=True`.
+        source: an array, which may be memory-mapped, or an iterable of batches of rows.
+        options: keyword arguments of the verb, such as `pixels=True`.
+
+    Yields:
+        The verb's result for each batch.
+
+    Raises:
+        InputError, BundleError, ProviderError, RunError: see `Bundle.run`.
     """
     if isinstance(source, np.ndarray):
         source = slices(source, rows_at_once(bundle))
@@ -49,7 +55,7 @@ def stream(
 def generated(
     bundle: Bundle, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False
 ) -> Iterator[Array]:
-    """The images of `Bundle.generate`, batch by batch: a generator, in order."""
+    """The images of `Bundle.generate`, as a generator of batches, in order."""
     check_range(seed, first, n)
     size = rows_at_once(bundle)
     starts = range(0, n, size)
@@ -63,12 +69,12 @@ def generated(
 
 
 def rows_at_once(bundle: Bundle) -> int:
-    """How many rows a batch has: fewer of large images."""
+    """Rows per batch: the larger the images, the fewer."""
     return max(1, _BYTES // (4 * math.prod(bundle.manifest.input_shape)))
 
 
 def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:
-    """The items of an iterable, which another thread takes up to `count` ahead of the reader."""
+    """The items of an iterable, which another thread computes up to `count` items ahead."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
         pending = deque(pool.submit(next, iterator, end) for _ in range(count))

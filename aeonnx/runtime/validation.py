@@ -1,4 +1,4 @@
-"""Refusing arrays that a part cannot take, before they reach the graph."""
+"""Checks arrays before they reach the graph of a part."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["check_input", "check_output"]
 
 _IMAGE_AXES = 4
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
-"""What is rounded to float32."""
+"""Dtypes that are rounded to float32."""
 
 
 def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
-    """The array as the graph takes it: right dtype, C-contiguous, values in range.
+    """Check an input and convert it for the graph: the spec's dtype, C-contiguous, in range.
 
     Args:
         part: name of the part, for the message.
-        spec: what the part takes.
-        value: an array of the spec's dtype, in any byte order and layout. Where that is float32,
-            float16 and float64 do too, and are rounded to it. Where images in a range are
-            expected, so do uint8 pixels, of which 0 is its lowest value and 255 its highest.
+        spec: expected input.
+        value: an array of the spec's shape and dtype, in any byte order and layout. For float32,
+            float16 and float64 are accepted too and rounded. For images with a range, uint8
+            pixels are accepted too: 0 is the lowest value of the range and 255 the highest.
 
     Raises:
-        InputError: says what was expected, what came and what to do.
+        InputError: wrong type, dtype, shape or values; the message says what to do.
     """
     where = f"{part}: {spec.name}: expected {_describe(spec)}"
     _check_kind(where, value)
@@ -40,24 +40,24 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         return from_pixels(np.ascontiguousarray(value), spec.range)
     if dtype != np.dtype(spec.dtype) and not (spec.dtype == "float32" and dtype in _FLOATS):
         raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
-    with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # values too large become infinite
         ready = np.ascontiguousarray(value, spec.dtype)
     _check_values(where, spec, ready)
     return ready
 
 
 def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any) -> None:
-    """Refuse a buffer that a part's output cannot be written to.
+    """Check a buffer for a part's output.
 
     Args:
         part: name of the part, for the message.
-        spec: what the part gives.
-        rows: how many it will give.
-        value: what goes in, which must not be written over.
+        spec: the output.
+        rows: its number of rows.
+        value: the input, which must not share memory with `out`.
         out: a C-contiguous, writable array of the spec's dtype and shape.
 
     Raises:
-        InputError: says what was expected, what came and what to do.
+        InputError: `out` does not fit; the message says what to do.
     """
     shape = (rows, *spec.shape[1:])
     where = f"{part}: out: expected {spec.dtype} {list(shape)}"
@@ -68,11 +68,13 @@ def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any)
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise InputError(f"{where}, C-contiguous and writable: make one with numpy.empty(...)")
     if np.may_share_memory(value, out):
-        raise InputError(f"{where} beside the input, got the input's own memory: give another")
+        raise InputError(
+            f"{where} apart from the input, got the input's own memory: pass another array"
+        )
 
 
 def _takes_pixels(spec: TensorSpec) -> bool:
-    """Whether uint8 stands for its values: images of a range, and anything else in [0, 1]."""
+    """Whether uint8 pixels are accepted: for images with a range, and for anything in [0, 1]."""
     is_image = len(spec.shape) == _IMAGE_AXES and has_pixels(spec.range)
     return spec.dtype == "float32" and (is_image or spec.range == UNIT)
 
@@ -83,7 +85,7 @@ def _describe(spec: TensorSpec) -> str:
 
 
 def _check_kind(where: str, value: Any) -> None:
-    """Refuse what is no plain array of numbers."""
+    """Refuse anything but a plain numpy array."""
     if isinstance(value, np.ma.MaskedArray):
         raise InputError(
             f"{where}, got a masked array, whose masked values a graph would see: replace them "
@@ -99,9 +101,12 @@ def _check_kind(where: str, value: Any) -> None:
 def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
     """How to make an array of another dtype one of the spec's."""
     if dtype.kind == "c":
-        return "a part takes no complex numbers: give .real, or both halves as numbers of their own"
+        return (
+            "complex numbers are not supported: pass .real, or the real and imaginary parts "
+            "separately"
+        )
     if dtype.kind not in "biuf":
-        return "it holds no numbers that a part takes: make an array of numbers"
+        return "its elements are not numbers: pass an array of numbers"
     if dtype.kind in "iu" and _takes_pixels(spec):
         if dtype == np.uint16 and spec.range == UNIT:
             return "divide 16-bit pixels by 65535"
@@ -122,7 +127,7 @@ def _check_shape(where: str, spec: TensorSpec, value: Array) -> None:
 
 
 def _reshaping(spec: TensorSpec, value: Array) -> str:
-    """How an array with other axes becomes one of rows, where there is one way."""
+    """How to reshape an array with other axes, if there is one obvious way."""
     row = tuple(int(size) for size in spec.shape[1:])
     if value.shape == row:
         return " (one row needs its batch axis too: value[None])"
@@ -132,7 +137,7 @@ def _reshaping(spec: TensorSpec, value: Array) -> str:
 
 
 def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
-    # NaN makes both extremes NaN, so that two passes tell everything.
+    # NaN makes both extremes NaN, so two passes suffice.
     lowest, highest = value.min(), value.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError(f"{where}, got NaN or infinite values: remove them first")
@@ -145,12 +150,12 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
 
 
 def _exact(value: Any) -> str:
-    """As many digits as tell a float32 from its neighbours."""
+    """With enough digits to tell neighbouring float32 values apart."""
     return f"{value:.9g}" if isinstance(value, np.floating) else str(value)
 
 
 def _scaling(spec: TensorSpec, lowest: float, highest: float) -> str:
-    """How values come into the range, by what they look like."""
+    """How to bring values into the range, guessed from their extremes."""
     if spec.range == UNIT and lowest >= 0 and 2 < highest <= 255:
         return "divide pixels by 255, or pass them as uint8"
     if spec.range == UNIT and -1 <= lowest < -0.1 and highest <= 1:

@@ -1,4 +1,4 @@
-"""Which variant of a part runs here, and in batches of which size: as asked for, or as measured."""
+"""Chooses the variant and batch size that each part runs with: as requested or as measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Variants"]
 
 
 class Variants:
-    """The parts of a bundle as functions of arrays, each in the variant that the settings ask for.
+    """The runners of a bundle's parts, each for the variant that the settings select.
 
     Args:
         pool: the open graphs.
@@ -34,16 +34,20 @@ class Variants:
         after_fork(self)
 
     def forked(self) -> None:
-        """In a child, a thread that is not there may hold the lock."""
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
         self._lock = threading.RLock()
 
     @property
     def chosen(self) -> Mapping[str, str]:
-        """The variant that verbs use, by part, of those that were used."""
+        """The selected variant by part, for the parts used so far."""
         return self._chosen
 
     def runner(self, part: str, name: str | None = None) -> PartRunner:
-        """A variant as a function of arrays; None for the one that `Settings.precision` asks for.
+        """The runner of a part's variant.
+
+        Args:
+            part: name of the part.
+            name: name of the variant; None for the one that `Settings.precision` selects.
 
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `SessionPool.session`.
@@ -59,7 +63,7 @@ class Variants:
             return self._runners[key]
 
     def choice(self, part: str) -> str:
-        """The variant of a part that `Settings.precision` asks for.
+        """Name of the variant of a part that `Settings.precision` selects.
 
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `SessionPool.session`.
@@ -72,10 +76,10 @@ class Variants:
             return self._chosen[part]
 
     def require(self, part: str) -> None:
-        """Refuse a part that is not there, or not in the precision asked for.
+        """Check that the bundle has a part in the requested precision.
 
         Raises:
-            BundleError: says what is there, and how to export it.
+            BundleError: it does not; the message lists what it has and how to export the rest.
         """
         self._pool.variant(part, "fp32")
         name = self._settings.precision
@@ -88,12 +92,12 @@ class Variants:
             )
 
     def ready(self) -> list[str]:
-        """The parts that are there in the precision asked for."""
+        """The parts that the bundle has in the requested precision."""
         asked = self._settings.precision
         return [part for part, found in self._parts.items() if asked == "auto" or asked in found]
 
     def close(self) -> None:
-        """Close all graphs; runs that have begun end first. Idempotent."""
+        """Close all graphs; runs in progress finish first. Idempotent."""
         with self._lock:
             self._pool.close()
             self._runners.clear()
@@ -110,7 +114,7 @@ class Variants:
         return self._settings.max_batch or self._speed(part, name).max_batch
 
     def _fastest(self, part: str) -> str:
-        """The fastest variant that can run and gives its golden vectors here; "fp32" if none."""
+        """The fastest variant that reproduces its golden vectors here; "fp32" if none does."""
         # What measures is not needed for most calls, and milliseconds count at the start.
         from aeonnx.runtime import autotune
         from aeonnx.runtime.verification import verify_variant
@@ -124,7 +128,7 @@ class Variants:
                 speeds[name] = self._speed(part, name)
         for name in autotune.by_speed(speeds):
             with suppress(BundleError, OldRuntimeError):
-                # A record of another day may choose the order, and no more.
+                # A cached measurement decides the order only: verify again on this run.
                 if verify_variant(self._pool, part, name).passed:
                     return name
         return "fp32"

@@ -1,4 +1,4 @@
-"""What a verb needs of a part, for every verb: checked from the manifest alone, before it runs."""
+"""Checks from the manifest that a part has the inputs and outputs that a verb needs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["PARTS", "check_verb", "steps_of"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a tensor must be.
+    """The tensor that a verb needs.
 
     Args:
-        dtype: numpy's name.
-        row: sizes behind the first axis.
+        dtype: numpy's name of the element type.
+        row: shape without the first axis.
         ranged: whether it needs a range that pixels can be mapped to.
     """
 
@@ -28,7 +28,7 @@ class Wanted:
 
 
 Kind = Callable[[Manifest, str], Wanted]
-"""(manifest, dtype of what is there) -> what a tensor of this kind must be."""
+"""(manifest, dtype of the part's tensor) -> the tensor that is needed."""
 
 
 def _image(contents: Manifest, dtype: str) -> Wanted:
@@ -55,12 +55,12 @@ def _number(_: Manifest, __: str) -> Wanted:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What a verb needs.
+    """The part that a verb runs, and its inputs and output.
 
     Args:
-        part: its name.
-        inputs: kinds by name; the name "" is that of the only input.
-        output: name of the output and its kind; "" is that of the first.
+        part: name of the part.
+        inputs: kinds by name; "" stands for the only input, whatever its name.
+        output: name and kind of the output; "" stands for the first output.
     """
 
     part: str
@@ -81,10 +81,10 @@ PARTS = {verb: rule.part for verb, rule in _RULES.items()}
 
 
 def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:
-    """The verbs that a verb is made of, each of which one part runs.
+    """The steps of a verb, each a verb that one part runs.
 
-    Without a reconstructor, encoder and decoder reconstruct. With a decoder, latents are drawn and
-    decoded; the sampler does both in one.
+    "reconstruct" without a reconstructor becomes "encode" and "decode". "generate" with a decoder
+    becomes "decode" of latents drawn outside the graph; the sampler draws and decodes in one graph.
     """
     has = contents.parts.keys()
     if verb == "reconstruct" and "reconstructor" not in has and {"encoder", "decoder"} <= has:
@@ -95,10 +95,10 @@ def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:
 
 
 def check_verb(contents: Manifest, verb: str) -> None:
-    """Refuse a part that a verb cannot use, whichever variant of it will run.
+    """Check that every variant of a verb's part has the inputs and outputs that the verb needs.
 
     Raises:
-        BundleError: says what was expected and what the manifest says.
+        BundleError: one has not; the message says what was expected and what the manifest says.
     """
     rule = _RULES[verb]
     for variant in contents.parts[rule.part].values():
@@ -108,7 +108,7 @@ def check_verb(contents: Manifest, verb: str) -> None:
 
 
 def _problem(contents: Manifest, rule: _Rule, variant: Variant) -> str | None:
-    """What was expected and what came; None if all is right."""
+    """What was expected and what the variant has; None if it fits."""
     names = [spec.name for spec in variant.inputs]
     only = "" in rule.inputs
     if len(names) != len(rule.inputs) or not (only or set(names) == set(rule.inputs)):

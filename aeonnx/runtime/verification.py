@@ -1,4 +1,4 @@
-"""Replaying a bundle's golden vectors on this machine, without torch."""
+"""Verifies a bundle against its golden vectors on this machine, without torch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["entry", "verify", "verify_variant"]
 def verify(bundle: Bundle) -> Report:
     """Run every part on its golden inputs, whole and row by row, and compare with torch's outputs.
 
-    Every failure is in the report, and so is every graph that this machine cannot run: it needs a
-    newer onnxruntime, or more memory. A file that is missing or was changed raises.
+    The report lists every failure, and every graph that this machine cannot run because it needs a
+    newer onnxruntime or more memory.
 
     Raises:
-        IntegrityError: a file is not the one that the manifest names.
-        ProviderError: a provider asked for by name cannot run here.
+        IntegrityError: a file is missing or does not match the manifest.
+        ProviderError: a provider requested by name cannot run here.
     """
     return merged(
         [
@@ -38,7 +38,7 @@ def verify(bundle: Bundle) -> Report:
 
 
 def entry(part: str, variant: str, judge: Callable[[], Report]) -> Report:
-    """A report on one graph, also where it cannot be opened or run."""
+    """The report of `judge()`, or one that says why the graph could not be opened or run."""
     try:
         return judge()
     except (OldRuntimeError, DeviceMemoryError) as error:
@@ -48,7 +48,7 @@ def entry(part: str, variant: str, judge: Callable[[], Report]) -> Report:
 
 
 class GraphStore(Protocol):
-    """What has open graphs and stored arrays: a `Bundle`."""
+    """Provides sessions and golden arrays: a `Bundle` or a `SessionPool`."""
 
     def variant(self, part: str, name: str) -> Variant: ...
 
@@ -58,7 +58,7 @@ class GraphStore(Protocol):
 
 
 def verify_variant(bundle: GraphStore, part: str, name: str) -> Report:
-    """As `verify`, of one variant of a part."""
+    """Verify one variant of a part, see `verify`."""
     variant, session = bundle.variant(part, name), bundle.session(part, name)
     inputs, expected = (
         {key: bundle.read_golden(tensor) for key, tensor in stored.items()}
@@ -112,12 +112,12 @@ def _checks(
 
 
 def _share(check: Check) -> float:
-    """How much of its tolerance a difference takes."""
+    """The difference as a fraction of its tolerance."""
     return check.max_abs_diff / check.tolerance
 
 
 def _batches(variant: Variant, rows: int) -> list[slice]:
-    """All rows at once and one by one, or in the batches that the graph is fixed to."""
+    """All rows at once, then each alone; batches of its size for a graph with a fixed one."""
     size = batch_of(variant)
     if size is not None:
         return [slice(start, start + size) for start in range(0, rows, size)]

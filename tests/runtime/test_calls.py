@@ -67,7 +67,7 @@ def test_buffers_that_do_not_fit_are_refused(vae: aeonnx.Bundle, out: Any, text:
 
 def test_the_input_is_not_written_over(vae: aeonnx.Bundle) -> None:
     x = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
-    with pytest.raises(InputError, match="got the input's own memory: give another"):
+    with pytest.raises(InputError, match="got the input's own memory: pass another array"):
         vae.reconstruct(x, out=x)
 
 

@@ -239,7 +239,7 @@ def test_folders_may_have_dots_or_be_there_empty(aeonnx: Cli, dae: Path, digits:
     result = aeonnx("denoise", dae, "x.npy", "-o", "out.v2")
     assert result.exit_code == 2
     assert "out.v2: expected *.png, *.jpg" in result.stderr
-    assert "a name without a suffix, that ends in /, or of a folder that is there" in result.stderr
+    assert "a name without a suffix, that ends in /, or of an existing folder" in result.stderr
     done(aeonnx("denoise", dae, "x.npy", "-o", "out.v2/"))
     Path("empty.v3").mkdir()
     done(aeonnx("denoise", dae, "x.npy", "-o", "empty.v3"))

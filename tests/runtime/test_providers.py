@@ -211,12 +211,12 @@ def test_a_build_without_a_provider_names_the_wheel(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("library", "mended_by"),
     [
-        ("libcuda.so.1", "install the NVIDIA driver, of which it is a part"),
+        ("libcuda.so.1", "install the NVIDIA driver, which includes it"),
         ("libcublasLt.so.13", "pip install 'aeonnx[gpu]'"),
         ("libcudnn.so.9", "pip install 'aeonnx[gpu]'"),
-        ("libnvinfer.so.10", "pip install 'tensorrt-cu13-libs==10.*', and put the folder "),
-        ("libnvonnxparser.so.10", "pip install 'tensorrt-cu13-libs==10.*', and put the folder "),
-        ("libopenvino.so", "install the system's package that holds it"),
+        ("libnvinfer.so.10", "pip install 'tensorrt-cu13-libs==10.*', and add its folder "),
+        ("libnvonnxparser.so.10", "pip install 'tensorrt-cu13-libs==10.*', and add its folder "),
+        ("libopenvino.so", "install the system package that contains it"),
     ],
 )
 @pytest.mark.usefixtures("fake")

@@ -1,9 +1,9 @@
-"""Files of the user's machine, read and written without harm. Standard library only.
+"""Safe reading and atomic writing of files. Standard library only.
 
-Reading: regular files alone, of a size that was looked at first. Writing: whole or not at all,
-through links and into devices, one writer of a folder at a time. A folder of several files (a
-bundle, a checkpoint) has one that names the others, whose names carry their digests: it is written
-last, so that every state of the disk is the old one or the new one.
+Reading: only regular files, of a size that is checked first. Writing: atomically, through links and
+to devices, with one writer per folder at a time. A folder of several files (a bundle, a checkpoint)
+has an index file that names the others, whose names contain their digests. The index is written
+last, so a reader always sees the complete old or the complete new state.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A folder of files of which one, its index, names the others: every state of it is whole.
+"""Updates a folder of several files atomically, by renaming an index file that names the others.
 
-The others have names that carry their digests, so that a new one never takes the place of another
-content. They come first, then the index by one rename, which is the commit; what the new index does
-not name goes last.
+The names of the other files contain their digests, so a new file never overwrites different
+content. They are moved first, then the index is renamed, which is the commit; files that the new
+index does not name are removed last.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ __all__ = [
     "remove_unnamed",
 ]
 
-_DIGITS = 12  # of the digest
+_DIGITS = 12  # hex digits of the digest in a name
 _NAMED = re.compile(rf".+\.([0-9a-f]{{{_DIGITS}}})\.[a-z]+")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def named_by_content(name: str, data: bytes) -> str:
-    """A file's name with the beginning of its digest: "decoder.onnx" -> "decoder.0a1b....onnx"."""
+    """Insert the first digits of the digest: "decoder.onnx" -> "decoder.0a1b....onnx"."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{hashlib.sha256(data).hexdigest()[:_DIGITS]}.{suffix}"
 
 
 @contextmanager
 def publish(folder: Path, index: str) -> Iterator[Path]:
-    """Write several files into `folder` together: yields a hidden folder to write them to.
+    """Write several files to `folder` atomically: yields a hidden folder to write them to.
 
-    Leaving the block commits, see `commit`; an exception, Ctrl-C included, leaves `folder` as it
-    was. To keep other writers out is the caller's task, see `locked`.
+    Leaving the block commits, see `commit`; an exception, Ctrl-C included, leaves `folder`
+    unchanged. The caller must keep other writers out, see `locked`.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -57,12 +57,12 @@ def publish(folder: Path, index: str) -> Iterator[Path]:
 def commit(staged: Path, folder: Path, index: str | None) -> None:
     """Move the files in `staged` into `folder`, the one called `index` last.
 
-    Subfolders are entered or made, and links are not followed. Without an index, each file is
-    whole, the old one or the new one.
+    Subfolders are created if needed, and links are not followed. Without an index, only each file
+    by itself is replaced atomically.
 
     Raises:
-        OutputError: something that is no folder is on the way, the disk is full, or the like;
-            `folder` is as it was.
+        OutputError: a subfolder's name is taken by a file or link, the disk is full, or the like;
+            `folder` is unchanged.
     """
     with output_errors(folder):
         _commit(staged, folder, index)
@@ -80,7 +80,7 @@ def _commit(staged: Path, folder: Path, index: str | None) -> None:
         for inner in {(folder / name).parent for name in names}:
             flush(inner)
     except BaseException:
-        _take_back(folder, added)
+        _roll_back(folder, added)
         raise
     finally:
         os.close(root)
@@ -88,8 +88,8 @@ def _commit(staged: Path, folder: Path, index: str | None) -> None:
         return
     try:
         os.replace(staged / index, folder / index)
-    except OSError:  # and not Ctrl-C, which may come after it was done
-        _take_back(folder, added)
+    except OSError:  # not Ctrl-C, which may arrive after the rename succeeded
+        _roll_back(folder, added)
         raise
     flush(folder)
 
@@ -101,34 +101,34 @@ def names_in(folder: Path) -> list[str]:
     )
 
 
-def _take_back(folder: Path, added: list[str]) -> None:
+def _roll_back(folder: Path, added: list[str]) -> None:
     for name in added:
         with suppress(OSError):
             (folder / name).unlink()
 
 
 def remove_unnamed(folder: Path, named: Collection[str], places: Collection[str]) -> None:
-    """Remove files that an index named once, and those of a commit that was killed.
+    """Remove files of earlier indexes and of interrupted commits.
 
-    Only regular files go that carry their own digest in their name, without a link on the way: no
-    other is this program's.
+    Only regular files with their own digest in their name are removed, and none behind a link:
+    others are not from this program.
 
     Args:
-        folder: of the index.
-        named: by the index now, as paths inside the folder.
-        places: patterns of the paths to look at, such as "golden/*/*.bin".
+        folder: folder of the index.
+        named: files that the current index names, as paths inside the folder.
+        places: glob patterns of paths to consider, such as "golden/*/*.bin".
     """
     for path in _ours(folder, named, places):
         with suppress(OSError):
             path.unlink()
-            path.parent.rmdir()  # if that was the last; the folder itself has its index
+            path.parent.rmdir()  # fails unless empty; `folder` itself has its index
 
 
 def holds_only_leftovers(folder: Path, places: Collection[str]) -> bool:
-    """Whether a folder is empty, but for what killed writers left: no index ever came.
+    """Whether a folder is empty except for files of interrupted writers.
 
     Args:
-        folder: that might become one with an index.
+        folder: a folder without an index.
         places: see `remove_unnamed`.
     """
     ours = set(_ours(folder, (), places))
@@ -158,9 +158,9 @@ def _move(source: Path, root: int, name: str, added: list[str]) -> None:
             with suppress(FileExistsError):
                 os.mkdir(part, dir_fd=opened[-1])
             opened.append(_entered(part, opened[-1]))
-        there = _there(last, opened[-1])
+        existed = _exists(last, opened[-1])
         os.replace(source, last, dst_dir_fd=opened[-1])
-        if not there:
+        if not existed:
             added.append(name)
     finally:
         for descriptor in opened[1:]:
@@ -172,12 +172,12 @@ def _entered(name: str, inside: int) -> int:
         return os.open(name, _FOLDER, dir_fd=inside)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            reason = f"{name} in it is a link or a file, and a folder is needed: move it away"
+            reason = f"{name} in it is a link or a file, not a folder: move it away"
             raise OSError(errno.ENOTDIR, reason) from error
         raise
 
 
-def _there(name: str, inside: int) -> bool:
+def _exists(name: str, inside: int) -> bool:
     try:
         os.stat(name, dir_fd=inside, follow_symlinks=False)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Errors of the operating system in words."""
+"""Turns errors of the operating system into readable messages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from aeonnx.errors import OutputError
 __all__ = ["PART", "kind_of", "output_errors"]
 
 PART = re.compile(r"\.(?P<name>.*)\.[0-9a-f]{8}\.aeonnx", re.DOTALL)
-"""Names of hidden files and folders that become results, see `staging`."""
+"""Names of temporary hidden files and folders, see `staging`."""
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Make an `OSError` in the block an `OutputError` about `path`, in words.
+    """Turn an `OSError` in the block into an `OutputError` about `path`.
 
-    Of a path inside a hidden folder, the place that it is for is named.
+    For a path inside a hidden folder, the message names the final path.
     """
     try:
         yield
@@ -37,7 +37,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def kind_of(mode: int) -> str:
-    """What a file is by its mode, such as "a FIFO"."""
+    """The kind of a file from its mode, such as "a FIFO"."""
     for known, name in (
         (stat.S_ISDIR, "a folder"),
         (stat.S_ISLNK, "a link"),

@@ -1,4 +1,4 @@
-"""One writer of a folder at a time."""
+"""Locks a folder for one writer at a time."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["LOCK", "NO_LOCKS", "locked"]
 LOCK = ".aeonnx.lock"
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PAUSE = 0.05  # seconds between two tries
-_SHOWN = 200  # bytes of what the holder says of itself
+_SHOWN = 200  # most bytes of the holder's description
 _OURS = "process "
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What the system says of a file system without locks, such as some that lie on a network."""
+"""Errors of file systems without locks, such as some network file systems."""
 
 
 @contextmanager
 def locked(folder: Path, doing: str, *, seconds: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if need be; a dead holder's is no obstacle.
+    """Hold the lock of a folder, creating the folder if needed; ignores locks of dead processes.
 
     Args:
-        folder: to be written to.
-        doing: what others are told, such as "aeonnx train".
-        seconds: to wait for another holder.
+        folder: the folder to be written to.
+        doing: what this process does, such as "aeonnx train", shown to others that wait.
+        seconds: how long to wait for another holder.
 
     Raises:
-        OutputError: another process holds it, which the message names; or the folder cannot be
-            written to.
+        OutputError: another process, named in the message, holds the lock; or the folder cannot
+            be written to.
     """
     path = folder / LOCK
     with output_errors(folder):
@@ -63,11 +63,11 @@ def _take(path: Path, until: float) -> int:
         descriptor = _open(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The holder before takes the file away: the lock of what has no name is nobody's.
+            # The previous holder may have unlinked this file: then another file is the lock.
             if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
                 if _writable(descriptor):
                     return descriptor
-                path.unlink()  # another user's, who has ended
+                path.unlink()  # left by another user's finished process
         except FileNotFoundError:
             pass
         except BlockingIOError:
@@ -91,7 +91,7 @@ def _take(path: Path, until: float) -> int:
 def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
-    except PermissionError:  # another user's, or the folder's fault
+    except PermissionError:  # another user's file, or no access to the folder
         descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -106,7 +106,7 @@ def _writable(descriptor: int) -> bool:
 
 
 def _require_ours(path: Path, descriptor: int) -> None:
-    """Refuse to write over a file of the user that has the lock's name, or two names."""
+    """Refuse to overwrite a user's file with the lock's name, or one with several hard links."""
     text, links = os.pread(descriptor, _SHOWN + 1, 0), os.fstat(descriptor).st_nlink
     if links > 1 or len(text) > _SHOWN or (text and not text.startswith(_OURS.encode())):
         reason = f"its {path.name} is not one that this program wrote: move it away"

@@ -1,4 +1,4 @@
-"""Reading what may be anything: a FIFO that nobody writes to, a device without an end."""
+"""Reads files safely: never blocks on a FIFO and never reads an endless device."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open a regular file, or a link to one, without waiting for anybody.
+    """Open a regular file, or a link to one, without blocking.
 
     Raises:
-        OSError: it is missing, is anything else, or its name cannot be a file's; `strerror` says
-            which.
+        OSError: it is missing or not a regular file, or its name is invalid; `strerror` says which.
     """
     try:
-        # A look before, since to open a device can do something; and one after, at what was opened.
+        # Checked before, since opening a device can have effects, and after, in case it changed.
         _require_regular(path, os.stat(path).st_mode)
         descriptor = os.open(path, _FLAGS)
-    except ValueError as error:  # a NUL, or a character that names cannot have
+    except ValueError as error:  # a NUL, or a character that file names cannot have
         raise OSError(errno.EINVAL, "no file can have this name", os.fspath(path)) from error
     try:
         _require_regular(path, os.fstat(descriptor).st_mode)
@@ -39,19 +38,19 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """What is in a regular file.
+    """The content of a regular file.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
+        path: path of the file.
+        most: largest size in bytes.
 
     Raises:
-        OSError: as `open_regular`, or the file is larger; `strerror` says so.
+        OSError: see `open_regular`; or the file is larger than `most`.
     """
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= most:
-            data = stream.read(most + 1)  # it may grow meanwhile
+            data = stream.read(most + 1)  # the file may have grown
             size = len(data)
     if size > most:
         reason = f"it has {size:,} bytes, and at most {most:,} are read"
@@ -60,12 +59,12 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_verified(path: Path, digest: str, size: int) -> bytes:
-    """What is in the file at `path`, which must have the SHA-256 `digest` and `size` bytes.
+    """The content of a file, which must have the SHA-256 `digest` and `size` bytes.
 
-    It is read once, so that what was checked is what is used, whatever happens to the file.
+    It is read once, so later changes of the file cannot affect the checked content.
 
     Raises:
-        IntegrityError: the file is missing or is not the one that the manifest names.
+        IntegrityError: the file is missing, unreadable or has other content.
     """
     try:
         with open_regular(path) as stream:

@@ -1,7 +1,7 @@
-"""Hidden files and folders that become results: whole, and swept if their writer was killed.
+"""Temporary hidden files and folders that are renamed to results, and removed after crashes.
 
-Each is called `.NAME.<8 hex digits>.aeonnx` and locked by its writer, so that the next one can tell
-what is being written now from what a killed process left.
+Each is called `.NAME.<8 hex digits>.aeonnx` and locked by its writer, so that the next writer can
+tell files being written from those that a killed process left behind.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 _WRITING: set[Path] = set()
-"""What this process is writing to now."""
+"""Hidden files and folders that this process is writing."""
 
-_LONGEST = 200  # bytes of a name, which with what is added must stay under 255
+_LONGEST = 200  # bytes of NAME: the whole name must stay below 255
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A hidden folder inside `folder`, which is made if need be, to write to; gone afterwards.
+    """Create a hidden folder inside `folder` and remove it afterwards; creates `folder` if needed.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -47,9 +47,9 @@ def staging(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Write a folder that is not there yet, or is empty: yields a hidden one beside to write to.
+    """Create a folder atomically, or fill an empty one: yields a hidden sibling to write to.
 
-    Leaving the block flushes and renames it; an exception, Ctrl-C included, leaves nothing.
+    Leaving the block flushes and renames it; an exception, Ctrl-C included, removes it.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -63,7 +63,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def hidden_file(target: Path) -> tuple[int, Path]:
-    """A new hidden file beside `target`, locked: its descriptor and path."""
+    """Create and lock a hidden file in the folder of `target`: its descriptor and path."""
     sweep(target.parent, target.name)
     while True:
         path = _hidden_name(target.parent, target.name)
@@ -76,19 +76,19 @@ def hidden_file(target: Path) -> tuple[int, Path]:
 
 
 def give_up(hidden: Path) -> None:
-    """Remove a hidden file, if it is there still: its writer is done."""
+    """Remove a hidden file, if it still exists, when its writer is done."""
     hidden.unlink(missing_ok=True)
     _WRITING.discard(hidden)
 
 
 def abandon() -> None:
-    """Remove what this process is writing to, before it ends without leaving its blocks."""
+    """Remove this process's hidden files, before it exits without leaving their blocks."""
     for path in tuple(_WRITING):
         _remove(path)
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
-    """Remove what killed writers left in `folder`: all, or what was to become `name`."""
+    """Remove hidden files of killed writers in `folder`: all, or those for target `name`."""
     wanted = None if name is None else _short(name)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -98,19 +98,19 @@ def sweep(folder: Path, name: str | None = None) -> None:
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty, but for what writers leave."""
+    """Whether a folder is empty except for locks and hidden files of writers."""
     with os.scandir(folder) as entries:
         return all(is_ours(entry.name) for entry in entries)
 
 
 def is_ours(name: str) -> bool:
-    """Whether a name is a lock's, or a hidden file's or folder's."""
+    """Whether a name is that of a lock or of a hidden file or folder."""
     return name == LOCK or PART.fullmatch(name) is not None
 
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make a folder and those on the way to it; those that stay empty go afterwards."""
+    """Create a folder and missing parents; afterwards remove those that are still empty."""
     with output_errors(folder):
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,13 +155,13 @@ def _short(name: str) -> str:
 
 
 def _held(descriptor: int, path: Path) -> bool:
-    """Lock what was just made; false if a sweeper was faster."""
+    """Lock a new file or folder; False if another process's `sweep` removed it first."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in NO_LOCKS:  # nothing is swept there either
+        if error.errno not in NO_LOCKS:  # without locks, nothing is swept either
             raise
     with suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
@@ -169,7 +169,7 @@ def _held(descriptor: int, path: Path) -> bool:
 
 
 def _remove_dead(path: Path) -> None:
-    """Remove a hidden file or folder, unless its writer lives."""
+    """Remove a hidden file or folder, unless its writer is still running."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -181,7 +181,7 @@ def _remove_dead(path: Path) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        import shutil  # slow to import, and most commands remove nothing
+        import shutil  # slow to import, and rarely needed
 
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -189,7 +189,7 @@ def _remove(path: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Put a folder with all that is in it on the disk."""
+    """Flush a folder and all its content to disk."""
     for inner, _, names in os.walk(folder, topdown=False):
         for name in names:
             flush(Path(inner) / name)
@@ -197,7 +197,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""A single file, whole or not at all."""
+"""Writes single files atomically."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["add", "new_file", "refuse_existing", "write", "write_atomic"]
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raise `OutputError` if something at `path` would be lost and `force` is not set.
 
-    Devices and pipes are written to, and an empty folder holds nothing.
+    Devices, pipes and empty folders are accepted: nothing would be lost.
     """
     with output_errors(path):
         found = _status(path)
@@ -36,7 +36,7 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file into a hidden folder, see `staging`; folders on the way are made.
+    """Write a file in a hidden folder, see `staging`, and create its parent folders.
 
     Raises:
         OutputError: the disk is full, or the like.
@@ -47,7 +47,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole or not at all, see `new_file`.
+    """Write `data` to `path` atomically, see `new_file`.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -58,11 +58,11 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file piece by piece, whole or not at all: yields the stream of a hidden one.
+    """Write a file atomically in pieces: yields the stream of a hidden file.
 
-    Leaving the block puts it in place; an exception, Ctrl-C included, keeps what was there. The
-    place of a link is what it points to; a file that is replaced leaves its mode and owner to the
-    new one; a device or pipe is written to as the bytes come.
+    Leaving the block renames it to `path`; an exception, Ctrl-C included, keeps the old file. If
+    `path` is a link, its target is replaced. A new file inherits mode and owner of the one that it
+    replaces. Devices and pipes are written to directly.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -83,13 +83,13 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def add(staged: Path, folder: Path) -> None:
-    """Put the files in `staged` into a folder that holds others, each as `new_file` does.
+    """Add the files in `staged` to an existing folder, each atomically, see `new_file`.
 
-    What cannot be put there is found out before anything is.
+    Conflicts between files and folders are found before anything is written.
 
     Raises:
-        OutputError: a folder is in the place of a file, or the other way round; the disk is full:
-            then files before that one are written, and the message says how many.
+        OutputError: a folder has the name of a file or the other way round; or the disk is full:
+            then earlier files are written already, and the message says how many.
     """
     names = names_in(staged)
     for name in names:
@@ -103,7 +103,7 @@ def add(staged: Path, folder: Path) -> None:
             if not done:
                 raise
             text = str(error).removesuffix(" Nothing was changed.")
-            raise OutputError(f"{text} Written before it: {done} of {len(names)} files.") from error
+            raise OutputError(f"{text} Files written before it: {done} of {len(names)}.") from error
 
 
 def _require_places(path: Path, inside: list[Path]) -> None:
@@ -126,7 +126,7 @@ def _replaced(path: Path, target: Path, before: os.stat_result | None) -> Iterat
             stream.flush()
             with output_errors(path):
                 if before is not None:
-                    _like(descriptor, before)
+                    _copy_owner_and_mode(descriptor, before)
                 os.fsync(descriptor)
                 os.replace(hidden, target)
                 flush(target.parent)
@@ -134,19 +134,19 @@ def _replaced(path: Path, target: Path, before: os.stat_result | None) -> Iterat
         give_up(hidden)
 
 
-def _like(descriptor: int, before: os.stat_result) -> None:
-    with suppress(PermissionError):  # only root gives files away
+def _copy_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
+    with suppress(PermissionError):  # only root may change the owner
         os.fchown(descriptor, before.st_uid, before.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def _stream(path: Path, descriptor: int) -> BinaryIO:
-    # Its errors are about the output; others in the block that writes are about something else.
-    return cast(BinaryIO, io.BufferedWriter(_Told(path, descriptor)))
+    # Only its errors concern the output: others in the caller's block may not.
+    return cast(BinaryIO, io.BufferedWriter(_OutputFile(path, descriptor)))
 
 
-class _Told(io.FileIO):
-    """A file whose errors are `OutputError`s about `path`."""
+class _OutputFile(io.FileIO):
+    """A file whose write errors are `OutputError`s about `path`."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         super().__init__(descriptor, "w")
@@ -158,10 +158,10 @@ class _Told(io.FileIO):
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Of what is at `path`, links followed; None if there is nothing."""
+    """Status of the file at `path`, following links; None if there is none."""
     try:
         return os.stat(path)
     except FileNotFoundError:
         return None
-    except ValueError as error:  # a NUL, or a character that names cannot have
+    except ValueError as error:  # a NUL, or a character that file names cannot have
         raise OSError(errno.EINVAL, "no file can have this name") from error
