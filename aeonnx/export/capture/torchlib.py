@@ -21,7 +21,7 @@ def table_made_once() -> Iterator[None]:
     of a small graph (torch 2.15, onnxscript 0.7). A release of torch that has no such table is left
     alone.
     """
-    apis: Any = getattr(_registration, "onnxscript_apis", None)
+    apis: Any = vars(_registration).get("onnxscript_apis")
     if not hasattr(apis, "get_torchlib_ops"):
         yield
         return
@@ -31,6 +31,6 @@ def table_made_once() -> Iterator[None]:
 
 @functools.cache
 def _table() -> list[Any]:
-    apis: Any = _registration.onnxscript_apis
+    apis: Any = vars(_registration)["onnxscript_apis"]
     found: list[Any] = type(apis).__getattr__(apis, "get_torchlib_ops")()
     return found

@@ -27,7 +27,6 @@ from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
 __all__ = [
-    "_why_no_pixels",
     "give_pixels",
     "images_of",
     "pixel_spec",
