@@ -40,8 +40,8 @@ __all__ = ["export", "inspect", "verify"]
 )
 @click.option(
     "--state",
-    help="Export the best or the last weights of the run's newest saved state, for a run that was "
-    "stopped: best or last.  [default: the run's checkpoint]",
+    help="Weights to export of the run's newest saved state, for a run that was stopped: best or "
+    "last.  [default: those of the run's checkpoint]",
 )
 @from_module_option
 @weights_option
@@ -61,8 +61,8 @@ __all__ = ["export", "inspect", "verify"]
     "--io",
     "io",
     multiple=True,
-    help="uint8: also export graphs whose images are uint8 pixels, beside those with float images. "
-    "Pixels 0 to 255 map linearly to the range of the float images.",
+    help="Type of images to export graphs for, beside float32: uint8. Pixels 0 to 255 map linearly "
+    "to the range of the float images.",
 )
 @click.option(
     "--calibration",

@@ -27,7 +27,8 @@ def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
         facts.add_row(name, fact)
     console.print(facts)
     _print_tables(console, found)
-    if any(_is_unavailable(found, item) for item in (*found.providers, *found.libraries)):
+    items: list[Tried | Library] = [*found.providers, *found.libraries]
+    if any(_mark(found, item) == _UNAVAILABLE for item in items):
         console.print(f"\n{_UNAVAILABLE}: not available here; no problem unless you need it.")
     console.print("\nProblems:" if found.problems else "\nNo problems.")
     for problem in found.problems:
@@ -76,17 +77,9 @@ def _print_tables(console: Console, found: Diagnosis) -> None:
 
 
 def _mark(found: Diagnosis, item: Tried | Library) -> str:
-    if _is_available(item):
+    if item.reason is None if isinstance(item, Tried) else item.path is not None:
         return "✓"
     return "✗" if _is_problem(found, item) else _UNAVAILABLE
-
-
-def _is_unavailable(found: Diagnosis, item: Tried | Library) -> bool:
-    return not _is_available(item) and not _is_problem(found, item)
-
-
-def _is_available(item: Tried | Library) -> bool:
-    return item.reason is None if isinstance(item, Tried) else item.path is not None
 
 
 def _is_problem(found: Diagnosis, item: Tried | Library) -> bool:

@@ -43,7 +43,7 @@ def _recipe_option(name: str, options: dict[str, Any]) -> click.Option:
     return click.Option(
         ["--" + name.replace("_", "-")],
         type=first.allowed.kind,
-        help=f"{', '.join(options)}: {said}.  [default: {defaults}]",
+        help=f"For {', '.join(options)}: {said}.  [default: {defaults}]",
     )
 
 
