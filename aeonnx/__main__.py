@@ -1,13 +1,13 @@
-"""`python -m aeonnx` is the command line."""
+"""Run the command line with `python -m aeonnx`."""
 
 import os
 import sys
 
 
 def _leave_working_directory() -> None:
-    """Take it out of the places of modules: its `numpy.py` is no part of aeonnx.
+    """Remove the working directory from sys.path, so that a `numpy.py` in it is not imported.
 
-    `python -m` puts it first. What PYTHONPATH names comes after, and stays.
+    `python -m` puts it first. The folders of PYTHONPATH come after it, and stay.
     """
     try:
         here = os.getcwd()

@@ -1,34 +1,34 @@
 """Every error that aeonnx raises on purpose.
 
-Catch `AeonnxError` to catch them all. The command line prints the message and leaves with
+Catch `AeonnxError` to catch them all. The command line prints the message and exits with
 `exit_code`.
 
-    AeonnxError                  1   something asked for was not done
-    ├── UsageError               2   an option has no such value
-    │   └── UnknownNameError     2   no such model, part, architecture, data set, provider
-    ├── InputError               1   an array that a part cannot take
+    AeonnxError                  1   base of all
+    ├── UsageError               2   an option or argument has a value that is not allowed
+    │   └── UnknownNameError     2   an unknown model, part, architecture, data set, provider
+    ├── InputError               1   an array that a part does not accept
     │   └── ImageError           1   a file that is not the expected image or array
     ├── DataError                1   a data set that is missing or unreadable
-    ├── TrainingError            1   training cannot go on
-    ├── CheckpointError          1   a checkpoint that is missing, damaged or another model's
+    ├── TrainingError            1   training cannot continue
+    ├── CheckpointError          1   a checkpoint that is missing, damaged or of another model
     ├── BundleError              1   a bundle that is missing, damaged or incomplete
-    │   ├── ManifestError        1   manifest.json is not what the format says
-    │   └── IntegrityError       1   a file is not the one that the manifest names
-    │       └── RefusedGraphError 1  onnxruntime does not open it
-    ├── ModuleError              1   code of a model from elsewhere that raised an error of its own
-    ├── GraphError               1   a graph that a bundle must not hold
-    ├── RunError                 1   a graph that stopped while it ran
-    │   └── DeviceMemoryError    1   it needs more memory than there is
+    │   ├── ManifestError        1   manifest.json does not follow the format
+    │   └── IntegrityError       1   a file differs from what the manifest records
+    │       └── RefusedGraphError 1  onnxruntime cannot open a graph
+    ├── ModuleError              1   code of an external model raised an error of its own
+    ├── GraphError               1   a graph that is not allowed in a bundle
+    ├── RunError                 1   a graph failed while it ran
+    │   └── DeviceMemoryError    1   out of memory
     ├── ParityError              3   the graph and torch differ by more than the tolerance
-    ├── QualityError             3   a variant in fewer bits that loses too much
-    ├── GoldenMismatchError      3   a bundle does not give its golden vectors on this machine
-    ├── Interrupted            130   Ctrl-C (SIGTERM: 143, SIGHUP: 129); what was whole stays
+    ├── QualityError             3   a reduced-precision variant loses too much, or gains nothing
+    ├── GoldenMismatchError      3   a bundle does not reproduce its golden vectors here
+    ├── Interrupted            130   Ctrl-C (SIGTERM: 143, SIGHUP: 129); complete results are kept
     ├── OutputError              1   a result that cannot be written
-    └── SetupError               4   this machine lacks something
+    └── SetupError               4   this machine or environment lacks something
         ├── OldRuntimeError      4   a graph needs a newer onnxruntime
         ├── MissingExtraError    4   an optional dependency is not installed
-        ├── NpmError             4   npm is missing, or did not fetch what the page runs with
-        └── ProviderError        4   an execution provider was asked for and cannot run here
+        ├── NpmError             4   npm is missing, or could not fetch onnxruntime-web
+        └── ProviderError        4   a requested execution provider cannot run here
 """
 
 from __future__ import annotations
@@ -66,29 +66,29 @@ __all__ = [
 
 
 class AeonnxError(Exception):
-    """Base of all errors of aeonnx. The message says what was expected, what came, what to do."""
+    """Base of all errors of aeonnx. Messages say what was expected, what was found, what to do."""
 
     exit_code = 1
 
 
 class UsageError(AeonnxError):
-    """An option or argument has a value that nothing can be done with."""
+    """An option or argument has a value that is not allowed."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is not known; the message lists the known ones and suggests the nearest.
+    """A name is unknown; the message lists the known names and suggests the nearest.
 
     Args:
         kind: what the name stands for, such as "model".
-        got: the name that came.
-        known: the names that would do.
-        more: what else would do, a sentence.
+        got: the unknown name.
+        known: the allowed names.
+        more: a sentence that says what else is allowed.
     """
 
     def __init__(self, kind: str, got: str, known: Iterable[str], more: str = "") -> None:
-        import difflib  # slow to import, and most runs meet no error
+        import difflib  # slow to import, and rarely needed
 
         known = sorted(known)
         near = difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.5)
@@ -110,11 +110,11 @@ class DataError(AeonnxError):
 
 
 class TrainingError(AeonnxError):
-    """Training cannot go on; the last good checkpoint is kept."""
+    """Training cannot continue; the last good checkpoint is kept."""
 
 
 class CheckpointError(AeonnxError):
-    """A checkpoint is missing, damaged, foreign, or of another model."""
+    """A checkpoint is missing, damaged, from another program, or of another model."""
 
 
 class BundleError(AeonnxError):
@@ -122,23 +122,23 @@ class BundleError(AeonnxError):
 
 
 class ManifestError(BundleError):
-    """manifest.json is damaged, edited, or of a newer format."""
+    """manifest.json is damaged, was edited, or has a newer format."""
 
 
 class IntegrityError(BundleError):
-    """A file of a bundle is missing or is not the one that the manifest names."""
+    """A file of a bundle is missing, or its size or SHA-256 is not what the manifest records."""
 
 
 class ModuleError(AeonnxError):
-    """A model from elsewhere stopped with an error of its own, whose line the message shows."""
+    """An external model raised an error of its own; the message shows the line of code."""
 
 
 class RefusedGraphError(IntegrityError):
-    """onnxruntime does not open a graph, though it is new enough."""
+    """onnxruntime cannot open a graph, although its version is new enough."""
 
 
 class GraphError(AeonnxError):
-    """A graph breaks a rule of the bundle: random or training nodes, foreign domains, opset."""
+    """A graph is not allowed: random or training nodes, non-standard operator domains, opset."""
 
 
 class RunError(AeonnxError):
@@ -146,7 +146,7 @@ class RunError(AeonnxError):
 
 
 class DeviceMemoryError(RunError):
-    """Memory ran out, of the device or the machine, even for the smallest batch that was tried."""
+    """Out of memory, on the device or the machine, even with the smallest batch tried."""
 
 
 class ParityError(AeonnxError):
@@ -156,7 +156,7 @@ class ParityError(AeonnxError):
 
 
 class QualityError(AeonnxError):
-    """A variant loses more than its gate allows, or is neither smaller nor faster."""
+    """A variant loses more quality than allowed, or is neither smaller nor faster."""
 
     exit_code = 3
 
@@ -167,12 +167,12 @@ class GoldenMismatchError(AeonnxError):
     exit_code = 3
 
 
-class Interrupted(AeonnxError):  # noqa: N818  # it is the user's wish, not a fault
+class Interrupted(AeonnxError):  # noqa: N818  # the user stopped it: no error
     """Stopped by a signal; the last good result is kept.
 
     Args:
-        message: what was going on, and how to go on.
-        exit_code: the shell's: 130 for SIGINT (Ctrl-C), 143 for SIGTERM, 129 for SIGHUP.
+        message: what was stopped, and how to continue.
+        exit_code: as in a shell: 130 for SIGINT (Ctrl-C), 143 for SIGTERM, 129 for SIGHUP.
     """
 
     exit_code = 130
@@ -183,11 +183,11 @@ class Interrupted(AeonnxError):  # noqa: N818  # it is the user's wish, not a fa
 
 
 class OutputError(AeonnxError):
-    """A result cannot be written: it exists already, or the disk is full or read-only."""
+    """A result cannot be written: the file exists, or the disk is full or read-only."""
 
 
 class SetupError(AeonnxError):
-    """This machine or environment lacks something that was asked for."""
+    """This machine or environment lacks something that the call needs."""
 
     exit_code = 4
 
@@ -197,11 +197,11 @@ class OldRuntimeError(SetupError):
 
 
 class MissingExtraError(SetupError):
-    """An optional dependency is not installed; the message holds the pip line.
+    """An optional dependency is not installed; the message contains the pip command.
 
     Args:
         module: the module that could not be imported.
-        extra: the extra of aeonnx that brings it.
+        extra: the extra of aeonnx that installs it.
         purpose: what needs it.
     """
 
@@ -216,7 +216,7 @@ class NpmError(SetupError):
 
 
 class ProviderError(SetupError):
-    """An execution provider was asked for by name and cannot run on this machine.
+    """An execution provider that was requested by name cannot run on this machine.
 
     Args:
         provider: its full name.

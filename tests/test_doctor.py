@@ -18,7 +18,7 @@ from click.testing import Result
 
 from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import SetupError
-from aeonnx.tools.doctor import Diagnosis, _ask, _child, _examine, _libraries
+from aeonnx.tools.doctor import Diagnosis, Tried, _ask, _child, _examine, _libraries
 from aeonnx.tools.doctor._cpu import examine_cpu
 
 Cli = Callable[..., Result]
@@ -140,7 +140,7 @@ def test_an_unknown_provider_is_a_typo(aeonnx: Cli) -> None:
         ("print('bye'); os._exit(0)", "OpenVINOExecutionProvider failed"),
         (
             "return [np.zeros((2, 2))]",
-            "it gives [[0.0, 0.0], [0.0, 0.0]] for a product that is [[7, 10], [15, 22]]",
+            "it outputs [[0.0, 0.0], [0.0, 0.0]] for a product that is [[7, 10], [15, 22]]",
         ),
     ],
 )
@@ -152,6 +152,7 @@ def test_a_broken_provider_breaks_its_own_process_alone(
     assert result.exit_code == 0, result.output
     assert f"✗ OpenVINOExecutionProvider {reason}" in said(result)
     assert "✓ CPUExecutionProvider runs" in said(result)
+    assert re.search(rf"Problems: ✗ (\w+: )?{re.escape(reason)}", said(result))
     result = aeonnx("doctor", "--provider", "openvino")
     assert result.exit_code == 4
     assert f"OpenVINOExecutionProvider was asked for and cannot run here: {reason}" in result.stderr
@@ -162,9 +163,10 @@ def test_a_provider_that_hangs_is_stopped(
 ) -> None:
     install("time.sleep(600)")
     monkeypatch.setattr(_ask, "LIMIT_S", 2.0)
-    assert _examine._tried("OpenVINOExecutionProvider").reason == (
-        "OpenVINOExecutionProvider did not answer within 2 s and was stopped"
-    )
+    broken: list[Tried] = []
+    tried = _examine._tried("OpenVINOExecutionProvider", broken)
+    assert tried.reason == "OpenVINOExecutionProvider did not answer within 2 s and was stopped"
+    assert broken == [tried]
 
 
 def test_both_wheels(aeonnx: Cli, install: Callable[..., None]) -> None:
@@ -319,14 +321,16 @@ def test_a_frozen_program_starts_no_python(monkeypatch: pytest.MonkeyPatch) -> N
         run_module("aeonnx.tools.demo.drawing")
 
 
-def machine(cuda: str | None, driver_cuda: str, reason: str | None) -> Callable[..., Any]:
-    """What the processes answer on a machine with a GPU."""
+def machine(
+    cuda: str | None, driver_cuda: str, reason: str | None, *, gpu: bool = True
+) -> Callable[..., Any]:
+    """What the processes answer on a machine with a GPU, or without one."""
 
     def ask(question: str, *arguments: str) -> Any:
         if question == "driver":
             driver = {"version": "580.65.06", "cuda": driver_cuda, "problem": None}
-            gpu = {"name": "NVIDIA H100", "memory_bytes": 80 * 2**30, "compute_capability": "9.0"}
-            return {"driver": driver, "gpus": [gpu]}
+            h100 = {"name": "NVIDIA H100", "memory_bytes": 80 * 2**30, "compute_capability": "9.0"}
+            return {"driver": driver, "gpus": [h100] * gpu}
         if question == "onnxruntime":
             eps = ["CUDAExecutionProvider"] if cuda else []
             return {"eps": [*eps, "CPUExecutionProvider"], "cuda": cuda}
@@ -374,8 +378,24 @@ def test_a_gpu_that_is_not_used_is_a_problem(
     result = aeonnx("doctor")
     assert result.exit_code == 0
     assert (f"Problems: ✗ {problem}" if problem else "No problems.") in said(result)
+    if reason:
+        assert f"✗ CUDAExecutionProvider {reason}" in said(result)
     assert f"driver 580.65.06, for CUDA {driver}" in said(result)
     assert "gpu 0 NVIDIA H100, 80 GiB, compute capability 9.0" in said(result)
+
+
+def test_what_is_not_installed_is_no_problem(aeonnx: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "libcuda.so.1 was not found: install the NVIDIA driver"
+    monkeypatch.setattr(_examine, "ask", machine("13.0", "13.0", reason, gpu=False))
+    result = aeonnx("doctor")
+    assert result.exit_code == 0
+    assert f"- CUDAExecutionProvider {reason}" in said(result)
+    assert "✗" not in result.stdout
+    assert "-: not available here; no problem unless you need it. No problems." in said(result)
+    result = aeonnx("doctor", "--provider", "cuda")
+    assert result.exit_code == 4
+    assert f"✗ CUDAExecutionProvider {reason}" in said(result)
+    assert f"Problems: ✗ CUDAExecutionProvider: {reason}" in said(result)
 
 
 LDD = """
@@ -404,10 +424,18 @@ def test_libraries_are_found_or_missing(
 
     monkeypatch.setattr(_libraries, "find_spec", lambda _: Spec)
     monkeypatch.setattr(_libraries, "_ldd", ldd)
+    monkeypatch.setattr(_examine, "ask", machine("13.0", "13.0", None))
     result = aeonnx("doctor")
     assert "✓ libcudart.so.13 tensorrt /env/nvidia/cu13/lib/libcudart.so.13" in said(result)
     assert "✗ libcudnn.so.9 cuda, tensorrt missing: pip install 'aeonnx[gpu]'" in said(result)
+    needed = "libcudnn.so.9 is missing, needed by cuda, tensorrt: pip install 'aeonnx[gpu]'"
+    assert f"Problems: ✗ {needed}" in said(result)
     assert "libc.so.6" not in said(result)
+    monkeypatch.setattr(_examine, "ask", machine("13.0", "13.0", "no driver", gpu=False))
+    result = aeonnx("doctor")
+    assert "- libcudnn.so.9 cuda, tensorrt not installed: pip install" in said(result)
+    assert "✗" not in result.stdout
+    assert "No problems." in said(result)
 
 
 @pytest.mark.parametrize(

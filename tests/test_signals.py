@@ -88,7 +88,7 @@ def test_a_signal_that_a_library_made_an_error_of(
 def test_a_signal_that_a_library_swallows_does_not_spoil_a_result(bundle_of: Maker) -> None:
     done = stopped(bundle_of(), "SIGTERM", "pass")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "All outputs are torch's" in done.stdout
+    assert "All outputs match torch's" in done.stdout
 
 
 def test_once_more_ends_a_command_that_goes_on(bundle_of: Maker) -> None:

@@ -86,7 +86,7 @@ def test_a_port_that_is_taken_is_said_before_the_work(aeonnx: Aeonnx, tmp_path: 
         port = taken.getsockname()[1]
         result = aeonnx("demo", "--web", "--port", port)
     assert result.exit_code == 4
-    assert f"port {port} cannot be taken: Address already in use" in result.stderr
+    assert f"port {port} cannot be opened: Address already in use" in result.stderr
     assert "--port 0" in result.stderr
     assert not (tmp_path / "aeonnx-demo").exists()
 

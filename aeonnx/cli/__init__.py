@@ -1,7 +1,8 @@
-"""The command line: parse, import what the command needs, one call, print. No logic.
+"""The command line, without logic of its own.
 
+Each command parses its options, imports what it needs, makes one call and prints the result.
 Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 parity or golden
-mismatch, 4 environment, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 the reader of a pipe has left.
+mismatch, 4 environment, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 broken pipe.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = ["cli", "main"]
 
 
 class _Group(click.Group):
-    """The one place where errors become lines and exit codes, and typos get a suggestion."""
+    """Turns errors into messages and exit codes, and suggests a command for a typo."""
 
     def main(self, args: Any = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         command = partial(super().main, args, *rest, standalone_mode=False, **extra)
@@ -41,7 +42,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:  # for which click would print an empty line
+        except KeyboardInterrupt as error:  # click would print an empty line for it
             raise click.Abort from error
 
     def resolve_command(
@@ -56,18 +57,18 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)  # in the order of use, not of the alphabet
+        return list(self.commands)  # in the order of use, not alphabetically
 
 
 def _status(command: Callable[[], Any]) -> int:
-    """Run a command, say what went wrong, and return its exit code."""
+    """Run a command, print an error if there is one, and return the exit code."""
     try:
         code = command()
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         return _stopped(signals.received() or signal.SIGINT)
     except Exception as error:
-        if number := signals.received():  # a library took the exception for an error of its own
+        if number := signals.received():  # a library replaced KeyboardInterrupt
             return _stopped(number)
         if isinstance(error, click.ClickException):
             shown = io.StringIO()
@@ -81,7 +82,7 @@ def _status(command: Callable[[], Any]) -> int:
         else:
             raise
         return error.exit_code
-    return code if isinstance(code, int) else 0  # of ctx.exit, as --help does
+    return code if isinstance(code, int) else 0  # the code of ctx.exit, which --help calls
 
 
 def _stopped(number: signal.Signals) -> int:
@@ -90,7 +91,7 @@ def _stopped(number: signal.Signals) -> int:
 
 
 def _tell(text: str) -> None:
-    """Lines to standard error, with no control characters that a name in them may hold."""
+    """Print to standard error, with control characters (of a file name, say) made visible."""
     print(printable(text, keep="\n"), file=sys.stderr)
 
 
@@ -101,9 +102,10 @@ def _tell(text: str) -> None:
 )
 @click.version_option(__version__, message="aeonnx %(version)s")
 def cli() -> None:
-    """Autoencoders from PyTorch to ONNX graphs that are proven equal to torch.
+    """Train autoencoders in PyTorch and export them as ONNX graphs proven equal to torch.
 
-    The graphs run with onnxruntime alone: no torch.
+    Proven equal: on test inputs, the outputs differ from torch's by no more than a measured
+    tolerance. The graphs run with onnxruntime alone, without torch.
     """
 
 
@@ -126,7 +128,7 @@ for _command in (
 
 
 def main() -> None:
-    """The `aeonnx` command."""
+    """Run the `aeonnx` command."""
     streams.prepare()
     signals.prepare()
     cli(prog_name="aeonnx")

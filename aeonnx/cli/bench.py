@@ -1,4 +1,4 @@
-"""`aeonnx bench`."""
+"""The command `aeonnx bench`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ __all__ = ["bench"]
 @click.command(epilog="Example: aeonnx bench dist/vae --checkpoint runs/vae -o vae.png")
 @bundle_argument
 @click.option(
-    "--part", "parts", multiple=True, help="Part to measure; may be repeated.  [default: all]"
+    "--part",
+    "parts",
+    multiple=True,
+    help="Part to measure, such as decoder; may be repeated.  [default: all]",
 )
 @click.option(
     "--precision",
@@ -38,7 +41,7 @@ __all__ = ["bench"]
     "batches",
     type=COUNT,
     multiple=True,
-    help="Rows per call; may be repeated.  [default: 1, 32 and 1024, or what graphs are fixed to]",
+    help="Rows per call; may be repeated.  [default: 1, 32 and 1024, or a graph's fixed batch]",
 )
 @click.option(
     "--provider",
@@ -46,28 +49,31 @@ __all__ = ["bench"]
     multiple=True,
     default=("auto",),
     show_default=True,
-    help="Execution provider, as for the other commands; may be repeated.",
+    help="Execution provider to measure on: auto (CUDA if it loads, else the CPU), cpu, cuda or "
+    "another of onnxruntime's; may be repeated.",
 )
 @click.option(
     "--threads",
     type=THREADS,
     multiple=True,
-    help="Threads of each session; may be repeated.  [default: the cores that may be used]",
+    help="Threads per session; may be repeated.  [default: the cores this process may use]",
 )
 @click.option(
     "--checkpoint",
     type=PATH,
-    help="Run that the bundle was exported from: measures torch eager and torch.compile too.",
+    help="Checkpoint that the bundle was exported from; with it, torch eager and torch.compile "
+    "are measured too.",
 )
 @from_module_option
 @weights_option
-@output_option("A .png for a chart of the ratios.")
+@output_option("Draw a chart of the ratios into this .png file.")
 @click.option(
     "--seconds",
     type=POSITIVE,
     default=1.0,
     show_default=True,
-    help="For each contender at each part, variant, batch, provider and number of threads.",
+    help="Seconds to measure each contender for, at each part, variant, batch, provider and number "
+    "of threads.",
 )
 @force_option("Replace the chart if it exists.")
 @json_option
@@ -86,10 +92,10 @@ def bench(
     force: bool,
     as_json: bool,
 ) -> None:
-    """How fast a bundle is here, beside onnxruntime alone and torch.
+    """Measure how fast a bundle is, compared with onnxruntime alone and torch.
 
-    All take turns in one run. The table begins with the ratios: times of the others over times of
-    aeonnx, above 1 where aeonnx is faster.
+    The contenders take turns within one run. The first columns of the table are ratios: another
+    contender's time divided by aeonnx's. Above 1, aeonnx is faster.
     """
     from aeonnx.cli import speed
     from aeonnx.cli.progress import BenchProgress

@@ -1,4 +1,4 @@
-"""`aeonnx export`, `verify` and `inspect`."""
+"""The commands `aeonnx export`, `verify` and `inspect`."""
 
 from __future__ import annotations
 
@@ -36,59 +36,66 @@ __all__ = ["export", "inspect", "verify"]
 @click.option(
     "--checkpoint",
     type=PATH,
-    help="Folder by `aeonnx train`, or a file with a state_dict.  [default: runs/MODEL]",
+    help="Folder written by `aeonnx train`, or a file with a state_dict.  [default: runs/MODEL]",
 )
 @click.option(
     "--state",
-    help="best or last weights of the run's newest saved state, as of one that was stopped.  "
-    "[default: its checkpoint]",
+    help="Weights to export of the run's newest saved state, for a run that was stopped: best or "
+    "last.  [default: those of the run's checkpoint]",
 )
 @from_module_option
 @weights_option
-@output_option("Folder of the bundle; parts are added to one that is there.  [default: dist/MODEL]")
+@output_option(
+    "Folder of the bundle; if it holds one already, parts are added.  [default: dist/MODEL]"
+)
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
-    help="fp16 or int8 beside fp32; may be repeated. Refused if, on test images, images lose more "
-    "than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), or an output is off by more than 0.8 % (fp16) or "
-    "8.9 % (int8) of its spread.",
+    help="Reduced precision to export beside fp32: fp16 or int8; may be repeated. A variant is "
+    "refused if, on test images, its images lose more than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), "
+    "or if an output's RMS error is more than 0.8 % (fp16) or 8.9 % (int8) of its spread, "
+    "the standard deviation over these images.",
 )
 @click.option(
     "--io",
     "io",
     multiple=True,
-    help="uint8: graphs that take and give pixels, beside those with float images. 0 to 255 stands "
-    "for their range.",
+    help="Type of images to export graphs for, beside float32: uint8. Pixels 0 to 255 map linearly "
+    "to the range of the float images.",
 )
 @click.option(
     "--calibration",
     type=PATH,
-    help="Images (a file, a folder, a .npy) to find int8's ranges, the fitted prior and the "
-    "scorer's percentiles with.  [default: 512 training images in the checkpoint]",
+    help="Images (a file, a folder or a .npy) that int8's ranges, the fitted prior and the "
+    "scorer's percentiles are computed from.  [default: 512 training images in the checkpoint]",
 )
 @click.option(
     "--prior",
-    help="What the sampler draws from: standard, as a vae learns it; fitted, the Gaussian nearest "
-    "to the latents of training images; fitted-diagonal, the same without correlations.",
+    help="Distribution that the sampler draws latents from: standard, the prior that a vae is "
+    "trained with; fitted, a Gaussian fitted to the latents of training images; fitted-diagonal, "
+    "the same without correlations.",
 )
 @click.option(
     "--temperature",
     type=POSITIVE,
     default=1.0,
     show_default=True,
-    help="What the prior's deviation is multiplied by.",
+    help="Factor on the standard deviation of the prior.",
 )
 @click.option(
     "--target",
-    help="Engine to choose opset, batch and operators for: onnxruntime, onnxruntime-web, "
-    "jetson-jp5, tensorrt-8, openvino, opencv.",
+    help="Engine that opset, batch and operators are chosen for: onnxruntime, onnxruntime-web, "
+    "jetson-jp5, tensorrt-8, openvino or opencv.",
 )
 @click.option(
-    "--opset", type=int, help="ONNX operator set, 13 to 22.  [default: the target's, or 18]"
+    "--opset", type=int, help="ONNX opset version, 13 to 22.  [default: the target's, or 18]"
 )
 @click.option(
-    "--static-batch", type=COUNT, help="Fix the graphs to this many rows, for engines that need it."
+    "--static-batch",
+    type=COUNT,
+    help="Fix the batch size of the graphs, for engines that need it.  "
+    "[default: the target's, or any]",
 )
 @force_option("Replace a bundle of another checkpoint.")
 @json_option
@@ -111,9 +118,10 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Export parts as ONNX graphs proven equal to torch.
+    """Export parts of a model as ONNX graphs proven equal to torch.
 
-    A part whose graph and torch differ is not written, and the command exits with 3.
+    A part whose outputs differ from torch's by more than the measured tolerance is not written,
+    and the command exits with 3.
     """
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress
@@ -154,7 +162,7 @@ def export(
 @click.option(
     "--against",
     type=PATH,
-    help="Checkpoint to compare every graph with live torch of, as the export did.",
+    help="Checkpoint to run in torch and compare every graph with, as the export did.",
 )
 @from_module_option
 @weights_option
@@ -168,11 +176,13 @@ def verify(
     provider: str,
     as_json: bool,
 ) -> None:
-    """Replay golden vectors on this machine, without torch.
+    """Compare a bundle's outputs on this machine with torch's stored outputs.
 
-    With --against or --from-module, every graph is compared with live torch too, as the export did.
-    Exits with 3 if an output differs by more than its tolerance, or a graph stops; with 4 if all
-    that ran is right, but this machine cannot run a graph.
+    Runs every graph on the golden vectors: inputs stored in the bundle, with torch's outputs. This
+    needs no torch. With --against or --from-module, the model is also run in torch here and every
+    graph is compared with it, as the export did. Exits with 3 if an output differs by more than its
+    tolerance, or a graph fails while it runs; with 4 if every graph that ran is right, but this
+    machine cannot run one.
     """
     from aeonnx import runtime
     from aeonnx.catalog.source import Source
@@ -192,10 +202,14 @@ def verify(
 
 @click.command(epilog="Example: aeonnx inspect dist/vae --html vae.html")
 @bundle_argument
-@click.option("--graph", "part", help="Part whose nodes to list, such as decoder.")
-@click.option("--variant", help="Its precision.  [default: fp32]")
-@click.option("--html", type=PATH, help="File for a page with pictures and drawings of the graphs.")
-@force_option("Replace the page if it exists.")
+@click.option("--graph", "part", help="List the nodes of this part's graph, such as decoder.")
+@click.option(
+    "--variant", help="Variant of the graph that --graph lists, such as int8.  [default: fp32]"
+)
+@click.option(
+    "--html", type=PATH, help="Write a page with pictures and drawings of the graphs to this file."
+)
+@force_option("Replace the file of --html if it exists.")
 @json_option
 def inspect(
     bundle: Path,
@@ -205,9 +219,9 @@ def inspect(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Show what a bundle holds, the nodes of a graph, or everything as a page.
+    """Show a bundle's manifest or the nodes of a graph, or write an HTML page.
 
-    The page is one file that needs neither network nor script. --graph and --html read the graphs
+    The page is one file that needs neither network nor scripts. --graph and --html read the graphs
     with onnx, which comes with aeonnx[train].
     """
     from aeonnx.bundle import manifest
@@ -233,6 +247,6 @@ def _require_combination(
     if html is not None and part is not None:
         raise click.UsageError("--graph and --html do not go together: the page shows all graphs")
     if variant is not None and part is None:
-        raise click.UsageError("--variant needs --graph, which says of what part")
+        raise click.UsageError("--variant needs --graph, which names the part")
     if force and html is None:
-        raise click.UsageError("--force needs --html, which says what to replace")
+        raise click.UsageError("--force needs --html, which names the file to replace")

@@ -1,4 +1,4 @@
-"""What `aeonnx inspect` prints: a bundle at a glance, or the nodes of a graph."""
+"""What `aeonnx inspect` prints: the manifest as tables, or the nodes of a graph."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["print_graph", "print_manifest", "print_page"]
 
-_WIDE = 100  # columns from which tables have room for everything
+_WIDE = 100  # terminal columns from which all table columns fit
 
 
 def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
-    """The manifest as tables, or as it is."""
+    """Print the manifest as tables, or as JSON."""
     if as_json:
         print_json(json.loads(manifest.serialize(contents)))
         return
@@ -31,8 +31,8 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
         console.print(printable(f"{name:<11}{fact}"), soft_wrap=True)
     narrow = console.width < _WIDE
     console.print()
-    wide = ("file", "multiply-adds", "onnxruntime")
-    console.print(table(summary.graph_files(contents), wide * narrow))
+    left_out = ("file", "multiply-adds", "onnxruntime") * narrow
+    console.print(table(summary.graph_files(contents), left_out))
     console.print()
     console.print(table(summary.tensors(contents), ("range", "description") * narrow))
     console.print()
@@ -49,7 +49,7 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
 
 
 def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None:
-    """Nodes, initializers and totals of a graph."""
+    """Print the nodes, the initializers and the totals of a graph."""
     if as_json:
         print_json({"part": part, "variant": variant, **graph.to_json()})
         return
@@ -71,7 +71,7 @@ def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None
 
 
 def print_page(target: Path, size: int, *, as_json: bool) -> None:
-    """Where the page is."""
+    """Print the path and the size of the page."""
     if as_json:
         print_json({"output": str(target), "bytes": size})
     else:

@@ -1,4 +1,4 @@
-"""`aeonnx demo`."""
+"""The command `aeonnx demo`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["demo"]
 
 
 @click.command(epilog="Example: aeonnx demo -o aeonnx-demo")
-@output_option("Folder for everything the demo makes.  [default: aeonnx-demo]")
+@output_option("Folder for everything the demo writes.  [default: aeonnx-demo]")
 @click.option(
     "--web",
     is_flag=True,
@@ -30,14 +30,18 @@ __all__ = ["demo"]
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="Of the page's address; 0 for any that is free.",
+    help="Port to serve the page on; 0 for any free port.",
 )
-@click.option("--build-only", is_flag=True, help="Write the page into FOLDER/web and leave.")
+@click.option(
+    "--build-only",
+    is_flag=True,
+    help="Write the page into `web` in the output folder, without serving it.",
+)
 def demo(output: Path | None, web: bool, port: int, build_only: bool) -> None:
-    """Digits to VAE to graphs to pictures, in a minute.
+    """Train a VAE on digits, export it and draw with it, in a minute.
 
-    Trains a VAE on real digits, exports it, proves it, and draws with it in a process that cannot
-    import torch. Works offline, on two CPU cores.
+    Trains on real digits, exports ONNX graphs, compares them with torch, and draws with them in a
+    process that cannot import torch. Works offline, on two CPU cores.
     """
     from aeonnx.cli.tables import say
 
@@ -67,10 +71,10 @@ def _serve(folder: Path, port: int) -> None:
     from aeonnx.cli.tables import say
     from aeonnx.tools.web import Server
 
-    with Server(folder / "web", port) as server:  # a port that is taken is said before the work
+    with Server(folder / "web", port) as server:  # a port in use fails before the training
         _build(folder)
         say(f"{server.address}  (Ctrl-C stops it)")
-        sys.stdout.flush()  # a pipe's reader waits for it
+        sys.stdout.flush()  # else a pipe would hold it back until the server stops
         server.serve_forever()
 
 

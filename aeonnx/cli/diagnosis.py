@@ -7,13 +7,16 @@ from dataclasses import asdict
 from rich.console import Console
 
 from aeonnx.cli.tables import new_console, print_json, table_of
-from aeonnx.tools.doctor import Cpu, Diagnosis
+from aeonnx.tools.doctor import Cpu, Diagnosis, Library, Tried
 
 __all__ = ["print_diagnosis"]
 
+_CUDA = "CUDAExecutionProvider"
+_UNAVAILABLE = "-"  # the mark of what is not installed, and no problem
+
 
 def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
-    """Facts, then tables of EPs and libraries, then the problems."""
+    """Print facts, then tables of EPs and libraries, then the problems."""
     if as_json:
         print_json(asdict(found))
         return
@@ -24,6 +27,9 @@ def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
         facts.add_row(name, fact)
     console.print(facts)
     _print_tables(console, found)
+    items: list[Tried | Library] = [*found.providers, *found.libraries]
+    if any(_mark(found, item) == _UNAVAILABLE for item in items):
+        console.print(f"\n{_UNAVAILABLE}: not available here; no problem unless you need it.")
     console.print("\nProblems:" if found.problems else "\nNo problems.")
     for problem in found.problems:
         console.print(f"✗ {problem}", soft_wrap=True)
@@ -56,14 +62,35 @@ def _print_tables(console: Console, found: Diagnosis) -> None:
     if found.providers:
         providers = table_of("", "provider", "finding")
         for ep in found.providers:
-            providers.add_row("✗" if ep.reason else "✓", ep.name, ep.reason or "runs")
+            providers.add_row(_mark(found, ep), ep.name, ep.reason or "runs")
         console.print()
         console.print(providers)
     if found.libraries:
         libraries = table_of("", "library", "needed by", "finding")
         for library in found.libraries:
-            finding = library.path or f"missing: {library.remedy}"
-            needed_by = ", ".join(library.needed_by)
-            libraries.add_row("✓" if library.path else "✗", library.name, needed_by, finding)
+            mark, needed_by = _mark(found, library), ", ".join(library.needed_by)
+            missing = "not installed" if mark == _UNAVAILABLE else "missing"
+            finding = library.path or f"{missing}: {library.remedy}"
+            libraries.add_row(mark, library.name, needed_by, finding)
         console.print()
         console.print(libraries)
+
+
+def _mark(found: Diagnosis, item: Tried | Library) -> str:
+    if item.reason is None if isinstance(item, Tried) else item.path is not None:
+        return "✓"
+    return "✗" if _is_problem(found, item) else _UNAVAILABLE
+
+
+def _is_problem(found: Diagnosis, item: Tried | Library) -> bool:
+    """Whether `found.problems` has a line about an EP or a library that is not available."""
+    if any(problem.startswith(item.name) for problem in found.problems):
+        return True
+    if isinstance(item, Tried):
+        return item.name == _CUDA and bool(found.gpus)  # the line names the driver or the build
+    users = (ep for ep in found.providers if _short(ep.name) in item.needed_by)
+    return any(ep.reason is not None and _is_problem(found, ep) for ep in users)
+
+
+def _short(provider: str) -> str:
+    return provider.removesuffix("ExecutionProvider").lower()

@@ -1,4 +1,4 @@
-"""`aeonnx doctor`."""
+"""The command `aeonnx doctor`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["doctor"]
     "--provider",
     default="auto",
     show_default=True,
-    help="Execution provider that has to run, such as cuda; auto is content with any.",
+    help="Execution provider that has to run, such as cuda; auto accepts any.",
 )
 @json_option
 def doctor(provider: str, as_json: bool) -> None:
-    """Say what runs on this machine, what is missing, and what mends it.
+    """Check what runs on this machine, what is missing, and how to fix it.
 
-    Every execution provider of the installed onnxruntime is given a graph to run, in a process of
-    its own. Exits with 4 if the one that is asked for does not run.
+    Runs a small graph on every execution provider of the installed onnxruntime, each in a process
+    of its own. Exits with 4 if the one named by --provider does not run, or if none does.
     """
     from aeonnx.cli import diagnosis
     from aeonnx.tools.doctor import examine

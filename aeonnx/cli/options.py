@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they look and work the same everywhere."""
+"""Options that several commands share, so that they look and work the same in all of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON t
 
 
 def model_option(example: str, *, required: bool = True) -> Callable[[F], F]:
-    """-m/--model; the library knows the names and suggests the nearest."""
+    """-m/--model, any text: the library checks the name and suggests the nearest one."""
     return click.option(
         "-m", "--model", required=required, help=f"Name of the model, such as {example}."
     )
@@ -64,43 +64,48 @@ provider_option = click.option(
     "--provider",
     default="auto",
     show_default=True,
-    help="Execution provider: auto takes CUDA where it really loads, else the CPU; cpu, cuda and "
-    "any other of onnxruntime's is what runs, or the command fails.",
+    help="Execution provider: auto uses CUDA if it loads, else the CPU. With cpu, cuda or another "
+    "of onnxruntime's, the command fails if that one cannot run.",
 )
 _precision_option = click.option(
     "--precision",
     default="fp32",
     show_default=True,
-    help="fp32, fp16 or int8, of what was exported; auto takes what is fastest on this machine "
-    "and gives its golden vectors here.",
+    help="Precision of the graphs, of those exported: fp32, fp16 or int8; auto uses the fastest "
+    "that reproduces its golden vectors on this machine.",
 )
 _threads_option = click.option(
-    "--threads", type=THREADS, help="Of each graph.  [default: the cores that may be used]"
+    "--threads",
+    type=THREADS,
+    help="Threads per graph.  [default: the cores this process may use]",
 )
 pixels_option = click.option(
-    "--pixels", is_flag=True, help="uint8 instead of float32 in a .npy array: a quarter of it."
+    "--pixels",
+    is_flag=True,
+    help="Write arrays as uint8 pixels instead of float32, a quarter of the size.",
 )
 
 
 from_module_option = click.option(
     "--from-module",
     metavar="MODULE:FACTORY",
-    help="A model from elsewhere: a function that returns a module which names its parts.",
+    help="Model from your own code: a function that returns a torch module which names its parts.",
 )
 weights_option = click.option(
     "--weights",
     type=PATH,
-    help="File to load into that module: .pt, .pth, .ckpt or .safetensors.",
+    help="Weights to load into the module of --from-module: a .pt, .pth, .ckpt or .safetensors "
+    "file.",
 )
 
 
 def runtime_options(command: F) -> F:
-    """--provider, --precision and --threads, for `opened`."""
+    """--provider, --precision and --threads, the arguments of `opened`."""
     return provider_option(_precision_option(_threads_option(command)))
 
 
 def opened(bundle: Path, provider: str, precision: str, threads: int | None) -> Bundle:
-    """The bundle, with the values of `runtime_options`."""
+    """Open a bundle with the values of `runtime_options`."""
     from aeonnx import runtime
 
     providers = providers_of(provider)
@@ -108,5 +113,5 @@ def opened(bundle: Path, provider: str, precision: str, threads: int | None) -> 
 
 
 def providers_of(name: str) -> list[str] | None:
-    """What `aeonnx.load` takes for the value of --provider."""
+    """Convert the value of --provider to the `providers` of `aeonnx.load`."""
     return None if name == "auto" else [name]

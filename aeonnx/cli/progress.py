@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["BenchProgress", "ExportProgress", "RowsProgress", "TrainingProgress"]
 
 _LINE_SECONDS = 5.0  # between plain lines
-_QUIET_SECONDS = 1.0  # most verbs are done by then
+_QUIET_SECONDS = 1.0  # before the first progress; most commands take less
 
 
 class TrainingProgress:
-    """Epochs with loss and images/s; a `train.Listener`."""
+    """Epochs with losses and images/s; a `train.Listener`."""
 
     def __init__(self, title: str) -> None:
         self._console = new_console(stderr=True)
@@ -80,7 +80,7 @@ class TrainingProgress:
 
 
 class RowsProgress:
-    """Rows done and per second; call it with both counts. Quiet while little time has passed."""
+    """Rows done and rows/s; call it with (done, count). Shows nothing in the first second."""
 
     def __init__(self, verb: str) -> None:
         self._console = new_console(stderr=True)
@@ -117,7 +117,7 @@ class RowsProgress:
 
 
 class ExportProgress:
-    """The part at hand; an `export.Listener`."""
+    """The part that is being exported; an `export.Listener`."""
 
     def __init__(self) -> None:
         self._console = new_console(stderr=True)
@@ -138,7 +138,7 @@ class ExportProgress:
 
 
 class BenchProgress:
-    """The cell at hand; a `bench.Listener`. Nothing moves: it would be measured too."""
+    """A line per cell; a `bench.Listener`. No moving bar, which would disturb the measurement."""
 
     def __init__(self) -> None:
         self._console = new_console(stderr=True)

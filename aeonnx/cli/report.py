@@ -35,7 +35,7 @@ __all__ = [
 
 
 def _quoted(path: Path) -> str:
-    """A path as a shell takes it."""
+    """A path, quoted for a shell."""
     return shlex.quote(str(path))
 
 
@@ -46,7 +46,7 @@ def _print_next(console: Console, commands: Sequence[str]) -> None:
 
 
 def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
-    """The record, the files, and how to go on."""
+    """Print the metrics, the files, and the command to run next."""
     if as_json:
         paths = [str(path) for path in trained.files]
         print_json(
@@ -71,7 +71,7 @@ def print_trained(trained: Trained, model: str, *, as_json: bool) -> None:
 
 
 def print_exported(exported: Exported, *, as_json: bool) -> None:
-    """The evidence per output, the files with sizes and digests, and how to go on."""
+    """Print the differences from torch per output, the files, and the commands to run next."""
     contents = exported.manifest
     if as_json:
         print_json(
@@ -105,22 +105,22 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
 
 
 def _inactive(contents: contract.Manifest, parts: Sequence[str]) -> Iterator[str]:
-    """A line for each part with units that the comparison could not look behind."""
+    """A line for each part with units that no input of the comparison activated."""
     for name in parts:
         found = contents.parts[name]["fp32"].activations
         if found and found.inactive:
             yield (
                 f"{name}: no input activated {found.inactive:,} of {found.units:,} units behind "
-                "activation functions: a wrong weight there would not be seen"
+                "activation functions: a wrong weight there would not be detected"
             )
 
 
 def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
-    """The differences per output.
+    """Print the differences per output.
 
     Raises:
         GoldenMismatchError: a check failed.
-        SetupError: none did, but this machine cannot run a graph.
+        SetupError: no check failed, but this machine cannot run a graph.
     """
     if as_json:
         print_json({"provider": bundle.provider, **result.to_json()})
@@ -128,24 +128,24 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
         new_console().print(_parity_table(result))
     if result.failures:
         raise GoldenMismatchError(
-            f"{bundle.folder} does not give torch's outputs here:\n  "
+            f"{bundle.folder} does not reproduce torch's outputs on this machine:\n  "
             + "\n  ".join((*result.failures, *result.not_run))
         )
     if result.not_run:
         raise SetupError(
-            f"all outputs are torch's, but those of {len(result.not_run)} of the graphs of "
-            f"{bundle.folder}, which this machine cannot run:\n  " + "\n  ".join(result.not_run)
+            f"the graphs that ran match torch, but this machine cannot run {len(result.not_run)} "
+            f"of the graphs of {bundle.folder}:\n  " + "\n  ".join(result.not_run)
         )
     if not as_json:
         print()
-        say(f"All outputs are torch's, on {bundle.provider}.")
+        say(f"All outputs match torch's within tolerance, on {bundle.provider}.")
 
 
 def print_demo(exported: Exported, drawn: Drawn) -> None:
-    """The evidence, the pictures, and how to go on."""
+    """Print the differences from torch, the files, and the commands to run next."""
     console = new_console()
     console.print(_parity_table(exported.report))
-    console.print("\nIn a fresh process:")
+    console.print("\nIn a process without torch:")
     for line in drawn.said:
         console.print(f"  {line}", soft_wrap=True)
     console.print("\nFiles:")
@@ -186,7 +186,7 @@ def _parity_table(report: Report) -> Table:
 def print_classified(
     names: Sequence[str], found: Classified, classes: Sequence[str], *, as_json: bool
 ) -> None:
-    """A line per image: name, label, probability."""
+    """Print a line per image: name, label, probability of the label."""
     probabilities = [dict(zip(classes, row, strict=True)) for row in found.probabilities.tolist()]
     if as_json:
         keys = ("name", "label", "probabilities")

@@ -1,4 +1,4 @@
-"""Signals that end a command: an exception that unwinds, so that what was begun is removed."""
+"""Signals that end a command raise an exception, so that unfinished files are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aeonnx._util import files
 __all__ = ["prepare", "received"]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PATIENCE_S = 10  # for what was begun to be removed
+_PATIENCE_S = 10  # for unfinished files to be removed
 _TOGETHER_S = 1.0  # `timeout` and service managers send a signal twice, or two at once
 
 
@@ -25,7 +25,7 @@ class _Handler:
         self._process = os.getpid()
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a fork has nothing to remove
+        if os.getpid() != self._process:  # a forked child has no files to remove
             _end(number)
         elif self.received is None:
             self.received, self._since = signal.Signals(number), time.monotonic()
@@ -36,9 +36,9 @@ class _Handler:
             _end(number)
 
     def _give_up(self, *_: object) -> None:
-        """End a process that does not unwind.
+        """End a process that has not ended by itself.
 
-        An exception may come to a thread pool while it takes a lock, which nobody frees then.
+        The exception may reach a thread pool while it acquires a lock, which then is never freed.
         """
         files.abandon()
         os._exit(128 + (self.received or signal.SIGINT))
@@ -48,7 +48,7 @@ _handler: _Handler | None = None
 
 
 def prepare() -> None:
-    """Handle Ctrl-C, SIGTERM and SIGHUP, but for those that are ignored, as `nohup` has it."""
+    """Handle Ctrl-C, SIGTERM and SIGHUP, except those that are ignored, as under `nohup`."""
     global _handler
     _handler = _Handler()
     for number in _ENDING:
@@ -57,7 +57,7 @@ def prepare() -> None:
 
 
 def received() -> signal.Signals | None:
-    """The signal that was raised, whatever a library has made of the exception since."""
+    """The signal that came, even if a library has caught or replaced its exception since."""
     return _handler.received if _handler else None
 
 

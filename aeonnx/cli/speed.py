@@ -12,11 +12,11 @@ from aeonnx.tools.bench.results import OURS, Benchmark, Cell, Ratio
 
 __all__ = ["print_benchmark"]
 
-_WIDE = 130  # columns from which ratios have room for their quartiles
+_WIDE = 130  # terminal columns from which the quartiles of the ratios fit
 
 
 def print_benchmark(found: Benchmark, chart: Path | None, *, as_json: bool) -> None:
-    """A row per cell, ratios first; then what it takes to begin. Or everything as JSON."""
+    """Print a table of ratios and speeds, then one of loading times; or everything as JSON."""
     if as_json:
         print_json({"chart": chart and str(chart), **found.to_json()})
         return
@@ -58,7 +58,7 @@ def _steady(found: Benchmark, *, wide: bool) -> Table:
 
 
 def _beginning(found: Benchmark) -> Table:
-    """Milliseconds to load and of the first call, of all contenders."""
+    """Milliseconds of loading and of the first call, for each contender."""
     names, contenders = _names(found), _contenders(found)
     result = table_of(*names, *(f"{name}: load + first ms" for name in contenders))
     for cell in found.cells:
@@ -77,7 +77,7 @@ def _contenders(found: Benchmark) -> list[str]:
 
 
 def _names(found: Benchmark) -> dict[str, Callable[[Cell], str]]:
-    """Columns that tell the cells from each other."""
+    """Columns that identify a cell."""
     names: dict[str, Callable[[Cell], str]] = {
         "part": lambda cell: cell.case.part,
         "variant": lambda cell: cell.case.variant,
@@ -105,7 +105,7 @@ def _reading(found: Benchmark) -> str:
     )
     return (
         f"vs: time of the other / time of aeonnx, median (quartiles) of {found.rounds} rounds; "
-        "above 1 aeonnx is faster. p50 and on are aeonnx's own.\n"
+        "above 1, aeonnx is faster. The columns from p50 on are aeonnx's own.\n"
         f"Peak, measured with a large matrix product: {listed}."
     )
 

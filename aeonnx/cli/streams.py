@@ -1,7 +1,7 @@
 """Standard output and standard error of a command, whatever they are connected to.
 
-Standard output carries the result: what cannot be written there ends the command. Standard error
-carries progress: what cannot be written there is lost, and the work goes on.
+Standard output carries the result: if it cannot be written, the command ends. Standard error
+carries progress: if it cannot be written, it is dropped and the command goes on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["prepare"]
 
 _LOOKALIKES = {"✓": "+", "✗": "x", "━": "-", "╸": "-", "╺": "-", "…": "~", "•": "*"}
 _SPINNER = range(0x2800, 0x2900)  # braille
-_REPLACED = "aeonnx.replaced"  # the name that codecs know `_replacement` by
+_REPLACED = "aeonnx.replaced"  # the error handler `_replacement`, as registered with codecs
 
 
 def prepare() -> None:
-    """Take over the process's standard streams; those that a caller put in their place stay.
+    """Replace the process's standard streams, unless a caller has replaced them already.
 
-    A stream that is closed leads nowhere, as if it were /dev/null. Characters that an encoding
-    lacks are written as a lookalike or as backslash escapes.
+    A stream that is closed is treated as /dev/null. Characters that the encoding lacks are written
+    as a similar ASCII character or as backslash escapes.
     """
     codecs.register_error(_REPLACED, _replacement)
     for number in (0, 1, 2):
@@ -39,14 +39,14 @@ def prepare() -> None:
 
 
 class _Result(io.FileIO):
-    """Standard output: quiet where the reader has left, an error where writing fails."""
+    """Standard output: exits without a message if the pipe is closed; other failures are errors."""
 
     def write(self, data: Any) -> int:
         try:
-            while (written := super().write(data)) is None:  # set to non-blocking by another
+            while (written := super().write(data)) is None:  # another process made it non-blocking
                 select.select([], [self], [])
         except OSError as error:
-            _discard(self.fileno())  # else the interpreter complains of what is left when it ends
+            _discard(self.fileno())  # else flushing at exit fails too
             if isinstance(error, BrokenPipeError):
                 raise SystemExit(128 + signal.SIGPIPE) from None
             raise OutputError(f"cannot write to standard output: {error.strerror}") from error
@@ -54,7 +54,7 @@ class _Result(io.FileIO):
 
 
 class _Progress(io.FileIO):
-    """Standard error: nobody is told that nobody can be told."""
+    """Standard error: failures to write are ignored, as there is nowhere to report them."""
 
     def write(self, data: Any) -> int:
         try:
@@ -76,7 +76,7 @@ def _text(raw: type[io.FileIO], number: int, before: TextIO | None) -> TextIO:
 
 
 def _require_open(number: int) -> None:
-    """Else the next file that is opened gets the number, and what is printed goes into it."""
+    """Open /dev/null for a closed descriptor: else the next opened file would get its number."""
     try:
         os.fstat(number)
     except OSError:

@@ -19,32 +19,32 @@ _WRAPPED = ("description", "finding")  # columns of sentences
 
 
 class _Console(Console):
-    """One that shows the control characters of names instead of sending them to the terminal."""
+    """A console that makes control characters visible instead of sending them to the terminal."""
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(printable(text, keep="\n"), **how)
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """Standard output, for tables and plain lines; or standard error, for progress."""
+    """A console on standard output, for results, or on standard error, for progress."""
     console = _Console(highlight=False, markup=False, emoji=False, stderr=stderr)
-    if not (stderr or console.is_terminal):  # a file or a pipe has no width to fit into
+    if not (stderr or console.is_terminal):  # a file or a pipe has no width
         console.width = _FILE_WIDTH
     return console
 
 
 def say(line: str) -> None:
-    """A plain line to standard output."""
+    """Print a plain line to standard output."""
     print(printable(line))
 
 
 def print_json(value: Any) -> None:
-    """A JSON document to standard output, in ASCII: any encoding has it."""
+    """Print a JSON document to standard output, in ASCII, which every encoding has."""
     print(json.dumps(value, indent=2))
 
 
 def table_of(*columns: str) -> Table:
-    """An empty table."""
+    """An empty table with these column heads."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = column in summary.NUMERIC
@@ -55,7 +55,7 @@ def table_of(*columns: str) -> Table:
 
 
 def table(content: summary.Table, without: tuple[str, ...] = ()) -> Table:
-    """Rows of a summary, less some columns."""
+    """The table of a summary, without some of its columns."""
     kept = [index for index, name in enumerate(content.head) if name not in without]
     made = table_of(*(content.head[index] for index in kept))
     for row in content.rows:

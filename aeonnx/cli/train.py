@@ -1,4 +1,4 @@
-"""`aeonnx train`."""
+"""The command `aeonnx train`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["train"]
 
 
 class _Train(click.Command):
-    """With the options of all recipes, which are read when they are needed first."""
+    """A command with the options of all recipes, which are read when they are first needed."""
 
     _recipe: list[click.Parameter] | None = None
 
@@ -36,14 +36,14 @@ def _recipe_options() -> list[click.Parameter]:
 
 
 def _recipe_option(name: str, options: dict[str, Any]) -> click.Option:
-    """One option of the command for an option of that name of one recipe or several."""
+    """The command's option for an option that one recipe or several have."""
     first = next(iter(options.values()))
     said = ": ".join(text for text in (first.help, str(first.allowed)) if text)
     defaults = ", ".join(dict.fromkeys(_number(option.default) for option in options.values()))
     return click.Option(
         ["--" + name.replace("_", "-")],
         type=first.allowed.kind,
-        help=f"{', '.join(options)}: {said}.  [default: {defaults}]",
+        help=f"For {', '.join(options)}: {said}.  [default: {defaults}]",
     )
 
 
@@ -65,78 +65,100 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     epilog="Example: aeonnx train -m dae --arch conv --corruption masking --corruption-level 0.3",
 )
 @model_option("ae, sae, dae, sdae or vae", required=False)
-@click.option("--arch", help="Network: mlp or conv.  [default: the model's first, mlp]")
+@click.option("--arch", help="Architecture: mlp or conv.  [default: the model's first, mlp]")
 @click.option(
     "--hidden",
     callback=_widths,
     help="Widths of the hidden layers, such as 400,200; channels for conv.  [default: the model's]",
 )
-@click.option("--latent", "latent_size", type=int, help="Length of z.  [default: the model's]")
+@click.option(
+    "--latent", "latent_size", type=int, help="Length of the latent z.  [default: the model's]"
+)
 @click.option(
     "--data",
-    help="mnist-sample (5,000 digits, offline), mnist, fashion-mnist, kmnist, cifar10, a folder of "
-    "images, a .npy or a .npz file.  [default: mnist-sample]",
+    help="Training data: mnist-sample (5,000 digits, offline), mnist, fashion-mnist, kmnist, "
+    "cifar10, a folder of images, a .npy or a .npz file.  [default: mnist-sample]",
 )
 @click.option(
     "--data-dir",
     type=PATH,
     envvar="AEONNX_DATA",
     show_envvar=True,
-    help="Folder of the named data sets, in torchvision's layout; downloads go there.  "
+    help="Folder of the named data sets, in torchvision's layout; they are downloaded to it.  "
     "[default: data]",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out unreadable or odd-sized images.")
-@click.option("--stream", is_flag=True, help="Read images batch by batch, even if all would fit.")
+@click.option("--skip-bad", is_flag=True, help="Skip images that are unreadable or differ in size.")
+@click.option(
+    "--stream", is_flag=True, help="Read images batch by batch, even if they fit in memory."
+)
 @click.option(
     "--background",
     metavar="COLOR",
-    help="Show this through transparent pixels, such as white or #20a0ff.  [default: keep alpha]",
+    help="Color behind transparent pixels, such as white or #20a0ff.  [default: keep the alpha]",
 )
 @click.option(
-    "--workers", type=int, default=2, show_default=True, help="Processes that read ahead."
+    "--workers",
+    type=int,
+    default=2,
+    show_default=True,
+    help="Number of processes that read images ahead.",
 )
-@click.option("--epochs", type=int, help="Passes in the last stage.  [default: the model's]")
-@click.option("--batch-size", type=int, help="Images per step.  [default: the model's]")
+@click.option("--epochs", type=int, help="Epochs of the last stage.  [default: the model's]")
+@click.option("--batch-size", type=int, help="Images per training step.  [default: the model's]")
 @click.option("--lr", type=float, help="Learning rate of AdamW.  [default: the model's]")
-@click.option("--schedule", help="constant, cosine or one-cycle.  [default: the model's]")
-@click.option("--weight-decay", type=float, help="Of AdamW.  [default: 0]")
-@click.option("--clip", type=float, help="Largest norm of the gradient.  [default: no limit]")
+@click.option(
+    "--schedule",
+    help="Learning-rate schedule: constant, cosine or one-cycle.  [default: the model's]",
+)
+@click.option("--weight-decay", type=float, help="Weight decay of AdamW.  [default: 0]")
+@click.option("--clip", type=float, help="Norm to clip gradients to.  [default: no clipping]")
 @click.option(
     "--ema",
     type=float,
-    help="Decay of the average of weights that is kept.  [default: the model's]",
+    help="Decay per step of the moving average of the weights, which is what is tested and kept; 0 "
+    "for none.  [default: the model's]",
 )
-@click.option("--precision", help="fp32, bf16 or fp16.  [default: fp32]")
-@click.option("--compile", is_flag=True, help="Compile the step with torch.compile.")
+@click.option("--precision", help="Training precision: fp32, bf16 or fp16.  [default: fp32]")
+@click.option("--compile", is_flag=True, help="Compile the training step with torch.compile.")
 @click.option(
     "--patience",
     type=int,
-    help="Stop after so many epochs without a better loss on held-out images; keep the best.",
+    help="Stop after this many epochs without a better loss on held-out images, and keep the best "
+    "epoch's weights.",
 )
 @click.option(
-    "--held-out", type=float, help="Share of the training images for that.  [default: 0.1]"
+    "--held-out",
+    type=float,
+    help="Fraction of the training images to hold out for --patience.  [default: 0.1]",
 )
-@click.option("--seed", type=int, help="Of weights, order and noise.  [default: 0]")
+@click.option("--seed", type=int, help="Seed of weights, order and noise.  [default: 0]")
 @click.option(
-    "--device", default="auto", show_default=True, help="auto (CUDA where torch has it), cpu, cuda."
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to train on: auto (CUDA if torch has it), cpu or cuda.",
 )
-@output_option("Folder of the run.  [default: runs/MODEL]")
+@output_option("Folder to write the run to.  [default: runs/MODEL]")
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the newest saved state of the run, with the options that it had.",
+    help="Continue from the newest saved state of the run, with the options that it had.",
 )
-@force_option("Replace a run that is there.")
-@click.option("--log-dir", type=PATH, help="Folder for TensorBoard events.")
+@force_option("Replace an existing run.")
+@click.option("--log-dir", type=PATH, help="Folder to write TensorBoard events to.")
 @click.option(
-    "--save-seconds", type=float, default=30.0, show_default=True, help="Time between saved states."
+    "--save-seconds",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Seconds between saved states.",
 )
 @json_option
 def train(as_json: bool, **given: Any) -> None:
-    """Train a model: checkpoint, metrics, pictures.
+    """Train a model and write its checkpoint, metrics and pictures.
 
-    Ctrl-C, SIGTERM and SIGHUP save the state before they stop; --resume goes on exactly. Several
-    GPUs: torchrun --nproc-per-node 4 -m aeonnx train -m vae
+    On Ctrl-C, SIGTERM or SIGHUP the state is saved before the command stops; --resume continues
+    exactly from it. On several GPUs: torchrun --nproc-per-node 4 -m aeonnx train -m vae
     """
     from dataclasses import fields
 

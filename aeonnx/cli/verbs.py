@@ -1,4 +1,4 @@
-"""`aeonnx encode`, `decode`, `reconstruct`, `denoise`, `classify`, `generate`: what bundles do."""
+"""The commands that run a bundle: encode, decode, reconstruct, denoise, classify, generate."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NAME = click.Path(path_type=str, allow_dash=True)  # with its / at the end
-_FORCE = "Replace a file that exists; add to a folder that holds something."
+_NAME = click.Path(path_type=str, allow_dash=True)  # a str, to keep a / at the end
+_FORCE = "Replace an existing file; write into a folder that is not empty."
 _IMAGES = (
     "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
     ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
     "images), or - for one such file on stdin."
 )
 _TO_PICTURE = (
-    "A .png, .jpg, .webp or .tif for a grid of images; a .npy or .npz array; a folder (no suffix, "
-    "or / at the end) for a PNG of each; - for stdout: "
+    "Output: a .png, .jpg, .webp or .tif file for a grid of images; a .npy or .npz array; a folder "
+    "(no suffix, or / at the end) for one PNG per image; - for stdout, which gets "
 )
 _FROM_PICTURES = "a PNG if all IMAGES are pictures, else a .npy."
-_NAMED = 3  # bad pictures that are named
+_NAMED = 3  # skipped pictures that the message names
 
 
 def _images_argument(command: F) -> F:
@@ -61,23 +61,23 @@ def _reading_options(command: F) -> F:
         click.option(
             "--skip-bad",
             is_flag=True,
-            help="Leave out pictures that cannot be used, and say which.",
+            help="Skip pictures that cannot be used, and report them on stderr.",
         ),
         click.option(
             "--recursive",
             is_flag=True,
-            help="Read folders at any depth; a folder of results is laid out as they are.",
+            help="Read subfolders too; an output folder gets the same subfolders.",
         ),
         click.option(
             "--background",
             metavar="COLOR",
-            help="Show this through transparent pixels, such as white or #20a0ff.  "
-            "[default: refuse them]",
+            help="Color behind transparent pixels, such as white or #20a0ff.  "
+            "[default: refuse transparent pictures]",
         ),
         click.option(
             "--resize",
-            help="Of pictures of another size: fit (with the background around), crop (the "
-            "middle), stretch.  [default: refuse them]",
+            help="How to resize pictures of another size: fit (with the background around), crop "
+            "(to the middle) or stretch.  [default: refuse them]",
         ),
     ):
         command = option(command)
@@ -95,7 +95,7 @@ def _reading(
 
 
 def _say(written: Written, bundle: Bundle) -> None:
-    """What was written, on stderr where the results themselves are on stdout."""
+    """Report what was written; on stderr if the results themselves go to stdout."""
     _say_left_out(written.left_out, written.skipped)
     line = f"{written.target}: {written.dtype} {list(written.shape)} on {bundle.provider}"
     click.echo(printable(line), err=written.target == "stdout")
@@ -161,20 +161,20 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
 
 encode = _image_verb(
     "encode",
-    "Latents of images.",
-    "A .npy array, float32 [n, latent]; a .npz of that as `features` with `names` of the images; "
-    "- for a .npy on stdout.",
+    "Encode images to latents.",
+    "Output: a .npy array, float32 [n, latent]; a .npz with this array as `features` and the "
+    "images' names as `names`; - for a .npy on stdout.",
     "aeonnx encode dist/sdae scans -o features.npz",
 )
 reconstruct = _image_verb(
     "reconstruct",
-    "Images through the latent and back.",
+    "Reconstruct images: encode them, and decode their latents.",
     _TO_PICTURE + _FROM_PICTURES,
     "aeonnx reconstruct dist/vae digits.npy -o reconstructions.png",
 )
 denoise = _image_verb(
     "denoise",
-    "Images without their noise.",
+    "Denoise images.",
     _TO_PICTURE + _FROM_PICTURES,
     "aeonnx denoise dist/dae noisy.png -o clean.png",
 )
@@ -188,7 +188,7 @@ denoise = _image_verb(
 @runtime_options
 @force_option(_FORCE)
 def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **how: Any) -> None:
-    """Images of latents.
+    """Decode latents to images.
 
     LATENTS is a .npy or .npz array of floats [n, latent], as `aeonnx encode` writes, or - for one
     on stdin.
@@ -204,13 +204,16 @@ def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **
 
 
 @click.command(
-    help=f"Labels of images, with their probabilities.\n\n{_IMAGES} Rows of arrays are numbered.",
+    help=f"Classify images: print labels and their probabilities.\n\n{_IMAGES} Rows of arrays "
+    "are named by their numbers.",
     epilog="Example: aeonnx classify dist/sdae scans -o labels.csv",
 )
 @bundle_argument
 @_images_argument
 @_output_option(
-    "A .csv with all probabilities, - for that on stdout, or a .npy of them alone.", required=False
+    "Output: a .csv of labels and all probabilities, - for the same on stdout, or a .npy of the "
+    "probabilities alone.",
+    required=False,
 )
 @_reading_options
 @runtime_options
@@ -245,8 +248,14 @@ def classify(
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
 @bundle_argument
-@click.option("-n", "count", type=COUNT, default=64, show_default=True, help="How many images.")
-@click.option("--seed", type=INDEX, default=0, show_default=True, help="0 to 2**63 - 1.")
+@click.option("-n", "count", type=COUNT, default=64, show_default=True, help="Number of images.")
+@click.option(
+    "--seed",
+    type=INDEX,
+    default=0,
+    show_default=True,
+    help="Seed of the images, 0 to 2**63 - 1.",
+)
 @click.option("--first", type=INDEX, default=0, show_default=True, help="Index of the first image.")
 @_output_option(_TO_PICTURE + "a PNG.")
 @pixels_option
@@ -262,9 +271,9 @@ def generate(
     force: bool,
     **how: Any,
 ) -> None:
-    """New images from a seed.
+    """Generate new images from a seed.
 
-    Image i of a seed is the same in any batch, so that -n 100 begins with the images of -n 10.
+    Image i of a seed does not depend on the number of images: -n 100 begins with those of -n 10.
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import generate_file

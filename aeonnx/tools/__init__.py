@@ -1,1 +1,1 @@
-"""What only the command line uses: measurements, diagnoses, pages and demos."""
+"""Tools behind the command line: benchmark, doctor, inspection, demo and web page."""

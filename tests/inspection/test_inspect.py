@@ -127,8 +127,8 @@ def test_parameters_are_those_of_the_checkpoint(
     [
         (["--graph", "decodr"], 2, "unknown part 'decodr'. Did you mean 'decoder'? Known: decoder"),
         (["--graph", "decoder", "--variant", "fp31"], 2, "unknown variant of decoder 'fp31'. Did"),
-        (["--variant", "fp32"], 2, "--variant needs --graph, which says of what part"),
-        (["--force"], 2, "--force needs --html, which says what to replace"),
+        (["--variant", "fp32"], 2, "--variant needs --graph, which names the part"),
+        (["--force"], 2, "--force needs --html, which names the file to replace"),
         (["--graph", "decoder", "--html", "x.html"], 2, "--graph and --html do not go together"),
         (["--html", "old.html"], 1, "old.html exists already: pass --force"),
     ],

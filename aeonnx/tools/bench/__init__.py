@@ -1,6 +1,6 @@
-"""How fast a bundle is here, beside onnxruntime alone and torch. numpy and onnxruntime.
+"""Benchmark of a bundle against onnxruntime alone and torch.
 
-torch is imported only where a checkpoint is given, matplotlib only for a chart.
+Needs numpy and onnxruntime; torch only if a checkpoint is given, matplotlib only for a chart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""torch in a cell: the part of the checkpoint, eager and compiled, from numpy to numpy."""
+"""torch as a contender: a part of the checkpoint, eager and compiled, from numpy to numpy."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _DEVICES = {
 
 
 def check(bundle: Bundle, source: Source) -> None:
-    """Raise unless the bundle was exported from the model at `source`; see `origin`."""
+    """Raise unless the bundle was exported from the model at `source`; for errors see `origin`."""
     origin(bundle, source)
 
 
 @contextmanager
 def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
-    """torch eager and torch.compile for a case, with its threads until the block ends.
+    """torch eager and torch.compile for a case; torch uses its number of threads in the block.
 
-    They run the part in float32 with float images, whatever the variant is: it is what the weights
-    were trained as.
+    They run the part in float32 with float images, whatever the variant is, because the weights
+    were trained that way.
     """
     inputs = inputs_of(bundle, bundle.variant(case.part), case.batch)
 
@@ -53,8 +53,8 @@ def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contende
     # Convolutions on GPUs take TF32 by default, which keeps 10 bits of each factor.
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # its stubs lack it
     try:
-        # Compiling takes a minute: once is enough.
-        yield [contender("torch", _as_it_is, OPENED), contender("torch.compile", _compiled, 1)]
+        # Opened once only: compiling takes a minute.
+        yield [contender("torch", _eager, OPENED), contender("torch.compile", _compiled, 1)]
     finally:
         torch.set_num_threads(before)
 
@@ -62,7 +62,7 @@ def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contende
 def _opened(
     bundle: Bundle, source: Source, case: Case, inputs: Mapping[str, Array], made: Make
 ) -> PartRunner:
-    """One call of a part that was read from the checkpoint."""
+    """Load the part from the checkpoint; returns the function that is timed."""
     device = _DEVICES.get(case.provider)
     if device is None:
         raise CheckpointError(f"torch is not measured beside {case.provider}")
@@ -81,11 +81,11 @@ def _opened(
     return call
 
 
-def _as_it_is(module: torch.nn.Module) -> torch.nn.Module:
+def _eager(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
 def _compiled(module: torch.nn.Module) -> Callable[..., Any]:
-    torch._dynamo.reset()  # after some shapes of a part it would give up compiling
+    torch._dynamo.reset()  # after several shapes it would fall back to eager
     compiled: Callable[..., Any] = torch.compile(module, dynamic=False)
     return compiled

@@ -1,4 +1,4 @@
-"""onnxruntime alone: what aeonnx is held against, and what the machine's peak is measured with."""
+"""onnxruntime alone: a contender of aeonnx, and what the machine's peak is measured with."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import onnxruntime as ort
 
 __all__ = ["open_bare"]
 
-# What aeonnx sets too, for the sake of parity with float32.
+# aeonnx sets this too: TF32 is too inexact for parity with float32 torch.
 _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 def open_bare(model: str | bytes, provider: str, threads: int) -> Any:
-    """An `onnxruntime.InferenceSession` with onnxruntime's defaults, but for the threads.
+    """An `onnxruntime.InferenceSession` with onnxruntime's defaults, except the number of threads.
 
     Args:
         model: path or bytes of the graph.
         provider: full name of the execution provider.
-        threads: to compute with.
+        threads: number of threads within an operator (intra-op).
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

@@ -1,4 +1,4 @@
-"""The ratios as a picture: a panel for each batch, a line for each graph."""
+"""A chart of the ratios: a panel for each batch size, a row for each graph."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["draw"]
 
 _DPI = 150
 _COLOURS = {"onnxruntime": "C0", "torch": "C3", "torch.compile": "C1"}
-_APART = 0.24  # of a line, between contenders
-_LETTERS = 13  # of small type, in an inch
+_APART = 0.24  # between contenders, in rows
+_LETTERS = 13  # per inch, in small type
 
 
 def draw(path: Path, found: Benchmark) -> None:
-    """Write the chart as PNG, whole or not at all.
+    """Write the chart as PNG, atomically.
 
     Raises:
         OutputError: it cannot be written.
@@ -36,7 +36,7 @@ def draw(path: Path, found: Benchmark) -> None:
     names = [name for name in _COLOURS if any(name in cell.ratios for cell in found.cells)]
     width = 2.6 + 3.2 * len(batches)
     figure = Figure(figsize=(width, 2.2 + 0.4 * len(rows)), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)  # no window, and no state of pyplot
+    FigureCanvasAgg(figure)  # needs no window and no pyplot state
     panels = figure.subplots(1, len(batches), sharex=True, sharey=True, squeeze=False)[0]
     for batch, axes in zip(batches, panels, strict=True):
         _prepare(axes, len(rows))
@@ -49,8 +49,8 @@ def draw(path: Path, found: Benchmark) -> None:
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.suptitle(f"How many times as fast aeonnx is\n{found.bundle}", fontsize="large")
     note = (
-        "Time of the other / time of aeonnx: medians, with quartiles over the rounds; to the right "
-        f"aeonnx's rows/s. {found.machine}, load before {found.load:.1f}."
+        "Time of the other / time of aeonnx: medians, with quartiles over the rounds. On the "
+        f"right: aeonnx's rows/s. {found.machine}, load before {found.load:.1f}."
     )
     figure.supxlabel("\n".join(textwrap.wrap(note, int(_LETTERS * width))), fontsize="small")
     handles = {
@@ -65,7 +65,7 @@ def draw(path: Path, found: Benchmark) -> None:
 
 
 def _labels(found: Benchmark) -> list[str]:
-    """A name for each cell's graph, with provider and threads where there are several."""
+    """A name for each cell's graph, with provider and threads if there are several of them."""
     cases = [cell.case for cell in found.cells]
     several = len({case.provider for case in cases}) > 1, len({case.threads for case in cases}) > 1
     return [
@@ -90,7 +90,7 @@ def _prepare(axes: Axes, rows: int) -> None:
 
 
 def _ticks(axes: Axes) -> None:
-    """Ticks that are far enough from each other, and never less than from a half to twice."""
+    """Set ticks that do not overlap, on an axis that covers at least 0.45x to 2.2x."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = axes.get_xlim()

@@ -1,4 +1,4 @@
-"""Who runs in a cell: aeonnx as a user has it, and onnxruntime alone. torch is in `_torch`."""
+"""The contenders of a cell: aeonnx as users call it, and onnxruntime alone; torch: `_torch`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from aeonnx.tools.bench.results import OURS
 __all__ = ["OPENED", "Contender", "PartRunner", "bare", "inputs_of", "ours"]
 
 PartRunner = Callable[[], object]
-"""One call on the inputs of the cell."""
+"""Runs the part once on the inputs of the cell."""
 
 OPENED = 4
-"""Times that a contender is opened, the first as a warm-up."""
+"""How often a contender is opened; the first time is a warm-up."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Contender:
     """One way to run a part.
 
     Args:
-        name: in the results.
-        open: from files to ready.
-        opened: times to do so; the first counts only if it is the last.
-        optional: whether a failure is told in the results instead of raised.
+        name: its name in the results.
+        open: loads the files and returns a function that runs the part.
+        opened: how often to open it; the first time counts only if it is the only one.
+        optional: whether a failure is reported in the results instead of raised.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Contender:
 
 
 def inputs_of(bundle: Bundle, variant: Variant, batch: int) -> dict[str, Array]:
-    """The golden inputs, repeated to the batch: real images first."""
+    """The golden inputs, repeated up to the batch size; real images come first."""
     found = tile_rows(variant, golden.read_all(bundle.folder, variant.golden.inputs), batch)
     return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 
 def ours(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
-    """aeonnx."""
+    """aeonnx as a contender."""
 
     def start() -> PartRunner:
         return partial(_open_ours(bundle.folder, case), inputs)
@@ -60,7 +60,7 @@ def ours(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
 
 
 def _open_ours(folder: Path, case: Case) -> Callable[[Mapping[str, Array]], object]:
-    """The graph of a case in the way that a user has it: digest checked, open, ready to run."""
+    """Open the graph of a case as a user does, digest check included."""
     precision, _, pixels = case.variant.partition("-")
     bundle = runtime.load(folder, [case.provider], precision=precision, threads=case.threads)
     session = bundle.session(case.part, case.variant)
@@ -70,7 +70,7 @@ def _open_ours(folder: Path, case: Case) -> Callable[[Mapping[str, Array]], obje
 
 
 def bare(bundle: Bundle, case: Case, inputs: Mapping[str, Array]) -> Contender:
-    """onnxruntime, called as its own documentation does."""
+    """onnxruntime alone as a contender, called as in its own documentation."""
     variant = bundle.variant(case.part, case.variant)
     path = str(bundle.folder / variant.file)
     names = [spec.name for spec in variant.outputs]

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, for the head of its table."""
+"""The machine that a benchmark ran on, in one line."""
 
 from __future__ import annotations
 

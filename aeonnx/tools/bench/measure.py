@@ -1,4 +1,4 @@
-"""Measuring contenders in turn, so that what else the machine does meets all of them alike."""
+"""Measures contenders in turn, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from aeonnx.tools.bench.results import OURS, Ratio, Timing
 __all__ = ["ROUNDS", "Measured", "measure"]
 
 ROUNDS = 9
-_QUIET = 0.05  # seconds in which the threads of another contender stop to wait for work
+_QUIET = 0.05  # seconds after which idle threads of another contender stop spinning
 
 Measured = tuple[dict[str, Timing], dict[str, Ratio], dict[str, str]]
-"""Timings, ratios and reasons for none, by contender."""
+"""By contender: timings, ratios, and why it was not measured."""
 
 
 def measure(contenders: Sequence[Contender], batch: int, threads: int, seconds: float) -> Measured:
-    """Open all contenders several times, then let them run in rounds, always in another order.
+    """Open all contenders several times, then time them in rounds, each in a random order.
 
     Args:
-        contenders: aeonnx among them.
+        contenders: the contenders; aeonnx must be among them.
         batch: rows per call.
-        threads: of each contender.
-        seconds: for each contender.
+        threads: threads of each contender.
+        seconds: time to measure each contender for, over all rounds.
     """
     rng = np.random.default_rng(0)
 
     def turns(items: Sequence[str]) -> list[str]:
-        """In another order."""
+        """The items in a random order."""
         return [items[index] for index in rng.permutation(len(items))]
 
     def pause() -> None:
-        """Wait, if others have threads that would take part."""
+        """Wait until idle threads of other contenders have stopped spinning."""
         if threads > 1:
             time.sleep(_QUIET)
 
@@ -58,7 +58,7 @@ def _opened(
     turns: Callable[[Sequence[str]], list[str]],
     pause: Callable[[], None],
 ) -> tuple[dict[str, PartRunner], dict[str, tuple[float, float]], dict[str, str]]:
-    """What is ready, milliseconds to open it and of its first call, and why others are not."""
+    """By contender: its call, milliseconds of opening and of the first call, or why it failed."""
     by_name = {item.name: item for item in contenders}
     calls: dict[str, PartRunner] = {}
     reasons: dict[str, str] = {}
@@ -69,17 +69,17 @@ def _opened(
                 continue
             pause()
             try:
-                with warnings.catch_warnings():  # compilers warn of what they could do better
+                with warnings.catch_warnings():  # compilers warn about possible speed-ups
                     warnings.simplefilter("ignore")
                     calls[name], *spent = _open(by_name[name])
-            except Exception as error:  # torch and its compilers have no base of errors in common
+            except Exception as error:  # torch and its compilers have no common base of errors
                 if not by_name[name].optional:
                     raise
                 reasons[name] = _reason(error)
                 continue
             times[name].append((spent[0], spent[1]))
     opening = {}
-    for name in [name for name in by_name if name in calls]:  # in the order that they came in
+    for name in [name for name in by_name if name in calls]:  # in the given order
         kept = times[name][1:] or times[name]
         opening[name] = (median(load for load, _ in kept), median(first for _, first in kept))
     return calls, opening, reasons
@@ -94,13 +94,13 @@ def _open(contender: Contender) -> tuple[PartRunner, float, float]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error that says something."""
+    """The first line of an error's message that is not empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def _called(call: PartRunner, seconds: float) -> list[float]:
-    """Seconds of each call, for a while; of one at least."""
+    """Call for `seconds`, at least once; returns the seconds of each call."""
     clock = time.perf_counter
     found: list[float] = []
     end = clock() + seconds

@@ -1,4 +1,4 @@
-"""What to measure, and the cells that this comes to for one bundle."""
+"""The options of a benchmark, and the cells (combinations) that they mean for a bundle."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class BenchOptions:
         bundle: the bundle's folder.
         parts: names of parts; empty for all.
         variants: names of variants, such as "int8" or "fp32-uint8"; empty for all.
-        batches: rows per call; empty for 1, 32 and 1024, or what a graph is fixed to.
-        providers: execution providers as `aeonnx.load` takes them, or "auto".
-        threads: of each session on the CPU; empty for the cores that may be used.
-        seconds: for each contender in each cell.
-        checkpoint: the run that the bundle came from, to measure torch too.
-        from_module, weights: the same of a model from elsewhere, see `Source`.
-        chart: a PNG to draw.
+        batches: rows per call; empty for 1, 32 and 1024, or for a graph's fixed batch.
+        providers: names of execution providers, as for `aeonnx.load`, or "auto".
+        threads: threads per session on the CPU; empty for the cores this process may use.
+        seconds: time to measure each contender for, in each cell.
+        checkpoint: the checkpoint that the bundle was exported from, to measure torch too.
+        from_module, weights: the external model that it was exported from, see `Source`.
+        chart: path of a PNG to draw.
         force: replace the chart if it exists.
     """
 
@@ -56,7 +56,7 @@ class BenchOptions:
 
     @property
     def source(self) -> Source:
-        """What torch is measured with, if anything."""
+        """The model to measure torch with; may be empty."""
         return Source(self.checkpoint, self.from_module, self.weights)
 
 
@@ -65,10 +65,10 @@ class Case:
     """What one cell measures.
 
     Args:
-        part, variant: the graph.
+        part, variant: names of the graph's part and variant.
         batch: rows per call.
         provider: full name of the execution provider.
-        threads: of each session.
+        threads: threads per session.
     """
 
     part: str
@@ -79,10 +79,10 @@ class Case:
 
 
 def check(options: BenchOptions) -> None:
-    """Check what needs no bundle, before anything is measured.
+    """Check the options that can be checked without a bundle, before anything is measured.
 
     Raises:
-        UsageError: a value that nothing can be measured with, or a chart of another name than .png.
+        UsageError: a number is out of range, or the chart's name does not end in .png.
         OutputError: the chart exists and `force` is not set.
         MissingExtraError: a chart needs matplotlib.
     """
@@ -99,11 +99,11 @@ def check(options: BenchOptions) -> None:
 
 
 def cases_of(options: BenchOptions, bundle: Bundle) -> list[Case]:
-    """Every cell: parts x variants x batches x providers x threads.
+    """All cells: parts x variants x batches x providers x threads.
 
     Raises:
-        UsageError: the bundle has no such part or variant, or a graph is fixed to another batch.
-        ProviderError: a provider asked for by name cannot run here.
+        UsageError: the bundle has no such part or variant, or a graph has another fixed batch.
+        ProviderError: a provider that is named cannot run here.
     """
     graphs = _graphs(options, bundle)
     for part, variant in graphs:
@@ -125,7 +125,7 @@ def cases_of(options: BenchOptions, bundle: Bundle) -> list[Case]:
 
 
 def _graphs(options: BenchOptions, bundle: Bundle) -> list[tuple[str, str]]:
-    """Parts with variants: what was named must be there."""
+    """(part, variant) of the graphs to measure; raises if a name is unknown."""
     contents = bundle.manifest.parts
     for part in options.parts:
         if part not in contents:
@@ -149,7 +149,7 @@ def _batches(options: BenchOptions, fixed: int | None) -> tuple[int, ...]:
 
 
 def _resolved(folder: Path, part: str, variant: str, provider: str) -> str:
-    """The provider that a graph really gets."""
+    """Full name of the provider that a graph really runs on."""
     bundle = runtime.load(folder, None if provider == "auto" else [provider])
     bundle.session(part, variant)
     return str(bundle.provider)

@@ -1,4 +1,4 @@
-"""What the machine can do at best: products per second and, of a GPU, bytes per second."""
+"""Peak of the machine: FLOP/s of a matrix product and, on a GPU, bytes/s of its memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from aeonnx.tools.bench.bare import open_bare
 
 __all__ = ["Peak", "graph", "measure_peak"]
 
-_SIDES = {"cpu": 1024, "cuda": 4096}  # of square matrices
+_SIDES = {"cpu": 1024, "cuda": 4096}  # rows and columns of the square matrices
 _FLOATS = 2**26  # to read and write: more than any cache holds
-_SECONDS = 0.1  # of which the best call counts
+_SECONDS = 0.1  # of calls, the fastest of which counts
 _CALLS = 3
 _DEVICES = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 _ELEMENTS = {"float32": 1, "float16": 10}  # onnx.TensorProto's numbers
@@ -26,13 +26,13 @@ _IR_VERSION, _OPSET = 8, 18
 
 @dataclass(frozen=True)
 class Peak:
-    """The best that was seen.
+    """The best speed that was measured.
 
     Args:
         flops: floating-point operations per second of a large matrix product, two for each
             multiply-add.
-        dtype: of its matrices.
-        bytes_per_s: that the device's memory gave and took; None on the CPU.
+        dtype: element type of the matrices.
+        bytes_per_s: bytes read and written per second in the device's memory; None on the CPU.
     """
 
     flops: float
@@ -40,7 +40,7 @@ class Peak:
     bytes_per_s: float | None
 
     def or_better(self, other: Peak | None) -> Peak:
-        """The best of both."""
+        """The larger of each figure of the two."""
         if other is None:
             return self
         speeds = (self.bytes_per_s, other.bytes_per_s)
@@ -49,11 +49,11 @@ class Peak:
 
 
 def measure_peak(provider: str, threads: int, dtype: str) -> Peak:
-    """What a provider reaches now: in one large product, and in one pass over the memory.
+    """Measure a provider: one large matrix product and, on a GPU, one pass over the memory.
 
     Args:
         provider: full name.
-        threads: of the session.
+        threads: threads of the session.
         dtype: "float32" or "float16".
     """
     side = _SIDES[_DEVICES.get(provider, "cpu")]
@@ -63,14 +63,14 @@ def measure_peak(provider: str, threads: int, dtype: str) -> Peak:
     flops = 2 * side**3 / _fastest(product, provider, threads, factors)
     if provider == CPU:
         return Peak(flops, dtype, None)
-    # A plain copy would be optimised away.
+    # Neg, because a plain copy would be optimised away.
     copy = graph("Neg", "float32", (("n",),), ("n",))
     zeros = np.zeros(_FLOATS, np.float32)
     return Peak(flops, dtype, 2 * zeros.nbytes / _fastest(copy, provider, threads, [zeros]))
 
 
 def _fastest(model: bytes, provider: str, threads: int, inputs: Sequence[Array]) -> float:
-    """Seconds of the fastest call, with inputs and output in the device's own memory."""
+    """Seconds of the fastest call, with inputs and output in the device's memory."""
     device = _DEVICES.get(provider, "cpu")
     session = open_bare(model, provider, threads)
     binding = session.io_binding()
@@ -90,9 +90,9 @@ def _fastest(model: bytes, provider: str, threads: int, inputs: Sequence[Array])
 
 
 def graph(op: str, dtype: str, inputs: Sequence[Sequence[str]], output: Sequence[str]) -> bytes:
-    """An ONNX file with one node: inputs a, b and so on, output c, axes by name.
+    """An ONNX file with one node: inputs a, b and so on, output c, named axes.
 
-    Written in protobuf's own bytes, because onnx is not there where bundles run.
+    Encoded as protobuf by hand, because the onnx package is not installed where bundles run.
     """
     names = [chr(ord("a") + number) for number in range(len(inputs))]
     node = _message(*((1, name) for name in names), (2, "c"), (4, op))
@@ -109,14 +109,14 @@ def graph(op: str, dtype: str, inputs: Sequence[Sequence[str]], output: Sequence
 
 
 def _value(name: str, dtype: str, axes: Sequence[str]) -> bytes:
-    """A ValueInfoProto."""
+    """An encoded ValueInfoProto."""
     shape = _message(*((1, _message((2, axis))) for axis in axes))
     tensor = _message((1, _ELEMENTS[dtype]), (2, shape))
     return _message((1, name), (2, _message((1, tensor))))
 
 
 def _message(*fields: tuple[int, int | str | bytes]) -> bytes:
-    """A protobuf message: numbers of fields with whole numbers, texts or messages."""
+    """An encoded protobuf message of (field number, integer, text or message)."""
     found = b""
     for number, value in fields:
         if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What was measured."""
+"""The results of a benchmark."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from aeonnx.tools.bench.peak import Peak
 __all__ = ["OURS", "Benchmark", "Cell", "Ratio", "Timing"]
 
 OURS = "aeonnx"
-"""The contender that the others are held against."""
+"""Name of the contender that the others are compared with."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One contender in one cell.
+    """The timing of one contender in one cell.
 
     Args:
-        load_ms: from its files to ready, the median of what was measured.
-        first_ms: the first call after that, likewise.
-        p50_ms, p99_ms: percentiles of single calls, warm.
-        rows_per_s: rows over the time in these calls.
-        calls: how many.
+        load_ms: milliseconds to load its files, median.
+        first_ms: milliseconds of the first call after that, median.
+        p50_ms, p99_ms: percentiles of the milliseconds of warm calls.
+        rows_per_s: rows per second in these calls.
+        calls: number of these calls.
     """
 
     load_ms: float
@@ -36,10 +36,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time of another contender over aeonnx's: above 1, aeonnx is the faster one.
+    """Time of another contender divided by aeonnx's: above 1, aeonnx is faster.
 
     Args:
-        median: over the rounds, of medians within each.
+        median: median over the rounds of the ratio of the medians in each round.
         low, high: quartiles over the rounds.
     """
 
@@ -50,18 +50,18 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Cell:
-    """A part in a variant, at a batch, on a provider, with threads.
+    """The results for one part, variant, batch, provider and number of threads.
 
     Args:
-        case: which.
-        ratios: of the other contenders, by name.
-        timings: of all contenders, by name.
-        not_measured: why a contender did not run, by its name.
-        flops_share: twice aeonnx's multiply-adds per second, over the machine's peak; None where
-            these cannot be counted.
-        bytes_share: bytes of the file, the inputs and the outputs per second, over the peak of the
-            device's memory; None on the CPU.
-        peak: what the machine reached with the same threads.
+        case: what was measured.
+        ratios: ratios of the other contenders, by name.
+        timings: timings of all contenders, by name.
+        not_measured: why a contender did not run, by name.
+        flops_share: twice aeonnx's multiply-adds per second, divided by the machine's peak; None if
+            they cannot be counted.
+        bytes_share: bytes of the file, the inputs and the outputs per second, divided by the peak
+            of the device's memory; None on the CPU.
+        peak: the machine's peak with the same number of threads.
     """
 
     case: Case
@@ -75,15 +75,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All cells.
+    """The results of a benchmark.
 
     Args:
-        machine: what it ran on, in one line.
-        load: jobs that ran or waited to run in the minute before, of other programs too.
-        bundle: what was measured, in one line.
-        seconds: for each contender in each cell.
-        rounds: in which they took turns.
-        cells: in the order of measuring.
+        machine: the machine and versions, in one line.
+        load: load average of the machine over the minute before, other programs included.
+        bundle: model, architecture and checkpoint id, in one line.
+        seconds: time that each contender was measured for in each cell.
+        rounds: number of rounds in which the contenders took turns.
+        cells: in the order of measurement.
     """
 
     machine: str
@@ -94,7 +94,7 @@ class Benchmark:
     cells: tuple[Cell, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, cases spread into their cells."""
+        """All fields, with those of each case merged into its cell."""
         found = asdict(self)
         found["cells"] = [{**cell.pop("case"), **cell} for cell in found["cells"]]
         return found

@@ -1,4 +1,4 @@
-"""From options to figures."""
+"""Runs a benchmark."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = ["Listener", "bench"]
 
 
 class Listener(Protocol):
-    """Is told how the measuring goes on."""
+    """Receives the progress of a benchmark."""
 
     def measuring(self, case: Case, number: int, total: int) -> None:
-        """Cell `number` of `total`, from 1, is next."""
+        """Called before cell `number` of `total` is measured; numbers begin at 1."""
 
 
 def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     """Measure a bundle beside onnxruntime alone and, with a checkpoint, torch.
 
     Raises:
-        UsageError: a value that nothing can be measured with, or an unknown part or variant.
+        UsageError: a number is out of range, or a part or variant is unknown.
         BundleError: there is no bundle, or it was exported from another checkpoint.
-        CheckpointError: the checkpoint is missing, damaged or foreign.
-        ProviderError: a provider asked for by name cannot run here.
+        CheckpointError: the checkpoint is missing, damaged or from another program.
+        ProviderError: a provider that is named cannot run here.
         MissingExtraError: a chart needs matplotlib, a checkpoint needs torch.
         OutputError: the chart exists and `force` is not set, or cannot be written.
     """
@@ -58,7 +58,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     for number, case in enumerate(cases, start=1):
         if listener:
             listener.measuring(case, number, len(cases))
-        # Before each cell, because what else the machine does hides the peak at times.
+        # Before each cell, and the best of all is used: other load can lower a single measurement.
         yardstick = _yardstick(case)
         peaks[yardstick] = measure_peak(*yardstick).or_better(peaks.get(yardstick))
         with _contenders(options, bundle, case) as contenders:
@@ -82,7 +82,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
 
 
 def _yardstick(case: Case) -> tuple[str, int, str]:
-    """What peak a case is held against: on CPUs products in float32 are the measure of all."""
+    """Arguments of `measure_peak` for a case; on CPUs the peak is always that of float32."""
     half = case.provider != CPU and case.variant.startswith("fp16")
     return case.provider, case.threads, "float16" if half else "float32"
 
@@ -104,7 +104,7 @@ def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
 
 
 def _bytes(variant: Variant, batch: int) -> int:
-    """Of the inputs and outputs of one call."""
+    """Bytes of the inputs and outputs of one call."""
     return sum(
         prod(batch if size == BATCH else int(size) for size in spec.shape)
         * np.dtype(spec.dtype).itemsize

@@ -1,4 +1,4 @@
-"""The demo: a VAE from digits to graphs to pictures, the last step where torch cannot be."""
+"""The demo: train a VAE on digits, export it, and draw with it in a process without torch."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DIGITS = 16
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the process without torch did.
+    """What the process without torch printed and wrote.
 
     Args:
-        said: its lines.
+        said: the lines that it printed.
         files: the pictures, and the digits that they were made from.
     """
 
@@ -38,7 +38,7 @@ def train_vae(folder: Path, listener: TrainListener | None = None) -> Trained:
 
 
 def export_halves(trained: Trained, listener: ExportListener | None = None) -> Exported:
-    """Export encoder and decoder next to the run, into `bundle`."""
+    """Export encoder and decoder into the folder `bundle`, next to the run."""
     options = ExportOptions(
         model="vae",
         output=trained.output.parent / "bundle",
@@ -53,12 +53,12 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     """Verify the bundle and draw with it in a fresh process in which importing torch raises.
 
     Raises:
-        AeonnxError: it failed; with its own words.
+        AeonnxError: that process failed; the message is its own.
     """
     folder = exported.output.parent
     digits = folder / "digits.npy"
     examples = checkpoint.load(trained.output, "vae").examples
-    if examples is not None:  # a run always keeps some
+    if examples is not None:  # always true for a run of `aeonnx train`
         test = examples.test
         writers.write(digits, test[:: len(test) // _DIGITS].numpy(), force=True)
     done = run_module("aeonnx.tools.demo.drawing", str(exported.output), str(digits))

@@ -1,6 +1,6 @@
-"""The last step of the demo, in a process of its own: verify and draw where torch cannot be.
+"""The last step of the demo, in a process without torch: verify the bundle and draw with it.
 
-Run as `python -m aeonnx.tools.demo.drawing BUNDLE DIGITS`; the pictures go beside DIGITS.
+Run as `python -m aeonnx.tools.demo.drawing BUNDLE DIGITS`; the pictures are written beside DIGITS.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(bundle_path: Path, digits_path: Path) -> None:
     report = runtime.verify(bundle)
     if not report.passed:
         raise GoldenMismatchError("\n".join(report.failures))
-    print(f"golden vectors: {len(report.checks)} outputs as torch gave them")
+    print(f"golden vectors: {len(report.checks)} outputs match torch's within tolerance")
 
     samples = bundle.generate(_SAMPLES, seed=_SEED)
     folder = digits_path.parent
@@ -46,7 +46,7 @@ def main(bundle_path: Path, digits_path: Path) -> None:
     path = folder / "reconstructions.png"
     images.write_grid(path, pairs, columns=len(digits), scale=2, force=True)
     print(
-        f"drew {_SAMPLES} samples of seed {_SEED} and {len(digits)} reconstructions "
+        f"drew {_SAMPLES} samples from seed {_SEED} and {len(digits)} reconstructions "
         f"on {bundle.provider}"
     )
 

@@ -1,7 +1,7 @@
-"""What this machine can run, what is missing, and the line that mends it.
+"""What this machine can run, what is missing, and how to fix it.
 
-Standard library only, so that it answers when onnxruntime is missing, doubled or broken: what may
-hang or crash is tried in processes of its own.
+Standard library only, so that it works when onnxruntime is missing, installed twice or broken.
+Whatever may hang or crash is tried in a process of its own.
 """
 
 from aeonnx.tools.doctor._diagnosis import (

@@ -1,4 +1,4 @@
-"""Asking a process of its own: onnxruntime, an EP or a driver may hang or crash."""
+"""Runs a check in a process of its own: onnxruntime, an EP or a driver may hang or crash."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["LIMIT_S", "ask"]
 
 LIMIT_S = 60.0
-"""Time for one answer: CUDA's first start on a new GPU takes seconds."""
+"""Seconds to wait for an answer: the first start of CUDA on a new GPU takes several."""
 
 
 def ask(question: str, *arguments: str) -> Any:
-    """What `aeonnx.tools.doctor._child` answers.
+    """Run `aeonnx.tools.doctor._child` in a new process; returns its answer.
 
     Raises:
-        SetupError: there is no answer, and why.
-        UsageError: the question is wrong, in its own words.
+        SetupError: it failed, crashed or timed out; the message says why.
+        UsageError: an argument is not allowed.
     """
     subject = arguments[-1] if arguments else question
     try:
@@ -58,7 +58,7 @@ def _last_line(text: str) -> str:
 
 
 def _forked(question: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The same in a frozen program, as PyInstaller makes them: what it can start is itself."""
+    """Ask by fork, in a frozen program as of PyInstaller, which can start no Python but itself."""
     import multiprocessing  # slow to import
 
     context = multiprocessing.get_context("fork")
@@ -71,7 +71,7 @@ def _forked(question: str, *arguments: str) -> subprocess.CompletedProcess[str]:
             raise subprocess.TimeoutExpired(question, LIMIT_S)
         said, failed = receiver.recv()
         return subprocess.CompletedProcess(question, 0, said, failed)
-    except EOFError:  # it ended without a word
+    except EOFError:  # it ended without an answer
         process.join()
         return subprocess.CompletedProcess(question, process.exitcode or 0, "", "")
     finally:

@@ -1,4 +1,4 @@
-"""The process that `ask` starts: one question, one line of JSON as the answer."""
+"""The process that `ask` starts; it answers one question with one line of JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aeonnx._util.cuda_libraries import driver_problem
-from aeonnx.errors import AeonnxError, ProviderError, UsageError
+from aeonnx.errors import AeonnxError, ProviderError, SetupError, UsageError
 
 __all__: list[str] = []
 
@@ -17,21 +17,25 @@ GRAPH = bytes.fromhex(
     "08083a440a110a01780a017812017922064d61744d756c120570726f62655a130a0178120e0a0c"
     "080112080a0208020a02080262130a0179120e0a0c080112080a0208020a02080242040a00100d"
 )
-"""y = MatMul(x, x), float32 [2, 2]; a test makes it again with onnx."""
+"""y = MatMul(x, x), float32 [2, 2]; a test compares it with the same graph built by onnx."""
 
 
 def onnxruntime() -> dict[str, Any]:
-    """The EPs of the one that is installed, and the CUDA that it is built for."""
+    """The EPs of the installed onnxruntime, and the CUDA version that it is built for."""
     from aeonnx import runtime
 
-    runtime.require_one_onnxruntime()  # as its import did
+    runtime.require_one_onnxruntime()  # importing aeonnx.runtime may have done so already
     import onnxruntime as ort
 
     return {"eps": ort.get_available_providers(), "cuda": getattr(ort, "cuda_version", "") or None}
 
 
 def provider(name: str) -> dict[str, Any]:
-    """An EP's full name, and why it does not run; None if it gives the right numbers."""
+    """An EP's full name, and the reason why it cannot run here; None if it runs.
+
+    Raises:
+        SetupError: it runs and outputs wrong numbers.
+    """
     import numpy as np
 
     from aeonnx.runtime.providers import create_session, full_name
@@ -44,12 +48,13 @@ def provider(name: str) -> dict[str, Any]:
     x = np.array([[1, 2], [3, 4]], np.float32)
     (y,) = session.run(["y"], {"x": x})
     found, expected = y.tolist(), [[7, 10], [15, 22]]
-    wrong = f"it gives {found} for a product that is {expected}" if found != expected else None
-    return {"name": full, "reason": wrong}
+    if found != expected:
+        raise SetupError(f"it outputs {found} for a product that is {expected}")
+    return {"name": full, "reason": None}
 
 
 def driver() -> dict[str, Any]:
-    """The NVIDIA driver and the GPUs that it sees."""
+    """The NVIDIA driver and the GPUs that it lists."""
     problem = driver_problem()
     version, cuda, found = _driver_version(), None, []
     if problem is None:
@@ -78,7 +83,7 @@ def _gpu(driver: ctypes.CDLL, index: int) -> dict[str, Any]:
 
 
 def _driver_version() -> str | None:
-    """The driver's own number, which only its management library tells."""
+    """The driver's version, which only its management library returns."""
     try:
         management = ctypes.CDLL("libnvidia-ml.so.1")
     except OSError:
@@ -90,7 +95,7 @@ def _driver_version() -> str | None:
 
 
 def answer(question: str, *arguments: str) -> str:
-    """The answer as JSON."""
+    """The answer to a question as JSON."""
     questions: dict[str, Callable[..., dict[str, Any]]] = {
         "onnxruntime": onnxruntime,
         "provider": provider,

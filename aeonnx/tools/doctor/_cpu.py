@@ -1,4 +1,4 @@
-"""What of the processor matters to a bundle."""
+"""The properties of the processor that affect the speed of a bundle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def examine_cpu(description: Path = processor.CPUINFO) -> Cpu:
     """The processor of this machine.
 
     Args:
-        description: the kernel's text about it.
+        description: the kernel's description of it, such as /proc/cpuinfo.
     """
     facts = processor.read_facts(description)
     flags = facts.get("flags", facts.get("Features", "")).split()

@@ -1,4 +1,4 @@
-"""What the doctor finds: frozen records, for JSON and for tables."""
+"""The findings of the doctor, as frozen dataclasses for JSON and tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "Tried"]
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor, and how much of it is ours.
+    """The processor, and how much of it this process may use.
 
     Args:
         model: its name.
-        features: those of its instruction sets that onnxruntime's kernels are faster with.
-        cores: of the machine.
-        usable: cores that a session of this process uses.
-        quota: cores' worth of time that the control groups allow; None if there is no limit.
+        features: its instruction sets that make onnxruntime's kernels faster.
+        cores: number of cores of the machine.
+        usable: number of cores that a session of this process uses.
+        quota: CPU time that the control groups allow, in cores; None if there is no limit.
     """
 
     model: str
@@ -30,11 +30,11 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU that the driver sees.
+    """A GPU that the driver lists.
 
     Args:
         name: such as "NVIDIA H100 80GB HBM3".
-        memory_bytes: all of it.
+        memory_bytes: its total memory.
         compute_capability: such as "9.0".
     """
 
@@ -49,7 +49,7 @@ class Driver:
 
     Args:
         version: such as "580.65.06"; None if it is unknown.
-        cuda: the newest CUDA that it runs, such as "13.0"; None if it does not start.
+        cuda: the newest CUDA version it supports, such as "13.0"; None if it does not start.
         problem: why no GPU can be used; None if one can.
     """
 
@@ -60,13 +60,13 @@ class Driver:
 
 @dataclass(frozen=True)
 class Library:
-    """A library of NVIDIA's that an EP of the installed onnxruntime is linked with.
+    """An NVIDIA library that an EP of the installed onnxruntime needs.
 
     Args:
         name: such as "libcudnn.so.9".
-        needed_by: the EPs.
-        path: where the dynamic loader finds it; None if it does not.
-        remedy: what brings it; None if it is there.
+        needed_by: short names of the EPs, such as "cuda".
+        path: where the dynamic loader finds it; None if it is not installed.
+        remedy: how to install it; None if it is installed.
     """
 
     name: str
@@ -77,11 +77,11 @@ class Library:
 
 @dataclass(frozen=True)
 class Tried:
-    """An EP that was given a graph to run.
+    """An EP on which a graph was tried.
 
     Args:
-        name: onnxruntime's.
-        reason: why it does not run, and what to do; None if it does.
+        name: onnxruntime's name of it.
+        reason: why it does not run, and what to do; None if it runs.
     """
 
     name: str
@@ -90,19 +90,20 @@ class Tried:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was found.
+    """All findings.
 
     Args:
-        versions: of what is installed, by name.
-        cuda: the CUDA that onnxruntime is built for, such as "13.0"; None if it has none.
+        versions: versions of the installed packages, by name.
+        cuda: the CUDA version that onnxruntime is built for, such as "13.0"; None for a CPU build.
         cpu: the processor.
         driver: the NVIDIA driver.
-        gpus: those that it sees.
-        libraries: those that EPs need.
-        providers: the EPs of the installed onnxruntime, and the one that was asked for, each tried.
-        asked: the one that was asked for; None if any will do, or if there is no onnxruntime.
-        telemetry: what onnxruntime may send home.
-        problems: what is wrong, each with what mends it.
+        gpus: the GPUs that the driver lists.
+        libraries: the libraries that the EPs need.
+        providers: the EPs of the installed onnxruntime, and the requested one, each tried.
+        asked: the requested EP; None if none was requested, or if onnxruntime does not start.
+        telemetry: whether onnxruntime's telemetry is off.
+        problems: what is wrong, with how to fix it where that is known. An EP that is merely not
+            installed is no problem, unless it was requested or the machine has a GPU for it.
     """
 
     versions: dict[str, str]
@@ -117,11 +118,11 @@ class Diagnosis:
     problems: tuple[str, ...]
 
     def require_runnable(self) -> None:
-        """Raise unless bundles run here, on the EP that was asked for if there was one.
+        """Raise unless bundles run here, on the requested EP if there is one.
 
         Raises:
-            ProviderError: that EP does not run.
-            SetupError: none does.
+            ProviderError: the requested EP does not run.
+            SetupError: no EP runs.
         """
         if not any(tried.reason is None for tried in self.providers):
             reasons = self.problems or [f"{ep.name}: {ep.reason}" for ep in self.providers]

@@ -1,9 +1,10 @@
-"""One question after the other, and what the answers mean together."""
+"""Runs all checks and derives the problems from their answers."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,8 +13,8 @@ from aeonnx._util.cuda_libraries import GPU_WHEEL
 from aeonnx.errors import SetupError
 from aeonnx.tools.doctor._ask import ask
 from aeonnx.tools.doctor._cpu import examine_cpu
-from aeonnx.tools.doctor._diagnosis import Diagnosis, Driver, Gpu, Tried
-from aeonnx.tools.doctor._libraries import examine_libraries
+from aeonnx.tools.doctor._diagnosis import Diagnosis, Driver, Gpu, Library, Tried
+from aeonnx.tools.doctor._libraries import examine_libraries, opened_later
 
 __all__ = ["examine"]
 
@@ -22,10 +23,10 @@ _CUDA = "CUDAExecutionProvider"
 
 
 def examine(provider: str | None = None) -> Diagnosis:
-    """What this machine has, and which EPs really run.
+    """Find out what this machine has, and which EPs really run.
 
     Args:
-        provider: the EP that is asked for; None for whichever runs.
+        provider: the EP that must run; None for any.
 
     Raises:
         UsageError: onnxruntime knows no such provider.
@@ -37,26 +38,31 @@ def examine(provider: str | None = None) -> Diagnosis:
         installed = ask("onnxruntime")
     except SetupError as error:
         problems.append(str(error))
-    tried = [_tried(ep) for ep in installed["eps"]]
+    broken: list[Tried] = []
+    tried = [_tried(ep, broken) for ep in installed["eps"]]
     asked = None
     if provider is not None and not problems:
         asked = next((ep for ep in tried if _short(ep.name) == _short(provider)), None)
         if asked is None:
-            asked = _tried(provider)
+            asked = _tried(provider, broken)
             tried.append(asked)
-    if gpus and not problems:
-        problems += _gpu_problems(driver, installed["cuda"], tried)
+    libraries = examine_libraries()
+    if not problems:
+        problems += _gpu_problems(driver, installed["cuda"], tried) if gpus else []
+        failed = [*broken, *([asked] if asked and asked.reason else [])]
+        problems += [_described(ep) for ep in failed]
+        problems += _library_problems(libraries, tried)
     return Diagnosis(
         versions=_versions(),
         cuda=installed["cuda"],
         cpu=examine_cpu(),
         driver=driver,
         gpus=gpus,
-        libraries=examine_libraries(),
+        libraries=libraries,
         providers=tuple(tried),
         asked=asked,
         telemetry=_telemetry(),
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 
@@ -72,15 +78,23 @@ def _short(name: str) -> str:
     return name.lower().removesuffix("executionprovider")
 
 
-def _tried(name: str) -> Tried:
+def _tried(name: str, broken: list[Tried]) -> Tried:
+    """Try an EP; one that crashes, hangs or computes wrong numbers is added to `broken` too."""
     try:
         return Tried(**ask("provider", name))
     except SetupError as error:
-        return Tried(name, str(error))
+        broken.append(Tried(name, str(error)))
+        return broken[-1]
+
+
+def _described(ep: Tried) -> str:
+    """Why an EP does not run, with its name in front."""
+    reason = str(ep.reason)
+    return reason if reason.startswith(ep.name) else f"{ep.name}: {reason}"
 
 
 def _gpu_problems(driver: Driver, cuda: str | None, tried: list[Tried]) -> list[str]:
-    """Why a machine with a GPU does not use it."""
+    """Why onnxruntime does not use the GPU of this machine."""
     if cuda is None:
         return [f"there is a GPU, and onnxruntime is a build without CUDA: {GPU_WHEEL}"]
     if driver.cuda and _major(driver.cuda) < _major(cuda):
@@ -88,7 +102,19 @@ def _gpu_problems(driver: Driver, cuda: str | None, tried: list[Tried]) -> list[
             f"the NVIDIA driver is made for CUDA {driver.cuda} and onnxruntime for CUDA {cuda}: "
             f"install a driver for CUDA {_major(cuda)} or newer"
         ]
-    return [f"{ep.name}: {ep.reason}" for ep in tried if ep.name == _CUDA and ep.reason]
+    return [_described(ep) for ep in tried if ep.name == _CUDA and ep.reason]
+
+
+def _library_problems(libraries: Sequence[Library], tried: Sequence[Tried]) -> list[str]:
+    """Missing libraries of EPs that run without them until a graph needs them."""
+    running = {_short(ep.name) for ep in tried if ep.reason is None}
+    return [
+        f"{library.name} is missing, needed by {', '.join(library.needed_by)}: {library.remedy}"
+        for library in libraries
+        if library.path is None
+        and opened_later(library.name)
+        and running.intersection(library.needed_by)
+    ]
 
 
 def _major(version: str) -> int:
@@ -106,7 +132,7 @@ def _versions() -> dict[str, str]:
 
 
 def _telemetry() -> str:
-    # `aeonnx.runtime` sets it unless it is set.
+    # `aeonnx.runtime` sets it to 1 unless it is set.
     value = os.environ.get("ORT_DISABLE_TELEMETRY", "1")
     name = f"ORT_DISABLE_TELEMETRY={value}"
     if value == "1":

@@ -1,4 +1,4 @@
-"""The GPU libraries that onnxruntime's EPs are linked with, found as they will be found."""
+"""The GPU libraries that onnxruntime's EPs need, located as the dynamic loader does."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pathlib import Path
 from aeonnx._util.cuda_libraries import remedy
 from aeonnx.tools.doctor._diagnosis import Library
 
-__all__ = ["examine_libraries"]
+__all__ = ["examine_libraries", "opened_later"]
 
 _LINE = re.compile(r"\s*(lib(?:cu|nv)[\w.-]+) => (not found|\S+)")
 _OPENED_LATER = {"libcudnn": "cuda"}
-"""The CUDA EP is not linked with cuDNN: it opens it for the first convolution."""
+"""The CUDA EP is not linked with cuDNN: it opens the library at the first convolution."""
 
 
 def examine_libraries() -> tuple[Library, ...]:
-    """What the dynamic loader says of each EP's file; none of them is loaded.
+    """The libraries that `ldd` lists for each EP's file; none of them is loaded.
 
-    Nothing is found out where there is no onnxruntime, no EP in a file of its own, or no `ldd`.
+    Empty if there is no onnxruntime, no EP in a file of its own, or no `ldd`.
     """
     found = find_spec("onnxruntime")
     packages = [Path(place) for place in (found and found.submodule_search_locations) or []]
     paths: dict[str, str | None] = {}
     needed_by: dict[str, list[str]] = {}
     for package in packages:
-        # Where `onnxruntime.preload_dlls` looks first.
+        # `onnxruntime.preload_dlls` looks here first.
         wheels = [str(path) for path in sorted(package.parent.glob("nvidia/*/lib"))]
         for file in sorted(package.glob("capi/libonnxruntime_providers_*.so")):
             provider = file.stem.rpartition("_")[2]
@@ -43,6 +43,11 @@ def examine_libraries() -> tuple[Library, ...]:
         Library(name, tuple(needed_by[name]), path, None if path else remedy(name))
         for name, path in sorted(paths.items())
     )
+
+
+def opened_later(library: str) -> bool:
+    """Whether an EP starts without a library, and fails when a graph needs it."""
+    return library.partition(".")[0] in _OPENED_LATER
 
 
 def _ldd(file: Path, folders: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a bundle holds, for people: the nodes of a graph, and a page with pictures and drawings."""
+"""Inspection of bundles: the nodes of a graph, and an HTML page with pictures and drawings."""
 
 from __future__ import annotations
 

@@ -17,25 +17,25 @@ FAMILIES = {
     "type": ("Cast", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"),
     "bits": ("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Mod"),
 }
-"""Types of operators that share a colour."""
+"""Operator types that are drawn in the same colour."""
 OTHER = "other"
 
-_FOLD = 16  # nodes without weights in a row that are folded into one box
-_TOLD = 4  # types of operators that the box of a run names
+_FOLD = 16  # so many consecutive nodes without weights, or more, are folded into one box
+_TOLD = 4  # operator types that a folded box names
 
 Weights = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Box:
-    """What is drawn as one.
+    """One box of a drawing.
 
     Args:
-        family: of operators, "run" for a folded run, "end" for an input or output.
+        family: key of `FAMILIES`, "other", "run" for folded nodes, "end" for an input or output.
         lines: its text.
-        hint: what is shown when one points at it.
-        takes: names of tensors, initializers among them.
-        gives: tensors.
+        hint: its tooltip.
+        takes: names of the input tensors, initializers included.
+        gives: the output tensors.
     """
 
     family: str
@@ -46,9 +46,9 @@ class Box:
 
 
 def boxes_of(graph: Graph) -> tuple[list[Box], dict[str, list[Box]]]:
-    """The boxes of a graph, and those inside each folded run by its title.
+    """The boxes of a graph and, by title of a folded box, the boxes inside it.
 
-    Both in an order in which the nodes can be run, which ONNX demands of the file.
+    Both are in topological order, which ONNX requires of the file.
     """
     weights = _weights(graph)
     stored = {item.name for item in graph.initializers}
@@ -77,10 +77,10 @@ def _weights(graph: Graph) -> Weights:
 
 
 def _runs(nodes: Sequence[Node], weights: Weights) -> Iterable[list[Node]]:
-    """Single nodes, and runs of many without weights.
+    """Single nodes, and runs of many nodes without weights.
 
-    A run is an interval of an order in which the nodes can be run, so that no path leaves it and
-    comes back: as one box it makes no circle.
+    A run is an interval of a topological order, so no path leaves it and comes back: drawn as one
+    box, it creates no cycle.
     """
     run: list[Node] = []
     for node in [*nodes, None]:
@@ -94,7 +94,7 @@ def _runs(nodes: Sequence[Node], weights: Weights) -> Iterable[list[Node]]:
 
 
 def _border(run: Sequence[Node], graph: Graph, stored: set[str]) -> tuple[list[Value], list[Value]]:
-    """What a run takes from outside, and what of it others use."""
+    """Inputs of a run from outside, and those of its outputs that are used outside."""
     made = {value.name: value for node in run for value in node.outputs if value.name}
     taken = {value.name: value for node in run for value in node.inputs if value.name}
     inside = {node.index for node in run}

@@ -11,22 +11,22 @@ from aeonnx.tools.inspection.layout import Point, Size, lay_out
 
 __all__ = ["draw", "shape_text"]
 
-_LETTER = 7.3  # width of a letter of 12 px, monospace
+_LETTER = 7.3  # width of a letter, 12 px monospace
 _LINE = 16.0
 _PADDING = 10.0
-_LONGEST = 34  # letters of a line
+_LONGEST = 34  # letters per line; longer lines are cut
 _CAPTION = 18.0  # height of the shape below a box, where its arrows begin
 
 
 def draw(boxes: Sequence[Box], title: str) -> str:
-    """One <svg> element, from inputs at the top to outputs at the bottom.
+    """Draw boxes as one <svg> element, with inputs at the top and outputs at the bottom.
 
-    Its classes are "box" with "op-FAMILY", "edge", "op", "detail" and "size": a page gives them
-    colours.
+    The page sets the colours of its classes: "box" with "op-FAMILY", "edge", "op", "detail" and
+    "size".
 
     Args:
-        boxes: each after those whose tensors it takes.
-        title: for those who cannot see it.
+        boxes: in topological order.
+        title: text for screen readers.
     """
     makers = {value.name: index for index, box in enumerate(boxes) for value in box.gives}
     arrows = [
@@ -62,7 +62,7 @@ def draw(boxes: Sequence[Box], title: str) -> str:
 
 
 def shape_text(value: Value) -> str:
-    """The shape as drawings and tables show it; without float32, which most tensors are."""
+    """The shape as text, after the dtype unless that is float32, the most common."""
     shape = "?" if value.shape is None else f"[{', '.join(str(size) for size in value.shape)}]"
     return shape if value.dtype in (None, "float32") else f"{value.dtype} {shape}"
 
@@ -82,7 +82,7 @@ def _bottom(centre: Point, size: Size) -> float:
 
 
 def _tails(box: Box, x: float, _: float) -> dict[str, float]:
-    """Where each tensor leaves its box: side by side, its shape below."""
+    """x of the point where each tensor leaves its box: side by side, above its shape."""
     left = x - sum(_label_width(value) for value in box.gives) / 2
     tails = {}
     for value in box.gives:
@@ -97,7 +97,7 @@ def _heads(
     centres: Sequence[Point],
     sizes: Sequence[Size],
 ) -> list[Point]:
-    """Where each arrow arrives: side by side, in the order in which they come."""
+    """The point where each arrow arrives: side by side, ordered by where it comes from."""
     heads: dict[int, Point] = {}
     arriving: dict[int, list[int]] = {}
     for arrow in sorted(range(len(ends)), key=lambda arrow: (points[arrow][-1][0], arrow)):
@@ -113,7 +113,7 @@ def _heads(
 def _paths(
     names: Sequence[str], points: Sequence[Sequence[Point]], heads: Sequence[Point]
 ) -> list[str]:
-    """Arrows of one name share their way, which only the first draws."""
+    """Paths of the arrows; what arrows of one name have in common is drawn once."""
     shared: dict[str, int] = {}
     paths = []
     for name, line, head in zip(names, points, heads, strict=True):
@@ -124,7 +124,7 @@ def _paths(
 
 
 def _path(points: Sequence[Point]) -> str:
-    # Between layers a curve that starts and ends upright, through a layer a straight line.
+    # Between layers, a curve that starts and ends vertically; through a layer, a straight line.
     (x, y), *rest = points
     words = [f"M{x:.1f} {y:.1f}"]
     for index, (to_x, to_y) in enumerate(rest):

@@ -1,4 +1,4 @@
-"""A graph file -> what is in it: nodes, shapes and parameters."""
+"""Reads a graph file: nodes, shapes and parameters."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from aeonnx.export.shapes import ONNX_ERRORS, Shape, infer_shapes
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
 
-_COUNTERS = ("int64", "uint64", "bool")  # initializers of these are shapes and indices
-_SHOWN = 8  # values of a list that an attribute shows
+_COUNTERS = ("int64", "uint64", "bool")  # dtypes of shapes and indices, not of weights
+_SHOWN = 8  # values that are shown of an attribute's list
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor between nodes.
+    """An input or output of a node.
 
     Args:
-        name: empty for an optional input that is not given.
+        name: empty for an optional input that is left out.
         dtype: numpy's name of the element type; None if it cannot be inferred.
         shape: see `infer_shapes`; None if not even the rank can be inferred.
     """
@@ -45,14 +45,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Initializer:
-    """A tensor that the file holds.
+    """A tensor that is stored in the file.
 
     Args:
-        name: in the graph.
+        name: its name in the graph.
         dtype: numpy's name of the element type.
-        shape: sizes.
-        parameters: how many weights it holds: 0 if it holds shapes, indices or counters.
-        bytes: size of its values.
+        shape: its shape.
+        parameters: number of weights; 0 if its values are shapes, indices or counters.
+        bytes: size of its values in bytes.
     """
 
     name: str
@@ -67,12 +67,12 @@ class Node:
     """One operation.
 
     Args:
-        index: its place in the file, from 0: an order in which the nodes can be run.
-        op: type of the operator, such as "Gemm".
-        name: of the node; may be empty.
+        index: its position in the file, from 0; the order of nodes is topological.
+        op: operator type, such as "Gemm".
+        name: name of the node; may be empty.
         inputs: in order, initializers included.
         outputs: in order.
-        attributes: in short, by name.
+        attributes: values as short texts, by name.
     """
 
     index: int
@@ -85,11 +85,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a graph file holds.
+    """The contents of a graph file.
 
     Args:
-        inputs: what it takes, in order.
-        outputs: what it gives, in order.
+        inputs: in order, without initializers.
+        outputs: in order.
         nodes: in the order of the file.
         initializers: in the order of the file.
     """
@@ -101,43 +101,43 @@ class Graph:
 
     @property
     def parameters(self) -> int:
-        """Weights in all initializers."""
+        """Number of weights in all initializers."""
         return sum(item.parameters for item in self.initializers)
 
     @property
     def bytes(self) -> int:
-        """Size of all initializers."""
+        """Size of all initializers in bytes."""
         return sum(item.bytes for item in self.initializers)
 
     @property
     def ops(self) -> dict[str, int]:
-        """How many nodes of each type, the most frequent first."""
+        """Number of nodes of each operator type, the most frequent first."""
         return count_ops(self.nodes)
 
     def to_json(self) -> dict[str, Any]:
-        """Totals, then everything."""
+        """The totals, then all fields."""
         totals = {"parameters": self.parameters, "bytes": self.bytes, "ops": self.ops}
         return {**totals, **asdict(self)}
 
 
 def count_ops(nodes: Iterable[Node]) -> dict[str, int]:
-    """How many nodes of each type, the most frequent first, then by name."""
+    """Number of nodes of each operator type, the most frequent first, then by name."""
     counts = Counter(node.op for node in nodes)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_graph(folder: Path, part: str, variant: str = "fp32") -> Graph:
-    """The graph of a part.
+    """Read the graph of a part.
 
     Args:
-        folder: of the bundle.
-        part: its name.
-        variant: its precision.
+        folder: the bundle's folder.
+        part: name of the part.
+        variant: name of the variant, such as "fp32" or "int8".
 
     Raises:
         BundleError: there is no bundle at `folder`, or its manifest is damaged.
         UnknownNameError: it has no such part or variant.
-        IntegrityError: the file is missing or is not the one that the manifest names.
+        IntegrityError: the file is missing or differs from what the manifest records.
     """
     contents = manifest.read(folder)
     if part not in contents.parts:
@@ -148,29 +148,30 @@ def read_graph(folder: Path, part: str, variant: str = "fp32") -> Graph:
 
 
 def summarize(folder: Path, entry: Variant) -> Graph:
-    """What the graph of a manifest's entry holds.
+    """Read the graph of a manifest's entry.
 
     Raises:
-        IntegrityError: the file is missing, is not the one that the manifest names, or no graph.
-        GraphError: it holds what a bundle never does.
+        IntegrityError: the file is missing, differs from what the manifest records, or is no valid
+            graph.
+        GraphError: the graph has content that is not allowed in a bundle.
     """
     path = folder / entry.file
     data = files.read_verified(path, entry.sha256, entry.bytes)
     check_graph(data, str(path))
     try:
-        # External data, which a bundle has none of, is not looked for.
+        # Does not read external data: a bundle has none.
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
     except (DecodeError, *ONNX_ERRORS) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise IntegrityError(
-            f"{path} is not a sound ONNX graph: {reason}. Export the bundle again."
+            f"{path} is not a valid ONNX graph: {reason}. Export the bundle again."
         ) from error
     _make_printable(model.graph)
     graph = model.graph
     initializers = tuple(_initializer(tensor) for tensor in graph.initializer)
     values = {item.name: Value(item.name, item.dtype, item.shape) for item in initializers}
-    stored = set(values)  # which older files list among the inputs too
+    stored = set(values)  # older files list initializers as inputs too
     values = {name: Value(name, *found) for name, found in infer_shapes(model).items()} | values
     return Graph(
         tuple(_value(values, item.name) for item in graph.input if item.name not in stored),
@@ -181,7 +182,7 @@ def summarize(folder: Path, entry: Variant) -> Graph:
 
 
 def _make_printable(graph: GraphProto) -> None:
-    """Spell out in all names what would steer a terminal or break a page."""
+    """Escape control characters in all names: they could steer a terminal or break the page."""
     for item in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
         item.name = printable(item.name)
     for node in graph.node:

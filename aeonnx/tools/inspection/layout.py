@@ -1,7 +1,7 @@
-"""Where the boxes of a directed graph go: layers from top to bottom, edges around the boxes.
+"""Layout of a directed acyclic graph: layers from top to bottom, edges around the boxes.
 
-The layered method of Sugiyama, Tagawa and Toda (1981): layers by longest path, an order within
-each layer by barycentres, which leaves few crossings, and places near the mean of the neighbours.
+The layered method of Sugiyama, Tagawa and Toda (1981): layers by longest path, order within each
+layer by barycentres, which leaves few crossings, and positions near the mean of the neighbours.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Neighbours = dict[int, list[int]]
 
 @dataclass(frozen=True)
 class Layout:
-    """Places, in the units of the sizes, from (0, 0) at the top left.
+    """Positions, in the units of the sizes, with (0, 0) at the top left.
 
     Args:
-        centres: of each box.
-        bends: per edge, the points between its boxes, from top to bottom.
-        size: width and height of everything.
+        centres: centre of each box.
+        bends: for each edge, the points between its two boxes, from top to bottom.
+        size: width and height of the whole drawing.
     """
 
     centres: tuple[Point, ...]
@@ -39,16 +39,16 @@ class Layout:
 
 
 def lay_out(sizes: Sequence[Size], edges: Sequence[Edge]) -> Layout:
-    """Place boxes.
+    """Place boxes and edges. The result is deterministic.
 
     Args:
         sizes: width and height of each box.
-        edges: (from, to, name) with indices of boxes, from < to. Edges of one name have one start
-            and share their way as far as they can. The same input gives the same places.
+        edges: (from, to, name) with indices of boxes, from < to. Edges of the same name have the
+            same start and share their path as far as possible.
     """
     layer = _layers(len(sizes), edges)
     widths = [width for width, _ in sizes]
-    # An edge over several layers goes through a place of its name's own in each of them.
+    # In each layer that an edge crosses, its name gets a position of its own, of width 0.
     lanes: dict[str, list[int]] = {}
     chains: list[list[int]] = []
     for start, end, name in edges:
@@ -90,7 +90,7 @@ def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
     for box in range(count):
         layer[box] = max((layer[other] + 1 for other in before[box]), default=0)
     for box in reversed(range(count)):
-        if not before[box] and after[box]:  # what depends on nothing goes next to its first use
+        if not before[box] and after[box]:  # a box without inputs goes next to its first use
             layer[box] = min(layer[other] for other in after[box]) - 1
     return layer
 
@@ -126,10 +126,10 @@ def _mean(value: dict[int, float], items: Sequence[int], itself: int) -> float:
 
 
 def _spread(wished: Sequence[float], widths: Sequence[float]) -> list[float]:
-    """The places nearest to `wished`, by least squares, that keep the order and do not overlap.
+    """The positions nearest to `wished`, by least squares, that keep the order without overlap.
 
-    With the widths subtracted the places only have to rise: isotonic regression, which pooling
-    adjacent violators solves.
+    With the widths subtracted, the positions only have to be non-decreasing: isotonic regression,
+    solved by pooling adjacent violators.
     """
     offsets = [0.0]
     for left, right in pairwise(widths):

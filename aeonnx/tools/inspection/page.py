@@ -1,4 +1,4 @@
-"""A bundle as one HTML page that needs nothing else: no network, no script."""
+"""A bundle as one self-contained HTML page, without network access or scripts."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from aeonnx.tools.inspection.pictures import Picture, pictures_of
 
 __all__ = ["write_page"]
 
-_OPEN = 40  # boxes up to which a drawing is shown without asking
+_OPEN = 40  # a drawing of up to so many boxes is shown unfolded
 
 Found = tuple[str, str, Graph]
-"""Part, precision and its graph."""
+"""Part, variant and graph."""
 
 
 def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
-    """Write the page of a bundle; the same bundle gives the same bytes.
+    """Write the page of a bundle; the same bundle results in the same bytes.
 
     Args:
-        folder: of the bundle.
-        target: an .html file.
+        folder: the bundle's folder.
+        target: path of the .html file.
         force: replace `target` if it exists.
 
     Returns:
-        Its size in bytes.
+        Size of the page in bytes.
 
     Raises:
         BundleError: there is no bundle at `folder`, or its manifest is damaged.
-        IntegrityError: a file is missing or is not the one that the manifest names.
+        IntegrityError: a file is missing or differs from what the manifest records.
         OutputError: `target` exists and `force` is not set, or cannot be written.
     """
     files.refuse_existing(target, force=force)
@@ -47,7 +47,7 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
         for part, variants in contents.parts.items()
         for precision, variant in variants.items()
     ]
-    # JSON can say halves of letters that UTF-8 cannot.
+    # JSON can contain lone surrogates, which UTF-8 cannot encode.
     page = _page(contents, graphs, pictures_of(folder, contents)).encode(errors="replace")
     files.write_atomic(target, page)
     return len(page)
@@ -112,7 +112,7 @@ def _figure(picture: Picture) -> str:
 
 
 def _keys(graphs: Sequence[Found]) -> str:
-    """The colours that the drawings have."""
+    """The legend: the colours of the families that occur in the drawings."""
     used = {box.family for *_, graph in graphs for box in node_boxes(graph)}
     names = [name for name in (*FAMILIES, OTHER) if name in used]
     return f'<p class="keys">{" ".join(_key(name) for name in names)}</p>\n'

@@ -1,4 +1,4 @@
-"""Pictures of a bundle: the images among its golden vectors."""
+"""Pictures of a bundle, from the images among its golden vectors."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Picture:
     """A grid of images.
 
     Args:
-        caption: what its rows are, from the top.
-        uri: a PNG as data URI.
+        caption: meaning of its rows, from the top.
+        uri: the PNG as a data URI.
         width: in pixels.
         height: in pixels.
     """
@@ -37,15 +37,15 @@ class Picture:
 
 
 def pictures_of(folder: Path, contents: Manifest) -> list[Picture]:
-    """Images above what each part made of them, and images that parts drew.
+    """Pictures of the input images of each part above its outputs, and of generated images.
 
-    If no part goes from image to image, those that any part gives.
+    If no part maps images to images, pictures of all output images.
 
     Raises:
-        IntegrityError: a golden file is missing or is not the one that the manifest names.
+        IntegrityError: a golden file is missing or differs from what the manifest records.
     """
     rows = {part: _images(contents, part) for part in contents.parts}
-    both: dict[str, str] = {}  # by what they give: a scorer gives what the whole does
+    both: dict[str, str] = {}  # by output: a scorer has the same output as the whole model
     for part, (taken, given) in rows.items():
         if taken and given:
             both.setdefault(given[1].sha256, part)
@@ -55,17 +55,17 @@ def pictures_of(folder: Path, contents: Manifest) -> list[Picture]:
 
 
 def _draws(contents: Manifest, part: str) -> bool:
-    """Whether a part makes images of whole numbers, such as a seed."""
+    """Whether a part makes images from integers alone, such as a seed."""
     variant = next(iter(contents.parts[part].values()))
     return all(spec.dtype == "int64" for spec in variant.inputs)
 
 
 Row = tuple[str, GoldenTensor, TensorSpec]
-"""Meaning, array and what it is."""
+"""Meaning, stored array and tensor specification."""
 
 
 def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
-    """The first image that a part takes and the first that it gives, with their meanings."""
+    """The first image input and the first image output of a part."""
     variant = next(iter(contents.parts[part].values()))
     shape = contents.input_shape
 
@@ -91,7 +91,7 @@ def _picture(folder: Path, part: str, rows: list[Row]) -> Picture:
 
 
 def _pixels(values: NDArray[Any], bounds: Bounds | None) -> NDArray[np.uint8]:
-    """Images as pixels; those of no range between the values that they have."""
+    """Images as uint8 pixels; without a range, from their minimum to their maximum."""
     if values.dtype == np.uint8:
         return values
     if not (bounds and has_pixels(bounds)):

@@ -1,4 +1,4 @@
-"""The browser demo: a static page, what it runs, and a server for one's own machine."""
+"""The browser demo: a static page, the engine and models it runs, and a local server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""onnxruntime-web, fetched once by npm and kept in the user's cache."""
+"""onnxruntime-web, fetched once with npm and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["install_engine"]
 
 _DIST = Path("node_modules/onnxruntime-web/dist")
 _MANUAL = (
-    "Install Node.js, which brings npm, and run the command again where a registry of npm packages "
-    "can be reached; what was fetched once is kept"
+    "Install Node.js, which includes npm, and run the command again with access to an npm "
+    "registry; the download is then kept in the cache"
 )
 
 
 def install_engine() -> Path:
-    """The folder with the engine's files; npm fetches them if they are not there yet.
+    """The folder with the engine's files, which npm fetches the first time.
 
     Raises:
-        NpmError: npm is missing, or it failed.
+        NpmError: npm is missing or failed.
         OutputError: the cache cannot be written to.
     """
     wanted = (clients_folder() / "web/package.json").read_bytes()

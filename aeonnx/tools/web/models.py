@@ -1,4 +1,4 @@
-"""The two models that the page shows: trained on digits, and exported."""
+"""Trains and exports the two models that the page shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aeonnx.train import TrainOptions, train
 __all__ = ["export_model", "train_model", "write_digits"]
 
 _DIGITS = 10
-_RUNS = {"vae": "run", "dae": "dae-run"}  # `vae` where the plain demo has it
+_RUNS = {"vae": "run", "dae": "dae-run"}  # `vae` in the same folder as without --web
 _TRAINING: dict[str, dict[str, Any]] = {
     "vae": {},
     "dae": {"hidden": (512,), "latent_size": 128, "epochs": 20, "lr": 1e-3, "ema": 0.99},
@@ -32,7 +32,7 @@ _EXPORT: dict[str, dict[str, Any]] = {
 
 
 def train_model(folder: Path, model: str, listener: TrainListener | None = None) -> None:
-    """Train one of `SHOWN` on 4,000 digits into a demo's folder, if that has no run of it."""
+    """Train a model of `SHOWN` on 4,000 digits, unless the demo's folder has a run of it."""
     run = folder / _RUNS[model]
     with suppress(CheckpointError):
         checkpoint.load(run, model)
@@ -41,24 +41,26 @@ def train_model(folder: Path, model: str, listener: TrainListener | None = None)
 
 
 def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
-    """Export what the page shows of a run."""
+    """Export the parts and variants of a run that the page shows."""
     bundle = places_in(folder).bundles[model]
     options = ExportOptions(model, bundle, folder / _RUNS[model], force=True, **_EXPORT[model])
     export(options, listener)
 
 
 def write_digits(folder: Path) -> Made:
-    """Write sample digits for drawing on; returns all that the page shows."""
+    """Write the sample digits that the page starts from; returns all that it shows."""
     made = places_in(folder)
     files.write_atomic(made.digits, _strip(checkpoint.load(folder / _RUNS["dae"], "dae")))
     return made
 
 
 def _strip(loaded: Checkpoint) -> bytes:
-    """Test images, one below the other."""
+    """PNG of test images, one below the other."""
     if loaded.examples is None:
-        raise AeonnxError("the run keeps no images: delete it, and the demo trains it again")
+        raise AeonnxError(
+            "the run has no example images: delete its folder, and the demo trains it again"
+        )
     test = loaded.examples.test.numpy()
-    # They are in the order of their labels: from the middle of each tenth.
+    # They are sorted by label: take the middle of each tenth.
     chosen = test[len(test) // (2 * _DIGITS) :: len(test) // _DIGITS][:_DIGITS]
     return png(chosen.reshape(1, 1, -1, test.shape[-1]))

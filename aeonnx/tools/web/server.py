@@ -1,7 +1,7 @@
-"""A web server of this machine alone, for static files. Standard library only.
+"""A web server for static files that only this machine can reach. Standard library only.
 
-What the standard library's server leaves open is closed here: clients that are slow, clients
-without end, names that lead elsewhere, and pages of other origins.
+Unlike the standard library's server, it limits slow clients, endless requests and the number of
+connections, rejects DNS rebinding, and keeps pages of other origins from reading its files.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from aeonnx.errors import SetupError
 
 __all__ = ["Server"]
 
-_AT_ONCE = 32  # connections; a browser opens six
-_IDLE_S = 10.0  # for a client to go on
-_WHOLE_S = 60.0  # for a connection, however busy
+_AT_ONCE = 32  # open connections; a browser opens six
+_IDLE_S = 10.0  # without data from a client
+_WHOLE_S = 60.0  # for a whole connection, even a busy one
 _BUSY = (
     b"HTTP/1.0 503 Service Unavailable\r\n"
     b"Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""Names of this machine. A page elsewhere whose own name is made to lead here sends that one."""
+"""Accepted Host headers. After DNS rebinding, a browser sends the attacker's name instead."""
 
 _HEADERS = {
-    "Cache-Control": "no-cache",  # ask again: it may have been rebuilt
+    "Cache-Control": "no-cache",  # revalidate: the page may have been rebuilt
     "Content-Security-Policy": "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -43,11 +43,11 @@ _HEADERS = {
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD of regular files inside the folder, and of its index; no line per request."""
+    """Serves GET and HEAD of regular files inside the folder, without logging requests."""
 
     timeout = _IDLE_S
     server_version, sys_version = "aeonnx", ""
-    extensions_map = {  # noqa: RUF012  # as the base class has it; this machine's may be wrong
+    extensions_map = {  # noqa: RUF012  # as in the base class; the system's types may be wrong
         **SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
@@ -68,11 +68,11 @@ class _Handler(SimpleHTTPRequestHandler):
         try:
             path = Path(self.translate_path(self.path))
             return path.is_file() and path.is_relative_to(self.directory)
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # not a possible file name
             return False
 
     def translate_path(self, path: str) -> str:
-        """The file, at the end of all links."""
+        """The file of a URL path, with all symbolic links resolved."""
         found = super().translate_path(path)
         return os.path.realpath(f"{found}index.html" if found.endswith("/") else found)
 
@@ -85,7 +85,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def _names_this_machine(hosts: list[str]) -> bool:
-    """Whether a request has one Host, a name of this machine; any port, for who forwards one."""
+    """Whether there is one Host header with a name of this machine; ports may be forwarded."""
     if len(hosts) != 1:
         return False
     name, colon, port = hosts[0].strip().lower().rpartition(":")
@@ -95,16 +95,16 @@ def _names_this_machine(hosts: list[str]) -> bool:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a folder on 127.0.0.1 from `serve_forever` on; close it, as by `with`.
+    """Serves a folder on 127.0.0.1 once `serve_forever` is called; close it, or use `with`.
 
-    So many connections at once and each for so long; more are told to come again.
+    The number of connections and the time of each are limited; further clients get status 503.
 
     Args:
-        folder: what to serve; links inside that lead out of it are not followed.
-        port: 0 for any that is free.
+        folder: the folder to serve; symbolic links that lead out of it are not followed.
+        port: 0 for any free port.
 
     Raises:
-        SetupError: the port is taken.
+        SetupError: the port is in use, or this user may not open it.
     """
 
     daemon_threads = True
@@ -120,13 +120,13 @@ class Server(ThreadingHTTPServer):
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise SetupError(
-                f"port {port} cannot be taken: {error.strerror}. "
+                f"port {port} cannot be opened: {error.strerror}. "
                 "Choose another with --port, or any free one with --port 0"
             ) from error
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """URL to open in a browser."""
         return f"http://127.0.0.1:{self.server_port}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -147,11 +147,11 @@ class Server(ThreadingHTTPServer):
             self._done(request)
 
     def service_actions(self) -> None:
-        """Every half second: cut what has lasted too long."""
+        """Close connections that have lasted too long; called every half second."""
         now = time.monotonic()
         for request, until in list(self._until.items()):
             if now > until:
-                with contextlib.suppress(OSError):  # its thread has closed it meanwhile
+                with contextlib.suppress(OSError):  # its thread may have closed it meanwhile
                     request.shutdown(socket.SHUT_RDWR)
 
     def _done(self, request: socket.socket) -> None:
@@ -162,12 +162,12 @@ class Server(ThreadingHTTPServer):
         with contextlib.suppress(OSError):
             request.setblocking(False)
             with contextlib.suppress(BlockingIOError):
-                request.recv(65536)  # what is not read would reset the connection
+                request.recv(65536)  # closing with unread data would reset the connection
             request.send(_BUSY)
         self.shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Tell of faults, but not of clients that have left or fallen asleep."""
+        """Report errors, except those of clients that have disconnected or timed out."""
         error = sys.exc_info()[1]
         if not isinstance(error, (ConnectionError, TimeoutError)):
             print(f"Error: a request failed: {error!r}", file=sys.stderr)

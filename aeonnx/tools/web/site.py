@@ -1,4 +1,4 @@
-"""The page as a folder of static files, for any web server."""
+"""Builds the page: a folder of static files for any web server."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dae": {"denoiser": ("fp32", "fp32-uint8")},
     "vae": {"decoder": ("fp32",), "sampler": ("fp32",)},
 }
-"""Variants by part and bundle, as page/proof.mjs runs them."""
+"""By bundle and part, the variants that page/proof.mjs runs."""
 
 CORE = (
     *("bundle.mjs", "checks.mjs", "graph.mjs", "manifest.mjs", "part.mjs", "pixels.mjs"),
     "replay.mjs",
 )
-"""What the page has in common with clients/node."""
+"""Files that the page shares with clients/node."""
 
-_LARGEST = 2**28  # bytes of a file that is no bundle's
+_LARGEST = 2**28  # bytes of a file of the page or the engine
 _ENGINE = (
     *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     *("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
@@ -37,7 +37,7 @@ class Made:
     """What the page shows.
 
     Args:
-        bundles: folder by name, of all in `SHOWN`.
+        bundles: the bundles' folders, by the names in `SHOWN`.
         digits: PNG of sample images, one below the other.
     """
 
@@ -46,13 +46,13 @@ class Made:
 
 
 def places_in(folder: Path) -> Made:
-    """Where a demo's folder has them, or is to have them: `vae` where the plain demo has it."""
+    """The paths in a demo's folder, existing or not; the demo without --web uses the same `vae`."""
     bundles = {"vae": folder / "bundle", "dae": folder / "dae-bundle"}
     return Made(bundles, folder / "digits.png")
 
 
 def made_in(folder: Path) -> Made | None:
-    """What an earlier demo left in its folder, if it is all there and undamaged."""
+    """What an earlier demo wrote to its folder; None if it is incomplete or damaged."""
     made = places_in(folder)
     with suppress(BundleError):
         for name, bundle in made.bundles.items():
@@ -62,22 +62,22 @@ def made_in(folder: Path) -> Made | None:
 
 
 def clients_folder() -> Path:
-    """Where the sources in other languages are: packed in the wheel, or in the repository."""
+    """The folder of the clients in other languages: in the wheel, or in the repository."""
     package = Path(__file__).parents[2]
     packed = package / "_clients"
     return packed if packed.is_dir() else package.parent / "clients"
 
 
 def build_site(folder: Path, made: Made, engine: Path) -> Path:
-    """Write the page's files into `folder`, which a web server is given; returns it.
+    """Write the page's files into `folder`, for a web server to serve; returns `folder`.
 
     Args:
-        folder: other files in it are left alone.
-        made: what to show.
+        folder: output folder; other files in it are left alone.
+        made: the bundles and digits to show.
         engine: folder with the files of onnxruntime-web.
 
     Raises:
-        BundleError: a bundle is damaged, or has no part that the page shows.
+        BundleError: a bundle is missing, damaged, or lacks a variant that the page shows.
         SetupError: a file of the page or of onnxruntime-web cannot be read.
         OutputError: the folder cannot be written to.
     """
@@ -94,7 +94,7 @@ def build_site(folder: Path, made: Made, engine: Path) -> Path:
         for name, contents in bundles.items():
             for file, data in contents.items():
                 files.write(staged / "bundles" / name / file, data)
-        files.commit(staged, folder, None)  # which takes the place of links, and follows none
+        files.commit(staged, folder, None)  # replaces symbolic links and follows none
     for name, contents in bundles.items():
         places = {f"{Path(file).parent}/*{Path(file).suffix}" for file in contents}
         files.remove_unnamed(folder / "bundles" / name, contents, places)
@@ -109,10 +109,10 @@ def _read(source: Path) -> bytes:
 
 
 def _shown_files(bundle: Path, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
-    """A bundle's files by path, with the wanted variants alone: the page asks for no others.
+    """A bundle's files by path, with the wanted variants only, as the page requests no others.
 
     Raises:
-        BundleError: there is none, it is damaged, or it lacks a part or variant.
+        BundleError: the bundle is missing, damaged, or lacks a part or variant.
     """
     whole = manifest.read(bundle)
     missing = [
