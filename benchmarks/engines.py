@@ -28,7 +28,7 @@ from aeonnx.bundle import golden
 from aeonnx.export import ExportOptions, export
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.compare import differences, malformed
-from aeonnx.runtime.interface import rows_in, taken
+from aeonnx.runtime.interface import rows_in, select_rows
 from aeonnx.train import TrainOptions, train
 
 __all__ = ["ENGINES", "Engine", "Result", "disagreements"]
@@ -186,7 +186,7 @@ def _replay(
     try:
         run = start(bundle.folder / variant.file, names)
         for batch in [slice(0, rows), *(slice(row, row + 1) for row in range(rows))]:
-            outputs = run(taken(variant, inputs, batch))
+            outputs = run(select_rows(variant, inputs, batch))
             wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)
             if wrong:
                 yield Result(part, failed="; ".join(wrong))

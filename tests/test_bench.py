@@ -100,7 +100,7 @@ def test_the_table_begins_with_the_ratio_and_names_the_machine(aeonnx: Cli, bund
     assert "aeonnx: load + first ms  onnxruntime: load + first ms" in below
     assert opening.split()[:3] == ["decoder", "int8", "2"]
     text = "\n".join(rest)
-    assert "above 1 aeonnx is faster" in text
+    assert "above 1, aeonnx is faster" in text
     assert f"onnxruntime {ort.__version__}" in text
     assert "GFLOP/s (float32, CPU, threads 1)" in text
 

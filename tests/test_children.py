@@ -72,7 +72,7 @@ DRAW = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from aeonnx import demo
+from aeonnx.tools import demo
 bundle, run = map(Path, sys.argv[1:])
 made = demo.draw(SimpleNamespace(output=run), SimpleNamespace(output=bundle))
 print(*made.said)

@@ -165,7 +165,7 @@ WRITERS = {
 _WRITER = """
 import sys, time
 from pathlib import Path
-from aeonnx import files
+from aeonnx._util import files
 def wait():
     print("now", flush=True)
     time.sleep(60)

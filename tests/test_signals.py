@@ -127,7 +127,7 @@ def test_a_process_that_does_not_unwind_is_ended_and_leaves_nothing(tmp_path: Pa
     code = """
 import os, signal, threading
 from pathlib import Path
-from aeonnx import files
+from aeonnx._util import files
 from aeonnx.cli import signals
 signals._PATIENCE_S = 1
 signals.prepare()

@@ -13,7 +13,8 @@ from onnxscript.rewriter.rules import common as rules
 from torch import Tensor, nn
 
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.program import capture, translation
+from aeonnx.export.capture import translation
+from aeonnx.export.capture.program import capture
 from aeonnx.models import Part
 from tests.graphs import FEATURES, Of, eager, op_types, part_of, rows, run
 

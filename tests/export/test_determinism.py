@@ -288,7 +288,7 @@ REFUSED = {
             self.steps += 1
             return y * self.steps
         """,
-        ("at a second call", "forward changes steps of Decoder", "In eval() forward must only re"),
+        ("at a second call", "forward changes steps of Decoder", "In eval mode, forward must not"),
     ),
     "counter_of_the_file": (
         "def logits(self, y):\n    return y * next(calls)",

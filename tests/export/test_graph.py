@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from aeonnx import models
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError, UsageError
+from aeonnx.export.capture import graph as graph_module
 from aeonnx.export.capture.graph import build_graph
 from aeonnx.export.capture.program import Captured, capture
-from aeonnx.export.capture.program import graph as graph_module
 from aeonnx.export.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.models import Part
 

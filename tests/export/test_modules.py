@@ -128,7 +128,7 @@ def test_weights_that_no_graph_can_have_are_refused(module: nn.Module, text: str
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_torchscript_is_refused() -> None:
-    with pytest.raises(GraphError, match="^decoder: 0 is TorchScript, .* give the nn.Module that"):
+    with pytest.raises(GraphError, match="^decoder: 0 is TorchScript, .* pass the nn.Module that"):
         require_exportable("decoder", nn.Sequential(torch.jit.script(nn.Tanh())))
 
 

@@ -152,9 +152,12 @@ def test_equal_terms_are_rounded_one_way(count: int) -> None:
     equal = {"x": np.repeat(rng.uniform(0.1, 1, (200, 1)), count, 1).astype(np.float32)}
     given = np.add.accumulate(equal["x"], axis=1)[:, -1:] / np.float32(count)  # one by one
     lost_in_a_row = np.abs(given - mean.double(equal)["y"]).max()
-    simulated = max(lost(mean.rounded(equal, i)["y"], mean.double(equal)["y"]) for i in range(1, 5))
+    simulated = max(
+        lost(mean.perturbed(equal, i)["y"], mean.double(equal)["y"]) for i in range(1, 5)
+    )
     others = {"x": rng.uniform(0.1, 1, (200, count)).astype(np.float32)}
-    usual = max(lost(mean.rounded(others, i)["y"], mean.double(others)["y"]) for i in range(1, 5))
+    right = mean.double(others)["y"]
+    usual = max(lost(mean.perturbed(others, i)["y"], right) for i in range(1, 5))
     assert simulated > 3 * usual
     assert simulated < 10 * lost_in_a_row
 

@@ -16,6 +16,7 @@ from onnx import ModelProto
 
 from aeonnx.errors import ParityError
 from aeonnx.export import ExportOptions, export
+from aeonnx.export import parts as export_parts
 from aeonnx.export.capture.program import Captured
 from aeonnx.models import Part
 from tests.export.theirs import THEIRS
@@ -61,7 +62,7 @@ def test_a_graph_that_stops_is_a_failure_with_a_report(
     broken: str,
     parts: tuple[str, ...],
 ) -> None:
-    right = parts.capture
+    right = export_parts.capture
 
     def capture(part: Part, opset: int) -> Captured:
         captured = right(part, opset)
@@ -70,7 +71,7 @@ def test_a_graph_that_stops_is_a_failure_with_a_report(
         here = names == wanted and (broken == "encoder" or part.inputs[0].name == "z")
         return replace(captured, graph=with_few_rows(captured.graph)) if here else captured
 
-    monkeypatch.setattr(parts, "capture", capture)
+    monkeypatch.setattr(export_parts, "capture", capture)
     options = ExportOptions("vae", tmp_path / "b", run_of(), parts, io=("uint8",))
     with pytest.raises(ParityError) as caught:
         export(options)

@@ -168,7 +168,7 @@ BYTES = UNNAMED.SerializeToString().replace(b"Odd", b"\xc7dd")
 def test_what_is_no_graph_is_refused_in_words(bundle_copy: Path, data: bytes) -> None:
     put_graph(bundle_copy, "decoder", data)
     with pytest.raises(
-        IntegrityError, match=r"decoder\.\w+\.onnx is not (an|a sound) ONNX graph: .*Export"
+        IntegrityError, match=r"decoder\.\w+\.onnx is not (an|a valid) ONNX graph: .*Export"
     ):
         read_graph(bundle_copy, "decoder")
 

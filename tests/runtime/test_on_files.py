@@ -247,7 +247,7 @@ def test_folders_may_have_dots_or_be_there_empty(aeonnx: Cli, dae: Path, digits:
     result = aeonnx("denoise", dae, "x.npy", "-o", "empty.v3")
     assert (result.exit_code, "exists already: pass --force" in result.stderr) == (1, True)
     said = " ".join(aeonnx("denoise", "--help").output.split())
-    assert "Replace a file that exists; add to a folder that holds something." in said
+    assert "Replace an existing file; write into a folder that is not empty." in said
 
 
 def piped(*arguments: object, data: bytes = b"") -> Result:

@@ -53,8 +53,8 @@ import aeonnx
 folder, threads, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 bundle = aeonnx.load(folder, ["cpu"], threads=threads)
 bundle.decode(np.ones((2000, 3), np.float32))
-from aeonnx.runtime.io_binding import Bound
-bound = Bound(bundle.session("decoder"), bundle.variant("decoder"), 4)
+from aeonnx.runtime.io_binding import IOBinding
+bound = IOBinding(bundle.session("decoder"), bundle.variant("decoder"), 4)
 child = os.fork()
 if child == 0:
     signal.alarm(20)

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -316,7 +317,10 @@ def test_tensorboard_events_are_written(options: TrainOptions, tmp_path: Path) -
 def test_tensorboard_that_is_not_there_is_named(
     options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aeonnx._util.optional.find_spec", lambda _: None)
+    monkeypatch.setattr(
+        "aeonnx._util.optional.find_spec",
+        lambda name: None if name == "tensorboard" else find_spec(name),
+    )
     with pytest.raises(
         MissingExtraError, match=r"--log-dir needs tensorboard.*aeonnx\[tensorboard"
     ):
