@@ -81,7 +81,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "step beyond the epoch": (field("position.step", 10**6), "step 1000000 of 10"),
     "negative stage": (field("position.stage", -1), "position.stage: expected 0 or more"),
     "no such stage": (field("position.stage", 7), "position.stage: got 7"),
-    "epoch ahead of the history": (field("position.epoch", 3), "epochs: not those before"),
+    "epoch ahead of the history": (field("position.epoch", 3), "epochs: expected those before"),
     "best epoch ahead": (field("position.best_epoch", 9), "best_epoch: expected an epoch that is"),
     "sums of other names": (field("position.sums", {"x": 1.0}), "sums: expected those of"),
     "no sums": (field("position.sums", None), "sums: expected those of 3 steps"),
@@ -100,7 +100,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no such schedule": (field("options.schedule", "cosin"), "unknown schedule 'cosin'"),
     "no such precision": (field("options.precision", "fp31"), "unknown precision 'fp31'"),
     "no such option": (field("options.recipe", {"betta": 1.0}), "ae takes no --betta"),
-    "another model": (field("options.model", "vae"), "options: of another model than model"),
+    "another model": (field("options.model", "vae"), "options: expected the model"),
     "no such model": (
         lambda state: rewritten(
             state, lambda d: (d["options"].update(model="x"), d["model"].update(model="x"))
@@ -158,7 +158,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
                  if k.startswith("model.")}
             )
         ),
-        "best weights: expected with their record",
+        "best weights: expected if and only if",
     ),
     "a FIFO as state.json": (instead("state.json", os.mkfifo), "it is a FIFO"),
     "a FIFO as sums": (instead("SHA256SUMS", os.mkfifo), "it is a FIFO"),
@@ -248,5 +248,5 @@ def test_an_export_of_a_hostile_state_is_refused_too(stopped: Path, tmp_path: Pa
     FORMS["widths of 1e9"][0](newest)
     with pytest.raises(CheckpointError, match="the configuration asks for more than"):
         checkpoint.load(run, "ae", "last")
-    with pytest.raises(UsageError, match="--state is of a run's folder"):
+    with pytest.raises(UsageError, match="--state needs a run's folder"):
         checkpoint.load(newest / "state.json", "ae", "last")
