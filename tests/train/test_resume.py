@@ -114,7 +114,7 @@ def test_a_signal_saves_and_resume_goes_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert f"{name}: saving after this step; once more quits at once" in errors
+    assert f"{name}: saving after this step; a second signal quits at once" in errors
     assert "Error: stopped in epoch" in errors
     assert "saved in run: --resume goes on" in errors
     found = states.newest(tmp_path / "run")
