@@ -109,7 +109,7 @@ def test_a_trainers_checkpoint_is_taken_with_a_line_that_says_so(
 
 def test_a_dict_of_other_things_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "model": {"w": 1}}, tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match="holds a dict of other things. Accepted are"):
+    with pytest.raises(CheckpointError, match="holds a dict without a state_dict. Accepted are"):
         checkpoint.load(tmp_path / "model.pth", "vae")
 
 

@@ -185,7 +185,7 @@ def test_options_of_one_name_are_of_one_type_and_none_of_the_commands_own() -> N
 
 def test_a_model_with_other_parts_than_it_says_is_refused(toy: str) -> None:
     register(toy, {"flat": Widths((), 5)}, parts=("encoder",))(Linear)
-    with pytest.raises(TypeError, match="registered with the parts encoder, and has encoder, dec"):
+    with pytest.raises(TypeError, match="registered with the parts encoder, but has encoder, dec"):
         build(configure(toy, "flat", (1, 28, 28)))
 
 

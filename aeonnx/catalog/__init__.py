@@ -1,9 +1,9 @@
-"""What models and recipes there are, known without torch: names, parts, options with their ranges.
+"""The catalog of models and recipes: names, parts and options with their ranges, without torch.
 
-Each model and each recipe is declared by a decorated function in a file of its own, and to import
-one of these imports torch, which takes seconds. Help and argument errors need no more than what the
-declaration says, so that it is read from the source: the arguments of `register`, and of a recipe
-the signature and the docstring. What is registered in a running process counts too, and first.
+Each model and each recipe is declared by a decorated function in its own file, and importing that
+file imports torch, which takes seconds. Help texts and argument errors need only the declaration,
+so it is parsed from the source: the arguments of `register`, and the signature and docstring of a
+recipe. What the running process has registered takes precedence over what the sources declare.
 Standard library only.
 """
 
@@ -36,13 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KnownModel:
-    """What a model's registration says of it.
+    """A model as `aeonnx.models.register` declares it.
 
     Args:
-        name: what `--model` takes.
+        name: value of `--model`.
         archs: names of its architectures, the default first.
         parts: names of its parts, without the sampler, which is made at export.
-        classifies: whether it learns labels.
+        classifies: whether it is trained with labels and has a classifier.
     """
 
     name: str
@@ -53,13 +53,13 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class RecipeOption:
-    """One option of a recipe: an argument by keyword of the function that makes it.
+    """One option of a recipe: a keyword-only argument of the function that makes the recipe.
 
     Args:
-        name: of the argument.
-        default: what it is if it is not given.
-        allowed: its type, and the values that it takes.
-        help: the first sentence about it in the docstring; "" without one.
+        name: name of the argument.
+        default: its default value.
+        allowed: its type and the values that it accepts.
+        help: the first sentence about it in the docstring's `Args:`; "" if there is none.
     """
 
     name: str
@@ -82,10 +82,10 @@ def models() -> dict[str, KnownModel]:
 
 
 def model(name: str) -> KnownModel:
-    """One model.
+    """The model of that name.
 
     Raises:
-        UnknownNameError: there is none of that name; suggests the nearest.
+        UnknownNameError: there is no such model; suggests the nearest name.
     """
     known = models()
     if name not in known:
@@ -112,15 +112,19 @@ def options_of(name: str) -> Options:
 
 
 def add_model(known: KnownModel) -> None:
-    """Make a model known in this process."""
+    """Add a model to the catalog of this process."""
     _models[known.name] = known
 
 
 def add_recipe(name: str, maker: Callable[..., Any]) -> None:
-    """Make known what options the function takes that makes a model's recipe.
+    """Add a model's recipe to the catalog of this process.
+
+    Args:
+        name: name of the model.
+        maker: the function that makes the recipe; its keyword-only arguments are the options.
 
     Raises:
-        TypeError: an option has no type, or no default of it.
+        TypeError: an option has no type, or no default of that type.
     """
     explained = _explained(inspect.getdoc(maker) or "")
     _recipes[name] = {
@@ -131,7 +135,7 @@ def add_recipe(name: str, maker: Callable[..., Any]) -> None:
 
 
 def forget(name: str) -> None:
-    """Make a model unknown in this process, with its recipe."""
+    """Remove a model and its recipe from the catalog of this process."""
     _models.pop(name, None)
     _recipes.pop(name, None)
 
@@ -146,7 +150,7 @@ def _option(name: str, annotation: Any, default: Any, explained: Mapping[str, st
 
 
 def _explained(docstring: str) -> dict[str, str]:
-    """The first sentence about each argument under `Args:`."""
+    """The first sentence about each argument in a docstring's `Args:`."""
     found: dict[str, str] = {}
     name = ""
     inside = False
@@ -162,7 +166,7 @@ def _explained(docstring: str) -> dict[str, str]:
 
 
 def _read_sources() -> None:
-    """Read all declarations, once; where they cannot be read, import them instead."""
+    """Parse all declarations once; if that fails, import the modules instead."""
     global _read
     if _read:
         return
@@ -171,7 +175,7 @@ def _read_sources() -> None:
         found = {item.name: item for item in _declared("models", _model_of)}
         options = dict(_declared("train/recipes", _recipe_of))
     except (OSError, SyntaxError, ValueError, TypeError, NameError, AttributeError):
-        # A frozen program has no sources, and a declaration may compute what it says.
+        # A frozen program has no sources, and a declaration may contain more than literals.
         for package in ("aeonnx.models", "aeonnx.train.recipes"):
             importlib.import_module(package)
         return
@@ -200,7 +204,7 @@ def _registered(tree: ast.Module, file: str) -> tuple[ast.FunctionDef, ast.Call]
 def _model_of(_: ast.FunctionDef, call: ast.Call) -> KnownModel:
     name, widths = call.args
     if not isinstance(widths, ast.Dict):
-        raise ValueError("the widths are no literal")
+        raise ValueError("the widths are not a dict literal")
     named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     return KnownModel(
         ast.literal_eval(name),
@@ -216,7 +220,7 @@ def _recipe_of(maker: ast.FunctionDef, call: ast.Call) -> tuple[str, Options]:
     for argument, default in zip(maker.args.kwonlyargs, maker.args.kw_defaults, strict=True):
         if argument.annotation is None or default is None:
             raise ValueError(f"{argument.arg} has no type or no default")
-        # Our own source, of which importing it would run more.
+        # Safe: this is aeonnx's own source, and importing it would execute more of it.
         hint = eval(ast.unparse(argument.annotation), vars(ranges))  # noqa: S307
         options[argument.arg] = _option(argument.arg, hint, ast.literal_eval(default), explained)
     return ast.literal_eval(call.args[0]), options

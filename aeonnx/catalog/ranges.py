@@ -1,6 +1,6 @@
-"""Numbers and names that people give: what is allowed, checked, and said as the command line does.
+"""Allowed values of options: declared as types, checked, and described as on the command line.
 
-An option of a recipe says by its type what it takes:
+The type of a recipe's option declares its allowed values:
 
     def recipe(config, *, beta: Weight = 1.0, pixels: Literal["intensities", "binary"] = ...)
 
@@ -60,23 +60,23 @@ class Range:
 Count = Annotated[int, Range(lowest=1)]
 """A whole number, 1 or more."""
 Weight = Annotated[float, Range(lowest=0)]
-"""What a term is multiplied with: 0 or more."""
+"""Factor of a loss term: 0 or more."""
 Share = Annotated[float, Range(lowest=0, below=1)]
-"""A part of the whole, in [0, 1)."""
+"""A fraction, in [0, 1)."""
 Level = Annotated[float, Range(above=0, most=1)]
-"""How much of something, in (0, 1]."""
+"""A strength, in (0, 1]."""
 CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
-"""Names of `aeonnx.train.corruption`."""
+"""Kinds of corruption, see `aeonnx.train.corruption`."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Values that an option takes.
+    """Values that an option accepts.
 
     Args:
-        kind: of the values.
-        range: of numbers.
-        names: of texts; empty for any.
+        kind: type of the values.
+        range: allowed numbers.
+        names: allowed strings; empty for any.
     """
 
     kind: type[str] | type[int] | type[float]
@@ -84,16 +84,16 @@ class Allowed:
     names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """In words; "" for all of the type."""
+        """The allowed values in words; "" if the type is the only limit."""
         *names, last = self.names or ("",)
         return f"{', '.join(names)} or {last}" if names else last or str(self.range)
 
     def check(self, what: str, value: str | float) -> str | float:
-        """`value`, whole if it must be.
+        """Return `value`, as an int if `kind` is int.
 
         Args:
-            what: the option is, for people.
-            value: that came.
+            what: name of the option in the message.
+            value: the value to check.
 
         Raises:
             UsageError: it is of another type, or not allowed.
@@ -112,10 +112,10 @@ class Allowed:
 
 
 def allowed_by(annotation: Any) -> Allowed:
-    """What a type says: `float`, `Annotated[float, Range(...)]`, `Literal["a", "b"]`.
+    """The values that a type allows: `float`, `Annotated[float, Range(...)]`, `Literal["a", "b"]`.
 
     Raises:
-        TypeError: it is another type.
+        TypeError: the type has none of these forms.
     """
     if annotation in (str, int, float):
         return Allowed(annotation)
@@ -133,7 +133,7 @@ def allowed_by(annotation: Any) -> Allowed:
 
 
 def whole(what: str, value: float, lowest: int, most: int = 2**31 - 1) -> int:
-    """`value` as a whole number.
+    """Return `value` as an int.
 
     Raises:
         UsageError: it is not whole, below `lowest` or above `most`.
@@ -155,25 +155,25 @@ def within(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> float:
-    """`value`, in [lowest, below) and above `above`.
+    """Return `value` if it is in [lowest, below) and above `above`.
 
     Raises:
-        UsageError: it is not, or is not finite.
+        UsageError: it is out of range or not finite.
     """
     checked = Allowed(float, Range(lowest, above, below)).check(what, value)
     return typing.cast(float, checked)
 
 
 def flag(name: str) -> str:
-    """What the command line calls an option."""
+    """The command-line flag of an option: "batch_size" -> "--batch-size"."""
     return "--" + name.replace("_", "-")
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> str:
-    """`value`, one of `known`.
+    """Return `value` if it is one of `known`.
 
     Raises:
-        UnknownNameError: it is not; suggests the nearest.
+        UnknownNameError: it is not; suggests the nearest name.
     """
     if value not in known:
         raise UnknownNameError(what, value, known)

@@ -1,4 +1,4 @@
-"""Where models come from: runs of training, or modules from elsewhere. Standard library only."""
+"""Sources of models: training runs, or external modules. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Source", "default_folder", "is_folder"]
 
 
 def default_folder(model: str) -> Path:
-    """Where `aeonnx train` puts a run that was given no other place."""
+    """The folder of a run where `aeonnx train` gets no `-o`: `runs/<model>`."""
     return Path("runs") / model
 
 
 def is_folder(path: Path, model: str) -> bool:
-    """Whether a checkpoint is the folder of a run; else it is a file.
+    """Whether a checkpoint is the folder of a run (True) or a file (False).
 
     Raises:
-        CheckpointError: there is nothing, or it cannot be looked at; with the command that makes
-            one.
+        CheckpointError: the path does not exist (the message names the command that trains one) or
+            cannot be accessed.
     """
     try:
         path.stat()
@@ -37,12 +37,12 @@ def is_folder(path: Path, model: str) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the model of a bundle comes from: one of both.
+    """Where the model of a bundle comes from: either a checkpoint or an external module.
 
     Args:
         checkpoint: folder or file, see `checkpoint.load`.
-        from_module: "package.module:factory" of a model from elsewhere, see `outside`.
-        weights: a file to load into that module.
+        from_module: "package.module:factory" of an external model, see `outside`.
+        weights: file with the weights of that module.
     """
 
     checkpoint: Path | None = None
@@ -53,19 +53,19 @@ class Source:
         return str(self.checkpoint or self.from_module)
 
     def check(self, option: str, model: str) -> None:
-        """Check what needs no torch.
+        """Check the combination of options and that the files exist, without torch.
 
         Args:
-            option: what names a checkpoint, for messages.
+            option: the option that names the checkpoint, for messages.
             model: name of the model.
 
         Raises:
-            UsageError: both are named, or weights without a module.
-            CheckpointError: there is no such file.
+            UsageError: checkpoint and module are both given, or weights without a module.
+            CheckpointError: a file does not exist.
         """
         if self.checkpoint and self.from_module:
             raise UsageError(
-                f"{option} is of a model of aeonnx: with --from-module, give a file with the "
+                f"{option} is for a model of aeonnx: with --from-module, pass a file with the "
                 "module's weights as --weights"
             )
         _check_weights(self.from_module, self.weights, option)
@@ -74,12 +74,12 @@ class Source:
 
     @property
     def named(self) -> bool:
-        """Whether there is one."""
+        """Whether a checkpoint or a module is given."""
         return self.checkpoint is not None or self.from_module is not None
 
 
 def _check_weights(from_module: str | None, weights: Path | None, option: str) -> None:
-    """Check that weights have a module to go into, and are there.
+    """Check that `weights`, if given, is a file and comes with a module.
 
     Raises:
         UsageError: there is no module.
@@ -89,7 +89,7 @@ def _check_weights(from_module: str | None, weights: Path | None, option: str) -
         return
     if not from_module:
         raise UsageError(
-            f"--weights is for --from-module: of a model of aeonnx, give the file as {option}"
+            f"--weights is for --from-module: for a model of aeonnx, pass the file as {option}"
         )
     if not weights.is_file():
         what = "it is a folder" if weights.is_dir() else "there is no such file"

@@ -5,10 +5,10 @@
     examples.<digest>.safetensors  some test and training images, so that export needs no data set
     metrics.jsonl                  one line per epoch, for people and plots
 
-config.json is written last, and what it names is never written over: whoever reads while a run
-saves finds the old checkpoint or the new one. No pickle is ever written. One is read only for its
-tensors, with `weights_only=True`. `load_weights` reads state dicts as people have them into any
-module. `history` needs no torch; anything else imports it when it is asked for.
+config.json is written last, and the files that it names are never overwritten: a reader sees either
+the old checkpoint or the new one, even while a run saves. No pickle is ever written; pickles are
+read with `weights_only=True` only. `load_weights` loads state dicts of any origin into any module.
+`history` needs no torch; the other names import it on first access.
 """
 
 from __future__ import annotations

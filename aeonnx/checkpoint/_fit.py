@@ -1,8 +1,9 @@
-"""State dicts under the names of a module: what wrappers and trainers put before them is removed.
+"""Match the names in state dicts to those of a module: prefixes of wrappers are removed.
 
-torch.compile names what it wraps `_orig_mod`, DataParallel and DistributedDataParallel name it
-`module`, a Lightning module as its author did: `model`, `net`, `vae`. Each of these may stand
-around any other, and a trainer puts the whole into a dict beside its own state.
+torch.compile puts `_orig_mod.` before the names, DataParallel and DistributedDataParallel put
+`module.`, a Lightning module the attribute that its author chose: `model.`, `net.`, `vae.`.
+Wrappers may be nested in any order, and trainers save the state dict in a dict with their own
+state.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from aeonnx.errors import CheckpointError
 __all__ = ["Fitted", "fitted", "nearest"]
 
 _WRAPPERS = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-# Of several that fit, the first of these: what was trained, before averages of it.
+# If several state dicts fit, the first of these wins: trained weights before averages of them.
 _USUAL = ("", "state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
-_PROBED = 64  # names that are looked for
-_NEAR = 0.6
+_PROBED = 64  # names of the module whose prefix is searched for
+_NEAR = 0.6  # cutoff of difflib.get_close_matches
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What stands in a file for a module.
+    """The state dict of a file that fits a module best.
 
     Args:
-        values: by the module's own names, as far as it has them.
-        notes: what was done to the names, one phrase each.
+        values: values by the module's own names; entries that it lacks keep theirs.
+        notes: changes made to the names, one phrase each.
     """
 
     values: Mapping[str, Any]
@@ -41,7 +42,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Candidate:
-    label: str  # dicts and prefix, as people would write it
+    label: str  # keys of the dicts and the prefix, joined by dots: the `entry` that selects it
     notes: tuple[str, ...]
     values: Mapping[str, Any]
     missing: int
@@ -56,13 +57,14 @@ class _Candidate:
 def fitted(
     path: Path, found: Sequence[StateDict], expected: Collection[str], entry: str | None = None
 ) -> Fitted:
-    """The state dict that has most of the names of a module.
+    """Choose the state dict that contains most of the names of a module.
 
     Args:
-        path: for messages.
-        found: in a file, at least one.
-        expected: names of the module's own state dict.
-        entry: the one to take, dicts and prefix joined by dots: "ema", "state_dict.teacher".
+        path: path of the file, for messages.
+        found: the state dicts in the file, at least one.
+        expected: names in the module's own state dict.
+        entry: the one to choose, keys of dicts and prefix joined by dots: "ema",
+            "state_dict.teacher"; None for the best match.
 
     Raises:
         CheckpointError: there is no such entry, or two fit equally well.
@@ -79,7 +81,7 @@ def fitted(
     fit = [item for item in others if item.missing == 0 == best.missing]
     if fit and fit[0].rank == best.rank:
         raise CheckpointError(
-            f"{path} holds several weights that fit: "
+            f"{path} holds several state dicts that fit: "
             f"{', '.join(repr(item.label) for item in (best, *fit))}. Say which with "
             f"load_weights(module, path, entry={best.label!r})"
         )
@@ -88,16 +90,16 @@ def fitted(
 
 
 def nearest(name: str, names: Collection[str]) -> str:
-    """What follows a missing name: the nearest in the file, in brackets; "" without any."""
+    """A hint for a missing name: the most similar one in the file, in brackets; "" if none is."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR) if len(names) < 1000 else []
     return f" (the file has {tensors.shown(near[0])})" if near else ""
 
 
 def _candidates(state: StateDict, expected: Collection[str]) -> list[_Candidate]:
-    """The dict with each prefix that stands before names of the module."""
+    """One candidate per prefix under which the dict has names of the module."""
     plain, removed = _unwrapped(state.values)
     known = {_without_wrappers(name): name for name in expected}
-    # A module may have wrappers' names of its own.
+    # The module's own names may contain those of wrappers: then nothing is removed.
     if len(known) != len(expected) or state.values.keys() == set(expected):
         plain, removed, known = dict(state.values), [], {name: name for name in expected}
     made = []
@@ -113,7 +115,7 @@ def _candidates(state: StateDict, expected: Collection[str]) -> list[_Candidate]
         notes = (
             f"taken from {state.entry!r}" if state.entry else "",
             f"without the prefix {_quoted(gone)}" if gone else "",
-            f"without what is beside it ({_quoted(sorted(outside)[:6])})" if outside else "",
+            f"ignoring other entries ({_quoted(sorted(outside)[:6])})" if outside else "",
         )
         label = ".".join(filter(None, (state.entry, prefix.rstrip("."))))
         missing = len(set(expected) - values.keys())
@@ -122,7 +124,7 @@ def _candidates(state: StateDict, expected: Collection[str]) -> list[_Candidate]
 
 
 def _unwrapped(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The values without wrappers in their names, and the wrappers."""
+    """The values with the wrappers' prefixes removed from their names, and these prefixes."""
     plain = {_without_wrappers(name): value for name, value in values.items()}
     if len(plain) != len(values):
         return dict(values), []
@@ -136,7 +138,7 @@ def _without_wrappers(name: str) -> str:
 
 
 def _prefixes(names: Collection[str], known: Sequence[str]) -> list[str]:
-    """What stands before names that are known; "" if none does."""
+    """The prefixes under which `names` contains a known name; [""] if there is none."""
     for wanted in sorted(known, key=len, reverse=True)[:_PROBED]:
         ends = f".{wanted}"
         found = [name[: -len(wanted)] for name in names if name.endswith(ends) or name == wanted]

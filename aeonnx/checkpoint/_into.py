@@ -1,4 +1,4 @@
-"""Weights from a file into a module by anybody."""
+"""Load weights of any origin into any module."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ from aeonnx.errors import CheckpointError
 
 __all__ = ["cast", "load_weights", "say"]
 
-_COUNTER = "num_batches_tracked"  # of batch norms: no graph reads it, and old files lack it
+_COUNTER = "num_batches_tracked"  # of batch norms: unused in inference, and missing in old files
 _SHOWN = 6
 
 
 def load_weights(
     module: nn.Module, path: str | os.PathLike[str], entry: str | None = None
 ) -> tuple[str, ...]:
-    """Load a state dict as people have them, without running code from the file.
+    """Load a state dict from a file into a module, without running code from the file.
 
-    Takes .pt, .pth, .ckpt and .safetensors: a bare state dict or one in a trainer's checkpoint
+    Accepts .pt, .pth, .ckpt and .safetensors: a bare state dict or one in a trainer's checkpoint
     (Lightning's `state_dict`, `model`, `model_state_dict`, `ema`), under the module's names or
-    with `module.`, `_orig_mod.` and prefixes such as `model.` before them, of any float type and
-    from any device. What was done is logged in one line, which shows on stderr.
+    with `module.`, `_orig_mod.` and prefixes such as `model.` before them, of any float dtype and
+    from any device. Changes to names and dtypes are logged as one warning, which by default shows
+    on stderr.
 
     Args:
-        module: gets the weights, in its own types and on its own devices.
-        path: of the file.
-        entry: which weights, if the file holds several: dicts and prefix joined by dots, such as
-            "ema" or "state_dict.teacher".
+        module: the module to load into; it keeps its dtypes and devices.
+        path: path of the file.
+        entry: which state dict to load if the file holds several: keys of dicts and prefix joined
+            by dots, such as "ema" or "state_dict.teacher"; None for the best match.
 
     Returns:
-        What was done beside loading, one phrase each: names that were changed, types that were
-        converted.
+        The changes that loading needed, one phrase each, such as removed prefixes and converted
+        dtypes.
 
     Raises:
-        CheckpointError: the file cannot be read safely, or its names, shapes or types are not the
-            module's: the message names them, and the nearest names.
+        CheckpointError: the file cannot be read safely, or its names, shapes or dtypes differ from
+            the module's; the message lists the differences and the most similar names.
     """
     path = Path(path)
     found = read_state_dicts(path)
@@ -73,7 +74,7 @@ def load_weights(
 
 
 def say(path: Path, notes: tuple[str, ...]) -> None:
-    """Log what was done to weights, which without any other logging shows on stderr."""
+    """Log the changes made to weights as a warning, which by default shows on stderr."""
     if notes:
         logging.getLogger("aeonnx").warning("%s: %s", path, "; ".join(notes))
 
@@ -81,7 +82,7 @@ def say(path: Path, notes: tuple[str, ...]) -> None:
 def cast(
     values: Mapping[str, Any], wanted: Mapping[str, torch.dtype]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Floats in the types that are wanted, and which were converted."""
+    """Convert floating-point tensors to the wanted dtypes; also return a note per conversion."""
     ready: dict[str, Any] = dict(values)
     types: dict[str, None] = {}
     for name, value in values.items():
@@ -99,7 +100,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _shared(own: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights that a module has under two names and a file, as .safetensors must, under one."""
+    """Values of tied weights that the file stores under one name only, as .safetensors must."""
 
     def place(value: Any) -> tuple[int, tuple[int, ...]] | None:
         if not isinstance(value, Tensor) or is_lazy(value) or not value.data_ptr():
@@ -114,10 +115,10 @@ def _shared(own: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
 def _mismatches(
     own: Mapping[str, Any], values: Mapping[str, Any], parameters: set[str]
 ) -> Iterator[str]:
-    """How arrays differ from a module's of the same name, one line each."""
+    """Arrays whose type, shape, dtype or values do not fit the module, one line each."""
     for name, value in values.items():
         wanted = own.get(name)
-        if not isinstance(wanted, Tensor):  # the module's own affair, or not in it
+        if not isinstance(wanted, Tensor):  # extra state, or a name that the module lacks
             continue
         if kind := odd(value):
             yield f"{name}: expected a plain array of numbers, got {kind}"
@@ -128,7 +129,7 @@ def _mismatches(
             yield f"{name}: expected shape {list(wanted.shape)}, got {got}"
         elif value.dtype != wanted.dtype:
             yield f"{name}: expected {wanted.dtype}, got {value.dtype}"
-        # A buffer may well be infinite: masks of attention are.
+        # Buffers may be infinite: attention masks are.
         elif name in parameters and not bool(torch.isfinite(value).all()):
             yield f"{name}: NaN or infinite weights"
 

@@ -1,4 +1,4 @@
-"""Reading a checkpoint: sizes, types and digests first, then the model."""
+"""Read a checkpoint: check sizes, dtypes and digests first, then build the model."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from aeonnx.models import Model, ModelConfig, archs, build, classifies, configur
 
 __all__ = ["Checkpoint", "load"]
 
-_TRIES = 20  # of a reader, while a run commits checkpoints
-# A bare state_dict says nothing of its images.
+_TRIES = 20  # reads of a folder, while a run commits new checkpoints to it
+# A bare state_dict does not contain the shape of its images.
 _BARE_INPUT_SHAPE = (1, 28, 28)
 
 
@@ -36,11 +36,12 @@ class Checkpoint:
     """A trained model.
 
     Args:
-        model: with its weights, on the CPU, in eval mode.
-        config: what it was built from.
-        checkpoint_id: hash of the configuration and the weights: parts of the same latent space.
-        examples: images of the data set; None for weights from elsewhere.
-        training: how the weights were learned; None for weights from elsewhere.
+        model: the model with its weights, on the CPU, in eval mode.
+        config: the configuration that it was built from.
+        checkpoint_id: SHA-256 of configuration and weights; parts with the same one share a latent
+            space.
+        examples: images of the data set; None for external weights.
+        training: record of the training run; None for external weights.
     """
 
     model: Model
@@ -55,13 +56,13 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
 
     Args:
         path: a folder written by `aeonnx train`, or a file with a state dict of a model with
-            default widths, in any form that `load_weights` takes.
-        model: name of the model that is expected.
-        state: read the newest saved state of the run instead, "best" or "last"; a run that was
-            stopped has one.
+            default widths, in any form that `load_weights` accepts.
+        model: name of the expected model.
+        state: "best" or "last" to read these weights from the run's newest saved state instead of
+            the finished checkpoint, as for a run that was stopped.
 
     Raises:
-        CheckpointError: it is missing, truncated, changed, or of another model.
+        CheckpointError: the checkpoint is missing, truncated, changed, or of another model.
         UnknownNameError: there is no such model.
         UsageError: `state` is given for a file.
     """
@@ -69,20 +70,22 @@ def load(path: Path, model: str, state: str | None = None) -> Checkpoint:
     folder = is_folder(path, model)
     if state is not None:
         if not folder:
-            raise UsageError(f"--state is of a run's folder, and {path} is a file: leave it out")
+            raise UsageError(
+                f"--state needs a run's folder, and {path} is a file: leave --state out"
+            )
         return _of_state(path, model, state)
     if folder:
         return _of_folder(path, model)
     if classifies(model):
         raise CheckpointError(
-            f"{path} is not a folder: {model} names its classes, and a bare state_dict does "
-            f"not. Give the folder of a run by: aeonnx train --model {model}"
+            f"{path} is not a folder: {model} needs the names of its classes, which a bare "
+            f"state_dict lacks. Pass the folder of a run of: aeonnx train --model {model}"
         )
     return _bare(path, read_state_dicts(path), model, known_archs)
 
 
 def _of_folder(folder: Path, model: str) -> Checkpoint:
-    """The finished checkpoint; read anew if a run commits another one meanwhile."""
+    """Read the finished checkpoint; retry if a run commits another one meanwhile."""
     record = read_record(folder, model)
     for _ in range(_TRIES):
         try:
@@ -126,10 +129,10 @@ def _whole(
     weights: bytes | Mapping[str, Tensor],
     examples: bytes,
 ) -> Checkpoint:
-    """What was read, checked against each other before anything is built.
+    """Check configuration, weights and examples against each other, then build the checkpoint.
 
     Args:
-        source: where the configuration stands, for people.
+        source: path of the configuration, for messages.
     """
     if config.model != model:
         name = tensors.shown(config.model)
@@ -153,17 +156,17 @@ def _whole(
 
 
 def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
-    """The best or last weights of a run's newest saved state."""
+    """Read the best or last weights of a run's newest saved state."""
     found = states.newest(folder)
     if found is None:
         raise CheckpointError(
-            f"{folder} holds no saved state: leave --state out to take the checkpoint, if there is "
+            f"{folder} holds no saved state: leave --state out to read the checkpoint, if there is "
             f"one, or train with: aeonnx train --model {model} -o {shlex.quote(str(folder))}"
         )
     record = found.state.last if which == "last" else found.state.best
     if record is None:
         raise CheckpointError(
-            f"{folder} keeps no best epoch: it was trained without --patience, or stopped before "
+            f"{folder} has no best epoch: it was trained without --patience, or stopped before "
             "the first epoch was over. Use --state last"
         )
     try:
@@ -176,7 +179,11 @@ def _of_state(folder: Path, model: str, which: str) -> Checkpoint:
 
 
 def _bare(path: Path, found: list[StateDict], model: str, known: list[str]) -> Checkpoint:
-    """The first architecture whose names and shapes fit; else the mismatches of the nearest."""
+    """Load a bare state dict into the first architecture that fits.
+
+    Raises:
+        CheckpointError: none fits; lists the mismatches of the nearest architecture.
+    """
     tried = []
     for arch in known:
         config = configure(model, arch, _BARE_INPUT_SHAPE)
@@ -192,10 +199,10 @@ def _bare(path: Path, found: list[StateDict], model: str, known: list[str]) -> C
 
 
 def _examples_of(data: bytes, config: ModelConfig) -> Examples:
-    """The images, of the shape that the configuration says.
+    """Parse the example images.
 
     Raises:
-        ValueError: they are not, or are no images.
+        ValueError: names, shape, dtype or range are not those of images of the configuration.
     """
     entries = tensors.header_of(data, len(data))
     if entries.keys() != {"test", "train"}:
@@ -225,10 +232,10 @@ def _checkpoint(
     model = build(config)
     model.load_state_dict(weights)
     model.eval().requires_grad_(False)
-    unsound = not_finite(model)
-    if unsound:
+    non_finite = not_finite(model)
+    if non_finite:
         raise CheckpointError(
-            f"the weights in {source.parent if examples else source} are no trained model's: its "
-            f"{unsound} gives numbers that are not finite. Train again"
+            f"the weights in {source.parent if examples else source} are unusable: the "
+            f"{non_finite} outputs NaN or infinity. Train again"
         )
     return Checkpoint(model, config, checkpoint_id(config, model), examples, training)

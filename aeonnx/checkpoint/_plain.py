@@ -1,4 +1,4 @@
-"""State dicts from a file by anybody, bare or inside a checkpoint of some training program."""
+"""Read state dicts of any origin from a file, bare or inside a trainer's checkpoint."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from aeonnx.errors import CheckpointError
 __all__ = ["EXTRA_STATE", "StateDict", "read_state_dicts"]
 
 EXTRA_STATE = "_extra_state"
-"""Ends the name of what torch's `get_extra_state` gave: it need be no tensor."""
+"""Suffix of the names of `get_extra_state` values, which need not be tensors."""
 
 _ACCEPTED = (
-    "Accepted are a .safetensors file, and what torch.save wrote of a state_dict, bare or in a "
-    "dict as trainers write: torch.save(model.state_dict(), 'weights.pth'), read with "
-    "weights_only=True"
+    "Accepted are a .safetensors file, and a file by torch.save with a state_dict, bare or in a "
+    "trainer's dict: torch.save(model.state_dict(), 'weights.pth'), read with weights_only=True"
 )
-_DEEPEST = 4  # dicts in dicts
-_MOST = 64  # dicts
-# Beside the weights, trainers keep their options and best scores. None of these runs anything.
+_DEEPEST = 4  # levels of nested dicts that are searched
+_MOST = 64  # state dicts that are collected
+# Trainers save their options and best scores with the weights. Loading these types runs no code.
 _HARMLESS = [
     argparse.Namespace,
     pathlib.PosixPath,
@@ -45,12 +44,12 @@ _HARMLESS = [
 
 @dataclass(frozen=True)
 class StateDict:
-    """Arrays by name.
+    """One state dict in a file.
 
     Args:
-        entry: names of the dicts that hold it, joined by dots; "" for a bare one.
-        values: tensors on the CPU; under names that end in `EXTRA_STATE`, anything plain.
-        devices: where they were when they were saved, if not on the CPU.
+        entry: keys of the dicts around it, joined by dots; "" for a bare one.
+        values: tensors on the CPU by name; under names that end in `EXTRA_STATE`, any plain value.
+        devices: devices other than the CPU that the file's tensors were saved on.
     """
 
     entry: str
@@ -59,16 +58,16 @@ class StateDict:
 
 
 def read_state_dicts(path: Path) -> list[StateDict]:
-    """Every dict of tensors in a file, the outermost first.
+    """Read every dict of tensors in a file, the outermost first.
 
     Raises:
-        CheckpointError: it cannot be read without running code, or holds none.
+        CheckpointError: the file cannot be read without running code, or has no dict of tensors.
     """
     try:
         data = files.read_bytes(path, tensors.MOST_BYTES)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    if path.suffix == ".safetensors" or data[8:9] == b"{":  # where its header begins
+    if path.suffix == ".safetensors" or data[8:9] == b"{":  # the JSON header of safetensors
         try:
             return [StateDict("", tensors.load(data))]
         except ValueError as error:
@@ -78,7 +77,9 @@ def read_state_dicts(path: Path) -> list[StateDict]:
     found: list[StateDict] = []
     _collect(value, "", tuple(name for name in devices if name != "cpu"), found)
     if not found:
-        raise CheckpointError(f"{path} holds a {type(value).__name__} of other things. {_ACCEPTED}")
+        raise CheckpointError(
+            f"{path} holds a {type(value).__name__} without a state_dict. {_ACCEPTED}"
+        )
     return found
 
 
@@ -88,18 +89,18 @@ def _unpickled(path: Path, data: bytes, devices: dict[str, None]) -> Any:
         return storage
 
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]  # of pairs too
-            warnings.simplefilter("ignore")  # about forms of tensors that are refused below
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]  # pairs are allowed too
+            warnings.simplefilter("ignore")  # about kinds of tensors that are rejected later
             return torch.load(io.BytesIO(data), map_location=to_memory, weights_only=True)
-    except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
+    except Exception as error:  # damaged bytes can make torch.load raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"cannot load {path} safely: {tensors.shown(reason)} {_way(str(error))}{_ACCEPTED}"
+            f"cannot load {path} safely: {tensors.shown(reason)} {_remedy(str(error))}{_ACCEPTED}"
         ) from error
 
 
-def _way(reason: str) -> str:
-    """How to get the weights out of a file that holds more than tensors."""
+def _remedy(reason: str) -> str:
+    """How to save the weights alone, for a file that holds more than tensors; "" if unknown."""
     if "TorchScript" in reason:
         return (
             "It holds a TorchScript program. Save its weights alone: "
@@ -110,7 +111,7 @@ def _way(reason: str) -> str:
         return ""
     return (
         f"It holds Python objects ({tensors.shown(unsupported)}), and reading these runs code from "
-        "the file. Save the weights alone, where you trust it: torch.save(torch.load(path, "
+        "the file. If you trust the file, save the weights alone: torch.save(torch.load(path, "
         "weights_only=False).state_dict(), 'weights.pth') for a whole module, "
         "[...]['state_dict'] instead of .state_dict() for a checkpoint. "
     )

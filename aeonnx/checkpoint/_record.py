@@ -1,4 +1,4 @@
-"""What is in the folder of a checkpoint: written, and read as far as JSON."""
+"""Write the folder of a checkpoint, and read its config.json."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _MOST_CONFIG = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Record:
-    """config.json.
+    """Content of config.json.
 
     Args:
-        model: what to build.
-        training: how the weights were learned.
-        weights: the model's.
-        examples: images of the data set.
+        model: configuration of the model.
+        training: record of the training run.
+        weights: file of the model's weights.
+        examples: file of images of the data set.
     """
 
     model: ModelConfig
@@ -57,8 +57,8 @@ class Examples:
     """Images of the data set, [n, C, H, W], uint8 or float32 in [0, 1].
 
     Args:
-        test: to prove parity and quality on.
-        train: to calibrate, fit and set thresholds with.
+        test: for measuring parity and quality.
+        train: for calibration, fitting and thresholds.
     """
 
     test: Tensor
@@ -73,15 +73,15 @@ def save(
     record: Training,
     metrics: bytes,
 ) -> None:
-    """Write a checkpoint whole or not at all.
+    """Write a checkpoint atomically.
 
     Args:
-        folder: where to; a checkpoint that is there is replaced.
+        folder: folder of the checkpoint; an existing checkpoint is replaced.
         weights: the model's state_dict, on any device.
-        config: what the model was built from.
-        examples: by `dump_examples`.
-        record: how the weights were learned.
-        metrics: text of metrics.jsonl.
+        config: configuration of the model.
+        examples: content of the examples file, made by `dump_examples`.
+        record: record of the training run.
+        metrics: content of metrics.jsonl.
 
     Raises:
         OutputError: the disk is full, the folder is read-only, or the like.
@@ -99,32 +99,45 @@ def save(
 
 
 def dump_examples(examples: Examples) -> bytes:
-    """The file of the images."""
+    """The content of the examples file, in safetensors format."""
     return tensors.dump(vars(examples))
 
 
 def files_of(folder: Path) -> tuple[Path, ...]:
-    """The files of the checkpoint in a folder."""
+    """Paths of the files of the checkpoint in a folder.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or its config.json is damaged.
+    """
     record = read_record(folder, "")
     names = (CONFIG, record.weights.file, record.examples.file, METRICS)
     return tuple(folder / name for name in names)
 
 
 def read_record(folder: Path, model: str) -> Record:
+    """Read config.json.
+
+    Args:
+        folder: folder of the checkpoint.
+        model: name of the model in the command that the error message suggests.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or its config.json is damaged.
+    """
     path = folder / CONFIG
     try:
         text = files.read_bytes(path, _MOST_CONFIG)
         return serde.load(Record, text, _FORMAT, _VERSION)
     except FileNotFoundError:
-        raise CheckpointError(_none_there(folder, model)) from None
+        raise CheckpointError(_no_checkpoint(folder, model)) from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _none_there(folder: Path, model: str) -> str:
-    """What to do about a folder without a checkpoint."""
+def _no_checkpoint(folder: Path, model: str) -> str:
+    """The message for a folder without a checkpoint: how to train, resume or export."""
     there = shlex.quote(str(folder))
     stopped = states.latest(folder)
     if stopped is None:
@@ -135,6 +148,6 @@ def _none_there(folder: Path, model: str) -> str:
     name = stopped.model.model
     return (
         f"no checkpoint at {folder} yet: its run was stopped in {stopped.place}. "
-        f"Go on with: aeonnx train --model {name} -o {there} --resume. Or take what it has "
-        f"learned: aeonnx export --model {name} --checkpoint {there} --state last"
+        f"Resume it with: aeonnx train --model {name} -o {there} --resume. Or export its last "
+        f"weights: aeonnx export --model {name} --checkpoint {there} --state last"
     )

@@ -1,4 +1,4 @@
-"""Files that another file names, with their digests."""
+"""References to files by name, digest and size."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Stored", "stored"]
 
 @dataclass(frozen=True)
 class Stored:
-    """A file that another one names.
+    """A reference to a file in the same folder.
 
     Args:
-        file: its name, in a folder that is known.
-        sha256: of its content.
-        bytes: that it has.
+        file: name of the file.
+        sha256: SHA-256 of its content, 64 hex digits.
+        bytes: its size in bytes.
     """
 
     file: str
@@ -34,5 +34,5 @@ class Stored:
 
 
 def stored(name: str, data: bytes) -> Stored:
-    """What names `data`, in a file called `name` with its digest."""
+    """The reference to a file with content `data`, named `name` with the digest in it."""
     return Stored(files.named_by_content(name, data), hashlib.sha256(data).hexdigest(), len(data))

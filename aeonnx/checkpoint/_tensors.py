@@ -1,16 +1,16 @@
-"""Tensors from files that anybody may have written: looked at before anything is made of them.
+"""Read tensors from untrusted files: headers are checked before any tensor is allocated.
 
-A safetensors file begins with a JSON header of names, types, shapes and places. It is read here,
-strictly, and compared with what a configuration asks for, which is built on torch's meta device
-that holds no numbers: neither a size that the configuration names nor one that the header names
-takes memory before both agree with the bytes that are there.
+A safetensors file begins with a JSON header of names, dtypes, shapes and offsets. It is parsed here
+strictly and compared with the model of the configuration, which is built on torch's meta device,
+without storage: no size in the configuration or the header causes an allocation before both agree
+with the number of bytes in the file.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 MOST_BYTES = 8 << 30
-"""What a file of weights may have: a graph may have 2 GiB, a saved state has four or five of it."""
+"""Largest file of weights in bytes: a graph may have 2 GiB, a saved state four or five times it."""
 _MOST_HEADER = 16 << 20
 _DTYPES = {
     "F64": torch.float64,
@@ -60,7 +60,7 @@ _SHOWN = 6  # problems, and 80 characters of a name
 
 @dataclass(frozen=True)
 class Entry:
-    """Type and shape of a tensor."""
+    """Dtype and shape of a tensor."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -70,16 +70,16 @@ class Entry:
 
 
 def dump(tensors: Mapping[str, Tensor]) -> bytes:
-    """The bytes of a safetensors file, of tensors on any device."""
+    """Serialise tensors, on any device, to the bytes of a safetensors file."""
     # Clones, because safetensors refuses tensors that share memory.
     return save_tensors({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
 
 
 def load(data: bytes) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """Parse the bytes of a safetensors file to tensors on the CPU.
 
     Raises:
-        ValueError: it is none, in words.
+        ValueError: the bytes are not a valid safetensors file; the message says why.
     """
     header_of(data, len(data))
     try:
@@ -89,11 +89,11 @@ def load(data: bytes) -> dict[str, Tensor]:
 
 
 def read_header(path: Path) -> dict[str, Entry]:
-    """The header of a safetensors file, of which no more is read.
+    """Read only the header of a safetensors file.
 
     Raises:
-        ValueError: it is none, in words.
-        OSError: it is no regular file, or cannot be read.
+        ValueError: it is not a valid safetensors file; the message says why.
+        OSError: it is not a regular file, or cannot be read.
     """
     with files.open_regular(path) as stream:
         size = stream.seek(0, 2)
@@ -102,14 +102,14 @@ def read_header(path: Path) -> dict[str, Entry]:
 
 
 def header_of(data: bytes, size: int) -> dict[str, Entry]:
-    """Types and shapes by name.
+    """Dtypes and shapes by name.
 
     Args:
-        data: of a safetensors file, its beginning at least.
-        size: of the whole file.
+        data: the beginning of a safetensors file, with at least the whole header.
+        size: size of the whole file in bytes.
 
     Raises:
-        ValueError: it is no such file, or no whole one.
+        ValueError: it is not a valid safetensors file, or it is truncated.
     """
     if size < 8:
         _refuse(f"it has {size} bytes")
@@ -119,9 +119,9 @@ def header_of(data: bytes, size: int) -> dict[str, Entry]:
     try:
         header = json.loads(data[8 : 8 + length], object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        _refuse(f"its header is no JSON: {_line(error)}")
+        _refuse(f"its header is not JSON: {_line(error)}")
     if not isinstance(header, dict):
-        _refuse("its header is no object")
+        _refuse("its header is not a JSON object")
     header.pop("__metadata__", None)
     found, places = {}, []
     for name, item in header.items():
@@ -130,7 +130,7 @@ def header_of(data: bytes, size: int) -> dict[str, Entry]:
     end = 0
     for first, last in sorted(places):
         if first != end:
-            _refuse(f"its tensors overlap or leave room at byte {first:,}")
+            _refuse(f"its tensors overlap or leave a gap at byte {first:,}")
         end = last
     if end != size - 8 - length:
         _refuse(f"its tensors have {end:,} bytes, and the file has room for {size - 8 - length:,}")
@@ -149,7 +149,7 @@ def _entry(name: str, item: Any) -> tuple[Entry, tuple[int, int]]:
     offsets = item["data_offsets"]
     wanted = math.prod(item["shape"]) * dtype.itemsize
     if len(offsets) != 2 or offsets[1] - offsets[0] != wanted:
-        _refuse(f"{shown(name)}: its shape needs {wanted:,} bytes, its place has others")
+        _refuse(f"{shown(name)}: its shape needs {wanted:,} bytes, got data_offsets {few(offsets)}")
     return Entry(dtype, tuple(item["shape"])), (offsets[0], offsets[1])
 
 
@@ -160,7 +160,7 @@ def _is_size(value: Any) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("a name appears twice")
     return found
 
 
@@ -169,10 +169,11 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def require_room(config: ModelConfig, there: Mapping[str, Entry]) -> None:
-    """Compare the sizes that a configuration names with the weights that are said to be of it.
+    """Check that the sizes of a configuration are plausible for the weights in a file.
 
     Raises:
-        ValueError: one is larger than all weights together, or there are more layers than weights.
+        ValueError: a size exceeds the total number of weights, or there are more layers than
+            arrays.
     """
     most = sum(math.prod(entry.shape) for entry in there.values())
     sizes = (*config.hidden, config.latent_size, len(config.classes))
@@ -184,10 +185,10 @@ def require_room(config: ModelConfig, there: Mapping[str, Entry]) -> None:
 
 
 def skeleton(config: ModelConfig) -> dict[str, Entry]:
-    """What the weights of a configuration are like, found without making them.
+    """Dtypes and shapes of the weights of a configuration, found without allocating them.
 
     Raises:
-        ValueError: it cannot be built.
+        ValueError: the model cannot be built.
     """
     try:
         with torch.device("meta"):
@@ -198,12 +199,12 @@ def skeleton(config: ModelConfig) -> dict[str, Entry]:
 
 
 def entries_of(tensors: Mapping[str, Tensor]) -> dict[str, Entry]:
-    """Types and shapes of tensors."""
+    """Dtypes and shapes of tensors."""
     return {name: Entry(value.dtype, tuple(value.shape)) for name, value in tensors.items()}
 
 
 def mismatches(expected: Mapping[str, Entry], found: Mapping[str, Entry]) -> list[str]:
-    """How names, shapes and types differ from what is expected: one line each, sorted."""
+    """Differences in names, shapes and dtypes: one line each, sorted."""
     lines = [f"{name}: missing" for name in expected if name not in found]
     lines += [f"{shown(name)}: not in this model" for name in found if name not in expected]
     for name in expected.keys() & found.keys():
@@ -216,11 +217,12 @@ def mismatches(expected: Mapping[str, Entry], found: Mapping[str, Entry]) -> lis
 
 
 def shown(text: str) -> str:
-    """A text from a file, short and safe to print."""
+    """A text from an untrusted file, shortened and safe to print."""
     return printable(text if len(text) <= 80 else f"{text[:80]}...")
 
 
-def few(sizes: tuple[int, ...]) -> str:
+def few(sizes: Sequence[int]) -> str:
+    """The sizes for a message, shortened after the eighth."""
     return str(list(sizes)) if len(sizes) <= 8 else f"{list(sizes[:8])} and {len(sizes) - 8} more"
 
 

@@ -1,4 +1,4 @@
-"""Weights against a configuration."""
+"""Check weights against a configuration, and compute the checkpoint id."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["checkpoint_id", "foreign", "mismatches", "not_finite", "odd"]
 
 
 def mismatches(config: ModelConfig, weights: Mapping[str, Any], *, ours: bool) -> list[str]:
-    """How names, shapes and values differ from what the configuration asks for: one line each.
+    """Why weights do not fit a configuration, one line per problem; empty if they fit.
 
     Args:
-        config: what the weights are said to be of.
-        weights: from anywhere.
-        ours: the configuration's sizes are known to be sane.
+        config: configuration of the model.
+        weights: values by name, of any origin.
+        ours: the configuration comes from aeonnx, not from the file: its sizes are trusted.
 
     Raises:
-        ValueError: it asks for more than is there.
+        ValueError: the configuration needs more weights than there are, or cannot be built.
     """
     strange = [
         f"{tensors.shown(name)}: expected a plain array of numbers, got {kind}"
@@ -50,7 +50,7 @@ def mismatches(config: ModelConfig, weights: Mapping[str, Any], *, ours: bool) -
 
 
 def odd(value: object) -> str | None:
-    """What a value is that has no numbers in a row of memory; None for one that has."""
+    """What a value is, if it is not a strided, unquantized tensor on the CPU; else None."""
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}"
     if value.is_quantized:
@@ -65,6 +65,7 @@ def odd(value: object) -> str | None:
 
 
 def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
+    """The message for weights that do not fit a configuration."""
     shown = "; ".join(problems[:6]) + ("; ..." if len(problems) > 6 else "")
     return (
         f"{path} does not fit {config.model} ({config.arch}, input {list(config.input_shape)}, "
@@ -74,7 +75,7 @@ def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
 
 @torch.no_grad()
 def not_finite(model: Model) -> str | None:
-    """The name of a part that gives NaN or infinity for inputs in the middle of their range."""
+    """Name of a part that outputs NaN or infinity for mid-range inputs; None if none does."""
     for name, part in model.parts().items():
         inputs = []
         for spec in part.inputs:
@@ -89,13 +90,13 @@ def not_finite(model: Model) -> str | None:
 
 
 def checkpoint_id(config: ModelConfig, model: nn.Module) -> str:
-    """SHA-256 of a configuration and weights, and of what a module keeps beside its weights."""
+    """SHA-256, 64 hex digits, of a configuration, the weights, and a module's extra state."""
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
             digest.update(_bytes(value))
-        else:  # of get_extra_state
+        else:  # extra state, see `torch.nn.Module.get_extra_state`
             digest.update(f"{name} ".encode())
             _digest_plain(digest, value)
     return digest.hexdigest()
@@ -107,7 +108,7 @@ def _bytes(value: Tensor) -> bytes:
 
 
 def _digest_plain(digest: hashlib._Hash, value: object) -> None:
-    """Add a value of any type: what says nothing of its content counts by its type alone."""
+    """Hash a value of any type; of a type that is not listed here, only the type's name."""
     digest.update(f"{type(value).__qualname__}(".encode())
     if isinstance(value, Tensor):
         digest.update(f"{value.dtype} {list(value.shape)}\n".encode() + _bytes(value))

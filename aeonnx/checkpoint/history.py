@@ -1,4 +1,4 @@
-"""What a run remembers of itself: its options, one entry per epoch, and where it stands."""
+"""What a run saves about itself: its options, one entry per epoch, and its position."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from aeonnx._util.serde import require
 __all__ = ["MOST", "Epoch", "Position", "RunOptions", "lines_of"]
 
 MOST = 2**31
-"""Counts are below it."""
+"""Exclusive upper bound of counts."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What makes a run what it is: `train.TrainOptions` with all defaults filled in, as saved.
+    """The options of a run that a resume keeps: `train.TrainOptions` with defaults filled in.
 
-    How it is computed (device, workers, compiled or not) may change from one resume to the next.
+    Not included are options of the computation (device, workers, compile), which may change at
+    each resume. Fields are explained in `train.TrainOptions`, except:
 
     Args:
-        data: a name; or a path, absolute if it was given so, else from the run's folder.
-        data_dir: likewise a path; None for the default.
+        data: name of a data set; or a path, absolute if it was given so, else relative to the run's
+            folder.
+        data_dir: a path, absolute or relative like `data`; None for the default.
     """
 
     model: str
@@ -55,12 +57,12 @@ class Epoch:
     Args:
         stage: name of the stage.
         epoch: within the stage, from 1.
-        seconds: for the epoch's training, testing left out.
-        images_per_s: training speed.
+        seconds: duration of the epoch's training steps, without testing.
+        images_per_s: training images per second.
         lr: learning rate of the last step.
-        skipped: steps left out because loss or gradient was not finite.
-        train: means over the epoch's batches of the recipe's loss terms.
-        held_out: the loss on images held out to stop early; None without.
+        skipped: number of steps skipped because loss or gradient was not finite.
+        train: the recipe's loss terms, means over the epoch's training images.
+        held_out: the loss on the images held out for early stopping; None without early stopping.
         test: the recipe's metrics on the test images.
     """
 
@@ -85,16 +87,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands: between two steps.
+    """Position of a run, between two steps.
 
     Args:
-        stage: index of the stage.
-        epoch: within the stage, from 1: the one at hand.
-        step: steps of that epoch that are done.
-        seconds: that they took.
-        sums: over them, see `Learner.step`; None for none yet.
-        best_epoch: of the stage, by the loss on held-out images; 0 for none yet.
-        best: that loss.
+        stage: index of the current stage, from 0.
+        epoch: current epoch within the stage, from 1.
+        step: number of steps done in that epoch.
+        seconds: duration of these steps.
+        sums: sums over these steps, see `Learner.step`; None before the first step.
+        best_epoch: epoch of the stage with the lowest loss on held-out images; 0 for none yet.
+        best: that loss; None for none yet.
     """
 
     stage: int = 0
@@ -117,9 +119,9 @@ class Position:
             f"sums: expected those of {self.step} steps, got {sorted(names)[:6]}",
         )
         require(self.seconds >= 0, f"seconds: expected 0 or more, got {self.seconds}")
-        require(self.best_epoch < self.epoch, "best_epoch: expected an epoch that is over")
+        require(self.best_epoch < self.epoch, "best_epoch: expected an epoch before `epoch`")
 
 
 def lines_of(epochs: Iterable[Epoch]) -> bytes:
-    """The text of metrics.jsonl."""
+    """The content of metrics.jsonl: one JSON object per epoch."""
     return "".join(json.dumps(asdict(epoch)) + "\n" for epoch in epochs).encode()

@@ -1,12 +1,13 @@
-"""Where a run can go on from: `state/000017/` in its folder, whole or not there.
+"""Saved states that a run resumes from: `state/000017/` in its folder, written atomically.
 
-    state.json           what is trained and how, where it stands, what it remembers
-    state.safetensors    weights, moments, average, best weights, random state
-    SHA256SUMS           digests of the two
+    state.json           model, options, position, and history of epochs
+    state.safetensors    weights, AdamW's moments, averaged weights, best weights, random state
+    SHA256SUMS           SHA-256 of the other two files
 
-Each is a new folder that gets its name when all of it is on the disk; the two newest are kept, so
-that a damaged one has one before it. Beside them lies what does not change, `examples.<digest>
-.safetensors`, so that a run that was stopped can be exported. No pickle.
+Each state is a new folder that gets its name once all of it is on the disk. The two newest are
+kept, so that a run can fall back on the older one if the newest is damaged. The images that export
+needs, `examples.<digest>.safetensors`, never change and are saved once, next to the states, so that
+a run that was stopped can be exported. No pickle is used.
 """
 
 from __future__ import annotations
@@ -57,25 +58,25 @@ _MOST_JSON, _MOST_SUMS = 64 << 20, 4096
 
 MODEL, AVERAGE, BEST, OPTIMIZER = "model.", "average.module.", "best.", "optimizer."
 RANDOM, CUDA_RANDOM, AVERAGED = "random.cpu", "random.cuda", "average.n_averaged"
-"""Names of tensors, or what they begin with."""
+"""Names of tensors, or their prefixes."""
 
 
 @dataclass(frozen=True)
 class State:
-    """state.json.
+    """Content of state.json.
 
     Args:
-        run: drawn when the run began: states of another run are not gone back to.
-        options: what is trained and how.
-        fingerprint: of the data set.
-        model: what is trained.
-        position: where the run stands.
-        epochs: those that are over.
-        scaler: numbers of the fp16 scaler; empty without.
-        last: record of the weights as they are, averaged if they are.
-        best: record of those of the best epoch; None without.
-        examples: the file of images of the data set, in the folder of the states.
-        finished: whether nothing is left to do.
+        run: random id of the run; a run falls back on its own states only.
+        options: options of the run.
+        fingerprint: fingerprint of the data set, see `train.DataSet`.
+        model: configuration of the model.
+        position: position of the run.
+        epochs: the completed epochs.
+        scaler: state of the fp16 gradient scaler; empty without fp16.
+        last: record of the last weights (averaged, if the run averages weights).
+        best: record of the weights of the best epoch; None without early stopping.
+        examples: file of images of the data set, in the folder of the states.
+        finished: whether the run is complete.
     """
 
     run: str
@@ -95,7 +96,7 @@ class State:
         require(
             (options.model, options.arch, options.hidden, options.latent_size)
             == (config.model, config.arch, config.hidden, config.latent_size),
-            "options: of another model than model",
+            "options: expected the model, arch, hidden and latent_size of `model`",
         )
         require(0 < options.epochs < MOST, f"options.epochs: got {options.epochs}")
         require(at.stage < len(self.last.stages), f"position.stage: got {at.stage}")
@@ -104,13 +105,13 @@ class State:
         require(
             done == list(range(1, at.epoch))
             and {epoch.stage for epoch in self.epochs} <= set(names),
-            "epochs: not those before position",
+            "epochs: expected those before `position`",
         )
         require(all(map(math.isfinite, self.scaler.values())), "scaler: expected finite numbers")
 
     @property
     def place(self) -> str:
-        """Where it stands, for people: "epoch 3 of 'train', after step 12"."""
+        """The position in words: "epoch 3 of 'train', after step 12"."""
         name = shown(self.last.stages[self.position.stage].name)
         step = f", after step {self.position.step}" if self.position.step else ""
         return f"epoch {self.position.epoch} of {name!r}{step}"
@@ -118,13 +119,13 @@ class State:
 
 @dataclass(frozen=True)
 class Found:
-    """A whole state.
+    """An undamaged state.
 
     Args:
         path: its folder.
-        state: what is in state.json.
-        tensors: by name.
-        notes: a line for each damaged one that was passed over.
+        state: content of state.json.
+        tensors: content of state.safetensors.
+        notes: one line for each damaged newer state that was skipped.
     """
 
     path: Path
@@ -133,7 +134,7 @@ class Found:
     notes: tuple[str, ...]
 
     def weights(self, which: str) -> dict[str, Tensor]:
-        """The model's: "best", or "last", which are averaged if the run averages; maybe none."""
+        """The model's state dict: "best" (may be empty) or "last" (an average if kept)."""
         averaged = any(name.startswith(AVERAGE) for name in self.tensors)
         return under(BEST if which == "best" else AVERAGE if averaged else MODEL, self.tensors)
 
@@ -142,13 +143,13 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
     """Write a state and remove all but the two newest of its run.
 
     Args:
-        folder: of the run.
-        state: what goes into state.json.
-        tensors: on any device.
-        examples: what `state.examples` names.
+        folder: folder of the run.
+        state: content of state.json.
+        tensors: content of state.safetensors; tensors may be on any device.
+        examples: content of the file `state.examples`.
 
     Raises:
-        OutputError: the disk is full or the like; earlier states stay.
+        OutputError: the state cannot be written, as when the disk is full; earlier states stay.
     """
     base = folder / _FOLDER
     if base.is_symlink():
@@ -171,7 +172,7 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
 
 
 def _remove(old: Path) -> None:
-    """Remove a state: its own files, and the folder if it held no others."""
+    """Remove the files of a state, and its folder if that is then empty."""
     if old.is_symlink():
         return
     with suppress(OSError):
@@ -181,10 +182,10 @@ def _remove(old: Path) -> None:
 
 
 def read_examples(folder: Path, state: State) -> bytes:
-    """The file of the images.
+    """Read the examples file of a state.
 
     Raises:
-        IntegrityError: it is missing, or another.
+        IntegrityError: the file is missing or was changed.
     """
     named = state.examples
     return files.read_verified(folder / _FOLDER / named.file, named.sha256, named.bytes)
@@ -196,7 +197,7 @@ def exists(folder: Path) -> bool:
 
 
 def latest(folder: Path) -> State | None:
-    """What the newest state says, its tensors unread; None if none can be read."""
+    """The newest readable state.json; tensors are not read. None if there is none."""
     for path in _numbered(folder / _FOLDER):
         try:
             return _read_json(path, _sums(path))
@@ -206,10 +207,10 @@ def latest(folder: Path) -> State | None:
 
 
 def newest(folder: Path) -> Found | None:
-    """The newest whole state of a run; None if there is none, damaged or not.
+    """Read the newest undamaged state of a run; None if the run has no states at all.
 
     Raises:
-        CheckpointError: there are states, and all are damaged; says how.
+        CheckpointError: there are states, but all are damaged; the message says how.
     """
     problems: list[str] = []
     for path in _numbered(folder / _FOLDER):
@@ -218,11 +219,12 @@ def newest(folder: Path) -> Found | None:
         except (OSError, ValueError) as error:
             problems.append(f"{path} is damaged ({_reason(error)})")
             continue
-        notes = tuple(f"{line}: going on from the one before" for line in problems)
+        notes = tuple(f"{line}: resuming from the one before" for line in problems)
         return Found(path, state, tensors, notes)
     if problems:
         raise CheckpointError(
-            f"no saved state in {folder} is whole: {'; '.join(problems)}. Train anew with --force"
+            f"every saved state in {folder} is damaged: {'; '.join(problems)}. Train anew with "
+            "--force"
         )
     return None
 
@@ -240,7 +242,7 @@ def _read(path: Path) -> tuple[State, dict[str, Tensor]]:
     _require_sum(_TENSORS, data, sums)
     tensors = weights.load(data)
     for name, value in tensors.items():
-        moment = name.startswith(OPTIMIZER)  # of which large ones may be infinite
+        moment = name.startswith(OPTIMIZER)  # squares of large gradients may be infinite
         if value.is_floating_point() and not moment and not bool(value.isfinite().all()):
             raise ValueError(f"{_TENSORS}: {name}: NaN or infinite numbers")
     if AVERAGED in tensors and int(tensors[AVERAGED]) < 0:
@@ -249,16 +251,16 @@ def _read(path: Path) -> tuple[State, dict[str, Tensor]]:
 
 
 def _problems(state: State, there: Mapping[str, weights.Entry]) -> list[str]:
-    """What is wrong with the names, types and shapes of tensors."""
+    """Errors in the names, dtypes and shapes of a state's tensors, one line each."""
     model, average, best = (under(prefix, there) for prefix in (MODEL, AVERAGE, BEST))
     weights.require_room(state.model, model)
     expected = weights.skeleton(state.model)
     problems = weights.mismatches(expected, model)
-    for others_of_it in (average, best):
-        if others_of_it:
-            problems += weights.mismatches(expected, others_of_it)
+    for optional in (average, best):
+        if optional:
+            problems += weights.mismatches(expected, optional)
     if bool(state.best) != bool(best):
-        problems.append("best weights: expected with their record, and with none without")
+        problems.append("best weights: expected if and only if `best` has their record")
     known = (MODEL, AVERAGE, BEST, OPTIMIZER)
     others = {name for name in there if not name.startswith(known)}
     problems += [f"{shown(name)}: unknown" for name in others - {RANDOM, CUDA_RANDOM, AVERAGED}]
@@ -266,7 +268,7 @@ def _problems(state: State, there: Mapping[str, weights.Entry]) -> list[str]:
         problems.append(f"{RANDOM}: missing")
     counted = weights.Entry(torch.int64, ()) if average else None
     if there.get(AVERAGED) != counted:
-        problems.append(f"{AVERAGED}: expected one whole number with an average, else none")
+        problems.append(f"{AVERAGED}: expected an int64 scalar with averaged weights, else nothing")
     return problems
 
 
@@ -274,7 +276,7 @@ T = TypeVar("T")
 
 
 def under(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
-    """What has names that begin with `prefix`, by the rest of the name."""
+    """The entries whose names begin with `prefix`, by the rest of the name."""
     return {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
 
 
@@ -312,7 +314,7 @@ def _run_of(path: Path) -> str | None:
 
 
 def _numbered(base: Path) -> list[Path]:
-    """The states, newest first."""
+    """Folders of states, newest first."""
     try:
         found = [path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal()]
     except OSError:

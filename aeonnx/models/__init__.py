@@ -1,7 +1,7 @@
-"""What is learned: `nn.Module`s that name their parts. Knows nothing of training, ONNX or files.
+"""The models: `nn.Module`s that list their parts. Independent of training, ONNX and files.
 
-Each module here without a leading underscore is one model: it registers a builder under its name,
-and that is all that the rest of aeonnx needs (see docs/extending.md).
+Each module here without a leading underscore defines one model and registers its builder under the
+model's name; the rest of aeonnx needs no more (see docs/extending.md).
 """
 
 from __future__ import annotations

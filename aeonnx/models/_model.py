@@ -1,4 +1,4 @@
-"""What every model is: a module that says which parts it can be split into."""
+"""The base class of all models: a module that lists the parts that it can be exported as."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Model", "Part"]
 
 @dataclass(frozen=True)
 class Part:
-    """One separately exported graph.
+    """A piece of a model that is exported as a graph of its own.
 
     Args:
-        module: takes the inputs in order as positional tensors; returns the output, or a tuple of
+        module: accepts the inputs in order as positional tensors; returns the output, or a tuple of
             the outputs in order. Deterministic in eval mode.
-        inputs: what it takes.
-        outputs: what it gives; the first is the answer of the part's verb.
+        inputs: specs of its inputs.
+        outputs: specs of its outputs; the first is the part's primary output.
         percentiles: names of outputs, one number per row, whose percentiles over training images
-            the manifest shall carry: as thresholds.
+            the manifest records as thresholds.
     """
 
     module: nn.Module
@@ -32,14 +32,14 @@ class Part:
 
 
 class Model(nn.Module, ABC):
-    """A network with parts.
+    """A network that is exported in parts.
 
-    `prior` names the distribution of `z` that the decoder was trained to turn into images, or is
-    None if the training shaped none.
+    `prior` names the distribution of `z` that the decoder was trained on, such as
+    "standard-normal"; None if training imposes no distribution on `z`.
     """
 
     prior: str | None = None
 
     @abstractmethod
     def parts(self) -> dict[str, Part]:
-        """The parts by name, "encoder" and "decoder" among them; modules share the weights."""
+        """The parts by name, including "encoder" and "decoder"; their modules share weights."""

@@ -1,10 +1,10 @@
 """The layers: an encoder and a mirrored decoder for each architecture.
 
 Shapes: N images, C channels, H x W pixels. Encoders map [N, C, H, W] to [N, features] with no
-activation at the end; decoders map [N, latent_size] to logits [N, C, H, W].
+final activation; decoders map [N, latent_size] to logits [N, C, H, W].
 
-Between layers stands SiLU, x * sigmoid(x) (Elfwing et al. 2018, "Sigmoid-weighted linear units",
-equation 3): no unit of it can fall silent for good, as rectifiers do.
+The activation between layers is SiLU, x * sigmoid(x) (Elfwing et al. 2018, "Sigmoid-weighted linear
+units", equation 3): unlike a ReLU, a unit cannot die.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ARCHS", "decoder_network", "encoder_network", "initialise"]
 
 Shape = tuple[int, int, int]
 
-_ACTIVATIONS = (nn.SiLU, nn.ReLU)  # what stands between the layers of models
+_ACTIVATIONS = (nn.SiLU, nn.ReLU)  # between the layers of the models
 
 
 def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: int) -> nn.Module:
@@ -34,7 +34,7 @@ def encoder_network(arch: str, shape: Shape, hidden: Sequence[int], features: in
 
 
 def decoder_network(arch: str, latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.Module:
-    """[N, latent_size] -> logits [N, C, H, W]; `hidden` as given to the encoder.
+    """[N, latent_size] -> logits [N, C, H, W]; `hidden` in the encoder's order.
 
     Raises:
         UnknownNameError: there is no such architecture.
@@ -63,7 +63,7 @@ def _conv_encoder(shape: Shape, hidden: Sequence[int], features: int) -> nn.Modu
     layers: list[nn.Module] = []
     for channels_in, channels_out in pairwise([shape[0], *hidden]):
         layers += [
-            # BatchNorm subtracts the mean, so that a bias before it would do nothing.
+            # BatchNorm subtracts the mean, so a bias before it would have no effect.
             nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(channels_out),
             nn.SiLU(),
@@ -83,8 +83,8 @@ def _conv_decoder(latent_size: int, hidden: Sequence[int], shape: Shape) -> nn.M
     channels = [*hidden, shape[0]]
     for i, (channels_in, channels_out) in enumerate(pairwise(channels)):
         last = i == len(hidden) - 1
-        # A transposed convolution of size n gives 2 n - 1; what is left is 1 where n was halved
-        # from an even size.
+        # A transposed convolution maps size n to 2 n - 1: output_padding adds the missing 1 where
+        # the encoder's input had an even size.
         padding = [sizes[i + 1][axis] - (2 * sizes[i][axis] - 1) for axis in (0, 1)]
         layers.append(
             nn.ConvTranspose2d(
@@ -112,10 +112,10 @@ def _halvings(shape: Shape, times: int) -> list[tuple[int, int]]:
 
 
 def initialise(network: nn.Module) -> nn.Module:
-    """Draw the weights anew so that layers keep the variance of what they are given; biases are 0.
+    """Redraw the weights so that layers preserve the variance of their inputs; set biases to 0.
 
     He et al. 2015, "Delving deep into rectifiers", section 2.2: N(0, 2 / fan_in), and N(0, 1 /
-    fan_in) for a layer behind which no activation stands. torch's own default has a sixth of that
+    fan_in) for a layer that no activation follows. torch's own default has a sixth of that
     variance, with which deep narrow networks learn little more than principal components.
     """
     gain = 1.0
@@ -123,7 +123,7 @@ def initialise(network: nn.Module) -> nn.Module:
         if isinstance(layer, _ACTIVATIONS):
             gain = math.sqrt(2)
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            # torch counts a transposed convolution's channels the other way round.
+            # A transposed convolution's weight is [in, out, ...], others are [out, in, ...].
             transposed = isinstance(layer, nn.ConvTranspose2d)
             fan_in = layer.weight[:, 0].numel() if transposed else layer.weight[0].numel()
             nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
@@ -133,7 +133,7 @@ def initialise(network: nn.Module) -> nn.Module:
 
 
 ARCHS = {"mlp": (_mlp_encoder, _mlp_decoder), "conv": (_conv_encoder, _conv_decoder)}
-"""Encoder and decoder by the name that `--arch` takes."""
+"""Functions that build encoder and decoder, by the value of `--arch`."""
 
 
 def _arch(arch: str) -> tuple[Callable[..., nn.Module], Callable[..., nn.Module]]:

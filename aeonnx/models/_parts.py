@@ -1,4 +1,4 @@
-"""What the models' parts have in common: tensors, the decoder, the way through the latent."""
+"""Modules and tensor specs that the parts of several models share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def image(
     description: str,
     range: tuple[float, float] | None = (0.0, 1.0),  # noqa: A002  # the manifest's name
 ) -> TensorSpec:
-    """The spec of images: float32 [batch, C, H, W] in a range, [0, 1] unless another is given."""
+    """The spec of images: float32 [batch, C, H, W] in `range`, by default [0, 1]."""
     return TensorSpec(name, (BATCH, *shape), range=range, description=description)
 
 
@@ -27,7 +27,7 @@ def latent(name: str, size: int, description: str) -> TensorSpec:
 
 
 def primary_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """What a part is asked for: its output, or the first of several."""
+    """The first output of a part, whose module returns one tensor or a tuple of them."""
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
@@ -46,13 +46,13 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.logits(z))
 
     def logits(self, z: Tensor) -> Tensor:
-        """The reconstruction before the sigmoid: for losses, which are exact only there."""
+        """The reconstruction before the sigmoid: losses on logits are numerically stable."""
         logits: Tensor = self.network(z)
         return logits
 
 
 class EncodeDecode(nn.Module):
-    """Images through the latent: x [N, C, H, W] -> reconstruction [N, C, H, W] in [0, 1].
+    """Encode and decode images: x [N, C, H, W] -> reconstruction [N, C, H, W] in [0, 1].
 
     Args:
         encoder: x -> z, or a tuple that begins with the latent to decode.
@@ -70,10 +70,13 @@ class EncodeDecode(nn.Module):
 
 
 class Scorer(nn.Module):
-    """How unlike the training images: x [N, C, H, W] -> reconstruction, error [N].
+    """Anomaly score: x [N, C, H, W] -> reconstruction [N, C, H, W], error [N].
+
+    The error is the mean over channels and pixels of the squared difference between an image and
+    its reconstruction.
 
     Args:
-        whole: x -> reconstruction.
+        whole: the whole autoencoder, x -> reconstruction.
     """
 
     def __init__(self, whole: nn.Module) -> None:
@@ -86,10 +89,10 @@ class Scorer(nn.Module):
 
 
 def scorer(whole: Part) -> Part:
-    """The part that scores anomalies, made from one that goes from image to image.
+    """The part that scores anomalies, made from the part that maps images to reconstructions.
 
-    Its `error` is at most the square of the largest difference that the ranges of the images allow:
-    1 for [0, 1], 4 for [-1, 1]. Without ranges it has none.
+    The range of `error` ends at the square of the largest difference that the ranges of the images
+    allow: 1 for [0, 1], 4 for [-1, 1]. If an image has no range, `error` has none.
     """
     x, reconstruction = whole.inputs[0].range, whole.outputs[0].range
     bounds = None

@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that is needed to build a model.
+    """Name, architecture and sizes: everything that building a model needs.
 
     Args:
         model: registered name.
@@ -33,7 +33,7 @@ class ModelConfig:
         hidden: widths of the encoder's hidden layers, from the image inwards: units for "mlp",
             channels for "conv". The decoder mirrors them.
         latent_size: length of `z`.
-        classes: names of the labels, for a model that learns them; else empty.
+        classes: names of the labels, for a model with a classifier; else empty.
     """
 
     model: str
@@ -79,14 +79,14 @@ def register(
 ) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
-    The arguments are written out where they stand: `aeonnx.catalog` reads them without torch.
+    Write the arguments as literals: `aeonnx.catalog` reads them from the source without torch.
 
     Args:
-        name: what `--model` takes.
-        widths: default sizes by architecture; these are the architectures that the model has, the
-            default first.
-        parts: names of the parts that the model has.
-        classifies: the model learns labels, and needs `ModelConfig.classes`.
+        name: value of `--model`.
+        widths: default sizes for each architecture that the model has, the default architecture
+            first.
+        parts: names of the model's parts.
+        classifies: the model is trained with labels and needs `ModelConfig.classes`.
     """
 
     def add(builder: Builder) -> Builder:
@@ -117,19 +117,19 @@ def configure(
     latent_size: int | None = None,
     classes: tuple[str, ...] = (),
 ) -> ModelConfig:
-    """The configuration of a model.
+    """Make the configuration of a model; sizes that are None take the model's defaults.
 
     Args:
         model: registered name.
         arch: one of the model's architectures.
         input_shape: [C, H, W] of an image.
-        hidden: see `ModelConfig`; None for the model's default, with no layer of units that is
-            narrower than `latent_size`.
+        hidden: see `ModelConfig`; None for the model's default, in which "mlp" layers narrower
+            than `latent_size` are widened to it.
         latent_size: None for the model's default.
-        classes: names of the labels; a model that does not classify leaves them out.
+        classes: names of the labels; ignored for a model that does not classify.
 
     Raises:
-        UnknownNameError: there is no such model, or it has no such architecture.
+        UnknownNameError: the model, or its architecture, does not exist.
         UsageError: a size is not above 0.
     """
     entry = _entry(model)
@@ -137,7 +137,7 @@ def configure(
         raise UnknownNameError(f"architecture of {model}", arch, entry.widths)
     widths = entry.widths[arch]
     if hidden is None:
-        units = arch != "conv"  # whose widths are channels
+        units = arch != "conv"  # the widths of "conv" are channels
         hidden = tuple(max(width, latent_size or 0) if units else width for width in widths.hidden)
     try:
         return ModelConfig(
@@ -153,7 +153,7 @@ def configure(
 
 
 def archs(model: str) -> list[str]:
-    """The architectures that a model has, the default first.
+    """Names of a model's architectures, the default first.
 
     Raises:
         UnknownNameError: there is no such model.
@@ -162,7 +162,7 @@ def archs(model: str) -> list[str]:
 
 
 def classifies(model: str) -> bool:
-    """Whether a model learns labels.
+    """Whether a model is trained with labels and has a classifier.
 
     Raises:
         UnknownNameError: there is no such model.
@@ -171,17 +171,17 @@ def classifies(model: str) -> bool:
 
 
 def build(config: ModelConfig) -> Model:
-    """A model with fresh weights.
+    """Build a model with newly initialised weights.
 
     Raises:
         UnknownNameError: there is no such model.
-        TypeError: its parts are not those that it is registered with.
+        TypeError: the model's parts differ from those given to `register`.
     """
     entry = _entry(config.model)
     model = entry.builder(config)
     if model.parts().keys() != set(entry.parts):
         raise TypeError(
-            f"{config.model} is registered with the parts {', '.join(entry.parts)}, and has "
+            f"{config.model} is registered with the parts {', '.join(entry.parts)}, but has "
             f"{', '.join(model.parts())}: name these in register(..., parts=...)"
         )
     return model

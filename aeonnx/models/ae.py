@@ -1,4 +1,4 @@
-"""`ae`: the autoencoder, an encoder and its mirror with a narrow latent between them.
+"""`ae`: the autoencoder, an encoder and a mirrored decoder with a narrow latent between them.
 
 Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks".
 """
@@ -16,12 +16,12 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(Model):
-    """Encoder, decoder, and the two in a row.
+    """An encoder and a mirrored decoder (Hinton & Salakhutdinov 2006).
 
     Args:
         config: sizes and architecture.
-        whole: name of the part that goes from image to image.
-        description: what that part's output is, for people.
+        whole: name of the part that maps images to reconstructions.
+        description: description of that part's output in the manifest.
     """
 
     def __init__(self, config: ModelConfig, whole: str, description: str) -> None:
@@ -55,5 +55,5 @@ class Autoencoder(Model):
     parts=("encoder", "decoder", "reconstructor", "scorer"),
 )
 def build(config: ModelConfig) -> Autoencoder:
-    """784-128-64-12-3 and its mirror for 28x28 images and the default widths."""
+    """Layers 784-128-64-12-3 and their mirror, for 28x28 images and the default "mlp" widths."""
     return Autoencoder(config, "reconstructor", "reconstructed images")

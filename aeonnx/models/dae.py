@@ -1,7 +1,7 @@
-"""`dae`: the denoising autoencoder, the autoencoder's network taught to undo corruption.
+"""`dae`: the denoising autoencoder, the autoencoder's network trained to undo corruption.
 
-Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders". The
-corruption belongs to the training and is in no graph: the denoiser takes images as they come.
+Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders". Only
+training corrupts images; no exported graph does: the denoiser's input is the noisy image itself.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ __all__: list[str] = []
     parts=("encoder", "decoder", "denoiser", "scorer"),
 )
 def build(config: ModelConfig) -> Autoencoder:
-    """784-1024-256 and its mirror for 28x28 images and the default widths."""
+    """Layers 784-1024-256 and their mirror, for 28x28 images and the default "mlp" widths."""
     return Autoencoder(config, "denoiser", "images without their noise")

@@ -1,6 +1,6 @@
-"""`sae`: the stacked autoencoder, autoencoders in series, each rebuilding what the one before gave.
+"""`sae`: the stacked autoencoder: autoencoders in series, each reconstructing the previous output.
 
-They are taught one after the other and then together: the greedy scheme of Bengio et al. 2007,
+They are trained one after the other and then together: the greedy scheme of Bengio et al. 2007,
 "Greedy layer-wise training of deep networks", section 2.3, with whole autoencoders as its layers.
 """
 
@@ -18,11 +18,14 @@ from aeonnx.models.ae import Autoencoder
 __all__ = ["SERIES", "StackedAutoencoder"]
 
 SERIES = 3
-"""How many autoencoders."""
+"""Number of autoencoders in series."""
 
 
 class StackedAutoencoder(Model):
-    """Three autoencoders of one shape; the parts split at the last one's latent."""
+    """Three autoencoders of the same shape, in series (Bengio et al. 2007, section 2.3).
+
+    The encoder part ends at the latent of the last autoencoder, and the decoder part begins there.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -62,5 +65,5 @@ class StackedAutoencoder(Model):
     parts=("encoder", "decoder", "reconstructor", "scorer"),
 )
 def build(config: ModelConfig) -> StackedAutoencoder:
-    """Three times 784-128-64-32 and its mirror for 28x28 images and the default widths."""
+    """Three times 784-128-64-32 and its mirror, for 28x28 images and the default "mlp" widths."""
     return StackedAutoencoder(config)

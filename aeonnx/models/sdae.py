@@ -1,7 +1,8 @@
 """`sdae`: the stacked denoising autoencoder with a classifier on top.
 
 Vincent et al. 2010, "Stacked denoising autoencoders: learning useful representations in a deep
-network with a local denoising criterion", section 3.6. Layers are f_1 to f_n, and g_n to g_1 back.
+network with a local denoising criterion", section 3.6. The encoder layers are f_1 to f_n, the
+decoder layers g_n to g_1.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["StackedDenoisingAutoencoder"]
 
 
 class Classifier(nn.Module):
-    """x [N, C, H, W] -> logits [N, K], probabilities [N, K] in [0, 1] that sum to 1.
+    """x [N, C, H, W] -> logits [N, K], probabilities [N, K] in [0, 1] whose rows sum to 1.
 
     Args:
         encoder: x -> z [N, latent_size].
@@ -42,8 +43,9 @@ class Classifier(nn.Module):
 class StackedDenoisingAutoencoder(Model):
     """Layers f_i with their mirrors g_i, and a linear classifier of the last layer's features.
 
-    Hidden features are at least 0 (rectifiers), where the paper's are in [0, 1] (sigmoids): Glorot
-    et al. 2011, "Deep sparse rectifier neural networks", section 4.
+    The structure is that of Vincent et al. 2010, section 3.6, but hidden features are ReLU outputs,
+    0 or more, as in Glorot et al. 2011, "Deep sparse rectifier neural networks", section 4, instead
+    of sigmoid outputs in [0, 1].
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -53,7 +55,7 @@ class StackedDenoisingAutoencoder(Model):
         self.encoders = nn.ModuleList(
             nn.Sequential(nn.Linear(below, above), nn.ReLU()) for below, above in pairwise(widths)
         )
-        # g_1 gives logits of pixels; the sigmoid is the Decoder's.
+        # g_1 outputs logits of pixels; `Decoder` applies the sigmoid.
         self.decoders = nn.ModuleList(
             nn.Linear(above, below) if i == 0 else nn.Sequential(nn.Linear(above, below), nn.ReLU())
             for i, (below, above) in enumerate(pairwise(widths))
@@ -63,7 +65,7 @@ class StackedDenoisingAutoencoder(Model):
         self.head = nn.Linear(config.latent_size, len(config.classes))
 
     def features(self, x: Tensor, layers: int) -> Tensor:
-        """f_layers(... f_1(x)): [N, C, H, W] in [0, 1] -> [N, width], the flat image for 0."""
+        """f_layers(... f_1(x)): [N, C, H, W] in [0, 1] -> [N, width]; for 0 the flattened x."""
         h = x.flatten(1)
         for encoder in self.encoders[:layers]:
             h = encoder(h)
@@ -103,5 +105,5 @@ class StackedDenoisingAutoencoder(Model):
     classifies=True,
 )
 def build(config: ModelConfig) -> StackedDenoisingAutoencoder:
-    """784-1000-1000-1000 and its mirror for 28x28 images and the default widths."""
+    """Layers 784-1000-1000-1000 and their mirror, for 28x28 images and the default widths."""
     return StackedDenoisingAutoencoder(config)

@@ -20,7 +20,7 @@ class Posterior(nn.Module):
     """x [N, C, H, W] in [0, 1] -> mu, logvar of q(z|x), both [N, latent_size].
 
     Args:
-        network: x -> [N, 2 * latent_size], so that both come from one linear layer.
+        network: x -> [N, 2 * latent_size], mu and logvar side by side.
         latent_size: length of `z`.
     """
 
@@ -31,24 +31,27 @@ class Posterior(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         both = self.network(x)
-        # Slices, because the ONNX operator for chunks is another one before opset 18.
+        # Slices instead of chunk: chunk exports to a different ONNX operator before opset 18.
         return both[:, : self.latent_size], both[:, self.latent_size :]
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """A draw from q(z|x) that gradients pass: z = mu + exp(logvar / 2) * eps.
+    """A differentiable draw from q(z|x): z = mu + exp(logvar / 2) * eps, [N, latent_size].
 
     Kingma & Welling 2014, section 2.4.
 
     Args:
-        mu, logvar: [N, latent_size].
+        mu, logvar: mean and log variance of q(z|x), [N, latent_size].
         eps: [N, latent_size], drawn from N(0, I).
     """
     return mu + torch.exp(0.5 * logvar) * eps
 
 
 class VariationalAutoencoder(Model):
-    """A posterior q(z|x), the prior N(0, I) and a decoder of Bernoulli means."""
+    """A Gaussian posterior q(z|x), the prior N(0, I) and a decoder that outputs Bernoulli means.
+
+    Kingma & Welling 2014, section 3 and appendix C.
+    """
 
     prior = "standard-normal"
 
@@ -60,10 +63,10 @@ class VariationalAutoencoder(Model):
         self.decoder = Decoder(decoder_network(config.arch, size, hidden, shape))
 
     def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z, and mu, logvar [N, latent].
+        """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z; mu, logvar [N, latent_size].
 
         Args:
-            x: images.
+            x: images in [0, 1].
             eps: [N, latent_size], drawn from N(0, I).
         """
         mu, logvar = self.encoder(x)
@@ -73,7 +76,9 @@ class VariationalAutoencoder(Model):
         x = image("x", self.config.input_shape, "images")
         z = latent("z", self.config.latent_size, "latent")
         mu = latent("mu", self.config.latent_size, "mean of the latent given the image")
-        logvar = latent("logvar", self.config.latent_size, "log of its variance")
+        logvar = latent(
+            "logvar", self.config.latent_size, "log variance of the latent given the image"
+        )
         reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
         whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (reconstruction,))
         return {
@@ -90,5 +95,5 @@ class VariationalAutoencoder(Model):
     parts=("encoder", "decoder", "reconstructor", "scorer"),
 )
 def build(config: ModelConfig) -> VariationalAutoencoder:
-    """784-400-20 and its mirror for 28x28 images and the default widths."""
+    """Layers 784-400-20 and their mirror, for 28x28 images and the default "mlp" widths."""
     return VariationalAutoencoder(config)

@@ -1,6 +1,6 @@
-"""How models are learned: data, corruption, losses, recipes, the loop. Ends in a checkpoint.
+"""Train models and save checkpoints: data, corruption, losses, recipes and the training loop.
 
-`TrainOptions` and their check need no torch; anything else here imports it when it is asked for.
+`TrainOptions` and `check` need no torch; the other names import it on first access.
 """
 
 from __future__ import annotations

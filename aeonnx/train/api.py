@@ -1,4 +1,4 @@
-"""Training, from options to a run's folder."""
+"""Train a model: from options to the folder of a run."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ __all__ = ["Trained", "train"]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gave.
+    """The result of a run.
 
     Args:
         output: the run's folder.
-        training: the record in the checkpoint.
+        training: the training record in the checkpoint.
         epochs: one entry per epoch, of all stages.
-        files: what was written, pictures included.
-        model: its name.
-        warnings: what people should know of the model, as that it is worse than doing nothing.
-        first: whether this process wrote them; one of several does.
+        files: files of the checkpoint, and pictures.
+        model: name of the model.
+        warnings: warnings about the model, such as that it is worse than the baseline.
+        first: whether this process wrote the files; of several processes, only rank 0 does.
     """
 
     output: Path
@@ -53,19 +53,25 @@ class Trained:
 
 
 def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
-    """Train a model and leave a checkpoint, metrics and pictures in the run's folder.
+    """Train a model and write a checkpoint, metrics and pictures to the run's folder.
 
-    Started by torchrun, every process calls it with the same options; rank 0 writes.
+    Under torchrun, every process calls it with the same options, and rank 0 writes.
+
+    Args:
+        options: what to train, on which data, and how.
+        listener: is notified of progress; None for no notifications.
 
     Raises:
-        UsageError: an option is unknown, out of range, or not what a resumed run had.
-        OutputError: a run is there already, finished or not, and neither `force` nor `resume` is
-            set; another training writes it; or the disk is full.
-        DataError: the data set is missing, damaged, empty, or not what the model learns from.
+        UsageError: an option is unknown, out of range, or differs from that of the resumed run.
+        OutputError: the folder already has a run, finished or not, and neither `force` nor `resume`
+            is set; another process is training into it; or the disk is full.
+        DataError: the data set is missing, damaged, empty, or lacks labels that the model needs.
         CheckpointError: there is nothing to resume, or the data set changed since.
         SetupError: the device or an optional package is missing.
-        TrainingError: the loss was NaN or infinite for several steps.
-        Interrupted: SIGINT or SIGTERM. In all of these, the last good checkpoint stays.
+        TrainingError: loss or gradient was NaN or infinite for several steps, or a metric was.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
+
+    After any of these errors, the last good checkpoint is still there.
     """
     check(options)
     device = resolve_device(options.device, launched().local_rank)
@@ -74,7 +80,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
         told: Listener = listener if listener is not None and ranks.first else Silent()
         with main_process_first(ranks):
             plan = make_plan(options, ranks)
-        with logging_to(options.log_dir if ranks.first else None) as log, _alone(plan, ranks):
+        with logging_to(options.log_dir if ranks.first else None) as log, _locked(plan, ranks):
             run = Run(plan, device, ranks, told, log)
             with on_signals(told.warned) as stop:
                 run.learn(stop)
@@ -103,13 +109,13 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
 
 
 @contextmanager
-def _alone(plan: Plan, ranks: Ranks) -> Iterator[None]:
-    """Keep other trainings out of the run's folder; only the process that writes does."""
+def _locked(plan: Plan, ranks: Ranks) -> Iterator[None]:
+    """Lock the run's folder against other trainings; only rank 0 takes the lock."""
     if not ranks.first:
         yield
         return
     with files.locked(plan.output, f"aeonnx train -m {plan.config.model}"):
         files.sweep(plan.output)
         if not plan.options.resume and not ranks.restarts:
-            refuse_run_there(plan.options)  # another may have come and gone meanwhile
+            refuse_run_there(plan.options)  # another training may have finished meanwhile
         yield

@@ -1,4 +1,4 @@
-"""Corruption of images and features, from which a denoising autoencoder learns. It is in no graph.
+"""Corruption of the inputs that a denoising autoencoder is trained on; exported graphs have none.
 
 Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
 """
@@ -34,12 +34,12 @@ CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor, float, Ten
     "masking": (Noise.uniform, _masking),
     "salt-pepper": (Noise.uniform, _salt_pepper),
 }
-"""By kind: what is drawn, and what it does to an image."""
+"""By kind: the function that draws the noise, and (x, level, noise) -> corrupted x."""
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A kind of noise and how much of it.
+    """A kind of noise and its level.
 
     Args:
         kind: "gaussian" adds N(0, level^2) and clips to [0, 1]; "masking" sets a fraction `level`
@@ -69,10 +69,10 @@ class Corruption:
         return CORRUPTIONS[self.kind][0](noise, *shape)
 
     def __call__(self, x: Tensor, drawn: Tensor) -> Tensor:
-        """x_tilde: x [N, ...], in [0, 1] unless the kind is masking, corrupted; same shape, range.
+        """Corrupt images or features: x -> x_tilde, of the same shape and range.
 
         Args:
-            x: images or features.
-            drawn: by `draw`, of the shape of `x`.
+            x: images or features [N, ...]; in [0, 1] unless the kind is "masking".
+            drawn: random numbers from `draw`, of the shape of `x`.
         """
         return CORRUPTIONS[self.kind][1](x, self.level, drawn)

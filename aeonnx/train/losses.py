@@ -1,6 +1,6 @@
-"""Losses and metrics. Reconstruction terms are sums over pixels or means, as each docstring says.
+"""Losses and metrics, each a scalar; docstrings say what is summed and what is averaged.
 
-x, reconstruction, logits: [N, C, H, W]; images and reconstructions in [0, 1].
+x, reconstruction, logits: [N, C, H, W]; x and reconstruction are in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,35 +13,43 @@ __all__ = ["bernoulli", "kl_divergence", "mse", "psnr", "squared_error"]
 
 
 def mse(reconstruction: Tensor, x: Tensor) -> Tensor:
-    """Mean squared error over pixels and images: a scalar."""
+    """Mean squared error: mean over images, channels and pixels."""
     return F.mse_loss(reconstruction, x)
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
-    """Squared error of features [N, width], summed over them, mean over images: a scalar."""
+    """Squared error of features [N, width]: sum over features, mean over images.
+
+    Vincent et al. 2010, "Stacked denoising autoencoders": up to constants, the negative
+    log-likelihood of a Gaussian with fixed variance.
+    """
     return (output - target).square().sum(1).mean()
 
 
 def psnr(reconstruction: Tensor, x: Tensor) -> Tensor:
-    """Mean over images of the peak signal-to-noise ratio in dB, peak 1: a scalar."""
+    """Peak signal-to-noise ratio in dB for a peak of 1: mean over images of -10 log10(MSE).
+
+    The MSE is that of each image, at least 1e-10, so that the PSNR is at most 100 dB.
+    """
     per_image = (reconstruction - x).square().flatten(1).mean(1)
     return (-10 * torch.log10(per_image.clamp_min(1e-10))).mean()
 
 
 def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z) in nats, pixels as Bernoulli means: summed over pixels, mean over images.
+    """-log p(x|z) in nats for Bernoulli pixels: sum over channels and pixels, mean over images.
 
-    Kingma & Welling 2014, appendix C.1. From logits, because a sigmoid first loses digits.
+    Kingma & Welling 2014, appendix C.1. Computed from logits, because the logarithm of a sigmoid
+    loses precision.
     """
     return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)) in nats, mean over images: a scalar.
+    """KL(q(z|x) || N(0, I)) in nats: sum over latent dimensions, mean over images.
 
     Kingma & Welling 2014, appendix B: -1/2 sum(1 + logvar - mu^2 - exp(logvar)).
 
     Args:
-        mu, logvar: [N, latent_size].
+        mu, logvar: mean and log variance of q(z|x), [N, latent_size].
     """
     return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1).mean()

@@ -1,4 +1,4 @@
-"""What to train, on what, and how: checked without torch, so that a typo is told at once."""
+"""Options of training, checked without torch so that a typo is reported at once."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _NO_MODEL = "Missing option '-m' / '--model', such as vae; or give -o RUN with -
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What to train, on what, how, and where to put it.
+    """What to train, on which data, how, and where to write it.
 
-    None stands for what a resumed run had, and else for the default.
+    None stands for the value of the resumed run or, in a new run, for the default.
 
     Args:
-        model: registered name; may be left out where `output` is resumed.
+        model: registered name; may be None if the run in `output` is resumed.
         output: the run's folder; None for `runs/<model>`.
         arch: "mlp" or "conv"; by default the model's first.
         hidden: widths of the hidden layers, see `ModelConfig`; by default the model's.
@@ -52,33 +52,33 @@ class TrainOptions:
         data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
             "mnist-sample".
         data_dir: folder of the named data sets; by default "data".
-        skip_bad: leave out images that cannot be read or differ in size, instead of an error.
-        stream: read images batch by batch, even if all would fit on the device.
-        background: a colour, such as "white" or "#20a0ff", to show through transparent pixels of
-            pictures; None to keep alpha channels, and refuse other transparency.
-        workers: processes that read ahead when images are streamed.
+        skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
+        stream: read images batch by batch, even if all of them fit on the device.
+        background: colour, such as "white" or "#20a0ff", behind transparent pixels; None to keep
+            alpha channels and reject other transparency.
+        workers: number of processes that prefetch images when they are streamed.
         epochs: passes over the training images in the last stage; by default the recipe's.
-        batch_size: images per step, of all processes together; by default the recipe's.
-        lr: highest learning rate of AdamW; by default the recipe's.
-        schedule: course of the learning rate: "constant", "cosine" or "one-cycle"; by default the
+        batch_size: images per step, over all processes; by default the recipe's.
+        lr: peak learning rate of AdamW; by default the recipe's.
+        schedule: learning rate schedule: "constant", "cosine" or "one-cycle"; by default the
             recipe's.
-        weight_decay: of AdamW, 0 or more; by default 0.
-        clip: largest norm of the gradient, above 0; by default no limit.
-        ema: decay per step of the average of weights that is tested and kept, in [0, 1); 0 for
-            none; by default the recipe's.
-        precision: "fp32", or "bf16" or "fp16" by autocast; by default "fp32".
+        weight_decay: weight decay of AdamW, 0 or more; by default 0.
+        clip: maximum norm of the gradient, above 0; by default no limit.
+        ema: decay per step of the exponential moving average of the weights, in [0, 1); the average
+            is what is tested and saved; 0 for no average; by default the recipe's.
+        precision: "fp32", or "bf16" or "fp16" with autocast; by default "fp32".
         compile: compile the training step with torch.compile.
-        held_out: share of the training images that are kept out of training to stop early, in
-            (0, 1); None for 0.1 with `patience`, else for none.
-        patience: stop a stage after so many epochs without a better loss on the held-out images,
+        held_out: share of the training images that are held out for early stopping, in (0, 1);
+            None for 0.1 with `patience`, and for no held-out images without.
+        patience: stop a stage after this many epochs without a better loss on the held-out images,
             and keep the best epoch's weights; None to run all epochs.
-        seed: of weights, order and noise; by default 0.
+        seed: seed of initial weights, image order and noise; by default 0.
         device: "auto", "cpu" or "cuda".
         recipe: options of the recipe, such as {"corruption": "masking"}.
-        resume: go on from the newest valid state in `output`.
-        force: replace a run that is there.
-        log_dir: folder for TensorBoard events; None for none.
-        save_seconds: time between saved states.
+        resume: resume from the newest undamaged state in `output`.
+        force: replace an existing run in `output`.
+        log_dir: folder for TensorBoard events; None to write none.
+        save_seconds: seconds between saved states.
     """
 
     model: str | None = None
@@ -113,7 +113,7 @@ class TrainOptions:
 
     @property
     def folder(self) -> Path:
-        """The run's.
+        """Folder of the run: `output`, or `runs/<model>`.
 
         Raises:
             UsageError: neither model nor folder is given.
@@ -127,7 +127,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Settings:
-    """The numbers of the optimisation, checked and with defaults filled in; see `TrainOptions`."""
+    """Options of the optimisation with defaults filled in; see `TrainOptions`."""
 
     batch_size: int
     lr: float
@@ -141,7 +141,7 @@ class Settings:
 
 
 def check(options: TrainOptions) -> None:
-    """Check all that needs neither torch nor data.
+    """Check everything that can be checked without torch and without data.
 
     Raises:
         UsageError: an option is out of range, an unknown name, or contradicts another.
@@ -150,7 +150,7 @@ def check(options: TrainOptions) -> None:
         raise UsageError(_NO_MODEL)
     _ = options.folder
     if options.resume and options.force:
-        raise UsageError("--resume goes on with a run and --force begins anew: give one of them")
+        raise UsageError("--resume continues a run and --force replaces it: give one of them")
     if options.model is not None:
         _check_model(options.model, options)
     one_of("device", options.device, DEVICES)
@@ -199,11 +199,11 @@ def _check_model(model: str, options: TrainOptions) -> None:
 
 
 def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, str | float]:
-    """All options of a model's recipe: what is not given takes its default.
+    """All options of a model's recipe: those given, and defaults for the others.
 
     Raises:
-        UnknownNameError: the model has no recipe, or an option does not take a name.
-        UsageError: the recipe takes no such option, or not that value.
+        UnknownNameError: the model has no recipe, or an option does not accept the given name.
+        UsageError: the recipe has no such option, or its value is out of range.
     """
     known = catalog.options_of(model)
     for name in given:
@@ -218,7 +218,7 @@ def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, st
 
 
 def resolve_settings(options: TrainOptions, recipe: Recipe) -> Settings:
-    """Fill in what was not given, in options that were checked."""
+    """Fill in defaults; the options must have been checked."""
     held_out = options.held_out
     if held_out is None:
         held_out = 0.0 if options.patience is None else _HELD_OUT
@@ -239,12 +239,12 @@ _MAY_CHANGE = ("data", "data_dir", "skip_bad", "epochs", "recipe")
 
 
 def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:
-    """`options`, with what the run had wherever nothing is given.
+    """`options`, with the saved run's value wherever an option is None.
 
-    Data may have moved, and more epochs may be wanted: these are compared later.
+    Data paths and the number of epochs may differ here: `Plan.check_same` compares them later.
 
     Raises:
-        UsageError: an option is given that is not the run's; names both.
+        UsageError: an option differs from the run's; the message names both values.
     """
     given = {name: value for name in _names() if (value := getattr(options, name)) is not None}
     before = {name: getattr(saved, name) for name in _names()}
@@ -268,7 +268,7 @@ def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:
 
 
 def contradiction(folder: Path, differing: list[tuple[str, Any, Any]]) -> str:
-    """What is said of options that are not the run's: (name, what it was, what it is) of each."""
+    """The message for options that differ from the run's: (name, saved value, given value) each."""
     named = "; ".join(
         f"{flag('latent' if name == 'latent_size' else name)} was {_text(was)}, is {_text(now)}"
         for name, was, now in differing

@@ -1,4 +1,4 @@
-"""Random numbers that do not depend on how many processes draw them."""
+"""Random numbers that do not depend on the number of processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Noise", "Stream", "seeded"]
 
 
 class Stream(IntEnum):
-    """What random numbers are for: the first word after the seed, so that no two are the same."""
+    """Purpose of random numbers: it follows the seed in `seeded`, so that streams differ."""
 
     ORDER = 0
     NOISE = 1
@@ -22,7 +22,7 @@ class Stream(IntEnum):
 
 
 def seeded(generator: torch.Generator, *words: int) -> torch.Generator:
-    """The generator, set to a state that is a function of `words` (each 0 or more)."""
+    """Seed the generator with a function of `words` (each 0 or more), and return it."""
     state = np.random.SeedSequence(words).generate_state(2)
     return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
 
@@ -30,13 +30,13 @@ def seeded(generator: torch.Generator, *words: int) -> torch.Generator:
 class Noise:
     """The random numbers of one batch.
 
-    They are drawn for the whole batch, of which a process keeps its own rows: the same image meets
-    the same noise, whatever the number of processes.
+    Every process draws them for the whole batch and keeps its own rows, so that an image gets the
+    same noise for any number of processes.
 
     Args:
-        generator: on the device of the batch.
-        size: images of the whole batch.
-        rows: which of them are this process's.
+        generator: generator on the device of the batch.
+        size: number of images of the whole batch.
+        rows: rows of this process.
     """
 
     def __init__(self, generator: torch.Generator, size: int, rows: slice = slice(None)) -> None:

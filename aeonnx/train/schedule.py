@@ -1,4 +1,4 @@
-"""The course of the learning rate, a function of the progress: there is no state to save."""
+"""Learning rate schedules as functions of the progress, without state to save."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aeonnx.catalog.ranges import one_of
 
 __all__ = ["SCHEDULES", "factor"]
 
-# Of Smith & Topin 2019, "Super-convergence", with the proportions that torch's OneCycleLR has.
+# One-cycle: Smith & Topin 2019, "Super-convergence", with the defaults of torch's OneCycleLR.
 _RISE, _START, _END = 0.3, 1 / 25, 1 / 25e4
 
 
@@ -35,7 +35,7 @@ SCHEDULES = {"constant": _constant, "cosine": _cosine, "one-cycle": _one_cycle}
 
 
 def factor(schedule: str, progress: float) -> float:
-    """What the learning rate is multiplied with.
+    """Factor of the peak learning rate.
 
     Args:
         schedule: "constant"; "cosine" falls from 1 to 0; "one-cycle" rises from 1/25 to 1 in the

@@ -159,4 +159,4 @@ def test_other_weights_are_not_the_bundles(theirs: Callable[..., Result]) -> Non
     assert "was not exported from theirs:ours" in result.stderr
     result = theirs("verify", "b", *model, "--against", "same.pth")
     assert result.exit_code == 2
-    assert "--against is of a model of aeonnx: with --from-module, give a file" in result.stderr
+    assert "--against is for a model of aeonnx: with --from-module, pass a file" in result.stderr

@@ -213,7 +213,7 @@ def test_weights_from_a_file_are_loaded_and_proven(kept: Callable[..., Result]) 
         (
             ("-m", "vae", "--weights", "kept.py"),
             2,
-            "--weights is for --from-module: of a model of aeonnx, give the file as --checkpoint",
+            "--weights is for --from-module: for a model of aeonnx, pass the file as --checkpoint",
         ),
         (
             ("--from-module", "kept:build", "--checkpoint", "kept.py"),

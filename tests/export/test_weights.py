@@ -65,7 +65,7 @@ FORMS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
             "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(3)}}}],
             "hyper_parameters": {"lr": 1e-3},
         },
-        "taken from 'state_dict'; without the prefix 'model.'; without what is beside it ('loss')",
+        "taken from 'state_dict'; without the prefix 'model.'; ignoring other entries ('loss')",
     ),
     "model_state_dict": (
         lambda s: {"model_state_dict": s, "best": np.float64(0.5), "step": np.int64(7)},
@@ -175,7 +175,7 @@ def test_two_that_fit_alike_are_not_chosen_from(tmp_path: Path) -> None:
     torch.save(renamed("teacher.", state) | renamed("student.", state), tmp_path / "w")
     with pytest.raises(
         CheckpointError,
-        match=r"several weights that fit: 'teacher', 'student'. Say which with "
+        match=r"several state dicts that fit: 'teacher', 'student'. Say which with "
         r"load_weights\(module, path, entry='teacher'\)",
     ):
         load_weights(network(1), tmp_path / "w")

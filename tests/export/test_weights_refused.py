@@ -63,14 +63,14 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
     "a whole module": (
         lambda _: Whole(),
         "It holds Python objects (tests.export.test_weights_refused.Whole), and reading these runs "
-        "code from the file. Save the weights alone, where you trust it: "
+        "code from the file. If you trust the file, save the weights alone: "
         "torch.save(torch.load(path, weights_only=False).state_dict(), 'weights.pth') for a whole "
         "module",
     ),
     "code": (lambda _: Ran(), "cannot load"),
     "code beside weights": (lambda s: {"state_dict": s, "callback": Ran()}, "cannot load"),
-    "no weights": (lambda _: {"epoch": 3}, "holds a dict of other things. Accepted are a .saf"),
-    "a number": (lambda _: 7, "holds a int of other things"),
+    "no weights": (lambda _: {"epoch": 3}, "holds a dict without a state_dict. Accepted are a"),
+    "a number": (lambda _: 7, "holds a int without a state_dict"),
 }
 """By name: what is saved, and why it is refused."""
 

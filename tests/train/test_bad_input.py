@@ -93,8 +93,8 @@ def test_a_layer_narrower_than_the_latent_is_warned_of(aeonnx: Cli, folder: Path
     result = aeonnx("train", "-m", "ae", "--data", folder, *options)
     assert result.exit_code == 0, result.output
     assert (
-        "Warning: a layer of 8 numbers comes before the latent (20): no more than 8 of them tell "
-        "images apart; --hidden sets it"
+        "Warning: a layer of 8 numbers comes before the latent (20), which thus has at most 8 "
+        "degrees of freedom; --hidden sets the widths"
     ) in result.stderr
 
 
@@ -104,7 +104,7 @@ def test_a_model_worse_than_the_mean_image_is_warned_of(aeonnx: Cli, digits: Pat
     assert result.exit_code == 0, result.output
     (text,) = json.loads(result.stdout)["warnings"]
     assert re.fullmatch(
-        r"this model is worse than doing nothing: on test images what it reconstructs has a PSNR "
+        r"this model is worse than doing nothing: on test images its reconstruction has a PSNR "
         r"of [\d.]+ dB, the mean training image [\d.]+ dB. Try more --epochs than 1, another --lr "
         r"than 1e-07, or a larger --latent than 3",
         text,
@@ -117,7 +117,7 @@ def test_a_denoiser_worse_than_its_input_is_warned_of(aeonnx: Cli, folder: Path)
     result = aeonnx("train", "-m", "dae", "--data", folder, *options)
     assert result.exit_code == 0, result.output
     assert re.search(
-        r"what it denoises has a PSNR of [\d.]+ dB, its noisy input 39.8 dB", result.stderr
+        r"its denoised output has a PSNR of [\d.]+ dB, its noisy input 39.8 dB", result.stderr
     )
 
 

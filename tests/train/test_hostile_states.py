@@ -78,11 +78,11 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "negative epoch": (field("position.epoch", -1), "position.epoch: expected 1 or more, got -1"),
     "negative step": (field("position.step", -5), "position.step: expected 0 or more, got -5"),
     "step of 1e12": (field("position.step", 10**12), "position.step: expected 0 or more"),
-    "step beyond the epoch": (field("position.step", 10**6), "step 1000000 of 10"),
+    "step beyond the epoch": (field("position.step", 10**6), "step 1000000 is beyond the 10"),
     "negative stage": (field("position.stage", -1), "position.stage: expected 0 or more"),
     "no such stage": (field("position.stage", 7), "position.stage: got 7"),
-    "epoch ahead of the history": (field("position.epoch", 3), "epochs: not those before"),
-    "best epoch ahead": (field("position.best_epoch", 9), "best_epoch: expected an epoch that is"),
+    "epoch ahead of the history": (field("position.epoch", 3), "epochs: expected those before"),
+    "best epoch ahead": (field("position.best_epoch", 9), "best_epoch: expected an epoch before"),
     "sums of other names": (field("position.sums", {"x": 1.0}), "sums: expected those of"),
     "no sums": (field("position.sums", None), "sums: expected those of 3 steps"),
     "sums of other losses": (
@@ -100,7 +100,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no such schedule": (field("options.schedule", "cosin"), "unknown schedule 'cosin'"),
     "no such precision": (field("options.precision", "fp31"), "unknown precision 'fp31'"),
     "no such option": (field("options.recipe", {"betta": 1.0}), "ae takes no --betta"),
-    "another model": (field("options.model", "vae"), "options: of another model than model"),
+    "another model": (field("options.model", "vae"), "options: expected the model"),
     "no such model": (
         lambda state: rewritten(
             state, lambda d: (d["options"].update(model="x"), d["model"].update(model="x"))
@@ -122,7 +122,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a file elsewhere": (field("examples.file", "../../x"), "file: expected a plain name"),
     "a run of no text": (field("run", 7), "run: expected a text, got 7"),
     "a text of 100 MB": (field("run", "x" * 100_000_000), "are read"),
-    "other scaler": (field("scaler", {"scale": 0.0}), "other numbers of the fp16 scaler"),
+    "other scaler": (field("scaler", {"scale": 0.0}), "fp16 scaler has other entries"),
     "missing weights": (tensor(lambda t: t.pop(BIAS)), "decoder.network.0.bias: missing"),
     "weights of another shape": (_one(BIAS, lambda v: v[:3].clone()), "shape [8], got [3]"),
     "weights of another type": (_one(BIAS, torch.Tensor.double), "expected torch.float32, got"),
@@ -131,16 +131,16 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no random state": (tensor(lambda t: t.pop("random.cpu")), "random.cpu: missing"),
     "a random state of 3 bytes": (
         _one("random.cpu", lambda v: v[:3].clone()),
-        "its random state is none",
+        "its random state is invalid",
     ),
-    "a random state of floats": (_one("random.cpu", torch.Tensor.float), "random state is none"),
+    "a random state of floats": (_one("random.cpu", torch.Tensor.float), "random state is invalid"),
     "moments of another shape": (
         _one("optimizer.0.exp_avg", lambda v: v[:1].clone()),
-        "the saved moments are not of the parameters that learn",
+        "the saved moments of AdamW do not fit the trained parameters",
     ),
     "moments of no parameter": (
         tensor(lambda t: t.update({"optimizer.x.step": torch.ones(())})),
-        "the saved moments are not",
+        "the saved moments of AdamW do not",
     ),
     "an average that is not kept": (
         tensor(
@@ -158,7 +158,7 @@ FORMS: dict[str, tuple[Callable[[Path], None], str]] = {
                  if k.startswith("model.")}
             )
         ),
-        "best weights: expected with their record",
+        "best weights: expected if and only if",
     ),
     "a FIFO as state.json": (instead("state.json", os.mkfifo), "it is a FIFO"),
     "a FIFO as sums": (instead("SHA256SUMS", os.mkfifo), "it is a FIFO"),
@@ -248,5 +248,5 @@ def test_an_export_of_a_hostile_state_is_refused_too(stopped: Path, tmp_path: Pa
     FORMS["widths of 1e9"][0](newest)
     with pytest.raises(CheckpointError, match="the configuration asks for more than"):
         checkpoint.load(run, "ae", "last")
-    with pytest.raises(UsageError, match="--state is of a run's folder"):
+    with pytest.raises(UsageError, match="--state needs a run's folder"):
         checkpoint.load(newest / "state.json", "ae", "last")

@@ -114,7 +114,7 @@ def test_a_signal_saves_and_resume_goes_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert f"{name}: saving after this step; once more quits at once" in errors
+    assert f"{name}: saving after this step; a second signal quits at once" in errors
     assert "Error: stopped in epoch" in errors
     assert "saved in run: --resume goes on" in errors
     found = states.newest(tmp_path / "run")
@@ -219,7 +219,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
         f"{newest} is damaged (state.safetensors: it is not a whole safetensors file: its"
         in said[0]
     )
-    assert "going on from the one before" in said[0]
+    assert "resuming from the one before" in said[0]
     expected = train(replace(options, output=tmp_path / "whole"))
     assert weights(resumed.output) == weights(expected.output)
 
@@ -235,7 +235,7 @@ def test_every_damage_to_a_state_is_seen(options: TrainOptions, name: str, how: 
         if how == "missing":
             path.unlink()
     with pytest.raises(
-        CheckpointError, match=r"no saved state in .* is whole: .*is damaged .*--force"
+        CheckpointError, match=r"every saved state in .* is damaged: .*is damaged .*--force"
     ):
         train(replace(options, resume=True, epochs=1))
 

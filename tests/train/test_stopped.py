@@ -162,8 +162,8 @@ def test_a_stopped_run_says_how_it_is_exported_and_the_command_works(
     assert result.exit_code == 1
     text = (
         "Error: no checkpoint at runs/vae yet: its run was stopped in epoch 1 of 'train', after "
-        "step 6. Go on with: aeonnx train --model vae -o runs/vae --resume. Or take what it has "
-        "learned: aeonnx export --model vae --checkpoint runs/vae --state last\n"
+        "step 6. Resume it with: aeonnx train --model vae -o runs/vae --resume. Or export its "
+        "last weights: aeonnx export --model vae --checkpoint runs/vae --state last\n"
     )
     assert result.stderr.endswith(text)
     command = commands_of(text)[place]
@@ -193,7 +193,7 @@ def test_the_record_says_which_weights_were_exported() -> None:
 def test_the_best_epoch_of_a_stopped_run(stopped: Cli) -> None:
     result = stopped("export", "-m", "vae", "--state", "best")
     assert result.exit_code == 1
-    assert "runs/vae keeps no best epoch: it was trained without --patience" in result.stderr
+    assert "runs/vae has no best epoch: it was trained without --patience" in result.stderr
     assert "Use --state last" in result.stderr
     stop_after(25, replace(OPTIONS, patience=5, force=True, epochs=4, held_out=0.1))
     found = states.newest(RUN)

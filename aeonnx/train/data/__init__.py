@@ -1,4 +1,4 @@
-"""Images to learn from: known data sets, folders of pictures, numpy arrays."""
+"""Load data sets: known ones by name, folders of images, numpy arrays."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def load_data(
 
     Args:
         name: one of `DATA_SETS`, or the path of a folder of images (see `_folder.load_folder`) or
-            of a .npy or .npz file (see `_array.load_array`). A known name wins over a path:
-            ./mnist is a path.
-        root: folder in torchvision's layout (`MNIST/raw/...`) for data sets with a name; downloads
-            go there.
-        skip_bad: leave images out that are damaged or differ in size, instead of raising. For
-            folders.
-        stream: read images when they are asked for, even if all fit in memory. For folders and
-            .npy.
-        background: a colour, such as "white" or "#20a0ff", to show through transparent pixels:
-            images then have no alpha. None keeps it where a file has such a channel. For folders.
+            of a .npy or .npz file (see `_array.load_array`). A known name takes
+            precedence over a path: write ./mnist for a folder of that name.
+        root: folder in torchvision's layout (`MNIST/raw/...`) that named data sets are read
+            from and downloaded to.
+        skip_bad: skip images that are damaged or differ in size, instead of raising. For folders
+            only.
+        stream: read images on demand, even if all fit in memory. For folders and .npy only.
+        background: colour, such as "white" or "#20a0ff", behind transparent pixels: images then
+            have no alpha channel. None keeps the alpha channel of files that have one. For folders
+            only.
 
     Raises:
         UsageError: there is no such colour.
-        UnknownNameError: there is no such data set, and `name` is no path.
-        DataError: it is not there and cannot be downloaded, or is not what was expected.
+        UnknownNameError: `name` is neither a data set nor a path.
+        DataError: the data set is missing and cannot be downloaded, or its content is invalid.
     """
     if name in DATA_SETS:
         return DATA_SETS[name](root)
@@ -53,9 +53,9 @@ def load_data(
             raise DataError(
                 f"{name} does not exist: expected a folder of images, a .npy or a .npz file"
             )
-        more = "The path of a folder of images, a .npy or a .npz file does too."
+        more = "Also accepted: the path of a folder of images, a .npy or a .npz file."
         raise UnknownNameError("data set", name, DATA_SETS, more)
-    last = Path(os.path.abspath(path)).name  # of "." and ".." too
+    last = Path(os.path.abspath(path)).name  # works for "." and ".." too
     if not os.path.isdir(path) and path.suffix.lower() not in _ARRAYS:
         raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
     try:

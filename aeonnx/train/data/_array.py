@@ -24,22 +24,22 @@ Array = npt.NDArray[Any]
 
 
 def load_array(path: Path, name: str, *, stream: bool) -> DataSet:
-    """Images in an array: [N, H, W], [N, C, H, W], or vectors [N, D]; uint8, or floats in [0, 1].
+    """Load images: [N, H, W], [N, C, H, W], or vectors [N, D]; uint8, or floats in [0, 1].
 
-    A .npy that does not fit in memory, or any if `stream` is set, stays a file of which rows are
-    read when asked for; it must not change meanwhile. A .npz is always read into memory. It holds
-    either x_train and x_test, with y_train and y_test or neither, or one array of images (of any
-    name, or named x, images or data), with labels (y or labels) or without. Where these names say
-    what to take, other arrays are left alone. Labels are [N], integers or strings.
+    A .npy that does not fit in memory, or any .npy if `stream` is set, is memory-mapped and its
+    rows are read on demand; the file must not change meanwhile. A .npz is always read into memory.
+    It contains either x_train and x_test, with both y_train and y_test or neither, or one array of
+    images (of any name, or named x, images or data), with labels (y or labels) or without. If
+    arrays have these names, other arrays are ignored. Labels are [N], integers or strings.
 
     Args:
-        path: a file that exists.
-        name: for the record.
-        stream: keep a .npy a file.
+        path: an existing file.
+        name: name of the data set in the training record.
+        stream: do not read a .npy into memory.
 
     Raises:
-        DataError: the file holds anything else, or fewer than 2 images.
-        ImageError: the same, where a verb would refuse it too.
+        DataError: the file has other content, or fewer than 2 images.
+        ImageError: the images have a rank, dtype or range that inference rejects too.
     """
     start = npy.start_of(path, len(npy.MAGIC))
     zipped = path.suffix.lower() == ".npz" and start != npy.MAGIC
@@ -58,8 +58,8 @@ def _archive(path: Path, name: str) -> DataSet:
     classes: tuple[str, ...] = ()
     if labels:
         values = [
-            _labels(arrays[key], len(half), _where(path, key))
-            for key, half in zip(labels, rows, strict=True)
+            _labels(arrays[key], len(part), _where(path, key))
+            for key, part in zip(labels, rows, strict=True)
         ]
         numbers[:], classes = _numbered(values, path)
     if len(rows) == 1:
@@ -67,15 +67,15 @@ def _archive(path: Path, name: str) -> DataSet:
     train, test = rows
     if (train.dtype, train.shape) != (test.dtype, test.shape):
         raise DataError(
-            f"{path}: expected x_train and x_test of one dtype and image shape, got "
+            f"{path}: expected x_train and x_test of the same dtype and image shape, got "
             f"{train.array.dtype} {list(train.array.shape)} and "
             f"{test.array.dtype} {list(test.array.shape)}"
         )
-    halves = [
-        Split(images_of(half, half.places, in_memory=True), number)
-        for half, number in zip(rows, numbers, strict=True)
+    splits = [
+        Split(images_of(part, part.places, in_memory=True), number)
+        for part, number in zip(rows, numbers, strict=True)
     ]
-    return DataSet(name, halves[0], halves[1], classes, "given")
+    return DataSet(name, splits[0], splits[1], classes, "given")
 
 
 def _where(path: Path, key: str) -> str:
@@ -93,10 +93,11 @@ def _labels(values: Array, n: int, where: str) -> Array:
 
 
 def _numbered(values: list[Array], path: Path) -> tuple[list[Tensor], tuple[str, ...]]:
-    """Labels -> their positions among all, in order, and these as text."""
+    """Labels -> their indices among the sorted distinct labels, int64, and these as strings."""
     if len({array.dtype.kind == "U" for array in values}) > 1:
         raise DataError(
-            f"{path}: expected labels of one kind, got {' and '.join(str(v.dtype) for v in values)}"
+            f"{path}: expected either integers or strings as labels, got "
+            f"{' and '.join(str(v.dtype) for v in values)}"
         )
     known = sorted({label for array in values for label in array.tolist()})
     positions = {label: position for position, label in enumerate(known)}

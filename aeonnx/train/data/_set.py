@@ -1,4 +1,4 @@
-"""What every source of images gives: two halves of images, with or without labels."""
+"""Data sets: training and test images, with or without labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aeonnx.train.data._files import InFiles, digest
 
 __all__ = ["DataSet", "Images", "InMemory", "Split", "chunks"]
 
-_CHUNK = 1 << 24  # bytes read at once when all images are gone through
+_CHUNK = 1 << 24  # bytes per read when all images are read in turn
 
 
 class Images(Protocol):
@@ -28,16 +28,16 @@ class Images(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Size of all images as `read` gives them."""
+        """Size in bytes of all images as `read` returns them."""
 
     @property
     def in_memory(self) -> bool:
-        """Whether `read` only copies."""
+        """Whether the images are in memory, so that `read` only copies."""
 
     def __len__(self) -> int: ...
 
     def read(self, places: Tensor) -> Tensor:
-        """The images at `places`.
+        """Read the images at the indices `places`.
 
         Args:
             places: int64 [n], each from 0 to len - 1, on the CPU.
@@ -46,7 +46,7 @@ class Images(Protocol):
             [n, C, H, W], always of the same dtype: uint8, 0 to 255, or float32 in [0, 1].
 
         Raises:
-            DataError: a file is not what it was when the data set was loaded.
+            DataError: a file is missing or changed since the data set was loaded.
         """
 
 
@@ -68,7 +68,7 @@ class InMemory:
 
     @property
     def nbytes(self) -> int:
-        """Size of the tensor."""
+        """Size of the tensor in bytes."""
         return self.tensor.nbytes
 
     @property
@@ -86,11 +86,11 @@ class InMemory:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images for training, or those for testing.
+    """The training images or the test images of a data set.
 
     Args:
-        images: N of them.
-        labels: int64 [N], positions in the data set's `classes`; None without labels.
+        images: N images.
+        labels: int64 [N], indices into the data set's `classes`; None without labels.
     """
 
     images: Images
@@ -102,13 +102,13 @@ class DataSet:
     """Images with a fixed split.
 
     Args:
-        name: what `--data` named; of a path the last component, since records hold no paths of
-            the machine.
-        train: to learn from.
-        test: to measure with; same image shape and dtype as `train`.
+        name: the value of `--data`; for a path, its last component, so that training records
+            contain no paths of the machine.
+        train: training images.
+        test: test images, of the same shape and dtype as `train`.
         classes: names of the labels; empty without labels.
-        split: how the halves were made, a phrase for the record.
-        skipped: what was wrong with each bad file that was left out.
+        split: how the images were split, a phrase for the training record.
+        skipped: one line per bad file that was skipped, with the reason.
     """
 
     name: str
@@ -127,26 +127,26 @@ class DataSet:
     def fingerprint(self) -> str:
         """SHA-256, 64 hex digits, over train then test.
 
-        Of each half: dtype, [N, C, H, W], the SHA-256 of every image, the labels. It depends on
-        neither where the images are nor how they are stored. The first use reads all images once,
-        a chunk at a time, except those in files, which loading has hashed already.
+        Hashed of each split: dtype, [N, C, H, W], the SHA-256 of every image, the labels. The
+        fingerprint does not depend on where or how the images are stored. The first access reads
+        all images once, in chunks; images in files were already hashed when they were loaded.
 
         Raises:
-            DataError: a file is not what it was when the data set was loaded.
+            DataError: a file is missing or changed since the data set was loaded.
         """
         whole = hashlib.sha256()
-        for half in (self.train, self.test):
-            images = half.images
+        for part in (self.train, self.test):
+            images = part.images
             dtype = images.read(torch.tensor([0])).dtype
             whole.update(f"{dtype} {[len(images), *images.shape]} ".encode())
             for image in _digests(images):
                 whole.update(image)
-            whole.update(b"unlabelled" if half.labels is None else half.labels.numpy().tobytes())
+            whole.update(b"unlabelled" if part.labels is None else part.labels.numpy().tobytes())
         return whole.hexdigest()
 
 
 def chunks(images: Images) -> Iterator[Tensor]:
-    """Places of all images in order, int64, as many at a time as make some megabytes."""
+    """Indices of all images in order, int64, in chunks of some megabytes of images."""
     return iter(torch.split(torch.arange(len(images)), max(1, _CHUNK // (4 * prod(images.shape)))))
 
 

@@ -1,4 +1,4 @@
-"""Which images are for testing, where the data itself does not say."""
+"""Split data sets that do not come with a split into training and test images."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Places = npt.NDArray[np.int64]
 
 SPLIT = "one in ten of a fixed permutation"
 GROUPED = "one in ten of a fixed permutation, pieces of one photograph together"
-_SEED = 20_170_225  # any constant: the split is the data's, not the run's
+_SEED = 20_170_225  # any constant: the split depends on the data set, not on the run's seed
 
 _WORDS = "aug|copy|crop|flip|frame|part|patch|piece|rot|slice|tile|view"
 _BETWEEN = r"[ _.()\-]"
 _PIECE = re.compile(
     rf"(?P<base>.*?)(?:^|{_BETWEEN}+|(?<=\d))(?:{_WORDS})s?(?:{_BETWEEN}*x?\d+)*{_BETWEEN}*"
 )
-"""A name that says in a word that it is a piece: photo_12_crop3, scene-7-tile-0-64, crop_1."""
+"""A name with a word for a piece of a photograph: photo_12_crop3, scene-7-tile-0-64, crop_1."""
 _NUMBERED = re.compile(rf"(?P<base>\D*[^\W\d_]\D*\d+)(?:{_BETWEEN}+\d+)+{_BETWEEN}*")
-"""A name with a number, and more of them behind: img-001-2, IMG_0001 (2)."""
-_LEAST = 5  # groups that words must make to be taken for photographs
-_LEAST_NUMBERED = 20  # the same of numbers and folders: fewer may be classes
+"""A name with a number that more numbers follow: img-001-2, IMG_0001 (2)."""
+_LEAST = 5  # groups by words: with fewer, the groups are not taken for photographs
+_LEAST_NUMBERED = 20  # the same for groups by numbers or folders: fewer may be classes
 
 
 def split(n: int, groups: Sequence[int] | None = None) -> tuple[Places, Places]:
-    """Places of the images for training and for testing, each sorted.
+    """Indices of the training images and of the test images, each sorted.
 
     Args:
-        n: how many images there are, 2 or more.
-        groups: a number for each image, the same for those that must stay together; None for no
-            such. There are two groups or more.
+        n: number of images, 2 or more.
+        groups: the group of each image, numbered from 0; images of a group stay in one split.
+            Two groups or more; None to split image by image.
     """
-    # numpy promises the same numbers in every version for RandomState alone.
+    # Only RandomState is guaranteed to give the same numbers in every version of numpy.
     random, tests = np.random.RandomState(_SEED), max(1, n // 10)
     if groups is None:
         order = random.permutation(n).astype(np.int64)
@@ -51,10 +51,10 @@ def split(n: int, groups: Sequence[int] | None = None) -> tuple[Places, Places]:
 
 
 def groups_of(names: Sequence[str]) -> list[int] | None:
-    """The photograph that each file is a piece of, numbered; None where names show no such.
+    """Number of the photograph that each file is a piece of; None if names do not show pieces.
 
     Args:
-        names: of the files, relative, with the folder of their class.
+        names: relative paths of the files, with the folder of their class.
     """
     words = [_without(_PIECE, name) for name in names]
     numbers = [base or _without(_NUMBERED, name) for base, name in zip(words, names, strict=True)]
@@ -68,7 +68,10 @@ def groups_of(names: Sequence[str]) -> list[int] | None:
 
 
 def _without(pattern: re.Pattern[str], name: str) -> str | None:
-    """A file's name without what marks a piece; its folder if that is all; None without a mark."""
+    """A file's path without the pattern's suffix; None if the name does not match.
+
+    If nothing else is left of the name, the result is the folder with a "/" at the end.
+    """
     path = PurePath(name)
     base = path.stem.lower()
     while match := pattern.fullmatch(base):

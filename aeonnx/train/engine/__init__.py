@@ -1,1 +1,1 @@
-"""The course of a run: its plan, its loop and steps, what it saves and resumes from."""
+"""The training engine: planning, the training loop, saving and resuming."""

@@ -1,4 +1,4 @@
-"""Whether a trained model is better than doing nothing, on images that it has not learned from."""
+"""Compare a trained model with a trivial baseline on test images."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from aeonnx.train.engine.plan import Plan, spread
 
 __all__ = ["worse_than_nothing"]
 
-_IMAGES = 1000  # of each half, that are looked at
+_IMAGES = 1000  # images of each split that are compared
 
 
 @torch.no_grad()
 def worse_than_nothing(
     plan: Plan, model: Model, train: BatchLoader, test: BatchLoader, metrics: Mapping[str, float]
 ) -> str | None:
-    """What is said of a model that is worse than doing nothing; None of one that is not.
+    """A warning if the model's PSNR on test images is below that of a baseline; else None.
 
-    One that denoises is compared with its noisy input, any other with the mean training image.
+    The baseline of a denoising model is its noisy input, that of others the mean training image.
 
     Args:
-        plan: of the run.
-        model: trained, in eval mode.
-        train: training images.
-        test: test images.
-        metrics: of the model, on the test images.
+        plan: plan of the run.
+        model: the trained model, in eval mode.
+        train: loader of the training images.
+        test: loader of the test images.
+        metrics: metrics of the model on the test images.
     """
     if {"psnr", "psnr_corrupted"} <= metrics.keys():
         found, nothing = metrics["psnr"], metrics["psnr_corrupted"]
-        what, instead = "what it denoises", "its noisy input"
+        what, instead = "its denoised output", "its noisy input"
     else:
         encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
         x, _ = next(test.batches([spread(len(test), _IMAGES)]))
@@ -42,7 +42,7 @@ def worse_than_nothing(
         )
         found = float(losses.psnr(decoder(primary_output(encoder(x))), x))
         nothing = float(losses.psnr(learned.mean(0).expand_as(x), x))
-        what, instead = "what it reconstructs", "the mean training image"
+        what, instead = "its reconstruction", "the mean training image"
     if found >= nothing:
         return None
     return (

@@ -1,4 +1,4 @@
-"""Who is told how training goes on."""
+"""Callbacks that report the progress of training."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ __all__ = ["Listener", "Silent"]
 
 
 class Listener(Protocol):
-    """Is told how training goes on."""
+    """Receives the progress of training."""
 
     def started(self, device: str, epochs: int, images: int, done: int) -> None:
-        """`epochs` are those of all stages, `images` those of one; `done` epochs came before."""
+        """Training starts: `epochs` in all stages, `images` per epoch, `done` epochs are over."""
 
     def advanced(self, images: int) -> None:
-        """So many more images were learned from."""
+        """A step on this many training images is done."""
 
     def finished_epoch(self, epoch: Epoch) -> None:
-        """An epoch and its test are over."""
+        """An epoch and its evaluation on test images are done."""
 
     def warned(self, text: str) -> None:
-        """Something that people should know."""
+        """A warning for the user."""
 
 
 class Silent:
-    """Tells nobody."""
+    """A listener that ignores all notifications."""
 
     def started(self, device: str, epochs: int, images: int, done: int) -> None: ...
 

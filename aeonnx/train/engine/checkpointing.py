@@ -1,4 +1,4 @@
-"""What a run writes while it goes on: states to resume from, and the checkpoint to export from."""
+"""Write and read what a run saves: states to resume from, and the checkpoint to export."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
 
 @dataclass(frozen=True)
 class Restored:
-    """What a resumed run goes on from.
+    """The saved state that a resumed run continues from.
 
     Args:
-        position: where it stands.
-        history: the epochs that are over.
-        tensors: of the learner.
-        scaler: numbers of the learner.
+        position: position of the run.
+        history: entries of the completed epochs.
+        tensors: tensors for `Learner.load`.
+        scaler: state of the gradient scaler for `Learner.load`.
         best: weights of the stage's best epoch; empty without early stopping.
-        notes: lines about damaged states that were passed over.
+        notes: one line per damaged state that was skipped.
     """
 
     position: Position
@@ -49,17 +49,17 @@ class Restored:
 
 
 class CheckpointManager:
-    """Writes into the folder of a run; only the first of several processes does."""
+    """Writes states and checkpoints to the folder of a run; only rank 0 writes."""
 
     def __init__(self, plan: Plan, ranks: Ranks) -> None:
         self.plan, self._ranks = plan, ranks
-        # All processes of a torchrun, started again or not, are one run.
+        # All processes of one torchrun form one run, also after a restart.
         self._run = os.environ["TORCHELASTIC_RUN_ID"] if ranks.size > 1 else uuid.uuid4().hex
         self._saved_at = time.monotonic()
 
     @property
     def due(self) -> bool:
-        """Whether the last save is long enough ago."""
+        """Whether `save_seconds` have passed since the last save."""
         since = time.monotonic() - self._saved_at
         return self._ranks.first and since >= self.plan.options.save_seconds
 
@@ -75,13 +75,14 @@ class CheckpointManager:
         )
 
     def resume(self) -> Restored | None:
-        """The newest whole state, put into torch's global random state too.
+        """Read the newest undamaged state, and set torch's global random state to the saved one.
 
-        None if this run starts from the beginning.
+        Returns:
+            The state; None if this run starts from the beginning.
 
         Raises:
-            CheckpointError: there is nothing to resume, or it is of other data.
-            UsageError: it was trained with other options.
+            CheckpointError: there is nothing to resume, or the data set is different.
+            UsageError: the state was trained with other options.
         """
         folder, asked = self.plan.output, self.plan.options.resume
         if not asked and not self._ranks.restarts:
@@ -115,10 +116,10 @@ class CheckpointManager:
         *,
         finished: bool,
     ) -> None:
-        """Write all that `resume` needs.
+        """Write a state that `resume` can read.
 
         Raises:
-            OutputError: the disk is full or the like; what was saved before stays.
+            OutputError: writing fails, as when the disk is full; earlier states stay.
         """
         self._saved_at = time.monotonic()
         if not self._ranks.first:
@@ -145,15 +146,15 @@ class CheckpointManager:
     def save_checkpoint(
         self, weights: Mapping[str, Tensor], history: Sequence[Epoch], record: Training
     ) -> None:
-        """Write what `aeonnx export` reads.
+        """Write the checkpoint that `aeonnx export` reads.
 
         Args:
-            weights: of the model.
-            history: the epochs that are over.
-            record: of these weights.
+            weights: state dict of the model.
+            history: entries of the completed epochs.
+            record: training record of these weights.
 
         Raises:
-            OutputError: as above.
+            OutputError: writing fails, as when the disk is full; the earlier checkpoint stays.
         """
         if not self._ranks.first:
             return
@@ -168,10 +169,10 @@ class CheckpointManager:
 
 
 def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Set torch's, of the CPU and of the GPU if that was used.
+    """Set torch's random state of the CPU, and of the GPU if it was used.
 
     Raises:
-        CheckpointError: it is none.
+        CheckpointError: the saved random state is invalid.
     """
     try:
         torch.set_rng_state(tensors[states.RANDOM])
@@ -180,5 +181,5 @@ def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:
     except (RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"{path}: its random state is none ({reason}). Train anew with --force"
+            f"{path}: its random state is invalid ({reason}). Train anew with --force"
         ) from error

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choose the device to train on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["resolve_device"]
 
 
 def resolve_device(name: str, number: int = 0) -> torch.device:
-    """The device that a name stands for; "auto" is CUDA where torch has it.
+    """The torch device for `--device`; "auto" is CUDA if it is available, else the CPU.
 
     Args:
         name: "auto", "cpu" or "cuda".
-        number: which GPU.
+        number: index of the GPU.
 
     Raises:
         UnknownNameError: there is no such device.
-        SetupError: CUDA was asked for and is not there.
+        SetupError: CUDA was requested but is not available.
     """
     one_of("device", name, DEVICES)
     available = torch.cuda.is_available()

@@ -1,9 +1,9 @@
-"""One process of several: what torchrun set up, or alone.
+"""Data-parallel training in several processes started by torchrun.
 
     torchrun --standalone --nproc-per-node 2 -m aeonnx train -m vae
 
-Every process has the whole data and the same permutation, and takes its share of each batch; rank
-0 writes. Randomness does not depend on the number of processes, and the batch stays as large.
+Every process loads all data, draws the same permutation and computes its share of each batch; rank
+0 writes. Random numbers and the size of the whole batch do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from torch.distributed.rendezvous import rendezvous
 
 __all__ = ["Ranks", "joined", "launched", "main_process_first"]
 
-_TIMEOUT = timedelta(minutes=10)  # for the slowest load of data, and for the slowest test
+_TIMEOUT = timedelta(minutes=10)  # must exceed the time to load the data, and to test
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which process this is.
+    """This process among all processes of the run.
 
     Args:
-        rank: from 0.
+        rank: rank of the process, from 0.
         size: number of processes.
-        local_rank: from 0 on each machine: the number of its GPU.
-        restarts: how often torchrun has started all processes again after one was lost.
+        local_rank: rank on its machine, from 0; also the index of its GPU.
+        restarts: how often torchrun has restarted all processes after one failed.
     """
 
     rank: int = 0
@@ -47,26 +47,26 @@ class Ranks:
         return self.rank == 0
 
     def share(self, images: int) -> slice:
-        """This process's images of a batch; the first one if there are fewer than processes."""
+        """This process's slice of a batch of `images`; the first image if there is none for it."""
         return slice(self.rank, None, self.size) if self.rank < images else slice(0, 1)
 
     def weight(self, images: int) -> float:
-        """What the mean loss of this process's share counts in the mean over processes."""
+        """Weight of this process's mean loss: the mean over processes is then the batch's mean."""
         return self.own(images) * self.size / images
 
     def own(self, images: int) -> int:
-        """How many images of a batch are this process's, 0 if it only takes the first along."""
+        """How many images of a batch this process counts: 0 if it only got a copy of the first."""
         return len(range(images)[self.share(images)]) if self.rank < images else 0
 
     def add(self, values: Tensor) -> Tensor:
-        """The sum over processes, in place."""
+        """Sum `values` over all processes, in place."""
         if self.size > 1:
             torch.distributed.all_reduce(values)
         return values
 
 
 def launched() -> Ranks:
-    """What torchrun says in the environment."""
+    """Read ranks from the environment that torchrun sets; a single process without torchrun."""
     if not torch.distributed.is_torchelastic_launched():
         return Ranks()
     return Ranks(
@@ -79,7 +79,7 @@ def launched() -> Ranks:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """Meet the other processes that torchrun started, if it did."""
+    """Initialise the process group for the block, if torchrun started several processes."""
     ranks = launched()
     if ranks.size == 1:
         yield ranks
@@ -89,8 +89,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
     if os.environ.get("GROUP_WORLD_SIZE") == "1":
-        # torchrun keeps the store over a restart, and in it the addresses of dead processes
-        # (pytorch issue 135712). The count is the same for all processes of one machine only.
+        # torchrun keeps its store over a restart, with the addresses of dead processes in it
+        # (pytorch issue 135712). All processes have the same count on a single machine only.
         store = PrefixStore(f"restart-{ranks.restarts}", store)
     torch.distributed.init_process_group(
         backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT
@@ -103,7 +103,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
 @contextmanager
 def main_process_first(ranks: Ranks) -> Iterator[None]:
-    """Rank 0 runs the block before the others do: for downloads into a folder that all read."""
+    """Run the block on rank 0 before the other ranks: for downloads to a shared folder."""
     if ranks.size > 1 and not ranks.first:
         torch.distributed.barrier()
     yield

@@ -1,4 +1,4 @@
-"""Means over images that nothing is learned from."""
+"""Evaluate loss terms or metrics without training."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def evaluate(
     places: Tensor,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Means over the images at `places` of what `terms` gives for batches of them.
+    """Means of loss terms or metrics over the images at the indices `places`.
 
     Args:
-        model: in eval mode.
-        stage: whose noise the batches get.
+        model: the model, in eval mode.
+        stage: stage whose `draw` makes the noise of the batches.
         terms: `stage.loss` or `stage.metrics`.
-        feed: where the images are.
-        places: int64 [n].
-        generator: on the model's device.
+        loader: loader of the images.
+        places: int64 [n], indices of the images.
+        generator: generator of the noise, on the model's device.
     """
     sums: dict[str, Tensor] = {}
     for x, labels in loader.batches(torch.split(places, _BATCH)):
@@ -44,6 +44,6 @@ def evaluate(
 
 
 def batch_of(stage: Stage, x: Tensor, labels: Tensor, generator: torch.Generator) -> Batch:
-    """A batch as at the end of training, all of it this process's."""
+    """A batch for evaluation: progress 1, not divided among processes."""
     noise = stage.draw(Noise(generator, len(x)))
     return Batch(x, labels, noise, torch.ones((), device=x.device))

@@ -1,6 +1,6 @@
-"""Images on their way to the model: resident on the device, or streamed by workers.
+"""Load batches of images: resident on the device, or streamed by worker processes.
 
-Both give the same batches for the same places.
+Both ways produce the same batches for the same indices.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from aeonnx.train.data import Split
 
 __all__ = ["BatchLoader", "fits", "pixels"]
 
-_SHARE = 0.5  # of the GPU's free memory that images may take
+_SHARE = 0.5  # maximum share of the GPU's free memory for images
 
 
 class BatchLoader:
-    """Batches of one half of a data set.
+    """Makes batches of the training or the test images of a data set.
 
     Args:
-        half: images and labels.
-        device: where batches go.
-        resident: keep all on the device; else read them batch by batch.
-        workers: processes that read ahead when not resident; 0 reads in this one.
+        split: images and labels.
+        device: device of the batches.
+        resident: keep all images on the device; else read them batch by batch.
+        workers: number of prefetching processes if not resident; 0 reads in this process.
     """
 
-    def __init__(self, half: Split, device: torch.device, *, resident: bool, workers: int) -> None:
-        self.half = half
+    def __init__(self, split: Split, device: torch.device, *, resident: bool, workers: int) -> None:
+        self._split = split
         self._device = device
         self._workers = workers
-        count = len(half.images)
-        self._labels = torch.full((count,), -1) if half.labels is None else half.labels
+        count = len(split.images)
+        self._labels = torch.full((count,), -1) if split.labels is None else split.labels
         self._resident = None
         if resident:
-            self._resident = half.images.read(torch.arange(count)).to(device)
+            self._resident = split.images.read(torch.arange(count)).to(device)
 
     def __len__(self) -> int:
-        return len(self.half.images)
+        return len(self._split.images)
 
     def batches(self, places: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """One batch per entry of `places` (int64 [n], on the CPU), in order.
+        """Load one batch per entry of `places` (image indices, int64 [n], on the CPU), in order.
 
         Yields:
-            Images float32 [n, C, H, W] in [0, 1] and labels int64 [n], -1 if there are none, both
-            on the device.
+            Images float32 [n, C, H, W] in [0, 1] and labels int64 [n], -1 without labels, both on
+            the device.
         """
         if not places:
             return
@@ -72,13 +72,13 @@ class BatchLoader:
 
     def _streamed(self, places: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         loader = DataLoader(
-            _Rows(self.half, self._labels),
+            _Batches(self._split, self._labels),
             batch_size=None,
             sampler=places,
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_parent,
-            generator=torch.Generator(),  # else it takes a number from the global one
+            generator=torch.Generator(),  # else the loader draws from the global one
         )
         for images, labels in loader:
             yield (
@@ -87,11 +87,11 @@ class BatchLoader:
             )
 
 
-class _Rows(Dataset[tuple[Tensor, Tensor]]):
-    """A batch per index, which is a tensor of places."""
+class _Batches(Dataset[tuple[Tensor, Tensor]]):
+    """A data set whose index is a tensor of image indices and whose item is their batch."""
 
-    def __init__(self, half: Split, labels: Tensor) -> None:
-        self._images, self._labels = half.images, labels
+    def __init__(self, split: Split, labels: Tensor) -> None:
+        self._images, self._labels = split.images, labels
 
     def __getitem__(self, places: Tensor) -> tuple[Tensor, Tensor]:
         return self._images.read(places), self._labels[places]
@@ -103,16 +103,16 @@ def _leave_signals_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def fits(halves: Sequence[Split], device: torch.device) -> bool:
-    """Whether all images can stay on the device."""
-    if not all(half.images.in_memory for half in halves):
+def fits(splits: Sequence[Split], device: torch.device) -> bool:
+    """Whether all images are in memory and can be kept on the device."""
+    if not all(split.images.in_memory for split in splits):
         return False
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return sum(half.images.nbytes for half in halves) <= _SHARE * free
+    return sum(split.images.nbytes for split in splits) <= _SHARE * free
 
 
 def pixels(images: Tensor) -> Tensor:
-    """uint8 0 to 255, or float32 in [0, 1] -> float32 in [0, 1], same shape."""
+    """Convert images to float32 in [0, 1], from uint8 0 to 255 or float32 in [0, 1]."""
     return images.to(torch.float32).div_(255) if images.dtype == torch.uint8 else images

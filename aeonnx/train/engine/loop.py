@@ -1,7 +1,7 @@
-"""The loop: stages, epochs, steps.
+"""The training loop: stages, epochs, steps.
 
-Order and noise are functions of (seed, stage, epoch, step), so that a run that was stopped goes on
-exactly, with any number of processes.
+Image order and noise are functions of (seed, stage, epoch, step), so that a resumed run continues
+exactly where it was stopped, with any number of processes.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from aeonnx.train.schedule import factor
 
 __all__ = ["Run"]
 
-_STREAK = 5  # steps in a row that may be skipped
-_LOOK_STEPS = 16  # between looks at numbers on a GPU, each of which waits for it
+_STREAK = 5  # consecutive skipped steps at which training fails
+_LOOK_STEPS = 16  # steps between reads of numbers on a GPU, each of which synchronises with it
 
 
 class Run:
-    """One training run: the model, what feeds it, and where it stands.
+    """One training run: the model, its data loaders and its position.
 
     Args:
-        plan: what to do.
-        device: where.
-        ranks: this process among those that do it.
-        listener: is told.
-        log: is written to.
+        plan: plan of the run.
+        device: device to train on.
+        ranks: this process among all processes of the run.
+        listener: receives the progress.
+        log: log for TensorBoard events.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Run:
         self.plan, self.device, self.ranks = plan, device, ranks
         self.listener, self.log = listener, log
         self.stages = plan.recipe.stages
-        halves = (plan.data.train, plan.data.test)
-        resident = not plan.options.stream and fits(halves, device)
+        splits = (plan.data.train, plan.data.test)
+        resident = not plan.options.stream and fits(splits, device)
         self.images, self.test_images = (
-            BatchLoader(half, device, resident=resident, workers=plan.options.workers)
-            for half in halves
+            BatchLoader(split, device, resident=resident, workers=plan.options.workers)
+            for split in splits
         )
-        # Not torch.manual_seed, which also moves the state of GPUs that are not used here.
+        # Not torch.manual_seed, which also seeds GPUs that this run does not use.
         torch.default_generator.manual_seed(plan.seed)
         if device.type == "cuda":
             torch.cuda.manual_seed(plan.seed)
@@ -76,7 +76,7 @@ class Run:
         self.best: dict[str, Tensor] = {}
 
     def learn(self, stop: Stop) -> None:
-        """Go through all stages; then `model` is what they gave, in eval mode.
+        """Train all stages; afterwards `model` has the trained weights and is in eval mode.
 
         Raises:
             TrainingError, OutputError, Interrupted, CheckpointError, UsageError: see `train`.
@@ -105,8 +105,8 @@ class Run:
         narrow = _narrowest(self.model)
         if narrow < min(plan.config.latent_size, inputs):
             self.listener.warned(
-                f"a layer of {narrow} numbers comes before the latent ({plan.config.latent_size}): "
-                f"no more than {narrow} of them tell images apart; --hidden sets it"
+                f"a layer of {narrow} numbers comes before the latent ({plan.config.latent_size}), "
+                f"which thus has at most {narrow} degrees of freedom; --hidden sets the widths"
             )
         for text in plan.data.skipped:
             self.listener.warned(f"left out: {text}")
@@ -116,7 +116,7 @@ class Run:
             self.listener.advanced(min(self.position.step * plan.settings.batch_size, images))
 
     def _stage(self, index: int, restored: Restored | None, stop: Stop) -> None:
-        """Learn one stage and leave its result in the model."""
+        """Train one stage and load the weights to keep into the model."""
         compiled, settings = self.plan.options.compile, self.plan.settings
         learner = Learner(self.model, self.stages[index], settings, self.ranks, compiled=compiled)
         if restored:
@@ -133,20 +133,20 @@ class Run:
             self.log.epoch(len(self.history), epoch)
             self.listener.finished_epoch(epoch)
         if restored and last:
-            self._save_checkpoint(learner)  # it may be what was damaged
+            self._save_checkpoint(learner)  # the existing one may be damaged
         self.model.load_state_dict(self._kept(learner))
         self.model.eval()
 
     @property
     def _over(self) -> bool:
-        """Whether the stage is: all its epochs, or too many without a better one."""
+        """Whether the stage is over: all epochs done, or `patience` epochs without improvement."""
         position, patience = self.position, self.plan.settings.patience
         waited = position.epoch - 1 - position.best_epoch
         impatient = patience is not None and position.best_epoch > 0 and waited >= patience
         return impatient or position.epoch > self.plan.epochs[position.stage]
 
     def _epoch(self, learner: Learner, stop: Stop) -> Epoch:
-        """Learn from all images once, and test."""
+        """Train on all images once (or on the rest of a resumed epoch), then evaluate."""
         plan, at = self.plan, self.position
         stage, total_steps = self.stages[at.stage], plan.epochs[at.stage] * plan.steps_per_epoch
         batches = self._batches()
@@ -163,22 +163,22 @@ class Run:
             batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
             sums.add(*learner.step(batch, lr, images, stop.signal is not None))
             self.listener.advanced(images)
-            self._look(learner, sums, step)
+            self._check_progress(learner, sums, step)
             stopping = self._agreed(stop, sums, step)
             if stopping or self.keeper.due:
                 seconds = time.perf_counter() - began
-                so_far = {**sums.read(), "stop": 0.0}  # it holds for this process only
+                so_far = {**sums.read(), "stop": 0.0}  # a stop applies to this process only
                 self.position = replace(at, step=step + 1, seconds=seconds, sums=so_far)
                 self._save(learner)
                 began = time.perf_counter() - seconds
             if stopping:
                 raise self._interrupted(stop)
-        self._look(learner, sums, None)
+        self._check_progress(learner, sums, None)
         seconds = time.perf_counter() - began
         return self._tested(learner, sums.read(), seconds, lr)
 
     def _batches(self) -> tuple[Tensor, ...]:
-        """Places of the images of each step that the epoch still has."""
+        """Image indices of each remaining step of the epoch."""
         plan, at = self.plan, self.position
         generator = seeded(torch.Generator(), plan.seed, Stream.ORDER, at.stage, at.epoch)
         order = torch.randperm(len(plan.train_places), generator=generator)
@@ -187,8 +187,12 @@ class Run:
     def _seed(self, *words: int) -> torch.Generator:
         return seeded(self.noise, self.plan.seed, *words)
 
-    def _look(self, learner: Learner, sums: _Sums, step: int | None) -> None:
-        """Stop if no step changes anything any more; `step` is None at the end of an epoch."""
+    def _check_progress(self, learner: Learner, sums: _Sums, step: int | None) -> None:
+        """Fail if every step is skipped; `step` is None at the end of an epoch.
+
+        Raises:
+            TrainingError: too many consecutive steps were skipped, or all steps of the epoch.
+        """
         if step is not None and self.device.type != "cpu" and step % _LOOK_STEPS:
             return
         if float(learner.streak) >= _STREAK or (step is None and not sums.read()["images"]):
@@ -200,7 +204,7 @@ class Run:
             )
 
     def _agreed(self, stop: Stop, sums: _Sums, step: int) -> bool:
-        """Whether to stop: all processes find the same."""
+        """Whether to stop; the result is the same in all processes."""
         if self.ranks.size == 1:
             return stop.signal is not None
         if self.device.type != "cpu" and step % _LOOK_STEPS:
@@ -222,7 +226,7 @@ class Run:
     def _tested(
         self, learner: Learner, sums: Mapping[str, float], seconds: float, lr: float
     ) -> Epoch:
-        """The entry of an epoch whose steps are done."""
+        """Evaluate after the last step of an epoch, and make the epoch's entry."""
         plan, at, stage = self.plan, self.position, self.stages[self.position.stage]
         means = {
             name: value / sums["images"]
@@ -238,7 +242,7 @@ class Run:
             noise = self._seed(Stream.TEST_NOISE, at.stage)
             losses = evaluate(model, stage, stage.loss, self.images, plan.held_out, noise)
             held_out = losses["loss"]
-        # The last step can spoil the weights after every loss of the epoch was finite.
+        # Every loss may be finite and the last step still make the weights diverge.
         for number in (*means.values(), *test.values(), held_out or 0.0):
             if not math.isfinite(number):
                 raise TrainingError(
@@ -259,7 +263,7 @@ class Run:
         )
 
     def _advance(self, learner: Learner, epoch: Epoch) -> None:
-        """Move on to the next epoch, and remember this one's weights if they are the best."""
+        """Advance the position by one epoch, and keep this epoch's weights if they are the best."""
         at = self.position
         self.position = Position(at.stage, at.epoch + 1, best_epoch=at.best_epoch, best=at.best)
         if epoch.held_out is not None and (at.best is None or epoch.held_out < at.best):
@@ -268,11 +272,11 @@ class Run:
             self.best = {name: value.clone() for name, value in weights.items()}
 
     def _kept(self, learner: Learner) -> dict[str, Tensor]:
-        """The weights that the stage gives: of its best epoch if it looks for one."""
+        """The weights to keep: of the best epoch with early stopping, else the current ones."""
         return self.best or learner.learned.state_dict()
 
     def _save(self, learner: Learner) -> None:
-        """Save the state; at the end of an epoch also what it may be the end of."""
+        """Save the state, marked as finished at the end of the run."""
         finished = self._over and self.position.stage + 1 == len(self.stages)
         self.keeper.save_state(
             self.position, self.history, *learner.state(), self.best, finished=finished
@@ -283,20 +287,20 @@ class Run:
 
     @property
     def record(self) -> Training:
-        """Of the kept weights, at the end of an epoch."""
+        """Training record of the kept weights, at the end of an epoch."""
         best = self.plan.record_of_best if self.position.best_epoch else self.plan.record_at
         return best(self.position, self.history)
 
 
 def _narrowest(model: Model) -> int:
-    """The fewest numbers that a layer of the encoder is given."""
+    """The smallest input size of a linear layer in the encoder."""
     encoder = model.parts()["encoder"].module
     widths = [layer.in_features for layer in encoder.modules() if isinstance(layer, nn.Linear)]
     return min(widths, default=sys.maxsize)
 
 
 class _Sums:
-    """Running sums, kept on the device: reading one would wait for the GPU at every step."""
+    """Running sums, kept on the device: reading them would synchronise with the GPU."""
 
     def __init__(self, start: Mapping[str, float] | None, device: torch.device) -> None:
         self._names = list(start or {})

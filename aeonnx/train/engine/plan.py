@@ -1,4 +1,4 @@
-"""Everything about a run that is decided before its first step."""
+"""The plan of a run: everything that is decided before its first step."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ _NO_PLACES = torch.empty(0, dtype=torch.int64)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, on what, how and for how long.
+    """The model, data, recipe and settings of a run.
 
     Args:
-        options: as given, and as saved where a run is resumed.
+        options: options as given; in a resumed run, completed with the saved ones.
         output: the run's folder.
         data: images and labels.
-        config: of the model.
-        recipe: with its options filled in.
-        recipe_options: these.
-        settings: of the optimisation.
-        epochs: at most so many, by stage.
-        train_places: int64 [n], the training images that are learned from.
-        held_out: int64 [m], those kept out to stop early.
+        config: configuration of the model.
+        recipe: recipe with its options filled in.
+        recipe_options: options of the recipe, with defaults filled in.
+        settings: settings of the optimisation.
+        epochs: maximum number of epochs of each stage.
+        train_places: int64 [n], indices of the training images to train on.
+        held_out: int64 [m], indices of the training images held out for early stopping.
     """
 
     options: TrainOptions
@@ -68,12 +68,12 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that the images make, the last perhaps smaller."""
+        """Number of batches per epoch; the last one may be smaller."""
         return _steps(len(self.train_places), self.settings.batch_size)
 
     @property
     def run_options(self) -> RunOptions:
-        """What is saved to go on by."""
+        """The options that are saved and that a resume keeps."""
         config, settings = self.config, asdict(self.settings)
         data, folder = self.options.data or DATA, self.options.data_dir
         return RunOptions(
@@ -93,15 +93,16 @@ class Plan:
 
     @property
     def seed(self) -> int:
-        """Of weights, order and noise."""
+        """Seed of initial weights, image order and noise."""
         return self.options.seed or 0
 
     def check_same(self, before: State) -> None:
-        """Compare with a saved state what its options do not say.
+        """Check that this plan can continue a saved state: data set, epochs, model and position.
 
         Raises:
-            UsageError: the number of epochs is part of the run, and is another.
-            CheckpointError: the data set differs.
+            UsageError: the number of epochs differs although schedule or loss depend on it, or more
+                epochs are done than requested.
+            CheckpointError: the data set differs, or the state contradicts its own options.
         """
         then, now = before.fingerprint[:12], self.data.fingerprint[:12]
         if before.fingerprint != self.data.fingerprint:
@@ -110,7 +111,7 @@ class Plan:
                 f"is another (fingerprint {then} then, {now} now): give the images as they were "
                 "with --data, or train anew with --force"
             )
-        # With nothing laid out over the epochs, more of them are a longer walk on the same way.
+        # If neither schedule nor loss depends on it, the number of epochs may change.
         open_ended = self.settings.schedule == "constant" and not self.recipe.stages[-1].paced
         epochs = (before.options.epochs, self.epochs[-1])
         if epochs[0] != epochs[1] and not open_ended:
@@ -118,8 +119,8 @@ class Plan:
         if before.model != self.config or before.position.step > self.steps_per_epoch:
             raise CheckpointError(
                 f"the saved state in {self.output} does not fit its own options: its model is "
-                f"another, or step {before.position.step} of {self.steps_per_epoch} is none. Train "
-                "anew with --force"
+                f"another, or step {before.position.step} is beyond the {self.steps_per_epoch} of "
+                "an epoch. Train anew with --force"
             )
         done = before.position.epoch - 1
         if done > self.epochs[before.position.stage]:
@@ -129,7 +130,7 @@ class Plan:
             )
 
     def record_at(self, position: Position, history: Sequence[Epoch]) -> Training:
-        """The record of the weights of a run that stands at `position`."""
+        """Training record of the current weights of a run at `position`."""
         stage, epoch = position.stage, position.epoch
         if not position.step:
             return self._record(history, self._epoch_name(stage, epoch - 1), history[-1].test)
@@ -137,7 +138,7 @@ class Plan:
         return self._record(history, f"{name} of {self.steps_per_epoch}", {})
 
     def record_of_best(self, position: Position, history: Sequence[Epoch]) -> Training:
-        """The record of the weights of the stage's best epoch."""
+        """Training record of the weights of the stage's best epoch."""
         number = position.best_epoch
         kept = history[number - position.epoch]
         return self._record(
@@ -145,7 +146,7 @@ class Plan:
         )
 
     def _epoch_name(self, stage: int, epoch: int) -> str:
-        """ "epoch 3 of 20"; with its stage if there are several."""
+        """ "epoch 3 of 20"; preceded by the name of the stage if there are several stages."""
         several = len(self.recipe.stages) > 1
         prefix = f"{self.recipe.stages[stage].name}: " if several else ""
         return f"{prefix}epoch {epoch} of {self.epochs[stage]}"
@@ -153,12 +154,12 @@ class Plan:
     def _record(
         self, history: Sequence[Epoch], weights: str, tested: Mapping[str, float]
     ) -> Training:
-        """What stands in checkpoint and bundle.
+        """Make the training record for checkpoint and bundle.
 
         Args:
-            history: the epochs that are over.
-            weights: which of the run's they are.
-            tested: their metrics on the test images.
+            history: entries of the completed epochs.
+            weights: description of the weights, such as "epoch 3 of 20, the best".
+            tested: metrics of these weights on the test images.
         """
         done = [
             TrainingStage(
@@ -189,11 +190,11 @@ class Plan:
 
 
 def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
-    """Take over what a run to resume had, load the data, decide.
+    """Complete the options with those of a run to resume, load the data, and make the plan.
 
     Args:
-        options: checked.
-        ranks: the processes.
+        options: options that `check` accepted.
+        ranks: this process among all processes of the run.
 
     Raises:
         UsageError, DataError, CheckpointError, OutputError: see `train`.
@@ -256,7 +257,7 @@ def _epochs(options: TrainOptions, recipe: Recipe, steps_per_epoch: int) -> tupl
 
 
 def _hold_out(images: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Places to learn from, and places held out: both in the data's order."""
+    """Indices of the images to train on and of those held out, each sorted."""
     count = round(images * share)
     if not count:
         return torch.arange(images), _NO_PLACES
@@ -279,7 +280,7 @@ def _require_labels(model: str, data: DataSet) -> None:
 
 def _require_enough(images: int, batch_size: int, processes: int) -> None:
     if images < 1:
-        raise DataError("nothing is left to learn from: lower --held-out")
+        raise DataError("no training images are left: lower --held-out")
     for what, number in (("training images", images), ("images of a batch", batch_size)):
         if processes > number:
             raise DataError(
@@ -289,5 +290,5 @@ def _require_enough(images: int, batch_size: int, processes: int) -> None:
 
 
 def spread(images: int, n: int) -> Tensor:
-    """`n` places evenly spaced over all: sorted or not, they show all kinds."""
+    """Up to `n` evenly spaced indices, so that data sorted by class is sampled from all classes."""
     return torch.from_numpy(np.linspace(0, images - 1, min(n, images)).astype(np.int64))

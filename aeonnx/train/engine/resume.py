@@ -1,4 +1,4 @@
-"""A run that is in the folder already: kept, or gone on with by what it saved."""
+"""Existing runs in the output folder: refuse to overwrite them, or resume them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["from_run", "nothing_there", "refuse_run_there", "resumed_from"]
 
 
 def refuse_run_there(options: TrainOptions) -> None:
-    """Keep a run that nobody said to replace.
+    """Raise if the folder already has a run that would be overwritten.
 
     Raises:
-        OutputError: there is a run, finished or stopped, and `force` is not set.
+        OutputError: the folder has a run, finished or stopped, and `force` is not set.
     """
     output = options.folder
     if options.force:
@@ -42,11 +42,12 @@ def refuse_run_there(options: TrainOptions) -> None:
 
 
 def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
-    """The options of a run to resume, with what is given now.
+    """The given options, completed with the saved options of the run to resume.
 
     Raises:
-        CheckpointError: there is no state, or none that can be read.
-        UsageError: an option is given that is not the run's.
+        CheckpointError: there is no saved state, or all are damaged.
+        UsageError: a given option differs from the run's.
+        DataError: the run's data is no longer at its path, and no other path is given.
     """
     found = states.newest(output)
     if found is None:
@@ -64,7 +65,7 @@ def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
 
 
 def nothing_there(output: Path) -> str:
-    """What is said where there is nothing to resume."""
+    """The message for a folder without a saved state."""
     return (
         f"nothing to resume in {output}: it holds no saved state. Leave --resume out to train from "
         "the beginning"
@@ -72,17 +73,17 @@ def nothing_there(output: Path) -> str:
 
 
 def from_run(path: str, run: Path) -> str:
-    """A path as it is saved: one that was given from here on is kept from the run's folder on.
+    """A path as it is saved: a relative path is made relative to the run's folder.
 
-    So that the state names no folder that the user did not, and that the run is resumed from
-    anywhere.
+    The state thus contains no folder names that the user did not give, and the run can be resumed
+    from any working directory.
     """
     path = os.path.expanduser(path) if path.startswith("~") else path
     return path if os.path.isabs(path) else os.path.relpath(path, run)
 
 
 def _from_here(path: str, run: Path) -> str:
-    """A saved path as it can be opened."""
+    """A saved path in a form that can be opened from the current working directory."""
     if os.path.isabs(path):
         return path
     here = os.path.normpath(run / path)

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM, SIGHUP: the first asks training to stop after the step, the second ends it."""
+"""SIGINT, SIGTERM, SIGHUP: the first stops training after the step, the second at once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
-    """Whether to stop, and what asked for it.
+    """A request to stop, and the signal that made it.
 
     Args:
-        told: called with a line for people when the first signal comes.
+        told: called with a message for the user at the first signal.
     """
 
     def __init__(self, told: Callable[[str], None]) -> None:
@@ -27,23 +27,23 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """The shell's: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
+        """Exit code by shell convention: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + (self.signal or signal.SIGINT)
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """The handler of all."""
+        """Handle a signal: the first is recorded, the second has its default effect."""
         if self.signal is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
         self.signal = signal.Signals(number)
-        with suppress(OSError):  # the terminal may be what has gone
-            self._told(f"{self.signal.name}: saving after this step; once more quits at once")
+        with suppress(OSError):  # the terminal may be closed
+            self._told(f"{self.signal.name}: saving after this step; a second signal quits at once")
 
 
 @contextmanager
 def on_signals(told: Callable[[str], None]) -> Iterator[Stop]:
-    """Catch the signals in this block; only the main thread gets any, others change nothing."""
+    """Handle the signals in this block; outside the main thread, handlers are left unchanged."""
     stop = Stop(told)
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -51,7 +51,7 @@ def on_signals(told: Callable[[str], None]) -> Iterator[Stop]:
     before = {
         number: signal.signal(number, stop.handle)
         for number in _SIGNALS
-        # nohup has it ignored, and means that
+        # keep ignoring SIGHUP under nohup
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
     }
     try:

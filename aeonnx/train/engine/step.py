@@ -1,4 +1,4 @@
-"""One optimisation step: forward, backward, guard against what is not a number, AdamW, average."""
+"""One optimisation step: forward, backward, skip if non-finite, AdamW, moving average."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class _Objective(nn.Module):
-    """The loss as a module, which is what compiling and distributing take."""
+    """The loss as a module, as `torch.compile` and DistributedDataParallel require."""
 
     def __init__(self, model: Model, stage: Stage) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class _Objective(nn.Module):
 
 
 class Learner:
-    """Teaches a model one stage of its recipe; what the stage does not train stays as it is.
+    """Trains a model for one stage of its recipe; modules that the stage does not train are frozen.
 
     Args:
-        model: on its device; its weights are changed in place.
-        stage: what to minimise, and which modules learn.
-        settings: of the optimisation.
-        ranks: the processes that share each batch.
+        model: the model on its device; its weights are updated in place.
+        stage: the loss to minimise, and the modules to train.
+        settings: settings of the optimisation.
+        ranks: this process among those that share each batch.
         compiled: compile the loss with torch.compile.
     """
 
@@ -61,8 +61,8 @@ class Learner:
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
-        half = settings.precision == "fp16"
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=half)
+        fp16 = settings.precision == "fp16"
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=fp16)
         self._average = (
             AveragedModel(model, multi_avg_fn=_moving(settings.ema)) if settings.ema else None
         )
@@ -76,22 +76,22 @@ class Learner:
             )
         self._flags = (torch.zeros((), device=self._device), torch.ones((), device=self._device))
         self.streak = self._flags[False]
-        """How many steps in a row were skipped, up to the last."""
+        """Number of consecutive skipped steps up to the last step; a scalar on the device."""
 
     def train_mode(self) -> None:
-        """Switch the modules of the stage to training, all others to evaluation."""
+        """Switch the stage's modules to training mode and all others to eval mode."""
         self.model.eval()
         for module in self._modules:
             module.train()
 
     @property
     def learned(self) -> Model:
-        """What is tested and kept: the average of weights if there is one, in eval mode."""
+        """The model to evaluate and save: with averaged weights if there are any, in eval mode."""
         model = self.model if self._average is None else cast(Model, self._average.module)
         return model.eval()
 
     def step(self, batch: Batch, lr: float, images: int, stop: bool) -> tuple[list[str], Tensor]:
-        """Learn from one batch; a step whose loss or gradient is not finite changes nothing.
+        """Train on one batch; a step whose loss or gradient is not finite is skipped.
 
         Args:
             batch: this process's share.
@@ -100,9 +100,9 @@ class Learner:
             stop: whether this process was asked to stop.
 
         Returns:
-            Names and sums over the whole batch, all 0 for a step that was left out except
-            "skipped": "images", the loss terms over images, "skipped", and "stop", the number of
-            processes that were asked to.
+            Names and sums over the whole batch: "images", the loss terms summed over images,
+            "skipped" (1 if the step was skipped), and "stop", the number of processes that were
+            asked to stop. For a skipped step, "images" and the loss terms are 0.
         """
         before = [value.clone() for value in self._buffers]
         precision = _DTYPES[self._settings.precision]
@@ -115,13 +115,13 @@ class Learner:
         gradients = [value.grad for value in self._parameters if value.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         values = torch.stack([value.detach().float() for value in terms.values()])
-        sane = torch.isfinite(values).all()
-        if not self._scaler.is_enabled():  # a scaler lets gradients overflow to find its scale
-            sane = sane & torch.isfinite(norm)
+        finite = torch.isfinite(values).all()
+        if not self._scaler.is_enabled():  # a scaler finds its scale by letting gradients overflow
+            finite = finite & torch.isfinite(norm)
         share = self._ranks.own(images)
         mine = torch.cat([values.new_full((1,), share), values * share])
-        flags = torch.stack([(~sane).float(), self._flags[stop]])
-        sums = self._ranks.add(torch.cat([torch.where(sane, mine, 0), flags]))
+        flags = torch.stack([(~finite).float(), self._flags[stop]])
+        sums = self._ranks.add(torch.cat([torch.where(finite, mine, 0), flags]))
         skipped = (sums[-2] > 0).float()
         if self._settings.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, self._settings.clip, norm)
@@ -141,13 +141,13 @@ class Learner:
             self._scaler.step(self._optimizer)
             self._scaler.update()
             return
-        # What the scaler does too: the fused kernel then leaves weights and moments alone, without
-        # a look from the CPU at a number on the GPU.
+        # As GradScaler does: with found_inf set, the fused kernel leaves weights and moments
+        # unchanged, without the CPU having to read a number from the GPU.
         self._optimizer.found_inf = skipped  # type: ignore[attr-defined]
         self._optimizer.step()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """All that a resumed stage needs: tensors, and the scaler's numbers."""
+        """The state that a resumed stage needs: tensors, and the state of the gradient scaler."""
         tensors = {f"{MODEL}{name}": value for name, value in self.model.state_dict().items()}
         for number, entry in self._optimizer.state_dict()["state"].items():
             tensors |= {f"{OPTIMIZER}{number}.{name}": value for name, value in entry.items()}
@@ -158,16 +158,21 @@ class Learner:
         return tensors, {name: float(value) for name, value in self._scaler.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor], scaler: Mapping[str, float]) -> None:
-        """Go on from `state`.
+        """Restore what `state` returned.
 
         Raises:
-            CheckpointError: it is not of this stage.
+            CheckpointError: it does not fit this stage.
         """
         average = {f"module.{name}": value for name, value in under(AVERAGE, tensors).items()}
         if bool(average) != (self._average is not None):
-            raise CheckpointError("the saved state has an average and the run has none, or not")
+            has, uses = ("an", "none") if average else ("no", "one")
+            raise CheckpointError(
+                f"the saved state has {has} average of the weights, and the run keeps {uses}"
+            )
         if scaler.keys() != self._scaler.state_dict().keys():
-            raise CheckpointError("the saved state has other numbers of the fp16 scaler")
+            raise CheckpointError(
+                "the saved state of the fp16 scaler has other entries than the run's"
+            )
         moments = self._moments(tensors)
         try:
             self.model.load_state_dict(under(MODEL, tensors))
@@ -185,10 +190,10 @@ class Learner:
             )
 
     def _moments(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-        """The optimizer's, by number of the parameter.
+        """AdamW's step counts and moments, by index of the parameter.
 
         Raises:
-            CheckpointError: they are not those of the parameters that learn.
+            CheckpointError: they do not fit the trained parameters.
         """
         found = under(OPTIMIZER, tensors)
         wanted: dict[str, torch.Size] = {}
@@ -197,9 +202,9 @@ class Learner:
             for moment in ("exp_avg", "exp_avg_sq"):
                 wanted[f"{place}.{moment}"] = parameter.shape
         fits = {name: value.shape for name, value in found.items()} == wanted
-        # Before the first step there are none.
+        # Before the first step, there are no moments.
         if found and not (fits and all(v.dtype == torch.float32 for v in found.values())):
-            raise CheckpointError("the saved moments are not of the parameters that learn")
+            raise CheckpointError("the saved moments of AdamW do not fit the trained parameters")
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in found.items():
             number, _, key = name.partition(".")
@@ -208,9 +213,10 @@ class Learner:
 
 
 def _moving(decay: float) -> Callable[..., None]:
-    """The exponential moving average; young, it forgets faster, or it would be the first weights.
+    """Update function of an exponential moving average with a warm-up of the decay.
 
-    The decay of step n is min(decay, (1 + n) / (10 + n)).
+    The decay of step n is min(decay, (1 + n) / (10 + n)): without warm-up, the initial weights
+    would dominate a young average.
     """
 
     @torch.no_grad()

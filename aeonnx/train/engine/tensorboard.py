@@ -1,4 +1,4 @@
-"""TensorBoard events, if asked for."""
+"""Write TensorBoard events, for `--log-dir`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Log", "logging_to"]
 
 
 class Log:
-    """Writes epochs and pictures, or nothing.
+    """Writes epochs and pictures as TensorBoard events, or nothing.
 
     Args:
         writer: torch's SummaryWriter; None to write nothing.
@@ -27,7 +27,7 @@ class Log:
         self._writer = writer
 
     def epoch(self, number: int, epoch: Epoch) -> None:
-        """Scalars of an epoch, under its stage's name; `number` counts over all stages."""
+        """Write the scalars of an epoch under its stage's name; `number` counts over all stages."""
         if self._writer is None:
             return
         scalars = {
@@ -43,7 +43,7 @@ class Log:
         self._writer.flush()
 
     def pictures(self, paths: Iterable[Path]) -> None:
-        """The PNG files, under their names."""
+        """Write PNG files under their names."""
         if self._writer is None:
             return
         for path in paths:
@@ -54,7 +54,7 @@ class Log:
 
 @contextmanager
 def logging_to(folder: Path | None) -> Iterator[Log]:
-    """A log into `folder`; None writes nothing.
+    """Open a log that writes to `folder`; with None it writes nothing.
 
     Raises:
         MissingExtraError: the tensorboard package is not installed.

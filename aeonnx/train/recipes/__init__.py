@@ -1,6 +1,6 @@
-"""How each model is taught: its stages, losses, test metrics, and the pictures that show them.
+"""Recipes: how each model is trained: stages, losses, test metrics and pictures.
 
-Each module here without a leading underscore is one recipe, registered under its model's name.
+Each module here without a leading underscore defines one recipe, registered under its model's name.
 """
 
 from __future__ import annotations

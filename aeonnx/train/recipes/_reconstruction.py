@@ -1,4 +1,4 @@
-"""What recipes of models that map an image to itself have in common."""
+"""Loss and metrics that the recipes of plain autoencoders share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OBJECTIVE = "mean squared error"
 
 
 def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """Mean squared error between image and reconstruction."""
+    """Mean squared error between image and reconstruction, over images, channels and pixels."""
     return {"loss": losses.mse(model(batch.x), batch.x)}
 
 
 def metrics(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """The same as `mse`, and `psnr` in dB."""
+    """`mse`, the same as the loss, and `psnr` in dB, mean over images."""
     reconstruction = model(batch.x)
     return {
         "mse": losses.mse(reconstruction, batch.x),

@@ -1,4 +1,4 @@
-"""Recipes by model name, and what a recipe is."""
+"""The registry of recipes by model name, and the classes that a recipe consists of."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ Terms = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """What a loss is computed from: all randomness is in it, so that losses are pure functions.
+    """Input of losses and metrics: it includes all random numbers, so that losses are pure.
 
     Args:
         x: float32 [N, C, H, W] in [0, 1], on the model's device.
-        labels: int64 [N]; -1 if the data has none.
-        noise: what `Stage.draw` drew for these images.
-        progress: share of the stage's steps that are done, float32 scalar in [0, 1]; 1 in tests.
+        labels: int64 [N]; all -1 if the data has no labels.
+        noise: the random numbers that `Stage.draw` drew for these images.
+        progress: share of the stage's steps that are done, float32 scalar in [0, 1]; 1 in
+            evaluation.
     """
 
     x: Tensor
@@ -38,7 +39,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Picture:
-    """Images to show.
+    """A grid of images to show.
 
     Args:
         name: file name without suffix.
@@ -52,7 +53,7 @@ class Picture:
 
     @classmethod
     def of_rows(cls, name: str, *rows: Tensor) -> Picture:
-        """One row per tensor, float32 [n, C, H, W]; what belongs together stands in a column."""
+        """One row per tensor, float32 [n, C, H, W]; the i-th images of all rows share a column."""
         return cls(name, torch.cat(rows), columns=len(rows[0]))
 
 
@@ -66,21 +67,21 @@ def _whole(model: Any) -> Sequence[nn.Module]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training with a loss of its own; most recipes have one.
+    """A phase of training with its own loss; most recipes have one.
 
     Args:
-        name: such as "pretrain 1"; stands in the record and in metrics.jsonl.
-        objective: what the loss is, for the record.
+        name: such as "pretrain 1"; appears in the training record and in metrics.jsonl.
+        objective: description of the loss, for the training record.
         loss: (model, batch) -> scalars by name, means over images; the one named "loss" is
             minimised.
         metrics: (model, batch) -> scalars by name, means over images, on test images; the first is
-            the stage's headline.
-        draw: (noise) -> the random numbers that `loss` and `metrics` find in the batch.
-        trained: (model) -> the modules that learn; all others stay as they are.
-        corruption: what the images or features suffer, for the record; None for nothing.
-        epochs: default passes over the training images, if they make `steps` steps.
-        steps: least number of optimiser steps by default; a small data set gets more epochs.
-        paced: the loss depends on the progress, so that the number of epochs is part of it.
+            the stage's main metric.
+        draw: (noise) -> the random numbers that become `Batch.noise`.
+        trained: (model) -> the modules to train; all others are frozen.
+        corruption: corruption of the images or features, for the training record; None for none.
+        epochs: default number of passes over the training images; more if `steps` requires it.
+        steps: minimum number of optimiser steps by default; a small data set gets more epochs.
+        paced: the loss depends on `Batch.progress`, and thus on the number of epochs.
     """
 
     name: str
@@ -97,15 +98,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is taught.
+    """How a model is trained.
 
     Args:
-        stages: in order; `--epochs` sets the passes of the last.
-        pictures: (model, batch) -> what to show, for a batch of the last stage.
+        stages: stages in order; `--epochs` sets the epochs of the last one.
+        pictures: (model, batch) -> pictures to draw, for a batch of the last stage.
         batch_size: default images per step.
-        lr: default learning rate of AdamW.
-        schedule: default course of the learning rate, see `schedule`.
-        ema: default decay of the average of weights; 0 for none.
+        lr: default peak learning rate of AdamW.
+        schedule: default learning rate schedule, see `aeonnx.train.engine.schedule`.
+        ema: default decay of the moving average of the weights; 0 for no average.
     """
 
     stages: tuple[Stage, ...]
@@ -122,9 +123,9 @@ _RECIPES: dict[str, Callable[..., Recipe]] = {}
 def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Decorate a function that makes the recipe of `model` from its `ModelConfig`.
 
-    Its other arguments, by keyword, are the options that the recipe takes, on the command line too:
-    each has a default, written out, and a type of `aeonnx.catalog.ranges` that says what is
-    allowed. The docstring's `Args:` explain them.
+    Its keyword-only arguments are the options of the recipe, also on the command line: each has a
+    literal default, and a type from `aeonnx.catalog.ranges` that declares the allowed values. The
+    docstring's `Args:` describe them: the first sentence becomes the help text.
     """
 
     def add(maker: Callable[..., Recipe]) -> Callable[..., Recipe]:
@@ -136,11 +137,11 @@ def register(model: str) -> Callable[[Callable[..., Recipe]], Callable[..., Reci
 
 
 def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
-    """The recipe of a model.
+    """Make the recipe of a model.
 
     Args:
-        config: what the model is built from.
-        options: all of them, by `aeonnx.train.options.recipe_options`.
+        config: configuration of the model.
+        options: all options of the recipe, from `aeonnx.train.options.recipe_options`.
 
     Raises:
         UnknownNameError: the model has no recipe.

@@ -19,5 +19,5 @@ def _pictures(model: Autoencoder, batch: Batch) -> list[Picture]:
 
 @register("ae")
 def recipe(_: ModelConfig) -> Recipe:
-    """The recipe; it takes no options."""
+    """Make the recipe; it has no options."""
     return Recipe((Stage("train", OBJECTIVE, loss, metrics),), _pictures)

@@ -1,8 +1,9 @@
-"""`dae`: cross-entropy between the clean image and what the model makes of a corrupted one.
+"""`dae`: cross-entropy between the clean image and the reconstruction of a corrupted one.
 
 Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders",
-section 2.3, with pixels as Bernoulli means, as there. Of the squared error, the gradient vanishes
-where the sigmoid saturates, and a few large steps at the beginning leave a black image for good.
+section 2.3, with pixels as Bernoulli means, as in the paper. With squared error instead, the
+gradient vanishes where the sigmoid saturates, and a few large steps at the beginning can leave a
+black image for good.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ __all__: list[str] = []
 def recipe(
     config: ModelConfig, *, corruption: CorruptionKind = "gaussian", corruption_level: Level = 0.5
 ) -> Recipe:
-    """The recipe.
+    """Make the recipe.
 
     Args:
-        config: of the model.
-        corruption: noise that is put on images. See `Corruption.kind`.
-        corruption_level: standard deviation of that noise, or fraction of the pixels. See
-            `Corruption.level`.
+        config: configuration of the model.
+        corruption: noise that corrupts the images. See `Corruption.kind`.
+        corruption_level: standard deviation of gaussian noise, or fraction of the pixels that
+            other noise changes. See `Corruption.level`.
     """
     corrupt = Corruption(corruption, corruption_level)
 
@@ -40,7 +41,7 @@ def recipe(
     def loss(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         z = model.encoder(corrupt(batch.x, *batch.noise))
         whole = losses.bernoulli(model.decoder.logits(z), batch.x)
-        return {"loss": whole / batch.x[0].numel()}  # a sum would overflow in fp16
+        return {"loss": whole / batch.x[0].numel()}  # the sum over pixels would overflow in fp16
 
     def metrics(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         x_tilde = corrupt(batch.x, *batch.noise)

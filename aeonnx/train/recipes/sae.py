@@ -1,4 +1,4 @@
-"""`sae`: each autoencoder alone on what the ones before it give, then all together.
+"""`sae`: each autoencoder alone on the output of the previous ones, then all together.
 
 Bengio et al. 2007, "Greedy layer-wise training of deep networks", section 2.3.
 """
@@ -21,7 +21,7 @@ __all__: list[str] = []
 
 
 def _pretrain(number: int, epochs: int) -> Stage:
-    """The stage of autoencoder `number`, from 1, whose images are the reconstructions before it."""
+    """The stage that trains autoencoder `number`, from 1, on the output of the previous ones."""
 
     def terms(model: StackedAutoencoder, batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
@@ -49,17 +49,17 @@ def _pretrain(number: int, epochs: int) -> Stage:
 
 
 def _pictures(model: StackedAutoencoder, batch: Batch) -> list[Picture]:
-    """The images, then what each autoencoder makes of the row above."""
+    """A row of images, then one row per autoencoder: its reconstruction of the row above."""
     rows = [batch.x, *(model.upto(count)(batch.x) for count in range(1, SERIES + 1))]
     return [Picture.of_rows("reconstructions", *rows)]
 
 
 @register("sae")
 def recipe(_: ModelConfig, *, pretrain_epochs: Count = 10) -> Recipe:
-    """The recipe.
+    """Make the recipe.
 
     Args:
-        pretrain_epochs: passes over the images for each layer, or autoencoder, of its own.
+        pretrain_epochs: epochs of pretraining for each layer or autoencoder.
     """
     stages = [_pretrain(number, pretrain_epochs) for number in range(1, SERIES + 1)]
     finetune = Stage("finetune", OBJECTIVE, loss, metrics)

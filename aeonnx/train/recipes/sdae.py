@@ -1,9 +1,8 @@
 """`sdae`: denoising autoencoders layer by layer, then all layers and a classifier with labels.
 
-Vincent et al. 2010, "Stacked denoising autoencoders", sections 3.6 and 6. Two things are ours: the
-fine-tuning goes on denoising, so that decoder and denoiser belong to the encoder that is shipped;
-and it drops features at random (Srivastava et al. 2014, "Dropout", section 6.1.1), which the paper
-is older than.
+Vincent et al. 2010, "Stacked denoising autoencoders", sections 3.6 and 6. Fine-tuning differs from
+the paper in two ways: it keeps a denoising loss, so that decoder and denoiser match the fine-tuned
+encoder; and it applies dropout to the features (Srivastava et al. 2014, "Dropout", section 6.1.1).
 """
 
 from __future__ import annotations
@@ -28,7 +27,14 @@ Model = StackedDenoisingAutoencoder
 
 
 def _pretrain(layer: int, width: int, corrupt: Corruption, epochs: int) -> Stage:
-    """The stage of f_layer and g_layer, from 1, on `width` corrupted features of those below."""
+    """The stage that trains f_layer and g_layer (from 1) on corrupted features of the layer below.
+
+    Args:
+        layer: number of the layer, from 1.
+        width: number of these features; for layer 1, of pixels.
+        corrupt: their corruption.
+        epochs: epochs of the stage.
+    """
     first = layer == 1
 
     def draw(noise: Noise) -> tuple[Tensor, ...]:
@@ -118,18 +124,18 @@ def recipe(
     dropout: Share = 0.4,
     denoising: Weight = 1.0,
 ) -> Recipe:
-    """The recipe.
+    """Make the recipe.
 
     Args:
-        config: of the model.
-        corruption: noise that is put on images. See `Corruption.kind`. Features of higher layers
-            are not in [0, 1]: theirs is always masking, at the same level.
-        corruption_level: standard deviation of that noise, or fraction of the pixels. See
-            `Corruption.level`.
-        pretrain_epochs: passes over the images for each layer alone.
-        dropout: fraction of the features that fine-tuning sets to 0.
-        denoising: weight of the denoising loss in fine-tuning. 0 leaves the decoder as the
-            pretraining made it.
+        config: configuration of the model.
+        corruption: noise that corrupts the images. See `Corruption.kind`. Features of hidden layers
+            are not in [0, 1], so their corruption is always masking, at the same level.
+        corruption_level: standard deviation of gaussian noise, or fraction of the pixels that
+            other noise changes. See `Corruption.level`.
+        pretrain_epochs: epochs of pretraining for each layer.
+        dropout: fraction of the features that fine-tuning sets to 0 at random.
+        denoising: weight of the denoising loss in fine-tuning. With 0, fine-tuning leaves the
+            pretrained decoder unchanged.
     """
     corrupt, mask = (
         Corruption(corruption, corruption_level),

@@ -2,7 +2,7 @@
 
 Kingma & Welling 2014, "Auto-encoding variational Bayes", equation 10 with one draw per image;
 beta of Higgins et al. 2017, "beta-VAE", equation 4; KL warm-up of Sonderby et al. 2016, "Ladder
-variational autoencoders", section 2.3. docs/training.md writes the bound out.
+variational autoencoders", section 2.3. docs/training.md states the bound in full.
 """
 
 from __future__ import annotations
@@ -37,16 +37,17 @@ def recipe(
     kl_warmup: Share = 0.0,
     pixels: Literal["intensities", "binary"] = "intensities",
 ) -> Recipe:
-    """The recipe.
+    """Make the recipe.
 
     Args:
-        config: of the model.
-        beta: weight of the KL divergence in the loss. Metrics have it at 1.
-        kl_warmup: share of the training over which that weight grows from 0 to beta.
-        pixels: take them as means, or draw each anew at every step. "intensities" takes pixels in
-            [0, 1] for means, as most code does; "binary" draws each pixel from Bernoulli(x)
-            ("dynamic binarisation"), for which the bound is one on a likelihood. Burda et al.
-            2016, section 5.
+        config: configuration of the model.
+        beta: weight of the KL divergence in the loss. Metrics always use weight 1.
+        kl_warmup: share of the training steps over which the weight of the KL divergence grows
+            linearly from 0 to beta.
+        pixels: use pixels as Bernoulli means, or binarise them at random at every step.
+            "intensities" uses pixels in [0, 1] as means, as most code does; "binary" draws each
+            pixel from Bernoulli(x) ("dynamic binarisation"), which makes the bound one on a
+            likelihood. Burda et al. 2016, section 5.
     """
     binary = pixels == "binary"
 

@@ -1,1 +1,1 @@
-"""What a run shows: plots, pictures, TensorBoard events."""
+"""Reports of a run: plots, pictures, TensorBoard events."""

@@ -1,4 +1,4 @@
-"""Places among the latents, and what a decoder makes of them."""
+"""Points in latent space, and pictures that a decoder makes from them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ROWS = 8  # of an interpolation
 
 
 class Plane(NamedTuple):
-    """Where latents vary most: float64 on the CPU, rows are axes.
+    """The plane of the first principal components of latents: float64 on the CPU.
 
     Args:
         centre: mean of the latents, [d].
         axes: orthonormal rows, [k, d], k = min(2, d).
         deviations: standard deviation along each axis, [k].
-        shares: share of the variance along each axis, [k]; 0 if nothing varies.
+        shares: share of the total variance along each axis, [k]; 0 if the variance is 0.
     """
 
     centre: Tensor
@@ -33,7 +33,7 @@ class Plane(NamedTuple):
 
 
 def plane_of(z: Tensor) -> Plane:
-    """The first two principal components; for two numbers or one, these themselves."""
+    """The first two principal components of latents z [n, d]; for d <= 2 the coordinate axes."""
     z = z.detach().cpu().double()
     n, d = z.shape
     centre = z.mean(0)
@@ -42,7 +42,7 @@ def plane_of(z: Tensor) -> Plane:
         if n < 2:
             centred = torch.cat([centred, torch.zeros_like(centred)])
         axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
-        # A component and its opposite are the same: the largest entry decides, on any machine.
+        # The sign of a component is arbitrary: make its largest entry positive on every machine.
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         axes = axes * largest.sign()
     else:
@@ -53,18 +53,19 @@ def plane_of(z: Tensor) -> Plane:
 
 
 def manifold(decode: Callable[[Tensor], Tensor], z: Tensor, side: int = 16) -> Picture:
-    """What the decoder makes of the plane in which latents vary most.
+    """Decode a grid of points in the plane in which latents vary most.
 
-    Places are evenly spaced quantiles, 0.05 to 0.95, of the normal distribution that has the mean
-    and the standard deviations of `z` along its two axes of `plane_of`. The second axis points up.
+    The grid points are evenly spaced quantiles, 0.05 to 0.95, of the normal distribution with the
+    mean and the standard deviations of `z` along the two axes of `plane_of`. The second axis points
+    up.
 
     Args:
         decode: float32 [m, d] -> images float32 [m, C, H, W] in [0, 1].
-        z: float32 [n, d].
+        z: latents, float32 [n, d].
         side: images per axis.
 
     Returns:
-        side * side images; for latents of one number, a row of `side`.
+        side * side images; for d = 1, a row of `side` images.
     """
     plane = plane_of(z)
     quantiles = torch.linspace(0.05, 0.95, side, dtype=torch.float64)
@@ -78,18 +79,18 @@ def manifold(decode: Callable[[Tensor], Tensor], z: Tensor, side: int = 16) -> P
 
 
 def interpolation(decode: Callable[[Tensor], Tensor], z: Tensor, steps: int = 10) -> Picture:
-    """What the decoder makes of straight lines between latents.
+    """Decode points on straight lines between latents.
 
     Args:
         decode: float32 [m, d] -> images float32 [m, C, H, W] in [0, 1].
-        z: float32 [n, d], n of 2 or more: row i of the picture goes from z[2i] to z[2i + 1].
-        steps: images per row, the ends included.
+        z: latents, float32 [n, d], n >= 2: row i of the picture goes from z[2i] to z[2i + 1].
+        steps: images per row, both ends included.
 
     Returns:
-        At most 8 rows.
+        At most 8 rows of `steps` images.
 
     Raises:
-        InputError: fewer than two latents.
+        InputError: there are fewer than two latents.
     """
     if len(z) < 2:
         raise InputError(f"interpolation: expected 2 latents or more, got {len(z)}")

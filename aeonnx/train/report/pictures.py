@@ -1,4 +1,4 @@
-"""Pictures of a training run: grids of images, curves of losses, clouds of latents."""
+"""Draw a run's pictures: grids of images, loss curves, scatter plots of latents."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "draw_images", "draw_latents", "draw_losses", "interpolation", "manifold"]
 
-_WIDTH = 640  # pixels that a picture of images should about have
+_WIDTH = 640  # approximate width of a grid of images in pixels
 _DPI = 120
-_COLOURED = 20  # classes that colours can tell apart
-_RATES = ("accuracy", "error")  # shares of the images, whatever the loss is measured in
-_ALIKE = 3  # ratio of medians up to which one axis shows both
-_FEW = 16  # numbers of a vector that are marked each
-_ASIDE = 0.02  # room beside the curves, as a share of the epochs
-_LIGHT = 0.3
+_COLOURED = 20  # maximum number of classes with a colour each
+_RATES = ("accuracy", "error")  # shares of the images, on another scale than any loss
+_ALIKE = 3  # maximum ratio of medians for loss and metric to share an axis
+_FEW = 16  # vectors up to this length get a marker per number
+_ASIDE = 0.02  # margin beside the curves, as a share of the epochs
+_LIGHT = 0.3  # opacity of grid lines
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How one stage of training went.
+    """Loss and test metric over the epochs of one stage.
 
     Args:
         stage: name of the stage.
@@ -50,7 +50,7 @@ class Curve:
 
 
 def draw_images(path: Path, picture: Picture) -> Path:
-    """Write a grid of images, enlarged by a whole factor; images of height 1 as curves."""
+    """Write a PNG grid of images, enlarged by an integer factor; images of height 1 as curves."""
     values = picture.images.float().cpu().numpy()
     if values.shape[2] == 1:
         return _draw_vectors(path, values.reshape(len(values), -1), picture.columns)
@@ -60,13 +60,13 @@ def draw_images(path: Path, picture: Picture) -> Path:
 
 
 def draw_losses(path: Path, curves: Sequence[Curve]) -> Path:
-    """Write the curves over epochs, one panel per stage, side by side.
+    """Plot the curves over epochs, one panel per stage, side by side.
 
-    A metric that is measured on another scale than the loss has an axis of its own, on the right.
+    A metric on a different scale than the loss gets its own axis on the right.
 
     Args:
-        path: of the PNG.
-        curves: one or more, each with an epoch at least.
+        path: path of the PNG.
+        curves: one curve or more, each with one epoch or more.
     """
     figure = _figure(5.4 + 4.2 * (len(curves) - 1), 3.8)
     for number, curve in enumerate(curves, start=1):
@@ -90,15 +90,15 @@ def draw_losses(path: Path, curves: Sequence[Curve]) -> Path:
 
 
 def draw_latents(path: Path, z: Tensor, labels: Tensor | None, classes: Sequence[str]) -> Path:
-    """Write latents as a cloud of points, or for one number each as a histogram.
+    """Plot latents as a scatter plot, or for d = 1 as a histogram.
 
-    More than two numbers are projected to their first two principal components.
+    Latents with d > 2 are projected to their first two principal components.
 
     Args:
-        path: of the PNG.
-        z: float32 [n, d], finite.
-        labels: int64 [n], or None for points without colours.
-        classes: name of each label; empty for the numbers themselves.
+        path: path of the PNG.
+        z: latents, float32 [n, d], finite.
+        labels: int64 [n], for colours; None for points of one colour.
+        classes: name of each label; empty to show the label itself.
     """
     figure = _figure(7.2 if labels is None else 8, 6)
     axes = figure.add_subplot()
@@ -108,11 +108,11 @@ def draw_latents(path: Path, z: Tensor, labels: Tensor | None, classes: Sequence
     if z.shape[1] == 1:
         _histograms(figure, axes, z[:, 0].detach().cpu().double().numpy(), marks, classes)
     else:
-        _cloud(figure, axes, z, marks, classes)
+        _scatter(figure, axes, z, marks, classes)
     return _save(figure, path)
 
 
-def _cloud(
+def _scatter(
     figure: Figure, axes: Axes, z: Tensor, labels: Any | None, classes: Sequence[str]
 ) -> None:
     plane = plane_of(z)
@@ -127,7 +127,7 @@ def _cloud(
         ]
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    # In the order of the data the last class would cover the others.
+    # In the order of the data, the last class would cover the others.
     order = np.random.default_rng(0).permutation(len(points))
     colours: Any = "C0"
     if labels is not None:
@@ -162,10 +162,10 @@ def _histograms(
 
 
 def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
-    """Rows of small curves with one scale for all, in the order of a grid of images.
+    """Plot vectors as small curves on one scale, arranged like a grid of images.
 
     Args:
-        path: of the PNG.
+        path: path of the PNG.
         values: float32 [n, D].
         columns: curves per row.
     """
@@ -179,7 +179,7 @@ def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
     axes.set_ylim(rows, 0)
     lowest, highest = float(values.min()), float(values.max())
     heights = (values - lowest) / (highest - lowest if highest > lowest else 1)
-    # One line for all curves, broken by NaN: a line each takes seconds for a large grid.
+    # One line for all curves, separated by NaN: one line per curve takes seconds for large grids.
     places = np.arange(n)
     x = np.linspace(0.06, 0.94, size) if size > 1 else np.array([0.5])
     x = x + (places % columns)[:, None]
@@ -195,7 +195,7 @@ def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
 
 
 def _same_scale(curve: Curve) -> bool:
-    """Whether one axis shows both loss and metric well."""
+    """Whether loss and metric are similar enough in scale to share an axis."""
     if curve.metric == "loss":
         return True
     small, large = sorted(abs(statistics.median(values)) for values in (curve.train, curve.test))
@@ -236,7 +236,7 @@ def _figure(width: float, height: float) -> Figure:
 
     figure = Figure(figsize=(width, height))
     figure.set_layout_engine("constrained", w_pad=0.1)
-    FigureCanvasAgg(figure)  # no window, and no state of pyplot
+    FigureCanvasAgg(figure)  # a backend without windows or pyplot's global state
     return figure
 
 

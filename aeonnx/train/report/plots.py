@@ -1,4 +1,4 @@
-"""The pictures at the end of a run."""
+"""Draw all pictures at the end of a run."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from aeonnx.train.report.pictures import (
 
 __all__ = ["draw"]
 
-_PICTURED = 10  # test images that pictures show
-_SCATTERED = 2000  # test images whose latents are drawn
+_PICTURED = 10  # test images in the recipe's pictures
+_SCATTERED = 2000  # test images in the plot of latents
 
 
 @torch.no_grad()
@@ -38,20 +38,21 @@ def draw(
     history: Sequence[Epoch],
     generator: torch.Generator,
 ) -> tuple[Path, ...]:
-    """Draw losses, the recipe's pictures, and what the latents are like.
+    """Draw losses, the recipe's pictures, and plots of the latents.
 
     Args:
-        plan: of the run.
-        model: trained, in eval mode.
-        feed: of the test images.
-        history: the epochs.
-        generator: of the pictures' noise, on the model's device.
+        plan: plan of the run.
+        model: the trained model, in eval mode.
+        loader: loader of the test images.
+        history: entries of all epochs.
+        generator: generator of the pictures' noise, on the model's device.
 
     Returns:
-        The files, in the run's folder: each whole, and a link that is there is replaced.
+        Paths of the PNG files in the run's folder. Files are written atomically; an existing file
+        or link of that name is replaced.
 
     Raises:
-        OutputError: the disk is full, or the like.
+        OutputError: writing fails, as when the disk is full.
     """
     stage = plan.recipe.stages[-1]
     x, labels = next(loader.batches([spread(len(loader), _PICTURED)]))
@@ -68,10 +69,10 @@ def draw(
     if len(x) > 1:
         shown.append(interpolation(decode, encode(x)))
     scattered = spread(len(loader), _SCATTERED)
-    halves = [
+    encoded = [
         (encode(part), kinds.cpu()) for part, kinds in loader.batches(torch.split(scattered, 500))
     ]
-    z, kinds = (torch.cat(values) for values in zip(*halves, strict=True))
+    z, kinds = (torch.cat(values) for values in zip(*encoded, strict=True))
     if model.prior:
         shown.append(manifold(decode, z))
     with files.staging(plan.output) as folder:

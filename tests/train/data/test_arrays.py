@@ -198,8 +198,8 @@ def test_arrays_that_are_no_images(tmp_path: Path, array: Any, text: str, suffix
         ),
         (
             {"x_train": ZEROS, "x_test": ZEROS / 255},
-            r"expected x_train and x_test of one dtype and image shape, got uint8 \[4, 5, 6\] and "
-            r"float64 \[4, 5, 6\]",
+            r"expected x_train and x_test of the same dtype and image shape, got uint8 "
+            r"\[4, 5, 6\] and float64 \[4, 5, 6\]",
         ),
         ({"x_train": ZEROS, "x_test": ZEROS[:, 1:]}, r"and uint8 \[4, 4, 6\]"),
         ({"x_train": ZEROS, "x_test": ZEROS[:0]}, "array x_test holds no images"),
@@ -216,7 +216,7 @@ def test_arrays_that_are_no_images(tmp_path: Path, array: Any, text: str, suffix
                 "y_train": np.arange(4),
                 "y_test": np.array([*"abcd"]),
             },
-            "expected labels of one kind, got int64 and <U1",
+            "expected either integers or strings as labels, got int64 and <U1",
         ),
     ],
 )

@@ -370,11 +370,11 @@ def test_files_that_change_while_streamed_are_named(tmp_path: Path, digits: Any)
     with pytest.raises(DataError, match="011.png holds another image than when the data set was"):
         pixels(data.train)
     changed.write_bytes(b"x")
-    with pytest.raises(DataError, match=r"011.png is not a readable .*\. It was whole when the"):
+    with pytest.raises(DataError, match=r"011.png is not a readable .*\. It was readable when the"):
         pixels(data.train)
     changed.unlink()
     with pytest.raises(
-        DataError, match=r"011.png does not exist. It was whole when .* put it back"
+        DataError, match=r"011.png does not exist. It was readable when .* restore it"
     ):
         pixels(data.train)
     assert len(pixels(data.test)) == 3

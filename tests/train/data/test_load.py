@@ -24,8 +24,8 @@ def test_unknown_name_suggests_the_nearest_and_paths() -> None:
         load_data("mnist-simple", ROOT)
     assert str(caught.value) == (
         "unknown data set 'mnist-simple'. Did you mean 'mnist-sample'? Known: "
-        f"{', '.join(sorted(DATA_SETS))}. The path of a folder of images, a .npy or a .npz file "
-        "does too."
+        f"{', '.join(sorted(DATA_SETS))}. Also accepted: the path of a folder of images, a .npy or "
+        "a .npz file."
     )
 
 
