@@ -85,7 +85,7 @@ class Evil:
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     torch.save(Evil(), tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match=r"cannot load .* safely: .*Save the weights alone"):
+    with pytest.raises(CheckpointError, match=r"cannot load .* safely: .*save the weights alone"):
         checkpoint.load(tmp_path / "model.pth", "vae")
 
 

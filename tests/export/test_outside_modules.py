@@ -218,7 +218,7 @@ def test_weights_from_a_file_are_loaded_and_proven(kept: Callable[..., Result]) 
         (
             ("--from-module", "kept:build", "--checkpoint", "kept.py"),
             2,
-            "with --from-module, give a file with the module's weights as --weights",
+            "with --from-module, pass a file with the module's weights as --weights",
         ),
         (("--from-module", "kept:build", "--weights", "kept.py"), 1, "cannot load kept.py safely"),
     ],
