@@ -40,9 +40,13 @@ PICTURES = {
 WORK = ROOT / "build/quality"
 HEAD = """# Quality and speed on full MNIST
 
-Made by `benchmarks/quality.py`: 60,000 training images, 10,000 test images, seed 0, through
-`aeonnx train`'s own engine. `must` and `aim` are what each row is held against; epochs count all
-stages; seconds are those of training on a machine that did other things too, pauses included.
+What the built-in models reach on full MNIST and how fast they train, for those who compare them
+with published results or choose settings.
+
+Made by `benchmarks/quality.py`: 60,000 training images, 10,000 test images, seed 0, trained with
+`aeonnx train`'s own engine. `must` is the value that each row has to reach, `aim` a desired value;
+epochs are the sum over all stages; seconds are those of training, pauses included, on a machine
+with other load.
 """
 
 
@@ -259,12 +263,13 @@ def _table(results: dict[str, Any]) -> str:
 
 def _classical_table(found: dict[str, Any]) -> str:
     lines = [
-        "## Without learning, or almost",
+        "## Baselines without a neural network",
         "",
         f"On the same split; {found['machine']}. PCA is fitted on the 60,000 training images. "
         "Filters see digits with gaussian noise of sigma 0.5, clipped to [0, 1]; settings are "
         "chosen on 20 training images, and slow ones are measured on the first 200 test images. "
-        "Clipping brightens the ground, which no filter can know and the linear map learns.",
+        "Clipping makes the black background brighter, which filters cannot correct and the linear "
+        "map learns.",
         "",
         "| what | setting | value | test images | s |",
         "|---|---|---|---|---|",
