@@ -23,7 +23,9 @@ import grimp
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def follow(run: Path, model: str, part: str) -> tuple[list[str], set[tuple[str, str]]]:
+def follow(
+    run: Path, model: str, part: str, output: Path
+) -> tuple[list[str], set[tuple[str, str]]]:
     """Export; the modules in the order of their first call, and the steps between them."""
     import aeonnx
     from aeonnx.export import ExportOptions, export
@@ -46,7 +48,7 @@ def follow(run: Path, model: str, part: str) -> tuple[list[str], set[tuple[str, 
         if caller.startswith(prefix) and caller != name:
             steps.add((module_of(caller), module_of(name)))
 
-    options = ExportOptions(model, run.parent / "way", run, (part,), force=True)
+    options = ExportOptions(model, output, run, (part,))
     sys.setprofile(entered)
     try:
         export(options)
@@ -74,7 +76,7 @@ def main() -> None:
             from aeonnx.train import TrainOptions, train
 
             run = train(TrainOptions(arguments.model, Path(folder) / "run", epochs=1)).output
-        files, steps = follow(run, arguments.model, arguments.part)
+        files, steps = follow(run, arguments.model, arguments.part, Path(folder) / "bundle")
     graph = grimp.build_graph("aeonnx", exclude_type_checking_imports=True, cache_dir=None)
     upwards = sorted(
         (caller, called)

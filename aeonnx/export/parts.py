@@ -32,7 +32,7 @@ from aeonnx.export.verify.compare import compare
 from aeonnx.export.verify.inputs import rows_of
 from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.runs import BATCHES
+from aeonnx.export.verify.runs import BATCHES, ReferenceFn
 from aeonnx.export.verify.trial import require_running
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
@@ -41,7 +41,14 @@ from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
-__all__ = ["ExportContext", "ExportedGraph", "export_part", "open_graph", "percentiles"]
+__all__ = [
+    "ExportContext",
+    "ExportedGraph",
+    "export_part",
+    "open_graph",
+    "percentiles",
+    "write_golden",
+]
 
 _PERCENTILES = (95, 99)
 _STORED = 8  # rows of golden vectors, of each kind
@@ -178,9 +185,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         report=report,
         rows=rows,
         stored=stored,
-        golden=golden.write(
-            context.staged, name, stored.values, Reference(part).single(stored.values)
-        ),
+        golden=write_golden(context, name, stored, Reference(part)),
         macs=macs(captured.graph, batch_of(part) or 1),
         activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles(part, any_rows(part, session.run), context.train)
@@ -195,6 +200,21 @@ def _captured(name: str, part: Part, opset: int) -> Captured:
         return capture(part, opset)
     except GraphError as error:
         raise GraphError(f"{name}: {error}") from error
+
+
+def write_golden(context: ExportContext, where: str, rows: Rows, reference: ReferenceFn) -> Golden:
+    """Write golden vectors: `rows` and what the reference returns for them in float32.
+
+    Args:
+        context: whose staged folder they are written to.
+        where: name of the part, or of the part's file for inputs of its own.
+        rows: the inputs.
+        reference: computes the outputs.
+
+    Returns:
+        The tensors, whose outputs have no tolerance yet.
+    """
+    return golden.write(context.staged, where, rows.values, reference.single(rows.values))
 
 
 def open_graph(

@@ -8,7 +8,7 @@ from aeonnx.bundle import Prior, golden
 from aeonnx.errors import UsageError
 from aeonnx.export.macs import macs
 from aeonnx.export.options import SAMPLER
-from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph
+from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, write_golden
 from aeonnx.export.passes.sampler import sampler_graph, sampler_specs
 from aeonnx.export.prior_fit import fit, tempered
 from aeonnx.export.verify.reference import Reference
@@ -89,6 +89,6 @@ def export_sampler(
         report=report,
         rows=rows,
         stored=rows,
-        golden=golden.write(context.staged, SAMPLER, rows.values, draws.single(rows.values)),
+        golden=write_golden(context, SAMPLER, rows, draws),
         macs=macs(made, batch_of(interface) or 1),
     )

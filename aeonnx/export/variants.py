@@ -8,9 +8,8 @@ from dataclasses import replace
 import onnx
 
 from aeonnx._util.text import printable
-from aeonnx.bundle import golden
 from aeonnx.errors import QualityError
-from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, percentiles
+from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, percentiles, write_golden
 from aeonnx.export.passes.pixels import images_of, with_pixels
 from aeonnx.export.passes.precision import in_precision
 from aeonnx.export.verify.calibration import Calibration, in_use, task_of
@@ -113,12 +112,7 @@ def _judged(
         activations=None,  # counted on the rows of fp32
         rows=whole(part, images),
         stored=stored,
-        golden=golden.write(
-            context.staged,
-            f"{base.part}.use",
-            stored.values,
-            Reference(part).single(stored.values),
-        ),
+        golden=write_golden(context, f"{base.part}.use", stored, Reference(part)),
         quality={name: loss.found for name, loss in losses.items()},
         percentiles=percentiles(part, run, context.train),
     )
@@ -172,5 +166,5 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
         report=report,
         rows=rows,
         stored=stored,
-        golden=golden.write(context.staged, where, stored.values, reference.single(stored.values)),
+        golden=write_golden(context, where, stored, reference),
     )

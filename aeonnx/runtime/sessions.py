@@ -30,18 +30,21 @@ class SessionPool:
         folder: the bundle's folder.
         manifest: the manifest in it.
         settings: providers, threads and other options of the sessions.
+
+    Attributes:
+        lock: guards the sessions, and what is built on them.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         self.folder, self.manifest, self.settings = folder, manifest, settings
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._closed = False
         after_fork(self)
 
     def forked(self) -> None:
         """Replace the lock in a forked child: a thread of the parent may have held it."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     @property
     def provider(self) -> str | None:
@@ -79,7 +82,7 @@ class SessionPool:
             GraphError: the graph has content that a bundle must not have, see `check_graph`.
             ProviderError: a provider requested by name cannot run here.
         """
-        with self._lock:
+        with self.lock:
             self._require_open()
             key = (part, name)
             if key not in self._sessions:
@@ -92,7 +95,7 @@ class SessionPool:
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `session`.
         """
-        with self._lock:
+        with self.lock:
             self._require_open()
             session = self._open(part, name, cuda_graph=True)
             self._sessions[part, f"{name} recorded"] = session
@@ -109,7 +112,7 @@ class SessionPool:
 
     def close(self) -> None:
         """Close all graphs; runs in progress finish first. Idempotent."""
-        with self._lock:
+        with self.lock:
             self._closed = True
             for session in self._sessions.values():
                 session.close()

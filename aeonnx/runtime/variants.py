@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aeonnx._util.threads import usable_cores
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
-from aeonnx.runtime.forks import after_fork
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool
 
@@ -30,12 +28,6 @@ class Variants:
         self._pool, self._settings, self._parts = pool, pool.settings, pool.manifest.parts
         self._runners: dict[tuple[str, str], PartRunner] = {}
         self._chosen: dict[str, str] = {}
-        self._lock = threading.RLock()
-        after_fork(self)
-
-    def forked(self) -> None:
-        """Replace the lock in a forked child: a thread of the parent may have held it."""
-        self._lock = threading.RLock()
 
     @property
     def chosen(self) -> Mapping[str, str]:
@@ -52,7 +44,7 @@ class Variants:
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `SessionPool.session`.
         """
-        with self._lock:
+        with self._pool.lock:
             name = name or self.choice(part)
             key = (part, name)
             if key not in self._runners:
@@ -68,7 +60,7 @@ class Variants:
         Raises:
             BundleError, IntegrityError, GraphError, ProviderError: see `SessionPool.session`.
         """
-        with self._lock:
+        with self._pool.lock:
             if part not in self._chosen:
                 asked = self._settings.precision
                 self.require(part)
@@ -98,7 +90,7 @@ class Variants:
 
     def close(self) -> None:
         """Close all graphs; runs in progress finish first. Idempotent."""
-        with self._lock:
+        with self._pool.lock:
             self._pool.close()
             self._runners.clear()
 

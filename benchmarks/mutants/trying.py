@@ -101,7 +101,7 @@ def fails(mutant: Mutant, root: Path, tests: list[str], seconds: float, runs: Pa
         shutil.rmtree(temporary(root), ignore_errors=True)
 
 
-def run_tests(root: Path, tests: list[str], runs: Path | None, log: Path, *more: str) -> None:
+def run_tests(root: Path, tests: list[str], runs: Path | None, log: Path) -> None:
     """Run pytest on the sources in `root`; the exit code is pytest's."""
     os.setsid()
     os.chdir(root)
@@ -119,7 +119,7 @@ def run_tests(root: Path, tests: list[str], runs: Path | None, log: Path, *more:
 
     options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "mutants.plugin"]
     options += [f"--basetemp={temporary(root)}", "--hypothesis-seed=0"]
-    code = pytest.main([*options, *more, *tests])
+    code = pytest.main([*options, *tests])
     os._exit(int(code))  # threads of a test that failed are no reason to wait
 
 
