@@ -30,16 +30,23 @@ from mutants.trying import Tests, fails, read, run_tests, temporary
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (
-    "aeonnx/export",
+    "aeonnx/exporting",
     "aeonnx/bundle",
     "aeonnx/_util/files",
     "aeonnx/runtime/compare.py",
     "aeonnx/runtime/prior.py",
     # Where earlier versions had them.
-    *("aeonnx/manifest", "aeonnx/files", "aeonnx/files.py", "aeonnx/parity.py"),
+    *("aeonnx/export", "aeonnx/manifest", "aeonnx/files", "aeonnx/files.py", "aeonnx/parity.py"),
 )
 TESTS = (
-    *("tests/export", "tests/runtime", "tests/hostile", "tests/models", "tests/manifest"),
+    *(
+        "tests/exporting",
+        "tests/export",
+        "tests/runtime",
+        "tests/hostile",
+        "tests/models",
+        "tests/manifest",
+    ),
     *(f"tests/test_{name}.py" for name in ("manifest", "files", "outputs", "checkpoint", "cli")),
     *(f"tests/test_{name}.py" for name in ("hostile_checkpoints", "public", "extending")),
     *(f"tests/test_{name}.py" for name in ("images", "pixels")),

@@ -25,11 +25,11 @@ import numpy.typing as npt
 
 from aeonnx import models, runtime
 from aeonnx.bundle import golden
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.compare import differences, malformed
 from aeonnx.runtime.interface import rows_in, select_rows
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 __all__ = ["ENGINES", "Engine", "Result", "disagreements"]
 

@@ -28,14 +28,14 @@ from machine import describe
 from aeonnx import checkpoint, models
 from aeonnx.bundle import Variant
 from aeonnx.errors import QualityError
-from aeonnx.export import ExportOptions, export
-from aeonnx.export.verify.inputs import real_inputs
-from aeonnx.export.verify.reference import Reference
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.exporting.verify.inputs import real_inputs
+from aeonnx.exporting.verify.reference import Reference
 from aeonnx.io.pixels import to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, load, verify
 from aeonnx.runtime.session import Array
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 COLUMNS = ("model", "arch", "part", "variant", "bytes", "smaller", "error", "torch's", "ratio")
 MORE = ("loses", "us, batch 1024", "speed")

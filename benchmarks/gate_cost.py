@@ -21,7 +21,7 @@ from pathlib import Path
 from machine import describe
 
 from aeonnx import models
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 ROOT = Path(__file__).resolve().parents[1]
 _GIT = shutil.which("git") or "git"

@@ -22,10 +22,10 @@ from machine import describe
 
 import aeonnx
 from aeonnx import checkpoint
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.runtime import Bundle, verify
 from aeonnx.runtime.io_binding import IOBinding
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 OUTPUT = "reconstruction"
 ROUNDS = 50

@@ -16,8 +16,8 @@ from aeonnx._util import files
 from aeonnx.bundle import manifest
 from aeonnx.cli import cli
 from aeonnx.errors import AeonnxError
-from aeonnx.export import ExportOptions, export
-from aeonnx.train import TrainOptions, train
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.training import TrainOptions, train
 
 __all__ = ["SCENARIOS", "Scenario", "prepare"]
 

@@ -19,13 +19,13 @@ import onnx
 from machine import describe
 
 from aeonnx import checkpoint, models
-from aeonnx.export.capture.program import capture
-from aeonnx.export.parts import ExportContext, open_graph
-from aeonnx.export.passes.precision import in_precision
-from aeonnx.export.verify.calibration import Calibration, in_use, task_of
-from aeonnx.export.verify.inputs import inputs_of, real_inputs
-from aeonnx.export.verify.quality import Loss, measure
-from aeonnx.train import TrainOptions, train
+from aeonnx.exporting.capture.program import capture
+from aeonnx.exporting.parts import ExportContext, open_graph
+from aeonnx.exporting.passes.precision import in_precision
+from aeonnx.exporting.verify.calibration import Calibration, in_use, task_of
+from aeonnx.exporting.verify.inputs import inputs_of, real_inputs
+from aeonnx.exporting.verify.quality import Loss, measure
+from aeonnx.training import TrainOptions, train
 
 COLUMNS = ("model", "arch", "epochs", "part", "form", "output", "SNR", "other", "of tolerance", "")
 OPSET = 18

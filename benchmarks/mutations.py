@@ -19,14 +19,14 @@ from machine import describe
 from onnx import numpy_helper
 
 from aeonnx import checkpoint, models
-from aeonnx.export import ExportOptions, export
-from aeonnx.export.capture.program import program_of
-from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import real_inputs, rows_of
-from aeonnx.export.verify.probes import Rows, probes
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.exporting.capture.program import program_of
+from aeonnx.exporting.verify.compare import compare
+from aeonnx.exporting.verify.inputs import real_inputs, rows_of
+from aeonnx.exporting.verify.probes import Rows, probes
 from aeonnx.models import Part
 from aeonnx.runtime import Session
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 CHANGE = 1e-3
 

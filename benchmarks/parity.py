@@ -16,9 +16,9 @@ from machine import describe
 
 from aeonnx import models
 from aeonnx.bundle import OutputParity
-from aeonnx.export import ExportOptions, export
-from aeonnx.export.verify.runs import BATCHES
-from aeonnx.train import TrainOptions, train
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.exporting.verify.runs import BATCHES
+from aeonnx.training import TrainOptions, train
 
 KINDS = ("real", "random", "edge", "activation")
 COLUMNS = ("model", "arch", "part", "output", *KINDS, "inactive units")

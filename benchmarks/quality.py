@@ -2,7 +2,7 @@
 
     AEONNX_DATA=... .venv/bin/python benchmarks/quality.py [ROW ...] [--device cuda]
 
-Each row trains with `aeonnx.train` (resuming an interrupted run), measures on the 10,000 test
+Each row trains with `aeonnx.training` (resuming an interrupted run), measures on the 10,000 test
 images, and is stored in results/quality.json, from which docs/quality.md is written. Seeds are 0.
 The row `classical` is PCA and the filters, see classical.py.
 """
@@ -24,8 +24,8 @@ from likelihood import binarized, importance_weighted_nll
 from machine import describe
 
 from aeonnx import checkpoint
-from aeonnx.train import Trained, TrainOptions, load_data, train
-from aeonnx.train.engine.loader import pixels
+from aeonnx.training import Trained, TrainOptions, load_data, train
+from aeonnx.training.engine.loader import pixels
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "benchmarks/results/quality.json"

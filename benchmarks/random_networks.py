@@ -27,8 +27,8 @@ from machine import describe
 from random_modules import random_part
 
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.opsets import DEFAULT_OPSET
+from aeonnx.exporting.capture.graph import build_graph
+from aeonnx.exporting.opsets import DEFAULT_OPSET
 
 CONFIDENCE = 0.95
 

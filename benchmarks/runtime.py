@@ -30,9 +30,9 @@ from machine import describe
 
 import aeonnx
 from aeonnx import checkpoint
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.runtime.session import Array
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 BATCHES = (1, 32, 1024)
 ROUNDS = 31

@@ -39,7 +39,7 @@ from PIL import Image
 
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
-from aeonnx.train.data import load_data
+from aeonnx.training.data import load_data
 
 _DECADES = 9  # sizes down to a billionth
 _REAL = 32

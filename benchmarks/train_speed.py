@@ -20,7 +20,7 @@ import textbook
 import torch
 from machine import describe
 
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 BATCH = 128
 IMAGES = 60_000

@@ -28,7 +28,7 @@ def follow(
 ) -> tuple[list[str], set[tuple[str, str]]]:
     """Export; the modules in the order of their first call, and the steps between them."""
     import aeonnx
-    from aeonnx.export import ExportOptions, export
+    from aeonnx.exporting import ExportOptions, export
 
     package = Path(aeonnx.__file__).parent
     prefix = f"{package}{os.sep}"
@@ -73,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = arguments.run
         if run is None:
-            from aeonnx.train import TrainOptions, train
+            from aeonnx.training import TrainOptions, train
 
             run = train(TrainOptions(arguments.model, Path(folder) / "run", epochs=1)).output
         files, steps = follow(run, arguments.model, arguments.part, Path(folder) / "bundle")

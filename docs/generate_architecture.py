@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # this tree, whatever is ins
 PAGE = Path(__file__).parent / "architecture.md"
 BEGIN, END = "<!-- begin: made by make docs -->", "<!-- end -->"
 PACKAGE = Path(__file__).parents[1] / "aeonnx"
-DRAWN = ("aeonnx", "aeonnx.export", "aeonnx.train")
+DRAWN = ("aeonnx", "aeonnx.exporting", "aeonnx.training")
 HIDDEN = ("aeonnx.errors", "aeonnx._util")  # which nearly all others import
 
 

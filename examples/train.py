@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aeonnx.export import ExportOptions, export
-from aeonnx.train import TrainOptions, train
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.training import TrainOptions, train
 
 
 def main() -> None:

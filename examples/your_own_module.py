@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import aeonnx
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import EncodeDecode, Part, image, latent, scorer
 
 SHAPE = (3, 32, 32)

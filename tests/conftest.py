@@ -18,8 +18,8 @@ from filelock import FileLock
 from hypothesis import settings
 
 from aeonnx.cli import cli
-from aeonnx.export import ExportOptions, export
-from aeonnx.train import TrainOptions, train
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.training import TrainOptions, train
 from tests.support import Shared
 
 SHORT: dict[tuple[str, str], dict[str, Any]] = {

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.capture.program import capture
+from aeonnx.exporting.capture.graph import build_graph
+from aeonnx.exporting.capture.program import capture
 from aeonnx.models import Part
 
 __all__ = ["FEATURES", "Of", "eager", "op_types", "part_of", "rows", "run"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aeonnx.bundle import manifest
-from aeonnx.train import Epoch
+from aeonnx.training import Epoch
 
 __all__ = [
     "Command",

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as arrays
 from aeonnx.errors import AeonnxError, ImageError
 from aeonnx.io import npy, npz
 from aeonnx.io.readers import open_images, open_latents, read_images
-from aeonnx.train.data import load_data
+from aeonnx.training.data import load_data
 
 SHAPE = (1, 4, 5)
 

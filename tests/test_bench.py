@@ -19,7 +19,7 @@ from PIL import Image
 import aeonnx as package
 from aeonnx._util import optional
 from aeonnx.errors import MissingExtraError, UsageError
-from aeonnx.export import ExportOptions, Source, export
+from aeonnx.exporting import ExportOptions, Source, export
 from aeonnx.tools.bench import BenchOptions, bench
 from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.tools.bench.measure import measure

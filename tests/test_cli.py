@@ -214,7 +214,7 @@ def test_parity_failure_exits_with_3(
     aeonnx: Cli, run_of: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gate that no graph can pass."""
-    monkeypatch.setattr("aeonnx.export.verify.tolerance.FACTOR", 0.0)
+    monkeypatch.setattr("aeonnx.exporting.verify.tolerance.FACTOR", 0.0)
     result = aeonnx("export", "-m", "vae", "--part", "decoder", "--checkpoint", run_of(), "-o", "b")
     assert result.exit_code == 3
     assert "Error: graph and torch differ, nothing was written:" in result.stderr

@@ -1,4 +1,4 @@
-"""A new model is one module in models/ and one recipe in train/recipes/, and nothing else."""
+"""A new model is one module in models/ and one recipe in training/recipes/, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from aeonnx.models import (
     configure,
     register,
 )
-from aeonnx.train import Recipe, TrainOptions, losses
-from aeonnx.train.recipes import Batch, Picture, Stage
-from aeonnx.train.recipes import _registry as recipe_registry
-from aeonnx.train.recipes import register as register_recipe
+from aeonnx.training import Recipe, TrainOptions, losses
+from aeonnx.training.recipes import Batch, Picture, Stage
+from aeonnx.training.recipes import _registry as recipe_registry
+from aeonnx.training.recipes import register as register_recipe
 
 
 class Linear(Model):
@@ -121,7 +121,7 @@ def test_two_files_are_enough_for_the_command_line(tmp_path: Path) -> None:
     )
     page = Path(__file__).parent.parent / "docs/extending.md"
     texts = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    for folder, text in zip(("models", "train/recipes"), texts, strict=True):
+    for folder, text in zip(("models", "training/recipes"), texts, strict=True):
         (copy / "aeonnx" / folder / "linear.py").write_text(text)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +166,7 @@ def test_what_is_read_of_models_and_recipes_is_what_they_register() -> None:
         subprocess.run(
             [sys.executable, "-c", before + code], capture_output=True, text=True, check=True
         ).stdout
-        for before in ("", "import aeonnx.train.recipes\n")
+        for before in ("", "import aeonnx.training.recipes\n")
     )
     assert read == imported
     assert "CorruptionKind" not in read
@@ -193,7 +193,7 @@ def test_models_and_recipes_are_found_by_their_files() -> None:
     root = Path(package.__file__).parent
     for folder, known in (
         ("models", _registry._MODELS),
-        ("train/recipes", recipe_registry._RECIPES),
+        ("training/recipes", recipe_registry._RECIPES),
     ):
         files = {path.stem for path in (root / folder).glob("[!_]*.py")}
         assert files == set(known)

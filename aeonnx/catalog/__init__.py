@@ -173,10 +173,10 @@ def _read_sources() -> None:
     _read = True
     try:
         found = {item.name: item for item in _declared("models", _model_of)}
-        options = dict(_declared("train/recipes", _recipe_of))
+        options = dict(_declared("training/recipes", _recipe_of))
     except (OSError, SyntaxError, ValueError, TypeError, NameError, AttributeError):
         # A frozen program has no sources, and a declaration may contain more than literals.
-        for package in ("aeonnx.models", "aeonnx.train.recipes"):
+        for package in ("aeonnx.models", "aeonnx.training.recipes"):
             importlib.import_module(package)
         return
     for name, item in found.items():

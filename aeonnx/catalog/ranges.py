@@ -66,7 +66,7 @@ Share = Annotated[float, Range(lowest=0, below=1)]
 Level = Annotated[float, Range(above=0, most=1)]
 """A strength, in (0, 1]."""
 CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
-"""Kinds of corruption, see `aeonnx.train.corruption`."""
+"""Kinds of corruption, see `aeonnx.training.corruption`."""
 
 
 @dataclass(frozen=True)

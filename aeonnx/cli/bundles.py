@@ -125,7 +125,7 @@ def export(
     """
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress
-    from aeonnx.export import ExportOptions, check
+    from aeonnx.exporting import ExportOptions, check
 
     name = model or (from_module or "").rpartition(":")[2]
     if not name:
@@ -150,7 +150,7 @@ def export(
     )
     check(options)  # before torch is imported, which takes seconds
 
-    from aeonnx.export import export as export_model
+    from aeonnx.exporting import export as export_model
 
     with closing(ExportProgress()) as progress:
         exported = export_model(options, progress)
@@ -193,7 +193,7 @@ def verify(
     source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)
     if source.named:
-        from aeonnx.export import verify_checkpoint
+        from aeonnx.exporting import verify_checkpoint
         from aeonnx.runtime.compare import merged
 
         result = merged([result, verify_checkpoint(opened, source)])

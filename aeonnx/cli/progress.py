@@ -13,7 +13,7 @@ from aeonnx.cli.tables import new_console
 
 if TYPE_CHECKING:
     from aeonnx.tools.bench import Case
-    from aeonnx.train import Epoch
+    from aeonnx.training import Epoch
 
 __all__ = ["BenchProgress", "ExportProgress", "RowsProgress", "TrainingProgress"]
 

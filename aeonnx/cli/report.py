@@ -19,11 +19,11 @@ from aeonnx.cli.tables import new_console, print_json, say, table, table_of
 from aeonnx.errors import GoldenMismatchError, SetupError
 
 if TYPE_CHECKING:
-    from aeonnx.export import Exported
+    from aeonnx.exporting import Exported
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
     from aeonnx.tools.demo import Drawn
-    from aeonnx.train import Trained
+    from aeonnx.training import Trained
 
 __all__ = [
     "print_classified",

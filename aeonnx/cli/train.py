@@ -164,7 +164,7 @@ def train(as_json: bool, **given: Any) -> None:
 
     from aeonnx.cli import report
     from aeonnx.cli.progress import TrainingProgress
-    from aeonnx.train import TrainOptions, check
+    from aeonnx.training import TrainOptions, check
 
     own = {item.name for item in fields(TrainOptions)}
     recipe = {name: value for name, value in given.items() if name not in own and value is not None}
@@ -172,7 +172,7 @@ def train(as_json: bool, **given: Any) -> None:
     options = TrainOptions(**chosen, recipe=recipe)
     check(options)  # before torch is imported, which takes seconds
 
-    from aeonnx.train import train as train_model
+    from aeonnx.training import train as train_model
 
     title = "/".join(filter(None, (options.model or str(options.folder), options.arch)))
     with closing(TrainingProgress(f"{title} on {options.data}" if options.data else title)) as told:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from aeonnx._util.optional import lazily
 from aeonnx.catalog.source import Source
-from aeonnx.export.options import ExportOptions, check
+from aeonnx.exporting.options import ExportOptions, check
 
 if TYPE_CHECKING:
-    from aeonnx.export.pipeline import Exported, Listener, export
-    from aeonnx.export.verify.checkpoint import verify_checkpoint
+    from aeonnx.exporting.pipeline import Exported, Listener, export
+    from aeonnx.exporting.verify.checkpoint import verify_checkpoint
 
 __all__ = [
     "ExportOptions",

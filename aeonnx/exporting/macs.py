@@ -6,7 +6,7 @@ from math import prod
 
 from onnx import ModelProto, NodeProto
 
-from aeonnx.export.shapes import infer_at
+from aeonnx.exporting.shapes import infer_at
 
 __all__ = ["macs"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from aeonnx import catalog
 from aeonnx.catalog.source import Source, default_folder, is_folder
 from aeonnx.errors import UnknownNameError, UsageError
-from aeonnx.export.opsets import DEFAULT_OPSET, check_opset
-from aeonnx.export.targets import target_of
+from aeonnx.exporting.opsets import DEFAULT_OPSET, check_opset
+from aeonnx.exporting.targets import target_of
 
 __all__ = [
     "IO",

@@ -22,18 +22,18 @@ from aeonnx.bundle import (
 )
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
-from aeonnx.export.capture.graph import Graph, finish
-from aeonnx.export.capture.program import Captured, capture
-from aeonnx.export.determinism.check import require_deterministic
-from aeonnx.export.macs import macs
-from aeonnx.export.sources.modules import require_exportable
-from aeonnx.export.targets import check_operators
-from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import rows_of
-from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
-from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.runs import BATCHES, ReferenceFn
-from aeonnx.export.verify.trial import require_running
+from aeonnx.exporting.capture.graph import Graph, finish
+from aeonnx.exporting.capture.program import Captured, capture
+from aeonnx.exporting.determinism.check import require_deterministic
+from aeonnx.exporting.macs import macs
+from aeonnx.exporting.sources.modules import require_exportable
+from aeonnx.exporting.targets import check_operators
+from aeonnx.exporting.verify.compare import compare
+from aeonnx.exporting.verify.inputs import rows_of
+from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
+from aeonnx.exporting.verify.reference import Reference
+from aeonnx.exporting.verify.runs import BATCHES, ReferenceFn
+from aeonnx.exporting.verify.trial import require_running
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows

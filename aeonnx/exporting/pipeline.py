@@ -26,15 +26,15 @@ from aeonnx.errors import (
     RunError,
     UsageError,
 )
-from aeonnx.export.options import PRECISIONS, SAMPLER, ExportOptions, check
-from aeonnx.export.parts import ExportContext, ExportedGraph, export_part
-from aeonnx.export.plan import Plan, fixed_to, make_plan, prior_of
-from aeonnx.export.sampler_export import export_sampler, gaussian_of, stored
-from aeonnx.export.sources.external import from_module
-from aeonnx.export.sources.outputs import ready
-from aeonnx.export.sources.user_code import user_code
-from aeonnx.export.variants import over_pixels, reduce_precision
-from aeonnx.export.verify.inputs import inputs_of, prove_composed, real_inputs
+from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
+from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
+from aeonnx.exporting.plan import Plan, fixed_to, make_plan, prior_of
+from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
+from aeonnx.exporting.sources.external import from_module
+from aeonnx.exporting.sources.outputs import ready
+from aeonnx.exporting.sources.user_code import user_code
+from aeonnx.exporting.variants import over_pixels, reduce_precision
+from aeonnx.exporting.verify.inputs import inputs_of, prove_composed, real_inputs
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
 from aeonnx.models import Part

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from aeonnx.bundle import BATCH
 from aeonnx.errors import UsageError
-from aeonnx.export.opsets import SAMPLER_OPSET
-from aeonnx.export.options import SAMPLER, ExportOptions, require_parts
-from aeonnx.export.passes.pixels import require_pixels
+from aeonnx.exporting.opsets import SAMPLER_OPSET
+from aeonnx.exporting.options import SAMPLER, ExportOptions, require_parts
+from aeonnx.exporting.passes.pixels import require_pixels
 from aeonnx.io.pixels import has_pixels
 from aeonnx.models import Model, Part
 

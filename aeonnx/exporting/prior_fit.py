@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aeonnx.errors import UsageError
-from aeonnx.export.verify.reference import Arrays
+from aeonnx.exporting.verify.reference import Arrays
 from aeonnx.models import Part
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.session import Array

@@ -6,13 +6,13 @@ import onnx
 
 from aeonnx.bundle import Prior, golden
 from aeonnx.errors import UsageError
-from aeonnx.export.macs import macs
-from aeonnx.export.options import SAMPLER
-from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, write_golden
-from aeonnx.export.passes.sampler import sampler_graph, sampler_specs
-from aeonnx.export.prior_fit import fit, tempered
-from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.variants import compare_sampler, sampler_reference, sampler_rows
+from aeonnx.exporting.macs import macs
+from aeonnx.exporting.options import SAMPLER
+from aeonnx.exporting.parts import ExportContext, ExportedGraph, open_graph, write_golden
+from aeonnx.exporting.passes.sampler import sampler_graph, sampler_specs
+from aeonnx.exporting.prior_fit import fit, tempered
+from aeonnx.exporting.verify.reference import Reference
+from aeonnx.exporting.verify.variants import compare_sampler, sampler_reference, sampler_rows
 from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of

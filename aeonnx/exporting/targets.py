@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aeonnx.errors import GraphError, UnknownNameError
-from aeonnx.export.opsets import DEFAULT_OPSET
+from aeonnx.exporting.opsets import DEFAULT_OPSET
 
 if TYPE_CHECKING:
     from onnx import ModelProto

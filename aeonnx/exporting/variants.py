@@ -9,14 +9,20 @@ import onnx
 
 from aeonnx._util.text import printable
 from aeonnx.errors import QualityError
-from aeonnx.export.parts import ExportContext, ExportedGraph, open_graph, percentiles, write_golden
-from aeonnx.export.passes.pixels import images_of, with_pixels
-from aeonnx.export.passes.precision import in_precision
-from aeonnx.export.verify.calibration import Calibration, in_use, task_of
-from aeonnx.export.verify.probes import Rows, whole
-from aeonnx.export.verify.quality import Task, measure, speedup
-from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.variants import (
+from aeonnx.exporting.parts import (
+    ExportContext,
+    ExportedGraph,
+    open_graph,
+    percentiles,
+    write_golden,
+)
+from aeonnx.exporting.passes.pixels import images_of, with_pixels
+from aeonnx.exporting.passes.precision import in_precision
+from aeonnx.exporting.verify.calibration import Calibration, in_use, task_of
+from aeonnx.exporting.verify.probes import Rows, whole
+from aeonnx.exporting.verify.quality import Task, measure, speedup
+from aeonnx.exporting.verify.reference import Reference
+from aeonnx.exporting.verify.variants import (
     PixelReference,
     as_pixels,
     compare_lossy,

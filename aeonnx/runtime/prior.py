@@ -1,7 +1,7 @@
 """Draws latents from a prior, each a function of (seed, index) alone.
 
 The numbers are stable: sample i of a seed is the same in every release, in Python and in the graph
-that `aeonnx.export.passes.sampler` writes. Row i uses block b of Philox4x32-10 (Salmon et
+that `aeonnx.exporting.passes.sampler` writes. Row i uses block b of Philox4x32-10 (Salmon et
 al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with key = seed and counter = (i, b), low
 words first. Pairs of the four words become pairs of normals by the Box-Muller transform, in
 float64.

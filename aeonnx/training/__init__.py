@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from aeonnx._util.optional import lazily
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.train.options import TrainOptions, check
+from aeonnx.training.options import TrainOptions, check
 
 if TYPE_CHECKING:
-    from aeonnx.train.api import Trained, train
-    from aeonnx.train.data import DATA_SETS, DataSet, load_data
-    from aeonnx.train.engine.callbacks import Listener
-    from aeonnx.train.engine.device import resolve_device
-    from aeonnx.train.recipes import Recipe
+    from aeonnx.training.api import Trained, train
+    from aeonnx.training.data import DATA_SETS, DataSet, load_data
+    from aeonnx.training.engine.callbacks import Listener
+    from aeonnx.training.engine.device import resolve_device
+    from aeonnx.training.recipes import Recipe
 
 __all__ = [
     "DATA_SETS",

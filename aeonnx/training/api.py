@@ -13,18 +13,18 @@ from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.train.engine.baseline import worse_than_nothing
-from aeonnx.train.engine.callbacks import Listener, Silent
-from aeonnx.train.engine.device import resolve_device
-from aeonnx.train.engine.distributed import Ranks, joined, launched, main_process_first
-from aeonnx.train.engine.loop import Run
-from aeonnx.train.engine.plan import Plan, make_plan
-from aeonnx.train.engine.resume import refuse_run_there
-from aeonnx.train.engine.signals import on_signals
-from aeonnx.train.engine.tensorboard import logging_to
-from aeonnx.train.options import TrainOptions, check
-from aeonnx.train.random import Stream, seeded
-from aeonnx.train.report import plots
+from aeonnx.training.engine.baseline import worse_than_nothing
+from aeonnx.training.engine.callbacks import Listener, Silent
+from aeonnx.training.engine.device import resolve_device
+from aeonnx.training.engine.distributed import Ranks, joined, launched, main_process_first
+from aeonnx.training.engine.loop import Run
+from aeonnx.training.engine.plan import Plan, make_plan
+from aeonnx.training.engine.resume import refuse_run_there
+from aeonnx.training.engine.signals import on_signals
+from aeonnx.training.engine.tensorboard import logging_to
+from aeonnx.training.options import TrainOptions, check
+from aeonnx.training.random import Stream, seeded
+from aeonnx.training.report import plots
 
 __all__ = ["Trained", "train"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.catalog.ranges import CorruptionKind, Level, allowed_by
-from aeonnx.train.random import Noise
+from aeonnx.training.random import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
 

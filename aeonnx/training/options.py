@@ -13,10 +13,10 @@ from aeonnx.catalog.source import default_folder
 from aeonnx.checkpoint.history import RunOptions
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io.pictures import colour_of
-from aeonnx.train.schedule import SCHEDULES
+from aeonnx.training.schedule import SCHEDULES
 
 if TYPE_CHECKING:
-    from aeonnx.train.recipes import Recipe
+    from aeonnx.training.recipes import Recipe
 
 __all__ = [
     "DATA",

@@ -12,10 +12,10 @@ import onnxruntime
 from onnx import ModelProto
 
 from aeonnx.errors import AeonnxError
-from aeonnx.export.capture.program import program_of
-from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import rows_of
-from aeonnx.export.verify.probes import Rows
+from aeonnx.exporting.capture.program import program_of
+from aeonnx.exporting.verify.compare import compare
+from aeonnx.exporting.verify.inputs import rows_of
+from aeonnx.exporting.verify.probes import Rows
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array
 from faults.networks import Subject

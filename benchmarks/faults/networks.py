@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from aeonnx import models
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.capture.graph import build_graph
-from aeonnx.export.opsets import DEFAULT_OPSET
+from aeonnx.exporting.capture.graph import build_graph
+from aeonnx.exporting.opsets import DEFAULT_OPSET
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from aeonnx import checkpoint
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.io.images import png
 from aeonnx.io.pixels import to_pixels
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import TrainOptions, train
 
 __all__ = ["BUNDLES", "make"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from aeonnx.export import ExportOptions, export
+from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import Part, image, latent
 
 __all__ = ["make"]

@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 import aeonnx as package
-from aeonnx.export.macs import macs
+from aeonnx.exporting.macs import macs
 
 Maker = Callable[..., Path]
 

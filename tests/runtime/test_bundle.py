@@ -310,7 +310,7 @@ def test_another_part_under_its_name_is_refused(bundle_copy: Path) -> None:
 def test_another_checkpoints_part_is_refused(
     bundle_copy: Path, run_of: Maker, tmp_path: Path
 ) -> None:
-    from aeonnx.export import ExportOptions, export
+    from aeonnx.exporting import ExportOptions, export
 
     export(ExportOptions("vae", tmp_path / "o", run_of("vae", "mlp", 1), parts=("decoder",)))
     shutil.copy(graph_file(tmp_path / "o", "decoder"), graph_file(bundle_copy, "decoder"))

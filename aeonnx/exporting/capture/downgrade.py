@@ -16,9 +16,9 @@ import onnx.version_converter
 from onnx import GraphProto, ModelProto, NodeProto
 
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.downgrade_rules import INSTEAD, RULES, SAME, Known
-from aeonnx.export.capture.reasons import Where, where_of_node
-from aeonnx.export.capture.translation import CAPTURE_OPSET, graphs_in, nodes_of
+from aeonnx.exporting.capture.downgrade_rules import INSTEAD, RULES, SAME, Known
+from aeonnx.exporting.capture.reasons import Where, where_of_node
+from aeonnx.exporting.capture.translation import CAPTURE_OPSET, graphs_in, nodes_of
 
 __all__ = ["at_opset"]
 

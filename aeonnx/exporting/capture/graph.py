@@ -11,9 +11,9 @@ import onnx.shape_inference
 from onnx import ModelProto, NodeProto
 
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.program import RANDOM, capture
-from aeonnx.export.capture.translation import nodes_of
-from aeonnx.export.opsets import MIN_ONNXRUNTIME
+from aeonnx.exporting.capture.program import RANDOM, capture
+from aeonnx.exporting.capture.translation import nodes_of
+from aeonnx.exporting.opsets import MIN_ONNXRUNTIME
 from aeonnx.models import Part
 
 __all__ = ["Graph", "build_graph", "finish"]

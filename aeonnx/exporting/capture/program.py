@@ -22,9 +22,9 @@ from torch.export import ExportedProgram
 
 from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.detached import DetachedData
-from aeonnx.export.capture.downgrade import at_opset
-from aeonnx.export.capture.reasons import (
+from aeonnx.exporting.capture.detached import DetachedData
+from aeonnx.exporting.capture.downgrade import at_opset
+from aeonnx.exporting.capture.reasons import (
     Where,
     reason_of,
     told_of_data,
@@ -33,9 +33,9 @@ from aeonnx.export.capture.reasons import (
     where_of_step,
     where_specialised,
 )
-from aeonnx.export.capture.translation import graphs_in, nodes_of, translated
-from aeonnx.export.sources.modules import plain
-from aeonnx.export.sources.outputs import CAPTURED_ROWS, examples
+from aeonnx.exporting.capture.translation import graphs_in, nodes_of, translated
+from aeonnx.exporting.sources.modules import plain
+from aeonnx.exporting.sources.outputs import CAPTURED_ROWS, examples
 from aeonnx.models import Part
 
 __all__ = ["RANDOM", "Captured", "capture", "program_of"]

@@ -24,7 +24,7 @@ from torch.export.graph_signature import OutputKind
 
 from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
-from aeonnx.export.capture.torchlib import table_made_once
+from aeonnx.exporting.capture.torchlib import table_made_once
 from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from aeonnx.export.determinism.state import Counters, changes, fingerprint, shared_kept, state_of
-from aeonnx.export.determinism.surroundings import HIGH, LOW, Read, Surroundings, surrounded
-from aeonnx.export.determinism.watch import Watch
+from aeonnx.exporting.determinism.state import Counters, changes, fingerprint, shared_kept, state_of
+from aeonnx.exporting.determinism.surroundings import HIGH, LOW, Read, Surroundings, surrounded
+from aeonnx.exporting.determinism.watch import Watch
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

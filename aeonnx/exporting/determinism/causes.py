@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from torch import Tensor
 
-from aeonnx.export.determinism.calls import (
+from aeonnx.exporting.determinism.calls import (
     SAME,
     SITUATIONS,
     Calls,
@@ -16,8 +16,8 @@ from aeonnx.export.determinism.calls import (
     differing,
     tried,
 )
-from aeonnx.export.determinism.state import GENERATOR
-from aeonnx.export.determinism.watch import Step
+from aeonnx.exporting.determinism.state import GENERATOR
+from aeonnx.exporting.determinism.watch import Step
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

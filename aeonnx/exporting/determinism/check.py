@@ -16,8 +16,16 @@ import numpy as np
 from torch import Tensor
 
 from aeonnx.errors import GraphError
-from aeonnx.export.determinism.calls import OTHER, SAME, SITUATIONS, Calls, called, differing, tried
-from aeonnx.export.determinism.causes import explained, of_the_batch
+from aeonnx.exporting.determinism.calls import (
+    OTHER,
+    SAME,
+    SITUATIONS,
+    Calls,
+    called,
+    differing,
+    tried,
+)
+from aeonnx.exporting.determinism.causes import explained, of_the_batch
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of, has_rows, select_rows, tile_rows
 from aeonnx.runtime.session import Array

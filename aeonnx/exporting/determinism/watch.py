@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import aeonnx
-from aeonnx.export.determinism.state import fingerprint
+from aeonnx.exporting.determinism.state import fingerprint
 
 __all__ = ["Step", "Watch"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx.numpy_helper
 from onnx import ModelProto, NodeProto, TensorProto
 
-from aeonnx.export.passes.bias_correction import Batches, tensors_of
+from aeonnx.exporting.passes.bias_correction import Batches, tensors_of
 from aeonnx.runtime.session import Array
 
 __all__ = ["outside_float16", "without_round_trips"]

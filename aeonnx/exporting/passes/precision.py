@@ -23,8 +23,8 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers import float16
 
 from aeonnx.errors import OutputError
-from aeonnx.export.passes.bias_correction import Batches, with_corrected_bias
-from aeonnx.export.passes.float16 import outside_float16, without_round_trips
+from aeonnx.exporting.passes.bias_correction import Batches, with_corrected_bias
+from aeonnx.exporting.passes.float16 import outside_float16, without_round_trips
 from aeonnx.runtime.session import Array
 
 __all__ = ["in_precision"]

@@ -18,8 +18,8 @@ import onnx.parser
 from onnx import ModelProto
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.opsets import SAMPLER_OPSET
-from aeonnx.export.passes.pixels import give_pixels
+from aeonnx.exporting.opsets import SAMPLER_OPSET
+from aeonnx.exporting.passes.pixels import give_pixels
 from aeonnx.io.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array

@@ -9,7 +9,7 @@ from torch import nn
 
 from aeonnx.bundle import BATCH, NAME, TensorSpec
 from aeonnx.errors import UsageError
-from aeonnx.export.options import SAMPLER
+from aeonnx.exporting.options import SAMPLER
 from aeonnx.models import Part
 
 __all__ = ["require_about", "require_declared"]

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from aeonnx.checkpoint import Checkpoint, checkpoint_id, load_weights
 from aeonnx.errors import ModuleError, UsageError
-from aeonnx.export.sources.declarations import require_about, require_declared
-from aeonnx.export.sources.modules import require_exportable
-from aeonnx.export.sources.user_code import line_of, raised_here, user_code
+from aeonnx.exporting.sources.declarations import require_about, require_declared
+from aeonnx.exporting.sources.modules import require_exportable
+from aeonnx.exporting.sources.user_code import line_of, raised_here, user_code
 from aeonnx.models import ModelConfig, Part
 
 __all__ = ["from_module"]

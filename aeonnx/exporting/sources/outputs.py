@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
-from aeonnx.export.determinism.check import require_deterministic
-from aeonnx.export.determinism.state import shared_kept
-from aeonnx.export.sources.modules import is_wrapped, unwrapped
-from aeonnx.export.sources.user_code import user_code
+from aeonnx.exporting.determinism.check import require_deterministic
+from aeonnx.exporting.determinism.state import shared_kept
+from aeonnx.exporting.sources.modules import is_wrapped, unwrapped
+from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from aeonnx.bundle import has_rows
-from aeonnx.export.verify.pointwise import SHARE, Activation, find_activations
-from aeonnx.export.verify.pushes import STEPS, Box, box, pushed, targets
-from aeonnx.export.verify.traced import DoesNotRunError, Traced
+from aeonnx.exporting.verify.pointwise import SHARE, Activation, find_activations
+from aeonnx.exporting.verify.pushes import STEPS, Box, box, pushed, targets
+from aeonnx.exporting.verify.traced import DoesNotRunError, Traced
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aeonnx.bundle import has_rows
-from aeonnx.export.verify.probes import REAL, Rows, filled, whole
-from aeonnx.export.verify.quality import Task
+from aeonnx.exporting.verify.probes import REAL, Rows, filled, whole
+from aeonnx.exporting.verify.quality import Task
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.interface import batch_of, select_rows

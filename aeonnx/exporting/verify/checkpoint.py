@@ -11,19 +11,19 @@ from aeonnx import checkpoint
 from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
-from aeonnx.export.capture.program import program_of
-from aeonnx.export.options import SAMPLER
-from aeonnx.export.passes.pixels import images_of
-from aeonnx.export.plan import fixed_to
-from aeonnx.export.sources.external import from_module
-from aeonnx.export.sources.outputs import ready
-from aeonnx.export.verify.calibration import in_use, task_of
-from aeonnx.export.verify.compare import compare
-from aeonnx.export.verify.inputs import prove_composed, real_inputs, rows_of
-from aeonnx.export.verify.probes import Rows, whole
-from aeonnx.export.verify.quality import measure
-from aeonnx.export.verify.reference import Reference
-from aeonnx.export.verify.variants import (
+from aeonnx.exporting.capture.program import program_of
+from aeonnx.exporting.options import SAMPLER
+from aeonnx.exporting.passes.pixels import images_of
+from aeonnx.exporting.plan import fixed_to
+from aeonnx.exporting.sources.external import from_module
+from aeonnx.exporting.sources.outputs import ready
+from aeonnx.exporting.verify.calibration import in_use, task_of
+from aeonnx.exporting.verify.compare import compare
+from aeonnx.exporting.verify.inputs import prove_composed, real_inputs, rows_of
+from aeonnx.exporting.verify.probes import Rows, whole
+from aeonnx.exporting.verify.quality import measure
+from aeonnx.exporting.verify.reference import Reference
+from aeonnx.exporting.verify.variants import (
     as_pixels,
     compare_lossy,
     compare_pixels,

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from aeonnx.export.verify.probes import Rows
-from aeonnx.export.verify.reference import Arrays, Reference
-from aeonnx.export.verify.runs import Compared, compare_runs
+from aeonnx.exporting.verify.probes import Rows
+from aeonnx.exporting.verify.reference import Arrays, Reference
+from aeonnx.exporting.verify.runs import Compared, compare_runs
 from aeonnx.models import Part, primary_output
 from aeonnx.runtime import Session
 from aeonnx.runtime.session import Array

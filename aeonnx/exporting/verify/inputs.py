@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.export.verify.activations import Activations, activation_rows
-from aeonnx.export.verify.compare import compare_composed, composed
-from aeonnx.export.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined, probes, whole
-from aeonnx.export.verify.reference import Reference
+from aeonnx.exporting.verify.activations import Activations, activation_rows
+from aeonnx.exporting.verify.compare import compare_composed, composed
+from aeonnx.exporting.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined, probes, whole
+from aeonnx.exporting.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.interface import batch_of

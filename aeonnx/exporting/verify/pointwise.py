@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from aeonnx.export.verify.nodes import (
+from aeonnx.exporting.verify.nodes import (
     Layout,
     depends_on_data,
     hint,

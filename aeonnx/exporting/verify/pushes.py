@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.verify.pointwise import GRID, SHARE, Activation
-from aeonnx.export.verify.traced import DoesNotRunError, Prefix
+from aeonnx.exporting.verify.pointwise import GRID, SHARE, Activation
+from aeonnx.exporting.verify.traced import DoesNotRunError, Prefix
 
 __all__ = ["STEPS", "Box", "Targets", "box", "pushed", "targets"]
 

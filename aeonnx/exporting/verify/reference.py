@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from aeonnx.export.verify.rounding import InFloat64, RoundedToFloat32
+from aeonnx.exporting.verify.rounding import InFloat64, RoundedToFloat32
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 

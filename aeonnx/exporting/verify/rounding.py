@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from aeonnx.export.verify.losses import LOSSES
-from aeonnx.export.verify.steps import NORMS, STEPS, in_one_pass, in_two_passes
+from aeonnx.exporting.verify.losses import LOSSES
+from aeonnx.exporting.verify.steps import NORMS, STEPS, in_one_pass, in_two_passes
 
 __all__ = ["InFloat64", "RoundedToFloat32"]
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
-from aeonnx.export.verify.probes import EDGE, RANDOM, REAL, Rows
-from aeonnx.export.verify.reference import Arrays
-from aeonnx.export.verify.tolerance import FACTOR, LARGEST_FLOOR, ErrorStats, Limit, measured
+from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows
+from aeonnx.exporting.verify.reference import Arrays
+from aeonnx.exporting.verify.tolerance import FACTOR, LARGEST_FLOOR, ErrorStats, Limit, measured
 from aeonnx.runtime import Check, Report
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.compare import differences, malformed

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
 from aeonnx.bundle import has_rows
-from aeonnx.export.verify.nodes import hint, subgraph, symbols
+from aeonnx.exporting.verify.nodes import hint, subgraph, symbols
 from aeonnx.models import Part
 
 __all__ = ["DoesNotRunError", "Measure", "Prefix", "Traced"]

@@ -1,6 +1,6 @@
 """Run a graph in a separate process, since onnxruntime may crash on opening or running it.
 
-Usage: `python -m aeonnx.export.verify.trial GRAPH INPUTS`, an .onnx and a .npz file.
+Usage: `python -m aeonnx.exporting.verify.trial GRAPH INPUTS`, an .onnx and a .npz file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aeonnx.runtime.session import Array, Session
 
 __all__ = ["require_running"]
 
-_MODULE = "aeonnx.export.verify.trial"
+_MODULE = "aeonnx.exporting.verify.trial"
 _PATIENCE = 300.0
 """Seconds to open a graph and to run one batch."""
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aeonnx.bundle import TensorSpec
-from aeonnx.export.options import SAMPLER
-from aeonnx.export.passes.pixels import images_of, pixel_spec, unlike_pixels
-from aeonnx.export.passes.sampler import sampler_specs
-from aeonnx.export.verify.probes import Rows, whole
-from aeonnx.export.verify.reference import Arrays, Reference
-from aeonnx.export.verify.runs import ReferenceFn, compare_runs
-from aeonnx.export.verify.tolerance import ErrorStats, measured
+from aeonnx.exporting.options import SAMPLER
+from aeonnx.exporting.passes.pixels import images_of, pixel_spec, unlike_pixels
+from aeonnx.exporting.passes.sampler import sampler_specs
+from aeonnx.exporting.verify.probes import Rows, whole
+from aeonnx.exporting.verify.reference import Arrays, Reference
+from aeonnx.exporting.verify.runs import ReferenceFn, compare_runs
+from aeonnx.exporting.verify.tolerance import ErrorStats, measured
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Report

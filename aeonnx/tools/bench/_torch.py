@@ -10,8 +10,8 @@ import torch
 
 from aeonnx.catalog.source import Source
 from aeonnx.errors import CheckpointError
-from aeonnx.export.sources.outputs import in_order
-from aeonnx.export.verify.checkpoint import origin
+from aeonnx.exporting.sources.outputs import in_order
+from aeonnx.exporting.verify.checkpoint import origin
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
 from aeonnx.tools.bench.contenders import OPENED, Contender, PartRunner, inputs_of

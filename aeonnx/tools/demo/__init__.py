@@ -8,11 +8,11 @@ from pathlib import Path
 from aeonnx import checkpoint
 from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import AeonnxError
-from aeonnx.export import Exported, ExportOptions, export
-from aeonnx.export import Listener as ExportListener
+from aeonnx.exporting import Exported, ExportOptions, export
+from aeonnx.exporting import Listener as ExportListener
 from aeonnx.io import writers
-from aeonnx.train import Listener as TrainListener
-from aeonnx.train import Trained, TrainOptions, train
+from aeonnx.training import Listener as TrainListener
+from aeonnx.training import Trained, TrainOptions, train
 
 __all__ = ["Drawn", "draw", "export_halves", "train_vae"]
 

@@ -20,7 +20,7 @@ from aeonnx._util.text import printable
 from aeonnx.bundle import Variant, manifest
 from aeonnx.bundle.graph_bytes import check_graph
 from aeonnx.errors import IntegrityError, UnknownNameError
-from aeonnx.export.shapes import ONNX_ERRORS, Shape, infer_shapes
+from aeonnx.exporting.shapes import ONNX_ERRORS, Shape, infer_shapes
 
 __all__ = ["Graph", "Initializer", "Node", "Value", "read_graph", "summarize"]
 

@@ -10,12 +10,12 @@ from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import AeonnxError, CheckpointError
-from aeonnx.export import ExportOptions, export
-from aeonnx.export import Listener as ExportListener
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.exporting import Listener as ExportListener
 from aeonnx.io.images import png
 from aeonnx.tools.web.site import SHOWN, Made, places_in
-from aeonnx.train import Listener as TrainListener
-from aeonnx.train import TrainOptions, train
+from aeonnx.training import Listener as TrainListener
+from aeonnx.training import TrainOptions, train
 
 __all__ = ["export_model", "train_model", "write_digits"]
 

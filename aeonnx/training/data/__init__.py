@@ -7,10 +7,10 @@ from pathlib import Path
 
 from aeonnx.errors import DataError, ImageError, UnknownNameError
 from aeonnx.io.pictures import Treatment, colour_of
-from aeonnx.train.data._array import load_array
-from aeonnx.train.data._folder import load_folder
-from aeonnx.train.data._named import DATA_SETS
-from aeonnx.train.data._set import DataSet, Images, InMemory, Split
+from aeonnx.training.data._array import load_array
+from aeonnx.training.data._folder import load_folder
+from aeonnx.training.data._named import DATA_SETS
+from aeonnx.training.data._set import DataSet, Images, InMemory, Split
 
 __all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "load_data"]
 

@@ -14,9 +14,9 @@ from aeonnx.errors import DataError
 from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
 from aeonnx.io.memory import fits
-from aeonnx.train.data._rows import Rows, images_of, rows_of
-from aeonnx.train.data._set import DataSet, Split
-from aeonnx.train.data._split import SPLIT, split
+from aeonnx.training.data._rows import Rows, images_of, rows_of
+from aeonnx.training.data._set import DataSet, Split
+from aeonnx.training.data._split import SPLIT, split
 
 __all__ = ["load_array"]
 

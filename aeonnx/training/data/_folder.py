@@ -14,9 +14,9 @@ from aeonnx.errors import DataError, ImageError
 from aeonnx.io.folders import LAYOUTS, is_split, look
 from aeonnx.io.memory import fits
 from aeonnx.io.pictures import Treatment
-from aeonnx.train.data._files import InFiles, decode, digest
-from aeonnx.train.data._set import DataSet, InMemory, Split
-from aeonnx.train.data._split import GROUPED, SPLIT, Places, groups_of, split
+from aeonnx.training.data._files import InFiles, decode, digest
+from aeonnx.training.data._set import DataSet, InMemory, Split
+from aeonnx.training.data._split import GROUPED, SPLIT, Places, groups_of, split
 
 __all__ = ["load_folder"]
 

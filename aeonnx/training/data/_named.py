@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from aeonnx.errors import DataError
-from aeonnx.train.data._set import DataSet, InMemory, Split
+from aeonnx.training.data._set import DataSet, InMemory, Split
 
 __all__ = ["DATA_SETS"]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from aeonnx.errors import DataError
 from aeonnx.io.arrays import check_dtype, check_range, image_shape, to_values
-from aeonnx.train.data._files import LARGEST
-from aeonnx.train.data._set import Images, InMemory, chunks
-from aeonnx.train.data._split import Places
+from aeonnx.training.data._files import LARGEST
+from aeonnx.training.data._set import Images, InMemory, chunks
+from aeonnx.training.data._split import Places
 
 __all__ = ["Rows", "images_of", "rows_of"]
 

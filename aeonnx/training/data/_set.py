@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from aeonnx.train.data._files import InFiles, digest
+from aeonnx.training.data._files import InFiles, digest
 
 __all__ = ["DataSet", "Images", "InMemory", "Split", "chunks"]
 

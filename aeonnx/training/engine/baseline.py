@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 
 from aeonnx.models import Model, primary_output
-from aeonnx.train import losses
-from aeonnx.train.engine.loader import BatchLoader
-from aeonnx.train.engine.plan import Plan, spread
+from aeonnx.training import losses
+from aeonnx.training.engine.loader import BatchLoader
+from aeonnx.training.engine.plan import Plan, spread
 
 __all__ = ["worse_than_nothing"]
 

@@ -18,9 +18,9 @@ from aeonnx.bundle import Training
 from aeonnx.checkpoint import states
 from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
-from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.engine.plan import Plan, spread
-from aeonnx.train.engine.resume import nothing_there
+from aeonnx.training.engine.distributed import Ranks
+from aeonnx.training.engine.plan import Plan, spread
+from aeonnx.training.engine.resume import nothing_there
 
 __all__ = ["CheckpointManager", "Restored"]
 

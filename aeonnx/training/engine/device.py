@@ -6,7 +6,7 @@ import torch
 
 from aeonnx.catalog.ranges import one_of
 from aeonnx.errors import SetupError
-from aeonnx.train.options import DEVICES
+from aeonnx.training.options import DEVICES
 
 __all__ = ["resolve_device"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from aeonnx.models import Model
-from aeonnx.train.engine.loader import BatchLoader
-from aeonnx.train.random import Noise
-from aeonnx.train.recipes import Batch, Stage
+from aeonnx.training.engine.loader import BatchLoader
+from aeonnx.training.random import Noise
+from aeonnx.training.recipes import Batch, Stage
 
 __all__ = ["batch_of", "evaluate"]
 

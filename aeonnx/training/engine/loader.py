@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aeonnx.train.data import Split
+from aeonnx.training.data import Split
 
 __all__ = ["BatchLoader", "fits", "pixels"]
 

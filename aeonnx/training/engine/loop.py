@@ -19,18 +19,18 @@ from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch, Position
 from aeonnx.errors import CheckpointError, Interrupted, TrainingError
 from aeonnx.models import Model, build
-from aeonnx.train.engine.callbacks import Listener
-from aeonnx.train.engine.checkpointing import CheckpointManager, Restored
-from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.engine.evaluate import evaluate
-from aeonnx.train.engine.loader import BatchLoader, fits
-from aeonnx.train.engine.plan import Plan
-from aeonnx.train.engine.signals import Stop
-from aeonnx.train.engine.step import Learner
-from aeonnx.train.engine.tensorboard import Log
-from aeonnx.train.random import Noise, Stream, seeded
-from aeonnx.train.recipes import Batch
-from aeonnx.train.schedule import factor
+from aeonnx.training.engine.callbacks import Listener
+from aeonnx.training.engine.checkpointing import CheckpointManager, Restored
+from aeonnx.training.engine.distributed import Ranks
+from aeonnx.training.engine.evaluate import evaluate
+from aeonnx.training.engine.loader import BatchLoader, fits
+from aeonnx.training.engine.plan import Plan
+from aeonnx.training.engine.signals import Stop
+from aeonnx.training.engine.step import Learner
+from aeonnx.training.engine.tensorboard import Log
+from aeonnx.training.random import Noise, Stream, seeded
+from aeonnx.training.recipes import Batch
+from aeonnx.training.schedule import factor
 
 __all__ = ["Run"]
 

@@ -17,11 +17,11 @@ from aeonnx.checkpoint.history import Epoch, Position, RunOptions
 from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure
-from aeonnx.train import recipes
-from aeonnx.train.data import DATA_SETS, DataSet, load_data
-from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.engine.resume import from_run, refuse_run_there, resumed_from
-from aeonnx.train.options import (
+from aeonnx.training import recipes
+from aeonnx.training.data import DATA_SETS, DataSet, load_data
+from aeonnx.training.engine.distributed import Ranks
+from aeonnx.training.engine.resume import from_run, refuse_run_there, resumed_from
+from aeonnx.training.options import (
     DATA,
     DATA_DIR,
     Settings,
@@ -30,8 +30,8 @@ from aeonnx.train.options import (
     recipe_options,
     resolve_settings,
 )
-from aeonnx.train.random import Stream, seeded
-from aeonnx.train.recipes import Recipe
+from aeonnx.training.random import Stream, seeded
+from aeonnx.training.recipes import Recipe
 
 __all__ = ["Plan", "make_plan", "spread"]
 

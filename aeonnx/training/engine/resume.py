@@ -9,8 +9,8 @@ from pathlib import Path
 from aeonnx import checkpoint
 from aeonnx.checkpoint import states
 from aeonnx.errors import CheckpointError, DataError, OutputError
-from aeonnx.train.data import DATA_SETS
-from aeonnx.train.options import TrainOptions, check, resumed
+from aeonnx.training.data import DATA_SETS
+from aeonnx.training.options import TrainOptions, check, resumed
 
 __all__ = ["from_run", "nothing_there", "refuse_run_there", "resumed_from"]
 

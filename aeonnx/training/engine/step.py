@@ -13,9 +13,9 @@ from torch.optim.swa_utils import AveragedModel
 from aeonnx.checkpoint.states import AVERAGE, AVERAGED, MODEL, OPTIMIZER, under
 from aeonnx.errors import CheckpointError
 from aeonnx.models import Model
-from aeonnx.train.engine.distributed import Ranks
-from aeonnx.train.options import Settings
-from aeonnx.train.recipes import Batch, Stage
+from aeonnx.training.engine.distributed import Ranks
+from aeonnx.training.options import Settings
+from aeonnx.training.recipes import Batch, Stage
 
 __all__ = ["Learner"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from aeonnx.train.recipes._registry import (
+from aeonnx.training.recipes._registry import (
     Batch,
     Picture,
     Recipe,

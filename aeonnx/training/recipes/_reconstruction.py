@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aeonnx.train import losses
-from aeonnx.train.recipes._registry import Batch
+from aeonnx.training import losses
+from aeonnx.training.recipes._registry import Batch
 
 __all__ = ["OBJECTIVE", "loss", "metrics"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aeonnx import catalog
 from aeonnx.errors import UnknownNameError
 from aeonnx.models import ModelConfig
-from aeonnx.train.random import Noise
+from aeonnx.training.random import Noise
 
 __all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "register"]
 
@@ -105,7 +105,7 @@ class Recipe:
         pictures: (model, batch) -> pictures to draw, for a batch of the last stage.
         batch_size: default images per step.
         lr: default peak learning rate of AdamW.
-        schedule: default learning rate schedule, see `aeonnx.train.engine.schedule`.
+        schedule: default learning rate schedule, see `aeonnx.training.engine.schedule`.
         ema: default decay of the moving average of the weights; 0 for no average.
     """
 
@@ -141,7 +141,7 @@ def make(config: ModelConfig, options: Mapping[str, str | float]) -> Recipe:
 
     Args:
         config: configuration of the model.
-        options: all options of the recipe, from `aeonnx.train.options.recipe_options`.
+        options: all options of the recipe, from `aeonnx.training.options.recipe_options`.
 
     Raises:
         UnknownNameError: the model has no recipe.

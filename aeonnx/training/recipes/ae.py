@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
-from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
-from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training.recipes._reconstruction import OBJECTIVE, loss, metrics
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 

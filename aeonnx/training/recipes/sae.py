@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from aeonnx.catalog.ranges import Count
 from aeonnx.models import ModelConfig
 from aeonnx.models.sae import SERIES, StackedAutoencoder
-from aeonnx.train import losses
-from aeonnx.train.recipes._reconstruction import OBJECTIVE, loss, metrics
-from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training import losses
+from aeonnx.training.recipes._reconstruction import OBJECTIVE, loss, metrics
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 

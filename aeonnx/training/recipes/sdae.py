@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from aeonnx.catalog.ranges import CorruptionKind, Count, Level, Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.sdae import StackedDenoisingAutoencoder
-from aeonnx.train import losses
-from aeonnx.train.corruption import Corruption
-from aeonnx.train.random import Noise
-from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training import losses
+from aeonnx.training.corruption import Corruption
+from aeonnx.training.random import Noise
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from aeonnx.catalog.ranges import Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
-from aeonnx.train import losses
-from aeonnx.train.random import Noise
-from aeonnx.train.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training import losses
+from aeonnx.training.random import Noise
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
 
 __all__: list[str] = []
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.errors import InputError
-from aeonnx.train.recipes import Picture
+from aeonnx.training.recipes import Picture
 
 __all__ = ["Plane", "interpolation", "manifold", "plane_of"]
 

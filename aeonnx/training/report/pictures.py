@@ -12,13 +12,13 @@ import numpy as np
 from torch import Tensor
 
 from aeonnx.io import images
-from aeonnx.train.report.latents import interpolation, manifold, plane_of
+from aeonnx.training.report.latents import interpolation, manifold, plane_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from aeonnx.train.recipes import Picture
+    from aeonnx.training.recipes import Picture
 
 __all__ = ["Curve", "draw_images", "draw_latents", "draw_losses", "interpolation", "manifold"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from aeonnx._util import files
 from aeonnx.checkpoint.history import Epoch
 from aeonnx.models import Model, primary_output
-from aeonnx.train.engine.evaluate import batch_of
-from aeonnx.train.engine.loader import BatchLoader
-from aeonnx.train.engine.plan import Plan, spread
-from aeonnx.train.report.pictures import (
+from aeonnx.training.engine.evaluate import batch_of
+from aeonnx.training.engine.loader import BatchLoader
+from aeonnx.training.engine.plan import Plan, spread
+from aeonnx.training.report.pictures import (
     Curve,
     draw_images,
     draw_latents,
