@@ -35,8 +35,17 @@ def digests(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+OFTEN = {("vae", "mlp"), ("dae", "conv")}
+"""What every run of the tests exports; the other models are `slow`, and in `make clients`."""
+
+
 @pytest.mark.parametrize(
-    ("model", "arch"), [(name, arch) for name in models.names() for arch in models.archs(name)]
+    ("model", "arch"),
+    [
+        pytest.param(name, arch, marks=() if (name, arch) in OFTEN else pytest.mark.slow)
+        for name in models.names()
+        for arch in models.archs(name)
+    ],
 )
 def test_every_model_is_exported_verified_and_equal_to_torch(
     model: str, arch: str, bundle_of: Maker, run_of: Maker
@@ -81,12 +90,9 @@ def test_golden_vectors_hold_real_digits(bundle_of: Maker, run_of: Maker) -> Non
     np.testing.assert_array_equal(golden[:8], examples.astype(np.float32) / np.float32(255))
 
 
-def test_same_checkpoint_same_bytes(run_of: Maker, bundle_of: Maker, tmp_path: Path) -> None:
-    export(ExportOptions("vae", tmp_path / "elsewhere", run_of()))
-    assert digests(tmp_path / "elsewhere") == digests(bundle_of())
-
-
-def test_parts_are_added_one_by_one(run_of: Maker, bundle_of: Maker, tmp_path: Path) -> None:
+def test_parts_are_added_one_by_one_and_are_the_same_bytes(
+    run_of: Maker, bundle_of: Maker, tmp_path: Path
+) -> None:
     options = ExportOptions("vae", tmp_path / "bundle", run_of())
     first = export(replace(options, parts=("decoder",)))
     assert list(first.manifest.parts) == ["decoder"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +23,7 @@ from aeonnx.exporting.capture.graph import build_graph
 from aeonnx.exporting.capture.program import Captured, capture, program_of
 from aeonnx.exporting.verify.compare import compare
 from aeonnx.exporting.verify.inputs import real_inputs, rows_of
-from aeonnx.exporting.verify.probes import probes
+from aeonnx.exporting.verify.probes import Rows, probes
 from aeonnx.exporting.verify.runs import compare_runs
 from aeonnx.models import ModelConfig, Part
 from aeonnx.runtime import Report, Session
@@ -30,21 +32,26 @@ from tests.support import graph_file
 Maker = Callable[..., Path]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Parts of a trained model, and the inputs that their graphs are compared on."""
+
+    parts: Mapping[str, Part]
+    rows: Callable[[str], Rows]
+
+
 @pytest.fixture(scope="module")
-def vae_parts(run_of: Maker) -> tuple[dict[str, Part], dict[str, np.ndarray]]:
+def vae(run_of: Maker) -> Judged:
     trained = checkpoint.load(run_of(), "vae")
     parts = trained.model.parts()
-    return parts, real_inputs(trained, parts)
+    real = real_inputs(trained, parts)
+    return Judged(parts, cache(lambda name: rows_of(parts[name], program_of(parts[name]), real)[0]))
 
 
-def judge(
-    name: str, graph: ModelProto, vae_parts: tuple[dict[str, Part], dict], path: Path
-) -> Report:
+def judge(name: str, graph: ModelProto, vae: Judged, path: Path) -> Report:
     """What the gate says of `graph` as the given part."""
-    parts, real = vae_parts
     onnx.save(graph, path)
-    rows, _ = rows_of(parts[name], program_of(parts[name]), real)
-    return compare(name, parts[name], Session(path, ["cpu"]), rows)
+    return compare(name, vae.parts[name], Session(path, ["cpu"]), vae.rows(name))
 
 
 def nudge(graph: ModelProto, index: int, place: int, by: float) -> str:
@@ -69,11 +76,9 @@ def remove(graph: ModelProto, op_type: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder", "reconstructor"])
-def test_graphs_as_exported_pass(
-    name: str, bundle_of: Maker, vae_parts: tuple, tmp_path: Path
-) -> None:
+def test_graphs_as_exported_pass(name: str, bundle_of: Maker, vae: Judged, tmp_path: Path) -> None:
     graph = onnx.load(graph_file(bundle_of(), name))
-    report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
+    report = judge(name, graph, vae, tmp_path / "g.onnx")
     assert report.passed, report.failures
     assert all(0 < check.needed <= check.tolerance for check in report.checks)
 
@@ -92,12 +97,12 @@ def test_one_weight_changed_by_a_thousandth_is_refused(
     place: int,
     sign: int,
     bundle_of: Maker,
-    vae_parts: tuple,
+    vae: Judged,
     tmp_path: Path,
 ) -> None:
     graph = onnx.load(graph_file(bundle_of(), name))
     changed = nudge(graph, index, place, sign * 1e-3)
-    report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
+    report = judge(name, graph, vae, tmp_path / "g.onnx")
     assert not report.passed, f"{changed} at {place} went unseen"
     assert "tolerance" in report.failures[0]
     assert "it would pass at" in report.failures[0]
@@ -107,22 +112,22 @@ def test_one_weight_changed_by_a_thousandth_is_refused(
     ("name", "op_type"), [("encoder", "Mul"), ("decoder", "Mul"), ("decoder", "Sigmoid")]
 )
 def test_a_removed_activation_is_refused(
-    name: str, op_type: str, bundle_of: Maker, vae_parts: tuple, tmp_path: Path
+    name: str, op_type: str, bundle_of: Maker, vae: Judged, tmp_path: Path
 ) -> None:
     graph = onnx.load(graph_file(bundle_of(), name))
     remove(graph, op_type)
-    report = judge(name, graph, vae_parts, tmp_path / "g.onnx")
+    report = judge(name, graph, vae, tmp_path / "g.onnx")
     assert not report.passed
     assert any("it would pass at" in failure for failure in report.failures)
 
 
 def test_a_batch_frozen_in_the_signature_is_refused(
-    bundle_of: Maker, vae_parts: tuple, tmp_path: Path
+    bundle_of: Maker, vae: Judged, tmp_path: Path
 ) -> None:
     graph = onnx.load(graph_file(bundle_of(), "decoder"))
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
-    report = judge("decoder", graph, vae_parts, tmp_path / "g.onnx")
+    report = judge("decoder", graph, vae, tmp_path / "g.onnx")
     assert report.failures == (
         "decoder: input z: expected axes ['batch', 20], got [1, 20]",
         "decoder: output reconstruction: expected axes ['batch', 1, 28, 28], got [1, 1, 28, 28]",
@@ -130,44 +135,44 @@ def test_a_batch_frozen_in_the_signature_is_refused(
 
 
 def test_a_batch_frozen_inside_the_graph_is_refused(
-    bundle_of: Maker, vae_parts: tuple, tmp_path: Path
+    bundle_of: Maker, vae: Judged, tmp_path: Path
 ) -> None:
     graph = onnx.load(graph_file(bundle_of(), "decoder"))
     reshape = next(node for node in graph.graph.node if node.op_type == "Reshape")
     sizes = next(item for item in graph.graph.initializer if item.name == reshape.input[1])
     frozen = np.array([1, 1, 28, 28], dtype=np.int64)
     sizes.CopyFrom(numpy_helper.from_array(frozen, sizes.name))
-    report = judge("decoder", graph, vae_parts, tmp_path / "g.onnx")
+    report = judge("decoder", graph, vae, tmp_path / "g.onnx")
     assert report.failures == (
         "decoder: output reconstruction: expected axes ['batch', 1, 28, 28], got [1, 1, 28, 28]",
     )
 
 
-def test_swapped_outputs_are_refused(bundle_of: Maker, vae_parts: tuple, tmp_path: Path) -> None:
+def test_swapped_outputs_are_refused(bundle_of: Maker, vae: Judged, tmp_path: Path) -> None:
     graph = onnx.load(graph_file(bundle_of(), "encoder"))
     mu, logvar = graph.graph.output
     renamed = {mu.name: logvar.name, logvar.name: mu.name}
     for node in graph.graph.node:
         node.output[:] = [renamed.get(name, name) for name in node.output]
-    report = judge("encoder", graph, vae_parts, tmp_path / "g.onnx")
+    report = judge("encoder", graph, vae, tmp_path / "g.onnx")
     assert {failure.split(" ")[0] for failure in report.failures} >= {
         "encoder.mu",
         "encoder.logvar",
     }
 
 
-def test_a_renamed_output_is_refused(bundle_of: Maker, vae_parts: tuple, tmp_path: Path) -> None:
+def test_a_renamed_output_is_refused(bundle_of: Maker, vae: Judged, tmp_path: Path) -> None:
     graph = onnx.load(graph_file(bundle_of(), "decoder"))
     graph.graph.node[-1].output[0] = graph.graph.output[0].name = "image"
-    report = judge("decoder", graph, vae_parts, tmp_path / "g.onnx")
+    report = judge("decoder", graph, vae, tmp_path / "g.onnx")
     assert report.failures == (
         "decoder: outputs: expected ['reconstruction'], the graph has ['image']",
     )
 
 
-def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
-    parts, _ = vae_parts
-    rows = probes(parts["encoder"].inputs, {})
+def test_all_outputs_that_differ_are_reported(vae: Judged) -> None:
+    encoder = vae.parts["encoder"]
+    rows = probes(encoder.inputs, {})
 
     def reference(inputs: dict) -> dict:
         flat = inputs["x"].reshape(len(inputs["x"]), -1)[:, :20].astype(np.float64)
@@ -190,8 +195,6 @@ def test_all_outputs_that_differ_are_reported(vae_parts: tuple) -> None:
 
     def empty(inputs: dict) -> dict:
         return {name: value * np.float32("nan") for name, value in single(inputs).items()}
-
-    encoder = parts["encoder"]
 
     def perturbed(inputs: dict, draw: int) -> dict:
         return reference(inputs) if draw >= 0 else {}
@@ -269,7 +272,7 @@ def test_a_part_that_fails_is_never_written(
 
     monkeypatch.setattr(parts, "capture", broken)
     with pytest.raises(ParityError) as caught:
-        export(ExportOptions("vae", tmp_path / "bundle", run_of()))
+        export(ExportOptions("vae", tmp_path / "bundle", run_of(), ("encoder", "decoder")))
     text = str(caught.value)
     assert text.startswith("graph and torch differ, nothing was written:")
     assert "decoder.reconstruction (fp32): max abs" in text

@@ -33,12 +33,13 @@ from aeonnx.exporting.capture.reasons import (
     where_of_step,
     where_specialised,
 )
+from aeonnx.exporting.capture.torchlib import tables_made_once
 from aeonnx.exporting.capture.translation import graphs_in, nodes_of, translated
 from aeonnx.exporting.sources.modules import plain
 from aeonnx.exporting.sources.outputs import CAPTURED_ROWS, examples
 from aeonnx.models import Part
 
-__all__ = ["RANDOM", "Captured", "capture", "program_of"]
+__all__ = ["RANDOM", "Captured", "capture", "program_of", "steps_of"]
 
 RANDOM = frozenset(
     {
@@ -112,6 +113,16 @@ def program_of(part: Part) -> ExportedProgram:
     return program
 
 
+def steps_of(program: ExportedProgram) -> list[torch.fx.Node]:
+    """The nodes of a program and of the subgraphs in it."""
+    return [
+        step
+        for module in program.graph_module.modules()
+        if isinstance(module, torch.fx.GraphModule)
+        for step in module.graph.nodes
+    ]
+
+
 def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
     """Trace the module; if that fails, analyse its Python bytecode (`strict=True`)."""
     try:
@@ -139,7 +150,7 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
         for spec in part.inputs
     )
     patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with patched, DetachedData():
+    with patched, tables_made_once(), DetachedData():
         return torch.export.export(
             module,
             tuple(examples(part, CAPTURED_ROWS).values()),
@@ -159,13 +170,7 @@ def _require_real_constants(program: ExportedProgram) -> None:
 
 def _require_no_bfloat16(program: ExportedProgram) -> None:
     """Refuse bfloat16 operators, which onnxruntime lacks, except casts."""
-    steps = [
-        step
-        for module in program.graph_module.modules()
-        if isinstance(module, torch.fx.GraphModule)
-        for step in module.graph.nodes
-    ]
-    for step in steps:
+    for step in steps_of(program):
         value = step.meta.get("val")
         short = isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16
         if short and step.op == "call_function" and step.target not in _CASTS:

@@ -1,34 +1,36 @@
-"""onnxscript's table of translations, made once in a process instead of once in an export."""
+"""torch's tables of operators, made once in a process instead of several times in an export."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from torch.onnx._internal.exporter import _registration
+from torch._export import utils
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-__all__ = ["table_made_once"]
+__all__ = ["tables_made_once"]
 
 
 @contextmanager
-def table_made_once() -> Iterator[None]:
-    """torch.onnx finds the table of the first export; what is registered later is not in it.
+def tables_made_once() -> Iterator[None]:
+    """torch finds the tables of the first export; operators registered later are not in them.
 
-    Without this, each export parses the sources of some 500 functions again (torch 2.15,
-    onnxscript 0.7). A release of torch that has no such table is left alone.
+    Without this, each export parses the sources of some 500 translations again, and torch looks
+    up every operator of its dispatcher some hundred times (torch 2.15, onnxscript 0.7). A release
+    of torch without these functions is left alone.
     """
-    apis: Any = vars(_registration).get("onnxscript_apis")
-    if not hasattr(apis, "get_torchlib_ops"):
-        yield
-        return
-    made_once = functools.partial(_called_once, apis.get_torchlib_ops)
-    with mock.patch.object(apis, "get_torchlib_ops", made_once):
+    with ExitStack() as patches:
+        for owner, name in ((ONNXRegistry, "from_torchlib"), (utils, "_materialize_cpp_cia_ops")):
+            make = getattr(owner, name, None)
+            if make is not None:
+                once = staticmethod(functools.partial(_called_once, make))
+                patches.enter_context(mock.patch.object(owner, name, once))
         yield
 
 
 @functools.cache
-def _called_once(make: Callable[[], list[Any]]) -> list[Any]:
-    return make()
+def _called_once(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    return make(*arguments, **options)

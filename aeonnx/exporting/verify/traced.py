@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
 from aeonnx.bundle import has_rows
+from aeonnx.exporting.capture.program import steps_of
 from aeonnx.exporting.verify.nodes import hint, subgraph, symbols
 from aeonnx.models import Part
 
@@ -19,6 +20,8 @@ __all__ = ["DoesNotRunError", "Measure", "Prefix", "Traced"]
 _MEMORY = 512 * 2**20  # bytes for all tensors of the rows that run together
 _PER_ELEMENT = 12  # bytes: float32 forward, saved for the backward pass, and its gradient
 _FLOPS_PER_ELEMENT = 20  # time of pointwise operators, as an equivalent number of FLOPs
+
+_DECOMPOSED = (torch.ops.aten.glu.default,)  # its gate is a sigmoid
 
 Measure = Callable[[tuple[Tensor, ...], int], list[Tensor]]
 """(tensors, batch) -> measures of them, each [batch, ...]."""
@@ -38,10 +41,7 @@ class Traced:
     """
 
     def __init__(self, part: Part, program: ExportedProgram, given: Sequence[Tensor]) -> None:
-        wanted = (torch.ops.aten.glu.default,)  # its gate is a sigmoid
-        known = torch.export.default_decompositions()
-        flat = program.run_decompositions({key: known[key] for key in wanted})
-        self.module: fx.GraphModule = flat.module(check_guards=False)
+        self.module: fx.GraphModule = _functional(program).module(check_guards=False)
         _freeze(self.module)
         places = [node for node in self.module.graph.nodes if node.op == "placeholder"]
         self.whole = [not has_rows(part, spec) for spec in part.inputs]
@@ -118,6 +118,19 @@ class Prefix:
             return measure(self._graph(*inputs), self._traced.rows(inputs))
         except Exception as error:  # whatever the operators of any module raise
             raise DoesNotRunError from error
+
+
+def _functional(program: ExportedProgram) -> ExportedProgram:
+    """The program without operators that change a tensor in place, and without `glu`."""
+    if not any(step.target in _DECOMPOSED or _is_mutable(step) for step in steps_of(program)):
+        return program  # the same result, without a third of a second of torch's
+    known = torch.export.default_decompositions()
+    return program.run_decompositions({key: known[key] for key in _DECOMPOSED})
+
+
+def _is_mutable(step: fx.Node) -> bool:
+    schema = getattr(step.target, "_schema", None)
+    return schema is not None and bool(schema.is_mutable)
 
 
 def _freeze(module: nn.Module) -> None:
