@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 
-from aeonnx._util.cgroups import cpu_quota
+from aeonnx._util.machine import cpu_quota
 
 __all__ = ["machine_cores", "usable_cores"]
 

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from aeonnx._util.cgroups import groups
+from aeonnx._util.machine import groups
 
 __all__ = ["available", "fits"]
 

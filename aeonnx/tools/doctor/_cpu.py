@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aeonnx._util import processor
-from aeonnx._util.cgroups import cpu_quota
+from aeonnx._util.machine import cpu_quota
 from aeonnx._util.threads import machine_cores, usable_cores
 from aeonnx.tools.doctor._diagnosis import Cpu
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aeonnx._util import cgroups, threads
+from aeonnx._util import machine, threads
 
 V2 = "0::/system.slice/a.service"
 V1 = "5:cpu,cpuacct:/docker/abc\n9:memory:/elsewhere\n0::/\n"
@@ -54,12 +54,12 @@ def v1(folder: str, quota: str) -> dict[str, str]:
 def test_the_narrowest_quota_counts(
     tmp_path: Path, listing: str, files: dict[str, str], quota: float | None
 ) -> None:
-    assert cgroups.cpu_quota(tree(tmp_path, listing, files)) == quota
+    assert machine.cpu_quota(tree(tmp_path, listing, files)) == quota
 
 
 def test_no_control_groups(tmp_path: Path) -> None:
-    assert cgroups.cpu_quota(tmp_path) is None
-    assert list(cgroups.groups("memory", tmp_path)) == []
+    assert machine.cpu_quota(tmp_path) is None
+    assert list(machine.groups("memory", tmp_path)) == []
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(0.25, 1), (1.5, 2), (2.0, 2), (64.0, 4), (None, 4)])
