@@ -455,8 +455,9 @@ def test_what_the_kernel_says_of_the_cpu(
     tmp_path: Path, text: str | None, model: str | None, features: tuple[str, ...]
 ) -> None:
     if text is not None:
-        (tmp_path / "cpuinfo").write_text(text)
-    found = examine_cpu(tmp_path / "cpuinfo")
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/cpuinfo").write_text(text)
+    found = examine_cpu(tmp_path)
     assert found.features == features
     assert found.model == model if model else found.model
 
