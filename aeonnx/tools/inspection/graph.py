@@ -42,6 +42,13 @@ class Value:
     dtype: str | None = None
     shape: Shape | None = None
 
+    def __str__(self) -> str:
+        """Such as "z float32 [batch, 20]"; "-" if it is left out."""
+        if not self.name:
+            return "-"
+        shape = "?" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
+        return f"{self.name} {self.dtype or '?'} {shape}"
+
 
 @dataclass(frozen=True)
 class Initializer:
@@ -111,19 +118,14 @@ class Graph:
 
     @property
     def ops(self) -> dict[str, int]:
-        """Number of nodes of each operator type, the most frequent first."""
-        return count_ops(self.nodes)
+        """Number of nodes of each operator type, the most frequent first, then by name."""
+        counts = Counter(node.op for node in self.nodes)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def to_json(self) -> dict[str, Any]:
         """The totals, then all fields."""
         totals = {"parameters": self.parameters, "bytes": self.bytes, "ops": self.ops}
         return {**totals, **asdict(self)}
-
-
-def count_ops(nodes: Iterable[Node]) -> dict[str, int]:
-    """Number of nodes of each operator type, the most frequent first, then by name."""
-    counts = Counter(node.op for node in nodes)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_graph(folder: Path, part: str, variant: str = "fp32") -> Graph:
