@@ -12,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 from click.testing import Result
 
 from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import SetupError
-from aeonnx.tools.doctor import Diagnosis, Tried, _ask, _child, _examine, _libraries
+from aeonnx.tools.doctor import Diagnosis, Tried, _ask, _examine, _libraries
 from aeonnx.tools.doctor._cpu import examine_cpu
 
 Cli = Callable[..., Result]
@@ -106,15 +105,6 @@ def test_json_has_everything(aeonnx: Cli) -> None:
     assert document["versions"].keys() >= {"aeonnx", "python", "numpy", "torch", "onnx"}
     assert document["cpu"]["cores"] >= document["cpu"]["usable"] >= 1
     assert document["driver"].keys() == {"version", "cuda", "problem"}
-
-
-def test_the_graph_is_what_it_says() -> None:
-    x, y = (onnx.helper.make_tensor_value_info(name, 1, [2, 2]) for name in "xy")
-    node = onnx.helper.make_node("MatMul", ["x", "x"], ["y"])
-    graph = onnx.helper.make_graph([node], "probe", [x], [y])
-    opset = onnx.helper.make_opsetid("", 13)
-    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
-    assert onnx.load_model_from_string(_child.GRAPH) == model
 
 
 def test_a_provider_that_cannot_run_exits_with_4(aeonnx: Cli) -> None:

@@ -14,18 +14,13 @@ from aeonnx.exporting.sources.outputs import in_order
 from aeonnx.exporting.verify.checkpoint import origin
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
+from aeonnx.tools.bench.bare import DEVICES
 from aeonnx.tools.bench.contenders import OPENED, Contender, PartRunner, inputs_of
 from aeonnx.tools.bench.options import Case
 
 __all__ = ["check", "rivals"]
 
 Make = Callable[[torch.nn.Module], Callable[..., Any]]
-
-_DEVICES = {
-    "CPUExecutionProvider": "cpu",
-    "CUDAExecutionProvider": "cuda",
-    "TensorrtExecutionProvider": "cuda",
-}
 
 
 def check(bundle: Bundle, source: Source) -> None:
@@ -63,7 +58,7 @@ def _opened(
     bundle: Bundle, source: Source, case: Case, inputs: Mapping[str, Array], made: Make
 ) -> PartRunner:
     """Load the part from the checkpoint; returns the function that is timed."""
-    device = _DEVICES.get(case.provider)
+    device = DEVICES.get(case.provider)
     if device is None:
         raise CheckpointError(f"torch is not measured beside {case.provider}")
     parts = origin(bundle, source).model.parts()
