@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import random
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import aeonnx as package
-from aeonnx.errors import IntegrityError
+from aeonnx.errors import AeonnxError, IntegrityError
 from aeonnx.tools.inspection import read_graph, write_page
 from tests.support import graph_file, weights_file
 
@@ -167,6 +168,59 @@ def test_what_is_no_graph_is_refused_in_words(aeonnx: Cli, bundle_copy: Path, da
     assert result.exit_code == 1
     assert re.search(words, result.stderr)
     assert not Path("x.html").exists()
+
+
+def renamed(data: bytes) -> bytes:
+    """A graph that is valid but for a node's name, which is not UTF-8."""
+    model = onnx.load_model_from_string(data)
+    model.graph.node[0].name = "odd name"
+    return model.SerializeToString().replace(b"odd name", b"odd\xc7name")
+
+
+def test_a_name_that_is_not_utf8_is_refused(aeonnx: Cli, bundle_copy: Path) -> None:
+    put_graph(bundle_copy, "decoder", renamed(graph_file(bundle_copy, "decoder").read_bytes()))
+    for words in (("--graph", "decoder"), ("--html", "x.html")):
+        result = aeonnx("inspect", bundle_copy, *words)
+        assert result.exit_code == 1
+        assert (
+            r"is not a valid ONNX graph: the name b'odd\xc7name' is not UTF-8. Exp" in result.stderr
+        )
+    assert not Path("x.html").exists()
+
+
+def test_a_type_that_onnx_does_not_know_is_unknown(bundle_copy: Path) -> None:
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
+    made = model.graph.node[0].output[0]
+    model.graph.value_info.append(helper.make_tensor_value_info(made, 99, [1]))
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+    values = [value for node in read_graph(bundle_copy, "decoder").nodes for value in node.outputs]
+    (value,) = [value for value in values if value.name == made]
+    assert (value.dtype, value.shape) == (None, None)
+
+
+def test_a_weight_of_a_type_that_onnx_does_not_know_is_refused(bundle_copy: Path) -> None:
+    """onnx's checker accepts it."""
+    model = onnx.load(graph_file(bundle_copy, "decoder"))
+    model.graph.initializer.add(name="odd", data_type=99, dims=[1], raw_data=b"1234")
+    put_graph(bundle_copy, "decoder", model.SerializeToString())
+    with pytest.raises(IntegrityError, match="valid ONNX graph: odd: onnx has no element type 99"):
+        read_graph(bundle_copy, "decoder")
+
+
+def test_whatever_bytes_are_damaged_is_told_in_words(bundle_copy: Path) -> None:
+    data = graph_file(bundle_copy, "decoder").read_bytes()
+    rng, told = random.Random(0), 0
+    for _ in range(60):
+        damaged = bytearray(data)
+        for _ in range(rng.choice((1, 3))):
+            place = rng.choice((rng.randrange(2000), len(data) - 1 - rng.randrange(1000)))
+            damaged[place] = rng.randrange(256)
+        put_graph(bundle_copy, "decoder", bytes(damaged))
+        try:
+            read_graph(bundle_copy, "decoder")
+        except AeonnxError:
+            told += 1
+    assert told
 
 
 def test_page_shows_the_golden_pictures(bundle_of: Maker, tmp_path: Path) -> None:
