@@ -144,7 +144,7 @@ def test_what_torch_cannot_do_is_told(
 
 
 def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
-    from aeonnx.tools.bench._torch import rivals
+    from aeonnx.tools.bench._torch import torch_contenders
 
     opened = package.load(bundle)
     for part, variant in (("encoder", "fp32"), ("decoder", "fp32-uint8"), ("sampler", "fp32")):
@@ -157,7 +157,7 @@ def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
         for one, other in zip(own.values(), plain, strict=True):
             assert len(one) == 37
             np.testing.assert_array_equal(one, other)
-        with rivals(opened, Source(run_of()), case) as (eager, _):
+        with torch_contenders(opened, Source(run_of()), case) as (eager, _):
             if part == "encoder":
                 outputs = eager.open()()
                 assert isinstance(outputs, list)

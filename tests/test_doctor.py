@@ -17,7 +17,7 @@ from click.testing import Result
 
 from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import SetupError
-from aeonnx.tools.doctor import Diagnosis, Tried, _ask, _examine, _libraries
+from aeonnx.tools.doctor import Diagnosis, ProviderCheck, _ask, _examine, _libraries
 from aeonnx.tools.doctor._cpu import examine_cpu
 
 Cli = Callable[..., Result]
@@ -100,8 +100,8 @@ def test_json_has_everything(aeonnx: Cli) -> None:
     result = aeonnx("doctor", "--json", "--provider", "cpu")
     document = json.loads(result.stdout)
     assert list(document) == [field.name for field in dataclasses.fields(Diagnosis)]
-    assert document["asked"] == {"name": "CPUExecutionProvider", "reason": None}
-    assert document["asked"] in document["providers"]
+    assert document["requested"] == {"name": "CPUExecutionProvider", "reason": None}
+    assert document["requested"] in document["providers"]
     assert document["versions"].keys() >= {"aeonnx", "python", "numpy", "torch", "onnx"}
     assert document["cpu"]["cores"] >= document["cpu"]["usable"] >= 1
     assert document["driver"].keys() == {"version", "cuda", "problem"}
@@ -113,7 +113,7 @@ def test_a_provider_that_cannot_run_exits_with_4(aeonnx: Cli) -> None:
         assert result.exit_code == 4
         expected = "XnnpackExecutionProvider was asked for and cannot run here: this onnxruntime is"
         assert f"Error: {expected} a build without it, it has " in result.stderr
-        assert "a build without it" in json.loads(result.stdout)["asked"]["reason"]
+        assert "a build without it" in json.loads(result.stdout)["requested"]["reason"]
 
 
 def test_an_unknown_provider_is_a_typo(aeonnx: Cli) -> None:
@@ -153,8 +153,8 @@ def test_a_provider_that_hangs_is_stopped(
 ) -> None:
     install("time.sleep(600)")
     monkeypatch.setattr(_ask, "LIMIT_S", 2.0)
-    broken: list[Tried] = []
-    tried = _examine._tried("OpenVINOExecutionProvider", broken)
+    broken: list[ProviderCheck] = []
+    tried = _examine._checked("OpenVINOExecutionProvider", broken)
     assert tried.reason == "OpenVINOExecutionProvider did not answer within 2 s and was stopped"
     assert broken == [tried]
 

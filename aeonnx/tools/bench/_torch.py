@@ -18,7 +18,7 @@ from aeonnx.tools.bench.bare import DEVICES
 from aeonnx.tools.bench.contenders import OPENED, Contender, PartRunner, inputs_of
 from aeonnx.tools.bench.options import Case
 
-__all__ = ["check", "rivals"]
+__all__ = ["check", "torch_contenders"]
 
 Make = Callable[[torch.nn.Module], Callable[..., Any]]
 
@@ -29,7 +29,7 @@ def check(bundle: Bundle, source: Source) -> None:
 
 
 @contextmanager
-def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
+def torch_contenders(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
     """torch eager and torch.compile for a case; torch uses its number of threads in the block.
 
     They run the part in float32 with float images, whatever the variant is, because the weights

@@ -120,5 +120,5 @@ def _contenders(options: BenchOptions, bundle: Bundle, case: Case) -> Iterator[l
         return
     from aeonnx.tools.bench import _torch
 
-    with _torch.rivals(bundle, options.source, case) as others:
+    with _torch.torch_contenders(bundle, options.source, case) as others:
         yield [*both, *others]

@@ -97,10 +97,10 @@ def answer(question: str, *arguments: str) -> str:
         "driver": driver,
     }
     try:
-        said: dict[str, Any] = {"answer": questions[question](*arguments)}
+        reply: dict[str, Any] = {"answer": questions[question](*arguments)}
     except AeonnxError as error:
-        said = {"error": str(error), "usage": isinstance(error, UsageError)}
-    return json.dumps(said)
+        reply = {"error": str(error), "usage": isinstance(error, UsageError)}
+    return json.dumps(reply)
 
 
 if __name__ == "__main__":
