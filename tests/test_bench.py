@@ -13,7 +13,6 @@ import onnxruntime as ort
 import pytest
 import torch
 from click.testing import Result
-from onnx import TensorProto, checker, helper, load_model_from_string
 from PIL import Image
 
 import aeonnx as package
@@ -24,7 +23,7 @@ from aeonnx.tools.bench import BenchOptions, bench
 from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.tools.bench.measure import measure
 from aeonnx.tools.bench.options import Case
-from aeonnx.tools.bench.peak import graph, measure_peak
+from aeonnx.tools.bench.peak import measure_peak
 from tests.support import Shared
 
 Cli = Callable[..., Result]
@@ -145,7 +144,7 @@ def test_what_torch_cannot_do_is_told(
 
 
 def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
-    from aeonnx.tools.bench._torch import rivals
+    from aeonnx.tools.bench._torch import torch_contenders
 
     opened = package.load(bundle)
     for part, variant in (("encoder", "fp32"), ("decoder", "fp32-uint8"), ("sampler", "fp32")):
@@ -158,7 +157,7 @@ def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
         for one, other in zip(own.values(), plain, strict=True):
             assert len(one) == 37
             np.testing.assert_array_equal(one, other)
-        with rivals(opened, Source(run_of()), case) as (eager, _):
+        with torch_contenders(opened, Source(run_of()), case) as (eager, _):
             if part == "encoder":
                 outputs = eager.open()()
                 assert isinstance(outputs, list)
@@ -272,23 +271,6 @@ def test_the_checkpoint_of_another_model_is_refused(
     other = aeonnx("bench", bundle, "--checkpoint", run_of(seed=1))
     assert other.exit_code == 1
     assert f"{bundle} was not exported from {run_of(seed=1)}: its checkpoint id is" in other.stderr
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_the_graphs_of_the_peak_are_what_onnx_would_write(dtype: str) -> None:
-    element = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[dtype]
-    axes = {"a": ["m", "k"], "b": ["k", "n"], "c": ["m", "n"]}
-    values = [helper.make_tensor_value_info(name, element, axes[name]) for name in "abc"]
-    node = helper.make_node("MatMul", ["a", "b"], ["c"])
-    expected = helper.make_model(
-        helper.make_graph([node], "peak", values[:2], values[2:]),
-        ir_version=8,
-        opset_imports=[helper.make_opsetid("", 18)],
-    )
-    found = load_model_from_string(graph("MatMul", dtype, (("m", "k"), ("k", "n")), ("m", "n")))
-    assert found == expected
-    checker.check_model(found, full_check=True)
-    checker.check_model(load_model_from_string(graph("Neg", dtype, (("n",),), ("n",))))
 
 
 def test_the_peak_is_one_that_a_machine_can_have() -> None:

@@ -138,11 +138,11 @@ def test_what_is_served_is_a_bundle(made: Path, aeonnx: Aeonnx) -> None:
 
 
 def test_only_what_is_whole_is_used_again(made: Path) -> None:
-    assert web.made_in(made) is not None
+    assert web.existing_files(made) is not None
     graph = graph_file(made / "dae-bundle", "denoiser")
     graph.write_bytes(graph.read_bytes()[:-1] + b"x")
-    assert web.made_in(made) is None
-    assert web.made_in(made / "elsewhere") is None
+    assert web.existing_files(made) is None
+    assert web.existing_files(made / "elsewhere") is None
 
 
 @pytest.mark.usefixtures("engine")
@@ -311,7 +311,7 @@ def test_clients_that_leave_are_no_faults(
         # It resets the connection instead of closing it.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-    wait_for(lambda: not served._until)
+    wait_for(lambda: not served._deadlines)
     assert get(served, "/")[0] == 200
     assert capsys.readouterr() == ("", "")
 
@@ -328,12 +328,12 @@ def test_slow_clients_hold_few_threads_and_not_for_long(
     slow = [socket.create_connection(("127.0.0.1", served.server_port)) for _ in range(200)]
     for client in slow:
         client.sendall(b"GET / HT")
-    wait_for(lambda: len(served._until) == server._AT_ONCE)
-    assert threading.active_count() - before <= server._AT_ONCE
+    wait_for(lambda: len(served._deadlines) == server._MAX_CONNECTIONS)
+    assert threading.active_count() - before <= server._MAX_CONNECTIONS
     status, answer = get(served, "/")
     assert status == 503
     assert "Retry-After: 1\r\n" in answer
-    wait_for(lambda: not served._until, 10)
+    wait_for(lambda: not served._deadlines, 10)
     assert get(served, "/")[0] == 200
     for client in slow:
         client.close()
@@ -343,13 +343,13 @@ def test_slow_clients_hold_few_threads_and_not_for_long(
 def test_clients_that_are_never_idle_are_cut_too(
     served: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(server, "_WHOLE_S", 0.5)
+    monkeypatch.setattr(server, "_MAX_DURATION_S", 0.5)
     client = socket.create_connection(("127.0.0.1", served.server_port))
     with client, pytest.raises(ConnectionError):
         for _ in range(200):  # ten seconds
             client.sendall(b"a")
             time.sleep(0.05)
-    wait_for(lambda: not served._until, 10)
+    wait_for(lambda: not served._deadlines, 10)
     assert get(served, "/")[0] == 200
     assert capsys.readouterr() == ("", "")
 

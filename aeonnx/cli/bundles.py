@@ -207,7 +207,7 @@ def verify(
     "--variant", help="Variant of the graph that --graph lists, such as int8.  [default: fp32]"
 )
 @click.option(
-    "--html", type=PATH, help="Write a page with pictures and drawings of the graphs to this file."
+    "--html", type=PATH, help="Write a page with pictures and the nodes of all graphs to this file."
 )
 @force_option("Replace the file of --html if it exists.")
 @json_option
@@ -222,7 +222,8 @@ def inspect(
     """Show a bundle's manifest or the nodes of a graph, or write an HTML page.
 
     The page is one file that needs neither network nor scripts. --graph and --html read the graphs
-    with onnx, which comes with aeonnx[train].
+    with onnx, which comes with aeonnx[train]. To see a graph drawn, open its .onnx file with
+    Netron: https://netron.app, or pip install netron.
     """
     from aeonnx.bundle import manifest
     from aeonnx.cli import contents

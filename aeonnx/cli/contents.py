@@ -85,11 +85,4 @@ def _node_lines(node: Node) -> tuple[str, str]:
 
 
 def _listed(values: Iterable[Value]) -> str:
-    return ", ".join(_text(value) for value in values)
-
-
-def _text(value: Value) -> str:
-    if not value.name:
-        return "-"
-    shape = "?" if value.shape is None else f"[{', '.join(str(size) for size in value.shape)}]"
-    return f"{value.name} {value.dtype or '?'} {shape}"
+    return ", ".join(map(str, values))

@@ -12,7 +12,7 @@ import click
 from aeonnx.cli.options import output_option
 
 if TYPE_CHECKING:
-    from aeonnx.tools.web import Made
+    from aeonnx.tools.web import DemoFiles
 
 __all__ = ["demo"]
 
@@ -79,14 +79,14 @@ def _serve(folder: Path, port: int) -> None:
 
 
 def _build(folder: Path) -> Path:
-    from aeonnx.tools.web import build_site, install_engine, made_in
+    from aeonnx.tools.web import build_site, existing_files, install_engine
 
     engine = install_engine()
-    made = made_in(folder) or _make(folder)
+    made = existing_files(folder) or _make(folder)
     return build_site(folder / "web", made, engine)
 
 
-def _make(folder: Path) -> Made:
+def _make(folder: Path) -> DemoFiles:
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
     from aeonnx.tools.web import SHOWN, models
 

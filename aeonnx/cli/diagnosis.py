@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from aeonnx.cli.tables import new_console, print_json, table_of
-from aeonnx.tools.doctor import Cpu, Diagnosis, Library, Tried
+from aeonnx.tools.doctor import Cpu, Diagnosis, Library, ProviderCheck
 
 __all__ = ["print_diagnosis"]
 
@@ -27,7 +27,7 @@ def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
         facts.add_row(name, fact)
     console.print(facts)
     _print_tables(console, found)
-    items: list[Tried | Library] = [*found.providers, *found.libraries]
+    items: list[ProviderCheck | Library] = [*found.providers, *found.libraries]
     if any(_mark(found, item) == _UNAVAILABLE for item in items):
         console.print(f"\n{_UNAVAILABLE}: not available here; no problem unless you need it.")
     console.print("\nProblems:" if found.problems else "\nNo problems.")
@@ -76,17 +76,17 @@ def _print_tables(console: Console, found: Diagnosis) -> None:
         console.print(libraries)
 
 
-def _mark(found: Diagnosis, item: Tried | Library) -> str:
-    if item.reason is None if isinstance(item, Tried) else item.path is not None:
+def _mark(found: Diagnosis, item: ProviderCheck | Library) -> str:
+    if item.reason is None if isinstance(item, ProviderCheck) else item.path is not None:
         return "✓"
     return "✗" if _is_problem(found, item) else _UNAVAILABLE
 
 
-def _is_problem(found: Diagnosis, item: Tried | Library) -> bool:
+def _is_problem(found: Diagnosis, item: ProviderCheck | Library) -> bool:
     """Whether `found.problems` has a line about an EP or a library that is not available."""
     if any(problem.startswith(item.name) for problem in found.problems):
         return True
-    if isinstance(item, Tried):
+    if isinstance(item, ProviderCheck):
         return item.name == _CUDA and bool(found.gpus)  # the line names the driver or the build
     users = (ep for ep in found.providers if _short(ep.name) in item.needed_by)
     return any(ep.reason is not None and _is_problem(found, ep) for ep in users)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aeonnx.exporting import Exported
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
-    from aeonnx.tools.demo import Drawn
+    from aeonnx.tools.demo import DemoOutput
     from aeonnx.training import Trained
 
 __all__ = [
@@ -141,15 +141,15 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
         say(f"All outputs match torch's within tolerance, on {bundle.provider}.")
 
 
-def print_demo(exported: Exported, drawn: Drawn) -> None:
+def print_demo(exported: Exported, output: DemoOutput) -> None:
     """Print the differences from torch, the files, and the commands to run next."""
     console = new_console()
     console.print(_parity_table(exported.report))
     console.print("\nIn a process without torch:")
-    for line in drawn.said:
+    for line in output.lines:
         console.print(f"  {line}", soft_wrap=True)
     console.print("\nFiles:")
-    for path in (*drawn.files, exported.output, exported.output.parent / "run"):
+    for path in (*output.files, exported.output, exported.output.parent / "run"):
         console.print(f"  {path}", soft_wrap=True)
     quoted, folder = _quoted(exported.output), exported.output.parent
     digits = _quoted(folder / "digits.npy")

@@ -76,7 +76,10 @@ def _typed(value: ValueInfoProto) -> tuple[str | None, list[int | None] | None]:
     tensor = value.type.tensor_type
     if not tensor.elem_type:
         return None, None
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except KeyError:  # the file is damaged: onnx has no such type
+        return None, None
     if not tensor.HasField("shape"):
         return dtype, None
     axes = tensor.shape.dim

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx._util import files
+from aeonnx._util.machine import available_memory
 from aeonnx.errors import ImageError
-from aeonnx.io.memory import available
 
 __all__ = [
     "MAGIC",
@@ -185,7 +185,7 @@ def read_values(stream: BinaryIO, header: Header, where: str) -> Array:
     Raises:
         ImageError: the stream ends too early, or the values do not fit in memory.
     """
-    if header.nbytes > _MUCH and header.nbytes > available():
+    if header.nbytes > _MUCH and header.nbytes > available_memory():
         raise unreadable(where, f"its {header.nbytes:,} bytes do not fit in memory")
     flat = np.empty(math.prod(header.shape), header.dtype)
     room, done = flat.view(np.uint8).data, 0

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from aeonnx._util.machine import available_memory
 from aeonnx.errors import ImageError
 from aeonnx.io import npy, npz
-from aeonnx.io.memory import available
 from aeonnx.io.pictures import LARGEST_FILE
 
 __all__ = ["STDIN", "Numbers", "Stored", "first_bytes", "named", "slices", "stored"]
@@ -73,7 +73,7 @@ def first_bytes(path: Path | str) -> tuple[bytes, BinaryIO | None]:
     """The first bytes of a source and, for "-", a stream of all of stdin; None for files."""
     if path != STDIN:
         return npy.start_of(Path(path), _START), None
-    most = max(LARGEST_FILE, available() // 2)
+    most = max(LARGEST_FILE, available_memory() // 2)
     if sys.stdin is None:
         raise ImageError("stdin is closed: send a picture or an array to it, or name a file")
     data = sys.stdin.buffer.read(most + 1)

@@ -18,7 +18,7 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
 from aeonnx._util.cuda_libraries import GPU_WHEEL, driver_problem, load_problem
-from aeonnx._util.threads import usable_cores
+from aeonnx._util.machine import usable_cores
 from aeonnx.errors import ProviderError, UnknownNameError, UsageError
 
 __all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name", "normalized"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aeonnx._util.threads import usable_cores
+from aeonnx._util.machine import usable_cores
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool

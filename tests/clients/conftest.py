@@ -12,7 +12,7 @@ import pytest
 from aeonnx import checkpoint
 from aeonnx.io import images
 from aeonnx.tools.web import build_site
-from aeonnx.tools.web.site import Made
+from aeonnx.tools.web.site import DemoFiles
 from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program
@@ -62,18 +62,18 @@ def why_not(name: str) -> str | None:
 @pytest.fixture(scope="session")
 def shown(
     run_of: Maker, bundle_of: Maker, denoiser: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Made:
+) -> DemoFiles:
     """A vae and a dae, and the digits to draw on."""
     folder = tmp_path_factory.mktemp("web")
     examples = checkpoint.load(run_of("dae"), "dae").examples
     assert examples is not None
     strip = examples.test[::6][:10].numpy().reshape(1, 1, -1, 28)
     (folder / "digits.png").write_bytes(images.png(strip))
-    return Made({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
+    return DemoFiles({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
 
 
 @pytest.fixture(scope="session")
-def site(shown: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(shown: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page; not to be changed."""
     if not ENGINE.is_dir():
         absent("no engine: npm install --ignore-scripts in clients/web")

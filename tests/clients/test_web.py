@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import aeonnx as library
-from aeonnx.tools.web.site import Made
+from aeonnx.tools.web.site import DemoFiles
 from tests.clients.browser import (
     Page,
     chromium,
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.clients
 GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
 
 
-def denoised_by_python(page: Page, shown: Made) -> np.ndarray[Any, Any]:
+def denoised_by_python(page: Page, shown: DemoFiles) -> np.ndarray[Any, Any]:
     noised = page.pixels("#noised")[None, None]
     return library.load(shown.bundles["dae"]).denoise(noised, pixels=True)[0, 0]
 
 
-def assert_denoised(page: Page, shown: Made) -> None:
+def assert_denoised(page: Page, shown: DemoFiles) -> None:
     difference = page.pixels("#denoised") - denoised_by_python(page, shown).astype(int)
     assert np.abs(difference).max() <= 1
 
@@ -53,7 +53,7 @@ def test_it_asks_no_other_host(page: Page) -> None:
     assert [address for address in page.requests if not address.startswith((home, "blob:"))] == []
 
 
-def test_what_the_pointer_draws_is_denoised(page: Page, shown: Made) -> None:
+def test_what_the_pointer_draws_is_denoised(page: Page, shown: DemoFiles) -> None:
     page.tab.click("#clear")
     page.settle()
     assert page.pixels("#drawn").max() == 0
@@ -70,7 +70,7 @@ def test_what_the_pointer_draws_is_denoised(page: Page, shown: Made) -> None:
     assert_denoised(page, shown)
 
 
-def test_what_the_keyboard_draws_is_denoised(page: Page, shown: Made) -> None:
+def test_what_the_keyboard_draws_is_denoised(page: Page, shown: DemoFiles) -> None:
     page.tab.focus("#drawn")
     page.press("Delete")
     before = page.pixels("#denoised")
@@ -88,7 +88,7 @@ def test_what_the_keyboard_draws_is_denoised(page: Page, shown: Made) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "masking", "salt-pepper"])
-def test_noise_is_as_in_training(page: Page, shown: Made, kind: str) -> None:
+def test_noise_is_as_in_training(page: Page, shown: DemoFiles, kind: str) -> None:
     page.tab.click("#samples button >> nth=4")
     page.tab.select_option("#kind", kind)
     page.tab.fill("#level", "0.3")
@@ -104,7 +104,7 @@ def test_noise_is_as_in_training(page: Page, shown: Made, kind: str) -> None:
     assert_denoised(page, shown)
 
 
-def test_sliders_move_what_is_decoded(page: Page, shown: Made) -> None:
+def test_sliders_move_what_is_decoded(page: Page, shown: DemoFiles) -> None:
     bundle = library.load(shown.bundles["vae"])
 
     def decoded() -> np.ndarray[Any, Any]:
@@ -131,7 +131,7 @@ def test_sliders_move_what_is_decoded(page: Page, shown: Made) -> None:
 
 @pytest.mark.parametrize(("seed", "count"), [(7, 64), (2**63 - 1, 5), (2**53 + 1, 1)])
 def test_a_seed_gives_what_the_command_line_writes(
-    page: Page, shown: Made, aeonnx: Callable[..., Any], tmp_path: Path, seed: int, count: int
+    page: Page, shown: DemoFiles, aeonnx: Callable[..., Any], tmp_path: Path, seed: int, count: int
 ) -> None:
     aeonnx("generate", shown.bundles["vae"], "--seed", seed, "-n", count, "-o", "grid.png")
     expected = np.asarray(Image.open(tmp_path / "grid.png"))
@@ -236,7 +236,9 @@ def test_a_phone_scrolls_one_way_only(browser: Any, site: Path) -> None:
         assert page.pixels("#drawn").max() > 200
 
 
-def test_webgpu_runs_where_it_passes_the_check(playwright: Any, site: Path, shown: Made) -> None:
+def test_webgpu_runs_where_it_passes_the_check(
+    playwright: Any, site: Path, shown: DemoFiles
+) -> None:
     """On a GPU of software, where the browser has that."""
     with chromium(playwright, *GPU) as browser, opened(browser, site) as page:
         if page.text("#badge") != "WebGPU":
@@ -249,7 +251,9 @@ def test_webgpu_runs_where_it_passes_the_check(playwright: Any, site: Path, show
         assert_denoised(page, shown)
 
 
-def test_webgpu_that_fails_the_check_is_not_used(playwright: Any, site: Path, shown: Made) -> None:
+def test_webgpu_that_fails_the_check_is_not_used(
+    playwright: Any, site: Path, shown: DemoFiles
+) -> None:
     """A GPU that never does what it is told."""
     idle = "if (globalThis.GPUQueue) GPUQueue.prototype.submit = () => {};"
     with chromium(playwright, *GPU) as browser, opened(browser, site, idle) as page:

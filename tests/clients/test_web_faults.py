@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aeonnx.bundle import manifest
-from aeonnx.tools.web.site import Made
+from aeonnx.tools.web.site import DemoFiles
 from clients.proof.browser import served
 from tests.clients import manifests
 from tests.clients.browser import PARSE, but_modules, opened
@@ -97,7 +97,7 @@ def test_an_engine_that_is_not_there_is_said(browser: Any, changed: Path) -> Non
 
 
 def test_no_manifest_makes_the_reader_fail(
-    browser: Any, shown: Made, site: Path, tmp_path: Path
+    browser: Any, shown: DemoFiles, site: Path, tmp_path: Path
 ) -> None:
     """Anything but a BundleError, or a refusal of what Python takes, would be a fault."""
     manifests.damage(shown.bundles["vae"], tmp_path / "fuzz", 1000)

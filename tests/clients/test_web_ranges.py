@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import aeonnx as library
-from aeonnx.tools.web.site import Made
+from aeonnx.tools.web.site import DemoFiles
 from tests.clients.browser import opened
 
 pytestmark = pytest.mark.clients
@@ -26,7 +26,7 @@ def say_range(site: Path, bounds: list[float] | None) -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (-0.25, 3.0), (0.25, 0.5)])
 def test_the_range_is_what_black_and_white_stand_for(
-    browser: Any, changed: Path, shown: Made, low: float, high: float
+    browser: Any, changed: Path, shown: DemoFiles, low: float, high: float
 ) -> None:
     say_range(changed, [low, high])
     with opened(browser, changed) as page:

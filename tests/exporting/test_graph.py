@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import onnx
+import onnx.parser
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from aeonnx import models
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError, UsageError
 from aeonnx.exporting.capture import graph as graph_module
-from aeonnx.exporting.capture.graph import build_graph
+from aeonnx.exporting.capture.graph import build_graph, finish
 from aeonnx.exporting.capture.program import Captured, capture
 from aeonnx.exporting.opsets import MIN_ONNXRUNTIME, check_opset
 from aeonnx.models import Part
@@ -111,6 +112,14 @@ def test_forbidden_nodes_are_named(
     monkeypatch.setattr(graph_module, "capture", captured)
     with pytest.raises(GraphError, match=f"breaks a rule of the bundle: bad_one .*{text}"):
         build_graph(part_of(), 18, {})
+
+
+def test_whatever_the_onnx_checker_raises_is_a_graph_error() -> None:
+    """A name that is not UTF-8 is an error of Python's, not of onnx's."""
+    text = '<ir_version: 8, opset_import: ["" : 18]> g (float[1] x) => (float[1] y) { y = Odd(x) }'
+    data = onnx.parser.parse_model(text).SerializeToString().replace(b"Odd", b"\xc7dd")
+    with pytest.raises(GraphError, match=r"the onnx checker rejects the graph: 'utf-8' codec"):
+        finish(onnx.load_model_from_string(data), {})
 
 
 def test_what_torch_cannot_capture_is_said() -> None:

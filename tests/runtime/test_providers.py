@@ -17,7 +17,7 @@ from click.testing import Result
 import aeonnx
 from aeonnx import runtime
 from aeonnx._util.cuda_libraries import load_problem
-from aeonnx._util.threads import usable_cores
+from aeonnx._util.machine import usable_cores
 from aeonnx.errors import IntegrityError, ProviderError, UnknownNameError, UsageError
 from aeonnx.runtime import providers
 from aeonnx.tools.doctor._child import GRAPH
@@ -356,7 +356,7 @@ def test_telemetry_is_off_before_onnxruntime_starts() -> None:
 def test_cores_are_those_of_this_process() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from aeonnx._util.threads import usable_cores; print(usable_cores())"
+        "from aeonnx._util.machine import usable_cores; print(usable_cores())"
     )
     assert fresh(code).stdout == "1\n"
     assert usable_cores() >= 1

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import onnx
 import onnx.checker
-import onnx.shape_inference
 from onnx import ModelProto, NodeProto
 
 from aeonnx.errors import GraphError
 from aeonnx.exporting.capture.program import RANDOM, capture
 from aeonnx.exporting.capture.translation import nodes_of
 from aeonnx.exporting.opsets import MIN_ONNXRUNTIME
+from aeonnx.exporting.shapes import ONNX_ERRORS
 from aeonnx.models import Part
 
 __all__ = ["Graph", "build_graph", "finish"]
@@ -90,7 +90,7 @@ def _check(graph: ModelProto) -> None:
         raise GraphError(f"the graph breaks a rule of the bundle: {'; '.join(problems)}")
     try:
         onnx.checker.check_model(graph, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except ONNX_ERRORS as error:
         raise GraphError(f"the onnx checker rejects the graph: {error}") from error
 
 

@@ -14,18 +14,13 @@ from aeonnx.exporting.sources.outputs import in_order
 from aeonnx.exporting.verify.checkpoint import origin
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.session import Array
+from aeonnx.tools.bench.bare import DEVICES
 from aeonnx.tools.bench.contenders import OPENED, Contender, PartRunner, inputs_of
 from aeonnx.tools.bench.options import Case
 
-__all__ = ["check", "rivals"]
+__all__ = ["check", "torch_contenders"]
 
 Make = Callable[[torch.nn.Module], Callable[..., Any]]
-
-_DEVICES = {
-    "CPUExecutionProvider": "cpu",
-    "CUDAExecutionProvider": "cuda",
-    "TensorrtExecutionProvider": "cuda",
-}
 
 
 def check(bundle: Bundle, source: Source) -> None:
@@ -34,7 +29,7 @@ def check(bundle: Bundle, source: Source) -> None:
 
 
 @contextmanager
-def rivals(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
+def torch_contenders(bundle: Bundle, source: Source, case: Case) -> Iterator[list[Contender]]:
     """torch eager and torch.compile for a case; torch uses its number of threads in the block.
 
     They run the part in float32 with float images, whatever the variant is, because the weights
@@ -63,7 +58,7 @@ def _opened(
     bundle: Bundle, source: Source, case: Case, inputs: Mapping[str, Array], made: Make
 ) -> PartRunner:
     """Load the part from the checkpoint; returns the function that is timed."""
-    device = _DEVICES.get(case.provider)
+    device = DEVICES.get(case.provider)
     if device is None:
         raise CheckpointError(f"torch is not measured beside {case.provider}")
     parts = origin(bundle, source).model.parts()

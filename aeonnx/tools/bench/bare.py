@@ -6,7 +6,14 @@ from typing import Any
 
 import onnxruntime as ort
 
-__all__ = ["open_bare"]
+__all__ = ["DEVICES", "open_bare"]
+
+DEVICES = {
+    "CPUExecutionProvider": "cpu",
+    "CUDAExecutionProvider": "cuda",
+    "TensorrtExecutionProvider": "cuda",
+}
+"""By execution provider, the device of its tensors, as onnxruntime and torch call it."""
 
 # aeonnx sets this too: TF32 is too inexact for parity with float32 torch.
 _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}

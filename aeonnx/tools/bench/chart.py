@@ -17,7 +17,7 @@ __all__ = ["draw"]
 
 _DPI = 150
 _COLOURS = {"onnxruntime": "C0", "torch": "C3", "torch.compile": "C1"}
-_APART = 0.24  # between contenders, in rows
+_SPACING = 0.24  # between contenders, in rows
 _LETTERS = 13  # per inch, in small type
 
 
@@ -109,7 +109,7 @@ def _add(axes: Axes, row: int, cell: Cell, names: list[str]) -> None:
             ratio = cell.ratios[name]
             axes.errorbar(
                 ratio.median,
-                row + _APART * (number - (len(names) - 1) / 2),
+                row + _SPACING * (number - (len(names) - 1) / 2),
                 xerr=[[ratio.median - ratio.low], [ratio.high - ratio.median]],
                 fmt="o",
                 markersize=5,

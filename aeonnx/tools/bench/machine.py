@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from aeonnx._util import processor
+from aeonnx._util.machine import cpu_model, usable_cores
 
 __all__ = ["describe"]
 
 
 def describe(*packages: str) -> str:
-    """Processor, cores, GPUs, Python and the versions of packages, in one line."""
-    facts = [processor.model(), f"{len(os.sched_getaffinity(0))} cores", *_gpus()]
+    """Processor, usable cores, GPUs, Python and the versions of packages, in one line."""
+    facts = [cpu_model(), f"{usable_cores()} cores", *_gpus()]
     facts += [f"Python {platform.python_version()}"]
     return ", ".join([*facts, *(f"{package} {_version(package)}" for package in packages)])
 

@@ -15,7 +15,7 @@ from aeonnx.tools.bench.results import OURS, Ratio, Timing
 __all__ = ["ROUNDS", "Measured", "measure"]
 
 ROUNDS = 9
-_QUIET = 0.05  # seconds after which idle threads of another contender stop spinning
+_PAUSE_S = 0.05  # seconds after which idle threads of another contender stop spinning
 
 Measured = tuple[dict[str, Timing], dict[str, Ratio], dict[str, str]]
 """By contender: timings, ratios, and why it was not measured."""
@@ -39,7 +39,7 @@ def measure(contenders: Sequence[Contender], batch: int, threads: int, seconds: 
     def pause() -> None:
         """Wait until idle threads of other contenders have stopped spinning."""
         if threads > 1:
-            time.sleep(_QUIET)
+            time.sleep(_PAUSE_S)
 
     calls, opening, reasons = _opened(contenders, turns, pause)
     rounds: dict[str, list[list[float]]] = {name: [] for name in calls}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aeonnx import runtime
 from aeonnx._util import files
+from aeonnx._util.machine import usable_cores
 from aeonnx._util.optional import require_modules
-from aeonnx._util.threads import usable_cores
 from aeonnx.catalog.source import Source
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.io import images

@@ -59,11 +59,11 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
         if listener:
             listener.measuring(case, number, len(cases))
         # Before each cell, and the best of all is used: other load can lower a single measurement.
-        yardstick = _yardstick(case)
-        peaks[yardstick] = measure_peak(*yardstick).or_better(peaks.get(yardstick))
+        kind = _peak_of(case)
+        peaks[kind] = measure_peak(*kind).or_better(peaks.get(kind))
         with _contenders(options, bundle, case) as contenders:
             measured.append((case, measure(contenders, case.batch, case.threads, options.seconds)))
-    cells = [_cell(bundle, case, found, peaks[_yardstick(case)]) for case, found in measured]
+    cells = [_cell(bundle, case, found, peaks[_peak_of(case)]) for case, found in measured]
     contents = bundle.manifest
     packages = ("onnxruntime", "numpy", *(("torch",) if options.source.named else ()))
     found = Benchmark(
@@ -81,7 +81,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     return found
 
 
-def _yardstick(case: Case) -> tuple[str, int, str]:
+def _peak_of(case: Case) -> tuple[str, int, str]:
     """Arguments of `measure_peak` for a case; on CPUs the peak is always that of float32."""
     half = case.provider != CPU and case.variant.startswith("fp16")
     return case.provider, case.threads, "float16" if half else "float32"
@@ -90,14 +90,13 @@ def _yardstick(case: Case) -> tuple[str, int, str]:
 def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
     timings, ratios, reasons = measured
     variant, speed = bundle.variant(case.part, case.variant), timings[OURS].rows_per_s
-    operations = variant.macs
     moved = variant.bytes + _bytes(variant, case.batch)
     return Cell(
         case=case,
         ratios=ratios,
         timings=timings,
         not_measured=reasons,
-        flops_share=None if operations is None else 2 * operations * speed / peak.flops,
+        flops_share=None if variant.macs is None else 2 * variant.macs * speed / peak.flops,
         bytes_share=peak.bytes_per_s and speed / case.batch * moved / peak.bytes_per_s,
         peak=peak,
     )
@@ -121,5 +120,5 @@ def _contenders(options: BenchOptions, bundle: Bundle, case: Case) -> Iterator[l
         return
     from aeonnx.tools.bench import _torch
 
-    with _torch.rivals(bundle, options.source, case) as others:
+    with _torch.torch_contenders(bundle, options.source, case) as others:
         yield [*both, *others]

@@ -14,21 +14,21 @@ from aeonnx.io import writers
 from aeonnx.training import Listener as TrainListener
 from aeonnx.training import Trained, TrainOptions, train
 
-__all__ = ["Drawn", "draw", "export_halves", "train_vae"]
+__all__ = ["DemoOutput", "draw", "export_halves", "train_vae"]
 
 _DIGITS = 16
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DemoOutput:
     """What the process without torch printed and wrote.
 
     Args:
-        said: the lines that it printed.
+        lines: the lines that it printed.
         files: the pictures, and the digits that they were made from.
     """
 
-    said: tuple[str, ...]
+    lines: tuple[str, ...]
     files: tuple[Path, ...]
 
 
@@ -49,7 +49,7 @@ def export_halves(trained: Trained, listener: ExportListener | None = None) -> E
     return export(options, listener)
 
 
-def draw(trained: Trained, exported: Exported) -> Drawn:
+def draw(trained: Trained, exported: Exported) -> DemoOutput:
     """Verify the bundle and draw with it in a fresh process in which importing torch raises.
 
     Raises:
@@ -65,4 +65,4 @@ def draw(trained: Trained, exported: Exported) -> Drawn:
     if done.returncode:
         raise AeonnxError(f"the process without torch failed:\n{done.stderr}")
     pictures = [folder / name for name in ("samples.png", "reconstructions.png")]
-    return Drawn(tuple(done.stdout.splitlines()), (*pictures, digits))
+    return DemoOutput(tuple(done.stdout.splitlines()), (*pictures, digits))

@@ -10,8 +10,8 @@ from aeonnx.tools.doctor._diagnosis import (
     Driver,
     Gpu,
     Library,
-    Tried,
+    ProviderCheck,
 )
 from aeonnx.tools.doctor._examine import examine
 
-__all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "Tried", "examine"]
+__all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "ProviderCheck", "examine"]

@@ -69,8 +69,8 @@ def _forked(question: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         if not receiver.poll(LIMIT_S):
             raise subprocess.TimeoutExpired(question, LIMIT_S)
-        said, failed = receiver.recv()
-        return subprocess.CompletedProcess(question, 0, said, failed)
+        output, failure = receiver.recv()
+        return subprocess.CompletedProcess(question, 0, output, failure)
     except EOFError:  # it ended without an answer
         process.join()
         return subprocess.CompletedProcess(question, process.exitcode or 0, "", "")

@@ -10,14 +10,9 @@ from typing import Any
 
 from aeonnx._util.cuda_libraries import driver_problem
 from aeonnx.errors import AeonnxError, ProviderError, SetupError, UsageError
+from aeonnx.tools.graphs import SQUARE
 
 __all__: list[str] = []
-
-GRAPH = bytes.fromhex(
-    "08083a440a110a01780a017812017922064d61744d756c120570726f62655a130a0178120e0a0c"
-    "080112080a0208020a02080262130a0179120e0a0c080112080a0208020a02080242040a00100d"
-)
-"""y = MatMul(x, x), float32 [2, 2]; a test compares it with the same graph built by onnx."""
 
 
 def onnxruntime() -> dict[str, Any]:
@@ -42,7 +37,7 @@ def provider(name: str) -> dict[str, Any]:
 
     full = full_name(name)
     try:
-        session = create_session(GRAPH, [full])
+        session = create_session(SQUARE.data, [full])
     except ProviderError as error:
         return {"name": full, "reason": error.reason}
     x = np.array([[1, 2], [3, 4]], np.float32)
@@ -102,10 +97,10 @@ def answer(question: str, *arguments: str) -> str:
         "driver": driver,
     }
     try:
-        said: dict[str, Any] = {"answer": questions[question](*arguments)}
+        reply: dict[str, Any] = {"answer": questions[question](*arguments)}
     except AeonnxError as error:
-        said = {"error": str(error), "usage": isinstance(error, UsageError)}
-    return json.dumps(said)
+        reply = {"error": str(error), "usage": isinstance(error, UsageError)}
+    return json.dumps(reply)
 
 
 if __name__ == "__main__":

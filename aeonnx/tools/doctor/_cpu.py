@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aeonnx._util import processor
-from aeonnx._util.cgroups import cpu_quota
-from aeonnx._util.threads import machine_cores, usable_cores
+from aeonnx._util import machine
 from aeonnx.tools.doctor._diagnosis import Cpu
 
 __all__ = ["examine_cpu"]
@@ -31,18 +29,18 @@ _FEATURES = (
 """As the kernel names them: x86, then Arm."""
 
 
-def examine_cpu(description: Path = processor.CPUINFO) -> Cpu:
+def examine_cpu(root: Path = machine.ROOT) -> Cpu:
     """The processor of this machine.
 
     Args:
-        description: the kernel's description of it, such as /proc/cpuinfo.
+        root: folder that contains `proc` and `sys`.
     """
-    facts = processor.read_facts(description)
+    facts = machine.cpu_facts(root)
     flags = facts.get("flags", facts.get("Features", "")).split()
     return Cpu(
-        model=processor.model(facts),
+        model=machine.cpu_model(facts),
         features=tuple(name for name in _FEATURES if name in flags),
-        cores=machine_cores(),
-        usable=usable_cores(),
-        quota=cpu_quota(),
+        cores=machine.machine_cores(),
+        usable=machine.usable_cores(root),
+        quota=machine.cpu_quota(root),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aeonnx.errors import ProviderError, SetupError
 
-__all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "Tried"]
+__all__ = ["Cpu", "Diagnosis", "Driver", "Gpu", "Library", "ProviderCheck"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Library:
 
 
 @dataclass(frozen=True)
-class Tried:
+class ProviderCheck:
     """An EP on which a graph was tried.
 
     Args:
@@ -100,7 +100,7 @@ class Diagnosis:
         gpus: the GPUs that the driver lists.
         libraries: the libraries that the EPs need.
         providers: the EPs of the installed onnxruntime, and the requested one, each tried.
-        asked: the requested EP; None if none was requested, or if onnxruntime does not start.
+        requested: the requested EP; None if none was requested, or if onnxruntime does not start.
         telemetry: whether onnxruntime's telemetry is off.
         problems: what is wrong, with how to fix it where that is known. An EP that is merely not
             installed is no problem, unless it was requested or the machine has a GPU for it.
@@ -112,8 +112,8 @@ class Diagnosis:
     driver: Driver
     gpus: tuple[Gpu, ...]
     libraries: tuple[Library, ...]
-    providers: tuple[Tried, ...]
-    asked: Tried | None
+    providers: tuple[ProviderCheck, ...]
+    requested: ProviderCheck | None
     telemetry: str
     problems: tuple[str, ...]
 
@@ -124,8 +124,8 @@ class Diagnosis:
             ProviderError: the requested EP does not run.
             SetupError: no EP runs.
         """
-        if not any(tried.reason is None for tried in self.providers):
+        if not any(check.reason is None for check in self.providers):
             reasons = self.problems or [f"{ep.name}: {ep.reason}" for ep in self.providers]
             raise SetupError(f"no bundle can run here: {'; '.join(reasons)}")
-        if self.asked and self.asked.reason:
-            raise ProviderError(self.asked.name, self.asked.reason)
+        if self.requested and self.requested.reason:
+            raise ProviderError(self.requested.name, self.requested.reason)

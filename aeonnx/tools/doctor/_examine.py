@@ -13,7 +13,7 @@ from aeonnx._util.cuda_libraries import GPU_WHEEL
 from aeonnx.errors import SetupError
 from aeonnx.tools.doctor._ask import ask
 from aeonnx.tools.doctor._cpu import examine_cpu
-from aeonnx.tools.doctor._diagnosis import Diagnosis, Driver, Gpu, Library, Tried
+from aeonnx.tools.doctor._diagnosis import Diagnosis, Driver, Gpu, Library, ProviderCheck
 from aeonnx.tools.doctor._libraries import examine_libraries, opened_later
 
 __all__ = ["examine"]
@@ -38,20 +38,20 @@ def examine(provider: str | None = None) -> Diagnosis:
         installed = ask("onnxruntime")
     except SetupError as error:
         problems.append(str(error))
-    broken: list[Tried] = []
-    tried = [_tried(ep, broken) for ep in installed["eps"]]
-    asked = None
+    broken: list[ProviderCheck] = []
+    checked = [_checked(ep, broken) for ep in installed["eps"]]
+    requested = None
     if provider is not None and not problems:
-        asked = next((ep for ep in tried if _short(ep.name) == _short(provider)), None)
-        if asked is None:
-            asked = _tried(provider, broken)
-            tried.append(asked)
+        requested = next((ep for ep in checked if _short(ep.name) == _short(provider)), None)
+        if requested is None:
+            requested = _checked(provider, broken)
+            checked.append(requested)
     libraries = examine_libraries()
     if not problems:
-        problems += _gpu_problems(driver, installed["cuda"], tried) if gpus else []
-        failed = [*broken, *([asked] if asked and asked.reason else [])]
+        problems += _gpu_problems(driver, installed["cuda"], checked) if gpus else []
+        failed = [*broken, *([requested] if requested and requested.reason else [])]
         problems += [_described(ep) for ep in failed]
-        problems += _library_problems(libraries, tried)
+        problems += _library_problems(libraries, checked)
     return Diagnosis(
         versions=_versions(),
         cuda=installed["cuda"],
@@ -59,8 +59,8 @@ def examine(provider: str | None = None) -> Diagnosis:
         driver=driver,
         gpus=gpus,
         libraries=libraries,
-        providers=tuple(tried),
-        asked=asked,
+        providers=tuple(checked),
+        requested=requested,
         telemetry=_telemetry(),
         problems=tuple(dict.fromkeys(problems)),
     )
@@ -78,22 +78,22 @@ def _short(name: str) -> str:
     return name.lower().removesuffix("executionprovider")
 
 
-def _tried(name: str, broken: list[Tried]) -> Tried:
+def _checked(name: str, broken: list[ProviderCheck]) -> ProviderCheck:
     """Try an EP; one that crashes, hangs or computes wrong numbers is added to `broken` too."""
     try:
-        return Tried(**ask("provider", name))
+        return ProviderCheck(**ask("provider", name))
     except SetupError as error:
-        broken.append(Tried(name, str(error)))
+        broken.append(ProviderCheck(name, str(error)))
         return broken[-1]
 
 
-def _described(ep: Tried) -> str:
+def _described(ep: ProviderCheck) -> str:
     """Why an EP does not run, with its name in front."""
     reason = str(ep.reason)
     return reason if reason.startswith(ep.name) else f"{ep.name}: {reason}"
 
 
-def _gpu_problems(driver: Driver, cuda: str | None, tried: list[Tried]) -> list[str]:
+def _gpu_problems(driver: Driver, cuda: str | None, checked: list[ProviderCheck]) -> list[str]:
     """Why onnxruntime does not use the GPU of this machine."""
     if cuda is None:
         return [f"there is a GPU, and onnxruntime is a build without CUDA: {GPU_WHEEL}"]
@@ -102,12 +102,12 @@ def _gpu_problems(driver: Driver, cuda: str | None, tried: list[Tried]) -> list[
             f"the NVIDIA driver is made for CUDA {driver.cuda} and onnxruntime for CUDA {cuda}: "
             f"install a driver for CUDA {_major(cuda)} or newer"
         ]
-    return [_described(ep) for ep in tried if ep.name == _CUDA and ep.reason]
+    return [_described(ep) for ep in checked if ep.name == _CUDA and ep.reason]
 
 
-def _library_problems(libraries: Sequence[Library], tried: Sequence[Tried]) -> list[str]:
+def _library_problems(libraries: Sequence[Library], checked: Sequence[ProviderCheck]) -> list[str]:
     """Missing libraries of EPs that run without them until a graph needs them."""
-    running = {_short(ep.name) for ep in tried if ep.reason is None}
+    running = {_short(ep.name) for ep in checked if ep.reason is None}
     return [
         f"{library.name} is missing, needed by {', '.join(library.needed_by)}: {library.remedy}"
         for library in libraries

@@ -1,4 +1,4 @@
-"""Inspection of bundles: the nodes of a graph, and an HTML page with pictures and drawings."""
+"""Inspection of bundles: the nodes of a graph, and an HTML page of facts, pictures and nodes."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx.checker
 import onnx.helper
 from google.protobuf.message import DecodeError
-from onnx import AttributeProto, GraphProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from aeonnx._util import files
 from aeonnx._util.text import printable
@@ -41,6 +42,13 @@ class Value:
     name: str
     dtype: str | None = None
     shape: Shape | None = None
+
+    def __str__(self) -> str:
+        """Such as "z float32 [batch, 20]"; "-" if it is left out."""
+        if not self.name:
+            return "-"
+        shape = "?" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
+        return f"{self.name} {self.dtype or '?'} {shape}"
 
 
 @dataclass(frozen=True)
@@ -111,19 +119,14 @@ class Graph:
 
     @property
     def ops(self) -> dict[str, int]:
-        """Number of nodes of each operator type, the most frequent first."""
-        return count_ops(self.nodes)
+        """Number of nodes of each operator type, the most frequent first, then by name."""
+        counts = Counter(node.op for node in self.nodes)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def to_json(self) -> dict[str, Any]:
         """The totals, then all fields."""
         totals = {"parameters": self.parameters, "bytes": self.bytes, "ops": self.ops}
         return {**totals, **asdict(self)}
-
-
-def count_ops(nodes: Iterable[Node]) -> dict[str, int]:
-    """Number of nodes of each operator type, the most frequent first, then by name."""
-    counts = Counter(node.op for node in nodes)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_graph(folder: Path, part: str, variant: str = "fp32") -> Graph:
@@ -162,13 +165,18 @@ def summarize(folder: Path, entry: Variant) -> Graph:
         # Does not read external data: a bundle has none.
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
+        return _read(model)
     except (DecodeError, *ONNX_ERRORS) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise IntegrityError(
             f"{path} is not a valid ONNX graph: {reason}. Export the bundle again."
         ) from error
-    _make_printable(model.graph)
+
+
+def _read(model: ModelProto) -> Graph:
+    """Raises ValueError where the graph has what the checker accepts and no graph may have."""
     graph = model.graph
+    _make_printable(graph)
     initializers = tuple(_initializer(tensor) for tensor in graph.initializer)
     values = {item.name: Value(item.name, item.dtype, item.shape) for item in initializers}
     stored = set(values)  # older files list initializers as inputs too
@@ -182,15 +190,25 @@ def summarize(folder: Path, entry: Variant) -> Graph:
 
 
 def _make_printable(graph: GraphProto) -> None:
-    """Escape control characters in all names: they could steer a terminal or break the page."""
+    """Escape control characters in all names: they could steer a terminal or break the page.
+
+    Raises:
+        ValueError: a name is not UTF-8.
+    """
     for item in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        item.name = printable(item.name)
+        item.name = _name(item.name)
     for node in graph.node:
-        node.name, node.op_type = printable(node.name), printable(node.op_type)
-        node.input[:] = map(printable, node.input)
-        node.output[:] = map(printable, node.output)
+        node.name, node.op_type = _name(node.name), _name(node.op_type)
+        node.input[:] = map(_name, node.input)
+        node.output[:] = map(_name, node.output)
         for attribute in node.attribute:
-            attribute.name = printable(attribute.name)
+            attribute.name = _name(attribute.name)
+
+
+def _name(text: str | bytes) -> str:
+    if isinstance(text, bytes):  # protobuf's answer to what is not UTF-8
+        raise ValueError(f"the name {text!r} is not UTF-8")
+    return printable(text)
 
 
 def _value(values: dict[str, Value], name: str) -> Value:
@@ -210,10 +228,18 @@ def _nodes(graph: GraphProto, values: dict[str, Value]) -> Iterable[Node]:
 
 
 def _initializer(tensor: TensorProto) -> Initializer:
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    dtype = _dtype(tensor)
     count = prod(tensor.dims)
     weights = 0 if dtype.name in _COUNTERS else count
     return Initializer(tensor.name, dtype.name, tuple(tensor.dims), weights, count * dtype.itemsize)
+
+
+def _dtype(tensor: TensorProto) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        raise ValueError(f"{tensor.name}: onnx has no element type {tensor.data_type}") from None
+    return dtype
 
 
 def _short(attribute: AttributeProto) -> str:
@@ -221,8 +247,7 @@ def _short(attribute: AttributeProto) -> str:
     if isinstance(value, bytes):
         return printable(value.decode(errors="replace"))
     if isinstance(value, TensorProto):
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.data_type)
-        return f"{dtype.name} {list(value.dims)}"
+        return f"{_dtype(value).name} {list(value.dims)}"
     if isinstance(value, GraphProto):
         return f"a graph of {len(value.node)} nodes"
     if isinstance(value, int | float):

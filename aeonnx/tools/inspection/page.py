@@ -1,4 +1,4 @@
-"""A bundle as one self-contained HTML page, without network access or scripts."""
+"""A bundle as one self-contained HTML page that loads nothing from a network and runs no script."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from string import Template
 from aeonnx._util import files
 from aeonnx.bundle import Manifest, manifest, summary
 from aeonnx.bundle.summary import Table
-from aeonnx.tools.inspection.boxes import FAMILIES, OTHER, boxes_of, node_boxes
-from aeonnx.tools.inspection.drawing import draw
-from aeonnx.tools.inspection.graph import Graph, summarize
+from aeonnx.tools.inspection.graph import Graph, Node, summarize
 from aeonnx.tools.inspection.pictures import Picture, pictures_of
 
 __all__ = ["write_page"]
 
-_OPEN = 40  # a drawing of up to so many boxes is shown unfolded
+_LONG = ("inputs", "outputs", "attributes")  # columns with a line for each item
 
-Found = tuple[str, str, Graph]
-"""Part, variant and graph."""
+# Netron is a viewer for graphs of any size; drawing them here would take a layout engine.
+_NETRON = """<p class="quiet">To see a graph drawn, open its .onnx file with
+<a href="https://netron.app" rel="noreferrer">Netron</a>: drop the file on that page, which opens it
+in your browser without uploading it, or run <code>pip install netron</code> and then
+<code>netron -b FILE</code> in the bundle's folder, with the name of a file below.</p>"""
+
+NamedGraph = tuple[str, str, str, Graph]
+"""Part, variant, file and graph."""
 
 
 def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
@@ -43,9 +47,9 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
     files.refuse_existing(target, force=force)
     contents = manifest.read(folder)
     graphs = [
-        (part, precision, summarize(folder, variant))
+        (part, name, variant.file, summarize(folder, variant))
         for part, variants in contents.parts.items()
-        for precision, variant in variants.items()
+        for name, variant in variants.items()
     ]
     # JSON can contain lone surrogates, which UTF-8 cannot encode.
     page = _page(contents, graphs, pictures_of(folder, contents)).encode(errors="replace")
@@ -53,7 +57,7 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
     return len(page)
 
 
-def _page(contents: Manifest, graphs: Sequence[Found], pictures: Sequence[Picture]) -> str:
+def _page(contents: Manifest, graphs: Sequence[NamedGraph], pictures: Sequence[Picture]) -> str:
     training, thresholds = contents.training, summary.thresholds(contents)
     quality, activations = summary.quality(contents), summary.activations(contents)
     sections = {
@@ -66,7 +70,7 @@ def _page(contents: Manifest, graphs: Sequence[Found], pictures: Sequence[Pictur
         "Quality": _table(quality) if quality.rows else "",
         "Thresholds": _table(thresholds) if thresholds.rows else "",
         "Tensors": _table(summary.tensors(contents)),
-        "Drawings": _keys(graphs) + _row(_drawing(*found) for found in graphs),
+        "Nodes": "\n".join([_NETRON, *(_graph(*named) for named in graphs)]),
     }
     template = resources.files("aeonnx.tools.inspection").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
@@ -85,10 +89,16 @@ def _facts(facts: dict[str, str]) -> str:
 
 
 def _table(table: Table) -> str:
-    kinds = [' class="number"' if name in summary.NUMERIC else "" for name in table.head]
+    kinds = [_column_class(name) for name in table.head]
     rows = "\n".join(_table_row("td", kinds, row) for row in table.rows)
     head = _table_row("th", kinds, table.head)
     return f'<div class="scroll"><table>\n{head}\n{rows}\n</table></div>'
+
+
+def _column_class(name: str) -> str:
+    if name in summary.NUMERIC:
+        return ' class="number"'
+    return ' class="long"' if name in _LONG else ""
 
 
 def _table_row(tag: str, kinds: Sequence[str], cells: Sequence[str]) -> str:
@@ -111,36 +121,31 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _keys(graphs: Sequence[Found]) -> str:
-    """The legend: the colours of the families that occur in the drawings."""
-    used = {box.family for *_, graph in graphs for box in node_boxes(graph)}
-    names = [name for name in (*FAMILIES, OTHER) if name in used]
-    return f'<p class="keys">{" ".join(_key(name) for name in names)}</p>\n'
-
-
-def _key(family: str) -> str:
-    return f'<span class="key op-{family}">{family}</span>'
-
-
-def _drawing(part: str, precision: str, graph: Graph) -> str:
-    title = f"{part}, {precision}"
-    boxes, runs = boxes_of(graph)
+def _graph(part: str, variant: str, file: str, graph: Graph) -> str:
     ops = ", ".join(f"{op} {count}" for op, count in graph.ops.items())
-    folded = (
-        _details(run, _scrolled(draw(inside, f"{title}, {run}"))) for run, inside in runs.items()
+    counts = f"{graph.parameters:,} parameters in {graph.bytes:,} bytes; {len(graph.nodes)} nodes"
+    return (
+        f"<details><summary>{escape(f'{part}, {variant}: {file}')}</summary>\n"
+        f'<p class="quiet">{counts}: {escape(ops)}</p>\n'
+        f"{_facts({'inputs': _lines(graph.inputs), 'outputs': _lines(graph.outputs)})}\n"
+        f"{_table(_nodes(graph.nodes))}\n</details>"
     )
-    inner = (
-        f'<p class="quiet">{graph.parameters:,} parameters in {graph.bytes:,} bytes; '
-        f"{len(graph.nodes)} nodes: {escape(ops)}</p>\n{_scrolled(draw(boxes, title))}"
+
+
+def _nodes(nodes: Iterable[Node]) -> Table:
+    rows = (
+        (
+            str(node.index),
+            node.op,
+            node.name,
+            _lines(node.inputs),
+            _lines(node.outputs),
+            _lines(f"{name}={value}" for name, value in node.attributes.items()),
+        )
+        for node in nodes
     )
-    is_open = len(boxes) <= _OPEN
-    return _details(title, "\n".join((inner, *folded)), is_open=is_open)
+    return Table(("", "operator", "node", "inputs", "outputs", "attributes"), tuple(rows))
 
 
-def _scrolled(svg: str) -> str:
-    return f'<div class="drawing">{svg}</div>'
-
-
-def _details(title: str, inner: str, *, is_open: bool = False) -> str:
-    opened = " open" if is_open else ""
-    return f"<details{opened}><summary>{escape(title)}</summary>\n{inner}\n</details>"
+def _lines(items: Iterable[object]) -> str:
+    return "\n".join(map(str, items))

@@ -24,7 +24,7 @@ class Picture:
     """A grid of images.
 
     Args:
-        caption: meaning of its rows, from the top.
+        caption: description of its rows, from the top.
         uri: the PNG as a data URI.
         width: in pixels.
         height: in pixels.
@@ -46,22 +46,23 @@ def pictures_of(folder: Path, contents: Manifest) -> list[Picture]:
     """
     rows = {part: _images(contents, part) for part in contents.parts}
     both: dict[str, str] = {}  # by output: a scorer has the same output as the whole model
-    for part, (taken, given) in rows.items():
-        if taken and given:
-            both.setdefault(given[1].sha256, part)
-    drawn = [part for part in rows if rows[part][1] and _draws(contents, part)]
-    shown = [*both.values(), *drawn] if both else [part for part in rows if rows[part][1]]
+    for part, (source, result) in rows.items():
+        if source and result:
+            both.setdefault(result[1].sha256, part)
+    with_result = [part for part, (_, result) in rows.items() if result]
+    generated = [part for part in with_result if _generates(contents, part)]
+    shown = [*both.values(), *generated] if both else with_result
     return [_picture(folder, part, [row for row in rows[part] if row]) for part in shown]
 
 
-def _draws(contents: Manifest, part: str) -> bool:
+def _generates(contents: Manifest, part: str) -> bool:
     """Whether a part makes images from integers alone, such as a seed."""
     variant = next(iter(contents.parts[part].values()))
     return all(spec.dtype == "int64" for spec in variant.inputs)
 
 
 Row = tuple[str, GoldenTensor, TensorSpec]
-"""Meaning, stored array and tensor specification."""
+"""Description, stored array and tensor specification."""
 
 
 def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
@@ -70,10 +71,8 @@ def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
     shape = contents.input_shape
 
     def first(specs: tuple[TensorSpec, ...], stored: dict[str, GoldenTensor]) -> Row | None:
-        found = [spec for spec in specs if spec.shape[1:] == shape]
-        if not found:
-            return None
-        return found[0].description or found[0].name, stored[found[0].name], found[0]
+        spec = next((spec for spec in specs if spec.shape[1:] == shape), None)
+        return None if spec is None else (spec.description or spec.name, stored[spec.name], spec)
 
     return (
         first(variant.inputs, variant.golden.inputs),

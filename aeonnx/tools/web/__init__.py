@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from aeonnx.tools.web.engine import install_engine
 from aeonnx.tools.web.server import Server
-from aeonnx.tools.web.site import SHOWN, Made, build_site, made_in
+from aeonnx.tools.web.site import SHOWN, DemoFiles, build_site, existing_files
 
-__all__ = ["SHOWN", "Made", "Server", "build_site", "install_engine", "made_in"]
+__all__ = ["SHOWN", "DemoFiles", "Server", "build_site", "existing_files", "install_engine"]

@@ -50,5 +50,5 @@ def _install(npm: str, folder: Path) -> None:
         check=False,
     )
     if done.returncode or not (folder / _DIST).is_dir():
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise NpmError(f"npm did not fetch onnxruntime-web: {' '.join(said[:3])}. {_MANUAL}.")
+        output = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise NpmError(f"npm did not fetch onnxruntime-web: {' '.join(output[:3])}. {_MANUAL}.")

@@ -13,7 +13,7 @@ from aeonnx.errors import AeonnxError, CheckpointError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.exporting import Listener as ExportListener
 from aeonnx.io.images import png
-from aeonnx.tools.web.site import SHOWN, Made, places_in
+from aeonnx.tools.web.site import SHOWN, DemoFiles, paths_in
 from aeonnx.training import Listener as TrainListener
 from aeonnx.training import TrainOptions, train
 
@@ -42,14 +42,14 @@ def train_model(folder: Path, model: str, listener: TrainListener | None = None)
 
 def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
     """Export the parts and variants of a run that the page shows."""
-    bundle = places_in(folder).bundles[model]
+    bundle = paths_in(folder).bundles[model]
     options = ExportOptions(model, bundle, folder / _RUNS[model], force=True, **_EXPORT[model])
     export(options, listener)
 
 
-def write_digits(folder: Path) -> Made:
+def write_digits(folder: Path) -> DemoFiles:
     """Write the sample digits that the page starts from; returns all that it shows."""
-    made = places_in(folder)
+    made = paths_in(folder)
     files.write_atomic(made.digits, _strip(checkpoint.load(folder / _RUNS["dae"], "dae")))
     return made
 

@@ -23,9 +23,9 @@ from aeonnx.errors import SetupError
 
 __all__ = ["Server"]
 
-_AT_ONCE = 32  # open connections; a browser opens six
-_IDLE_S = 10.0  # without data from a client
-_WHOLE_S = 60.0  # for a whole connection, even a busy one
+_MAX_CONNECTIONS = 32  # open connections; a browser opens six
+_IDLE_TIMEOUT_S = 10.0  # without data from a client
+_MAX_DURATION_S = 60.0  # for a whole connection, even a busy one
 _BUSY = (
     b"HTTP/1.0 503 Service Unavailable\r\n"
     b"Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -45,7 +45,7 @@ _HEADERS = {
 class _Handler(SimpleHTTPRequestHandler):
     """Serves GET and HEAD of regular files inside the folder, without logging requests."""
 
-    timeout = _IDLE_S
+    timeout = _IDLE_TIMEOUT_S
     server_version, sys_version = "aeonnx", ""
     extensions_map = {  # noqa: RUF012  # as in the base class; the system's types may be wrong
         **SimpleHTTPRequestHandler.extensions_map,
@@ -111,8 +111,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, folder: Path, port: int) -> None:
-        self._free = threading.Semaphore(_AT_ONCE)
-        self._until: dict[socket.socket, float] = {}
+        self._free = threading.Semaphore(_MAX_CONNECTIONS)
+        self._deadlines: dict[socket.socket, float] = {}
         root = folder.resolve()
         try:
             super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(root)))
@@ -131,9 +131,9 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):
-            self._turn_away(request)
+            self._reject(request)
             return
-        self._until[request] = time.monotonic() + _WHOLE_S
+        self._deadlines[request] = time.monotonic() + _MAX_DURATION_S
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
@@ -149,16 +149,16 @@ class Server(ThreadingHTTPServer):
     def service_actions(self) -> None:
         """Close connections that have lasted too long; called every half second."""
         now = time.monotonic()
-        for request, until in list(self._until.items()):
-            if now > until:
+        for request, deadline in list(self._deadlines.items()):
+            if now > deadline:
                 with contextlib.suppress(OSError):  # its thread may have closed it meanwhile
                     request.shutdown(socket.SHUT_RDWR)
 
     def _done(self, request: socket.socket) -> None:
-        if self._until.pop(request, None) is not None:
+        if self._deadlines.pop(request, None) is not None:
             self._free.release()
 
-    def _turn_away(self, request: socket.socket) -> None:
+    def _reject(self, request: socket.socket) -> None:
         with contextlib.suppress(OSError):
             request.setblocking(False)
             with contextlib.suppress(BlockingIOError):

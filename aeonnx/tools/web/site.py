@@ -11,7 +11,15 @@ from aeonnx._util import files
 from aeonnx.bundle import manifest
 from aeonnx.errors import BundleError, SetupError
 
-__all__ = ["CORE", "SHOWN", "Made", "build_site", "clients_folder", "made_in", "places_in"]
+__all__ = [
+    "CORE",
+    "SHOWN",
+    "DemoFiles",
+    "build_site",
+    "clients_folder",
+    "existing_files",
+    "paths_in",
+]
 
 SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dae": {"denoiser": ("fp32", "fp32-uint8")},
@@ -33,7 +41,7 @@ _ENGINE = (
 
 
 @dataclass(frozen=True)
-class Made:
+class DemoFiles:
     """What the page shows.
 
     Args:
@@ -45,15 +53,15 @@ class Made:
     digits: Path
 
 
-def places_in(folder: Path) -> Made:
+def paths_in(folder: Path) -> DemoFiles:
     """The paths in a demo's folder, existing or not; the demo without --web uses the same `vae`."""
     bundles = {"vae": folder / "bundle", "dae": folder / "dae-bundle"}
-    return Made(bundles, folder / "digits.png")
+    return DemoFiles(bundles, folder / "digits.png")
 
 
-def made_in(folder: Path) -> Made | None:
+def existing_files(folder: Path) -> DemoFiles | None:
     """What an earlier demo wrote to its folder; None if it is incomplete or damaged."""
-    made = places_in(folder)
+    made = paths_in(folder)
     with suppress(BundleError):
         for name, bundle in made.bundles.items():
             _shown_files(bundle, SHOWN[name])
@@ -68,7 +76,7 @@ def clients_folder() -> Path:
     return packed if packed.is_dir() else package.parent / "clients"
 
 
-def build_site(folder: Path, made: Made, engine: Path) -> Path:
+def build_site(folder: Path, made: DemoFiles, engine: Path) -> Path:
     """Write the page's files into `folder`, for a web server to serve; returns `folder`.
 
     Args:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from aeonnx._util.machine import fits_twice
 from aeonnx.errors import DataError
 from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
-from aeonnx.io.memory import fits
 from aeonnx.training.data._rows import Rows, images_of, rows_of
 from aeonnx.training.data._set import DataSet, Split
 from aeonnx.training.data._split import SPLIT, split
@@ -46,7 +46,7 @@ def load_array(path: Path, name: str, *, stream: bool) -> DataSet:
     if zipped or start.startswith(npz.MAGIC):
         return _archive(path, name)
     rows = rows_of(npy.open_array(path).mapped(), f"{path}")
-    return _split(path, name, rows, None, (), in_memory=not stream and fits(rows.nbytes))
+    return _split(path, name, rows, None, (), in_memory=not stream and fits_twice(rows.nbytes))
 
 
 def _archive(path: Path, name: str) -> DataSet:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from aeonnx._util.machine import fits_twice
 from aeonnx.errors import DataError, ImageError
 from aeonnx.io.folders import LAYOUTS, is_split, look
-from aeonnx.io.memory import fits
 from aeonnx.io.pictures import Treatment
 from aeonnx.training.data._files import InFiles, decode, digest
 from aeonnx.training.data._set import DataSet, InMemory, Split
@@ -139,7 +139,7 @@ def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool
             continue
         if not decoded.good:
             channels, height, width = decoded.shape = image.shape
-            if not stream and fits(len(paths) * image.nbytes):
+            if not stream and fits_twice(len(paths) * image.nbytes):
                 decoded.pixels = np.empty((len(paths), channels, height, width), np.uint8)
         if decoded.pixels is None:
             decoded.digests.append(digest(image))

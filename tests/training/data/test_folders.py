@@ -142,7 +142,7 @@ def test_what_does_not_fit_in_memory_is_streamed(
     np.save(tmp_path / "x.npy", digits[0])
     size = 30 * 784
     for free, in_memory in ((2 * size, True), (2 * size - 1, False)):
-        monkeypatch.setattr("aeonnx.io.memory.available", lambda free=free: free)
+        monkeypatch.setattr("aeonnx._util.machine.available_memory", lambda free=free: free)
         for path in (folder, tmp_path / "x.npy"):
             data = load_data(str(path), ROOT)
             assert data.train.images.in_memory is in_memory

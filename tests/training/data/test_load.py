@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from aeonnx.errors import UnknownNameError
-from aeonnx.io.memory import available
 from aeonnx.training.data import DATA_SETS, load_data
 from tests.training.data.support import (
     ROOT,
@@ -82,30 +81,3 @@ def test_fingerprint_is_of_the_images_not_of_where_they_are(tmp_path: Path, digi
     names = ("x.npy", "x.npz", "scans", "elsewhere")
     found = {load_data(str(tmp_path / name), ROOT).fingerprint for name in names}
     assert len(found) == 1
-
-
-def test_control_groups_limit_the_memory(tmp_path: Path) -> None:
-    def put(path: str, text: str) -> None:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-
-    put("proc/meminfo", "MemTotal:  9000 kB\nMemAvailable:    8000 kB\n")
-    assert available(tmp_path) == 8000 * 1024
-    put("proc/self/cgroup", "0::/job/step\n")
-    assert available(tmp_path) == 8000 * 1024
-    for group, most in (("job/step/", "max"), ("job/", "5000000")):
-        put(f"sys/fs/cgroup/{group}memory.max", f"{most}\n")
-        put(f"sys/fs/cgroup/{group}memory.current", "3000000\n")
-        put(f"sys/fs/cgroup/{group}memory.stat", "anon 7\ninactive_file 400000\n")
-    assert available(tmp_path) == 2_400_000
-    put("sys/fs/cgroup/job/memory.current", "9000000\n")
-    assert available(tmp_path) == 0
-    put("proc/self/cgroup", "9:name=systemd:/a\n4:memory:/there\n")
-    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "700000\n")
-    put("sys/fs/cgroup/memory/memory.usage_in_bytes", "300000\n")
-    put("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 50000\n")
-    assert available(tmp_path) == 450_000
-
-
-def test_this_machine_has_memory() -> None:
-    assert 1 << 20 < available() < 1 << 60
