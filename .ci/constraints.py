@@ -1,6 +1,6 @@
 """Write constraints.txt: the versions that CI runs on.
 
-Run by `make constraints`. pip resolves all extras and groups that CI installs, and installs nothing.
+Run by `make constraints`: pip resolves all extras and groups that CI installs, and installs none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = "train,gpu,tensorboard"  # not cpu, which excludes gpu
 GROUPS = ("benchmarks", "clients", "dev", "docs", "engines", "mutation")
-HEAD = """# The versions that CI runs on, made by `make constraints`: see docs/dependencies.md. They only choose
-# among what pyproject.toml allows, and add nothing to an installation.
+HEAD = """# The versions that CI runs on, by `make constraints`: see docs/dependencies.md. They only
+# choose among what pyproject.toml allows, and add nothing to an installation.
 """
 
 
