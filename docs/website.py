@@ -34,7 +34,12 @@ MODULES = (
 
 _FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", flags=re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^ {4}.*$|`[^`\n]*`", flags=re.MULTILINE)
-_LINK = re.compile(r"\]\(([^)\s]+)\)|<(?:img|a)\b[^>]*?(?:src|href)=\"([^\"]+)\"")
+_LINK = re.compile(
+    r"""\]\(([^)\s]+)(?:\s+"[^"]*")?\)  # [text](target "title")
+    |^\[[^\]]+\]:\s*(\S+)  # [name]: target
+    |<(?:img|a)\b[^>]*?(?:src|href)="([^"]+)\"""",
+    flags=re.MULTILINE | re.VERBOSE,
+)
 
 
 def pages() -> list[Path]:
@@ -45,7 +50,7 @@ def pages() -> list[Path]:
 def links(text: str) -> Iterator[str]:
     """Targets of the links and pictures on a page that are no addresses of other hosts."""
     for found in _LINK.finditer(_CODE.sub("", _FENCE.sub("", text))):
-        target = found[1] or found[2]
+        target = found[1] or found[2] or found[3]
         if not re.match(r"\w+:", target):
             yield target
 

@@ -37,7 +37,7 @@ def test_wrong_links_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A `b`, (c)\n[here](#a-b-c) [no](#d) [gone](gone.md) ![x](x.png) [dir](.)\n"
-        '<img src="y.png"> `[code](code)` [web](https://example.org)\n\n'
-        "    [indented](indented)\n\n```\n[fenced](fenced)\n```\n"
+        '<img src="y.png"> [title](z.md "z") `[code](code)` [web](https://example.org)\n\n'
+        "    [indented](indented)\n\n```\n[fenced](fenced)\n```\n[name]: named.md\n"
     )
-    assert wrong(page) == ["#d", "gone.md", "x.png", ".", "y.png"]
+    assert wrong(page) == ["#d", "gone.md", "x.png", ".", "y.png", "z.md", "named.md"]
