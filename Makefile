@@ -31,7 +31,7 @@ clients: .venv/test.stamp
 	$(INSTALL) --group clients
 	$(BIN)/python -m clients.proof $(CLIENTS)
 	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients $(if $(CLIENTS),-k "$(TESTS_OF)") --basetemp build/clients/tests tests/clients
-	$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md
+	$(if $(CLIENTS),,$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
