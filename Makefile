@@ -39,6 +39,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate_architecture.py --check
+	$(BIN)/python docs/generate_cli.py --check
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
