@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-network test-slow clients lint format docs clean
+.PHONY: demo test test-network test-slow clients lint format docs constraints clean
+
+# The versions that CI runs on; other versions that pyproject.toml allows work too: docs/dependencies.md.
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
 demo: .venv/demo.stamp
 	$(BIN)/aeonnx demo
@@ -16,16 +19,19 @@ test-network: .venv/test.stamp
 
 # Every part in other ONNX engines; tract is built where there is cargo.
 test-slow: .venv/test.stamp
-	$(BIN)/pip install --quiet --group engines
+	$(INSTALL) --group engines
 	$(BIN)/pytest -n 0 -m slow
 
-# Needs package registries: builds every client and runs it against fresh bundles of all models.
+# Needs package registries: builds every client and runs it against fresh bundles of all models;
+# with CLIENTS="rust tract" only these.
+CLIENTS ?=
+TESTS_OF = $(wordlist 2,99,$(foreach client,$(CLIENTS),or [$(client) or test_$(client)))
 clients: .venv/test.stamp
 	clients/setup.sh
-	$(BIN)/pip install --quiet --group clients
-	$(BIN)/python -m clients.proof
-	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients --basetemp build/clients/tests tests/clients
-	$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md
+	$(INSTALL) --group clients
+	$(BIN)/python -m clients.proof $(CLIENTS)
+	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients $(if $(CLIENTS),-k "$(TESTS_OF)") --basetemp build/clients/tests tests/clients
+	$(if $(CLIENTS),,$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -33,15 +39,22 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate_architecture.py --check
+	$(BIN)/python docs/generate_cli.py --check
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Writes docs/cli.md from the commands' own help, and docs/architecture.md from the imports.
-docs: .venv/test.stamp
+# Writes docs/cli.md from the commands' own help and docs/architecture.md from the imports, and builds
+# the site in build/site. A broken link, a missing anchor, or a page without a place in it is an error.
+docs: .venv/docs.stamp
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_architecture.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Needs a package registry: the newest versions that work together, without installing them.
+constraints: .venv/test.stamp
+	$(BIN)/python .ci/constraints.py
 
 clean:
 	rm -rf .venv aeonnx-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -49,12 +62,16 @@ clean:
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: pyproject.toml | .venv/bin/pip
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable ".[train,gpu]"
+	$(INSTALL) --editable ".[train,gpu]"
 	touch $@
 
-.venv/test.stamp: pyproject.toml | .venv/bin/pip
+.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable ".[train,gpu]" --group dev
+	$(INSTALL) --editable ".[train,gpu]" --group dev
 	touch $@ .venv/demo.stamp
+
+.venv/docs.stamp: .venv/test.stamp
+	$(INSTALL) --group docs
+	touch $@

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from aeonnx import __version__
 from aeonnx._util.subprocesses import run_module
 from aeonnx.errors import SetupError
 from aeonnx.tools.doctor import Diagnosis, ProviderCheck, _ask, _examine, _libraries
@@ -87,7 +88,7 @@ def test_this_machine(aeonnx: Cli) -> None:
     result = aeonnx("doctor")
     assert result.exit_code == 0, result.output
     for text in (
-        "aeonnx 0.1.0, python 3.",
+        f"aeonnx {__version__}, python 3.",
         "onnxruntime",
         "✓ CPUExecutionProvider runs",
         "telemetry off: aeonnx runs onnxruntime with ORT_DISABLE_TELEMETRY=1",

@@ -79,7 +79,8 @@ def picture(images: Array, form: str, columns: int | None = None, scale: int = 1
     Args:
         images: see `grid`; with C of 1 or 3 for "jpg".
         form: "png", "tif" or "webp" (lossless), or "jpg" (quality 95, no chroma subsampling).
-        columns, scale: see `grid`.
+        columns: see `grid`.
+        scale: see `grid`.
     """
     from PIL import Image
 

@@ -279,10 +279,13 @@ class Bundle:
         """The latents that `generate` decodes: float32 [n, latent].
 
         Args:
-            n, seed, first: see `generate`.
+            n: see `generate`.
+            seed: see `generate`.
+            first: see `generate`.
 
         Raises:
-            BundleError, InputError: see `generate`.
+            BundleError: see `generate`.
+            InputError: see `generate`.
         """
         return draw(self._gaussian(), seed, first, n, self.manifest.latent_size)
 

@@ -58,7 +58,8 @@ class Session:
 
     Args:
         path: the .onnx file.
-        providers, threads: see `aeonnx.load`.
+        providers: see `aeonnx.load`.
+        threads: see `aeonnx.load`.
         data: content of the file, if already read.
         variant: its entry in the manifest; every run checks dtypes and shapes of outputs with it.
 
