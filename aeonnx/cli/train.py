@@ -170,7 +170,12 @@ def _number(value: str | float) -> str:
     help="Continue from the newest saved state of the run, with the options that it had.",
 )
 @force_option("Replace an existing run.")
-@click.option("--log-dir", type=PATH, help="Folder to write TensorBoard events to.")
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write TensorBoard events to the folder `tensorboard` of the run. To compare runs: "
+    "tensorboard --logdir runs",
+)
 @click.option(
     "--save-seconds",
     type=float,
