@@ -25,6 +25,7 @@ OUT = ("-o", "x.npy")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "demo": (),
     "train": ("-m", "vae", "--epochs", "1", "--device", "cpu"),
+    "runs": ("{r}",),
     "export": ("-m", "vae", "--part", "decoder", "--checkpoint", "{r}"),
     "verify": ("{b}",),
     "inspect": ("{b}",),

@@ -24,6 +24,7 @@ from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.config import NOTE, config_option
 from aeonnx.cli.demo import demo
 from aeonnx.cli.doctor import doctor
+from aeonnx.cli.runs import runs
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError, UsageError
@@ -117,6 +118,7 @@ def cli() -> None:
 for _command in (
     demo,
     train,
+    runs,
     export,
     verify,
     inspect,
