@@ -173,8 +173,8 @@ def _number(value: str | float) -> str:
 @click.option(
     "--tensorboard",
     is_flag=True,
-    help="Write TensorBoard events to the folder `tensorboard` of the run. To compare runs: "
-    "tensorboard --logdir runs",
+    help="Write TensorBoard events to the folder `tensorboard` of the run; runs are compared with "
+    "`tensorboard --logdir runs`.",
 )
 @click.option(
     "--save-seconds",
