@@ -82,7 +82,7 @@ def test_every_cell_is_measured_and_agrees_with_itself(aeonnx: Cli, bundle: Path
         assert cell["flops_share"] == pytest.approx(done / cell["peak"]["flops"])
         assert cell["bytes_share"] is None
     lines = result.stderr.splitlines()
-    assert lines[0] == "1/18  decoder (fp32), batch 1, CPUExecutionProvider, threads 1"
+    assert lines[0] == "1/18  decoder (fp32), batch 1, CPU, threads 1"
     assert len(lines) == 18
 
 

@@ -20,6 +20,7 @@ OUT = ("-o", "x.npy")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "demo": ("--web",),
     "train": ("-m", "sdae"),
+    "runs": ("{r}",),
     "export": ("-m", "vae", "--checkpoint", "{r}"),
     "verify": ("{b}",),
     "inspect": ("{b}", "--graph", "decoder"),
@@ -64,6 +65,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--kl-warmup": (*SHARE, "1.1"),
     "--latent": COUNT,
     "--lr": ABOVE_0,
+    "--metric": NAME,
     "--model": NAME,
     "--opset": (*COUNT, "12", "23"),
     "--part": NAME,

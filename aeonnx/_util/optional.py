@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,6 +42,9 @@ def lazily(
 ) -> Callable[[str], Any]:
     """Make a package's `__getattr__` that imports the module of a name at first access.
 
+    It also gives the package a `__dir__`, so that `dir` and completion list its public names before
+    their modules are imported: those of `__all__`, and public submodules that are imported already.
+
     Args:
         package: full name of the package.
         homes: name of the submodule that defines each public name.
@@ -53,4 +57,17 @@ def lazily(
         require_modules(*modules, extra=extra, purpose=purpose)
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
+    namespace = vars(sys.modules[package])
+    namespace["__dir__"] = lambda: _listed(package, namespace)
     return find
+
+
+def _listed(package: str, namespace: Mapping[str, Any]) -> list[str]:
+    """Public names, imported public submodules and special names of a package."""
+    special = {name for name in namespace if name.startswith("__")}
+    modules = {
+        name
+        for name, value in namespace.items()
+        if getattr(value, "__name__", "") == f"{package}.{name}" and not name.startswith("_")
+    }
+    return sorted({*namespace["__all__"], *special, *modules})

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from aeonnx._util.text import printable
 
-__all__ = ["dump", "load", "require"]
+__all__ = ["dump", "load", "load_lines", "require"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,37 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
     Raises:
         ValueError: names the field, what was expected, what was found and what to do.
     """
+    document, infinite = _parse(text)
+    if not isinstance(document, dict) or document.pop("format", None) != format_name:
+        raise ValueError(f'expected "format": "{format_name}": this is another kind of file')
+    found = document.pop("version", None)
+    if not _is(found, int) or found < 1:
+        raise ValueError(f"version: expected a whole number, got {found!r}")
+    if found > version:
+        raise ValueError(
+            f"it has format version {found}, this aeonnx reads up to {version}: "
+            "upgrade with: pip install -U aeonnx"
+        )
+    return _made(cls, document, infinite)
+
+
+def load_lines(cls: type[T], text: bytes) -> tuple[T, ...]:
+    """Parse JSON lines, one dataclass `cls` per line, without a format name.
+
+    Raises:
+        ValueError: names the line and the field, what was expected, what was found and what to do.
+    """
+    made = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            made.append(_made(cls, *_parse(line)))
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return tuple(made)
+
+
+def _parse(text: bytes) -> tuple[Any, list[str]]:
+    """The value of a JSON text, and the numbers in it that are too large for a float."""
     infinite: list[str] = []
 
     def real(digits: str) -> float:
@@ -77,16 +108,10 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
         )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): the file is damaged, make it again") from error
-    if not isinstance(document, dict) or document.pop("format", None) != format_name:
-        raise ValueError(f'expected "format": "{format_name}": this is another kind of file')
-    found = document.pop("version", None)
-    if not _is(found, int) or found < 1:
-        raise ValueError(f"version: expected a whole number, got {found!r}")
-    if found > version:
-        raise ValueError(
-            f"it has format version {found}, this aeonnx reads up to {version}: "
-            "upgrade with: pip install -U aeonnx"
-        )
+    return document, infinite
+
+
+def _made(cls: type[T], document: Any, infinite: list[str]) -> T:
     try:
         made = typing.cast(T, _decode(cls, document, ""))
         # Unknown fields included: other readers could not parse the document.

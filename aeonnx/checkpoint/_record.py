@@ -13,6 +13,7 @@ from aeonnx._util import files, serde
 from aeonnx.bundle import Training
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.checkpoint import states
+from aeonnx.checkpoint._names import CHECKPOINT, CONFIG, METRICS, MOST_CONFIG
 from aeonnx.checkpoint._stored import Stored, stored
 from aeonnx.errors import CheckpointError
 from aeonnx.models import ModelConfig
@@ -27,12 +28,8 @@ __all__ = [
     "save",
 ]
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 EXAMPLES = "examples.safetensors"
-METRICS = "metrics.jsonl"
-_FORMAT, _VERSION = "aeonnx-checkpoint", 1
-_MOST_CONFIG = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def save(
     """
     contents = {WEIGHTS: tensors.dump(weights), EXAMPLES: examples}
     named = {name: stored(name, data) for name, data in contents.items()}
-    text = serde.dump(Record(config, record, named[WEIGHTS], named[EXAMPLES]), _FORMAT, _VERSION)
+    text = serde.dump(Record(config, record, named[WEIGHTS], named[EXAMPLES]), *CHECKPOINT)
     with files.publish(folder, CONFIG) as staged:
         for name, data in contents.items():
             files.write(staged / named[name].file, data)
@@ -126,8 +123,8 @@ def read_record(folder: Path, model: str) -> Record:
     """
     path = folder / CONFIG
     try:
-        text = files.read_bytes(path, _MOST_CONFIG)
-        return serde.load(Record, text, _FORMAT, _VERSION)
+        text = files.read_bytes(path, MOST_CONFIG)
+        return serde.load(Record, text, *CHECKPOINT)
     except FileNotFoundError:
         raise CheckpointError(_no_checkpoint(folder, model)) from None
     except OSError as error:

@@ -12,7 +12,6 @@ a run that was stopped can be exported. No pickle is used.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +26,17 @@ from aeonnx._util import files, serde
 from aeonnx._util.serde import require
 from aeonnx.bundle import Training
 from aeonnx.checkpoint import _tensors as weights
+from aeonnx.checkpoint._names import (
+    STATE,
+    STATE_JSON,
+    STATES,
+    SUMS,
+    digest_of,
+    numbered,
+    read_state_json,
+    read_sums,
+    require_sum,
+)
 from aeonnx.checkpoint._stored import Stored
 from aeonnx.checkpoint._tensors import shown
 from aeonnx.checkpoint.history import MOST, Epoch, Position, RunOptions
@@ -51,10 +61,8 @@ __all__ = [
     "under",
 ]
 
-_FOLDER, _JSON, _TENSORS, _SUMS = "state", "state.json", "state.safetensors", "SHA256SUMS"
-_FORMAT, _VERSION = "aeonnx-state", 1
+_TENSORS = "state.safetensors"
 _KEPT = 2
-_MOST_JSON, _MOST_SUMS = 64 << 20, 4096
 
 MODEL, AVERAGE, BEST, OPTIMIZER = "model.", "average.module.", "best.", "optimizer."
 RANDOM, CUDA_RANDOM, AVERAGED = "random.cpu", "random.cuda", "average.n_averaged"
@@ -151,17 +159,17 @@ def save(folder: Path, state: State, tensors: Mapping[str, Tensor], examples: by
     Raises:
         OutputError: the state cannot be written, as when the disk is full; earlier states stay.
     """
-    base = folder / _FOLDER
+    base = folder / STATES
     if base.is_symlink():
         raise OutputError(f"{base} is a link, and states are written to a folder: move it away")
     if not (base / state.examples.file).exists():
         files.write_atomic(base / state.examples.file, examples)
-    contents = {_JSON: serde.dump(state, _FORMAT, _VERSION), _TENSORS: weights.dump(tensors)}
-    sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
-    known = _numbered(base)
+    contents = {STATE_JSON: serde.dump(state, *STATE), _TENSORS: weights.dump(tensors)}
+    sums = "".join(f"{digest_of(data)}  {name}\n" for name, data in contents.items())
+    known = numbered(base)
     path = base / f"{int(known[0].name) + 1 if known else 1:06d}"
     with files.new_folder(path) as staged:
-        for name, data in {**contents, _SUMS: sums.encode()}.items():
+        for name, data in {**contents, SUMS: sums.encode()}.items():
             files.write(staged / name, data)
     files.sweep(base)
     kept = [old for old in known if _run_of(old) == state.run][: _KEPT - 1]
@@ -176,7 +184,7 @@ def _remove(old: Path) -> None:
     if old.is_symlink():
         return
     with suppress(OSError):
-        for name in (_SUMS, _JSON, _TENSORS):
+        for name in (SUMS, STATE_JSON, _TENSORS):
             (old / name).unlink(missing_ok=True)
         old.rmdir()
 
@@ -188,19 +196,19 @@ def read_examples(folder: Path, state: State) -> bytes:
         IntegrityError: the file is missing or was changed.
     """
     named = state.examples
-    return files.read_verified(folder / _FOLDER / named.file, named.sha256, named.bytes)
+    return files.read_verified(folder / STATES / named.file, named.sha256, named.bytes)
 
 
 def exists(folder: Path) -> bool:
     """Whether a run has states, damaged or not."""
-    return bool(_numbered(folder / _FOLDER))
+    return bool(numbered(folder / STATES))
 
 
 def latest(folder: Path) -> State | None:
     """The newest readable state.json; tensors are not read. None if there is none."""
-    for path in _numbered(folder / _FOLDER):
+    for path in numbered(folder / STATES):
         try:
-            return _read_json(path, _sums(path))
+            return _read_json(path, read_sums(path))
         except (OSError, ValueError):
             continue
     return None
@@ -213,7 +221,7 @@ def newest(folder: Path) -> Found | None:
         CheckpointError: there are states, but all are damaged; the message says how.
     """
     problems: list[str] = []
-    for path in _numbered(folder / _FOLDER):
+    for path in numbered(folder / STATES):
         try:
             state, tensors = _read(path)
         except (OSError, ValueError) as error:
@@ -230,7 +238,7 @@ def newest(folder: Path) -> Found | None:
 
 
 def _read(path: Path) -> tuple[State, dict[str, Tensor]]:
-    sums = _sums(path)
+    sums = read_sums(path)
     state = _read_json(path, sums)
     try:
         problems = _problems(state, weights.read_header(path / _TENSORS))
@@ -239,7 +247,7 @@ def _read(path: Path) -> tuple[State, dict[str, Tensor]]:
     if problems:
         raise ValueError(f"{_TENSORS}: {'; '.join(problems[:3])}")
     data = files.read_bytes(path / _TENSORS, weights.MOST_BYTES)
-    _require_sum(_TENSORS, data, sums)
+    require_sum(_TENSORS, data, sums)
     tensors = weights.load(data)
     for name, value in tensors.items():
         moment = name.startswith(OPTIMIZER)  # squares of large gradients may be infinite
@@ -280,11 +288,6 @@ def under(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
     return {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
 
 
-def _sums(path: Path) -> dict[str, str]:
-    text = files.read_bytes(path / _SUMS, _MOST_SUMS).decode(errors="replace")
-    return dict(line.partition("  ")[::-2] for line in text.splitlines())
-
-
 def _reason(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return str(error)
@@ -293,34 +296,15 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _read_json(path: Path, sums: Mapping[str, str]) -> State:
-    text = files.read_bytes(path / _JSON, _MOST_JSON)
-    _require_sum(_JSON, text, sums)
+    text = read_state_json(path, sums)
     try:
-        return serde.load(State, text, _FORMAT, _VERSION)
+        return serde.load(State, text, *STATE)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{_JSON}: {error}") from error
-
-
-def _require_sum(name: str, data: bytes, sums: Mapping[str, str]) -> None:
-    if sums.get(name) != _digest(data):
-        raise ValueError(f"{name}: its sha256 is not the one in {_SUMS}")
+        raise ValueError(f"{STATE_JSON}: {error}") from error
 
 
 def _run_of(path: Path) -> str | None:
     try:
-        return _read_json(path, _sums(path)).run
+        return _read_json(path, read_sums(path)).run
     except (OSError, ValueError):
         return None
-
-
-def _numbered(base: Path) -> list[Path]:
-    """Folders of states, newest first."""
-    try:
-        found = [path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal()]
-    except OSError:
-        return []
-    return sorted(found, key=lambda path: int(path.name[-18:]), reverse=True)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

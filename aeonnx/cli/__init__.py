@@ -21,11 +21,13 @@ from aeonnx._util.text import printable
 from aeonnx.cli import signals, streams
 from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
+from aeonnx.cli.config import NOTE, config_option
 from aeonnx.cli.demo import demo
 from aeonnx.cli.doctor import doctor
+from aeonnx.cli.runs import runs
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
-from aeonnx.errors import AeonnxError
+from aeonnx.errors import AeonnxError, UsageError
 
 __all__ = ["cli", "main"]
 
@@ -44,6 +46,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:  # click would print an empty line for it
             raise click.Abort from error
+        except UsageError as error:
+            if NOTE in ctx.meta:
+                error.add_note(ctx.meta[NOTE])
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -75,7 +81,7 @@ def _status(command: Callable[[], Any]) -> int:
             error.show(shown)
             _tell(shown.getvalue().rstrip("\n"))
         elif isinstance(error, AeonnxError):
-            _tell(f"Error: {error}")
+            _tell("\n".join((f"Error: {error}", *getattr(error, "__notes__", ()))))
         elif isinstance(error, MemoryError):
             _tell(f"Error: this needs more memory than there is: {error or 'try fewer rows'}")
             return 1
@@ -112,6 +118,7 @@ def cli() -> None:
 for _command in (
     demo,
     train,
+    runs,
     export,
     verify,
     inspect,
@@ -124,6 +131,7 @@ for _command in (
     bench,
     doctor,
 ):
+    _command.params.append(config_option(_command))
     cli.add_command(_command)
 
 

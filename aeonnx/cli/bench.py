@@ -56,7 +56,8 @@ __all__ = ["bench"]
     "--threads",
     type=THREADS,
     multiple=True,
-    help="Threads per session; may be repeated.  [default: the cores this process may use]",
+    help="Number of threads per session; may be repeated.  [default: the cores this process may "
+    "use]",
 )
 @click.option(
     "--checkpoint",
@@ -76,7 +77,10 @@ __all__ = ["bench"]
     "of threads.",
 )
 @force_option("Replace the chart if it exists.")
-@json_option
+@json_option(
+    "an object with `bundle`, `machine`, `load`, `seconds`, `rounds`, `cells` (a list with timings "
+    "and ratios) and `chart`"
+)
 def bench(
     bundle: Path,
     parts: tuple[str, ...],

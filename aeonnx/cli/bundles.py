@@ -55,14 +55,14 @@ __all__ = ["export", "inspect", "verify"]
     help="Reduced precision to export beside fp32: fp16 or int8; may be repeated. A variant is "
     "refused if, on test images, its images lose more than 0.1 dB of PSNR (fp16) or 0.5 dB (int8), "
     "or if an output's RMS error is more than 0.8 % (fp16) or 8.9 % (int8) of its spread, "
-    "the standard deviation over these images.",
+    "the standard deviation over these images.  [default: fp32 only]",
 )
 @click.option(
     "--io",
     "io",
     multiple=True,
     help="Type of images to export graphs for, beside float32: uint8. Pixels 0 to 255 map linearly "
-    "to the range of the float images.",
+    "to the range of the float images.  [default: float32 only]",
 )
 @click.option(
     "--calibration",
@@ -74,7 +74,7 @@ __all__ = ["export", "inspect", "verify"]
     "--prior",
     help="Distribution that the sampler draws latents from: standard, the prior that a vae is "
     "trained with; fitted, a Gaussian fitted to the latents of training images; fitted-diagonal, "
-    "the same without correlations.",
+    "the same without correlations.  [default: the prior that the model is trained with]",
 )
 @click.option(
     "--temperature",
@@ -86,7 +86,7 @@ __all__ = ["export", "inspect", "verify"]
 @click.option(
     "--target",
     help="Engine that opset, batch and operators are chosen for: onnxruntime, onnxruntime-web, "
-    "jetson-jp5, tensorrt-8, openvino or opencv.",
+    "jetson-jp5, tensorrt-8, openvino or opencv.  [default: none of them]",
 )
 @click.option(
     "--opset", type=int, help="ONNX opset version, 13 to 22.  [default: the target's, or 18]"
@@ -94,11 +94,14 @@ __all__ = ["export", "inspect", "verify"]
 @click.option(
     "--static-batch",
     type=COUNT,
-    help="Fix the batch size of the graphs, for engines that need it.  "
+    help="Number of rows that the graphs are fixed to, for engines that need that.  "
     "[default: the target's, or any]",
 )
 @force_option("Replace a bundle of another checkpoint.")
-@json_option
+@json_option(
+    "an object with `output`, `parts` (their files and tensors), `left_out` (texts) and `parity` "
+    "(all checks)"
+)
 def export(
     model: str | None,
     parts: tuple[str, ...],
@@ -167,7 +170,10 @@ def export(
 @from_module_option
 @weights_option
 @provider_option
-@json_option
+@json_option(
+    "an object with `provider`, `passed`, `checks` (a list of differences), `failures` and "
+    "`not_run` (texts)"
+)
 def verify(
     bundle: Path,
     against: Path | None,
@@ -210,7 +216,10 @@ def verify(
     "--html", type=PATH, help="Write a page with pictures and the nodes of all graphs to this file."
 )
 @force_option("Replace the file of --html if it exists.")
-@json_option
+@json_option(
+    "the manifest; with --graph an object with `part`, `variant`, `inputs`, `outputs`, `nodes`, "
+    "`initializers`, `parameters`, `bytes` and `ops`; with --html one with `output` and `bytes`"
+)
 def inspect(
     bundle: Path,
     part: str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aeonnx.cli.options import output_option
+from aeonnx.cli.options import json_option, output_option
 
 if TYPE_CHECKING:
     from aeonnx.tools.web import DemoFiles
@@ -37,24 +37,34 @@ __all__ = ["demo"]
     is_flag=True,
     help="Write the page into `web` in the output folder, without serving it.",
 )
-def demo(output: Path | None, web: bool, port: int, build_only: bool) -> None:
+@json_option(
+    "an object with `run`, `bundle`, `files` (paths) and `parity` (all checks); with --build-only "
+    "one with `page`; not with --web, which serves until Ctrl-C"
+)
+def demo(output: Path | None, web: bool, port: int, build_only: bool, as_json: bool) -> None:
     """Train a VAE on digits, export it and draw with it, in a minute.
 
     Trains on real digits, exports ONNX graphs, compares them with torch, and draws with them in a
     process that cannot import torch. Works offline, on two CPU cores.
     """
-    from aeonnx.cli.tables import say
+    from aeonnx.cli.tables import print_json, say
 
+    if as_json and web and not build_only:
+        raise click.UsageError("--json and --web do not go together: the server runs until Ctrl-C")
     folder = output or Path("aeonnx-demo")
     if build_only:
-        say(f"Page: {_build(folder)}, for any web server")
+        page = _build(folder)
+        if as_json:
+            print_json({"page": str(page)})
+        else:
+            say(f"Page: {page}, for any web server")
     elif web:
         _serve(folder, port)
     else:
-        _draw(folder)
+        _draw(folder, as_json=as_json)
 
 
-def _draw(folder: Path) -> None:
+def _draw(folder: Path, *, as_json: bool) -> None:
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress, TrainingProgress
     from aeonnx.tools import demo as demonstration
@@ -64,7 +74,7 @@ def _draw(folder: Path) -> None:
     with closing(ExportProgress()) as exporting:
         exported = demonstration.export_halves(trained, exporting)
     drawn = demonstration.draw(trained, exported)
-    report.print_demo(exported, drawn)
+    report.print_demo(exported, drawn, as_json=as_json)
 
 
 def _serve(folder: Path, port: int) -> None:

@@ -16,7 +16,10 @@ __all__ = ["doctor"]
     show_default=True,
     help="Execution provider that has to run, such as cuda; auto accepts any.",
 )
-@json_option
+@json_option(
+    "an object with `versions`, `cuda`, `cpu`, `driver`, `gpus`, `libraries`, `providers`, "
+    "`asked`, `telemetry` and `problems` (texts)"
+)
 def doctor(provider: str, as_json: bool) -> None:
     """Check what runs on this machine, what is missing, and how to fix it.
 

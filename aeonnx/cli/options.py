@@ -17,6 +17,7 @@ __all__ = [
     "PATH",
     "POSITIVE",
     "THREADS",
+    "Widths",
     "bundle_argument",
     "force_option",
     "from_module_option",
@@ -27,6 +28,7 @@ __all__ = [
     "pixels_option",
     "provider_option",
     "providers_of",
+    "refuse_two_documents",
     "runtime_options",
     "weights_option",
 ]
@@ -40,7 +42,39 @@ THREADS = click.IntRange(1, 4096)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 bundle_argument = click.argument("bundle", type=PATH)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+
+
+class Widths(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments
+    """Whole numbers, such as "400,200" on the command line and [400, 200] in a file."""
+
+    name = "widths"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        try:
+            words = value.split(",") if isinstance(value, str) else value
+            return tuple(int(word) for word in words if word != "")
+        except ValueError:
+            self.fail(f"expected whole numbers such as 400,200, got {value!r}", param, ctx)
+
+
+def json_option(document: str) -> Callable[[F], F]:
+    """--json; `document` says in words what is printed."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help=f"Print one JSON document to stdout instead of text: {document}.",
+    )
+
+
+def refuse_two_documents(output: str | None, *, as_json: bool) -> None:
+    """Raise if both the results and the JSON document would go to stdout."""
+    if as_json and output == "-":
+        raise click.UsageError(
+            "--json prints to stdout, and so does -o -: give -o a file, or leave --json out"
+        )
 
 
 def model_option(example: str, *, required: bool = True) -> Callable[[F], F]:
@@ -71,13 +105,13 @@ _precision_option = click.option(
     "--precision",
     default="fp32",
     show_default=True,
-    help="Precision of the graphs, of those exported: fp32, fp16 or int8; auto uses the fastest "
-    "that reproduces its golden vectors on this machine.",
+    help="Precision of the graphs to run, one of those in the bundle: fp32, fp16 or int8; auto "
+    "uses the fastest that reproduces its golden vectors on this machine.",
 )
 _threads_option = click.option(
     "--threads",
     type=THREADS,
-    help="Threads per graph.  [default: the cores this process may use]",
+    help="Number of threads that each graph runs with.  [default: the cores this process may use]",
 )
 pixels_option = click.option(
     "--pixels",

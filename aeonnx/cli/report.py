@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aeonnx.exporting import Exported
     from aeonnx.runtime import Bundle, Report
     from aeonnx.runtime.bundle import Classified
+    from aeonnx.runtime.file_ops import Written
     from aeonnx.tools.demo import DemoOutput
     from aeonnx.training import Trained
 
@@ -31,6 +32,7 @@ __all__ = [
     "print_exported",
     "print_trained",
     "print_verified",
+    "print_written",
 ]
 
 
@@ -141,8 +143,18 @@ def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:
         say(f"All outputs match torch's within tolerance, on {bundle.provider}.")
 
 
-def print_demo(exported: Exported, output: DemoOutput) -> None:
+def print_demo(exported: Exported, output: DemoOutput, *, as_json: bool) -> None:
     """Print the differences from torch, the files, and the commands to run next."""
+    if as_json:
+        print_json(
+            {
+                "run": str(exported.output.parent / "run"),
+                "bundle": str(exported.output),
+                "files": [str(path) for path in output.files],
+                "parity": exported.report.to_json(),
+            }
+        )
+        return
     console = new_console()
     console.print(_parity_table(exported.report))
     console.print("\nIn a process without torch:")
@@ -181,6 +193,20 @@ def _parity_table(report: Report) -> Table:
             f"{check.tolerance:.1e}",
         )
     return result
+
+
+def print_written(written: Written, bundle: Bundle) -> None:
+    """Print as JSON what a command wrote."""
+    print_json(
+        {
+            "output": written.target,
+            "dtype": written.dtype,
+            "shape": list(written.shape),
+            "provider": bundle.provider,
+            "left_out": list(written.left_out),
+            "skipped": list(written.skipped),
+        }
+    )
 
 
 def print_classified(

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from aeonnx.cli.options import PATH, force_option, json_option, model_option, output_option
+from aeonnx.cli.options import (
+    PATH,
+    Widths,
+    force_option,
+    json_option,
+    model_option,
+    output_option,
+)
 
 __all__ = ["train"]
 
@@ -39,25 +46,19 @@ def _recipe_option(name: str, options: dict[str, Any]) -> click.Option:
     """The command's option for an option that one recipe or several have."""
     first = next(iter(options.values()))
     said = ": ".join(text for text in (first.help, str(first.allowed)) if text)
-    defaults = ", ".join(dict.fromkeys(_number(option.default) for option in options.values()))
+    defaults = {model: _number(option.default) for model, option in options.items()}
+    default = defaults[next(iter(options))]
+    if len(set(defaults.values())) > 1:
+        default = ", ".join(f"{value} for {model}" for model, value in defaults.items())
     return click.Option(
         ["--" + name.replace("_", "-")],
         type=first.allowed.kind,
-        help=f"For {', '.join(options)}: {said}.  [default: {defaults}]",
+        help=f"For {', '.join(options)}: {said}.  [default: {default}]",
     )
 
 
 def _number(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"
-
-
-def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        return tuple(int(width) for width in value.split(",") if width)
-    except ValueError:
-        raise click.BadParameter(f"expected whole numbers such as 400,200, got {value!r}") from None
 
 
 @click.command(
@@ -68,11 +69,16 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
 @click.option("--arch", help="Architecture: mlp or conv.  [default: the model's first, mlp]")
 @click.option(
     "--hidden",
-    callback=_widths,
-    help="Widths of the hidden layers, such as 400,200; channels for conv.  [default: the model's]",
+    type=Widths(),
+    metavar="WIDTHS",
+    help="Widths of the hidden layers, such as 400,200; for conv, channels of the layers.  "
+    "[default: the model's]",
 )
 @click.option(
-    "--latent", "latent_size", type=int, help="Length of the latent z.  [default: the model's]"
+    "--latent",
+    "latent_size",
+    type=int,
+    help="Length of the latent vector z.  [default: the model's]",
 )
 @click.option(
     "--data",
@@ -101,22 +107,36 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     type=int,
     default=2,
     show_default=True,
-    help="Number of processes that read images ahead.",
+    help="Number of processes that read images ahead; 0 to read them in this one.",
 )
-@click.option("--epochs", type=int, help="Epochs of the last stage.  [default: the model's]")
-@click.option("--batch-size", type=int, help="Images per training step.  [default: the model's]")
-@click.option("--lr", type=float, help="Learning rate of AdamW.  [default: the model's]")
+@click.option(
+    "--epochs",
+    type=int,
+    help="Number of passes over the training images in the last stage.  [default: the model's]",
+)
+@click.option(
+    "--batch-size", type=int, help="Number of images per training step.  [default: the model's]"
+)
+@click.option(
+    "--lr",
+    type=float,
+    help="Highest learning rate of AdamW; the schedule varies it.  [default: the model's]",
+)
 @click.option(
     "--schedule",
     help="Learning-rate schedule: constant, cosine or one-cycle.  [default: the model's]",
 )
-@click.option("--weight-decay", type=float, help="Weight decay of AdamW.  [default: 0]")
-@click.option("--clip", type=float, help="Norm to clip gradients to.  [default: no clipping]")
+@click.option("--weight-decay", type=float, help="Weight decay of AdamW, 0 or more.  [default: 0]")
+@click.option(
+    "--clip",
+    type=float,
+    help="Largest norm of the gradient: a larger one is scaled down to it.  [default: no limit]",
+)
 @click.option(
     "--ema",
     type=float,
-    help="Decay per step of the moving average of the weights, which is what is tested and kept; 0 "
-    "for none.  [default: the model's]",
+    help="Decay per step of the moving average of the weights, 0 or more and below 1; the average "
+    "is what is tested and saved. 0 for no average.  [default: the model's]",
 )
 @click.option("--precision", help="Training precision: fp32, bf16 or fp16.  [default: fp32]")
 @click.option("--compile", is_flag=True, help="Compile the training step with torch.compile.")
@@ -124,14 +144,19 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     "--patience",
     type=int,
     help="Stop after this many epochs without a better loss on held-out images, and keep the best "
-    "epoch's weights.",
+    "epoch's weights.  [default: run all epochs]",
 )
 @click.option(
     "--held-out",
     type=float,
-    help="Fraction of the training images to hold out for --patience.  [default: 0.1]",
+    help="Fraction of the training images to hold out for --patience, above 0 and below 1.  "
+    "[default: 0.1]",
 )
-@click.option("--seed", type=int, help="Seed of weights, order and noise.  [default: 0]")
+@click.option(
+    "--seed",
+    type=int,
+    help="Seed of the initial weights, the order of the images and the noise.  [default: 0]",
+)
 @click.option(
     "--device",
     default="auto",
@@ -145,15 +170,23 @@ def _widths(_: click.Context, __: click.Parameter, value: str | None) -> tuple[i
     help="Continue from the newest saved state of the run, with the options that it had.",
 )
 @force_option("Replace an existing run.")
-@click.option("--log-dir", type=PATH, help="Folder to write TensorBoard events to.")
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write TensorBoard events to the folder `tensorboard` of the run; runs are compared with "
+    "`tensorboard --logdir runs`.",
+)
 @click.option(
     "--save-seconds",
     type=float,
     default=30.0,
     show_default=True,
-    help="Seconds between saved states.",
+    help="Seconds between saved states, 0 or more; a state is saved at the end of each stage too.",
 )
-@json_option
+@json_option(
+    "an object with `training` (the record in the checkpoint, with its metrics), `files` (paths) "
+    "and `warnings` (texts)"
+)
 def train(as_json: bool, **given: Any) -> None:
     """Train a model and write its checkpoint, metrics and pictures.
 

@@ -18,6 +18,7 @@ from aeonnx.cli.options import (
     json_option,
     opened,
     pixels_option,
+    refuse_two_documents,
     runtime_options,
 )
 
@@ -38,10 +39,14 @@ _IMAGES = (
     "images), or - for one such file on stdin."
 )
 _TO_PICTURE = (
-    "Output: a .png, .jpg, .webp or .tif file for a grid of images; a .npy or .npz array; a folder "
-    "(no suffix, or / at the end) for one PNG per image; - for stdout, which gets "
+    "Where to write the images: a .png, .jpg, .webp or .tif file for a grid of images; a .npy or "
+    ".npz array; a folder (no suffix, or / at the end) for one PNG per image; - for stdout, which "
+    "gets "
 )
 _FROM_PICTURES = "a PNG if all IMAGES are pictures, else a .npy."
+_WRITTEN = json_option(
+    "an object with `output` (path), `dtype`, `shape`, `provider`, `left_out` and `skipped` (texts)"
+)
 _NAMED = 3  # skipped pictures that the message names
 
 
@@ -94,9 +99,14 @@ def _reading(
     return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)
 
 
-def _say(written: Written, bundle: Bundle) -> None:
+def _say(written: Written, bundle: Bundle, *, as_json: bool) -> None:
     """Report what was written; on stderr if the results themselves go to stdout."""
     _say_left_out(written.left_out, written.skipped)
+    if as_json:
+        from aeonnx.cli import report
+
+        report.print_written(written, bundle)
+        return
     line = f"{written.target}: {written.dtype} {list(written.shape)} on {bundle.provider}"
     click.echo(printable(line), err=written.target == "stdout")
 
@@ -127,11 +137,13 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
     @_pixels_option(name)
     @runtime_options
     @force_option(_FORCE)
+    @_WRITTEN
     def run(
         bundle: Path,
         sources: tuple[str, ...],
         output: str,
         force: bool,
+        as_json: bool,
         resize: str | None,
         background: str | None,
         recursive: bool,
@@ -142,6 +154,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         from aeonnx.cli.progress import RowsProgress
         from aeonnx.runtime.file_ops import run_on_files
 
+        refuse_two_documents(output, as_json=as_json)
         reading = _reading(resize, background, recursive, skip_bad)
         with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
             written = run_on_files(
@@ -154,7 +167,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
                 force=force,
                 advanced=progress,
             )
-            _say(written, ready)
+            _say(written, ready, as_json=as_json)
 
     return run
 
@@ -162,8 +175,8 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
 encode = _image_verb(
     "encode",
     "Encode images to latents.",
-    "Output: a .npy array, float32 [n, latent]; a .npz with this array as `features` and the "
-    "images' names as `names`; - for a .npy on stdout.",
+    "Where to write the latents: a .npy array, float32 [n, latent]; a .npz with this array as "
+    "`features` and the images' names as `names`; - for a .npy on stdout.",
     "aeonnx encode dist/sdae scans -o features.npz",
 )
 reconstruct = _image_verb(
@@ -187,7 +200,16 @@ denoise = _image_verb(
 @pixels_option
 @runtime_options
 @force_option(_FORCE)
-def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **how: Any) -> None:
+@_WRITTEN
+def decode(
+    bundle: Path,
+    source: str,
+    output: str,
+    pixels: bool,
+    force: bool,
+    as_json: bool,
+    **how: Any,
+) -> None:
     """Decode latents to images.
 
     LATENTS is a .npy or .npz array of floats [n, latent], as `aeonnx encode` writes, or - for one
@@ -196,11 +218,12 @@ def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import run_on_files
 
+    refuse_two_documents(output, as_json=as_json)
     with opened(bundle, **how) as ready, closing(RowsProgress("decode")) as progress:
         written = run_on_files(
             ready, "decode", [source], output, pixels=pixels, force=force, advanced=progress
         )
-        _say(written, ready)
+        _say(written, ready, as_json=as_json)
 
 
 @click.command(
@@ -211,14 +234,16 @@ def decode(bundle: Path, source: str, output: str, pixels: bool, force: bool, **
 @bundle_argument
 @_images_argument
 @_output_option(
-    "Output: a .csv of labels and all probabilities, - for the same on stdout, or a .npy of the "
-    "probabilities alone.",
+    "Where to write the results: a .csv of labels and all probabilities, - for the same on "
+    "stdout, or a .npy of the probabilities alone.  [default: print labels]",
     required=False,
 )
 @_reading_options
 @runtime_options
 @force_option(_FORCE)
-@json_option
+@json_option(
+    "a list of objects with `name`, `label` and `probabilities` (an object by label), one per image"
+)
 def classify(
     bundle: Path,
     sources: tuple[str, ...],
@@ -235,6 +260,7 @@ def classify(
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import classify_files
 
+    refuse_two_documents(output, as_json=as_json)
     reading = _reading(resize, background, recursive, skip_bad)
     with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
         rows, found = classify_files(
@@ -248,19 +274,28 @@ def classify(
 
 @click.command(epilog="Example: aeonnx generate dist/vae -n 64 --seed 7 -o grid.png")
 @bundle_argument
-@click.option("-n", "count", type=COUNT, default=64, show_default=True, help="Number of images.")
+@click.option(
+    "-n", "count", type=COUNT, default=64, show_default=True, help="Number of images to generate."
+)
 @click.option(
     "--seed",
     type=INDEX,
     default=0,
     show_default=True,
-    help="Seed of the images, 0 to 2**63 - 1.",
+    help="Seed that the images are drawn from, 0 to 2**63 - 1.",
 )
-@click.option("--first", type=INDEX, default=0, show_default=True, help="Index of the first image.")
+@click.option(
+    "--first",
+    type=INDEX,
+    default=0,
+    show_default=True,
+    help="Index of the first image of the seed.",
+)
 @_output_option(_TO_PICTURE + "a PNG.")
 @pixels_option
 @runtime_options
 @force_option(_FORCE)
+@_WRITTEN
 def generate(
     bundle: Path,
     count: int,
@@ -269,6 +304,7 @@ def generate(
     output: str,
     pixels: bool,
     force: bool,
+    as_json: bool,
     **how: Any,
 ) -> None:
     """Generate new images from a seed.
@@ -278,8 +314,9 @@ def generate(
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import generate_file
 
+    refuse_two_documents(output, as_json=as_json)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
         written = generate_file(
             ready, count, seed, first, output, pixels=pixels, force=force, advanced=progress
         )
-        _say(written, ready)
+        _say(written, ready, as_json=as_json)

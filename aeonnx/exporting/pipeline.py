@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -73,8 +74,8 @@ class Exported:
 class Listener(Protocol):
     """Receives the progress of an export."""
 
-    def exporting(self, part: str, variant: str) -> None:
-        """Called before this variant of the part is built and verified."""
+    def exporting(self, part: str, variant: str, number: int, total: int) -> None:
+        """Called before this variant of the part is built and verified: `number` of `total`."""
 
 
 def export(options: ExportOptions, listener: Listener | None = None) -> Exported:
@@ -172,16 +173,19 @@ def _make(
 ) -> _Made:
     def tell(part: str, variant: str) -> None:
         if listener:
-            listener.exporting(part, variant)
+            listener.exporting(part, variant, next(numbers), total)
 
     lossy = any(want.precision != "fp32" for want in plan.variants)
+    # The sampler contains the decoder, and encoders' variants are measured on decoded images.
+    needed = {*plan.parts, *(["decoder"] if plan.prior or lossy else [])}
+    names = [name for name in context.parts if name in needed]
+    reduced = sum(name in names for name in plan.parts) * len(plan.variants)
+    numbers, total = count(1), len(names) + reduced + (plan.prior is not None)
     made: dict[str, ExportedGraph] = {}
-    for name in context.parts:
-        # The sampler contains the decoder, and encoders' variants are measured on decoded images.
-        if name in plan.parts or (name == "decoder" and (plan.prior or lossy)):
-            tell(name, "fp32")
-            with user_code(f"{name}: its module, called on more rows,", among_ours=True):
-                made[name] = export_part(name, context)
+    for name in names:
+        tell(name, "fp32")
+        with user_code(f"{name}: its module, called on more rows,", among_ours=True):
+            made[name] = export_part(name, context)
     graphs = []
     for name in plan.parts:
         if name in made:

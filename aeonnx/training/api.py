@@ -21,7 +21,7 @@ from aeonnx.training.engine.loop import Run
 from aeonnx.training.engine.plan import Plan, make_plan
 from aeonnx.training.engine.resume import refuse_run_there
 from aeonnx.training.engine.signals import on_signals
-from aeonnx.training.engine.tensorboard import logging_to
+from aeonnx.training.engine.tensorboard import FOLDER, logging_to
 from aeonnx.training.options import TrainOptions, check
 from aeonnx.training.random import Stream, seeded
 from aeonnx.training.report import plots
@@ -80,7 +80,8 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
         told: Listener = listener if listener is not None and ranks.first else Silent()
         with main_process_first(ranks):
             plan = make_plan(options, ranks)
-        with logging_to(options.log_dir if ranks.first else None) as log, _locked(plan, ranks):
+        events = plan.output / FOLDER if options.tensorboard and ranks.first else None
+        with logging_to(events) as log, _locked(plan, ranks):
             run = Run(plan, device, ranks, told, log)
             with on_signals(told.warned) as stop:
                 run.learn(stop)
@@ -95,7 +96,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                     told.warned(problem)
                 noise = seeded(run.noise, plan.seed, Stream.PICTURE_NOISE)
                 pictures = plots.draw(plan, run.model, run.test_images, run.history, noise)
-                log.pictures(pictures)
+                log.pictures(pictures, run.history)
                 written = checkpoint.files_of(plan.output)
         return Trained(
             output=plan.output,

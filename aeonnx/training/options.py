@@ -77,7 +77,7 @@ class TrainOptions:
         recipe: options of the recipe, such as {"corruption": "masking"}.
         resume: resume from the newest undamaged state in `output`.
         force: replace an existing run in `output`.
-        log_dir: folder for TensorBoard events; None to write none.
+        tensorboard: write TensorBoard events to the folder `tensorboard` in the run's folder.
         save_seconds: seconds between saved states.
     """
 
@@ -108,7 +108,7 @@ class TrainOptions:
     recipe: dict[str, str | float] = field(default_factory=dict)
     resume: bool = False
     force: bool = False
-    log_dir: Path | None = None
+    tensorboard: bool = False
     save_seconds: float = 30.0
 
     @property

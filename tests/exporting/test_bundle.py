@@ -141,7 +141,7 @@ def test_a_newer_bundle_is_not_overwritten(run_of: Maker, bundle_copy: Path) -> 
 
 def test_an_interrupted_export_leaves_nothing(run_of: Maker, tmp_path: Path) -> None:
     class Impatient:
-        def exporting(self, part: str, _: str) -> None:
+        def exporting(self, part: str, *_: object) -> None:
             if part == "decoder":
                 raise KeyboardInterrupt
 
@@ -187,7 +187,7 @@ def test_exports_into_one_bundle_at_once_lose_no_part(run_of: Maker, tmp_path: P
     """Each starts when there is no bundle, and ends when the other's is there."""
 
     class Late:
-        def exporting(self, part: str, _: str) -> None:
+        def exporting(self, part: str, *_: object) -> None:
             if part == "encoder":
                 export(replace(options, parts=("decoder",)))
 
