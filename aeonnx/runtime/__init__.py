@@ -67,3 +67,7 @@ def __getattr__(name: str) -> Any:
     if name == "verify":
         return import_module("aeonnx.runtime.verification").verify
     raise AttributeError(f"module 'aeonnx.runtime' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
