@@ -42,11 +42,11 @@ def names_of(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def numbers_of(what: str, value: Iterable[int] | None) -> tuple[int, ...] | None:
+def numbers_of(what: str, value: Any) -> tuple[int, ...] | None:
     """Several numbers, or None; raises as `path_of`."""
     if value is None:
         return None
-    numbers = None if isinstance(value, str) else _items(value)
+    numbers = None if isinstance(value, str | bytes) else _items(value)
     if numbers is None:
         raise UsageError(f"{what}: expected a list of numbers, got {value!r}")
     return numbers

@@ -106,6 +106,7 @@ class Allowed:
                 raise UsageError(f"{what}: expected a name, got {value!r}")
             return one_of(what, value, self.names) if self.names else value
         require_number(what, value)
+        value = typing.cast(float, value)
         if self.kind is int:
             return whole(what, value, int(self.range.lowest))
         if value not in self.range:

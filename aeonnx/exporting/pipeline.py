@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +46,8 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
 
 __all__ = ["Exported", "Listener", "export"]
+
+_LOG = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds to wait for another export to write
 _PLACES = ("*.onnx", "golden/*/*.bin", "prior/*.bin")
@@ -124,6 +127,9 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
             _remove_unnamed(staged, contents)
             files.commit(staged, output, manifest.FILE_NAME)
             files.remove_unnamed(output, manifest.file_names(contents), _PLACES)
+    for line in plan.left_out:
+        _LOG.warning("left out: %s", line)
+    _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
     return Exported(output, contents, plan.parts, report, plan.left_out)
 
 
@@ -171,6 +177,7 @@ def _make(
     plan: Plan, temperature: float, context: ExportContext, listener: Listener | None
 ) -> _Made:
     def tell(part: str, variant: str) -> None:
+        _LOG.info("exporting %s (%s)", part, variant)
         if listener:
             listener.exporting(part, variant)
 

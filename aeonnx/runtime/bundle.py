@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
-from aeonnx.runtime.providers import Provider
+from aeonnx.runtime.providers import Provider, require_built
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.session_options import SessionOptions
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
 from aeonnx.runtime.validation import check_output, input_array
@@ -30,6 +32,7 @@ from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
 __all__ = ["Bundle", "Classified", "load"]
 
 
+_LOG = logging.getLogger(__name__)
 _DRAWN = 4096
 """Most images per batch of `generate`."""
 
@@ -67,6 +70,7 @@ def load(
     threads: int | None = None,
     max_batch: int | None = None,
     cuda_graph: bool = False,
+    session_options: SessionOptions | None = None,
 ) -> Bundle:
     """Open a bundle written by `aeonnx export`.
 
@@ -74,7 +78,7 @@ def load(
         path: the bundle's folder; a relative path is resolved now, not when graphs are opened.
         providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
             ["cuda"] or [("cuda", {"device_id": "1"})]; opening a part fails unless the first one
-            loads. None for CUDA if it really loads, else the CPU.
+            loads. None for CUDA if it really loads, else the CPU. Names are checked now.
         precision: "fp32", "fp16" or "int8", if exported; "auto" for the fastest variant of each
             part on this machine that reproduces its golden vectors here.
         threads: intra-op threads per graph, 1 to 1024; None for one per core that this process
@@ -83,16 +87,28 @@ def load(
             per machine.
         cuda_graph: replay recorded CUDA graphs to reduce the latency of small batches; CUDA only.
             Experimental: not yet run on a device.
+        session_options: options of onnxruntime for every graph: attributes of
+            `onnxruntime.SessionOptions`, such as {"inter_op_num_threads": 2}, and configuration
+            entries, such as {"session.intra_op.allow_spinning": "0"}. Those that this package sets
+            itself are refused: for "intra_op_num_threads", pass `threads`.
 
     Raises:
         BundleError: there is no bundle at `path`, or its manifest is damaged or of a newer format.
-        UnknownNameError, UsageError, InputError: an argument has an invalid value.
+        UnknownNameError: there is no such precision, provider or session option; the message
+            suggests the nearest, and lists the providers of this onnxruntime.
+        ProviderError: this onnxruntime is a build without the first provider.
+        UsageError, InputError: an argument has an invalid value.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"load: expected the path of a bundle, got {path!r}")
     folder = Path(path)
-    settings = Settings(providers, precision, threads, max_batch, cuda_graph)
-    return Bundle(folder, manifest.read(folder), settings)
+    options = {} if session_options is None else session_options
+    settings = Settings(providers, precision, threads, max_batch, cuda_graph, options)
+    if providers is not None:
+        require_built(providers)
+    bundle = Bundle(folder, manifest.read(folder), settings)
+    _LOG.info("loaded %s", bundle)
+    return bundle
 
 
 def _opened(folder: Path, settings: Settings) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
@@ -15,6 +16,8 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input, check_output
 
 __all__ = ["PartRunner", "Runner"]
+
+_LOG = logging.getLogger(__name__)
 
 _DIRECT = 1024
 """Up to so many rows run as one batch, without measuring or looking up the best batch size."""
@@ -189,6 +192,9 @@ class PartRunner:
         if rows == 1:
             raise
         self._direct = self._max_batch = rows // 2
+        _LOG.warning(
+            "%s: out of memory at %d rows per run, trying %d", self._part, rows, self._max_batch
+        )
 
     def _empty(self, rows: int, name: str) -> Array:
         spec = self._outputs[name]

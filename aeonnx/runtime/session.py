@@ -23,6 +23,7 @@ from aeonnx.errors import (
 )
 from aeonnx.runtime.forks import forks, kept_by_children, opening
 from aeonnx.runtime.providers import Provider, create_session
+from aeonnx.runtime.session_options import SessionOptions
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
 
@@ -58,7 +59,7 @@ class Session:
 
     Args:
         path: the .onnx file.
-        providers, threads: see `aeonnx.load`.
+        providers, threads, session_options: see `aeonnx.load`.
         data: content of the file, if already read.
         variant: its entry in the manifest; every run checks dtypes and shapes of outputs with it.
 
@@ -75,6 +76,7 @@ class Session:
         providers: Sequence[Provider] | None = None,
         *,
         threads: int | None = None,
+        session_options: SessionOptions | None = None,
         data: bytes | None = None,
         variant: Variant | None = None,
     ) -> None:
@@ -85,7 +87,7 @@ class Session:
         try:
             with opening:
                 session: ort.InferenceSession = create_session(
-                    path if data is None else data, providers, threads
+                    path if data is None else data, providers, threads, session_options
                 )
                 native = getattr(session, "_sess", session)
                 kept_by_children(session, native)
@@ -97,7 +99,8 @@ class Session:
             self._require_new_enough(error)
             raise RefusedGraphError(
                 f"onnxruntime {ort.__version__} refuses {path}: {_text(error)}. "
-                "Export the part again, or upgrade onnxruntime."
+                f"{'Leave out session_options' if session_options else 'Export the part again'}, "
+                "or upgrade onnxruntime."
             ) from error
         self._session: ort.InferenceSession | None = session
         # Not `session.run`, which checks the names again and, after an error, retries on another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from aeonnx._util import files
 from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch
 from aeonnx.training.engine.baseline import worse_than_nothing
-from aeonnx.training.engine.callbacks import Listener, Silent
+from aeonnx.training.engine.callbacks import Listener, Logged, Silent
 from aeonnx.training.engine.device import resolve_device
 from aeonnx.training.engine.distributed import Ranks, joined, launched, main_process_first
 from aeonnx.training.engine.loop import Run
@@ -27,6 +28,8 @@ from aeonnx.training.random import Stream, seeded
 from aeonnx.training.report import plots
 
 __all__ = ["Trained", "train"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
     device = resolve_device(options.device, launched().local_rank)
     cuda = [device] if device.type == "cuda" else []
     with joined(device) as ranks, torch.random.fork_rng(cuda):
-        told: Listener = listener if listener is not None and ranks.first else Silent()
+        told: Listener = Logged(listener or Silent()) if ranks.first else Silent()
         with main_process_first(ranks):
             plan = make_plan(options, ranks)
         with logging_to(options.log_dir if ranks.first else None) as log, _locked(plan, ranks):
@@ -97,6 +100,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 pictures = plots.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures)
                 written = checkpoint.files_of(plan.output)
+                _LOG.info("wrote %s", plan.output)
         return Trained(
             output=plan.output,
             training=run.record,
