@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
+from click.testing import Result
 
 import aeonnx
+from aeonnx import checkpoint
 from aeonnx.errors import DeviceMemoryError
 from aeonnx.io.readers import Reading
 from aeonnx.runtime import providers
@@ -37,8 +40,11 @@ def info(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_loading_and_opening(bundle_of: Maker, caplog: pytest.LogCaptureFixture) -> None:
-    bundle = aeonnx.load(bundle_of(), ["cpu"])
-    assert lines(caplog) == [f"loaded {bundle!r}"]
+    folder = bundle_of()
+    caplog.clear()
+    bundle = aeonnx.load(folder, ["cpu"])
+    parts = "decoder, encoder, reconstructor, sampler, scorer"
+    assert lines(caplog) == [f"loaded {folder}: vae, {parts}"]
     bundle.generate(1)
     bundle.generate(1)
     assert lines(caplog)[1:] == ["opened decoder (fp32) on CPUExecutionProvider"]
@@ -145,8 +151,7 @@ def test_skipped_pictures(denoiser: Path, tmp_path: Path, caplog: pytest.LogCapt
         tmp_path / "out",
         reading=Reading(skip_bad=True),
     )
-    (line,) = lines(caplog, logging.WARNING)
-    assert line.startswith("skipped: ")
+    (line,) = [line for line in lines(caplog) if line.startswith("skipped: ")]
     assert "is not a readable PNG" in line
     assert "\x1b" not in line
 
@@ -169,3 +174,17 @@ assert [type(each) for each in logging.getLogger("aeonnx").handlers] == [logging
         assert done.stdout == ""
         assert done.stderr.startswith(expected)
         assert bool(done.stderr) == bool(expected)
+
+
+def test_commands_show_what_they_would_not_report(
+    run_of: Maker, aeonnx: Callable[..., Result], tmp_path: Path
+) -> None:
+    model = checkpoint.load(run_of(), "vae").model
+    weights = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save(weights, tmp_path / "w.pth")
+    arguments = ("export", "-m", "vae", "--part", "decoder", "--checkpoint", "w.pth", "-o")
+    for folder in ("a", "b"):  # in one process: once each
+        result = aeonnx(*arguments, folder)
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr.count("w.pth: ") == 1
+        assert "module." in result.stderr

@@ -29,13 +29,13 @@ from aeonnx.errors import (
 )
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
-from aeonnx.exporting.plan import Plan, fixed_to, make_plan, prior_of
+from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
-from aeonnx.exporting.verify.inputs import inputs_of, prove_composed, real_inputs
+from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
 from aeonnx.models import Part
@@ -140,7 +140,7 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
         ParityError: a graph and torch differ.
     """
     sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
-    composed = prove_composed(context.parts, sessions, before, context.test)
+    composed = verify_composed(context.parts, sessions, before, context.test)
     report = merged([*(item.report for item in made.graphs), composed])
     if not report.passed:
         raise ParityError(
@@ -241,7 +241,7 @@ def _context(
             f"--precision: {options.source} carries no images to measure the loss on: give some "
             "with --calibration"
         )
-    parts = {name: fixed_to(part, plan.batch) for name, part in declared.items()}
+    parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
     return ExportContext(trained, parts, plan.opset, options.target, test or train, train, staged)
 
 
@@ -251,7 +251,7 @@ def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str,
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
     for name in [name for name in parts if name in needed]:
-        checked = ready(name, fixed_to(parts[name], plan.batch))
+        checked = ready(name, with_fixed_batch(parts[name], plan.batch))
         parts[name] = replace(parts[name], module=checked.module)
     return parts
 

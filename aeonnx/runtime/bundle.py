@@ -107,7 +107,7 @@ def load(
     if providers is not None:
         require_built(providers)
     bundle = Bundle(folder, manifest.read(folder), settings)
-    _LOG.info("loaded %s", bundle)
+    _LOG.info("loaded %s: %s, %s", folder, bundle.manifest.model, ", ".join(bundle.parts))
     return bundle
 
 
@@ -242,10 +242,10 @@ class Bundle:
     def score(self, x: ArrayLike, *, out: Array | None = None) -> Array:
         """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.
 
-        The error is the mean squared difference of an image and its reconstruction, both scaled to
-        [0, 1] for the built-in models. The larger it is, the less an image is like those of the
-        training. `variant("scorer").percentiles["error"]` has thresholds, and
-        `run("scorer", x=x)` returns the reconstructions too.
+        The error is the mean squared difference of an image and its reconstruction, in the range
+        of the images. The larger it is, the less an image is like those of the training.
+        `variant("scorer").percentiles["error"]` has thresholds, and `run("scorer", x=x)` returns
+        the reconstructions too.
 
         Raises:
             BundleError: the bundle has no scorer, or its scorer has no output `error`.

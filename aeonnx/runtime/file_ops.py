@@ -176,7 +176,7 @@ def _reading(bundle: Bundle, verb: str, reading: Reading | None) -> Reading:
 
 def _log_skipped(rows: Source) -> None:
     for line in rows.skipped:
-        _LOG.warning("skipped: %s", printable(line))
+        _LOG.info("skipped: %s", printable(line))
 
 
 def _table_target(name: Path | str) -> Target:

@@ -21,7 +21,7 @@ from aeonnx.errors import (
     RefusedGraphError,
     RunError,
 )
-from aeonnx.runtime.forks import forks, kept_by_children, opening
+from aeonnx.runtime.forks import forks, keep_in_children, opening
 from aeonnx.runtime.providers import Provider, create_session
 from aeonnx.runtime.session_options import SessionOptions
 
@@ -90,7 +90,7 @@ class Session:
                     path if data is None else data, providers, threads, session_options
                 )
                 native = getattr(session, "_sess", session)
-                kept_by_children(session, native)
+                keep_in_children(session, native)
         except ORT_ERRORS as error:
             if _is_memory(error):
                 raise DeviceMemoryError(

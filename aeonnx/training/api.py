@@ -14,13 +14,18 @@ from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.training.engine.baseline import worse_than_nothing
+from aeonnx.training.engine.baseline import baseline_warning
 from aeonnx.training.engine.callbacks import Listener, Logged, Silent
 from aeonnx.training.engine.device import resolve_device
-from aeonnx.training.engine.distributed import Ranks, joined, launched, main_process_first
+from aeonnx.training.engine.distributed import (
+    Ranks,
+    main_process_first,
+    process_group,
+    ranks_from_environment,
+)
 from aeonnx.training.engine.loop import Run
 from aeonnx.training.engine.plan import Plan, make_plan
-from aeonnx.training.engine.resume import refuse_run_there
+from aeonnx.training.engine.resume import refuse_existing_run
 from aeonnx.training.engine.signals import on_signals
 from aeonnx.training.engine.tensorboard import logging_to
 from aeonnx.training.options import TrainOptions, check
@@ -77,9 +82,9 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
     After any of these errors, the last good checkpoint is still there.
     """
     check(options)
-    device = resolve_device(options.device, launched().local_rank)
+    device = resolve_device(options.device, ranks_from_environment().local_rank)
     cuda = [device] if device.type == "cuda" else []
-    with joined(device) as ranks, torch.random.fork_rng(cuda):
+    with process_group(device) as ranks, torch.random.fork_rng(cuda):
         told: Listener = Logged(listener or Silent()) if ranks.first else Silent()
         with main_process_first(ranks):
             plan = make_plan(options, ranks)
@@ -91,7 +96,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
             written: tuple[Path, ...] = ()
             problem = None
             if ranks.first:
-                problem = worse_than_nothing(
+                problem = baseline_warning(
                     plan, run.model, run.images, run.test_images, run.record.metrics
                 )
                 if problem:
@@ -121,5 +126,5 @@ def _locked(plan: Plan, ranks: Ranks) -> Iterator[None]:
     with files.locked(plan.output, f"aeonnx train -m {plan.config.model}"):
         files.sweep(plan.output)
         if not plan.options.resume and not ranks.restarts:
-            refuse_run_there(plan.options)  # another training may have finished meanwhile
+            refuse_existing_run(plan.options)  # another training may have finished meanwhile
         yield

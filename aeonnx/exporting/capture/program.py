@@ -26,8 +26,8 @@ from aeonnx.exporting.capture.detached import DetachedData
 from aeonnx.exporting.capture.downgrade import at_opset
 from aeonnx.exporting.capture.reasons import (
     Where,
+    data_attribute_reason,
     reason_of,
-    told_of_data,
     where_in_program,
     where_of_node,
     where_of_step,
@@ -154,7 +154,9 @@ def _require_real_constants(program: ExportedProgram) -> None:
     lost = [name for name, value in program.constants.items() if isinstance(value, FakeTensor)]
     if lost:
         place = where_in_program(program, lost)
-        raise GraphError(f"torch cannot capture this part as a graph: {told_of_data(place)}")
+        raise GraphError(
+            f"torch cannot capture this part as a graph: {data_attribute_reason(place)}"
+        )
 
 
 def _require_no_bfloat16(program: ExportedProgram) -> None:

@@ -10,11 +10,11 @@ from unittest import mock
 
 from torch.onnx._internal.exporter import _registration
 
-__all__ = ["table_made_once"]
+__all__ = ["build_table_once"]
 
 
 @contextmanager
-def table_made_once() -> Iterator[None]:
+def build_table_once() -> Iterator[None]:
     """torch.onnx finds the table of the first export; what is registered later is not in it.
 
     Without this, each export parses the sources of some 500 functions again (torch 2.15,
