@@ -14,6 +14,7 @@ Importing aeonnx imports neither torch nor onnxruntime; `load` imports onnxrunti
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -46,4 +47,9 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Public names, imported subpackages and special names, but not what this module imports."""
+    packages = [
+        name for name, value in globals().items() if value is sys.modules.get(f"{__name__}.{name}")
+    ]
+    special = [name for name in globals() if name.startswith("__")]
+    return sorted({*__all__, *packages, *special})

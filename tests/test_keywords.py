@@ -34,7 +34,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     trained = aeonnx.train(
-        "vae", folder, data=images, epochs=1, hidden=[16], latent_size=3, device="cpu", beta=0.5
+        "vae",
+        folder,
+        data=images,
+        epochs=1,
+        hidden=np.array([16]),
+        latent_size=np.int64(3),
+        batch_size=np.int32(16),
+        device="cpu",
+        beta=np.float32(0.5),
     )
     assert trained.output == folder
     assert trained.training.data.endswith("x.npy")
@@ -136,24 +144,29 @@ def test_a_wrong_name_suggests_the_nearest(call: Callable[[], object], text: str
         (lambda: aeonnx.train("vae", epochs="5"), "epochs: expected a number, got '5'"),  # type: ignore[arg-type]
         (lambda: aeonnx.train("vae", epochs=True), "epochs: expected a number, got True"),
         (lambda: aeonnx.train("vae", epochs=1.5), "epochs: expected a whole number, got 1.5"),  # type: ignore[arg-type]
-        (lambda: aeonnx.train("vae", lr=[1]), r"learning rate: expected a number, got \[1\]"),  # type: ignore[arg-type]
+        (lambda: aeonnx.train("vae", lr=[1]), r"lr: expected a number, got \[1\]"),  # type: ignore[arg-type]
         (lambda: aeonnx.train("vae", hidden=4), "hidden: expected a list of numbers, got 4"),  # type: ignore[arg-type]
         (lambda: aeonnx.train("vae", hidden="400"), "hidden: expected a list of numbers, got '400"),  # type: ignore[arg-type]
-        (lambda: aeonnx.train("vae", hidden=["4"]), "sizes of vae: expected a number, got '4'"),  # type: ignore[list-item]
+        (lambda: aeonnx.train("vae", hidden=["4"]), "hidden: expected a number, got '4'"),  # type: ignore[list-item]
         (lambda: aeonnx.train("vae", latent_size=0), "sizes of vae: expected sizes above 0"),
         (lambda: aeonnx.train("vae", data=np.zeros(3)), r"data: expected a path, got array"),  # type: ignore[arg-type]
         (lambda: aeonnx.train("vae", device=0), "device: expected a name, got 0"),  # type: ignore[arg-type]
         (lambda: aeonnx.train("vae", beta="4"), "beta: expected a number, got '4'"),
+        (lambda: aeonnx.train("vae", beta=None), "beta: expected a number, got None"),  # type: ignore[arg-type]
+        (lambda: aeonnx.train("vae", force="no"), "force: expected True or False, got 'no'"),  # type: ignore[arg-type]
+        (lambda: aeonnx.train("vae", workers=None), "workers: expected a number, got None"),  # type: ignore[arg-type]
+        (lambda: aeonnx.export("vae", temperature=None), "temperature: expected a number, got N"),  # type: ignore[arg-type]
+        (lambda: aeonnx.export("vae", force=1), "force: expected True or False, got 1"),  # type: ignore[arg-type]
         (lambda: aeonnx.export(None), "model: expected a name such as 'vae', got None"),  # type: ignore[arg-type]
         (lambda: aeonnx.export("vae", parts=5), "parts: expected a name or a list of names, got 5"),  # type: ignore[arg-type]
         (
             lambda: aeonnx.export("vae", io=[1]),
             r"io: expected a name or a list of names, got \[1\]",
         ),  # type: ignore[list-item]
-        (lambda: aeonnx.export("vae", opset="18"), "--opset: expected a number, got '18'"),  # type: ignore[arg-type]
+        (lambda: aeonnx.export("vae", opset="18"), "opset: expected a number, got '18'"),  # type: ignore[arg-type]
         (lambda: aeonnx.export("vae", opset=18.5), "--opset: expected a whole number, got 18.5"),  # type: ignore[arg-type]
-        (lambda: aeonnx.export("vae", static_batch="2"), "--static-batch: expected a number, got"),  # type: ignore[arg-type]
-        (lambda: aeonnx.export("vae", temperature="1"), "--temperature: expected a number, got"),  # type: ignore[arg-type]
+        (lambda: aeonnx.export("vae", static_batch="2"), "static_batch: expected a number, got"),  # type: ignore[arg-type]
+        (lambda: aeonnx.export("vae", temperature="1"), "temperature: expected a number, got"),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_value_says_what_was_expected(call: Callable[[], object], text: str) -> None:
@@ -171,7 +184,8 @@ def test_names_are_listed_and_nothing_heavy_is_imported() -> None:
     code = """
 import sys, aeonnx
 assert {*aeonnx.__all__, "errors", "__version__"} <= {*dir(aeonnx)}, dir(aeonnx)
-assert {"train", "export", "load", "Bundle"} <= {*dir(aeonnx)}
+public = {name for name in dir(aeonnx) if not name.startswith("_")}
+assert public == {"train", "export", "load", "Bundle", "errors"}, public
 aeonnx.train, aeonnx.export
 for wrong in (lambda: aeonnx.train("vae", epochs=0), lambda: aeonnx.export("vae", opset=99)):
     try:
@@ -183,6 +197,7 @@ for wrong in (lambda: aeonnx.train("vae", epochs=0), lambda: aeonnx.export("vae"
 assert not {"torch", "onnxruntime", "onnx"} & sys.modules.keys()
 import aeonnx.runtime
 assert {*aeonnx.runtime.__all__} <= {*dir(aeonnx.runtime)}
+assert "runtime" in dir(aeonnx)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

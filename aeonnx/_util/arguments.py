@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from aeonnx.errors import UsageError
 
-__all__ = ["StrPath", "name_of", "names_of", "numbers_of", "path_of"]
+__all__ = ["StrPath", "flag_of", "name_of", "names_of", "number_of", "numbers_of", "path_of"]
+
+N = TypeVar("N", bound=float | None)
 
 StrPath = str | os.PathLike[str]
 
@@ -42,14 +45,28 @@ def names_of(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def numbers_of(what: str, value: Any) -> tuple[int, ...] | None:
-    """Several numbers, or None; raises as `path_of`."""
+def number_of(what: str, value: N) -> N:
+    """A number, also one of numpy, as Python's own type; or None. Raises as `path_of`."""
     if value is None:
-        return None
-    numbers = None if isinstance(value, str | bytes) else _items(value)
-    if numbers is None:
+        return value
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"{what}: expected a number, got {value!r}")
+    return cast(N, value.item() if hasattr(value, "item") else value)
+
+
+def numbers_of(what: str, value: Iterable[int] | None) -> tuple[int, ...] | None:
+    """Several numbers, see `number_of`, or None; raises as `path_of`."""
+    numbers = () if isinstance(value, str | bytes) else _items(value)
+    if value is not None and not numbers:
         raise UsageError(f"{what}: expected a list of numbers, got {value!r}")
-    return numbers
+    return None if value is None else tuple(number_of(what, number) for number in numbers or ())
+
+
+def flag_of(what: str, value: bool) -> bool:
+    """True or False; raises as `path_of`, since "no" would count as true."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{what}: expected True or False, got {value!r}")
+    return value
 
 
 def _items(value: Any) -> tuple[Any, ...] | None:

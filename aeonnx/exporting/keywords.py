@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Never
 
-from aeonnx._util.arguments import StrPath, name_of, names_of, path_of
+from aeonnx._util.arguments import StrPath, flag_of, name_of, names_of, number_of, path_of
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.exporting.options import ExportOptions, check
 
@@ -99,14 +99,14 @@ def export(
         output=path_of("output", output),
         checkpoint=path_of("checkpoint", checkpoint),
         parts=names_of("parts", parts),
-        opset=opset,
-        force=force,
+        opset=number_of("opset", opset),
+        force=flag_of("force", force),
         precisions=names_of("precisions", precisions),
         io=names_of("io", io),
         calibration=path_of("calibration", calibration),
         prior=name_of("prior", prior),
-        temperature=temperature,
-        static_batch=static_batch,
+        temperature=number_of("temperature", temperature),
+        static_batch=number_of("static_batch", static_batch),
         target=name_of("target", target),
         from_module=name_of("from_module", from_module),
         weights=path_of("weights", weights),

@@ -6,6 +6,7 @@ of pillow by their class, so that neither torch nor pillow is imported for them.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -71,6 +72,11 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
     if isinstance(value, list | tuple):
         return _of_list(where, spec, value)
     kind = _kind(value)
+    if isinstance(value, str | os.PathLike):
+        raise InputError(
+            f"{where}, got a {kind}: read the file first, with PIL.Image.open(...) or "
+            "numpy.load(...)"
+        )
     hint = (
         "make it dense with .toarray()"
         if hasattr(value, "toarray")

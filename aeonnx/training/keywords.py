@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aeonnx import catalog
-from aeonnx._util.arguments import StrPath, name_of, numbers_of, path_of
+from aeonnx._util.arguments import StrPath, flag_of, name_of, number_of, numbers_of, path_of
 from aeonnx.errors import UnknownNameError
 from aeonnx.training.options import TrainOptions, check
 
@@ -127,31 +127,34 @@ def train(
         output=path_of("output", output),
         arch=name_of("arch", arch),
         hidden=numbers_of("hidden", hidden),
-        latent_size=latent_size,
+        latent_size=number_of("latent_size", latent_size),
         data=None if data is None else os.fspath(data),
         data_dir=path_of("data_dir", data_dir),
-        skip_bad=skip_bad,
-        stream=stream,
+        skip_bad=flag_of("skip_bad", skip_bad),
+        stream=flag_of("stream", stream),
         background=name_of("background", background),
-        workers=workers,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
+        workers=number_of("workers", workers),
+        epochs=number_of("epochs", epochs),
+        batch_size=number_of("batch_size", batch_size),
+        lr=number_of("lr", lr),
         schedule=name_of("schedule", schedule),
-        weight_decay=weight_decay,
-        clip=clip,
-        ema=ema,
+        weight_decay=number_of("weight_decay", weight_decay),
+        clip=number_of("clip", clip),
+        ema=number_of("ema", ema),
         precision=name_of("precision", precision),
-        compile=compile,
-        held_out=held_out,
-        patience=patience,
-        seed=seed,
+        compile=flag_of("compile", compile),
+        held_out=number_of("held_out", held_out),
+        patience=number_of("patience", patience),
+        seed=number_of("seed", seed),
         device=name_of("device", device) or "auto",
-        recipe=recipe,
-        resume=resume,
-        force=force,
+        recipe={
+            name: value if isinstance(value, str) else number_of(name, value)
+            for name, value in recipe.items()
+        },
+        resume=flag_of("resume", resume),
+        force=flag_of("force", force),
         log_dir=path_of("log_dir", log_dir),
-        save_seconds=save_seconds,
+        save_seconds=number_of("save_seconds", save_seconds),
     )
     check(options)  # before torch is imported, which takes seconds
 

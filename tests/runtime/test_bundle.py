@@ -121,7 +121,11 @@ class Sparse:
         ([[0.0]], r"got float64 \[1, 1\]: axis 1 must have size 20, not 1"),
         ([[0.0], [0.0, 1.0]], r"got a list whose rows have different shapes: make them equal"),
         (["a"], r"got <U1 \[1\]: 2 axes, not 1"),
-        ("z.npy", r"got a str: make it one with numpy\.asarray"),
+        (
+            "z.npy",
+            r"got a str: read the file first, with PIL\.Image\.open\(\.\.\.\) or nu",
+        ),
+        (Path("z.npy"), r"got a pathlib\.PosixPath: read the file first"),
         (
             np.zeros((2, 20), dtype=np.int64),
             r"got int64: convert it with \.astype\(numpy\.float32\)",
