@@ -47,11 +47,13 @@ def names_of(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
 
 def number_of(what: str, value: N) -> N:
     """A number, also one of numpy, as Python's own type; or None. Raises as `path_of`."""
-    if value is None:
+    given: object = value
+    if given is None:
         return value
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise UsageError(f"{what}: expected a number, got {value!r}")
-    return cast(N, value.item() if hasattr(value, "item") else value)
+    item = getattr(given, "item", None)  # of numpy's numbers
+    return cast(N, item() if item else given)
 
 
 def numbers_of(what: str, value: Iterable[int] | None) -> tuple[int, ...] | None:
@@ -62,7 +64,7 @@ def numbers_of(what: str, value: Iterable[int] | None) -> tuple[int, ...] | None
     return None if value is None else tuple(number_of(what, number) for number in numbers or ())
 
 
-def flag_of(what: str, value: bool) -> bool:
+def flag_of(what: str, value: object) -> bool:
     """True or False; raises as `path_of`, since "no" would count as true."""
     if not isinstance(value, bool):
         raise UsageError(f"{what}: expected True or False, got {value!r}")
