@@ -77,7 +77,7 @@ def throughput(bundle: Path, provider: str, rows: int) -> list[str]:
     lines = []
     for name in ("fp32", "fp32-uint8", "fp16", "fp16-uint8"):
         bound = IOBinding(opened.session("decoder", name), opened.variant("decoder", name), rows)
-        bound.give({"z": np.random.default_rng(0).normal(size=(rows, 20)).astype(np.float32)})
+        bound.set_inputs({"z": np.random.default_rng(0).normal(size=(rows, 20)).astype(np.float32)})
         kept = seconds(bound.run, lambda: None)
         bound.run()
         copied = seconds(lambda bound=bound: bound.output(OUTPUT), lambda: None)  # type: ignore[misc]

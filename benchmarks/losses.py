@@ -22,7 +22,7 @@ from aeonnx import checkpoint, models
 from aeonnx.exporting.capture.program import capture
 from aeonnx.exporting.parts import ExportContext, open_graph
 from aeonnx.exporting.passes.precision import in_precision
-from aeonnx.exporting.verify.calibration import Calibration, in_use, task_of
+from aeonnx.exporting.verify.calibration import Calibration, complete_inputs, task_of
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs
 from aeonnx.exporting.verify.quality import Loss, measure
 from aeonnx.training import TrainOptions, train
@@ -51,7 +51,7 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
     for name, part in parts.items():
         graph, fp32 = graphs[name]
         task = task_of(name, parts, context.test, classes, decode)
-        batches = Calibration(part, in_use(part, context.train)).batches
+        batches = Calibration(part, complete_inputs(part, context.train)).batches
         for precision in ("fp16", "int8"):
             original = onnx.load_model_from_string(graph.data)
             for number, form in enumerate(in_precision(original, precision, batches)):

@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     bundle = aeonnx.load(arguments.bundle)
-    scores = bundle.run("scorer", x=np.load(arguments.images))["error"]  # float32 [n]
+    scores = bundle.score(np.load(arguments.images))  # float32 [n]
     threshold = bundle.variant("scorer").percentiles["error"]["p99"]
     print(f"threshold: {threshold:.4f}")
     for i in np.argsort(-scores):

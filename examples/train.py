@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aeonnx.exporting import ExportOptions, export
-from aeonnx.training import TrainOptions, train
+import aeonnx
 
 
 def main() -> None:
@@ -20,10 +19,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     run = arguments.folder / "run"
-    trained = train(TrainOptions("vae", run, epochs=arguments.epochs))
+    trained = aeonnx.train("vae", run, epochs=arguments.epochs)
     print({name: round(value, 3) for name, value in trained.epochs[-1].test.items()})
 
-    exported = export(ExportOptions("vae", arguments.folder / "bundle", run))
+    exported = aeonnx.export("vae", arguments.folder / "bundle", checkpoint=run)
     for part in exported.parts:
         print(f"{part}: {exported.manifest.parts[part]['fp32'].file}")
 

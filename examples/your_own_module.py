@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 import aeonnx
-from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import EncodeDecode, Part, image, latent, scorer
 
 SHAPE = (3, 32, 32)
@@ -69,10 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     module = f"{Path(__file__).stem}:build"
-    exported = export(ExportOptions("mine", arguments.folder, from_module=module))
+    exported = aeonnx.export("mine", arguments.folder, from_module=module)
     print(f"{len(exported.report.checks)} comparisons with torch passed")
     bundle = aeonnx.load(arguments.folder)
-    z = bundle.encode(torch.rand(2, *SHAPE).numpy())
+    z = bundle.encode(torch.rand(2, *SHAPE))
     print(f"latents: {z.dtype} {list(z.shape)}")
 
 

@@ -62,7 +62,7 @@ def quick_demo(
     run: Any = SimpleNamespace(output=run_of())
     exported = SimpleNamespace(output=bundle, report=verify(package.load(bundle)))
     monkeypatch.setattr("aeonnx.tools.demo.train_vae", lambda *_: run)
-    monkeypatch.setattr("aeonnx.tools.demo.export_halves", lambda *_: exported)
+    monkeypatch.setattr("aeonnx.tools.demo.export_encoder_and_decoder", lambda *_: exported)
 
 
 @pytest.mark.usefixtures("quick_demo")

@@ -224,7 +224,7 @@ def test_a_picture_of_another_size_is_not_decoded(
     corpus: tuple[Path, dict[str, Picture]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, pictures = corpus
-    monkeypatch.setattr(decode, "_plain", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr(decode, "from_pillow", lambda _: pytest.fail("decoded"))
     monkeypatch.setattr(png, "check_pixels", lambda _: pytest.fail("inflated"))
     seen = set()
     for name, picture in pictures.items():

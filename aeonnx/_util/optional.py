@@ -1,4 +1,4 @@
-"""Checks that optional dependencies are installed. Standard library only."""
+"""Optional dependencies, checked, and names imported at first access. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from aeonnx.errors import MissingExtraError, SetupError
 
-__all__ = ["lazily", "require_modules"]
+__all__ = ["lazily", "public_names", "require_modules"]
 
 
 def require_modules(*modules: str, extra: str, purpose: str) -> None:
@@ -58,11 +58,11 @@ def lazily(
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     namespace = vars(sys.modules[package])
-    namespace["__dir__"] = lambda: _listed(package, namespace)
+    namespace["__dir__"] = lambda: public_names(package, namespace)
     return find
 
 
-def _listed(package: str, namespace: Mapping[str, Any]) -> list[str]:
+def public_names(package: str, namespace: Mapping[str, Any]) -> list[str]:
     """Public names, imported public submodules and special names of a package."""
     special = {name for name in namespace if name.startswith("__")}
     modules = {

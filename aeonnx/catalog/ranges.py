@@ -13,6 +13,7 @@ import math
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any, Literal
 
 from aeonnx.errors import UnknownNameError, UsageError
@@ -30,6 +31,8 @@ __all__ = [
     "allowed_by",
     "flag",
     "one_of",
+    "require_number",
+    "require_whole",
     "whole",
     "within",
 ]
@@ -102,8 +105,8 @@ class Allowed:
             if not isinstance(value, str):
                 raise UsageError(f"{what}: expected a name, got {value!r}")
             return one_of(what, value, self.names) if self.names else value
-        if isinstance(value, str | bool):
-            raise UsageError(f"{what}: expected a number, got {value!r}")
+        require_number(what, value)
+        value = typing.cast(float, value)
         if self.kind is int:
             return whole(what, value, int(self.range.lowest))
         if value not in self.range:
@@ -138,13 +141,26 @@ def whole(what: str, value: float, lowest: int, most: int = 2**31 - 1) -> int:
     Raises:
         UsageError: it is not whole, below `lowest` or above `most`.
     """
+    require_number(what, value)
     if value < lowest:
         raise UsageError(f"{what}: expected {lowest} or more, got {value}")
     if value > most:
         raise UsageError(f"{what}: expected up to {most}, got {value}")
-    if value % 1:  # NaN and infinity too
-        raise UsageError(f"{what}: expected a whole number, got {value}")
+    require_whole(what, value)
     return int(value)
+
+
+def require_number(what: str, value: object) -> None:
+    """Raise `UsageError` unless a value is a number of Python or numpy, and no bool."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"{what}: expected a number, got {value!r}")
+
+
+def require_whole(what: str, value: float) -> None:
+    """Raise `UsageError` unless a value is a whole number; NaN and infinity are not."""
+    require_number(what, value)
+    if value % 1:
+        raise UsageError(f"{what}: expected a whole number, got {value}")
 
 
 def within(

@@ -22,6 +22,7 @@ __all__ = ["cast", "load_weights", "say"]
 
 _COUNTER = "num_batches_tracked"  # of batch norms: unused in inference, and missing in old files
 _SHOWN = 6
+_LOG = logging.getLogger(__name__)
 
 
 def load_weights(
@@ -32,8 +33,7 @@ def load_weights(
     Accepts .pt, .pth, .ckpt and .safetensors: a bare state dict or one in a trainer's checkpoint
     (Lightning's `state_dict`, `model`, `model_state_dict`, `ema`), under the module's names or
     with `module.`, `_orig_mod.` and prefixes such as `model.` before them, of any float dtype and
-    from any device. Changes to names and dtypes are logged as one warning, which by default shows
-    on stderr.
+    from any device. Changes to names and dtypes are logged as one warning.
 
     Args:
         module: the module to load into; it keeps its dtypes and devices.
@@ -74,9 +74,9 @@ def load_weights(
 
 
 def say(path: Path, notes: tuple[str, ...]) -> None:
-    """Log the changes made to weights as a warning, which by default shows on stderr."""
+    """Log the changes made to weights as a warning."""
     if notes:
-        logging.getLogger("aeonnx").warning("%s: %s", path, "; ".join(notes))
+        _LOG.warning("%s: %s", path, "; ".join(notes))
 
 
 def cast(

@@ -20,7 +20,7 @@ from aeonnx.checkpoint._fit import fitted
 from aeonnx.checkpoint._into import cast, say
 from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
-from aeonnx.checkpoint._weights import checkpoint_id, foreign, mismatches, not_finite
+from aeonnx.checkpoint._weights import checkpoint_id, mismatch_message, mismatches, nonfinite_part
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
 
@@ -151,7 +151,7 @@ def _whole(
     except ValueError as error:
         raise CheckpointError(f"{source}, and the files that it names: {error}") from error
     if problems:
-        raise CheckpointError(foreign(source, config, problems))
+        raise CheckpointError(mismatch_message(source, config, problems))
     return _checkpoint(source, config, values, images, training)
 
 
@@ -195,7 +195,7 @@ def _bare(path: Path, found: list[StateDict], model: str, known: list[str]) -> C
             say(path, (*chosen.notes, *types))
             return _checkpoint(path, config, weights, None, None)
         tried.append((config, problems))
-    raise CheckpointError(foreign(path, *min(tried, key=lambda pair: len(pair[1]))))
+    raise CheckpointError(mismatch_message(path, *min(tried, key=lambda pair: len(pair[1]))))
 
 
 def _examples_of(data: bytes, config: ModelConfig) -> Examples:
@@ -232,7 +232,7 @@ def _checkpoint(
     model = build(config)
     model.load_state_dict(weights)
     model.eval().requires_grad_(False)
-    non_finite = not_finite(model)
+    non_finite = nonfinite_part(model)
     if non_finite:
         raise CheckpointError(
             f"the weights in {source.parent if examples else source} are unusable: the "

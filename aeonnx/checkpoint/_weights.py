@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.models import Model, ModelConfig
 
-__all__ = ["checkpoint_id", "foreign", "mismatches", "not_finite", "odd"]
+__all__ = ["checkpoint_id", "mismatch_message", "mismatches", "nonfinite_part", "odd"]
 
 
 def mismatches(config: ModelConfig, weights: Mapping[str, Any], *, ours: bool) -> list[str]:
@@ -64,7 +64,7 @@ def odd(value: object) -> str | None:
     return None
 
 
-def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
+def mismatch_message(path: Path, config: ModelConfig, problems: list[str]) -> str:
     """The message for weights that do not fit a configuration."""
     shown = "; ".join(problems[:6]) + ("; ..." if len(problems) > 6 else "")
     return (
@@ -74,7 +74,7 @@ def foreign(path: Path, config: ModelConfig, problems: list[str]) -> str:
 
 
 @torch.no_grad()
-def not_finite(model: Model) -> str | None:
+def nonfinite_part(model: Model) -> str | None:
     """Name of a part that outputs NaN or infinity for mid-range inputs; None if none does."""
     for name, part in model.parts().items():
         inputs = []

@@ -18,7 +18,7 @@ import click
 
 from aeonnx import __version__
 from aeonnx._util.text import printable
-from aeonnx.cli import signals, streams
+from aeonnx.cli import log, signals, streams
 from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.config import NOTE, config_option
@@ -113,6 +113,7 @@ def cli() -> None:
     Proven equal: on test inputs, the outputs differ from torch's by no more than a measured
     tolerance. The graphs run with onnxruntime alone, without torch.
     """
+    log.show_warnings()
 
 
 for _command in (

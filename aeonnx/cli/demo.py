@@ -72,7 +72,7 @@ def _draw(folder: Path, *, as_json: bool) -> None:
     with closing(TrainingProgress("vae/mlp on mnist-sample")) as progress:
         trained = demonstration.train_vae(folder, progress)
     with closing(ExportProgress()) as exporting:
-        exported = demonstration.export_halves(trained, exporting)
+        exported = demonstration.export_encoder_and_decoder(trained, exporting)
     drawn = demonstration.draw(trained, exported)
     report.print_demo(exported, drawn, as_json=as_json)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeonnx import catalog
+from aeonnx.catalog.ranges import require_number, require_whole
 from aeonnx.catalog.source import Source, default_folder, is_folder
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.exporting.opsets import DEFAULT_OPSET, check_opset
@@ -32,30 +33,7 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to export, from where, and to where.
-
-    Args:
-        model: registered name of the model; with `from_module` any name.
-        output: the bundle's folder; None for `dist/<model>`.
-        checkpoint: folder or file, see `checkpoint.load`; None for the folder that `aeonnx train`
-            writes to.
-        parts: names of the parts to export; empty for all parts of the model.
-        opset: 13 to 22; None for the target's opset, or 18 without a target.
-        force: replace a bundle of another checkpoint.
-        precisions: any of "fp32", "fp16" and "int8"; fp32 is always written.
-        io: any of "float" and "uint8"; graphs with float images are always written.
-        calibration: images for int8 calibration, the fitted prior and the scorer's percentiles;
-            None for the training images in the checkpoint.
-        prior: "standard", "fitted" or "fitted-diagonal"; None for the prior that the model was
-            trained with.
-        temperature: factor on the prior's standard deviation, above 0.
-        static_batch: fixed batch size of the graphs, 1 or more; None for a dynamic batch.
-        target: name of the engine to choose opset, batch and operators for.
-        from_module: "package.module:factory" of an external model, see `sources.external`.
-        weights: a file to load into the module of `from_module`, see `checkpoint.load_weights`.
-        state: "best" or "last", to load these weights from the run's newest saved state; None for
-            its checkpoint.
-    """
+    """The options of an export: the arguments of `aeonnx.export`, which describes each."""
 
     model: str
     output: Path | None = None
@@ -92,6 +70,9 @@ class ExportOptions:
                 the opset.
         """
         opset, batch = self.opset, self.static_batch
+        for what, value in (("--opset", opset), ("--static-batch", batch)):
+            if value is not None:
+                require_whole(what, value)
         if batch is not None and batch < 1:
             raise UsageError(f"--static-batch: expected 1 row or more, got {batch}")
         if opset is not None:
@@ -124,6 +105,7 @@ def check(options: ExportOptions) -> None:
         for name in given:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
+    require_number("--temperature", options.temperature)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
     if options.from_module or options.weights:

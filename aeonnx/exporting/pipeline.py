@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
@@ -29,13 +30,13 @@ from aeonnx.errors import (
 )
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
-from aeonnx.exporting.plan import Plan, fixed_to, make_plan, prior_of
+from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
-from aeonnx.exporting.verify.inputs import inputs_of, prove_composed, real_inputs
+from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
 from aeonnx.models import Part
@@ -46,6 +47,8 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
 
 __all__ = ["Exported", "Listener", "export"]
+
+_LOG = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds to wait for another export to write
 _PLACES = ("*.onnx", "golden/*/*.bin", "prior/*.bin")
@@ -125,6 +128,9 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
             _remove_unnamed(staged, contents)
             files.commit(staged, output, manifest.FILE_NAME)
             files.remove_unnamed(output, manifest.file_names(contents), _PLACES)
+    for line in plan.left_out:
+        _LOG.warning("left out: %s", line)
+    _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
     return Exported(output, contents, plan.parts, report, plan.left_out)
 
 
@@ -135,7 +141,7 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
         ParityError: a graph and torch differ.
     """
     sessions = {item.part: item.session for item in made.graphs if item.variant == "fp32"}
-    composed = prove_composed(context.parts, sessions, before, context.test)
+    composed = verify_composed(context.parts, sessions, before, context.test)
     report = merged([*(item.report for item in made.graphs), composed])
     if not report.passed:
         raise ParityError(
@@ -172,6 +178,7 @@ def _make(
     plan: Plan, temperature: float, context: ExportContext, listener: Listener | None
 ) -> _Made:
     def tell(part: str, variant: str) -> None:
+        _LOG.info("exporting %s (%s)", part, variant)
         if listener:
             listener.exporting(part, variant, next(numbers), total)
 
@@ -238,7 +245,7 @@ def _context(
             f"--precision: {options.source} carries no images to measure the loss on: give some "
             "with --calibration"
         )
-    parts = {name: fixed_to(part, plan.batch) for name, part in declared.items()}
+    parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
     return ExportContext(trained, parts, plan.opset, options.target, test or train, train, staged)
 
 
@@ -248,7 +255,7 @@ def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str,
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
     for name in [name for name in parts if name in needed]:
-        checked = ready(name, fixed_to(parts[name], plan.batch))
+        checked = ready(name, with_fixed_batch(parts[name], plan.batch))
         parts[name] = replace(parts[name], module=checked.module)
     return parts
 

@@ -12,11 +12,11 @@ from aeonnx.exporting.passes.pixels import require_pixels
 from aeonnx.io.pixels import has_pixels
 from aeonnx.models import Model, Part
 
-__all__ = ["Plan", "Want", "fixed_to", "make_plan", "prior_of"]
+__all__ = ["Plan", "WantedVariant", "make_plan", "prior_of", "with_fixed_batch"]
 
 
 @dataclass(frozen=True)
-class Want:
+class WantedVariant:
     """A variant to write of every part: precision, and dtype of its images."""
 
     precision: str = "fp32"
@@ -42,7 +42,7 @@ class Plan:
     """
 
     parts: tuple[str, ...]
-    variants: tuple[Want, ...]
+    variants: tuple[WantedVariant, ...]
     opset: int
     batch: int | None
     prior: str | None
@@ -71,7 +71,7 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
         )
     precisions = dict.fromkeys(("fp32", *options.precisions))
     io = dict.fromkeys(("float", *options.io))
-    variants = tuple(Want(precision, kind) for kind in io for precision in precisions)[1:]
+    variants = tuple(WantedVariant(precision, kind) for kind in io for precision in precisions)[1:]
     declared = model.parts()
     for name in parts if any(want.io == "uint8" for want in variants) else ():
         if name != SAMPLER:
@@ -129,7 +129,7 @@ def _why_no_sampler(decoder: Part) -> str | None:
     return None
 
 
-def fixed_to(part: Part, batch: int | None) -> Part:
+def with_fixed_batch(part: Part, batch: int | None) -> Part:
     """The part with its batch axis fixed to `batch` rows; unchanged if `batch` is None."""
     if batch is None:
         return part

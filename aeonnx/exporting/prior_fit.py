@@ -10,7 +10,7 @@ from aeonnx.models import Part
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.session import Array
 
-__all__ = ["fit", "tempered"]
+__all__ = ["fit", "with_temperature"]
 
 
 def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
@@ -48,7 +48,7 @@ def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
     return Gaussian(means.mean(0), axes * np.sqrt(np.maximum(variances, 0.0)))
 
 
-def tempered(prior: Gaussian, temperature: float, size: int) -> Gaussian:
+def with_temperature(prior: Gaussian, temperature: float, size: int) -> Gaussian:
     """The prior with its standard deviation multiplied by `temperature`.
 
     Args:

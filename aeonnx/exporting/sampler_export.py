@@ -10,7 +10,7 @@ from aeonnx.exporting.macs import macs
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, open_graph, write_golden
 from aeonnx.exporting.passes.sampler import sampler_graph, sampler_specs
-from aeonnx.exporting.prior_fit import fit, tempered
+from aeonnx.exporting.prior_fit import fit, with_temperature
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.variants import compare_sampler, sampler_reference, sampler_rows
 from aeonnx.io.pixels import UNIT
@@ -34,7 +34,7 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
     """
     size = context.trained.config.latent_size
     if kind == "standard":
-        return tempered(Gaussian(), temperature, size)
+        return with_temperature(Gaussian(), temperature, size)
     encoder = context.parts["encoder"]
     if not context.train:
         raise UsageError(
@@ -44,7 +44,9 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
     outputs = Reference(encoder).single(
         {spec.name: context.train[spec.name] for spec in encoder.inputs}
     )
-    return tempered(fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, size)
+    return with_temperature(
+        fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, size
+    )
 
 
 def stored(kind: str, temperature: float, prior: Gaussian, context: ExportContext) -> Prior:

@@ -18,7 +18,7 @@ from aeonnx.exporting.parts import (
 )
 from aeonnx.exporting.passes.pixels import images_of, with_pixels
 from aeonnx.exporting.passes.precision import in_precision
-from aeonnx.exporting.verify.calibration import Calibration, in_use, task_of
+from aeonnx.exporting.verify.calibration import Calibration, complete_inputs, task_of
 from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.quality import Task, measure, speedup
 from aeonnx.exporting.verify.reference import Reference
@@ -58,7 +58,7 @@ def reduce_precision(
     what, part = f"{base.part} in {precision}", context.parts[base.part]
     classes = len(context.trained.config.classes)
     task = task_of(base.part, context.parts, context.test, classes, decoder.run)
-    calibration = Calibration(part, in_use(part, context.train))
+    calibration = Calibration(part, complete_inputs(part, context.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
     try:
         forms = in_precision(fp32, precision, calibration.batches)

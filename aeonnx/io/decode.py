@@ -17,9 +17,10 @@ from aeonnx.io.exif import find_orientation, turned
 from aeonnx.io.frames import MOST_FRAMES, gif_frames, tiff_frames
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MOST_PIXELS", "Decoded", "OtherSize", "Refused", "decode", "kind_of"]
+__all__ = ["MOST_PIXELS", "Decoded", "OtherSize", "Refused", "decode", "from_pillow", "kind_of"]
 
 Array = npt.NDArray[np.uint8]
 Size = tuple[int, int] | None
@@ -131,8 +132,12 @@ def _check_frames(frames: int) -> None:
         raise Refused(f"holds {more}{frames:,} pictures: expected one")
 
 
-def _plain(image: ImageFile) -> Decoded:
-    """Decode with pillow and convert from its mode."""
+def from_pillow(image: Image) -> Decoded:
+    """Convert an image of pillow from its mode.
+
+    Raises:
+        Refused: unsupported mode.
+    """
     mode = image.mode
     if mode == "CMYK":
         raise Refused(_CMYK)
@@ -173,7 +178,7 @@ def _decode_png(data: bytes, size: Size) -> Decoded:
         pixels = np.asarray(_open("PNG", bare))
         found = Decoded(pixels[..., 0], pixels[..., -1], 2)
     else:
-        found = _plain(_open("PNG", bare))
+        found = from_pillow(_open("PNG", bare))
     if head.transparency is not None and head.colour_type in (0, 2):
         found = replace(
             found, alpha=_alpha_of_one_colour(head, head.transparency, found.colour, bare)
@@ -214,14 +219,14 @@ def _alpha_of_one_colour(head: png.Png, colour: bytes, eight: Array, bare: bytes
 def _decode_bmp(data: bytes, size: Size) -> Decoded:
     image = _open("BMP", data)
     _check_size(*image.size, 1, size)
-    return _plain(image)
+    return from_pillow(image)
 
 
 def _decode_gif(data: bytes, size: Size) -> Decoded:
     _check_frames(gif_frames(data))
     image = _open("GIF", data)
     _check_size(*image.size, 1, size)
-    return _plain(image)
+    return from_pillow(image)
 
 
 def _decode_webp(data: bytes, size: Size) -> Decoded:
@@ -230,7 +235,7 @@ def _decode_webp(data: bytes, size: Size) -> Decoded:
     orientation = turn.value if turn else 1
     _check_size(*image.size, orientation, size)
     _check_frames(getattr(image, "n_frames", 1))
-    return _plain(image).turned(orientation)
+    return from_pillow(image).turned(orientation)
 
 
 def _decode_jpeg(data: bytes, size: Size) -> Decoded:
@@ -240,7 +245,7 @@ def _decode_jpeg(data: bytes, size: Size) -> Decoded:
     if head.depth != 8:
         raise Refused(f"has {head.depth} bits per channel: {_DEPTH}")
     _check_size(head.width, head.height, head.orientation, size)
-    return _plain(_open("JPEG", head.bare())).turned(head.orientation)
+    return from_pillow(_open("JPEG", head.bare())).turned(head.orientation)
 
 
 def _decode_tiff(data: bytes, size: Size) -> Decoded:
@@ -257,7 +262,7 @@ def _decode_tiff(data: bytes, size: Size) -> Decoded:
         if not bits <= {1, 2, 4, 8, 16}:
             raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
         _check_size(*image.size, orientation, size)
-        return _plain(image).turned(orientation)
+        return from_pillow(image).turned(orientation)
 
 
 _DECODERS = {

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["Orientation", "find_orientation", "turned"]
+__all__ = ["ORIENTATION", "Orientation", "find_orientation", "turned"]
 
 Array = npt.NDArray[Any]
 
-_TAG, _SHORT = 274, 3
+ORIENTATION, _SHORT = 274, 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_orientation(block: bytes) -> Orientation | None:
     (count,) = struct.unpack_from(f"{order}H", block, start)
     for place in range(start + 2, min(start + 2 + 12 * count, len(block) - 11), 12):
         tag, kind, number, value = struct.unpack_from(f"{order}HHIH", block, place)
-        if (tag, kind, number) == (_TAG, _SHORT, 1) and 1 <= value <= 8:
+        if (tag, kind, number) == (ORIENTATION, _SHORT, 1) and 1 <= value <= 8:
             return Orientation(value, place + 8, struct.pack(f"{order}H", 1))
     return None
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["UNIT", "Bounds", "ends_of", "from_pixels", "has_pixels", "to_pixels"]
+__all__ = ["UNIT", "Bounds", "float32_bounds", "from_pixels", "has_pixels", "to_pixels"]
 
 Bounds = tuple[float, float]
 """Lowest and highest value of an image."""
@@ -23,11 +23,11 @@ def has_pixels(bounds: Bounds | None) -> bool:
     """Whether a range can be mapped to pixels: its width is a finite float32 above 0."""
     if bounds is None:
         return False
-    low, _, width = ends_of(bounds)
+    low, _, width = float32_bounds(bounds)
     return bool(np.isfinite(low) and np.isfinite(width) and width > 0)
 
 
-def ends_of(bounds: Bounds) -> tuple[np.float32, np.float32, np.float32]:
+def float32_bounds(bounds: Bounds) -> tuple[np.float32, np.float32, np.float32]:
     """Lowest value, highest value and width, all in float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = np.float32(bounds[0]), np.float32(bounds[1])
@@ -36,7 +36,7 @@ def ends_of(bounds: Bounds) -> tuple[np.float32, np.float32, np.float32]:
 
 def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT) -> npt.NDArray[np.uint8]:
     """float32 in `bounds` -> uint8: round((clip(x) - low) / (high - low) * 255), ties to even."""
-    low, high, width = ends_of(bounds)
+    low, high, width = float32_bounds(bounds)
     shares = np.clip(images, low, high)
     if bounds != UNIT:  # for [0, 1] both steps are the identity
         shares = (shares - low) / width
@@ -46,6 +46,6 @@ def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT) -> npt.NDArray[np
 
 def from_pixels(pixels: npt.NDArray[np.uint8], bounds: Bounds = UNIT) -> npt.NDArray[np.float32]:
     """uint8 -> float32 in `bounds`: low + (pixel / 255) * (high - low)."""
-    low, _, width = ends_of(bounds)
+    low, _, width = float32_bounds(bounds)
     shares = pixels.astype(np.float32) / np.float32(255)
     return shares if bounds == UNIT else low + shares * width

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeonnx._util.optional import require_modules
+from aeonnx._util.optional import public_names, require_modules
 from aeonnx.errors import SetupError
 
 # Official builds since 1.29 send usage data unless this is set before the import.
@@ -67,3 +67,7 @@ def __getattr__(name: str) -> Any:
     if name == "verify":
         return import_module("aeonnx.runtime.verification").verify
     raise AttributeError(f"module 'aeonnx.runtime' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return public_names(__name__, globals())

@@ -1,7 +1,8 @@
 """Measures how fast a graph runs on this machine at several batch sizes, and caches the result.
 
-The cache key is the graph's digest, onnxruntime's version, the provider, the number of threads and
-the processor; records are in the user's cache directory (`aeonnx._util.cache`).
+The cache key is the graph's digest, onnxruntime's version, the provider, the number of threads, the
+user's session options and the processor; records are in the user's cache directory
+(`aeonnx._util.cache`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 import onnxruntime as ort
 
 from aeonnx._util import cache, processor
+from aeonnx._util.machine import usable_cores
 from aeonnx.bundle import Variant
 from aeonnx.errors import DeviceMemoryError
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.settings import Settings
 
 __all__ = ["Speed", "by_speed", "known_speed", "measure_speed"]
 
@@ -50,9 +53,9 @@ class Speed:
         return min(rows for rows, each in per_row.items() if each <= _SLACK * best)
 
 
-def known_speed(variant: Variant, session: Session, threads: int) -> Speed | None:
+def known_speed(variant: Variant, session: Session, settings: Settings) -> Speed | None:
     """The cached measurement of this machine; None if there is none or it is invalid."""
-    value = cache.read(_key(variant, session, threads))
+    value = cache.read(_key(variant, session, settings))
     found = value.get("seconds") if isinstance(value, dict) else None
     if not isinstance(found, dict) or not found.keys() <= {str(rows) for rows in _ROWS}:
         return None
@@ -67,7 +70,7 @@ def _is_time(value: object) -> bool:
 
 
 def measure_speed(
-    variant: Variant, session: Session, threads: int, inputs: Mapping[str, Array]
+    variant: Variant, session: Session, settings: Settings, inputs: Mapping[str, Array]
 ) -> Speed:
     """Time a graph on its golden inputs at growing batch sizes, and cache the result.
 
@@ -76,7 +79,7 @@ def measure_speed(
     Args:
         variant: the graph's entry in the manifest.
         session: the open graph.
-        threads: of the session.
+        settings: of the session.
         inputs: golden inputs, whose rows are repeated.
 
     Raises:
@@ -95,7 +98,7 @@ def measure_speed(
         if seconds[rows] > _SECONDS or per_row[-1] > 1.2 * min(per_row):
             break
     speed = Speed(seconds)
-    cache.write(_key(variant, session, threads), asdict(speed))
+    cache.write(_key(variant, session, settings), asdict(speed))
     return speed
 
 
@@ -119,11 +122,13 @@ def _least(session: Session, inputs: Mapping[str, Array]) -> float:
     return min(times)
 
 
-def _key(variant: Variant, session: Session, threads: int) -> dict[str, Any]:
+def _key(variant: Variant, session: Session, settings: Settings) -> dict[str, Any]:
+    given = settings.session_options
     return {
         "graph": variant.sha256,
         "onnxruntime": ort.__version__,
         "provider": session.providers[0],
-        "threads": threads,
+        "threads": settings.threads or usable_cores(),
+        "session_options": {name: str(given[name]) for name in sorted(given)},
         "processor": processor.model(),
     }

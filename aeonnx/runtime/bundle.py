@@ -1,7 +1,8 @@
-"""Runs a bundle's parts by verbs: encode, decode, reconstruct, denoise, classify, generate."""
+"""Runs the parts of a bundle by verbs, such as encode, denoise, score and generate."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,23 +12,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.bundle import GoldenTensor, Manifest, Variant, manifest
+from aeonnx.bundle import BATCH, GoldenTensor, Manifest, TensorSpec, Variant, manifest
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
+from aeonnx.runtime.array_like import ArrayLike
+from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
-from aeonnx.runtime.providers import Provider
+from aeonnx.runtime.providers import Provider, require_built
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
+from aeonnx.runtime.session_options import SessionOptions
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
-from aeonnx.runtime.validation import check_output
+from aeonnx.runtime.validation import check_output, input_array
 from aeonnx.runtime.variants import Variants
-from aeonnx.runtime.verbs import PARTS, check_verb, steps_of
+from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
 
 __all__ = ["Bundle", "Classified", "load"]
 
 
+_LOG = logging.getLogger(__name__)
 _DRAWN = 4096
 """Most images per batch of `generate`."""
 
@@ -65,6 +70,7 @@ def load(
     threads: int | None = None,
     max_batch: int | None = None,
     cuda_graph: bool = False,
+    session_options: SessionOptions | None = None,
 ) -> Bundle:
     """Open a bundle written by `aeonnx export`.
 
@@ -72,7 +78,7 @@ def load(
         path: the bundle's folder; a relative path is resolved now, not when graphs are opened.
         providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
             ["cuda"] or [("cuda", {"device_id": "1"})]; opening a part fails unless the first one
-            loads. None for CUDA if it really loads, else the CPU.
+            loads. None for CUDA if it really loads, else the CPU. Names are checked now.
         precision: "fp32", "fp16" or "int8", if exported; "auto" for the fastest variant of each
             part on this machine that reproduces its golden vectors here.
         threads: intra-op threads per graph, 1 to 1024; None for one per core that this process
@@ -81,16 +87,28 @@ def load(
             per machine.
         cuda_graph: replay recorded CUDA graphs to reduce the latency of small batches; CUDA only.
             Experimental: not yet run on a device.
+        session_options: options of onnxruntime for every graph: attributes of
+            `onnxruntime.SessionOptions`, such as {"inter_op_num_threads": 2}, and configuration
+            entries, such as {"session.intra_op.allow_spinning": "0"}. Those that this package sets
+            itself are refused: for "intra_op_num_threads", pass `threads`.
 
     Raises:
         BundleError: there is no bundle at `path`, or its manifest is damaged or of a newer format.
-        UnknownNameError, UsageError, InputError: an argument has an invalid value.
+        UnknownNameError: there is no such precision, provider or session option; the message
+            suggests the nearest, and lists the providers of this onnxruntime.
+        ProviderError: this onnxruntime is a build without the first provider.
+        UsageError, InputError: an argument has an invalid value.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"load: expected the path of a bundle, got {path!r}")
     folder = Path(path)
-    settings = Settings(providers, precision, threads, max_batch, cuda_graph)
-    return Bundle(folder, manifest.read(folder), settings)
+    options = {} if session_options is None else session_options
+    settings = Settings(providers, precision, threads, max_batch, cuda_graph, options)
+    if providers is not None:
+        require_built(providers)
+    bundle = Bundle(folder, manifest.read(folder), settings)
+    _LOG.info("loaded %s: %s, %s", folder, bundle.manifest.model, ", ".join(bundle.parts))
+    return bundle
 
 
 def _opened(folder: Path, settings: Settings) -> Bundle:
@@ -101,10 +119,12 @@ def _opened(folder: Path, settings: Settings) -> Bundle:
 class Bundle:
     """The parts of one trained model. Graphs are opened, and their digests checked, at first use.
 
-    All verbs accept and return numpy arrays with the batch as first axis, any number of rows. Float
-    images are in the range that the manifest states for the tensor, [0, 1] for the built-in models;
-    verbs also accept uint8 images, whose 0 to 255 are mapped to that range. With `out`, verbs write
-    to that array and return it. With `pixels`, they return uint8 images: from the graphs that
+    All verbs accept arrays with the batch as first axis, any number of rows, and return numpy
+    arrays. Tensors of torch and arrays of other libraries, images of pillow, and lists of arrays,
+    images or numbers are accepted too, see `runtime.array_like.as_array`. Float images are in the
+    range that the manifest states for the tensor, [0, 1] for the built-in models; verbs also accept
+    uint8 images, whose 0 to 255 are mapped to that range. With `out`, verbs write to that numpy
+    array and return it. With `pixels`, they return uint8 images: from the graphs that
     `--io uint8` exports if the bundle has them, else computed in the same arithmetic. A bundle is
     thread-safe. Use it in a `with` block, or `close` it, to release its graphs.
 
@@ -175,7 +195,7 @@ class Bundle:
         """Check from the manifest that a verb can run, before any graph is opened.
 
         Args:
-            verb: "encode", "decode", "reconstruct", "denoise", "classify" or "generate".
+            verb: "encode", "decode", "reconstruct", "denoise", "score", "classify" or "generate".
 
         Raises:
             BundleError: the verb's part is missing, or its inputs or outputs do not fit the verb.
@@ -193,7 +213,7 @@ class Bundle:
             check_verb(self.manifest, step)
         self._fit.add(verb)
 
-    def encode(self, x: Array, *, out: Array | None = None) -> Array:
+    def encode(self, x: ArrayLike, *, out: Array | None = None) -> Array:
         """Encode images: float32 [n, C, H, W] in range, or uint8 -> latents, float32 [n, latent].
 
         All verbs also accept float16 and float64, and round them to float32.
@@ -202,11 +222,11 @@ class Bundle:
         """
         return self._answer("encode", x, out)
 
-    def decode(self, z: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
+    def decode(self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Decode latents: float32 [n, latent] -> images, float32 [n, C, H, W] in range."""
         return self._answer("decode", z, out, pixels)
 
-    def reconstruct(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
+    def reconstruct(self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Encode and decode images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
         Runs the reconstructor, or encoder and decoder if the bundle has none.
@@ -215,11 +235,24 @@ class Bundle:
             return self.decode(self.encode(x), out=out, pixels=pixels)
         return self._answer("reconstruct", x, out, pixels)
 
-    def denoise(self, x: Array, *, out: Array | None = None, pixels: bool = False) -> Array:
+    def denoise(self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
         """Remove noise from images: [n, C, H, W] -> float32 [n, C, H, W] in range."""
         return self._answer("denoise", x, out, pixels)
 
-    def classify(self, x: Array) -> Classified:
+    def score(self, x: ArrayLike, *, out: Array | None = None) -> Array:
+        """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.
+
+        The error is the mean squared difference of an image and its reconstruction, in the range
+        of the images. The larger it is, the less an image is like those of the training.
+        `variant("scorer").percentiles["error"]` has thresholds, and `run("scorer", x=x)` returns
+        the reconstructions too.
+
+        Raises:
+            BundleError: the bundle has no scorer, or its scorer has no output `error`.
+        """
+        return self._answer("score", x, out)
+
+    def classify(self, x: ArrayLike) -> Classified:
         """Classify images: [n, C, H, W], float32 in range or uint8.
 
         Raises:
@@ -302,7 +335,7 @@ class Bundle:
             self._prior = Gaussian(mean, self.read_golden(prior.factor) if prior.factor else None)
         return self._prior
 
-    def run(self, part: str, **inputs: Array) -> dict[str, Array]:
+    def run(self, part: str, **inputs: ArrayLike) -> dict[str, Array]:
         """Run a part on its inputs by name, and return all outputs by name.
 
         Raises:
@@ -316,6 +349,24 @@ class Bundle:
             ProviderError: a provider requested by name cannot run here.
         """
         return self._variants.runner(part)(inputs)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts, such as ("decoder", "encoder"), in alphabetical order."""
+        return tuple(sorted(self.manifest.parts))
+
+    def inputs(self, part: str) -> tuple[TensorSpec, ...]:
+        """The inputs of a part as `run` accepts them: names, shapes, dtypes and ranges.
+
+        Raises:
+            BundleError: the bundle has no such part.
+        """
+        return any_batch(self.variant(part))
+
+    def outputs(self, part: str) -> tuple[TensorSpec, ...]:
+        """The outputs of a part as `run` returns them, see `inputs`."""
+        outputs = self.variant(part).outputs
+        return tuple(replace(spec, shape=(BATCH, *spec.shape[1:])) for spec in outputs)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
         """The manifest's entry of a part's variant.
@@ -352,11 +403,11 @@ class Bundle:
         return self._sessions.read_golden(tensor)
 
     def _answer(
-        self, verb: str, value: Array, out: Array | None = None, pixels: bool = False
+        self, verb: str, value: ArrayLike, out: Array | None = None, pixels: bool = False
     ) -> Array:
         if pixels:
             return self._pixels(verb, value, out)
-        return self._call(verb).primary_output(value, out)
+        return self._call(verb).output(value, out, OUTPUTS[verb])
 
     def _call(self, verb: str) -> PartRunner:
         """The runner of a verb's part, which is checked before it is opened."""
@@ -366,20 +417,22 @@ class Bundle:
             call = self._calls[verb] = self._variants.runner(PARTS[verb])
         return call
 
-    def _pixels(self, verb: str, value: Array, out: Array | None) -> Array:
+    def _pixels(self, verb: str, value: ArrayLike, out: Array | None) -> Array:
         """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
         part = PARTS[verb]
         self.require(verb)
-        name = f"{self._variants.choice(part)}-uint8"
+        chosen = self._variants.choice(part)
+        variant = self.variant(part, chosen)
+        spec, floats = variant.inputs[0], variant.outputs[0]
+        value = input_array(part, spec, value)
+        name = f"{chosen}-uint8"
         if name in self.manifest.parts[part]:
             dtype = self.variant(part, name).inputs[0].dtype
-            if np.asarray(value).dtype == dtype:
-                return self._variants.runner(part, name).primary_output(value, out)
-        floats = self.variant(part, self._variants.choice(part)).outputs[0]
+            if value.dtype == dtype:
+                return self._variants.runner(part, name).output(value, out)
         made = to_pixels(self._answer(verb, value), floats.range or UNIT)
         if out is None:
             return made
-        spec = replace(floats, dtype="uint8")
-        check_output(part, spec, len(made), made, out)
+        check_output(part, replace(floats, dtype="uint8"), len(made), made, out)
         out[...] = made
         return out

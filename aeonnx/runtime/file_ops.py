@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aeonnx._util import files
+from aeonnx._util.text import printable
 from aeonnx.errors import UsageError
 from aeonnx.io.formats import Target, target_of
 from aeonnx.io.pixels import UNIT
@@ -21,6 +23,8 @@ from aeonnx.runtime.stream import generated, rows_at_once, stream
 from aeonnx.runtime.verbs import PARTS, steps_of
 
 __all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
+
+_LOG = logging.getLogger(__name__)
 
 Advanced = Callable[[int, int], None]
 """Progress callback: (rows done, rows in total)."""
@@ -93,6 +97,7 @@ def run_on_files(
     results = stream(bundle, verb, rows.batches(rows_at_once(bundle)), **options)
     key = "images" if gives_images else "features"
     written = _write(results, to, rows, key, force=force, advanced=advanced)
+    _log_skipped(rows)
     return replace(written, left_out=rows.left_out, skipped=rows.skipped)
 
 
@@ -151,6 +156,7 @@ def classify_files(
     rows = open_images(sources, bundle.manifest.input_shape, how)
     batches = _with_progress(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
     found = Classified.of(bundle.classify(batch) for batch in batches)
+    _log_skipped(rows)
     if to is not None and to.form == "npy":
         with open_writer(to, len(rows.names), force=force) as writer:
             writer.write(found.probabilities)
@@ -166,6 +172,11 @@ def _reading(bundle: Bundle, verb: str, reading: Reading | None) -> Reading:
     part = PARTS[steps_of(bundle.manifest, verb)[0]]
     bounds = bundle.variant(part).inputs[0].range or UNIT
     return replace(reading or Reading(), bounds=bounds)
+
+
+def _log_skipped(rows: Source) -> None:
+    for line in rows.skipped:
+        _LOG.info("skipped: %s", printable(line))
 
 
 def _table_target(name: Path | str) -> Target:

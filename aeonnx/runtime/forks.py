@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import Any, Protocol
 
-__all__ = ["after_fork", "forks", "kept_by_children", "opening"]
+__all__ = ["after_fork", "forks", "keep_in_children", "opening"]
 
 opening = threading.RLock()
 """Held while a graph is opened."""
@@ -35,7 +35,7 @@ def forks() -> int:
     return _count
 
 
-def kept_by_children(*natives: Any) -> None:
+def keep_in_children(*natives: Any) -> None:
     """Register objects of onnxruntime that a forked child must not destroy."""
     _native.update(natives)
 

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from aeonnx.bundle import TensorSpec, Variant
 from aeonnx.errors import InputError
 from aeonnx.runtime.batching import pad_rows
-from aeonnx.runtime.forks import kept_by_children
+from aeonnx.runtime.forks import keep_in_children
 from aeonnx.runtime.interface import has_rows, rows_in
 from aeonnx.runtime.providers import CUDA
 from aeonnx.runtime.session import ORT_ERRORS, Array, Session
@@ -47,7 +47,7 @@ class IOBinding:
             self._binding.bind_ortvalue_input(name, value)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
-        kept_by_children(
+        keep_in_children(
             getattr(self._binding, "_iobinding", self._binding),
             *(
                 getattr(value, "_ortvalue", value)
@@ -63,7 +63,7 @@ class IOBinding:
         rows = self._rows if has_rows(self._variant, spec) else 1
         return [rows, *rest], np.dtype(spec.dtype)
 
-    def give(self, inputs: Mapping[str, Array]) -> None:
+    def set_inputs(self, inputs: Mapping[str, Array]) -> None:
         """Copy inputs into the buffers.
 
         Args:
@@ -135,7 +135,7 @@ class CudaGraphRunner:
             bound = self._bound.get(size)
             if bound is None:
                 bound = self._bound[size] = IOBinding(self._session, self._variant, size)
-            bound.give(filled)
+            bound.set_inputs(filled)
             bound.run()
             return [bound.output(name)[:rows] for name in outputs]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +18,13 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
 from aeonnx._util.cuda_libraries import GPU_WHEEL, driver_problem, load_problem
-from aeonnx._util.machine import usable_cores
+from aeonnx._util.text import printable
 from aeonnx.errors import ProviderError, UnknownNameError, UsageError
+from aeonnx.runtime.session_options import SessionOptions, new_options
 
-__all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name", "normalized"]
+__all__ = ["CPU", "CUDA", "Provider", "create_session", "full_name", "normalized", "require_built"]
+
+_LOG = logging.getLogger(__name__)
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -32,8 +35,6 @@ _AUTO = "providers=None, or --provider auto, takes CUDA where it loads, else the
 Provider = str | tuple[str, Mapping[str, str]]
 """A provider's short or full name, alone or with onnxruntime's provider options."""
 
-_EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
-_FORMAT = "session.load_model_format"
 Wanted = list[tuple[str, dict[str, str]]]
 """Full names of providers, each with its options."""
 
@@ -57,17 +58,36 @@ def full_name(name: str) -> str:
     Raises:
         UnknownNameError: onnxruntime knows no such provider.
     """
-    known = {
-        full.removesuffix("ExecutionProvider").lower(): full for full in ort.get_all_providers()
-    }
-    short = name.lower().removesuffix("executionprovider")
+    known = {_short(full): full for full in ort.get_all_providers()}
+    short = _short(name)
     if short not in known:
-        raise UnknownNameError("provider", name, known, _AUTO)
+        has = ", ".join(map(_short, ort.get_available_providers()))
+        raise UnknownNameError("provider", name, known, f"This onnxruntime has: {has}. {_AUTO}")
     return str(known[short])
 
 
+def _short(name: str) -> str:
+    return name.lower().removesuffix("executionprovider")
+
+
+def require_built(providers: Sequence[Provider]) -> None:
+    """Check the names of providers, and that this build of onnxruntime has the first.
+
+    Raises:
+        ProviderError: it has not; the message lists those that it has.
+        UnknownNameError, UsageError: see `normalized`.
+    """
+    name = normalized(providers)[0][0]
+    problem = _missing(name)
+    if problem is not None:
+        raise ProviderError(name, problem)
+
+
 def create_session(
-    source: Path | bytes, providers: Sequence[Provider] | None, threads: int | None = None
+    source: Path | bytes,
+    providers: Sequence[Provider] | None,
+    threads: int | None = None,
+    session_options: SessionOptions | None = None,
 ) -> ort.InferenceSession:
     """Create a session for a graph.
 
@@ -76,24 +96,26 @@ def create_session(
         providers: EPs in order of preference, the first of which the session must get; None for
             CUDA where it loads, else the CPU.
         threads: intra-op threads; None for one per core that this process may use.
+        session_options: see `aeonnx.load`.
 
     Raises:
         ProviderError: the first provider cannot run here, or not with the given options.
         UnknownNameError: onnxruntime knows no such provider.
         UsageError: `providers` is not a list of names and (name, options).
     """
+    options = new_options(threads, session_options or {}, from_bytes=isinstance(source, bytes))
     if providers is None:
-        return _open_default(source, threads)
+        return _open_default(source, options)
     wanted = normalized(providers)
     name = wanted[0][0]
     problem = _build_problem(name)
     if problem is None:
         try:
-            session = _open(source, threads, wanted)
+            session = _open(source, options, wanted)
         except Exception as error:  # onnxruntime's errors have no other common base
             if name == CPU:
                 raise
-            _open(source, threads, [(CPU, {})])  # raises if the graph itself is at fault
+            _open(source, options, [(CPU, {})])  # raises if the graph itself is at fault
             problem = _load_problem(name) or (
                 f"onnxruntime says: {_in_words(error)} (options: {wanted[0][1]})"
             )
@@ -106,14 +128,21 @@ def create_session(
     raise ProviderError(name, problem)
 
 
-def _open_default(source: Path | bytes, threads: int | None) -> ort.InferenceSession:
-    if _build_problem(CUDA) is None:
+def _open_default(source: Path | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    problem = _build_problem(CUDA)
+    if problem is None:
         # A full or broken GPU must not raise; if the graph is broken, the CPU raises below.
-        with contextlib.suppress(Exception):
-            session = _open(source, threads, [(CUDA, _OPTIONS[CUDA])])
+        try:
+            session = _open(source, options, [(CUDA, _OPTIONS[CUDA])])
             if session.get_providers()[0] == CUDA:
                 return session
-    return _open(source, threads, [(CPU, {})])
+            problem = _load_problem(CUDA) or "onnxruntime could not load it"
+        except Exception as error:  # onnxruntime's errors have no other common base
+            problem = printable(_in_words(error))
+        _LOG.warning("CUDA is here but does not run, the CPU is used: %s", problem)
+    else:
+        _LOG.debug("CUDA is not used: %s", problem)
+    return _open(source, options, [(CPU, {})])
 
 
 def normalized(providers: Sequence[Provider]) -> Wanted:
@@ -150,16 +179,10 @@ def _name_and_options(provider: object) -> tuple[str, Mapping[str, str]]:
     )
 
 
-def _open(source: Path | bytes, threads: int | None, wanted: Wanted) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    options.log_severity_level = 4  # logs repeat the errors, with unescaped names of the graph
+def _open(
+    source: Path | bytes, options: ort.SessionOptions, wanted: Wanted
+) -> ort.InferenceSession:
     graph = source if isinstance(source, bytes) else str(source)
-    if isinstance(source, bytes):
-        # Otherwise external data would be searched in the working directory; bundles have none.
-        options.add_session_config_entry(_EXTERNAL_DATA, os.devnull)
-        # Otherwise onnxruntime would detect and load its ORT format, which nothing here checks.
-        options.add_session_config_entry(_FORMAT, "ONNX")
     if any(name in _ON_NVIDIA for name, _ in wanted):
         # Loads the CUDA libraries of the nvidia wheels; prints the ones that it cannot find.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -183,11 +206,15 @@ def _read_texts(session: ort.InferenceSession) -> None:
 
 def _build_problem(name: str) -> str | None:
     """Why this build or driver rules a provider out; None if it is worth trying."""
+    return _missing(name) or (driver_problem() if name in _ON_NVIDIA else None)
+
+
+def _missing(name: str) -> str | None:
     available = ort.get_available_providers()
-    if name not in available:
-        remedy = f": {GPU_WHEEL}" if name in _ON_NVIDIA else ""
-        return f"this onnxruntime is a build without it, it has {', '.join(available)}{remedy}"
-    return driver_problem() if name in _ON_NVIDIA else None
+    if name in available:
+        return None
+    remedy = f": {GPU_WHEEL}" if name in _ON_NVIDIA else ""
+    return f"this onnxruntime is a build without it, it has {', '.join(available)}{remedy}"
 
 
 def _in_words(error: Exception) -> str:

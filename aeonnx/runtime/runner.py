@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
@@ -15,6 +16,8 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input, check_output
 
 __all__ = ["PartRunner", "Runner"]
+
+_LOG = logging.getLogger(__name__)
 
 _DIRECT = 1024
 """Up to so many rows run as one batch, without measuring or looking up the best batch size."""
@@ -58,34 +61,33 @@ class PartRunner:
         self._low, self._high = spec.range or (-_FINITE, _FINITE)
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
-        self._answer = self._names[:1]
 
-    def primary_output(self, value: Any, out: Array | None = None) -> Array:
-        """The first output of a part with one input.
+    def output(self, value: Any, out: Array | None = None, name: str = "") -> Array:
+        """One output of a part with one input.
 
         Args:
             value: see `check_input`.
             out: array to write to and return; None for a new one.
+            name: of the output; "" for the first.
 
         Raises:
             InputError: `value` or `out` has the wrong dtype, shape or values.
             DeviceMemoryError: there is not enough memory.
         """
         try:
-            return self._answered(value, out)
+            return self._one(value, out, name or self._names[0])
         except MemoryError as error:  # numpy could not allocate the arrays of all rows
             raise self._too_large(error) from error
 
-    def _answered(self, value: Any, out: Array | None) -> Array:
-        name = self._answer[0]
+    def _one(self, value: Any, out: Array | None, name: str) -> Array:
         value = self._prepared(value)
         if out is not None:
             check_output(self._part, self._outputs[name], len(value), value, out)
             if out.nbytes > _COPIED:
                 return self._in_batches({self._input: value}, {name: out})[name]
-            out[...] = self._run(len(value), {self._input: value}, self._answer)[0]
+            out[...] = self._run(len(value), {self._input: value}, [name])[0]
             return out
-        return self._run(len(value), {self._input: value}, self._answer)[0]
+        return self._run(len(value), {self._input: value}, [name])[0]
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs by name, for all inputs by name.
@@ -190,6 +192,9 @@ class PartRunner:
         if rows == 1:
             raise
         self._direct = self._max_batch = rows // 2
+        _LOG.warning(
+            "%s: out of memory at %d rows per run, trying %d", self._part, rows, self._max_batch
+        )
 
     def _empty(self, rows: int, name: str) -> Array:
         spec = self._outputs[name]

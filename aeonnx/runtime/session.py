@@ -21,8 +21,9 @@ from aeonnx.errors import (
     RefusedGraphError,
     RunError,
 )
-from aeonnx.runtime.forks import forks, kept_by_children, opening
+from aeonnx.runtime.forks import forks, keep_in_children, opening
 from aeonnx.runtime.providers import Provider, create_session
+from aeonnx.runtime.session_options import SessionOptions
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
 
@@ -60,6 +61,7 @@ class Session:
         path: the .onnx file.
         providers: see `aeonnx.load`.
         threads: see `aeonnx.load`.
+        session_options: see `aeonnx.load`.
         data: content of the file, if already read.
         variant: its entry in the manifest; every run checks dtypes and shapes of outputs with it.
 
@@ -76,6 +78,7 @@ class Session:
         providers: Sequence[Provider] | None = None,
         *,
         threads: int | None = None,
+        session_options: SessionOptions | None = None,
         data: bytes | None = None,
         variant: Variant | None = None,
     ) -> None:
@@ -86,10 +89,10 @@ class Session:
         try:
             with opening:
                 session: ort.InferenceSession = create_session(
-                    path if data is None else data, providers, threads
+                    path if data is None else data, providers, threads, session_options
                 )
                 native = getattr(session, "_sess", session)
-                kept_by_children(session, native)
+                keep_in_children(session, native)
         except ORT_ERRORS as error:
             if _is_memory(error):
                 raise DeviceMemoryError(
@@ -98,7 +101,8 @@ class Session:
             self._require_new_enough(error)
             raise RefusedGraphError(
                 f"onnxruntime {ort.__version__} refuses {path}: {_text(error)}. "
-                "Export the part again, or upgrade onnxruntime."
+                f"{'Leave out session_options' if session_options else 'Export the part again'}, "
+                "or upgrade onnxruntime."
             ) from error
         self._session: ort.InferenceSession | None = session
         # Not `session.run`, which checks the names again and, after an error, retries on another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings, graph_providers
 
 __all__ = ["SessionPool"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class SessionPool:
@@ -130,7 +133,12 @@ class SessionPool:
             data = files.read_verified(path, variant.sha256, variant.bytes)
         check_graph(data, str(path))
         session = Session(
-            path, providers, threads=self.settings.threads, data=data, variant=variant
+            path,
+            providers,
+            threads=self.settings.threads,
+            session_options=self.settings.session_options,
+            data=data,
+            variant=variant,
         )
         mismatches = session.interface_mismatches(variant.inputs, variant.outputs)
         if session.metadata.get("aeonnx.checkpoint_id") != self.manifest.checkpoint_id:
@@ -140,6 +148,7 @@ class SessionPool:
                 f"{session.path} does not match its manifest: {'; '.join(mismatches)}. "
                 "Export the bundle again."
             )
+        _LOG.info("opened %s (%s) on %s", part, name, session.providers[0])
         return session
 
     @contextmanager

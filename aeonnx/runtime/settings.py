@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aeonnx.errors import InputError, UnknownNameError, UsageError
 from aeonnx.runtime.providers import CUDA, Provider, full_name, normalized
+from aeonnx.runtime.session_options import SessionOptions, check_options
 
 __all__ = ["PRECISIONS", "Settings", "graph_providers", "whole"]
 
@@ -31,12 +32,13 @@ class Settings:
         max_batch: most rows per run of a graph, 1 or more; None for the fastest measured here.
         cuda_graph: replay recorded CUDA graphs, one per power of two of rows. Experimental: not
             yet run on a device.
+        session_options: attributes of `onnxruntime.SessionOptions`, and configuration entries.
 
     Raises:
-        UnknownNameError: there is no such precision or provider.
+        UnknownNameError: there is no such precision, provider or session option.
         InputError: `threads` or `max_batch` is not a whole number in its range.
-        UsageError: `providers` is not a list of names, or `cuda_graph` is set and the first
-            provider is not cuda.
+        UsageError: `providers` is not a list of names, `cuda_graph` is set and the first provider
+            is not cuda, or a session option has the wrong type or is set by this package itself.
     """
 
     providers: Sequence[Provider] | None = None
@@ -44,6 +46,7 @@ class Settings:
     threads: int | None = None
     max_batch: int | None = None
     cuda_graph: bool = False
+    session_options: SessionOptions = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -53,6 +56,7 @@ class Settings:
                 raise InputError(f"{name}: expected 1 or more, got {value}")
         if self.threads is not None and self.threads > _MOST_THREADS:
             raise InputError(f"threads: expected at most {_MOST_THREADS}, got {self.threads}")
+        check_options(self.session_options)
         if self.providers is not None:
             normalized(self.providers)
             if self.cuda_graph:

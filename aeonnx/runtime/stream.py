@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
-
 from aeonnx.io.stored import slices
+from aeonnx.runtime.array_like import ArrayLike, is_array
 from aeonnx.runtime.prior import check_range
 from aeonnx.runtime.session import Array
 
@@ -30,14 +29,15 @@ _BYTES = 16 * 2**20
 
 
 def stream(
-    bundle: Bundle, verb: str, source: Array | Iterable[Array], **options: Any
+    bundle: Bundle, verb: str, source: ArrayLike | Iterable[ArrayLike], **options: Any
 ) -> Iterator[Array]:
     """Run a verb batch by batch: a generator of its results, in order.
 
     Args:
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        source: an array, which may be memory-mapped, or an iterable of batches of rows.
+        source: an array, which is read slice by slice: a memory-mapped one of numpy, or one of
+            another library that can be sliced; or an iterable of batches of rows.
         options: keyword arguments of the verb, such as `pixels=True`.
 
     Yields:
@@ -46,10 +46,11 @@ def stream(
     Raises:
         InputError, BundleError, ProviderError, RunError: see `Bundle.run`.
     """
-    if isinstance(source, np.ndarray):
-        source = slices(source, rows_at_once(bundle))
+    if is_array(source):
+        source = slices(cast(Array, source), rows_at_once(bundle))
     run = getattr(bundle, verb)
-    return ahead(run(batch, **options) for batch in ahead(source))
+    batches = cast(Iterable[ArrayLike], source)
+    return ahead(run(batch, **options) for batch in ahead(batches))
 
 
 def generated(

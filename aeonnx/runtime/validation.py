@@ -9,12 +9,12 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import InputError
-from aeonnx.io.pixels import UNIT, from_pixels, has_pixels
+from aeonnx.io.pixels import UNIT, from_pixels
+from aeonnx.runtime.array_like import as_array, takes_pixels
 from aeonnx.runtime.session import Array
 
-__all__ = ["check_input", "check_output"]
+__all__ = ["check_input", "check_output", "input_array"]
 
-_IMAGE_AXES = 4
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """Dtypes that are rounded to float32."""
 
@@ -25,18 +25,19 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
     Args:
         part: name of the part, for the message.
         spec: expected input.
-        value: an array of the spec's shape and dtype, in any byte order and layout. For float32,
-            float16 and float64 are accepted too and rounded. For images with a range, uint8
-            pixels are accepted too: 0 is the lowest value of the range and 255 the highest.
+        value: an array, or what `as_array` makes one of, of the spec's shape and dtype, in any byte
+            order and layout. For float32, float16 and float64 are accepted too and rounded. For
+            images with a range, uint8 pixels are accepted too: 0 is the lowest value of the range
+            and 255 the highest.
 
     Raises:
         InputError: wrong type, dtype, shape or values; the message says what to do.
     """
-    where = f"{part}: {spec.name}: expected {_describe(spec)}"
-    _check_kind(where, value)
+    where = _expected(part, spec)
+    value = as_array(where, spec, value)
     _check_shape(where, spec, value)
     dtype = value.dtype.newbyteorder("=")
-    if dtype == np.uint8 and spec.range and _takes_pixels(spec):
+    if dtype == np.uint8 and spec.range and takes_pixels(spec):
         return from_pixels(np.ascontiguousarray(value), spec.range)
     if dtype != np.dtype(spec.dtype) and not (spec.dtype == "float32" and dtype in _FLOATS):
         raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
@@ -44,6 +45,11 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         ready = np.ascontiguousarray(value, spec.dtype)
     _check_values(where, spec, ready)
     return ready
+
+
+def input_array(part: str, spec: TensorSpec, value: Any) -> Array:
+    """An input as a numpy array, see `as_array`; its dtype, shape and values are not checked."""
+    return as_array(_expected(part, spec), spec, value)
 
 
 def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any) -> None:
@@ -73,29 +79,13 @@ def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any)
         )
 
 
-def _takes_pixels(spec: TensorSpec) -> bool:
-    """Whether uint8 pixels are accepted: for images with a range, and for anything in [0, 1]."""
-    is_image = len(spec.shape) == _IMAGE_AXES and has_pixels(spec.range)
-    return spec.dtype == "float32" and (is_image or spec.range == UNIT)
+def _expected(part: str, spec: TensorSpec) -> str:
+    return f"{part}: {spec.name}: expected {_describe(spec)}"
 
 
 def _describe(spec: TensorSpec) -> str:
     shape = ", ".join(str(size) for size in spec.shape)
     return f"{spec.dtype} [{shape}]"
-
-
-def _check_kind(where: str, value: Any) -> None:
-    """Refuse anything but a plain numpy array."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise InputError(
-            f"{where}, got a masked array, whose masked values a graph would see: replace them "
-            "with .filled(0)"
-        )
-    if not isinstance(value, np.ndarray):
-        kind = type(value).__name__
-        sparse = hasattr(value, "toarray")
-        hint = "make it dense with .toarray()" if sparse else "make it one with numpy.asarray(...)"
-        raise InputError(f"{where}, got a {kind}: {hint}")
 
 
 def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
@@ -107,7 +97,7 @@ def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
         )
     if dtype.kind not in "biuf":
         return "its elements are not numbers: pass an array of numbers"
-    if dtype.kind in "iu" and _takes_pixels(spec):
+    if dtype.kind in "iu" and takes_pixels(spec):
         if dtype == np.uint16 and spec.range == UNIT:
             return "divide 16-bit pixels by 65535"
         return "pass pixels of 0 to 255 as uint8, with .astype(numpy.uint8)"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aeonnx._util.machine import usable_cores
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aeonnx.runtime.autotune import Speed
 
 __all__ = ["Variants"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Variants:
@@ -65,6 +67,8 @@ class Variants:
                 asked = self._settings.precision
                 self.require(part)
                 self._chosen[part] = self._fastest(part) if asked == "auto" else asked
+                if asked == "auto":
+                    _LOG.info("%s: precision auto chose %s", part, self._chosen[part])
             return self._chosen[part]
 
     def require(self, part: str) -> None:
@@ -130,9 +134,11 @@ class Variants:
 
         pool = self._pool
         variant, session = pool.variant(part, name), pool.session(part, name)
-        threads = self._settings.threads or usable_cores()
-        known = autotune.known_speed(variant, session, threads)
-        if known is not None:
-            return known
-        inputs = {key: pool.read_golden(item) for key, item in variant.golden.inputs.items()}
-        return autotune.measure_speed(variant, session, threads, inputs)
+        speed = autotune.known_speed(variant, session, self._settings)
+        source = "cached"
+        if speed is None:
+            inputs = {key: pool.read_golden(item) for key, item in variant.golden.inputs.items()}
+            speed = autotune.measure_speed(variant, session, self._settings, inputs)
+            source = "measured"
+        _LOG.info("%s (%s): best at %d rows per run (%s)", part, name, speed.max_batch, source)
+        return speed

@@ -9,7 +9,7 @@ from aeonnx.bundle import Manifest, TensorSpec, Variant
 from aeonnx.errors import BundleError
 from aeonnx.io.pixels import has_pixels
 
-__all__ = ["PARTS", "check_verb", "steps_of"]
+__all__ = ["OUTPUTS", "PARTS", "check_verb", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ def _pixels(contents: Manifest, _: str) -> Wanted:
     return Wanted("uint8", contents.input_shape)
 
 
+def _error(_: Manifest, __: str) -> Wanted:
+    return Wanted("float32", ())
+
+
 def _number(_: Manifest, __: str) -> Wanted:
     return Wanted("int64", ())
 
@@ -73,11 +77,14 @@ _RULES = {
     "decode": _Rule("decoder", {"": _latent}, ("", _image)),
     "reconstruct": _Rule("reconstructor", {"": _image}, ("", _image)),
     "denoise": _Rule("denoiser", {"": _image}, ("", _image)),
+    "score": _Rule("scorer", {"": _image}, ("error", _error)),
     "classify": _Rule("classifier", {"": _image}, ("probabilities", _probabilities)),
     "generate": _Rule("sampler", {"seed": _number, "index": _number}, ("image", _pixels)),
 }
 PARTS = {verb: rule.part for verb, rule in _RULES.items()}
 """The part that a verb runs."""
+OUTPUTS = {verb: rule.output[0] for verb, rule in _RULES.items()}
+"""The output that a verb returns; "" for the first."""
 
 
 def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:

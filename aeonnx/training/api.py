@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,18 @@ from aeonnx import checkpoint
 from aeonnx._util import files
 from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.training.engine.baseline import worse_than_nothing
-from aeonnx.training.engine.callbacks import Listener, Silent
+from aeonnx.training.engine.baseline import baseline_warning
+from aeonnx.training.engine.callbacks import Listener, Logged, Silent
 from aeonnx.training.engine.device import resolve_device
-from aeonnx.training.engine.distributed import Ranks, joined, launched, main_process_first
+from aeonnx.training.engine.distributed import (
+    Ranks,
+    main_process_first,
+    process_group,
+    ranks_from_environment,
+)
 from aeonnx.training.engine.loop import Run
 from aeonnx.training.engine.plan import Plan, make_plan
-from aeonnx.training.engine.resume import refuse_run_there
+from aeonnx.training.engine.resume import refuse_existing_run
 from aeonnx.training.engine.signals import on_signals
 from aeonnx.training.engine.tensorboard import FOLDER, logging_to
 from aeonnx.training.options import TrainOptions, check
@@ -27,6 +33,8 @@ from aeonnx.training.random import Stream, seeded
 from aeonnx.training.report import plots
 
 __all__ = ["Trained", "train"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,10 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
     After any of these errors, the last good checkpoint is still there.
     """
     check(options)
-    device = resolve_device(options.device, launched().local_rank)
+    device = resolve_device(options.device, ranks_from_environment().local_rank)
     cuda = [device] if device.type == "cuda" else []
-    with joined(device) as ranks, torch.random.fork_rng(cuda):
-        told: Listener = listener if listener is not None and ranks.first else Silent()
+    with process_group(device) as ranks, torch.random.fork_rng(cuda):
+        told: Listener = Logged(listener or Silent()) if ranks.first else Silent()
         with main_process_first(ranks):
             plan = make_plan(options, ranks)
         events = plan.output / FOLDER if options.tensorboard and ranks.first else None
@@ -89,7 +97,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
             written: tuple[Path, ...] = ()
             problem = None
             if ranks.first:
-                problem = worse_than_nothing(
+                problem = baseline_warning(
                     plan, run.model, run.images, run.test_images, run.record.metrics
                 )
                 if problem:
@@ -98,6 +106,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 pictures = plots.draw(plan, run.model, run.test_images, run.history, noise)
                 log.pictures(pictures, run.history)
                 written = checkpoint.files_of(plan.output)
+                _LOG.info("wrote %s", plan.output)
         return Trained(
             output=plan.output,
             training=run.record,
@@ -118,5 +127,5 @@ def _locked(plan: Plan, ranks: Ranks) -> Iterator[None]:
     with files.locked(plan.output, f"aeonnx train -m {plan.config.model}"):
         files.sweep(plan.output)
         if not plan.options.resume and not ranks.restarts:
-            refuse_run_there(plan.options)  # another training may have finished meanwhile
+            refuse_existing_run(plan.options)  # another training may have finished meanwhile
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeonnx import catalog
-from aeonnx.catalog.ranges import flag, one_of, whole, within
+from aeonnx.catalog.ranges import flag, one_of, require_whole, whole, within
 from aeonnx.catalog.source import default_folder
 from aeonnx.checkpoint.history import RunOptions
 from aeonnx.errors import UnknownNameError, UsageError
@@ -39,46 +39,10 @@ _NO_MODEL = "Missing option '-m' / '--model', such as vae; or give -o RUN with -
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What to train, on which data, how, and where to write it.
+    """The options of a training: the arguments of `aeonnx.train`, which describes each.
 
-    None stands for the value of the resumed run or, in a new run, for the default.
-
-    Args:
-        model: registered name; may be None if the run in `output` is resumed.
-        output: the run's folder; None for `runs/<model>`.
-        arch: "mlp" or "conv"; by default the model's first.
-        hidden: widths of the hidden layers, see `ModelConfig`; by default the model's.
-        latent_size: length of `z`; by default the model's.
-        data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
-            "mnist-sample".
-        data_dir: folder of the named data sets; by default "data".
-        skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
-        stream: read images batch by batch, even if all of them fit on the device.
-        background: colour, such as "white" or "#20a0ff", behind transparent pixels; None to keep
-            alpha channels and reject other transparency.
-        workers: number of processes that prefetch images when they are streamed.
-        epochs: passes over the training images in the last stage; by default the recipe's.
-        batch_size: images per step, over all processes; by default the recipe's.
-        lr: peak learning rate of AdamW; by default the recipe's.
-        schedule: learning rate schedule: "constant", "cosine" or "one-cycle"; by default the
-            recipe's.
-        weight_decay: weight decay of AdamW, 0 or more; by default 0.
-        clip: maximum norm of the gradient, above 0; by default no limit.
-        ema: decay per step of the exponential moving average of the weights, in [0, 1); the average
-            is what is tested and saved; 0 for no average; by default the recipe's.
-        precision: "fp32", or "bf16" or "fp16" with autocast; by default "fp32".
-        compile: compile the training step with torch.compile.
-        held_out: share of the training images that are held out for early stopping, in (0, 1);
-            None for 0.1 with `patience`, and for no held-out images without.
-        patience: stop a stage after this many epochs without a better loss on the held-out images,
-            and keep the best epoch's weights; None to run all epochs.
-        seed: seed of initial weights, image order and noise; by default 0.
-        device: "auto", "cpu" or "cuda".
-        recipe: options of the recipe, such as {"corruption": "masking"}.
-        resume: resume from the newest undamaged state in `output`.
-        force: replace an existing run in `output`.
-        tensorboard: write TensorBoard events to the folder `tensorboard` in the run's folder.
-        save_seconds: seconds between saved states.
+    None stands for the value of the resumed run or, in a new run, for the default. `recipe` has the
+    options of the recipe, such as {"corruption": "masking"}.
     """
 
     model: str | None = None
@@ -191,6 +155,8 @@ def _check_model(model: str, options: TrainOptions) -> None:
         raise UnknownNameError(f"architecture of {model}", options.arch, known.archs)
     latent = () if options.latent_size is None else (options.latent_size,)
     sizes = (*(options.hidden or ()), *latent)
+    for size in sizes:
+        require_whole(f"sizes of {model}", size)
     if any(size < 1 for size in sizes):
         raise UsageError(f"sizes of {model}: expected sizes above 0, got {sizes}")
     for size in sizes:

@@ -231,10 +231,12 @@ def test_a_lazy_layer_and_one_without_numbers_get_them(tmp_path: Path) -> None:
         assert torch.equal(module.weight, original.weight)
 
 
-def test_what_was_done_shows_on_stderr(tmp_path: Path) -> None:
+@pytest.mark.parametrize("configured", [False, True])
+def test_what_was_done_is_logged(tmp_path: Path, configured: bool) -> None:
     torch.save({"model": nn.Linear(2, 2).state_dict()}, tmp_path / "w.pth")
     code = (
-        "import torch; from aeonnx.checkpoint import load_weights; "
+        f"import logging, torch; {'logging.basicConfig();' if configured else ''}"
+        "from aeonnx.checkpoint import load_weights; "
         "load_weights(torch.nn.Linear(2, 2), 'w.pth')"
     )
     root = str(Path(__file__).parents[2])
@@ -242,5 +244,6 @@ def test_what_was_done_shows_on_stderr(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": root, "PATH": ""},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stderr == "w.pth: taken from 'model'\n"
+    said = "WARNING:aeonnx.checkpoint._into:w.pth: taken from 'model'\n"
+    assert done.stderr == (said if configured else "")
     assert done.stdout == ""

@@ -28,12 +28,12 @@ def test_a_bound_graph_gives_the_same_again_and_again(vae: aeonnx.Bundle) -> Non
     bound = IOBinding(vae.session("decoder"), vae.variant("decoder"), 4)
     for seed in (1, 2):
         z = latents(4) * seed
-        bound.give({"z": z})
+        bound.set_inputs({"z": z})
         bound.run()
         np.testing.assert_array_equal(bound.output("reconstruction"), vae.decode(z))
     assert bound.outputs["reconstruction"].shape() == [4, 1, 28, 28]
     with pytest.raises(InputError, match=r"z: expected \[4, 20\], as bound, got \[3, 20\]"):
-        bound.give({"z": latents(3)})
+        bound.set_inputs({"z": latents(3)})
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8])

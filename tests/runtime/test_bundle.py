@@ -118,7 +118,14 @@ class Sparse:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ([[0.0]], r"got a list: make it one with numpy\.asarray"),
+        ([[0.0]], r"got float64 \[1, 1\]: axis 1 must have size 20, not 1"),
+        ([[0.0], [0.0, 1.0]], r"got a list whose rows have different shapes: make them equal"),
+        (["a"], r"got <U1 \[1\]: 2 axes, not 1"),
+        (
+            "z.npy",
+            r"got a str: read the file first, with PIL\.Image\.open\(\.\.\.\) or nu",
+        ),
+        (Path("z.npy"), r"got a pathlib\.PosixPath: read the file first"),
         (
             np.zeros((2, 20), dtype=np.int64),
             r"got int64: convert it with \.astype\(numpy\.float32\)",
@@ -128,7 +135,7 @@ class Sparse:
         (np.zeros((2, 20), dtype="U3"), r"got <U3: its elements are not numbers"),
         (np.ma.zeros((2, 20), dtype=np.float32), r"got a masked array.*\.filled\(0\)"),
         (np.full((2, 20), 1e300), r"got NaN or infinite values"),
-        (Sparse(), r"got a Sparse: make it dense with \.toarray\(\)"),
+        (Sparse(), r"got a tests.Sparse: make it dense with \.toarray\(\)"),
         (np.array(7, np.float32), r"got float32 \[\]: 2 axes, not 0"),
         (np.zeros((2, 20), dtype=np.uint8), r"got uint8: convert it"),
         (np.zeros(20, dtype=np.float32), r"got float32 \[20\]: 2 axes, not 1 \(one row needs"),

@@ -134,7 +134,7 @@ def test_less_is_tried_where_memory_runs_out(
     z = np.arange(rows * 20, dtype=np.float32).reshape(rows, 20)
     for _ in range(2):
         device.asked.clear()
-        np.testing.assert_array_equal(call.primary_output(z)[:, 0, 0, 0], z[:, 0] + 1)
+        np.testing.assert_array_equal(call.output(z)[:, 0, 0, 0], z[:, 0] + 1)
     assert max(device.asked) <= holds, "what was too much is not tried again"
 
 
@@ -142,7 +142,7 @@ def test_want_of_memory_is_told_if_one_row_is_too_much(bundle_of: Maker) -> None
     variant = aeonnx.load(bundle_of()).variant("decoder")
     call = PartRunner("decoder", variant, Small(0), lambda: 64)
     with pytest.raises(DeviceMemoryError, match="Failed to allocate memory"):
-        call.primary_output(latents())
+        call.output(latents())
 
 
 @pytest.mark.parametrize(

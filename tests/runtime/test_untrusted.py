@@ -77,7 +77,7 @@ def test_other_rows_than_went_in_are_refused(made: Made, how: str, rows: int) ->
             use()
     session, variant = bundle.session("decoder"), bundle.variant("decoder")
     bound = IOBinding(session, variant, 6)
-    bound.give({"z": latents()})
+    bound.set_inputs({"z": latents()})
     with pytest.raises(RunError, match=text):
         bound.run()
     with pytest.raises(RunError, match=GAVE.format(r"\d+", 8)):

@@ -26,14 +26,14 @@ from aeonnx.exporting.capture.detached import DetachedData
 from aeonnx.exporting.capture.downgrade import at_opset
 from aeonnx.exporting.capture.reasons import (
     Where,
+    data_attribute_reason,
     reason_of,
-    told_of_data,
     where_in_program,
     where_of_node,
     where_of_step,
     where_specialised,
 )
-from aeonnx.exporting.capture.torchlib import tables_made_once
+from aeonnx.exporting.capture.torchlib import build_tables_once
 from aeonnx.exporting.capture.translation import graphs_in, nodes_of, translated
 from aeonnx.exporting.sources.modules import plain
 from aeonnx.exporting.sources.outputs import CAPTURED_ROWS, examples
@@ -150,7 +150,7 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
         for spec in part.inputs
     )
     patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with patched, tables_made_once(), DetachedData():
+    with patched, build_tables_once(), DetachedData():
         return torch.export.export(
             module,
             tuple(examples(part, CAPTURED_ROWS).values()),
@@ -165,7 +165,9 @@ def _require_real_constants(program: ExportedProgram) -> None:
     lost = [name for name, value in program.constants.items() if isinstance(value, FakeTensor)]
     if lost:
         place = where_in_program(program, lost)
-        raise GraphError(f"torch cannot capture this part as a graph: {told_of_data(place)}")
+        raise GraphError(
+            f"torch cannot capture this part as a graph: {data_attribute_reason(place)}"
+        )
 
 
 def _require_no_bfloat16(program: ExportedProgram) -> None:

@@ -23,8 +23,8 @@ from aeonnx.bundle import BATCH
 
 __all__ = [
     "Where",
+    "data_attribute_reason",
     "reason_of",
-    "told_of_data",
     "where_in_program",
     "where_of_node",
     "where_of_step",
@@ -108,7 +108,7 @@ def reason_of(error: BaseException, place: Where | None = None) -> str:
     return Where.told(reason, place) + (f": {advice}" if advice else "")
 
 
-def told_of_data(place: Where | None) -> str:
+def data_attribute_reason(place: Where | None) -> str:
     """Why `.data` is refused, and what to write."""
     reason, advice = _DATA_IS_LOST
     return f"{Where.told(reason, place)}: {advice}"

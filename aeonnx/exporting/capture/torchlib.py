@@ -11,11 +11,11 @@ from unittest import mock
 from torch._export import utils
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-__all__ = ["tables_made_once"]
+__all__ = ["build_tables_once"]
 
 
 @contextmanager
-def tables_made_once() -> Iterator[None]:
+def build_tables_once() -> Iterator[None]:
     """torch finds the tables of the first export; operators registered later are not in them.
 
     Without this, each export parses the sources of some 500 translations again, and torch looks

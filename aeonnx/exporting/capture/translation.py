@@ -24,7 +24,7 @@ from torch.export.graph_signature import OutputKind
 
 from aeonnx.bundle import BATCH
 from aeonnx.errors import GraphError
-from aeonnx.exporting.capture.torchlib import tables_made_once
+from aeonnx.exporting.capture.torchlib import build_tables_once
 from aeonnx.models import Part
 
 __all__ = ["CAPTURE_OPSET", "graphs_in", "nodes_of", "translated"]
@@ -126,7 +126,7 @@ def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
         GraphError: forward changes a buffer, or simplifying the graph lost an operation.
         torch.onnx.errors.OnnxExporterError: torch has no translation for an operator.
     """
-    with tables_made_once():
+    with build_tables_once():
         exported = torch.onnx.export(
             program,
             (),

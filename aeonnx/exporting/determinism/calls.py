@@ -11,8 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from aeonnx.exporting.determinism.state import Counters, changes, fingerprint, shared_kept, state_of
-from aeonnx.exporting.determinism.surroundings import HIGH, LOW, Read, Surroundings, surrounded
+from aeonnx.exporting.determinism.state import (
+    Counters,
+    changes,
+    fingerprint,
+    restored_globals,
+    state_of,
+)
+from aeonnx.exporting.determinism.surroundings import HIGH, LOW, Read, Surroundings, in_surroundings
 from aeonnx.exporting.determinism.watch import Watch
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
@@ -98,7 +104,7 @@ def called(
     counters = Counters(module)
     before = state_of(module) if keep else {}
     outputs = []
-    with torch.no_grad(), shared_kept(module), surrounded(around, read, watch.place):
+    with torch.no_grad(), restored_globals(module), in_surroundings(around, read, watch.place):
         for index, batch in enumerate(batches):
             if wind and index == _COUNTED:
                 counters.wind()

@@ -21,7 +21,7 @@ from aeonnx.exporting.determinism.watch import Step
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
-__all__ = ["explained", "of_the_batch"]
+__all__ = ["batch_dependence_error", "nondeterminism_error"]
 
 _SHOWN = 4  # most causes, and most names of changed attributes, in a message
 
@@ -43,7 +43,9 @@ _STATE = (
 )
 
 
-def explained(name: str, part: Part, rows: Sequence[Mapping[str, Array]], met: set[str]) -> str:
+def nondeterminism_error(
+    name: str, part: Part, rows: Sequence[Mapping[str, Array]], met: set[str]
+) -> str:
     """The error text: the first situation that reproduces the difference, and its causes.
 
     Args:
@@ -68,7 +70,7 @@ def explained(name: str, part: Part, rows: Sequence[Mapping[str, Array]], met: s
     return f"{name}: {_RULE}: a repeated call gives another answer, and the cause was not found"
 
 
-def of_the_batch(name: str, part: Part, output: int, calls: Calls) -> str:
+def batch_dependence_error(name: str, part: Part, output: int, calls: Calls) -> str:
     """The error text for a row whose output depends on other rows; names batch norms as a cause."""
     what = _output(part, output, len(calls.outputs[0]))
     lines = [f"mean and variance are those of the batch {where}" for where in calls.watch.batch]

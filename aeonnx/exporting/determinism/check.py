@@ -25,7 +25,7 @@ from aeonnx.exporting.determinism.calls import (
     differing,
     tried,
 )
-from aeonnx.exporting.determinism.causes import explained, of_the_batch
+from aeonnx.exporting.determinism.causes import batch_dependence_error, nondeterminism_error
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of, has_rows, select_rows, tile_rows
 from aeonnx.runtime.session import Array
@@ -61,7 +61,7 @@ def require_deterministic(name: str, part: Part, rows: Mapping[str, Array]) -> N
     pairs = ((0, one.outputs[2]), (0, two.outputs[1]), (1, two.outputs[0]))
     same = all(differing(one.outputs[i], other) is None for i, other in pairs)
     if not same or _ever(part, first, one, met):
-        raise GraphError(explained(name, part, [first, second], met))
+        raise GraphError(nondeterminism_error(name, part, [first, second], met))
     if batch_of(part) is None:
         _require_rows_apart(name, part, first, second, one.outputs[0])
 
@@ -96,7 +96,7 @@ def _require_rows_apart(
     calls = called(part, [mixed], SAME)
     index = differing(_middle(outputs), _middle(calls.outputs[0]))
     if index is not None:
-        raise GraphError(of_the_batch(name, part, index, calls))
+        raise GraphError(batch_dependence_error(name, part, index, calls))
 
 
 def _middle(outputs: list[object]) -> list[object]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GENERATOR", "Counters", "changes", "fingerprint", "shared_kept", "state_of"]
+__all__ = ["GENERATOR", "Counters", "changes", "fingerprint", "restored_globals", "state_of"]
 
 GENERATOR = ", a generator of random numbers"
 """Suffix of a generator's name in `state_of`."""
@@ -67,7 +67,7 @@ def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[s
 
 
 @contextmanager
-def shared_kept(module: nn.Module) -> Iterator[None]:
+def restored_globals(module: nn.Module) -> Iterator[None]:
     """Restore class attributes and globals afterwards: copies of a module share them.
 
     Tensors and arrays of more than 2^20 elements are not restored.

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.utils.deterministic
 
-__all__ = ["HIGH", "LOW", "Read", "Surroundings", "surrounded"]
+__all__ = ["HIGH", "LOW", "Read", "Surroundings", "in_surroundings"]
 
 LOW, HIGH = 0, 0x12DD9BB3
 """Words of a Mersenne Twister's state for which it gives 32 zeros, and 32 ones."""
@@ -60,7 +60,9 @@ class Read:
 
 
 @contextmanager
-def surrounded(surroundings: Surroundings, read: Read, place: Callable[[], str]) -> Iterator[None]:
+def in_surroundings(
+    surroundings: Surroundings, read: Read, place: Callable[[], str]
+) -> Iterator[None]:
     """Run the body in these surroundings; then restore generators, clocks and torch's settings.
 
     torch's deterministic algorithms are on: on several threads, `index_put_` with `accumulate`

@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from aeonnx.exporting.passes.bias_correction import Batches, tensors_of
 from aeonnx.runtime.session import Array
 
-__all__ = ["outside_float16", "without_round_trips"]
+__all__ = ["nodes_outside_float16", "without_round_trips"]
 
 _ROWS_AT_ONCE = 8  # few, since every tensor of the graph is kept in memory
 _BATCHES = 8
@@ -19,7 +19,7 @@ _LARGEST = 0.5 * float(np.finfo(np.float16).max)  # margin: other inputs may hav
 _SMALLEST = float(np.finfo(np.float16).tiny)  # smaller values are subnormal and lose precision
 
 
-def outside_float16(graph: ModelProto, batches: Batches) -> list[str]:
+def nodes_outside_float16(graph: ModelProto, batches: Batches) -> list[str]:
     """Names of nodes with an input or output that float16 cannot represent.
 
     These are tensors with a magnitude above half of float16's largest, 65,504, or with most of

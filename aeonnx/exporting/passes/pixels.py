@@ -22,16 +22,16 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import UsageError
-from aeonnx.io.pixels import UNIT, Bounds, ends_of, has_pixels
+from aeonnx.io.pixels import UNIT, Bounds, float32_bounds, has_pixels
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
 __all__ = [
-    "give_pixels",
+    "convert_output_to_pixels",
     "images_of",
+    "pixel_mismatch",
     "pixel_spec",
     "require_pixels",
-    "unlike_pixels",
     "with_pixels",
 ]
 
@@ -93,11 +93,11 @@ def with_pixels(graph: ModelProto, images: Mapping[str, Bounds]) -> ModelProto:
     for name in [value.name for value in changed.graph.output if value.name in images]:
         inner = f"{name}.float"
         _rename(changed, name, inner)
-        give_pixels(changed, inner, name, images[name])
+        convert_output_to_pixels(changed, inner, name, images[name])
     return changed
 
 
-def unlike_pixels(what: str, given: Array, expected: Array, whose: str) -> str | None:
+def pixel_mismatch(what: str, given: Array, expected: Array, whose: str) -> str | None:
     """A message with the number of pixels that differ; None if the arrays are equal.
 
     Args:
@@ -118,7 +118,7 @@ Step = tuple[str, list[str], str, dict[str, Any]]
 
 def _pixels_in(graph: ModelProto, value: ValueInfoProto, bounds: Bounds) -> None:
     name, inner = value.name, f"{value.name}.float"
-    low, _, width = ends_of(bounds)
+    low, _, width = float32_bounds(bounds)
     for node in graph.graph.node:
         node.input[:] = [inner if item == name else item for item in node.input]
     value.type.tensor_type.elem_type = TensorProto.UINT8
@@ -140,7 +140,7 @@ def _pixels_in(graph: ModelProto, value: ValueInfoProto, bounds: Bounds) -> None
     graph.graph.node.extend([*_nodes(steps), *rest])
 
 
-def give_pixels(graph: ModelProto, output: str, name: str, bounds: Bounds) -> None:
+def convert_output_to_pixels(graph: ModelProto, output: str, name: str, bounds: Bounds) -> None:
     """Convert a float32 output of a graph to uint8 pixels.
 
     Args:
@@ -150,7 +150,7 @@ def give_pixels(graph: ModelProto, output: str, name: str, bounds: Bounds) -> No
         bounds: range (low, high) of the float32 values, which are clipped to it.
     """
     place = next(i for i, value in enumerate(graph.graph.output) if value.name == output)
-    low, high, width = ends_of(bounds)
+    low, high, width = float32_bounds(bounds)
     constants = {
         f"{name}.lowest": low,
         f"{name}.highest": high,

@@ -24,7 +24,7 @@ from onnxruntime.transformers import float16
 
 from aeonnx.errors import OutputError
 from aeonnx.exporting.passes.bias_correction import Batches, with_corrected_bias
-from aeonnx.exporting.passes.float16 import outside_float16, without_round_trips
+from aeonnx.exporting.passes.float16 import nodes_outside_float16, without_round_trips
 from aeonnx.runtime.session import Array
 
 __all__ = ["in_precision"]
@@ -57,7 +57,7 @@ _KEPT_IN_FP32 = (
 def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[ModelProto]:
     """Candidate graphs in a precision, smallest first; inputs and outputs stay float32.
 
-    fp16: nodes whose values float16 cannot represent stay in float32, see `outside_float16`.
+    fp16: nodes whose values float16 cannot represent stay in float32, see `nodes_outside_float16`.
 
     int8: weights are quantised per channel. Activations are quantised at run time (dynamic) if all
     layers are linear, and to ranges found on the calibration inputs (static) if the graph has
@@ -112,7 +112,7 @@ def _from(graph: ModelProto, first: str) -> list[str]:
 
 
 def _fp16_forms(graph: ModelProto, batches: Batches) -> list[ModelProto]:
-    outside, weighted = outside_float16(graph, batches), _weighted(graph)
+    outside, weighted = nodes_outside_float16(graph, batches), _weighted(graph)
     forms = [_to_fp16(graph, outside)]
     if len(weighted) > 1:
         # If the mean of an output is large relative to its spread, rounding the output itself to

@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.exporting.opsets import SAMPLER_OPSET
-from aeonnx.exporting.passes.pixels import give_pixels
+from aeonnx.exporting.passes.pixels import convert_output_to_pixels
 from aeonnx.io.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
 from aeonnx.runtime.session import Array
@@ -67,7 +67,7 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> Model
     )
     del merged.graph.value_info[:]
     del merged.opset_import[1:]  # a duplicate of the first
-    give_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
+    convert_output_to_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
     return merged
 
 

@@ -12,7 +12,7 @@ from aeonnx.errors import UsageError
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.models import Part
 
-__all__ = ["require_about", "require_declared"]
+__all__ = ["require_classes_and_prior", "require_declared"]
 
 _PRIORS = ("standard-normal",)
 _EXPECTED = (
@@ -55,7 +55,9 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
     return parts
 
 
-def require_about(target: str, model: nn.Module, parts: Mapping[str, Part]) -> tuple[str, ...]:
+def require_classes_and_prior(
+    target: str, model: nn.Module, parts: Mapping[str, Part]
+) -> tuple[str, ...]:
     """Return the class names, if a manifest can represent them and the prior.
 
     Args:

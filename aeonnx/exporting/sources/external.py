@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from aeonnx.checkpoint import Checkpoint, checkpoint_id, load_weights
 from aeonnx.errors import ModuleError, UsageError
-from aeonnx.exporting.sources.declarations import require_about, require_declared
+from aeonnx.exporting.sources.declarations import require_classes_and_prior, require_declared
 from aeonnx.exporting.sources.modules import require_exportable
-from aeonnx.exporting.sources.user_code import line_of, raised_here, user_code
+from aeonnx.exporting.sources.user_code import line_of, raised_by_aeonnx, user_code
 from aeonnx.models import ModelConfig, Part
 
 __all__ = ["from_module"]
@@ -54,7 +54,7 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
             f"{target}: expected an encoder of images [batch, C, H, W] and a decoder of latents "
             f"[batch, size], got {list(shape)} and {list(latent)}"
         )
-    classes = require_about(target, model, parts)
+    classes = require_classes_and_prior(target, model, parts)
     channels, height, width = (int(size) for size in shape[1:])
     config = ModelConfig(
         name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
@@ -129,7 +129,7 @@ def _declared(target: str, model: Any) -> Mapping[str, Part] | None:
             return found
     except ModuleError as error:
         cause = error.__cause__
-        if cause and raised_here(cause):  # TensorSpec refused a name or a shape
+        if cause and raised_by_aeonnx(cause):  # TensorSpec refused a name or a shape
             raise UsageError(f"--from-module {target}: parts(): {cause}{line_of(cause)}") from cause
         raise
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
 from aeonnx.exporting.determinism.check import require_deterministic
-from aeonnx.exporting.determinism.state import shared_kept
+from aeonnx.exporting.determinism.state import restored_globals
 from aeonnx.exporting.sources.modules import is_wrapped, unwrapped
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.models import Part
@@ -63,7 +63,7 @@ def ready(name: str, part: Part) -> Part:
         before = "" if batch in (CAPTURED_ROWS, size) else f" (at batch {CAPTURED_ROWS} it ran)"
         reporting = user_code(f"{name}: its module, called at batch {batch}{before},")
         try:
-            with shared_kept(module), reporting, torch.no_grad():
+            with restored_globals(module), reporting, torch.no_grad():
                 result = module(*examples(part, batch).values())
         except ModuleError:
             if before:

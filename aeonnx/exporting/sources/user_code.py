@@ -14,7 +14,7 @@ import torch
 import aeonnx
 from aeonnx.errors import AeonnxError, ModuleError
 
-__all__ = ["line_of", "raised_here", "user_code"]
+__all__ = ["line_of", "raised_by_aeonnx", "user_code"]
 
 _LONGEST = 1000  # characters of a message
 _OURS = str(Path(aeonnx.__file__).parent)
@@ -63,7 +63,7 @@ def line_of(error: BaseException) -> str:
     return _shown(frame.filename, frame.lineno, frame.line)
 
 
-def raised_here(error: BaseException) -> bool:
+def raised_by_aeonnx(error: BaseException) -> bool:
     """Whether aeonnx itself raised the error, such as for an invalid name or shape."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename.startswith(_OURS)

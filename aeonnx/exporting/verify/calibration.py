@@ -14,7 +14,7 @@ from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
-__all__ = ["Calibration", "in_use", "task_of"]
+__all__ = ["Calibration", "complete_inputs", "task_of"]
 
 _AT_ONCE = 64  # rows
 
@@ -32,7 +32,7 @@ def task_of(
         decode: runs the decoder, from all its inputs to all its outputs.
     """
     part, decoder = parts[name], parts["decoder"]
-    inputs = in_use(part, test)
+    inputs = complete_inputs(part, test)
     image = parts["encoder"].inputs[0]
     first, latent = part.outputs[0], decoder.inputs[0]
     # Class scores can have the shape of a latent: the name of the part tells them apart.
@@ -55,7 +55,7 @@ def task_of(
     )
 
 
-def in_use(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
+def complete_inputs(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
     """All inputs of a part: known ones as given, others drawn at random from their range.
 
     Args:

@@ -14,12 +14,12 @@ from aeonnx.errors import BundleError
 from aeonnx.exporting.capture.program import program_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
-from aeonnx.exporting.plan import fixed_to
+from aeonnx.exporting.plan import with_fixed_batch
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
-from aeonnx.exporting.verify.calibration import in_use, task_of
+from aeonnx.exporting.verify.calibration import complete_inputs, task_of
 from aeonnx.exporting.verify.compare import compare
-from aeonnx.exporting.verify.inputs import prove_composed, real_inputs, rows_of
+from aeonnx.exporting.verify.inputs import real_inputs, rows_of, verify_composed
 from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.quality import measure
 from aeonnx.exporting.verify.reference import Reference
@@ -142,7 +142,7 @@ class _Judge:
         """Compare decoder(encoder(x)); an empty report if the bundle lacks one."""
         there = self.bundle.manifest.parts.keys() & self.parts.keys()
         sessions = {name: self.bundle.session(name) for name in there & {"encoder", "decoder"}}
-        return prove_composed(self.parts, sessions, None, self.real)
+        return verify_composed(self.parts, sessions, None, self.real)
 
     def every(self, part: str) -> Rows:
         """The rows that an fp32 graph is compared on."""
@@ -181,7 +181,7 @@ class _Judge:
     def _test(self, part: str, precision: str) -> dict[str, Array]:
         """Inputs of a part: those for test images, or else those of its golden vectors."""
         if self.real:
-            return in_use(self.parts[part], self.real)
+            return complete_inputs(self.parts[part], self.real)
         golden = self.bundle.variant(part, precision).golden.inputs
         return {name: self.bundle.read_golden(tensor) for name, tensor in golden.items()}
 
@@ -197,7 +197,7 @@ def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
     parts = {}
     for name, part in declared.items():
         batch = batch_of(bundle.variant(name)) if name in there else _any_batch(bundle)
-        fixed = fixed_to(part, batch)
+        fixed = with_fixed_batch(part, batch)
         parts[name] = ready(name, fixed) if name in there or name == "decoder" else fixed
         declared[name] = replace(part, module=parts[name].module)
     real = real_inputs(trained, declared)

@@ -17,7 +17,7 @@ from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input
 
-__all__ = ["inputs_of", "prove_composed", "real_inputs", "rows_of"]
+__all__ = ["inputs_of", "real_inputs", "rows_of", "verify_composed"]
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -62,7 +62,7 @@ def rows_of(
     return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
-def prove_composed(
+def verify_composed(
     parts: Mapping[str, Part],
     sessions: Mapping[str, Session],
     before: Bundle | None,

@@ -12,11 +12,11 @@ from torch import Tensor, fx
 __all__ = [
     "Layout",
     "depends_on_data",
+    "has_tensor_output",
     "hint",
     "is_float",
     "is_pointwise",
     "layout",
-    "matters",
     "shape_of",
     "sizes_of",
     "subgraph",
@@ -153,7 +153,7 @@ def is_float(node: fx.Node) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 0
 
 
-def matters(user: fx.Node) -> bool:
+def has_tensor_output(user: fx.Node) -> bool:
     """Whether a node outputs tensors or is the graph's output; false for checks and sizes."""
     return user.op == "output" or isinstance(user.meta.get("val"), Tensor | tuple | list)
 

@@ -18,11 +18,11 @@ from torch import Tensor, fx
 from aeonnx.exporting.verify.nodes import (
     Layout,
     depends_on_data,
+    has_tensor_output,
     hint,
     is_float,
     is_pointwise,
     layout,
-    matters,
     shape_of,
     sizes_of,
     subgraph,
@@ -97,7 +97,7 @@ def find_activations(module: fx.GraphModule, batch: object) -> list[Activation]:
     for node, source in sources.items():
         if source is None or source is node or not is_float(node):
             continue
-        if any(matters(user) and sources.get(user) is not source for user in node.users):
+        if any(has_tensor_output(user) and sources.get(user) is not source for user in node.users):
             activation = _measured(source, subgraph(module, [node], source), batch)
             if activation is not None:
                 found.append(activation)

@@ -9,7 +9,7 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.exporting.options import SAMPLER
-from aeonnx.exporting.passes.pixels import images_of, pixel_spec, unlike_pixels
+from aeonnx.exporting.passes.pixels import images_of, pixel_mismatch, pixel_spec
 from aeonnx.exporting.passes.sampler import sampler_specs
 from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.reference import Arrays, Reference
@@ -112,7 +112,7 @@ def compare_pixels(
     expected = as_pixels(floats(as_floats(rows.values, images)), images)
     given = any_rows(interface, graph)(rows.values)
     unlike = [
-        unlike_pixels(f"{name} ({variant}): {key}", given[key], expected[key], "the float graph")
+        pixel_mismatch(f"{name} ({variant}): {key}", given[key], expected[key], "the float graph")
         for key in images
         if key in expected
     ]
@@ -206,7 +206,7 @@ def compare_sampler(
     outputs = any_rows(interface, graph)(rows.values)
     decoded = decode({z.name: outputs[z.name]})[reconstruction.name]
     whose = "the decoder for the same latents"
-    unlike = unlike_pixels(SAMPLER, outputs["image"], to_pixels(decoded, draws.bounds), whose)
+    unlike = pixel_mismatch(SAMPLER, outputs["image"], to_pixels(decoded, draws.bounds), whose)
     return Report(report.checks, (*report.failures, *([unlike] if unlike else [])))
 
 

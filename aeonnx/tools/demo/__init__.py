@@ -14,7 +14,7 @@ from aeonnx.io import writers
 from aeonnx.training import Listener as TrainListener
 from aeonnx.training import Trained, TrainOptions, train
 
-__all__ = ["DemoOutput", "draw", "export_halves", "train_vae"]
+__all__ = ["DemoOutput", "draw", "export_encoder_and_decoder", "train_vae"]
 
 _DIGITS = 16
 
@@ -37,7 +37,9 @@ def train_vae(folder: Path, listener: TrainListener | None = None) -> Trained:
     return train(TrainOptions("vae", folder / "run", force=True), listener)
 
 
-def export_halves(trained: Trained, listener: ExportListener | None = None) -> Exported:
+def export_encoder_and_decoder(
+    trained: Trained, listener: ExportListener | None = None
+) -> Exported:
     """Export encoder and decoder into the folder `bundle`, next to the run."""
     options = ExportOptions(
         model="vae",

@@ -9,15 +9,15 @@ import torch
 from aeonnx.models import Model, primary_output
 from aeonnx.training import losses
 from aeonnx.training.engine.loader import BatchLoader
-from aeonnx.training.engine.plan import Plan, spread
+from aeonnx.training.engine.plan import Plan, evenly_spaced
 
-__all__ = ["worse_than_nothing"]
+__all__ = ["baseline_warning"]
 
 _IMAGES = 1000  # images of each split that are compared
 
 
 @torch.no_grad()
-def worse_than_nothing(
+def baseline_warning(
     plan: Plan, model: Model, train: BatchLoader, test: BatchLoader, metrics: Mapping[str, float]
 ) -> str | None:
     """A warning if the model's PSNR on test images is below that of a baseline; else None.
@@ -36,9 +36,9 @@ def worse_than_nothing(
         what, instead = "its denoised output", "its noisy input"
     else:
         encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
-        x, _ = next(test.batches([spread(len(test), _IMAGES)]))
+        x, _ = next(test.batches([evenly_spaced(len(test), _IMAGES)]))
         learned, _ = next(
-            train.batches([plan.train_places[spread(len(plan.train_places), _IMAGES)]])
+            train.batches([plan.train_places[evenly_spaced(len(plan.train_places), _IMAGES)]])
         )
         found = float(losses.psnr(decoder(primary_output(encoder(x))), x))
         nothing = float(losses.psnr(learned.mean(0).expand_as(x), x))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from aeonnx.checkpoint.history import Epoch
 
-__all__ = ["Listener", "Silent"]
+__all__ = ["Listener", "Logged", "Silent"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -35,3 +38,26 @@ class Silent:
     def finished_epoch(self, epoch: Epoch) -> None: ...
 
     def warned(self, text: str) -> None: ...
+
+
+class Logged:
+    """Logs epochs and warnings, and forwards all notifications to another listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def started(self, device: str, epochs: int, images: int, done: int) -> None:
+        _LOG.info("training on %s: %d epochs of %d images, %d done", device, epochs, images, done)
+        self._listener.started(device, epochs, images, done)
+
+    def advanced(self, images: int) -> None:
+        self._listener.advanced(images)
+
+    def finished_epoch(self, epoch: Epoch) -> None:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in epoch.test.items())
+        _LOG.info("%s, epoch %d: %s", epoch.stage, epoch.epoch, numbers)
+        self._listener.finished_epoch(epoch)
+
+    def warned(self, text: str) -> None:
+        _LOG.warning("%s", text)
+        self._listener.warned(text)

@@ -19,8 +19,8 @@ from aeonnx.checkpoint import states
 from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
 from aeonnx.training.engine.distributed import Ranks
-from aeonnx.training.engine.plan import Plan, spread
-from aeonnx.training.engine.resume import nothing_there
+from aeonnx.training.engine.plan import Plan, evenly_spaced
+from aeonnx.training.engine.resume import no_state_message
 
 __all__ = ["CheckpointManager", "Restored"]
 
@@ -69,8 +69,8 @@ class CheckpointManager:
         places = self.plan.train_places
         return checkpoint.dump_examples(
             checkpoint.Examples(
-                test=test.read(spread(len(test), _TEST_EXAMPLES)),
-                train=train.read(places[spread(len(places), _TRAIN_EXAMPLES)]),
+                test=test.read(evenly_spaced(len(test), _TEST_EXAMPLES)),
+                train=train.read(places[evenly_spaced(len(places), _TRAIN_EXAMPLES)]),
             )
         )
 
@@ -89,7 +89,7 @@ class CheckpointManager:
             return None
         found = states.newest(folder)
         if asked and found is None:
-            raise CheckpointError(nothing_there(folder))
+            raise CheckpointError(no_state_message(folder))
         if found is None or not (asked or found.state.run == self._run):
             return None
         saved, tensors = found.state, dict(found.tensors)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-__all__ = ["Ranks", "joined", "launched", "main_process_first"]
+__all__ = ["Ranks", "main_process_first", "process_group", "ranks_from_environment"]
 
 _TIMEOUT = timedelta(minutes=10)  # must exceed the time to load the data, and to test
 
@@ -65,7 +65,7 @@ class Ranks:
         return values
 
 
-def launched() -> Ranks:
+def ranks_from_environment() -> Ranks:
     """Read ranks from the environment that torchrun sets; a single process without torchrun."""
     if not torch.distributed.is_torchelastic_launched():
         return Ranks()
@@ -78,9 +78,9 @@ def launched() -> Ranks:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
+def process_group(device: torch.device) -> Iterator[Ranks]:
     """Initialise the process group for the block, if torchrun started several processes."""
-    ranks = launched()
+    ranks = ranks_from_environment()
     if ranks.size == 1:
         yield ranks
         return

@@ -20,7 +20,7 @@ from aeonnx.models import ModelConfig, archs, classifies, configure
 from aeonnx.training import recipes
 from aeonnx.training.data import DATA_SETS, DataSet, load_data
 from aeonnx.training.engine.distributed import Ranks
-from aeonnx.training.engine.resume import from_run, refuse_run_there, resumed_from
+from aeonnx.training.engine.resume import refuse_existing_run, relative_to_run, resumed_from
 from aeonnx.training.options import (
     DATA,
     DATA_DIR,
@@ -33,7 +33,7 @@ from aeonnx.training.options import (
 from aeonnx.training.random import Stream, seeded
 from aeonnx.training.recipes import Recipe
 
-__all__ = ["Plan", "make_plan", "spread"]
+__all__ = ["Plan", "evenly_spaced", "make_plan"]
 
 _NO_PLACES = torch.empty(0, dtype=torch.int64)
 
@@ -81,8 +81,8 @@ class Plan:
             arch=config.arch,
             hidden=config.hidden,
             latent_size=config.latent_size,
-            data=data if data in DATA_SETS else from_run(data, self.output),
-            data_dir=None if folder is None else from_run(os.fspath(folder), self.output),
+            data=data if data in DATA_SETS else relative_to_run(data, self.output),
+            data_dir=None if folder is None else relative_to_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
             background=self.options.background,
             epochs=self.epochs[-1],
@@ -203,7 +203,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     if options.resume:
         options = resumed_from(options, output)
     elif not ranks.restarts:
-        refuse_run_there(options)
+        refuse_existing_run(options)
     if options.model is None:
         raise UsageError("Missing option '-m' / '--model', such as vae")
     known = recipe_options(options.model, options.recipe)
@@ -289,6 +289,6 @@ def _require_enough(images: int, batch_size: int, processes: int) -> None:
             )
 
 
-def spread(images: int, n: int) -> Tensor:
+def evenly_spaced(images: int, n: int) -> Tensor:
     """Up to `n` evenly spaced indices, so that data sorted by class is sampled from all classes."""
     return torch.from_numpy(np.linspace(0, images - 1, min(n, images)).astype(np.int64))

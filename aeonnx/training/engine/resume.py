@@ -12,10 +12,10 @@ from aeonnx.errors import CheckpointError, DataError, OutputError
 from aeonnx.training.data import DATA_SETS
 from aeonnx.training.options import TrainOptions, check, resumed
 
-__all__ = ["from_run", "nothing_there", "refuse_run_there", "resumed_from"]
+__all__ = ["no_state_message", "refuse_existing_run", "relative_to_run", "resumed_from"]
 
 
-def refuse_run_there(options: TrainOptions) -> None:
+def refuse_existing_run(options: TrainOptions) -> None:
     """Raise if the folder already has a run that would be overwritten.
 
     Raises:
@@ -51,7 +51,7 @@ def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
     """
     found = states.newest(output)
     if found is None:
-        raise CheckpointError(nothing_there(output))
+        raise CheckpointError(no_state_message(output))
     saved = found.state.options
     data = saved.data if saved.data in DATA_SETS else _from_here(saved.data, output)
     if options.data is None and saved.data not in DATA_SETS and not os.path.exists(data):
@@ -64,7 +64,7 @@ def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
     return taken
 
 
-def nothing_there(output: Path) -> str:
+def no_state_message(output: Path) -> str:
     """The message for a folder without a saved state."""
     return (
         f"nothing to resume in {output}: it holds no saved state. Leave --resume out to train from "
@@ -72,7 +72,7 @@ def nothing_there(output: Path) -> str:
     )
 
 
-def from_run(path: str, run: Path) -> str:
+def relative_to_run(path: str, run: Path) -> str:
     """A path as it is saved: a relative path is made relative to the run's folder.
 
     The state thus contains no folder names that the user did not give, and the run can be resumed

@@ -14,7 +14,7 @@ from aeonnx.checkpoint.history import Epoch
 from aeonnx.models import Model, primary_output
 from aeonnx.training.engine.evaluate import batch_of
 from aeonnx.training.engine.loader import BatchLoader
-from aeonnx.training.engine.plan import Plan, spread
+from aeonnx.training.engine.plan import Plan, evenly_spaced
 from aeonnx.training.report.pictures import (
     Curve,
     draw_images,
@@ -55,7 +55,7 @@ def draw(
         OutputError: writing fails, as when the disk is full.
     """
     stage = plan.recipe.stages[-1]
-    x, labels = next(loader.batches([spread(len(loader), _PICTURED)]))
+    x, labels = next(loader.batches([evenly_spaced(len(loader), _PICTURED)]))
     encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
 
     def decode(z: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def draw(
     shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
     if len(x) > 1:
         shown.append(interpolation(decode, encode(x)))
-    scattered = spread(len(loader), _SCATTERED)
+    scattered = evenly_spaced(len(loader), _SCATTERED)
     encoded = [
         (encode(part), kinds.cpu()) for part, kinds in loader.batches(torch.split(scattered, 500))
     ]
