@@ -15,8 +15,8 @@ from typing import Any
 
 import onnxruntime as ort
 
-from aeonnx._util import cache, processor
-from aeonnx._util.machine import usable_cores
+from aeonnx._util import cache
+from aeonnx._util.machine import cpu_model, usable_cores
 from aeonnx.bundle import Variant
 from aeonnx.errors import DeviceMemoryError
 from aeonnx.runtime.interface import tile_rows
@@ -130,5 +130,5 @@ def _key(variant: Variant, session: Session, settings: Settings) -> dict[str, An
         "provider": session.providers[0],
         "threads": settings.threads or usable_cores(),
         "session_options": {name: str(given[name]) for name in sorted(given)},
-        "processor": processor.model(),
+        "processor": cpu_model(),
     }

@@ -125,7 +125,8 @@ def _functional(program: ExportedProgram) -> ExportedProgram:
     if not any(step.target in _DECOMPOSED or _is_mutable(step) for step in steps_of(program)):
         return program  # the same result, without a third of a second of torch's
     known = torch.export.default_decompositions()
-    return program.run_decompositions({key: known[key] for key in _DECOMPOSED})
+    flat: ExportedProgram = program.run_decompositions({key: known[key] for key in _DECOMPOSED})
+    return flat
 
 
 def _is_mutable(step: fx.Node) -> bool:
