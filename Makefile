@@ -14,17 +14,19 @@ test: .venv/test.stamp
 test-network: .venv/test.stamp
 	$(BIN)/pytest -n 0 -m network
 
-# Every part in other ONNX engines; tract is built where there is cargo.
+# Every part in other ONNX engines; tract, and the Rust client on it, are built where there is cargo.
 test-slow: .venv/test.stamp
 	$(BIN)/pip install --quiet --group engines
+	-$(BIN)/python -m clients.proof tract
 	$(BIN)/pytest -n 0 -m slow
 
-# Needs package registries: builds every client and runs it against fresh bundles of all models.
+# Needs package registries: builds every client, runs its linters and its own tests, and runs it
+# against fresh bundles of all models.
 clients: .venv/test.stamp
 	clients/setup.sh
 	$(BIN)/pip install --quiet --group clients
 	$(BIN)/python -m clients.proof
-	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients --basetemp build/clients/tests tests/clients
+	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m 'clients and not slow' --basetemp build/clients/tests tests/clients
 	$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md
 
 lint: .venv/test.stamp

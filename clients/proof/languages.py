@@ -17,6 +17,7 @@ __all__ = [
     "Language",
     "build",
     "fetch",
+    "findings",
     "is_fetched",
     "missing_tools",
     "run",
@@ -42,8 +43,14 @@ class Language:
         shipped: files and folders that go to a user, the engine's library included.
         besides: what a user must have beside these.
         environment: variables of all its commands.
+        lint: linters and formatters of its sources, run where the sources are. A finding is an exit
+            code other than 0, or text on stdout. Empty where the compiler makes warnings errors.
+        lint_tools: programs that the linters need beside `tools`.
+        tests: the command that runs the client's own tests, which need neither bundle nor engine;
+            None where all tests are in tests/clients.
         slack: tolerances that its engine may be off by.
         lacks: precisions that its engine does not run.
+        slow: it takes minutes to compile: `make test-slow` builds and tests it, not `make clients`.
         other_library: variables that make it load the library of onnxruntime at a path; None where
             that comes with the program.
     """
@@ -57,8 +64,12 @@ class Language:
     shipped: Sequence[Path]
     besides: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    lint: Sequence[Command] = ()
+    lint_tools: Sequence[str] = ()
+    tests: Command | None = None
     slack: float = 1
     lacks: Sequence[str] = ()
+    slow: bool = False
     other_library: Callable[[Path], dict[str, str]] | None = None
 
 
@@ -74,6 +85,10 @@ def _library(path: Path) -> dict[str, str]:
     return {"ORT_DYLIB_PATH": str(path)}
 
 
+def _offline_go(*words: str) -> Command:
+    return ("env", "GOFLAGS=-mod=mod", "GOPROXY=off", "go", *words)
+
+
 _LIBRARY = _library(onnxruntime_library())
 _CMAKE = (
     f"-DONNXRUNTIME_ROOT={BUILT / 'onnxruntime'}",
@@ -83,8 +98,12 @@ _CMAKE = (
 _RUST = f"{BUILT / 'rust' / 'release'}/"
 _CARGO = ("cargo", "build", "--release", "--offline")
 _CARGO_TARGET = {"CARGO_TARGET_DIR": str(BUILT / "rust"), "RUSTFLAGS": "-D warnings"}
+_TRACT_FEATURES = ("--no-default-features", "--features", "tract")
 _TRACT = ("--bin", "aeonnx-tract", "--bin", "fuzz-tract")
+_CLIPPY = ("cargo", "clippy", "--release", "--offline", "--all-targets")
+_DENY = ("--", "-D", "warnings")
 _GO = f"{BUILT / 'go'}/"
+_NPX = ("npx", "--no-install")
 _MODULES = ROOT / "clients" / "node" / "node_modules"
 _NODE = [
     *(path for path in (ROOT / "clients" / "node").glob("*.mjs") if path.name != "fuzz.mjs"),
@@ -116,19 +135,10 @@ LANGUAGES: Mapping[str, Language] = {
         folder="go",
         tools=("go", "cc"),
         fetch=[("go", "mod", "download")],
-        build=[
-            (
-                "env",
-                "GOFLAGS=-mod=mod",
-                "GOPROXY=off",
-                "go",
-                "build",
-                "-trimpath",
-                "-o",
-                _GO,
-                "./cmd/...",
-            )
-        ],
+        build=[_offline_go("build", "-trimpath", "-o", _GO, "./cmd/...")],
+        lint=[_offline_go("vet", "./..."), ("gofmt", "-l", ".")],
+        lint_tools=("gofmt",),
+        tests=_offline_go("test", "-v", "./..."),
         program=(f"{_GO}aeonnx",),
         fuzz=(f"{_GO}fuzz",),
         shipped=[Path(_GO) / "aeonnx", onnxruntime_library()],
@@ -150,6 +160,9 @@ LANGUAGES: Mapping[str, Language] = {
         tools=("cargo",),
         fetch=[("cargo", "fetch")],
         build=[(*_CARGO, "--bin", "aeonnx", "--bin", "fuzz")],
+        lint=[(*_CLIPPY, *_DENY), ("cargo", "fmt", "--check")],
+        lint_tools=("cargo-clippy", "rustfmt"),
+        tests=("cargo", "test", "--release", "--offline", "--tests"),
         program=(f"{_RUST}aeonnx",),
         fuzz=(f"{_RUST}fuzz",),
         shipped=[Path(_RUST) / "aeonnx", onnxruntime_library()],
@@ -160,19 +173,27 @@ LANGUAGES: Mapping[str, Language] = {
         folder="rust",
         tools=("cargo",),
         fetch=[("cargo", "fetch")],
-        build=[(*_CARGO, "--no-default-features", "--features", "tract", *_TRACT)],
+        build=[(*_CARGO, *_TRACT_FEATURES, *_TRACT)],
+        lint=[(*_CLIPPY, *_TRACT_FEATURES, *_DENY)],
+        lint_tools=("cargo-clippy",),
         program=(f"{_RUST}aeonnx-tract",),
         fuzz=(f"{_RUST}fuzz-tract",),
         shipped=[Path(_RUST) / "aeonnx-tract"],
         environment=_CARGO_TARGET,
         slack=4,  # it sums plainly
         lacks=("fp16",),
+        slow=True,
     ),
     "node": Language(
         folder="node",
         tools=("node", "npm"),
-        fetch=[("npm", "install", "--omit=dev")],
+        fetch=[("npm", "install")],
         build=[("npm", "ls", "--omit=dev")],
+        lint=[
+            (*_NPX, "tsc", "-p", "jsconfig.json"),
+            (*_NPX, "prettier", "--list-different", "*.mjs", "test/*.mjs"),
+        ],
+        tests=("node", "--test", "test/"),
         program=("node", str(ROOT / "clients" / "node" / "aeonnx.mjs")),
         fuzz=("node", str(ROOT / "clients" / "node" / "fuzz.mjs")),
         shipped=_NODE,
@@ -183,6 +204,10 @@ LANGUAGES: Mapping[str, Language] = {
         tools=("npm", "chromium"),
         fetch=[("npm", "install", "--ignore-scripts")],
         build=[],
+        lint=[
+            (*_NPX, "tsc", "-p", "jsconfig.json"),
+            (*_NPX, "prettier", "--list-different", "page/*.mjs"),
+        ],
         program=(),
         fuzz=(),
         shipped=[],
@@ -226,6 +251,17 @@ def build(name: str) -> None:
     """
     for command in LANGUAGES[name].build:
         _succeed(LANGUAGES[name], command)
+
+
+def findings(name: str) -> str:
+    """What the linters find in the sources of a client; nothing if they are clean."""
+    language = LANGUAGES[name]
+    found = []
+    for command in language.lint:
+        done = run(command, language.environment, 600, ROOT / "clients" / language.folder)
+        if done.returncode or done.stdout.strip():
+            found.append(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+    return "\n".join(found)
 
 
 def run(

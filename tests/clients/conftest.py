@@ -17,7 +17,7 @@ from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program
 from tests.clients.browser import Page, chromium, driver, opened
-from tests.clients.required import absent
+from tests.clients.required import absent, languages_of
 from tests.support import Shared
 
 Maker = Callable[..., Path]
@@ -39,7 +39,7 @@ def copy(made: Path, tmp_path: Path) -> Callable[[str], Path]:
     return take
 
 
-@pytest.fixture(params=sorted(languages.PROGRAMS))
+@pytest.fixture(params=languages_of(sorted(languages.PROGRAMS)))
 def program(request: pytest.FixtureRequest, shared: Shared) -> Program:
     """A client's program; skipped where it cannot be built, unless all clients are required."""
     name: str = request.param
