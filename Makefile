@@ -27,7 +27,7 @@ clients: .venv/test.stamp
 	$(BIN)/pip install --quiet --group clients
 	$(BIN)/python -m clients.proof
 	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m 'clients and not slow' --basetemp build/clients/tests tests/clients
-	$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md
+	$(BIN)/python benchmarks/languages.py --rounds 3 -o build/clients/table.md
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
