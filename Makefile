@@ -17,21 +17,22 @@ test: .venv/test.stamp
 test-network: .venv/test.stamp
 	$(BIN)/pytest -n 0 -m network
 
-# Every part in other ONNX engines; tract is built where there is cargo.
+# Every part in other ONNX engines; tract, and the Rust client on it, are built where there is cargo.
 test-slow: .venv/test.stamp
 	$(INSTALL) --group engines
+	-$(BIN)/python -m clients.proof tract
 	$(BIN)/pytest -n 0 -m slow
 
-# Needs package registries: builds every client and runs it against fresh bundles of all models;
-# with CLIENTS="rust tract" only these.
+# Needs package registries: builds every client, runs its linters and its own tests, and runs it
+# against fresh bundles of all models; with CLIENTS="rust tract" only these.
 CLIENTS ?=
 TESTS_OF = $(wordlist 2,99,$(foreach client,$(CLIENTS),or [$(client) or test_$(client)))
 clients: .venv/test.stamp
 	clients/setup.sh
 	$(INSTALL) --group clients
 	$(BIN)/python -m clients.proof $(CLIENTS)
-	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m clients $(if $(CLIENTS),-k "$(TESTS_OF)") --basetemp build/clients/tests tests/clients
-	$(if $(CLIENTS),,$(BIN)/python benchmarks/languages.py --rounds 3 --bundles build/clients/tests/shared/clients -o build/clients/table.md)
+	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m 'clients$(if $(CLIENTS),, and not slow)' $(if $(CLIENTS),-k "$(TESTS_OF)") --basetemp build/clients/tests tests/clients
+	$(if $(CLIENTS),,$(BIN)/python benchmarks/languages.py --rounds 3 -o build/clients/table.md)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

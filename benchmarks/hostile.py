@@ -3,8 +3,9 @@
     python benchmarks/hostile.py --count 10000 -o benchmarks/results/hostile.md
 
 Harm is a crash, a traceback, a hang of over 10 s, output on stderr that is no error message, a
-changed file outside the bundle, or a bundle that must be refused and is not. Python has additional
-kinds of bundles, and runs every verb on each.
+changed file outside the bundle, or a bundle that must be refused and is not. Each client also reads
+up to 1,000 damaged manifests, where it is harm to refuse one that Python accepts. Python has
+additional kinds of bundles, and runs every verb on each.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 from machine import describe
 
 from clients.proof import bundles, languages
-from clients.proof.hostile import judged
+from clients.proof.hostile import judged, misjudged
 from clients.proof.program import Program
+from tests.clients.manifests import damage
 from tests.hostile.run import harm_of
 
 _STEP = 500
@@ -30,36 +32,44 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000, help="bundles for each language")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", choices=["python", *languages.PROGRAMS])
-    parser.add_argument("--bundles", type=Path, help="where those of make clients are")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     rows = ["| language | bundles | refused | run | harm |", "| --- | --- | --- | --- | --- |"]
     harm: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
-        made = arguments.bundles or Path(name) / "made"
-        bundles.make(made)
-        for language in arguments.only or ["python", *languages.PROGRAMS]:
-            if language != "python" and not languages.is_fetched(language):
-                rows.append(f"| {language} | not built here | | | |")
-                continue
-            counts = [0, 0, 0, 0]
-            for start in range(0, arguments.count, _STEP):
-                count, seed = min(_STEP, arguments.count - start), arguments.seed + start
-                found = _try(language, made, count, seed)
-                harm += (lines := [f"{language}: {line}" for line in found[3]])
-                print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
-                numbers = (*found[:3], len(found[3]))
-                counts = [before + more for before, more in zip(counts, numbers, strict=True)]
-            texts = [f"{number:,}" for number in counts]
-            if language == "python":  # each of its verbs may refuse or run
-                texts[1:3] = "-", "-"
-            rows.append(f"| {language} | {' | '.join(texts)} |")
-            print(rows[-1], flush=True)
+    made = bundles.kept()
+    for language in arguments.only or ["python", *languages.PROGRAMS]:
+        if language != "python" and not languages.is_fetched(language):
+            rows.append(f"| {language} | not built here | | | |")
+            continue
+        if language != "python":
+            harm += (lines := _manifests(language, made, min(arguments.count, 1000)))
+            print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
+        counts = [0, 0, 0, 0]
+        for start in range(0, arguments.count, _STEP):
+            count, seed = min(_STEP, arguments.count - start), arguments.seed + start
+            found = _try(language, made, count, seed)
+            harm += (lines := [f"{language}: {line}" for line in found[3]])
+            print("\n".join(lines), end="\n" * bool(lines), file=sys.stderr, flush=True)
+            numbers = (*found[:3], len(found[3]))
+            counts = [before + more for before, more in zip(counts, numbers, strict=True)]
+        texts = [f"{number:,}" for number in counts]
+        if language == "python":  # each of its verbs may refuse or run
+            texts[1:3] = "-", "-"
+        rows.append(f"| {language} | {' | '.join(texts)} |")
+        print(rows[-1], flush=True)
     text = "\n".join((describe(), "", *rows, ""))
     print(text)
     if arguments.output:
         arguments.output.write_text(text)
     return 1 if harm else 0
+
+
+def _manifests(language: str, made: Path, count: int) -> list[str]:
+    """The harm of damaged manifests."""
+    with tempfile.TemporaryDirectory() as work:
+        damage(made / "vae", Path(work), count)
+        program = Program(language, languages.PROGRAMS[language])
+        return [f"{language}: manifest {line}" for line in misjudged(program, Path(work))]
 
 
 def _try(language: str, made: Path, count: int, seed: int) -> tuple[int, int, int, list[str]]:

@@ -1,10 +1,10 @@
 """Compare every client with Python: errors, start-up time, speed and size.
 
-    .venv/bin/python benchmarks/languages.py [--rounds 5] [--bundles FOLDER] \
-        [-o benchmarks/results/clients.md]
+    .venv/bin/python benchmarks/languages.py [--rounds 5] [-o benchmarks/results/clients.md]
 
-Trains and exports small bundles of all models, replays their golden vectors in each language, then
-times whole processes and single rows: each round runs every language once, figures are medians.
+Takes the small bundles of all models, which are made in build/ where they are not, and replays
+their golden vectors in each language. Then it times whole processes and single rows: each round
+runs every language once, and figures are medians.
 `make clients` builds the clients first.
 """
 
@@ -57,11 +57,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bundles", type=Path, help="where they are, or are made and kept")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/clients.md"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, subjects.all_built() as found:
-        made = bundles.make((options.bundles or Path(temporary)).resolve())
+        kept = bundles.kept()
+        made = {name: kept / name for name in bundles.BUNDLES}
         measured = measure(found, made, Path(temporary), options.rounds)
         text = table(found, measured)
     options.output.parent.mkdir(parents=True, exist_ok=True)

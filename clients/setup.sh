@@ -10,7 +10,10 @@ tool cc gcc
 tool g++ g++
 tool cmake cmake
 tool cargo cargo
+tool cargo-clippy rust-clippy
+tool rustfmt rustfmt
 tool go golang
+tool gofmt golang
 tool javac default-jdk-headless
 tool mvn maven
 tool node nodejs

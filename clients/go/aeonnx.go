@@ -1,5 +1,5 @@
-// Package aeonnx runs bundles of aeonnx: folders of ONNX graphs with a manifest that says what goes
-// in, what comes out, and which numbers must come out.
+// Package aeonnx runs bundles of aeonnx: folders of ONNX graphs with a manifest that describes their
+// inputs and outputs, and golden vectors to check them with.
 package aeonnx
 
 import (
@@ -67,7 +67,7 @@ func (b *Bundle) Part(name, variant string) (*Part, error) {
 	return part, nil
 }
 
-// Close lets go of all graphs; none may be running.
+// Close closes all graphs; none may be running.
 func (b *Bundle) Close() {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -142,7 +142,7 @@ func (b *Bundle) partFor(name, variant string, can func(*Variant, []int64) error
 	return b.Part(name, variant)
 }
 
-// Denoise takes the noise from images, uint8 [n, C, H, W], and gives as many.
+// Denoise removes the noise from images: uint8 [n, C, H, W] to the same shape.
 func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
 	part, err := b.Denoiser()
 	if err != nil {

@@ -36,7 +36,7 @@ func parseJSON(text []byte) (value any, err error) {
 func requireFinite(value any) error {
 	switch value := value.(type) {
 	case json.Number:
-		// Whole ones that no float holds are for what reads them.
+		// The reader of the field checks integers that no float can hold.
 		if _, err := value.Float64(); err != nil && strings.ContainsAny(value.String(), ".eE") {
 			return fmt.Errorf("expected finite numbers, got %.80s", value)
 		}
@@ -56,8 +56,8 @@ func requireFinite(value any) error {
 	return nil
 }
 
-// withoutHalves makes a surrogate without its other half, such as \ud800, a control character, which
-// no text may hold: encoding/json would replace it by a character that is allowed.
+// withoutHalves turns an unpaired surrogate, such as \ud800, into a control character, which no text
+// may hold: encoding/json would replace it by a character that is allowed.
 func withoutHalves(text []byte) []byte {
 	text = bytes.Clone(text)
 	escaped := func(at int) uint64 { // the code of \uXXXX; 0 for anything else
@@ -83,7 +83,7 @@ func withoutHalves(text []byte) []byte {
 	return text
 }
 
-const maxSize = 1<<53 - 1 // the largest whole number that every language has
+const maxSize = 1<<53 - 1 // the largest integer that is exact in every language
 
 // A field is a value of the manifest, and how to call it.
 type field struct {
@@ -120,8 +120,8 @@ func (f field) String() string {
 	}
 }
 
-// A checker takes values out of fields, and keeps the first error. After one, what it gives is
-// empty or wrong, and is not to be used.
+// A checker reads values from fields, and keeps the first error. After an error its values are empty
+// or wrong, and must not be used.
 type checker struct{ err error }
 
 func (c *checker) expect(good bool, f field, expected string) {
@@ -191,7 +191,7 @@ func mapOf[T any](c *checker, f field, read func(field) T) map[string]T {
 	return found
 }
 
-// keys is the keys of a map in words.
+// keys lists the keys of a map, for errors.
 func keys[T any](values map[string]T) string {
 	return strings.Join(slices.Sorted(maps.Keys(values)), ", ")
 }

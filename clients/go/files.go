@@ -17,7 +17,7 @@ const (
 	maxBytes    = 1 << 31 // bytes of a graph or an array; more is a mistake, and might end the program
 )
 
-// errNotRegular is for pipes, devices and folders, which might never end, or never begin.
+// errNotRegular is for pipes, devices and folders: to read one may never end.
 type errNotRegular string
 
 func (path errNotRegular) Error() string { return string(path) + " is not a regular file" }
@@ -55,7 +55,7 @@ func readFile(path string, least, most int64) ([]byte, error) {
 	if size := info.Size(); size < least || size > most {
 		return nil, sizeError{path, size, most}
 	}
-	// Files of the kernel have no size, others may grow: most is the limit in any case.
+	// Kernel files report no size, and others may grow, so most is the limit in any case.
 	data := make([]byte, 0, info.Size()+1)
 	for {
 		n, err := file.Read(data[len(data):cap(data)])
@@ -116,7 +116,7 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// reason is an error without the words that Go puts before it, such as "open FILE".
+// reason is an error without the prefix that Go adds, such as "open FILE".
 func reason(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)

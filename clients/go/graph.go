@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// A foreign is what a bundle never holds: onnxruntime would do more with it than to compute.
+// A foreign is something that a bundle never holds, because onnxruntime would do more than compute
+// with it.
 type foreign string
 
 func (what foreign) Error() string { return string(what) }
@@ -38,7 +39,7 @@ const (
 // of fields are those of onnx.proto.
 type message map[uint64]func(content []byte) error
 
-// An enums says what to do with fields that are whole numbers.
+// An enums says what to do with integer fields.
 type enums map[uint64]func(value uint64) error
 
 func model(data []byte) error {

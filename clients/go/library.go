@@ -45,14 +45,14 @@ var load = sync.OnceValues(func() (version string, err error) {
 	if err != nil {
 		return "", LibraryError(fmt.Sprintf("onnxruntime cannot be loaded: looked for %s (%v)", looked, err))
 	}
-	// Asked before the binding is, which lets go of a library that is too old for it.
+	// Read before the binding loads the library, since it unloads one that is too old for it.
 	version = C.GoString(C.version(C.uintptr_t(address)))
 	if got, err := numbers(version); err != nil || slices.Compare(got, oldest) < 0 {
 		return "", LibraryError(fmt.Sprintf("this program needs onnxruntime 1.24.1 or newer, since older ones "+
 			"read files outside of a bundle, and %s is %s: put a newer library beside the program", path, version))
 	}
 	ort.SetSharedLibraryPath(path)
-	// What goes wrong comes back as an error, and need not be printed too.
+	// Failures are returned as errors, so onnxruntime need not print them too.
 	if err = ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return "", LibraryError(fmt.Sprintf("%s is onnxruntime %s, which this program cannot use (%v): "+
 			"put a newer library beside the program", path, version, err))
@@ -79,8 +79,8 @@ func library() (path, looked string) {
 	return name, beside + ", then " + name + " among the system's"
 }
 
-// requireVersion is for the error that onnxruntime gives for a graph that is too new for it, which
-// does not say so.
+// requireVersion refuses a graph that is too new for the library: onnxruntime's own error does not say
+// that this is the reason.
 func requireVersion(v *Variant, has string) error {
 	needed, err := numbers(v.MinOnnxruntime)
 	if err != nil {
@@ -93,7 +93,7 @@ func requireVersion(v *Variant, has string) error {
 	return nil
 }
 
-// numbers of a version: three, those that are not there are 0.
+// numbers gives the three numbers of a version; missing ones are 0.
 func numbers(version string) ([]int, error) {
 	var major, minor, patch int
 	_, err := fmt.Sscanf(version+".0.0", "%d.%d.%d", &major, &minor, &patch)

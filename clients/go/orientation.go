@@ -7,7 +7,7 @@ import (
 	"image/color"
 )
 
-// A turned picture is seen as its EXIF orientation says, from 1 to 8.
+// A turned picture is shown by its EXIF orientation, 1 to 8.
 type turned struct {
 	image.Image
 	orientation int
@@ -16,7 +16,7 @@ type turned struct {
 // onSide is whether what is seen is as wide as the stored picture is high.
 func onSide(orientation int) bool { return orientation >= 5 }
 
-// colour of a pixel of what is seen.
+// colour of a pixel of the picture as it is shown.
 func (t turned) colour(x, y int) color.NRGBA {
 	if onSide(t.orientation) {
 		x, y = y, x

@@ -39,7 +39,7 @@ func newPart(name string, v *Variant, graph []byte) (*Part, error) {
 	if err := requirePlain(v.File, graph); err != nil {
 		return nil, err
 	}
-	// The binding says what a graph takes by a session of its own, which it lets go of.
+	// The binding opens a session of its own to read the graph's interface, and closes it.
 	inputs, outputs, err := ort.GetInputOutputInfoWithONNXData(graph)
 	if err != nil {
 		return nil, fmt.Errorf("%s: onnxruntime %s refuses it: %w", v.File, version, err)
@@ -67,7 +67,7 @@ func newSession(graph []byte, v *Variant) (*ort.DynamicAdvancedSession, error) {
 	if err := options.SetIntraOpNumThreads(1); err != nil {
 		return nil, err
 	}
-	// Twice the same as requirePlain asks: weights are in the graph, and it is in ONNX's format.
+	// requirePlain has checked this already: weights are in the graph, and it is in ONNX's format.
 	for key, value := range map[string]string{
 		"session.model_external_initializers_file_folder_path": os.DevNull,
 		"session.load_model_format":                            "ONNX",
@@ -133,12 +133,12 @@ func (s Spec) ofRows(rows int64) (int64, error) {
 // shapeOf is the shape of that number of rows.
 func (s Spec) shapeOf(rows int64) []int64 { return append([]int64{rows}, s.Row()...) }
 
-// isSeed: one seed is for all rows.
+// isSeed says whether an input is the seed, which is one value for all rows.
 func isSeed(spec Spec) bool { return spec.Name == "seed" }
 
-// Run gives the outputs for any number of rows, by name. A graph that is fixed to some number is run
-// as often as it takes, the last time with the last row repeated. The error says which input is
-// missing or has another dtype or shape, or why the graph stopped.
+// Run gives the outputs for any number of rows, by name. A graph with a fixed batch size runs as many
+// times as needed, and the last batch is padded with its last row. The error says which input is
+// missing or has another dtype or shape, or why the graph failed.
 func (p *Part) Run(inputs map[string]Tensor) (map[string]Tensor, error) {
 	rows, err := p.rows(inputs)
 	if err != nil {
@@ -162,7 +162,7 @@ func (p *Part) Run(inputs map[string]Tensor) (map[string]Tensor, error) {
 	return outputs, err
 }
 
-// rows is how many there are in inputs, which are checked.
+// rows counts the rows of inputs that were checked.
 func (p *Part) rows(inputs map[string]Tensor) (int64, error) {
 	names := namesOf(p.Inputs)
 	isMissing := func(name string) bool { return inputs[name].Data == nil }
@@ -189,7 +189,7 @@ func (p *Part) rows(inputs map[string]Tensor) (int64, error) {
 	return max(rows, 1), nil
 }
 
-// taken is some rows of inputs; beyond the last one, that one again.
+// taken selects rows of inputs; beyond the last row, it repeats that row.
 func (p *Part) taken(inputs map[string]Tensor, start, count int64) map[string]Tensor {
 	taken := map[string]Tensor{}
 	for _, spec := range p.Inputs {

@@ -212,7 +212,7 @@ export class Bundle {
     return images;
   }
 
-  /** Let go of all graphs. */
+  /** Close all graphs. */
   async close() {
     const parts = await Promise.allSettled(this.#parts.values());
     this.#parts.clear();

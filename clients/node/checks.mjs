@@ -19,7 +19,7 @@ export function hasRows(spec) {
 }
 
 /**
- * An engine that is new enough for a graph, and for graphs from elsewhere.
+ * Check that the engine is new enough for a graph, and safe for graphs from untrusted sources.
  *
  * @param {Variant} variant
  * @param {string} version of the engine

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What becomes of damaged bundles: each line says so of one, and nothing else may come of any.
+// Reads damaged bundles and prints a line for each: accepted, wrong or refused. It prints no more.
 //
 //   node fuzz.mjs FOLDER             manifests in FOLDER/manifests, as if each were FOLDER/bundle's
 //   node fuzz.mjs --bundles FOLDER   all that the program does, with each folder in FOLDER

@@ -72,7 +72,7 @@ export function shortened(text) {
 }
 
 /**
- * A tensor in words: "z float32 [batch, 20]".
+ * A tensor as errors print it: "z float32 [batch, 20]".
  *
  * @param {{name: string, dtype: string, shape: readonly any[]}} spec
  */

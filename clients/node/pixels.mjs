@@ -10,7 +10,7 @@ const GREY = 128;
  * @type {Range}
  */
 const UNIT = [0, 1];
-/** What pixels need, in words. */
+/** What a range must be to convert pixels, for errors. */
 export const PIXEL_RANGE = "[low, high] whose width is a float32 above 0";
 const { fround } = Math; // each result is rounded to float32, as in the graphs that take pixels
 
@@ -58,7 +58,7 @@ export function fromPixels(pixels, range = UNIT) {
   return Float32Array.from(pixels, (value) => low + fround(fround(value / 255) * width));
 }
 
-/** A range in words, as an error has it. */
+/** A range as errors print it. */
 export function rangeInWords(range) {
   return range ? `in [${range.join(", ")}]` : "of any range";
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from clients.proof.program import Program
 from tests.clients.hostile_bundles import write
 
-__all__ = ["Judged", "judged"]
+__all__ = ["Judged", "judged", "misjudged"]
 
 _SECONDS = 10  # that a bundle may take, all of its verbs together
 
@@ -68,6 +69,35 @@ def judged(
         harm.append("a file outside was changed")
     refused = sum(text.startswith("refused: ") for text in said.values())
     return Judged(count, refused, len(said) - refused, tuple(harm))
+
+
+def misjudged(program: Program, folder: Path) -> list[str]:
+    """A line for each damaged manifest on which a client is wrong; none if it is right.
+
+    A manifest that Python accepts must be accepted, and each that was damaged by hand refused with
+    a reason. Of those that are damaged at random it may refuse more or less than Python does, since
+    it reads less of them; it may not crash.
+
+    Args:
+        program: the client.
+        folder: what `tests.clients.manifests.damage` wrote.
+    """
+    done = program.fuzz(folder)
+    if done.returncode or done.stderr:
+        return [f"exit code {done.returncode}: {done.stdout[-500:]}{done.stderr[-2000:]}"]
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    names = {path.stem for path in (folder / "manifests").iterdir()}
+    accepted = set(json.loads((folder / "accepted.json").read_text()))
+    wrong = [f"{name}: nothing was said of it" for name in sorted(names - said.keys())]
+    for name, answer in said.items():
+        by_hand = not name.startswith(("random", "whole"))
+        if answer == "accepted":
+            good = name in names and not by_hand
+        else:
+            good = len(answer.removeprefix("refused: ")) > 5 and name not in accepted
+        if not good:
+            wrong.append(f"{name}: {answer}")
+    return wrong
 
 
 def _digest(*folders: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -24,10 +25,17 @@ _TIME = re.compile(r"time (\w+) ([\w-]+): (\S+) us for one row")
 
 @dataclass(frozen=True)
 class Program:
-    """A client in a language."""
+    """A client in a language.
+
+    Args:
+        name: of the client.
+        language: how it is started.
+        options: of its command line, after the first word.
+    """
 
     name: str
     language: languages.Language
+    options: Sequence[str] = ()
 
     def __call__(self, *arguments: object) -> CompletedProcess[str]:
         """Run it with these arguments."""
@@ -35,7 +43,8 @@ class Program:
 
     def under(self, environment: dict[str, str], *arguments: object) -> CompletedProcess[str]:
         """Run it with other variables."""
-        command = [*self.language.program, *map(str, arguments)]
+        first, *words = self.language.program
+        command = [first, *self.options, *words, *map(str, arguments)]
         return languages.run(command, {**self.language.environment, **environment})
 
     @property

@@ -17,16 +17,19 @@ from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program
 from tests.clients.browser import Page, chromium, driver, opened
-from tests.clients.required import absent
+from tests.clients.manifests import damage
+from tests.clients.required import absent, languages_of
 from tests.support import Shared
 
 Maker = Callable[..., Path]
+FEW = 150
+"""Manifests that are damaged at random; benchmarks/hostile.py takes thousands."""
 
 
 @pytest.fixture(scope="session")
-def made(shared: Shared) -> Path:
+def made() -> Path:
     """The folder with all bundles of `clients.proof.bundles`; not to be changed."""
-    return shared("clients", bundles.make)
+    return bundles.kept()
 
 
 @pytest.fixture
@@ -39,14 +42,20 @@ def copy(made: Path, tmp_path: Path) -> Callable[[str], Path]:
     return take
 
 
-@pytest.fixture(params=sorted(languages.PROGRAMS))
+@pytest.fixture(scope="session")
+def damaged_manifests(shared: Shared, made: Path) -> Path:
+    """Damaged manifests for all clients, see `manifests.damage`; not to be changed."""
+    return shared("damaged", lambda folder: damage(made / "vae", folder, FEW))
+
+
+@pytest.fixture(params=languages_of(sorted(languages.PROGRAMS)))
 def program(request: pytest.FixtureRequest, shared: Shared) -> Program:
     """A client's program; skipped where it cannot be built, unless all clients are required."""
     name: str = request.param
     if reason := why_not(name):
         absent(reason)
     shared(f"client-{name}", lambda _: languages.build(name))
-    return Program(name, languages.PROGRAMS[name])
+    return Program(name, languages.PROGRAMS[name], languages.PROGRAMS[name].quick)
 
 
 def why_not(name: str) -> str | None:

@@ -37,13 +37,24 @@ class Damage:
 
 
 def damage(bundle: Path, folder: Path, count: int) -> None:
-    """Write `folder/bundle`, a copy, and `count` damaged manifests of it as `folder/manifests`."""
+    """Write damaged manifests of a bundle, and which of them Python accepts.
+
+    Args:
+        bundle: a sound one.
+        folder: gets `bundle`, a copy; `manifests/*.json`: the sound manifest, one with each of
+            `FAULTS`, and `count` that are damaged at random; and `accepted.json`, the names of the
+            manifests that Python accepts.
+        count: see `folder`.
+    """
     shutil.copytree(bundle, folder / "bundle")
     (folder / "manifests").mkdir()
     whole = (bundle / manifest.FILE_NAME).read_bytes()
     made = {name: item.text for name, item in by_hand(whole).items() if item.in_clients}
-    for name, text in {"whole": whole, **made, **_at_random(whole, count)}.items():
+    texts = {"whole": whole, **made, **_at_random(whole, count)}
+    for name, text in texts.items():
         (folder / "manifests" / f"{name}.json").write_bytes(text)
+    sound = [name for name, text in texts.items() if accepted(folder / "bundle", text)]
+    (folder / "accepted.json").write_text(json.dumps(sound))
 
 
 def accepted(folder: Path, text: bytes) -> bool:

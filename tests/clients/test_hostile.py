@@ -14,16 +14,16 @@ pytestmark = pytest.mark.clients
 
 
 def test_hostile_bundles_do_no_harm(program: Program, made: Path, tmp_path: Path) -> None:
-    found = judged(program, made / "vae", made / "noisy.png", tmp_path, count=140, seed=13)
+    found = judged(program, made / "vae", made / "noisy.png", tmp_path, count=70, seed=13)
     assert not found.harm, "\n".join(found.harm)
-    assert found.refused > 100
+    assert found.refused > 50
 
 
 def test_each_call_on_a_hostile_bundle_ends_as_a_command_does(
     program: Program, made: Path, tmp_path: Path
 ) -> None:
     """In a process of its own, where nothing was set up by a sound bundle before."""
-    names = write(made / "vae", tmp_path / "bundles", 2 * len(KINDS), 31)
+    names = write(made / "vae", tmp_path / "bundles", len(KINDS), 31)
     target = tmp_path / "out.png"
     for name in names:
         bundle = tmp_path / "bundles" / name

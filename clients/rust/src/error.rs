@@ -1,4 +1,4 @@
-//! What can go wrong: a line for people, and the code to leave a program with.
+//! Failures: one line to show, and the exit code.
 
 use std::any::Any;
 use std::fmt::{self, Display, Formatter, Write};

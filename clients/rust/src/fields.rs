@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{DType, Error, Result};
 
-/// Every JSON reader keeps whole numbers up to here exact.
+/// Every JSON reader keeps integers up to this one exact.
 const LARGEST: u64 = (1 << 53) - 1;
 
 /// An object, and where it is in the manifest.

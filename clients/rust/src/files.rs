@@ -1,4 +1,4 @@
-//! Files, read and written so that what lies in a folder from elsewhere does no harm.
+//! Files, read and written so that the files of an untrusted folder can do no harm.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// As many links as an operating system follows before it gives up.
 const LINKS: usize = 40;
 
-/// The content of a regular file. `fits` is asked of its size before anything is read.
+/// The content of a regular file. `fits` checks its size before anything is read.
 pub(crate) fn read(path: &Path, fits: impl Fn(u64) -> Result<()>) -> Result<Vec<u8>> {
     let place = path.display();
     let failed = |error: io::Error| Error::failed(format!("cannot read {place}: {error}"));

@@ -1,5 +1,5 @@
-//! The program for the proof that nothing in a folder does harm: every bundle, and every manifest, is
-//! accepted or refused, and nothing else comes of any.
+//! The program that shows that nothing in a folder does harm: it accepts or refuses every bundle and
+//! every manifest, and prints nothing else.
 
 use std::ffi::OsString;
 use std::fs;

@@ -31,7 +31,7 @@ pub enum Size {
     Fixed(usize),
 }
 
-/// A tensor that a graph takes or gives; in words "z float32 [batch, 20]".
+/// An input or output of a graph; printed as "z float32 [batch, 20]".
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
     pub name: String,
@@ -119,7 +119,7 @@ impl Display for Size {
     }
 }
 
-/// A shape in words: "[batch, 20]".
+/// A shape as errors print it: "[batch, 20]".
 pub(crate) fn sizes_of(shape: &[Size]) -> String {
     let sizes: Vec<_> = shape.iter().map(Size::to_string).collect();
     format!("[{}]", sizes.join(", "))

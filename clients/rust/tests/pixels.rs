@@ -78,21 +78,21 @@ fn what_pixels_stand_for_becomes_them_again() {
 /// At each of these, float64 gives another pixel or value.
 #[test]
 fn every_step_is_rounded_to_float32() {
-    let unit = [0.0019607844296842813, 0.009803921915590763, 0.01764705963432789];
+    let unit = [0.001_960_784_4, 0.009_803_922, 0.017_647_06];
     assert_eq!(pixels_of(&unit, [0.0, 1.0]), [0, 2, 4]);
-    let signed = [-0.48627451062202454, -0.47058823704719543, -0.45490196347236633];
+    let signed = [-0.486_274_5, -0.470_588_24, -0.454_901_96];
     assert_eq!(pixels_of(&signed, [-1.0, 1.0]), [66, 68, 70]);
-    let odd = [-0.09921568632125854, -0.07568627595901489, -0.07411764562129974];
+    let odd = [-0.099_215_69, -0.075_686_276, -0.074_117_646];
     assert_eq!(pixels_of(&odd, [-0.1, 0.3]), [1, 16, 16]);
-    let narrow = [0.0010001960908994079, 0.001002156874164939];
+    let narrow = [0.001_000_196_1, 0.001_002_156_9];
     assert_eq!(pixels_of(&narrow, [0.001, 0.0011]), [0, 5]);
     // The ends are rounded before they are subtracted.
-    let ends = [0.0010221569100394845, 0.0010260784765705466];
+    let ends = [0.001_022_156_9, 0.001_026_078_5];
     assert_eq!(pixels_of(&ends, [0.001, 0.0011]), [57, 67]);
-    assert_eq!(values_of_all([-1.0, 1.0])[65], -0.4901960492134094);
-    assert_eq!(values_of_all([-0.1, 0.3])[20], -0.06862744688987732);
-    assert_eq!(values_of_all([0.001, 0.0011])[3], 0.0010011765407398343);
-    assert_eq!(values_of_all([0.001, 0.0011])[54], 0.001021176460199058);
+    assert_eq!(values_of_all([-1.0, 1.0])[65], -0.490_196_05);
+    assert_eq!(values_of_all([-0.1, 0.3])[20], -0.068_627_45);
+    assert_eq!(values_of_all([0.001, 0.0011])[3], 0.001_001_176_5);
+    assert_eq!(values_of_all([0.001, 0.0011])[54], 0.001_021_176_5);
 }
 
 #[test]

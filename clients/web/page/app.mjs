@@ -18,7 +18,8 @@ async function start() {
     status.textContent = "Checking the graphs against PyTorch …";
     const { proofs, provider, why } = await prove(engine);
     showBadge(provider, why);
-    showProofs(byId("proofs").tBodies[0], proofs);
+    const table = /** @type {HTMLTableElement} */ (byId("proofs"));
+    showProofs(table.tBodies[0], proofs);
     showVerdict(proofs);
     const { denoiser, decoder, sampler } = proofs;
     const [denoise, latents, generate] = PANELS;

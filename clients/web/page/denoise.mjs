@@ -15,9 +15,14 @@ const LARGEST = 2 ** 24; // bytes of a manifest
 export async function denoisePanel(panel, { bundle, where }) {
   await bundle.ready("denoiser");
   const [height, width] = greySize(bundle);
-  const [drawn, noised, denoised, kind, level, shown, frame] = [
-    ...["drawn", "noised", "denoised", "kind", "level", "level-shown", "denoise-ms"],
-  ].map((name) => document.getElementById(name));
+  const [drawn, noised, denoised] = ["drawn", "noised", "denoised"].map(
+    (name) => /** @type {HTMLCanvasElement} */ (document.getElementById(name)),
+  );
+  const kind = /** @type {HTMLSelectElement} */ (document.getElementById("kind"));
+  const level = /** @type {HTMLInputElement} */ (document.getElementById("level"));
+  const shown = document.getElementById("level-shown");
+  const frame = document.getElementById("denoise-ms");
+  /** @type {Uint8Array} */
   let clean = new Uint8Array(width * height);
   let seed = 1;
   let noise = drawNoise(seed, clean.length);
@@ -40,7 +45,7 @@ export async function denoisePanel(panel, { bundle, where }) {
     kind.add(new Option(name === trained.kind ? `${title} (as in training)` : title, name));
   }
   kind.value = trained.kind;
-  level.value = trained.level;
+  level.value = String(trained.level);
   const changed = () => {
     shown.textContent = Number(level.value).toFixed(2);
     return show();

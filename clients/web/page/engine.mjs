@@ -52,7 +52,7 @@ async function load(build) {
 async function againstGpu() {
   if (!navigator.gpu) return "this browser does not have it";
   // The engine waits for the GPU by JavaScript Promise Integration.
-  if (!WebAssembly.Suspending) return "this browser's WebAssembly cannot wait for it";
+  if (!("Suspending" in WebAssembly)) return "this browser's WebAssembly cannot wait for it";
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
   return adapter ? "" : "it finds no GPU here";
 }
@@ -100,9 +100,16 @@ export async function readFile(address, most) {
   }
 }
 
+/** @type {Promise<unknown>} */
 let turn = Promise.resolve();
 
-/** Runs one thing after another: the engine takes one call at a time. */
+/**
+ * Runs one call after another: the engine takes one at a time.
+ *
+ * @template T
+ * @param {() => T | Promise<T>} run
+ * @returns {Promise<T>}
+ */
 export function inTurn(run) {
   const done = turn.then(run);
   turn = done.catch(() => {});

@@ -13,9 +13,12 @@ const MOST = 1000; // images: more are a matter for the command line
 export async function generatePanel(panel, bundle) {
   await bundle.ready("sampler");
   requirePicture("sampler", "generate", bundle.manifest.input_shape);
-  const [form, seed, count, canvas, link, problem] = [
-    ...["form", "#seed", "#count", "#grid", "#download", "#generate-problem"],
-  ].map((name) => panel.querySelector(name));
+  const [form, canvas, link, problem] = ["form", "#grid", "#download", "#generate-problem"].map(
+    (name) => panel.querySelector(name),
+  );
+  const [seed, count] = ["#seed", "#count"].map(
+    (name) => /** @type {HTMLInputElement} */ (panel.querySelector(name)),
+  );
 
   const generate = async () => {
     problem.textContent = "";

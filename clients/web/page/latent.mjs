@@ -18,8 +18,8 @@ export async function latentPanel(panel, bundle, sampler) {
   const [output] = part.variant.outputs;
   const [height, width] = greySize(bundle);
   const canvas = panel.querySelector("#decoded");
-  const seed = panel.querySelector("#latent-seed");
-  const z = new Float32Array(input.shape[1]);
+  const seed = /** @type {HTMLInputElement} */ (panel.querySelector("#latent-seed"));
+  const z = new Float32Array(Number(input.shape[1]));
 
   const decode = timed(panel.querySelector("#decode-ms"), () => part.run({ [input.name]: z }));
   const show = newest(async () => {
@@ -39,7 +39,7 @@ export async function latentPanel(panel, bundle, sampler) {
   const load = (values) => {
     z.set(values); // as drawn: a slider shows the nearest of its steps
     sliders.forEach((slider, number) => {
-      slider.value = z[number];
+      slider.value = String(z[number]);
       slider.dispatchEvent(new Event("moved"));
     });
     return show();
@@ -49,7 +49,7 @@ export async function latentPanel(panel, bundle, sampler) {
   const fromSeed = newestSeed(panel, seed, sampler, z.length, load);
   seed.addEventListener("input", fromSeed);
   panel.querySelector("#random").addEventListener("click", () => {
-    seed.value = crypto.getRandomValues(new Uint16Array(1))[0];
+    seed.value = String(crypto.getRandomValues(new Uint16Array(1))[0]);
     return fromSeed();
   });
   await (sampler ? fromSeed() : load(z));
@@ -77,7 +77,7 @@ function newestSeed(panel, field, sampler, length, load) {
 
 function sliderFor(number) {
   const slider = document.createElement("input");
-  const range = { min: -FARTHEST, max: FARTHEST, step: 0.05, value: 0 };
+  const range = { min: `${-FARTHEST}`, max: `${FARTHEST}`, step: "0.05", value: "0" };
   const names = { id: `z${number}`, ariaLabel: `Latent ${number + 1}` };
   return Object.assign(slider, { type: "range", ...names, ...range });
 }

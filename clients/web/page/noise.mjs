@@ -2,7 +2,12 @@
 
 import { fromPixels, toPixels } from "./bundle.mjs";
 
-/** By the name in the manifest: how people call it, and what it makes of x in [0, 1]. */
+/**
+ * By the name in the manifest: the name to show, and the formula for x in [0, 1].
+ *
+ * @typedef {{normal: number, uniform: number}} Draw
+ * @type {Record<string, [string, (x: number, level: number, draw: Draw) => number]>}
+ */
 export const KINDS = {
   gaussian: ["Gaussian", (x, level, { normal }) => x + level * normal],
   masking: ["Masking", (x, level, { uniform }) => (uniform < level ? 0 : x)],

@@ -4,7 +4,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 
-/** Every failure of this library: a line for people, and the code to leave a program with. */
+/** Every failure of this library: one line to show, and the exit code. */
 public final class AeonnxException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -48,7 +48,7 @@ final class Graph {
         void read(ByteBuffer content);
     }
 
-    /** What to do with a field that is a whole number. */
+    /** What to do with an integer field. */
     private interface Check {
         void read(long value);
     }

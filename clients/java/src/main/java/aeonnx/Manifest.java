@@ -255,7 +255,7 @@ public record Manifest(
         return number;
     }
 
-    // Numbers such as 1e999, wherever they are. Whole ones that no double holds are for what reads them.
+    // Numbers such as 1e999, wherever they are. The field's reader checks larger integers.
     private static void requireFinite(JsonElement value) {
         if (value.isJsonArray()) {
             value.getAsJsonArray().forEach(Manifest::requireFinite);

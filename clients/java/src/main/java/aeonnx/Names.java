@@ -16,7 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Names of files, and texts for people. Java decodes names by the locale, and loses what is not ASCII
+ * Names of files, and texts to show. Java decodes names by the locale, and loses what is not ASCII
  * where that is POSIX; a file's URI has its bytes in every locale.
  */
 final class Names {
