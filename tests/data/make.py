@@ -36,7 +36,7 @@ def main() -> None:
         data, run = Path(name) / "digits.npz", Path(name) / "run"
         np.savez(data, **digits())
         options = TrainOptions(
-            "vae", run, data=str(data), hidden=(32,), latent_size=4, epochs=20, device="cpu"
+            "vae", run, data=str(data), hidden=(16,), latent_size=2, epochs=20, device="cpu"
         )
         train(options)
         shutil.rmtree(FOLDER, ignore_errors=True)
