@@ -2,16 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-network test-slow clients lint format docs constraints clean
+.PHONY: demo test coverage test-network test-slow clients lint format docs constraints clean
 
 # The versions that CI runs on; other versions that pyproject.toml allows work too: docs/dependencies.md.
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
+
+# Percent that the default tests must run.
+COVERED := 85
 
 demo: .venv/demo.stamp
 	$(BIN)/aeonnx demo
 
 test: .venv/test.stamp
 	$(BIN)/pytest
+
+# The default tests, with the share of lines and branches of aeonnx that they run; what runs only in
+# child processes is not counted.
+coverage: .venv/test.stamp
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED)
 
 # Needs a package registry: the built wheel in a clean environment without torch.
 test-network: .venv/test.stamp
