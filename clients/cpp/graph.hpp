@@ -8,8 +8,8 @@
 namespace aeonnx {
 
 // Walks the bytes as the protobuf message that an ONNX file is. `file` is its name in messages.
-// Throws Error 1: they hold what a bundle never holds (subgraphs, functions, operators or weights
-// from elsewhere), or are no such message.
+// Throws Error 1: they hold what a bundle never holds (subgraphs, functions, operators of other
+// domains, weights in other files), or are no such message.
 void require_plain_graph(const std::string& file, const std::vector<std::byte>& data);
 
 }  // namespace aeonnx

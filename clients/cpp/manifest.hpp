@@ -65,7 +65,7 @@ struct Manifest {
 // Throws Error 1: names the field, what was expected and what came.
 Manifest parse_manifest(std::string_view text, const std::string& where);
 
-// A tensor in words: "z float32 [batch, 20]".
+// A tensor as errors print it: "z float32 [batch, 20]".
 std::string describe(const TensorSpec& spec);
 std::string describe(DType dtype, const Shape& shape);
 

@@ -1,4 +1,4 @@
-// Text for people: errors, and what of a text can be shown on a terminal.
+// Text to show: errors, and texts without characters that change a terminal.
 #pragma once
 
 #include <stdexcept>
@@ -11,7 +11,7 @@ namespace aeonnx {
 // UTF-8, written as \xNN: a terminal would obey some of them.
 std::string printable(std::string_view text);
 
-// Every failure of this library: a line for people, and the code to leave a program with.
+// Every failure of this library: one line to show, and the exit code.
 struct Error : std::runtime_error {
     Error(int code, std::string_view text) : std::runtime_error(printable(text)), exit_code(code) {}
     int exit_code;  // 1 failed, 2 usage, 4 the machine lacks something

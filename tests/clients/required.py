@@ -10,7 +10,7 @@ import pytest
 
 from clients.proof import languages
 
-__all__ = ["absent", "languages_of"]
+__all__ = ["REQUIRED", "absent", "languages_of"]
 
 REQUIRED = "AEONNX_REQUIRE_CLIENTS"
 

@@ -8,7 +8,7 @@ from shutil import which
 import pytest
 
 from clients.proof import languages
-from tests.clients.required import absent, languages_of
+from tests.clients.required import REQUIRED, absent, languages_of
 
 pytestmark = pytest.mark.clients
 
@@ -45,3 +45,14 @@ def test_the_clients_own_tests_pass(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.findall(PASSED[name], done.stdout, re.MULTILINE)
     assert (int(found[0]) if name == "node" else len(found)) >= FEWEST[name]
+
+
+def test_a_missing_linter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "which", lambda tool: None if tool == "gofmt" else tool)
+    named = "client go: no gofmt here: clients/setup.sh installs it"
+    monkeypatch.delenv(REQUIRED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match=named):
+        usable("go")
+    monkeypatch.setenv(REQUIRED, "1")
+    with pytest.raises(pytest.fail.Exception, match=f"{named}, and {REQUIRED} is set"):
+        usable("go")
