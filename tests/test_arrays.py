@@ -252,10 +252,10 @@ def test_archives_are_looked_at_before_they_are_unpacked(
     archive(path, {"x.npy": b"hello"})
     refused("array x is not a readable array: it is not in numpy's format")
     monkeypatch.setattr(npy, "_MUCH", 50)
-    monkeypatch.setattr(npy, "available", lambda: 79)
+    monkeypatch.setattr(npy, "available_memory", lambda: 79)
     archive(path, {"x.npy": GOOD})
     refused("array x is not a readable array: its 80 bytes do not fit in memory")
-    monkeypatch.setattr(npy, "available", lambda: 80)
+    monkeypatch.setattr(npy, "available_memory", lambda: 80)
     assert read_images(path, SHAPE).shape == (4, *SHAPE)
 
 

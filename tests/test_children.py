@@ -75,7 +75,7 @@ from types import SimpleNamespace
 from aeonnx.tools import demo
 bundle, run = map(Path, sys.argv[1:])
 made = demo.draw(SimpleNamespace(output=run), SimpleNamespace(output=bundle))
-print(*made.said)
+print(*made.lines)
 """
 
 

@@ -18,7 +18,7 @@ __all__ = ["doctor"]
 )
 @json_option(
     "an object with `versions`, `cuda`, `cpu`, `driver`, `gpus`, `libraries`, `providers`, "
-    "`asked`, `telemetry` and `problems` (texts)"
+    "`requested`, `telemetry` and `problems` (texts)"
 )
 def doctor(provider: str, as_json: bool) -> None:
     """Check what runs on this machine, what is missing, and how to fix it.

@@ -33,7 +33,7 @@ from tests.support import Shared, graph_file, weights_file
 Maker = Callable[..., Path]
 load = aeonnx_package.load
 EVERY: dict[str, Any] = {"precisions": ("fp16", "int8"), "io": ("uint8",), "prior": "fitted"}
-SOME = {"vae": ("decoder", "reconstructor", "scorer")}
+SOME = {"vae": ("decoder", "reconstructor", "scorer", "sampler")}
 """Parts of the bundle that is made in every run of the tests; of the others all."""
 
 

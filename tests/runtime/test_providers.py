@@ -20,7 +20,7 @@ from aeonnx._util.cuda_libraries import load_problem
 from aeonnx._util.machine import usable_cores
 from aeonnx.errors import IntegrityError, ProviderError, UnknownNameError, UsageError
 from aeonnx.runtime import providers
-from aeonnx.tools.doctor._child import GRAPH
+from aeonnx.tools.graphs import SQUARE
 from tests.support import graph_file
 
 Maker = Callable[..., Path]
@@ -260,7 +260,7 @@ def test_a_graph_as_bytes_reads_no_file_of_the_working_directory(
 @pytest.mark.parametrize("text", [b"MatMul", b"note"])
 def test_texts_of_a_graph_that_are_not_utf8_are_refused(tmp_path: Path, text: bytes) -> None:
     """onnxruntime's binding cannot decode its own message about the first."""
-    model = onnx.load_model_from_string(GRAPH)
+    model = onnx.load_model_from_string(SQUARE.data)
     model.metadata_props.add(key="key", value="note")
     graph = model.SerializeToString()
     (tmp_path / "g.onnx").write_bytes(graph)

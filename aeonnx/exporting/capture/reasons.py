@@ -36,7 +36,7 @@ _GUARDS = logging.getLogger("torch.fx.experimental.symbolic_shapes")
 _SITE = Path(torch.__file__).parents[1]
 _OURS = (
     *(_SITE / name for name in ("torch", "onnx", "onnxscript", "onnx_ir")),
-    *(Path(__file__).parents[2] / name for name in ("export", "cli")),
+    *(Path(__file__).parents[2] / name for name in ("exporting", "cli")),
 )
 """Folders of library code: errors point to the user's code instead."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx, nn
+from torch._ops import HigherOrderOperator
 from torch.export import ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -121,17 +122,19 @@ class Prefix:
 
 
 def _functional(program: ExportedProgram) -> ExportedProgram:
-    """The program without operators that change a tensor in place, and without `glu`."""
-    if not any(step.target in _DECOMPOSED or _is_mutable(step) for step in steps_of(program)):
+    """The program without subgraphs, operators that change a tensor in place, and `glu`."""
+    if not any(_needs_decomposition(step.target) for step in steps_of(program)):
         return program  # the same result, without a third of a second of torch's
     known = torch.export.default_decompositions()
     flat: ExportedProgram = program.run_decompositions({key: known[key] for key in _DECOMPOSED})
     return flat
 
 
-def _is_mutable(step: fx.Node) -> bool:
-    schema = getattr(step.target, "_schema", None)
-    return schema is not None and bool(schema.is_mutable)
+def _needs_decomposition(target: object) -> bool:
+    if isinstance(target, HigherOrderOperator):  # runs a subgraph, such as that of no_grad
+        return True
+    schema = getattr(target, "_schema", None)
+    return target in _DECOMPOSED or (schema is not None and bool(schema.is_mutable))
 
 
 def _freeze(module: nn.Module) -> None:
