@@ -35,7 +35,7 @@ def digests(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-OFTEN = {("vae", "mlp"), ("dae", "conv")}
+OFTEN = {("vae", "mlp"), ("dae", "mlp")}
 """What every run of the tests exports; the other models are `slow`, and in `make clients`."""
 
 

@@ -28,7 +28,10 @@ def cases() -> list[object]:
     """Every engine with every model; the default run takes one engine and one model."""
     return [
         pytest.param(
-            name, model, arch, marks=[] if (name, model) == (QUICK, "vae") else pytest.mark.slow
+            name,
+            model,
+            arch,
+            marks=[] if (name, model, arch) == (QUICK, "vae", "mlp") else pytest.mark.slow,
         )
         for name in ENGINES
         for model in models.names()

@@ -109,7 +109,10 @@ def ranged(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
     sys.modules.pop("ranges", None)
 
 
-@pytest.mark.parametrize(("factory", "bounds"), [("signed", (-1.0, 1.0)), ("wide", (-20.0, 300.0))])
+@pytest.mark.parametrize(
+    ("factory", "bounds"),
+    [("signed", (-1.0, 1.0)), pytest.param("wide", (-20.0, 300.0), marks=pytest.mark.slow)],
+)
 def test_every_variant_of_images_in_another_range(
     ranged: Callable[..., Result],
     aeonnx: Callable[..., Result],

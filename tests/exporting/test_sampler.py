@@ -75,7 +75,9 @@ def test_a_bundle_with_nothing_but_the_sampler_generates(
     np.testing.assert_array_equal(to_pixels(alone), expected)
 
 
-@pytest.mark.parametrize("kind", ["fitted", "fitted-diagonal"])
+@pytest.mark.parametrize(
+    "kind", ["fitted", pytest.param("fitted-diagonal", marks=pytest.mark.slow)]
+)
 def test_a_plain_autoencoder_generates_from_a_fitted_prior(
     run_of: Maker, tmp_path: Path, kind: str
 ) -> None:

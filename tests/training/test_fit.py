@@ -93,7 +93,7 @@ def test_the_record_names_stages_with_losses_and_corruption(options: TrainOption
     assert set(record.metrics) >= {"error", "cross_entropy", "psnr"}
 
 
-@pytest.mark.parametrize("model", ["sae", "sdae"])
+@pytest.mark.parametrize("model", ["sae", pytest.param("sdae", marks=pytest.mark.slow)])
 def test_pretraining_teaches_one_layer_after_the_other(options: TrainOptions, model: str) -> None:
     after: dict[str, dict[str, torch.Tensor]] = {}
 
@@ -287,7 +287,7 @@ def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: 
     assert averaged.training.metrics["negative_elbo"] < raw.training.metrics["negative_elbo"]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
 def test_lower_precision_learns_about_the_same(
     options: TrainOptions, tmp_path: Path, precision: str, arch: str

@@ -132,7 +132,7 @@ def test_clipping_limits_what_one_step_does(options: TrainOptions, tmp_path: Pat
     assert tight.epochs[-1].train["loss"] > free.epochs[-1].train["loss"]
 
 
-@pytest.mark.parametrize("model", ["ae", "vae"])
+@pytest.mark.parametrize("model", [pytest.param("ae", marks=pytest.mark.slow), "vae"])
 def test_a_compiled_step_learns_the_same(
     command: Command, options: TrainOptions, tmp_path: Path, model: str
 ) -> None:

@@ -58,7 +58,7 @@ def losses(run: Path) -> list[list[float]]:
     return [[*line["train"].values(), *line["test"].values()] for line in lines]
 
 
-@pytest.mark.parametrize("model", ["vae", "sdae"])
+@pytest.mark.parametrize("model", ["vae", pytest.param("sdae", marks=pytest.mark.slow)])
 def test_two_processes_learn_what_one_does(
     command: Command, digits: Path, tmp_path: Path, model: str
 ) -> None:
@@ -79,6 +79,7 @@ def test_two_processes_learn_what_one_does(
     assert one_record.stages == two_record.stages
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_may_change(command: Command, digits: Path, tmp_path: Path) -> None:
     """Two processes begin, one goes on: the batch and the way stay."""
     begun = ("-m", "vae", "--data", digits, "--batch-size", 40, "--schedule", "constant")
@@ -93,6 +94,7 @@ def test_the_number_of_processes_may_change(command: Command, digits: Path, tmp_
     assert losses(tmp_path / "run")[-1] == pytest.approx(losses(whole)[-1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Path) -> None:
     """torchrun starts all again, and they go on from the last state."""
     run = tmp_path / "run"

@@ -25,7 +25,7 @@ from aeonnx.checkpoint import states
 from aeonnx.errors import CheckpointError, OutputError, UsageError
 from aeonnx.training import TrainOptions, train
 from aeonnx.training.engine.signals import Stop
-from tests.support import Command, Cut, CutAfter, Quiet, wait_for, weights, weights_file
+from tests.support import Command, Cut, CutAfter, Quiet, Shared, wait_for, weights, weights_file
 
 SMALL: dict[str, object] = {"hidden": (40,), "latent_size": 10, "batch_size": 40}
 FLAGS = ("--hidden", "40", "--latent", "10", "--batch-size", "40", "--device", "cpu")
@@ -107,6 +107,7 @@ def test_a_signal_saves_and_resume_goes_on(
     number: signal.Signals,
     code: int,
     name: str,
+    shared: Shared,
 ) -> None:
     arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 100, *FLAGS, "-o", "run")
     process = command(*arguments, "--save-seconds", "0.2")
@@ -123,8 +124,8 @@ def test_a_signal_saves_and_resume_goes_on(
     process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    expected = train(replace(options, epochs=100, output=tmp_path / "whole"))
-    assert weights(tmp_path / "run") == weights(expected.output)
+    whole = shared("whole", lambda folder: train(replace(options, epochs=100, output=folder)))
+    assert weights(tmp_path / "run") == weights(whole)
 
 
 def test_a_second_signal_quits_at_once() -> None:
