@@ -108,9 +108,9 @@ def _tell(text: str) -> None:
 )
 @click.version_option(__version__, message="aeonnx %(version)s")
 def cli() -> None:
-    """Train autoencoders in PyTorch and export them as ONNX graphs proven equal to torch.
+    """Train autoencoders in PyTorch and export them as verified ONNX graphs.
 
-    Proven equal: on test inputs, the outputs differ from torch's by no more than a measured
+    Verified: on test inputs, the outputs differ from torch's by no more than a measured
     tolerance. The graphs run with onnxruntime alone, without torch.
     """
     log.show_warnings()

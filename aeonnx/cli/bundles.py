@@ -121,7 +121,7 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Export parts of a model as ONNX graphs proven equal to torch.
+    """Export parts of a model as ONNX graphs verified against torch.
 
     A part whose outputs differ from torch's by more than the measured tolerance is not written,
     and the command exits with 3.

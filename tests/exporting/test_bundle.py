@@ -99,7 +99,7 @@ def test_parts_are_added_one_by_one_and_are_the_same_bytes(
     assert {check.part for check in first.report.checks} == {"decoder"}
     second = export(replace(options, parts=("encoder",)))
     assert list(second.manifest.parts) == ["decoder", "encoder"]
-    # The encoder is proven together with the decoder that was there.
+    # The encoder is verified together with the decoder that was there.
     assert {check.part for check in second.report.checks} == {"encoder", "decoder(encoder)"}
     export(replace(options, parts=("reconstructor", "scorer")))
     export(replace(options, parts=("sampler",)))

@@ -116,7 +116,7 @@ def mine(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
     sys.modules.pop("mine", None)
 
 
-def test_a_module_from_elsewhere_is_exported_with_proof(mine: Callable[..., Result]) -> None:
+def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Result]) -> None:
     photographs = np.random.default_rng(0).integers(0, 256, (40, 3, 64, 64), np.uint8)
     np.save("photographs.npy", photographs)
     result = mine(
@@ -145,7 +145,7 @@ def test_a_part_without_weights_has_no_int8(mine: Callable[..., Result]) -> None
     assert not Path("b").exists()
 
 
-def test_without_images_parts_are_proven_on_random_ones(mine: Callable[..., Result]) -> None:
+def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Result]) -> None:
     result = mine("export", "--from-module", "mine:build", "-m", "photos", "-o", "b")
     assert result.exit_code == 0, result.stderr
     assert aeonnx_package.load("b").manifest.model == "photos"

@@ -1,5 +1,5 @@
-//! Bundles of aeonnx: encoders, decoders, denoisers and samplers as ONNX graphs that are proven equal
-//! to torch.
+//! Bundles of aeonnx: encoders, decoders, denoisers and samplers as ONNX graphs that were
+//! verified against torch.
 //!
 //! [`Bundle`] is engine-free: it opens a folder, checks digests and interfaces, and runs graphs
 //! through an [`Engine`]: [`onnxruntime::OnnxRuntime`], or [`tract::Tract`] without a native library.
