@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import aeonnx
 from aeonnx.runtime import verify
 
 
+@pytest.mark.slow
 def test_demo_ends_in_pictures_of_digits(tmp_path: Path) -> None:
     """The real command, on a terminal, from nothing."""
     terminal, its_end = pty.openpty()

@@ -36,7 +36,13 @@ def test_right_graphs_pass(name: str) -> None:
     assert judged(network(name).graph, network(name))
 
 
-@pytest.mark.parametrize("name", FAULTS)
+OFTEN = [*FAULTS][::3]
+"""What every run of the tests seeds; the others are `slow`, and in the benchmark."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in FAULTS]
+)
 def test_each_fault_is_refused(name: str) -> None:
     where, graph = wrong(FAULTS[name])
     assert not judged(graph, where), f"{name} passes in {where.network}"

@@ -113,6 +113,7 @@ def test_a_killed_process_recovers(command: Command, digits: Path, tmp_path: Pat
     assert losses(run)[-1] == pytest.approx(losses(whole)[-1], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_sigterm_stops_all_once_and_they_go_on(
     command: Command, digits: Path, tmp_path: Path
 ) -> None:

@@ -96,7 +96,7 @@ def test_a_finished_run_stays_as_it_is(options: TrainOptions) -> None:
     ("number", "code", "name"),
     [
         (signal.SIGTERM, 143, "SIGTERM"),
-        (signal.SIGINT, 130, "SIGINT"),
+        pytest.param(signal.SIGINT, 130, "SIGINT", marks=pytest.mark.slow),
         (signal.SIGHUP, 129, "SIGHUP"),
     ],
 )
