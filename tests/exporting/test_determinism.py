@@ -749,7 +749,7 @@ LAYERS: tuple[Callable[[], nn.Module], ...] = (
 
 
 @given(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=6), st.integers(0, 99))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_modules_of_deterministic_layers_are_never_refused(
     layers: list[Callable[[], nn.Module]], seed: int
 ) -> None:
@@ -770,7 +770,7 @@ DRAWS: dict[str, Callable[[Tensor], Tensor | float]] = {
     st.sampled_from(sorted(DRAWS)),
     st.lists(st.sampled_from(LAYERS[:2]), max_size=2),
 )
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_among_them_a_layer_that_draws_is_always_refused(
     before: list[Callable[[], nn.Module]], draw: str, after: list[Callable[[], nn.Module]]
 ) -> None:

@@ -121,7 +121,7 @@ def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Re
     np.save("photographs.npy", photographs)
     result = mine(
         "export", "--from-module", "mine:build", "-o", "b", "--calibration", "photographs.npy",
-        "--prior", "fitted", "--io", "uint8", "--precision", "fp16",
+        "--prior", "fitted",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     bundle = aeonnx_package.load("b")

@@ -169,6 +169,7 @@ def test_a_terminal_that_is_gone_is_no_obstacle_to_saving() -> None:
     assert stop.exit_code == 129
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(
     command: Command, options: TrainOptions, tmp_path: Path
 ) -> None:
