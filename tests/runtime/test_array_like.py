@@ -73,7 +73,7 @@ SAME = {
     "__dlpack__": WithDLPack,
     "list of arrays": list,
     "tuple of tensors": lambda x: tuple(torch.from_numpy(x)),
-    "list of lists of tensors": lambda x: [[torch.from_numpy(each) for each in row] for row in x],
+    "list of lists of tensors": lambda x: [[torch.tensor(each) for each in row] for row in x],
 }
 
 
