@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from aeonnx.errors import UsageError
 
-__all__ = ["StrPath", "flag_of", "name_of", "names_of", "number_of", "numbers_of", "path_of"]
+__all__ = [
+    "StrPath",
+    "flag_of",
+    "keywords_of",
+    "name_of",
+    "names_of",
+    "number_of",
+    "numbers_of",
+    "path_of",
+]
 
 N = TypeVar("N", bound=float | None)
 
@@ -69,6 +79,12 @@ def flag_of(what: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{what}: expected True or False, got {value!r}")
     return value
+
+
+def keywords_of(function: Callable[..., object]) -> list[str]:
+    """Names of the arguments that a function lists, without `**` ones: for suggestions."""
+    parameters = inspect.signature(function).parameters.values()
+    return [item.name for item in parameters if item.kind is not item.VAR_KEYWORD]
 
 
 def _items(value: Any) -> tuple[Any, ...] | None:

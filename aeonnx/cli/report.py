@@ -21,7 +21,7 @@ from aeonnx.errors import GoldenMismatchError, SetupError
 if TYPE_CHECKING:
     from aeonnx.exporting import Exported
     from aeonnx.runtime import Bundle, Report
-    from aeonnx.runtime.bundle import Classified
+    from aeonnx.runtime.classified import Classified
     from aeonnx.runtime.file_ops import Written
     from aeonnx.tools.demo import DemoOutput
     from aeonnx.training import Trained

@@ -5,11 +5,18 @@ Imports torch only when the arguments have been checked.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Never
 
-from aeonnx._util.arguments import StrPath, flag_of, name_of, names_of, number_of, path_of
+from aeonnx._util.arguments import (
+    StrPath,
+    flag_of,
+    keywords_of,
+    name_of,
+    names_of,
+    number_of,
+    path_of,
+)
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.exporting.options import ExportOptions, check
 
@@ -90,7 +97,7 @@ def export(
         SetupError: an optional package is missing.
     """
     for name in unknown:
-        raise UnknownNameError("option of aeonnx.export", name, _options())
+        raise UnknownNameError("option of aeonnx.export", name, keywords_of(export))
     named = name_of("model", model)
     if named is None:
         raise UsageError("model: expected a name such as 'vae', got None")
@@ -117,8 +124,3 @@ def export(
     from aeonnx.exporting import export as export_model
 
     return export_model(options, listener)
-
-
-def _options() -> list[str]:
-    parameters = inspect.signature(export).parameters.values()
-    return [item.name for item in parameters if item.kind is not item.VAR_KEYWORD]

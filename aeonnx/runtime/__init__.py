@@ -50,7 +50,8 @@ def require_one_onnxruntime() -> None:
 
 require_one_onnxruntime()
 
-from aeonnx.runtime.bundle import Bundle, load
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.loading import load
 from aeonnx.runtime.session import Session
 
 if TYPE_CHECKING:

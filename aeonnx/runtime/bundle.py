@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,106 +11,29 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx.bundle import BATCH, GoldenTensor, Manifest, TensorSpec, Variant, manifest
-from aeonnx.errors import BundleError, UsageError
+from aeonnx.errors import BundleError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.batching import any_batch
+from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
-from aeonnx.runtime.providers import Provider, require_built
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
-from aeonnx.runtime.session_options import SessionOptions
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
 from aeonnx.runtime.validation import check_output, input_array
 from aeonnx.runtime.variants import Variants
 from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
 
-__all__ = ["Bundle", "Classified", "load"]
+__all__ = ["Bundle", "open_bundle"]
 
-
-_LOG = logging.getLogger(__name__)
 _DRAWN = 4096
 """Most images per batch of `generate`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """Classes of n images.
-
-    Args:
-        labels: name of each image's most probable class.
-        indices: index of that class in `Manifest.classes`, int64 [n].
-        probabilities: of all classes, float32 [n, classes].
-    """
-
-    labels: tuple[str, ...]
-    indices: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
-
-    @classmethod
-    def of(cls, batches: Iterable[Classified]) -> Classified:
-        """The results of several batches, concatenated."""
-        every = list(batches)
-        return cls(
-            tuple(label for batch in every for label in batch.labels),
-            np.concatenate([batch.indices for batch in every]),
-            np.concatenate([batch.probabilities for batch in every]),
-        )
-
-
-def load(
-    path: str | os.PathLike[str],
-    providers: Sequence[Provider] | None = None,
-    *,
-    precision: str = "fp32",
-    threads: int | None = None,
-    max_batch: int | None = None,
-    cuda_graph: bool = False,
-    session_options: SessionOptions | None = None,
-) -> Bundle:
-    """Open a bundle written by `aeonnx export`.
-
-    Args:
-        path: the bundle's folder; a relative path is resolved now, not when graphs are opened.
-        providers: execution providers in order of preference, such as ["CUDAExecutionProvider"],
-            ["cuda"] or [("cuda", {"device_id": "1"})]; opening a part fails unless the first one
-            loads. None for CUDA if it really loads, else the CPU. Names are checked now.
-        precision: "fp32", "fp16" or "int8", if exported; "auto" for the fastest variant of each
-            part on this machine that reproduces its golden vectors here.
-        threads: intra-op threads per graph, 1 to 1024; None for one per core that this process
-            may use.
-        max_batch: most rows per run of a graph, 1 or more; None for the fastest, measured once
-            per machine.
-        cuda_graph: replay recorded CUDA graphs to reduce the latency of small batches; CUDA only.
-            Experimental: not yet run on a device.
-        session_options: options of onnxruntime for every graph: attributes of
-            `onnxruntime.SessionOptions`, such as {"inter_op_num_threads": 2}, and configuration
-            entries, such as {"session.intra_op.allow_spinning": "0"}. Those that this package sets
-            itself are refused: for "intra_op_num_threads", pass `threads`.
-
-    Raises:
-        BundleError: there is no bundle at `path`, or its manifest is damaged or of a newer format.
-        UnknownNameError: there is no such precision, provider or session option; the message
-            suggests the nearest, and lists the providers of this onnxruntime.
-        ProviderError: this onnxruntime is a build without the first provider.
-        UsageError, InputError: an argument has an invalid value.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"load: expected the path of a bundle, got {path!r}")
-    folder = Path(path)
-    options = {} if session_options is None else session_options
-    settings = Settings(providers, precision, threads, max_batch, cuda_graph, options)
-    if providers is not None:
-        require_built(providers)
-    bundle = Bundle(folder, manifest.read(folder), settings)
-    _LOG.info("loaded %s: %s, %s", folder, bundle.manifest.model, ", ".join(bundle.parts))
-    return bundle
-
-
-def _opened(folder: Path, settings: Settings) -> Bundle:
-    """Open the bundle again when it is unpickled."""
+def open_bundle(folder: Path, settings: Settings) -> Bundle:
+    """Read the manifest in a folder; also what opens a bundle again when it is unpickled."""
     return Bundle(folder, manifest.read(folder), settings)
 
 
@@ -154,7 +75,7 @@ class Bundle:
         return f"Bundle({str(self.folder)!r}, {what}: {parts}{where})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self.folder, self._settings)
+        return open_bundle, (self.folder, self._settings)
 
     def __enter__(self) -> Bundle:
         return self

@@ -17,7 +17,8 @@ from aeonnx.io.formats import Target, target_of
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import Reading, Source, open_images, open_latents
 from aeonnx.io.writers import open_writer, write_bytes
-from aeonnx.runtime.bundle import Bundle, Classified
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
 from aeonnx.runtime.verbs import PARTS, steps_of

@@ -5,13 +5,20 @@ Imports torch only when the arguments have been checked.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aeonnx import catalog
-from aeonnx._util.arguments import StrPath, flag_of, name_of, number_of, numbers_of, path_of
+from aeonnx._util.arguments import (
+    StrPath,
+    flag_of,
+    keywords_of,
+    name_of,
+    number_of,
+    numbers_of,
+    path_of,
+)
 from aeonnx.errors import UnknownNameError
 from aeonnx.training.options import TrainOptions, check
 
@@ -171,12 +178,9 @@ def _refuse_unknown(model: str | None, recipe: dict[str, str | float]) -> None:
         catalog.model(model)  # an unknown model is the first thing to say
     of_models = [model] if model is not None else list(catalog.recipes())
     options = {name for each in of_models for name in catalog.options_of(each)}
-    own = [
-        parameter.name
-        for parameter in inspect.signature(train).parameters.values()
-        if parameter.kind is not parameter.VAR_KEYWORD
-    ]
     for name in recipe:
         if name not in options:
             of = f" for {model}" if model else ""
-            raise UnknownNameError(f"option of aeonnx.train{of}", name, [*own, *options])
+            raise UnknownNameError(
+                f"option of aeonnx.train{of}", name, [*keywords_of(train), *options]
+            )
