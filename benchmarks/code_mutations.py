@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from machine import describe
 from mutants.making import Mutant, choose, places
 from mutants.trying import Tests, fails, read, run_tests, temporary
 
@@ -132,6 +131,9 @@ def judge(mutant: Mutant, root: Path, tests: Tests, runs: Path) -> Outcome:
 
 def report(outcomes: list[Outcome], all_places: int) -> str:
     """The page: shares by file, and each mutant that survived."""
+    # Not at the top: processes of tests import this file, and must import aeonnx as it was changed.
+    from machine import describe
+
     total, left = Counter[str](), Counter[str]()
     for item in outcomes:
         total[item.file] += 1

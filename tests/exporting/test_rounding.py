@@ -143,13 +143,15 @@ def test_a_constant_image_shows_what_a_norm_amplifies() -> None:
     assert floors[0] > 10 * floors[1]
 
 
-@pytest.mark.parametrize("count", [100, 1292, 5000])
-def test_equal_terms_are_rounded_one_way(count: int) -> None:
+@pytest.mark.parametrize(("runs", "count"), [(1, 100), (1, 1292), (1, 5000), (4, 1152), (8, 800)])
+def test_equal_terms_are_rounded_one_way(runs: int, count: int) -> None:
     # The mean of equal numbers is off by more than that of different ones, and a norm divides what
-    # is left of a constant image by the square root of its epsilon.
+    # is left of a constant image by the square root of its epsilon. Each channel of a convolution
+    # of a constant image is a run of equal numbers.
     mean = reference(Of(lambda x: x.mean(1, keepdim=True)), (count,))
     rng = np.random.default_rng(0)
-    equal = {"x": np.repeat(rng.uniform(0.1, 1, (200, 1)), count, 1).astype(np.float32)}
+    terms = np.repeat(rng.uniform(0.1, 1, (200, runs)), count // runs, 1)
+    equal = {"x": terms.astype(np.float32)}
     given = np.add.accumulate(equal["x"], axis=1)[:, -1:] / np.float32(count)  # one by one
     lost_in_a_row = np.abs(given - mean.double(equal)["y"]).max()
     simulated = max(
@@ -160,6 +162,28 @@ def test_equal_terms_are_rounded_one_way(count: int) -> None:
     usual = max(lost(mean.perturbed(others, i)["y"], right) for i in range(1, 5))
     assert simulated > 3 * usual
     assert simulated < 10 * lost_in_a_row
+
+
+@pytest.mark.parametrize(
+    "reduced",
+    [
+        lambda x: x.mean(),
+        lambda x: x.sum((1, -1), keepdim=True),
+        lambda x: x.mean([0, 2], keepdim=True),
+        lambda x: x.sum(-1, keepdim=True, dtype=torch.float32),
+    ],
+)
+def test_sums_along_any_axes_lose_digits(reduced: Callable[[Tensor], Tensor]) -> None:
+    torch_like = reference(Of(lambda x: x * 0 + reduced(x)), TOKENS)
+    x = {"x": np.random.default_rng(0).random((4, *TOKENS)).astype(np.float32)}
+    off = np.abs(torch_like.perturbed(x, 1)["y"] - torch_like.double(x)["y"]).max()
+    assert 0 < off < 1e-4
+
+
+def test_sums_of_integers_and_of_single_numbers_are_exact() -> None:
+    counted = reference(Of(lambda x: x[:1, :1, :1].sum() + (x > 0.5).sum(1, keepdim=True)), TOKENS)
+    x = {"x": np.full((4, *TOKENS), 0.75, np.float32)}
+    assert np.array_equal(counted.perturbed(x, 1)["y"], counted.double(x)["y"])
 
 
 def test_the_module_of_the_part_is_not_changed() -> None:

@@ -13,6 +13,11 @@ that ends at S, the expected sum of S_k^2 is about
 Kernels add b terms in a running sum, then start another, and add up the m = n / b sums. That makes
 
     r^2 ((b / m + m - 1) S^2 / 3 + (b + m - 1) sum_i t_i^2 / 6).
+
+Equal terms are not rounded independently: while a sum stays between two powers of two, all are
+rounded one way. About half of the additions of L equal terms share one error, which adds
+
+    r^2 (L S / 2)^2.
 """
 
 from __future__ import annotations
@@ -33,9 +38,18 @@ _aten = torch.ops.aten
 _ROUNDING = 0.72 / math.sqrt(3) * float(torch.finfo(torch.float32).eps) / 2
 _LAST_PLACE = 0.72 * float(torch.finfo(torch.float32).eps)  # relative, on average
 _PANEL = 128  # rows and columns of a block that MLAS, onnxruntime's CPU library, multiplies
+_LONGEST = 8 * _PANEL  # terms that a kernel adds before it starts another sum
 
 
-def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int, *, exact: int = 0) -> Tensor:
+def _walked(
+    ends: Tensor,
+    steps: Tensor,
+    terms: int,
+    outputs: int,
+    *,
+    exact: int = 0,
+    shared: Tensor | None = None,
+) -> Tensor:
     """Standard deviation of the error of running sums; the formula is in the module's docstring.
 
     Args:
@@ -44,19 +58,36 @@ def _walked(ends: Tensor, steps: Tensor, terms: int, outputs: int, *, exact: int
         terms: number of terms n.
         outputs: number of sums that a kernel computes side by side; it bounds b.
         exact: number of terms that enter without rounding: the first of a sum.
+        shared: what equal terms add, (L S / 2)^2; None takes all terms for equal or none.
     """
     additions = terms - exact
-    longest = min(max(_PANEL * _PANEL // max(outputs, 1), _PANEL), 8 * _PANEL)
+    longest = min(max(_PANEL * _PANEL // max(outputs, 1), _PANEL), _LONGEST)
     if additions < 1:
         return torch.zeros_like(ends)
     run = min(additions, longest)
     runs = additions / run
     walked = (run / runs + runs - 1) * ends.square() / 3 + (run + runs - 1) * steps / 6
-    # Equal terms are all rounded one way while a sum stays between two powers of two: half of the
-    # additions of a run share one error. By Cauchy and Schwarz, terms are equal if n sum t^2 is
-    # (sum t)^2; they are rounded independently if they vary by more than a last place of the sum.
-    alike = ends.square() >= (1 - (terms * _LAST_PLACE) ** 2) * terms * steps
-    return _ROUNDING * (walked + alike * (run / 2 * ends).square()).sqrt()
+    if shared is None:
+        # By Cauchy and Schwarz, terms are equal if n sum t^2 is (sum t)^2; they are rounded
+        # independently if they vary by more than a last place of the sum.
+        alike = ends.square() >= (1 - (terms * _LAST_PLACE) ** 2) * terms * steps
+        shared = alike * (run / 2 * ends).square()
+    return _ROUNDING * (walked + shared).sqrt()
+
+
+def _shared(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """Sum of (L S / 2)^2 over the runs of equal terms in sums along axes, which keep size 1."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    terms = x.permute([*kept, *axes]).reshape([*(x.shape[axis] for axis in kept), -1])
+    sums = terms.cumsum(-1)
+    places = torch.arange(terms.shape[-1])
+    starts, ends = torch.ones(2, *terms.shape, dtype=torch.bool)
+    # Terms that differ by less than a last place of the sum are rounded as equal ones.
+    starts[..., 1:] = terms.diff().abs() > _LAST_PLACE * sums[..., 1:].abs()
+    ends[..., :-1] = starts[..., 1:]
+    lengths = places - torch.where(starts, places, 0).cummax(-1).values
+    runs: Tensor = ends * (lengths.clamp(max=_LONGEST) / 2 * sums).square()
+    return runs.sum(-1).reshape([1 if i in axes else size for i, size in enumerate(x.shape)])
 
 
 Loss = Callable[[Sequence[Any], Mapping[str, Any], Tensor], Tensor]
@@ -85,19 +116,27 @@ def _of_convolution(args: Sequence[Any], _: Mapping[str, Any], __: Tensor) -> Te
     return _walked(ends, steps, terms, _PANEL)
 
 
-def _of_sum(args: Sequence[Any], kwargs: Mapping[str, Any], _: Tensor) -> Tensor:
-    x = args[0].double()
-    ends: Tensor = _aten.sum(x, *args[1:], **kwargs)
+def _of_sum(args: Sequence[Any], _: Mapping[str, Any], result: Tensor) -> Tensor:
+    x, axes = args[0].double(), _axes(args)
+    ends, squares = (value.sum(axes, keepdim=True) for value in (x, x.square()))
     terms: int = x.numel() // max(ends.numel(), 1)
-    squares: Tensor = _aten.sum(x.square(), *args[1:], **kwargs)
-    return _walked(ends, squares, terms, _PANEL, exact=1)
+    if terms < 2:
+        return torch.zeros_like(result)
+    loss = _walked(ends, squares, terms, _PANEL, exact=1, shared=_shared(x, axes))
+    return loss.reshape(result.shape)
 
 
-def _of_mean(args: Sequence[Any], kwargs: Mapping[str, Any], _: Tensor) -> Tensor:
-    ends: Tensor = _aten.mean(args[0], *args[1:], **kwargs)
-    terms: int = max(args[0].numel() // max(ends.numel(), 1), 1)
-    squares: Tensor = _aten.mean(args[0].square(), *args[1:], **kwargs)
-    return _walked(ends * terms, squares * terms, terms, _PANEL, exact=1) / terms
+def _of_mean(args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
+    terms: int = max(args[0].numel() // max(result.numel(), 1), 1)
+    return _of_sum(args, kwargs, result) / terms
+
+
+def _axes(args: Sequence[Any]) -> list[int]:
+    """The axes of a reduction, all of them if none are given."""
+    x, *rest = args
+    given = rest[0] if rest else None
+    axes = [given] if isinstance(given, int) else given or range(x.ndim)
+    return [axis % x.ndim for axis in axes]
 
 
 def _of_resize(operator: Any) -> Loss:

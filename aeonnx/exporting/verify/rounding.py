@@ -81,7 +81,7 @@ class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
             with self:
                 return NORMS[packet](self._variance, *args, **kwargs)
         result = func(*args, **kwargs)
-        if packet in LOSSES:
+        if packet in LOSSES and result.is_floating_point():
             loss = LOSSES[packet](args, kwargs, result)
             result.add_(loss * self._normal(loss))
         if _only_moves(func):
