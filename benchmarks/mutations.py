@@ -76,12 +76,13 @@ def main() -> None:
             for arch in models.archs(model):
                 run, output = Path(folder) / f"{model}-{arch}", Path(folder) / f"{model}-{arch}-b"
                 train(TrainOptions(model, run, arch=arch, epochs=arguments.epochs, device="cpu"))
-                export(ExportOptions(model, output, run, parts=("encoder", "decoder")))
+                made = export(ExportOptions(model, output, run, parts=("encoder", "decoder")))
                 trained = checkpoint.load(run, model)
                 parts = trained.model.parts()
                 real = real_inputs(trained, parts)
                 for name in ("encoder", "decoder"):
-                    part, path = parts[name], output / f"{name}.onnx"
+                    part = parts[name]
+                    path = output / made.manifest.parts[name]["fp32"].file
                     rows, _ = rows_of(part, program_of(part), real)
                     plain = probes(part.inputs, real)
                     woken = judge(path, name, part, rows, arguments.changes)
