@@ -106,7 +106,7 @@ def run_tests(root: Path, tests: list[str], runs: Path | None, log: Path) -> Non
     if "aeonnx" in sys.modules:
         raise RuntimeError("aeonnx was imported before the changed sources could be")
     os.setsid()
-    # In the background of a shell they are ignored, and tests send them to programs that they start.
+    # A shell's background ignores them, and tests send them to programs that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.chdir(root)
