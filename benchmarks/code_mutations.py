@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutants.making import Mutant, choose, places
+from mutants.making import Mutant, Place, choose, places
 from mutants.trying import Tests, fails, read, run_tests, temporary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,6 +118,18 @@ def measured(work: Path, root: Path) -> Tests:
     return read(coverage, timings, root)
 
 
+def require_survival(place: Place, root: Path, tests: Tests, runs: Path) -> None:
+    """Check that a mutant without a change survives: else every one would seem to be found.
+
+    Raises:
+        SystemExit: the tests fail without any change.
+    """
+    same = Mutant(place, "none", (root / place.file).read_text(), "")
+    fastest = sorted(tests.seconds, key=lambda test: tests.seconds[test])[:3]
+    if fails(same, root, fastest, 120, runs) != "survived":
+        sys.exit(f"these tests fail without any change: {', '.join(fastest)}")
+
+
 def judge(mutant: Mutant, root: Path, tests: Tests, runs: Path) -> Outcome:
     """Try one."""
     chosen = tests.of(mutant.place)
@@ -198,6 +210,7 @@ def main() -> None:
         return item
 
     everywhere = places(roots[0], files)
+    require_survival(everywhere[0], roots[0], tests, work / "runs")
     mutants = list(choose(roots[0], everywhere, arguments.count, arguments.seed))
     with ThreadPoolExecutor(arguments.workers) as pool:
         outcomes = list(pool.map(one, mutants))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mutants.making import Mutant, Place
 
-PRELOADED = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "hypothesis", "pytest")
+PRELOADED = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime")
 """What a process of tests finds imported; aeonnx itself it must import from the changed sources."""
 
 
