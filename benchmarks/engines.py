@@ -28,7 +28,7 @@ from aeonnx.bundle import golden
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.compare import differences, malformed
-from aeonnx.runtime.interface import rows_in, select_rows
+from aeonnx.runtime.interface import rows_in, select_rows, sizes_of
 from aeonnx.training import TrainOptions, train
 
 __all__ = ["ENGINES", "Engine", "Result", "disagreements"]
@@ -178,22 +178,23 @@ def _replay(
     bundle: Bundle, part: str, start: Callable[[Path, Sequence[str]], Run]
 ) -> Iterator[Result]:
     variant = bundle.variant(part)
-    inputs = golden.read_all(bundle.folder, variant.golden.inputs)
-    expected = golden.read_all(bundle.folder, variant.golden.outputs)
+    inputs = golden.read_all(bundle.folder, variant.golden[0].inputs)
+    expected = golden.read_all(bundle.folder, variant.golden[0].outputs)
     rows = rows_in(variant, inputs)
     worst = dict.fromkeys(expected, (0.0, 1.0))  # error and tolerance of a row
     names = [spec.name for spec in variant.outputs]
     try:
         run = start(bundle.folder / variant.file, names)
         for batch in [slice(0, rows), *(slice(row, row + 1) for row in range(rows))]:
-            outputs = run(select_rows(variant, inputs, batch))
-            wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)
+            chosen = select_rows(variant, inputs, batch)
+            outputs = run(chosen)
+            wrong = malformed(variant.outputs, sizes_of(variant, chosen), outputs)
             if wrong:
                 yield Result(part, failed="; ".join(wrong))
                 return
             for name, value in outputs.items():
                 errors, _ = differences(value, expected[name][batch])
-                tolerances = (variant.golden.outputs[name].tolerance or ())[batch]
+                tolerances = (variant.golden[0].outputs[name].tolerance or ())[batch]
                 pairs = zip(errors.tolist(), tolerances, strict=True)
                 worst[name] = max(worst[name], *pairs, key=lambda pair: pair[0] / pair[1])
     except Exception as error:  # engines have no common base class of errors

@@ -58,7 +58,7 @@ def graph_file(bundle: Path, part: str, variant: str = "fp32") -> Path:
 
 def golden_file(bundle: Path, part: str, tensor: str, variant: str = "fp32") -> Path:
     """A golden array of a variant."""
-    golden = manifest.read(bundle).parts[part][variant].golden
+    golden = manifest.read(bundle).parts[part][variant].golden[0]
     return bundle / {**golden.inputs, **golden.outputs}[tensor].file
 
 

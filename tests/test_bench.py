@@ -167,7 +167,7 @@ def test_contenders_give_the_same(bundle: Path, run_of: Maker) -> None:
 def test_inputs_are_golden_rows_over_and_over(bundle: Path) -> None:
     opened = package.load(bundle)
     variant = opened.variant("encoder")
-    golden = opened.read_golden(variant.golden.inputs["x"])
+    golden = opened.read_golden(variant.golden[0].inputs["x"])
     found = inputs_of(opened, variant, 3 * len(golden) + 1)["x"]
     np.testing.assert_array_equal(found[len(golden) : 2 * len(golden)], golden)
     np.testing.assert_array_equal(found[-1], golden[0])

@@ -23,7 +23,7 @@ MEANS = (0.308911, 0.204292, 0.107920)
 def stored(part: str, output: str) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     """Golden inputs of a part, one of its outputs, and its largest tolerance."""
     bundle = aeonnx_package.load(FOLDER)
-    golden = bundle.variant(part).golden
+    golden = bundle.variant(part).golden[0]
     inputs = {name: bundle.read_golden(item) for name, item in golden.inputs.items()}
     item = golden.outputs[output]
     assert item.tolerance is not None

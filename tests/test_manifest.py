@@ -111,7 +111,7 @@ def test_each_fault_is_refused_for_what_it_is(
         assert said.isprintable(), name
         if case.in_schema:
             assert not validator.is_valid(json.loads(case.text)), name
-    assert sum(case.in_schema for case in cases.values()) == 47
+    assert sum(case.in_schema for case in cases.values()) == 66
 
 
 def test_fields_of_later_releases_are_no_reason_to_refuse(document: dict[str, Any]) -> None:
@@ -132,15 +132,18 @@ def test_no_number_is_infinite_wherever_it_is(document: dict[str, Any], number: 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"outputs.0.shape": ["batch", 2, 28, 28]}, r"golden.outputs.reconstruction: expected"),
+        ({"outputs.0.shape": ["batch", 2, 28, 28]}, r"golden.0.outputs.reconstruction: expected"),
         ({"outputs.0.shape": [7, 1, 28, 28]}, r"inputs: expected one with a first size of 7, as"),
         ({"outputs.0.dtype": "uint8"}, r"expected uint8 \[24, 1, 28, 28\], got float32"),
         ({"inputs.0.shape": []}, r"inputs.0.shape: expected the batch axis at least, got \[\]"),
-        ({"inputs.0.shape": ["batch", "batch"]}, r'sizes above 0, or "batch" for the first, got'),
-        ({"golden.inputs.z.shape": [23, 20]}, r"expected float32 \[23, 1, 28, 28\], got float32"),
         (
-            {"inputs.0.shape": [7, 20], "outputs.0.shape": [7, 1, 28, 28]},
-            r"golden.inputs: expected batches of 7 rows, got 24 rows",
+            {"inputs.0.shape": ["batch", "batch"]},
+            r"sizes above 0, \"batch\" for the first, or axes",
+        ),
+        ({"golden.0.inputs.z.shape": [23, 20]}, r"expected float32 \[23, 1, 28, 28\], got float"),
+        (
+            {"inputs.0.shape": [7, 20], "outputs.0.shape": [7, 1, 28, 28], "axes": {}},
+            r"golden.0.inputs: expected batches of 7 rows, got 24 rows",
         ),
     ],
 )
@@ -190,8 +193,13 @@ def test_what_is_written_can_be_read(document: dict[str, Any]) -> None:
 
 
 def test_newer_format_says_upgrade(document: dict[str, Any]) -> None:
-    with pytest.raises(ManifestError, match=r"has format version 2.*upgrade with: pip install -U"):
-        parse(document | {"version": 2})
+    with pytest.raises(ManifestError, match=r"has format version 3.*upgrade with: pip install -U"):
+        parse(document | {"version": 3})
+
+
+def test_an_older_format_says_export_again(document: dict[str, Any]) -> None:
+    with pytest.raises(ManifestError, match=r"has format version 1, this aeonnx reads version 2: "):
+        parse(document | {"version": 1})
 
 
 def test_another_json_file_is_not_a_bundle() -> None:
@@ -221,7 +229,7 @@ def test_tolerance_that_would_pass_anything_is_refused(
     document: dict[str, Any], tolerance: float | None
 ) -> None:
     edited = copy.deepcopy(document)
-    golden = edited["parts"]["decoder"]["fp32"]["golden"]["outputs"]["reconstruction"]
+    golden = edited["parts"]["decoder"]["fp32"]["golden"][0]["outputs"]["reconstruction"]
     golden["tolerance"][-1] = tolerance
     expected = "tolerance: expected 24 numbers above 0|tolerance.*: expected a number|not JSON"
     with pytest.raises(ManifestError, match=expected):
@@ -230,7 +238,7 @@ def test_tolerance_that_would_pass_anything_is_refused(
 
 def test_every_stored_row_needs_a_tolerance(document: dict[str, Any]) -> None:
     edited = copy.deepcopy(document)
-    golden = edited["parts"]["decoder"]["fp32"]["golden"]["outputs"]["reconstruction"]
+    golden = edited["parts"]["decoder"]["fp32"]["golden"][0]["outputs"]["reconstruction"]
     del golden["tolerance"][-1]
     expected = "tolerance: expected 24 numbers above 0, one for each row, got 23"
     with pytest.raises(ManifestError, match=expected):
@@ -265,16 +273,20 @@ def test_a_classifier_names_each_of_its_outputs(bundle_of: Callable[..., Path]) 
         parse(document | {"classes": list("012345678")})
 
 
-def test_the_latent_has_one_size(document: dict[str, Any]) -> None:
-    text = rf"expected z of {10**9} values, the latent_size, got \['batch', 20\]"
+def test_the_prior_is_for_the_latents(bundle_of: Callable[..., Path]) -> None:
+    document = json.loads((bundle_of("vae") / manifest.FILE_NAME).read_text())
+    stored = copy.deepcopy(document["parts"]["decoder"]["fp32"]["golden"][0]["inputs"]["z"])
+    stored |= {"dtype": "float64", "tolerance": None, "shape": [7]}
+    prior = {"kind": "fitted", "temperature": 1.0, "mean": stored, "factor": None}
+    text = r"prior: expected 20 channels, as z of decoder has, got \[7\]"
     with pytest.raises(ManifestError, match=text):
-        parse(document | {"latent_size": 10**9})
+        parse(document | {"prior": prior})
 
 
 @pytest.mark.parametrize("shape", [[2**62], [2**31, 2**31], [10**30, 1, 1]])
 def test_sizes_fit_every_language(document: dict[str, Any], shape: list[int]) -> None:
     edited = copy.deepcopy(document)
-    edited["parts"]["decoder"]["fp32"]["golden"]["inputs"]["z"]["shape"] = shape
+    edited["parts"]["decoder"]["fp32"]["golden"][0]["inputs"]["z"]["shape"] = shape
     with pytest.raises(ManifestError, match=r"shape: expected fewer than 2\*\*50 values"):
         parse(edited)
 

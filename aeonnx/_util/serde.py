@@ -69,6 +69,10 @@ def load(cls: type[T], text: bytes, format_name: str, version: int) -> T:
             f"it has format version {found}, this aeonnx reads up to {version}: "
             "upgrade with: pip install -U aeonnx"
         )
+    if found < version:
+        raise ValueError(
+            f"it has format version {found}, this aeonnx reads version {version}: make it again"
+        )
     return _made(cls, document, infinite)
 
 

@@ -7,6 +7,17 @@ for other languages; docs/bundle.md explains it.
 
 from __future__ import annotations
 
+from aeonnx.bundle.axes import (
+    BATCH,
+    Axis,
+    ScaledAxis,
+    Shape,
+    axes_of,
+    nearest,
+    scaled,
+    shape_at,
+    solve,
+)
 from aeonnx.bundle.manifest import (
     FILE_NAME,
     FORMAT,
@@ -15,12 +26,13 @@ from aeonnx.bundle.manifest import (
     Prior,
     contents,
     file_names,
+    latents,
     parse,
     read,
     serialize,
 )
 from aeonnx.bundle.rows import Interface, batch_of, has_rows
-from aeonnx.bundle.tensors import BATCH, NAME, Golden, GoldenTensor, TensorSpec
+from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
 from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
 
@@ -29,8 +41,10 @@ __all__ = [
     "FILE_NAME",
     "FORMAT",
     "FORMAT_VERSION",
+    "KINDS",
     "NAME",
     "ActivationCoverage",
+    "Axis",
     "Golden",
     "GoldenTensor",
     "Interface",
@@ -38,15 +52,23 @@ __all__ = [
     "OutputParity",
     "Prior",
     "Quality",
+    "ScaledAxis",
+    "Shape",
     "TensorSpec",
     "Training",
     "TrainingStage",
     "Variant",
+    "axes_of",
     "batch_of",
     "contents",
     "file_names",
     "has_rows",
+    "latents",
+    "nearest",
     "parse",
     "read",
+    "scaled",
     "serialize",
+    "shape_at",
+    "solve",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aeonnx._util import files, serde
 from aeonnx._util.serde import require
-from aeonnx.bundle.tensors import NAME, GoldenTensor, require_digest, require_sizes
+from aeonnx.bundle.tensors import NAME, GoldenTensor, TensorSpec, require_digest
 from aeonnx.bundle.training import Training
 from aeonnx.bundle.variant import Variant
 from aeonnx.errors import BundleError, ManifestError
@@ -22,6 +22,7 @@ __all__ = [
     "Prior",
     "contents",
     "file_names",
+    "latents",
     "parse",
     "read",
     "serialize",
@@ -29,7 +30,7 @@ __all__ = [
 
 FILE_NAME = "manifest.json"
 FORMAT = "aeonnx-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MOST = 16 * 2**20
 """Largest size of the file in bytes, enough for thousands of parts."""
@@ -46,8 +47,8 @@ class Prior:
         kind: "standard-normal" for N(0, I), the prior of the training; "fitted" or
             "fitted-diagonal" for a Gaussian fitted to the latents of training images.
         temperature: scale of the standard deviation, above 0; `factor` already includes it.
-        mean: float64 [latent]; None for 0.
-        factor: float64 [latent, latent], or its diagonal [latent]; None for the identity.
+        mean: float64 [channels], for the second axis of `z` at each place; None for 0.
+        factor: float64 [channels, channels], or its diagonal [channels]; None for the identity.
     """
 
     kind: str
@@ -67,8 +68,6 @@ class Manifest:
     Args:
         model: name of the model.
         arch: name of its network.
-        input_shape: [C, H, W] of an image.
-        latent_size: length of `z`.
         checkpoint_id: hash of the configuration and weights that all parts were exported from.
         prior: distribution to draw `z` from; None if there is none.
         classes: names of the labels, in the order of `probabilities`; empty without a classifier.
@@ -80,8 +79,6 @@ class Manifest:
 
     model: str
     arch: str
-    input_shape: tuple[int, ...]
-    latent_size: int
     checkpoint_id: str
     prior: Prior | None
     classes: tuple[str, ...]
@@ -91,20 +88,10 @@ class Manifest:
 
     def __post_init__(self) -> None:
         require_digest(self.checkpoint_id, "checkpoint_id")
-        require_sizes(self.input_shape, "input_shape")
-        require(len(self.input_shape) == 3, "input_shape: expected [C, H, W]")
-        require_sizes((self.latent_size,), "latent_size")
-        for tensor in self.prior_tensors():
-            good = tensor.dtype == "float64" and set(tensor.shape) == {self.latent_size}
-            require(
-                good and len(tensor.shape) <= 2,
-                f"prior: expected float64 [{self.latent_size}] and its square, got "
-                f"{tensor.dtype} {list(tensor.shape)}",
-            )
         require(self.parts, "parts: expected at least one part")
         for part, variants in self.parts.items():
             _require_variants(part, variants)
-            _require_latent(part, variants, self.latent_size)
+        _require_prior(self)
         _require_classes(self)
 
     def prior_tensors(self) -> list[GoldenTensor]:
@@ -123,13 +110,32 @@ def _require_variants(part: str, variants: dict[str, Variant]) -> None:
     )
 
 
-def _require_latent(part: str, variants: dict[str, Variant], size: int) -> None:
-    tensors = [tensor for item in variants.values() for tensor in (*item.inputs, *item.outputs)]
-    for shape in (tensor.shape for tensor in tensors if tensor.name == "z"):
+def _require_prior(contents: Manifest) -> None:
+    """Check the arrays of the prior against the channels of the latents that it is for."""
+    tensors = contents.prior_tensors()
+    sizes = {size for tensor in tensors for size in tensor.shape}
+    flat = all(tensor.dtype == "float64" and 1 <= len(tensor.shape) <= 2 for tensor in tensors)
+    require(
+        flat and len(sizes) <= 1,
+        "prior: expected a float64 mean [channels] and factor [channels] or [channels, channels], "
+        f"got {', '.join(f'{tensor.dtype} {list(tensor.shape)}' for tensor in tensors)}",
+    )
+    for part, latent in latents(contents):
+        wide = latent.shape[1] if len(latent.shape) > 1 else 1
         require(
-            shape[1:] == (size,),
-            f"parts.{part}: expected z of {size} values, the latent_size, got {list(shape)}",
+            not sizes or sizes == {wide},
+            f"prior: expected {wide} channels, as {latent.name} of {part} has, got {[*sizes]}",
         )
+
+
+def latents(contents: Manifest) -> list[tuple[str, TensorSpec]]:
+    """(part, latent) that the prior is for: the decoder's first input, and what a sampler draws."""
+    found = []
+    if "decoder" in contents.parts:
+        found.append(("decoder", contents.parts["decoder"]["fp32"].inputs[0]))
+    if "sampler" in contents.parts:
+        found.append(("sampler", contents.parts["sampler"]["fp32"].outputs[0]))
+    return found
 
 
 def _require_classes(contents: Manifest) -> None:
@@ -189,7 +195,8 @@ def contents(manifest: Manifest) -> dict[str, tuple[str, int]]:
     tensors = [
         tensor
         for variant in variants
-        for kind in (variant.golden.inputs, variant.golden.outputs)
+        for golden in variant.golden
+        for kind in (golden.inputs, golden.outputs)
         for tensor in kind.values()
     ]
     stored: tuple[Variant | GoldenTensor, ...] = (*variants, *tensors, *manifest.prior_tensors())

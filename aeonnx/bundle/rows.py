@@ -1,10 +1,12 @@
-"""Which inputs and outputs of a graph have a batch axis."""
+"""The interface of a graph: its tensors, its axes, and which inputs have an axis of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from aeonnx.bundle.tensors import BATCH, TensorSpec
+from aeonnx.bundle.axes import BATCH, Axis
+from aeonnx.bundle.tensors import TensorSpec
 
 __all__ = ["Interface", "batch_of", "has_rows"]
 
@@ -18,6 +20,9 @@ class Interface(Protocol):
     @property
     def outputs(self) -> tuple[TensorSpec, ...]: ...
 
+    @property
+    def axes(self) -> Mapping[str, Axis]: ...
+
 
 def batch_of(part: Interface) -> int | None:
     """The fixed batch size of a graph; None if its batch axis is dynamic."""
@@ -27,6 +32,4 @@ def batch_of(part: Interface) -> int | None:
 
 def has_rows(part: Interface, spec: TensorSpec) -> bool:
     """Whether an input has a batch axis."""
-    # With a fixed batch size of 1, a seed has the shape of an index: inputs with rows come last.
-    lone = spec.shape == (1,) and spec.name != part.inputs[-1].name
-    return spec.shape[0] == part.outputs[0].shape[0] and not lone
+    return spec.shape[0] == part.outputs[0].shape[0] and spec.kind != "seed"

@@ -58,8 +58,7 @@ def facts(contents: Manifest) -> dict[str, str]:
     """Facts about a bundle by name; empty ones are left out."""
     found = {
         "model": f"{contents.model} ({contents.arch})",
-        "images": "x".join(str(size) for size in contents.input_shape),
-        "latent": f"{contents.latent_size}, id {contents.checkpoint_id[:_DIGEST]}",
+        "checkpoint": contents.checkpoint_id[:_DIGEST],
         "prior": _prior(contents.prior),
         "classes": ", ".join(contents.classes),
         "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),

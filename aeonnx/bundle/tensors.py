@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 
 from aeonnx._util.serde import require
+from aeonnx.bundle.axes import Shape, is_size
 
 __all__ = [
-    "BATCH",
+    "KINDS",
     "NAME",
     "Golden",
     "GoldenTensor",
@@ -19,16 +20,23 @@ __all__ = [
     "require_sizes",
 ]
 
-BATCH = "batch"
-"""Name of the one dynamic axis."""
-
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LARGEST = 2**31
 """Largest size of a file in bytes: the limit of protobuf, and so of a graph."""
 _MOST = 2**50  # values: 8 bytes each, so the size in bytes is exact even in JavaScript
-_WIDTHS = {"float32": 4, "float16": 2, "float64": 8, "uint8": 1, "int64": 8}
+_WIDTHS = {
+    **{"float32": 4, "float16": 2, "float64": 8},
+    **{"uint8": 1, "int32": 4, "int64": 8, "bool": 1},
+}
 _DTYPES = (*_WIDTHS,)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+KINDS = (
+    *("image", "latent", "codes", "vector", "signal", "volume"),
+    *("label", "score", "seed", "index", "mask", "other"),
+)
+"""What a tensor is, so that programs know what to do with it."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +45,32 @@ class TensorSpec:
 
     Args:
         name: the name in torch code, graph, manifest and clients, such as "x" or "z".
-        shape: sizes, with "batch" for the dynamic axis, such as ("batch", 1, 28, 28).
+        shape: sizes, such as ("batch", 3, "height", "width"). A size is a number, the name of a
+            dynamic axis, or an axis scaled by a whole number, such as "height/8" or "320*frames".
+            Only the first can be "batch", the axis of rows.
         dtype: numpy's name of the element type.
         range: lowest and highest value, both included; None if unbounded.
         description: one phrase for readers.
+        kind: one of `KINDS`: "image" [batch, channels, height, width], "volume" [batch, channels,
+            depth, height, width], "signal" [batch, channels, time], "vector" [batch, columns],
+            "latent" and "codes" (whole numbers) are what an encoder makes, "label" is a whole
+            number that names a class, "score" one number per row, "mask" 0 or 1, "seed" and
+            "index" are a sampler's.
+        names: of the channels of an image, such as "red", or the columns of a vector; () if they
+            have none.
+        units: of the columns of a vector, such as "°C"; as many as `names`, or ().
+        rate: samples per second of a signal, in Hz; None if unknown.
     """
 
     name: str
-    shape: tuple[int | str, ...]
+    shape: Shape
     dtype: str = "float32"
     range: tuple[float, float] | None = None
     description: str = ""
+    kind: str = "other"
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -57,12 +80,35 @@ class TensorSpec:
         )
         require(self.dtype in _DTYPES, f"dtype: expected one of {_DTYPES}, got {self.dtype!r}")
         require(self.shape, "shape: expected the batch axis at least, got []")
-        for axis, size in enumerate(self.shape):
-            good = size == BATCH and axis == 0 if isinstance(size, str) else size > 0
+        for place, size in enumerate(self.shape):
             require(
-                good, f'shape: expected sizes above 0, or "{BATCH}" for the first, got {size!r}'
+                is_size(size, place),
+                'shape: expected sizes above 0, "batch" for the first, or axes such as "height" '
+                f'and "height/8", got {size!r}',
             )
         require_sizes(tuple(size for size in self.shape if isinstance(size, int)), "shape")
+        self._require_kind()
+
+    def _require_kind(self) -> None:
+        require(self.kind in KINDS, f"kind: expected one of {KINDS}, got {self.kind!r}")
+        axes = _RANKS.get(self.kind, len(self.shape))
+        require(
+            len(self.shape) == axes,
+            f"kind: expected {axes} axes of a tensor of the kind {self.kind}, got "
+            f"{list(self.shape)}",
+        )
+        wide = self.shape[1] if len(self.shape) > 1 else 1
+        for field, given in (("names", self.names), ("units", self.units)):
+            require(
+                not given or len(given) == wide,
+                f"{field}: expected {wide}, one for each place of the second axis, got "
+                f"{len(given)}",
+            )
+        require(self.rate is None or self.rate > 0, f"rate: expected above 0 Hz, got {self.rate}")
+
+
+_RANKS = {"image": 4, "volume": 5, "signal": 3, "vector": 2, "score": 1, "seed": 1, "index": 1}
+"""Number of axes of a tensor of some kinds, with that of rows."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aeonnx._util.serde import require
+from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, shape_at, solve
 from aeonnx.bundle.rows import batch_of, has_rows
 from aeonnx.bundle.tensors import (
     LARGEST,
@@ -37,6 +38,7 @@ class OutputParity:
         error: largest |graph - torch float64|.
         noise_floor: largest |float32 - float64| of torch, or of simulated rounding.
         tolerance: upper limit of `max_abs_diff` and `error`.
+        sizes: of the other dynamic axes, by name; empty without any.
     """
 
     inputs: str
@@ -47,6 +49,7 @@ class OutputParity:
     error: float
     noise_floor: float
     tolerance: float
+    sizes: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,11 @@ class Variant:
         min_onnxruntime: oldest release of onnxruntime that reads this opset and IR version.
         inputs: in order.
         outputs: in order; the part's verb returns the first.
-        parity: measurements by output name, one per kind of inputs.
+        axes: the dynamic axes of inputs and outputs, by name.
+        parity: measurements by output name, one per kind of inputs and sizes of axes.
         parity_batches: batch sizes at which parity was measured.
         activations: units that the parity inputs activated; None if not counted.
-        golden: golden vectors.
+        golden: golden vectors, one set for each of some sizes of the axes; at least one.
         quality: of each output against the fp32 graph's; None if the graph is the fp32 graph or
             exactly as good.
         percentiles: of outputs over training images, by output name and percentile such as "p99".
@@ -128,10 +132,11 @@ class Variant:
     min_onnxruntime: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    axes: dict[str, Axis]
     parity: dict[str, tuple[OutputParity, ...]]
     parity_batches: tuple[int, ...]
     activations: ActivationCoverage | None
-    golden: Golden
+    golden: tuple[Golden, ...]
     quality: dict[str, tuple[Quality, ...]] | None
     percentiles: dict[str, dict[str, float]]
 
@@ -139,17 +144,12 @@ class Variant:
         require_file(self.file)
         require_digest(self.sha256)
         require(0 < self.bytes <= LARGEST, f"bytes: expected 1 to 2**31, got {self.bytes}")
-        for kind, specs, golden in (
-            ("inputs", self.inputs, self.golden.inputs),
-            ("outputs", self.outputs, self.golden.outputs),
-        ):
+        for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
             require(specs, f"{kind}: expected at least one tensor")
             names = [spec.name for spec in specs]
             require(len(set(names)) == len(names), f"{kind}: expected distinct names, got {names}")
-            require(
-                set(names) == golden.keys(),
-                f"golden.{kind}: expected {sorted(names)}, got {sorted(golden)}",
-            )
+        _require_axes(self)
+        _require_rows(self)
         if self.quality is not None:
             expected, got = (spec.name for spec in self.outputs), self.quality
             require(
@@ -158,40 +158,106 @@ class Variant:
             )
         unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
-        for name, tensor in self.golden.outputs.items():
-            require(
-                tensor.shape, f"golden.outputs.{name}.shape: expected at least one size, got []"
-            )
-            rows = tensor.shape[0]
-            given = tensor.tolerance or ()
-            require(
-                len(given) == rows and all(tolerance > 0 for tolerance in given),
-                f"golden.outputs.{name}.tolerance: expected {rows} numbers above 0, one for each "
-                f"row, got {len(given)}",
-            )
-        _require_rows(self)
+        require(self.golden, "golden: expected at least one set of vectors")
+        for number, golden in enumerate(self.golden):
+            _require_golden(self, golden, f"golden.{number}")
+
+
+def _require_axes(variant: Variant) -> None:
+    """Check that the axes are those of the tensors, and that inputs decide the sizes of outputs."""
+    known, seen = (
+        {size.axis for size in axes_of([spec.shape for spec in specs])}
+        for specs in (variant.inputs, (*variant.inputs, *variant.outputs))
+    )
+    require(
+        variant.axes.keys() == seen,
+        f"axes: expected {sorted(seen)}, those of the tensors, got {sorted(variant.axes)}",
+    )
+    require(
+        seen == known,
+        f"outputs: expected sizes that follow axes of the inputs, got {sorted(seen - known)}",
+    )
+    rows = variant.axes.get(BATCH)
+    require(
+        rows in (None, Axis(margin=0)),
+        "axes.batch: expected any number of rows (multiple 1, min 1, max null), each on its own "
+        f"(margin 0), got {rows}",
+    )
+    for size in axes_of([spec.shape for spec in (*variant.inputs, *variant.outputs)]):
+        multiple = variant.axes[size.axis].multiple
+        require(
+            multiple % size.divisor == 0,
+            f"axes.{size.axis}.multiple: expected a multiple of {size.divisor}, by which a size "
+            f"divides it, got {multiple}",
+        )
 
 
 def _require_rows(variant: Variant) -> None:
-    """Check that all tensors, stored ones included, agree in their numbers of rows."""
+    """Check that all tensors agree in their number of rows."""
     first = variant.outputs[0].shape[0]
     for spec in variant.outputs:
         require(
             spec.shape[0] == first,
             f"outputs: expected the same first size in all, got {first} and {spec.shape[0]}",
         )
-    taken = [spec for spec in variant.inputs if has_rows(variant, spec)]
-    require(taken, f"inputs: expected one with a first size of {first}, as the outputs have")
-    rows = variant.golden.inputs[taken[0].name].shape[:1]
-    for kind, specs, golden, with_rows in (
-        ("inputs", variant.inputs, variant.golden.inputs, taken),
-        ("outputs", variant.outputs, variant.golden.outputs, variant.outputs),
+    require(
+        any(has_rows(variant, spec) for spec in variant.inputs),
+        f"inputs: expected one with a first size of {first}, as the outputs have",
+    )
+
+
+def _require_golden(variant: Variant, golden: Golden, field: str) -> None:
+    """Check that stored arrays have the shapes of the tensors, at one size of each axis."""
+    for kind, specs, stored in (
+        ("inputs", variant.inputs, golden.inputs),
+        ("outputs", variant.outputs, golden.outputs),
+    ):
+        names = sorted(spec.name for spec in specs)
+        require(
+            set(names) == stored.keys(), f"{field}.{kind}: expected {names}, got {sorted(stored)}"
+        )
+    # A graph with a fixed number of rows has golden vectors of several batches.
+    batch = batch_of(variant)
+    first = next(spec.name for spec in variant.inputs if has_rows(variant, spec))
+    rows = next(iter(golden.inputs[first].shape), 0)
+    require(
+        rows > 0 and rows % (batch or 1) == 0,
+        f"{field}.inputs: expected batches of {batch or 1} rows, got {rows} rows",
+    )
+    declared = {
+        spec.name: (BATCH, *spec.shape[1:]) if has_rows(variant, spec) else spec.shape
+        for spec in variant.inputs
+    }
+    declared |= {spec.name: (BATCH, *spec.shape[1:]) for spec in variant.outputs}
+    axes = {BATCH: Axis(), **variant.axes}
+    given = {name: tensor.shape for name, tensor in golden.inputs.items()}
+    for name, shape in given.items():
+        _require_like(f"{field}.inputs.{name}", declared[name], shape)
+    try:
+        sizes = solve({name: (declared[name], given[name]) for name in given}, axes)
+    except ValueError as error:
+        raise ValueError(f"{field}.inputs.{error}") from None
+    for kind, specs, stored in (
+        ("inputs", variant.inputs, golden.inputs),
+        ("outputs", variant.outputs, golden.outputs),
     ):
         for spec in specs:
-            shape = (*rows, *spec.shape[1:]) if spec in with_rows else spec.shape
-            _require_stored(golden[spec.name], shape, spec.dtype, f"golden.{kind}.{spec.name}")
-    whole = not rows or rows[0] % (batch_of(variant) or 1) == 0
-    require(whole, f"golden.inputs: expected batches of {first} rows, got {rows[0]} rows")
+            shape = shape_at(declared[spec.name], sizes)
+            _require_stored(stored[spec.name], shape, spec.dtype, f"{field}.{kind}.{spec.name}")
+    for name, tensor in golden.outputs.items():
+        tolerances = tensor.tolerance or ()
+        require(
+            len(tolerances) == rows and all(tolerance > 0 for tolerance in tolerances),
+            f"{field}.outputs.{name}.tolerance: expected {rows} numbers above 0, one for each "
+            f"row, got {len(tolerances)}",
+        )
+
+
+def _require_like(field: str, declared: Shape, shape: tuple[int, ...]) -> None:
+    same = len(declared) == len(shape) and all(
+        isinstance(size, str) or size == given for size, given in zip(declared, shape, strict=True)
+    )
+    require(same, f"{field}: expected {list(declared)}, got {list(shape)}")
 
 
 def _require_stored(

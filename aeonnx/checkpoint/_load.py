@@ -22,7 +22,7 @@ from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import checkpoint_id, mismatch_message, mismatches, nonfinite_part
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
-from aeonnx.models import Model, ModelConfig, archs, build, classifies, configure
+from aeonnx.models import ExternalConfig, Model, ModelConfig, archs, build, classifies, configure
 
 __all__ = ["Checkpoint", "load"]
 
@@ -37,7 +37,7 @@ class Checkpoint:
 
     Args:
         model: the model with its weights, on the CPU, in eval mode.
-        config: the configuration that it was built from.
+        config: the configuration that it was built from; for a model from elsewhere its names.
         checkpoint_id: SHA-256 of configuration and weights; parts with the same one share a latent
             space.
         examples: images of the data set; None for external weights.
@@ -45,7 +45,7 @@ class Checkpoint:
     """
 
     model: Model
-    config: ModelConfig
+    config: ModelConfig | ExternalConfig
     checkpoint_id: str
     examples: Examples | None
     training: Training | None

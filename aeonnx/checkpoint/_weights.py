@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from aeonnx.checkpoint import _tensors as tensors
-from aeonnx.models import Model, ModelConfig
+from aeonnx.models import ExternalConfig, Model, ModelConfig
 
 __all__ = ["checkpoint_id", "mismatch_message", "mismatches", "nonfinite_part", "odd"]
 
@@ -89,7 +89,7 @@ def nonfinite_part(model: Model) -> str | None:
     return None
 
 
-def checkpoint_id(config: ModelConfig, model: nn.Module) -> str:
+def checkpoint_id(config: ModelConfig | ExternalConfig, model: nn.Module) -> str:
     """SHA-256, 64 hex digits, of a configuration, the weights, and a module's extra state."""
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aeonnx._util.text import printable
+from aeonnx.cli.inputs import numbers_of, others_option, size_of
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
@@ -135,6 +136,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
     @_output_option(target)
     @_reading_options
     @_pixels_option(name)
+    @others_option
     @runtime_options
     @force_option(_FORCE)
     @_WRITTEN
@@ -148,6 +150,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         background: str | None,
         recursive: bool,
         skip_bad: bool,
+        others: tuple[str, ...],
         pixels: bool = False,
         **how: Any,
     ) -> None:
@@ -166,6 +169,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
                 pixels=pixels,
                 force=force,
                 advanced=progress,
+                others=numbers_of(others),
             )
             _say(written, ready, as_json=as_json)
 
@@ -198,6 +202,7 @@ denoise = _image_verb(
 @click.argument("source", type=_NAME, metavar="LATENTS")
 @_output_option(_TO_PICTURE + "a .npy.")
 @pixels_option
+@others_option
 @runtime_options
 @force_option(_FORCE)
 @_WRITTEN
@@ -205,6 +210,7 @@ def decode(
     bundle: Path,
     source: str,
     output: str,
+    others: tuple[str, ...],
     pixels: bool,
     force: bool,
     as_json: bool,
@@ -221,7 +227,14 @@ def decode(
     refuse_two_documents(output, as_json=as_json)
     with opened(bundle, **how) as ready, closing(RowsProgress("decode")) as progress:
         written = run_on_files(
-            ready, "decode", [source], output, pixels=pixels, force=force, advanced=progress
+            ready,
+            "decode",
+            [source],
+            output,
+            pixels=pixels,
+            force=force,
+            advanced=progress,
+            others=numbers_of(others),
         )
         _say(written, ready, as_json=as_json)
 
@@ -291,8 +304,19 @@ def classify(
     show_default=True,
     help="Index of the first image of the seed.",
 )
+@click.option(
+    "--label",
+    help="Class to generate, if the decoder takes one: its name or its number.  [default: none]",
+)
+@click.option(
+    "--size",
+    metavar="HEIGHTxWIDTH",
+    help="Size of the images, if the decoder makes images of any size.  [default: that of the "
+    "golden vectors]",
+)
 @_output_option(_TO_PICTURE + "a PNG.")
 @pixels_option
+@others_option
 @runtime_options
 @force_option(_FORCE)
 @_WRITTEN
@@ -301,7 +325,10 @@ def generate(
     count: int,
     seed: int,
     first: int,
+    label: str | None,
+    size: str | None,
     output: str,
+    others: tuple[str, ...],
     pixels: bool,
     force: bool,
     as_json: bool,
@@ -313,10 +340,24 @@ def generate(
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import generate_file
+    from aeonnx.runtime.generating import label_of
 
     refuse_two_documents(output, as_json=as_json)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
+        given = dict(numbers_of(others))
+        if label is not None:
+            name, number = label_of(ready, label)
+            given[name] = number
         written = generate_file(
-            ready, count, seed, first, output, pixels=pixels, force=force, advanced=progress
+            ready,
+            count,
+            seed,
+            first,
+            output,
+            size=None if size is None else size_of(size),
+            pixels=pixels,
+            force=force,
+            advanced=progress,
+            others=given,
         )
         _say(written, ready, as_json=as_json)

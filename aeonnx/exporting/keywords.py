@@ -6,7 +6,7 @@ Imports torch only when the arguments have been checked.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any
 
 from aeonnx._util.arguments import (
     StrPath,
@@ -21,6 +21,8 @@ from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.exporting.options import ExportOptions, check
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from aeonnx.exporting.pipeline import Exported, Listener
 
 __all__ = ["export"]
@@ -44,18 +46,21 @@ def export(
     from_module: str | None = None,
     weights: StrPath | None = None,
     state: str | None = None,
+    example: Any = None,
+    range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
     listener: Listener | None = None,
-    **unknown: Never,
+    **modules: nn.Module,
 ) -> Exported:
-    """Export parts of a checkpoint into a bundle of verified ONNX graphs, or write nothing.
+    """Export parts of a checkpoint, or modules, into a bundle of verified ONNX graphs.
 
         aeonnx.export("vae", "dist/vae", checkpoint="runs/vae", precisions=["int8"])
+        aeonnx.export("photos", encoder=encoder, decoder=decoder, example=x, range=(0, 1))
 
-    The options are those of the command `aeonnx export`. If `output` holds a bundle of the same
-    checkpoint, the parts are added to it.
+    It writes the whole bundle, or nothing. The options are those of the command `aeonnx export`. If
+    `output` holds a bundle of the same checkpoint, the parts are added to it.
 
     Args:
-        model: registered name of the model; with `from_module` any name.
+        model: registered name of the model; with `from_module` or modules any name.
         output: the bundle's folder; None for `dist/<model>`.
         checkpoint: folder that `aeonnx.train` wrote, or a file with a state_dict; None for
             `runs/<model>`.
@@ -76,7 +81,14 @@ def export(
         weights: a file to load into the module of `from_module`.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
+        example: an array or tensor that the first of `modules` takes, of one row or more, or a
+            tuple of them for several inputs. Names, shapes and dynamic axes are found by running
+            the modules on it and on other sizes of it.
+        range: lowest and highest value of the first input and of what is decoded, for `modules`;
+            None for any.
         listener: is called before each graph is built; None for no notifications.
+        modules: `torch.nn.Module`s by the name of the part, such as `encoder` and `decoder`, or
+            `denoiser` alone, in place of a checkpoint.
 
     Returns:
         The folder, the manifest, the names of the exported parts, and the report of all checks.
@@ -96,8 +108,9 @@ def export(
         OutputError: the bundle cannot be written.
         SetupError: an optional package is missing.
     """
-    for name in unknown:
-        raise UnknownNameError("option of aeonnx.export", name, keywords_of(export))
+    for name, module in modules.items():
+        if not callable(getattr(module, "forward", None)):
+            raise UnknownNameError("option of aeonnx.export", name, keywords_of(export))
     named = name_of("model", model)
     if named is None:
         raise UsageError("model: expected a name such as 'vae', got None")
@@ -118,6 +131,9 @@ def export(
         from_module=name_of("from_module", from_module),
         weights=path_of("weights", weights),
         state=name_of("state", state),
+        modules=modules or None,
+        example=example,
+        range=range,
     )
     check(options)  # before torch is imported, which takes seconds
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 
 from onnx import ModelProto, NodeProto
 
+from aeonnx.bundle import BATCH
 from aeonnx.exporting.shapes import infer_at
 
 __all__ = ["macs"]
 
 
-def macs(model: ModelProto, rows: int = 1) -> int | None:
+def macs(
+    model: ModelProto, rows: int = 1, sizes: Mapping[str, int] = MappingProxyType({})
+) -> int | None:
     """Multiply-accumulates per row in Gemm, MatMul, Conv and ConvTranspose.
 
     These operators take nearly all of the time. A convolution counts all products with its kernel,
@@ -20,11 +25,12 @@ def macs(model: ModelProto, rows: int = 1) -> int | None:
     Args:
         model: a graph; a dynamic batch is counted as one row.
         rows: fixed batch size of the graph; 1 for a dynamic batch.
+        sizes: of the other dynamic axes.
 
     Returns:
         The count; None if it is undefined, because a shape depends on values.
     """
-    shapes = {name: sizes for name, (_, sizes) in infer_at(model, 1).items()}
+    shapes = {name: sizes for name, (_, sizes) in infer_at(model, {**sizes, BATCH: 1}).items()}
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     total = 0
     for node in model.graph.node:

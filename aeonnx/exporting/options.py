@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aeonnx import catalog
 from aeonnx.catalog.ranges import require_number, require_whole
@@ -51,6 +52,9 @@ class ExportOptions:
     from_module: str | None = None
     weights: Path | None = None
     state: str | None = None
+    modules: Mapping[str, Any] | None = None
+    example: Any = None
+    range: tuple[float, float] | None = None
 
     @property
     def source(self) -> Path:
@@ -111,6 +115,9 @@ def check(options: ExportOptions) -> None:
     if options.from_module or options.weights:
         source = Source(options.checkpoint, options.from_module, options.weights)
         source.check("--checkpoint", options.model)
+    if options.modules:
+        _require_no_other_source(options)
+        return
     if options.from_module:
         if options.state:
             raise UsageError(
@@ -119,6 +126,15 @@ def check(options: ExportOptions) -> None:
         return
     require_parts(options, catalog.model(options.model).parts)
     is_folder(options.source, options.model)
+
+
+def _require_no_other_source(options: ExportOptions) -> None:
+    for name in ("from_module", "weights", "checkpoint", "state"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"{name}: expected none beside modules, {', '.join(options.modules or ())}: load "
+                "the weights into them first"
+            )
 
 
 def require_parts(options: ExportOptions, known: Iterable[str]) -> None:

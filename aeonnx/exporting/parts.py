@@ -26,10 +26,11 @@ from aeonnx.exporting.capture.graph import Graph, finish
 from aeonnx.exporting.capture.program import Captured, capture
 from aeonnx.exporting.determinism.check import require_deterministic
 from aeonnx.exporting.macs import macs
+from aeonnx.exporting.sizes import at_sizes, at_usual, usual_sizes
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.targets import check_operators
 from aeonnx.exporting.verify.compare import compare
-from aeonnx.exporting.verify.inputs import rows_of
+from aeonnx.exporting.verify.inputs import compare_others, rows_of
 from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.runs import BATCHES, ReferenceFn
@@ -37,6 +38,7 @@ from aeonnx.exporting.verify.trial import require_running
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
+from aeonnx.runtime.compare import merged
 from aeonnx.runtime.interface import Interface, batch_of
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
@@ -76,6 +78,10 @@ class ExportContext:
     train: Mapping[str, Array]
     staged: Path
 
+    def usual(self, part: str) -> Part:
+        """A part at the usual sizes of its axes: only its axis of rows is dynamic."""
+        return at_usual(self.parts[part])
+
 
 @dataclass(frozen=True)
 class ExportedGraph:
@@ -88,8 +94,9 @@ class ExportedGraph:
         session: onnxruntime session of the file.
         report: result of the comparison; only a graph whose report passed goes into a bundle.
         rows: inputs that it was compared on.
-        stored: inputs of the golden vectors.
-        golden: the golden vectors: these inputs with the expected outputs.
+        stored: inputs of the first golden vectors, those of the usual sizes.
+        golden: golden vectors, with tolerances: these inputs with the expected outputs, and others
+            at another size of each dynamic axis.
         macs, activations, quality, percentiles: see `Variant`.
     """
 
@@ -101,7 +108,7 @@ class ExportedGraph:
     report: Report
     rows: Rows
     stored: Rows
-    golden: Golden
+    golden: tuple[Golden, ...]
     macs: int | None
     activations: ActivationCoverage | None = None
     quality: dict[str, tuple[Quality, ...]] | None = None
@@ -125,6 +132,7 @@ class ExportedGraph:
             min_onnxruntime=self.graph.min_onnxruntime,
             inputs=self.interface.inputs,
             outputs=self.interface.outputs,
+            axes=dict(self.interface.axes),
             parity={
                 spec.name: tuple(
                     _parity(check) for check in self.report.checks if check.output == spec.name
@@ -133,7 +141,7 @@ class ExportedGraph:
             },
             parity_batches=BATCHES if size is None else (size,),
             activations=self.activations,
-            golden=_with_tolerances(self.golden, self.report.checks, self.stored.kinds),
+            golden=self.golden,
             quality=self.quality,
             percentiles=self.percentiles,
         )
@@ -149,17 +157,8 @@ def _parity(check: Check) -> OutputParity:
         error=check.error or 0.0,
         noise_floor=check.noise_floor or 0.0,
         tolerance=check.tolerance,
+        sizes=dict(check.sizes),
     )
-
-
-def _with_tolerances(stored: Golden, checks: Sequence[Check], kinds: Sequence[str]) -> Golden:
-    """Set each row's tolerance to that of the check on the row's kind of input."""
-    tolerances = {(check.output, check.inputs): check.tolerance for check in checks}
-    outputs = {
-        name: replace(tensor, tolerance=tuple(tolerances[name, kind] for kind in kinds))
-        for name, tensor in stored.outputs.items()
-    }
-    return replace(stored, outputs=outputs)
 
 
 def export_part(name: str, context: ExportContext) -> ExportedGraph:
@@ -168,27 +167,35 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
     Raises:
         GraphError: it cannot be exported to a graph that follows the bundle's rules.
     """
-    part = context.parts[name]
-    require_deterministic(name, part, probes(part.inputs, context.test).values)
+    part, usual = context.parts[name], context.usual(name)
+    sizes = usual_sizes(part)
+    require_deterministic(name, usual, probes(usual.inputs, context.test).values)
     captured = _captured(name, part, context.opset)
     graph, session = open_graph(captured.graph, name, "fp32", context)
-    rows, activations = rows_of(part, captured.program, context.test)
-    report = compare(name, part, session, rows)
+    rows, activations = rows_of(usual, captured.program, context.test)
+    reference = Reference(part)
+    report = compare(name, part, session, rows, sizes=sizes, reference=reference)
     judged = Rows(rows.values, report.kinds)
-    stored = whole(part, judged.first_of(part, (REAL, RANDOM, EDGE), _STORED))
+    stored = whole(usual, judged.first_of(usual, (REAL, RANDOM, EDGE), _STORED))
+    vectors = [write_golden(context, name, stored, reference, report.checks)]
+    further = compare_others(name, part, session, reference)
+    for found in further[:1]:
+        at, where = at_sizes(part, found.sizes), "x".join(map(str, found.sizes.values()))
+        kept = whole(at, found.rows.first_of(at, (RANDOM, EDGE), 1))
+        vectors.append(write_golden(context, f"{name}.{where}", kept, reference, found.checks))
     return ExportedGraph(
         part=name,
         variant="fp32",
         interface=part,
         graph=graph,
         session=session,
-        report=report,
+        report=merged([report, *further]),
         rows=rows,
         stored=stored,
-        golden=write_golden(context, name, stored, Reference(part)),
-        macs=macs(captured.graph, batch_of(part) or 1),
+        golden=tuple(vectors),
+        macs=macs(captured.graph, batch_of(part) or 1, sizes),
         activations=ActivationCoverage(activations.units, activations.inactive),
-        percentiles=percentiles(part, any_rows(part, session.run), context.train)
+        percentiles=percentiles(usual, any_rows(usual, session.run), context.train)
         if report.passed  # otherwise the graph may fail to run
         else {},
     )
@@ -202,7 +209,13 @@ def _captured(name: str, part: Part, opset: int) -> Captured:
         raise GraphError(f"{name}: {error}") from error
 
 
-def write_golden(context: ExportContext, where: str, rows: Rows, reference: ReferenceFn) -> Golden:
+def write_golden(
+    context: ExportContext,
+    where: str,
+    rows: Rows,
+    reference: ReferenceFn,
+    checks: Sequence[Check],
+) -> Golden:
     """Write golden vectors: `rows` and what the reference returns for them in float32.
 
     Args:
@@ -210,11 +223,15 @@ def write_golden(context: ExportContext, where: str, rows: Rows, reference: Refe
         where: name of the part, or of the part's file for inputs of its own.
         rows: the inputs.
         reference: computes the outputs.
-
-    Returns:
-        The tensors, whose outputs have no tolerance yet.
+        checks: each row's tolerance is that of the check on the row's kind of inputs.
     """
-    return golden.write(context.staged, where, rows.values, reference.single(rows.values))
+    found = golden.write(context.staged, where, rows.values, reference.single(rows.values))
+    tolerances = {(check.output, check.inputs): check.tolerance for check in checks}
+    outputs = {
+        name: replace(tensor, tolerance=tuple(tolerances.get((name, k), 0.0) for k in rows.kinds))
+        for name, tensor in found.outputs.items()
+    }
+    return replace(found, outputs=outputs)
 
 
 def open_graph(
@@ -282,5 +299,4 @@ def _metadata(trained: Checkpoint, part: str, variant: str) -> dict[str, str]:
         "aeonnx.part": part,
         "aeonnx.variant": variant,
         "aeonnx.checkpoint_id": trained.checkpoint_id,
-        "aeonnx.latent_size": str(trained.config.latent_size),
     }

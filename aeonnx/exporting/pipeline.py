@@ -15,7 +15,7 @@ import torch
 
 from aeonnx import __version__, checkpoint
 from aeonnx._util import files
-from aeonnx.bundle import Manifest, Prior, Variant, manifest
+from aeonnx.bundle import Manifest, Prior, Variant, manifest, shape_at
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
@@ -28,14 +28,18 @@ from aeonnx.errors import (
     RunError,
     UsageError,
 )
+from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
+from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
+from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
+from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
@@ -103,11 +107,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         OutputError: the bundle cannot be written.
     """
     check(options)
-    trained = (
-        from_module(options.from_module, options.model, options.weights)
-        if options.from_module
-        else checkpoint.load(options.source, options.model, options.state)
-    )
+    trained = _source(options)
     plan = make_plan(options, trained.model)
     output = options.folder
     _bundle_there(output, trained.checkpoint_id, force=options.force)  # refuse early
@@ -132,6 +132,15 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
     return Exported(output, contents, plan.parts, report, plan.left_out)
+
+
+def _source(options: ExportOptions) -> Checkpoint:
+    """The model that is exported, from where it comes."""
+    if options.modules:
+        return from_modules(options.modules, options.example, options.model, options.range)
+    if options.from_module:
+        return from_module(options.from_module, options.model, options.weights)
+    return checkpoint.load(options.source, options.model, options.state)
 
 
 def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Report:
@@ -184,7 +193,8 @@ def _make(
 
     lossy = any(want.precision != "fp32" for want in plan.variants)
     # The sampler contains the decoder, and encoders' variants are measured on decoded images.
-    needed = {*plan.parts, *(["decoder"] if plan.prior or lossy else [])}
+    also = plan.prior or (lossy and "encoder" in plan.parts)
+    needed = {*plan.parts, *(["decoder"] if also else [])}
     names = [name for name in context.parts if name in needed]
     reduced = sum(name in names for name in plan.parts) * len(plan.variants)
     numbers, total = count(1), len(names) + reduced + (plan.prior is not None)
@@ -230,7 +240,8 @@ def _variants(
         if want.io == "uint8":
             found[want.name] = over_pixels(found[want.precision], context)
         else:
-            found[want.name] = reduce_precision(base, want.precision, context, made["decoder"])
+            decoder = made.get("decoder")
+            found[want.name] = reduce_precision(base, want.precision, context, decoder)
     return [item for item in found.values() if item is not base]
 
 
@@ -256,7 +267,8 @@ def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str,
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
     for name in [name for name in parts if name in needed]:
         checked = ready(name, with_fixed_batch(parts[name], plan.batch))
-        parts[name] = replace(parts[name], module=checked.module)
+        checked = replace(parts[name], module=checked.module)
+        parts[name] = with_margins(checked) if name in plan.parts else checked
     return parts
 
 
@@ -266,8 +278,14 @@ def _train_inputs(
     if options.calibration is None:
         examples = trained.examples
         return {} if examples is None else inputs_of(parts, examples.train.numpy())
-    bounds = parts["encoder"].inputs[0].range or UNIT
-    images = read_images(options.calibration, trained.config.input_shape, bounds)
+    image = first_input({name: at_usual(part) for name, part in parts.items()})
+    bounds = image.range or UNIT
+    if image.kind != "image":
+        raise UsageError(
+            f"--calibration: expected a model of images, got one whose first input, {image.name}, "
+            f"is a {image.kind}: leave it out"
+        )
+    images = read_images(options.calibration, shape_at(image.shape[1:], {}), bounds)
     try:
         return inputs_of(parts, images)
     except InputError as error:
@@ -318,8 +336,6 @@ def _manifest(
     return Manifest(
         model=trained.config.model,
         arch=trained.config.arch,
-        input_shape=trained.config.input_shape,
-        latent_size=trained.config.latent_size,
         checkpoint_id=trained.checkpoint_id,
         prior=prior or trained_prior,
         classes=trained.config.classes,

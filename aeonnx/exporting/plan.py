@@ -9,6 +9,7 @@ from aeonnx.errors import UsageError
 from aeonnx.exporting.opsets import SAMPLER_OPSET
 from aeonnx.exporting.options import SAMPLER, ExportOptions, require_parts
 from aeonnx.exporting.passes.pixels import require_pixels
+from aeonnx.exporting.sizes import usual_sizes
 from aeonnx.io.pixels import has_pixels
 from aeonnx.models import Model, Part
 
@@ -104,7 +105,7 @@ def _parts(
             f"it needs the bitwise operators of opset {SAMPLER_OPSET}, and this is opset {opset}"
         )
     else:
-        problem = _why_no_sampler(declared["decoder"])
+        problem = _why_no_sampler(declared.get("decoder"))
     require_parts(options, known)
     if SAMPLER in options.parts and problem:
         raise UsageError(f"no sampler: {problem}")
@@ -115,12 +116,19 @@ def _parts(
     return parts, told
 
 
-def _why_no_sampler(decoder: Part) -> str | None:
+def _why_no_sampler(decoder: Part | None) -> str | None:
     """Why latents drawn at random cannot become pixels; None if they can."""
-    if len(decoder.inputs) > 1:
-        more = ", ".join(spec.name for spec in decoder.inputs[1:])
-        return f"the decoder takes {more} beside the latent, which no prior draws"
+    if decoder is None:
+        return "the model has no decoder"
+    latent = decoder.inputs[0]
+    if usual_sizes(decoder) or len(latent.shape) < 2 or latent.dtype != "float32":
+        return (
+            "it draws float32 latents of one size, and the decoder takes "
+            f"{latent.name}: {latent.dtype} {list(latent.shape)}"
+        )
     image = decoder.outputs[0]
+    if image.kind != "image":
+        return f"it outputs pixels, and the decoder's {image.name} is a {image.kind}"
     if not has_pixels(image.range):
         return (
             f"it outputs pixels, and the decoder's {image.name} has no range [low, high] whose "
@@ -133,6 +141,7 @@ def with_fixed_batch(part: Part, batch: int | None) -> Part:
     """The part with its batch axis fixed to `batch` rows; unchanged if `batch` is None."""
     if batch is None:
         return part
+    axes = {name: axis for name, axis in part.axes.items() if name != BATCH}
     inputs, outputs = (
         tuple(
             replace(spec, shape=tuple(batch if size == BATCH else size for size in spec.shape))
@@ -140,4 +149,4 @@ def with_fixed_batch(part: Part, batch: int | None) -> Part:
         )
         for specs in (part.inputs, part.outputs)
     )
-    return replace(part, inputs=inputs, outputs=outputs)
+    return replace(part, inputs=inputs, outputs=outputs, axes=axes)

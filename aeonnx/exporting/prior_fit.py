@@ -21,17 +21,20 @@ def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
 
     Args:
         encoder: its first output is the latent, or the mean of it.
-        outputs: the encoder's outputs for n training images, by name. The first is [n, latent];
-            `logvar` is [n, latent], or [n, 1] for a variance shared by all dimensions.
+        outputs: the encoder's outputs for n training images, by name. The first is [n, latent] or
+            [n, channels, ...], whose places count as rows; `logvar` has the same shape, or is
+            [n, 1] for a variance shared by all dimensions.
         diagonal: ignore correlations.
 
     Raises:
         UsageError: `logvar` has another shape.
     """
-    means = outputs[encoder.outputs[0].name].astype(np.float64)
+    first = outputs[encoder.outputs[0].name]
+    means = _by_channel(first)
     covariance = np.atleast_2d(np.cov(means.T, bias=True))
     if "logvar" in outputs:
-        logvar = outputs["logvar"].astype(np.float64)
+        logvar = outputs["logvar"]
+        logvar = _by_channel(logvar) if logvar.shape == first.shape else logvar.astype(np.float64)
         if logvar.shape not in (means.shape, (len(means), 1)):
             got = ", ".join(map(str, ("batch", *logvar.shape[1:])))
             raise UsageError(
@@ -46,6 +49,13 @@ def fit(encoder: Part, outputs: Arrays, *, diagonal: bool) -> Gaussian:
     # of these is constant.
     variances, axes = np.linalg.eigh(covariance)
     return Gaussian(means.mean(0), axes * np.sqrt(np.maximum(variances, 0.0)))
+
+
+def _by_channel(latents: Array) -> Array:
+    """[n, channels, ...] -> float64 [n * places, channels]."""
+    wide = latents.reshape(*latents.shape[:2], -1).astype(np.float64)
+    found: Array = wide.transpose(0, 2, 1).reshape(-1, latents.shape[1])
+    return found
 
 
 def with_temperature(prior: Gaussian, temperature: float, size: int) -> Gaussian:

@@ -32,9 +32,9 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
     Raises:
         UsageError: there are no images to fit it to, or `logvar` has an unexpected shape.
     """
-    size = context.trained.config.latent_size
+    channels = int(context.usual("decoder").inputs[0].shape[1])
     if kind == "standard":
-        return with_temperature(Gaussian(), temperature, size)
+        return with_temperature(Gaussian(), temperature, channels)
     encoder = context.parts["encoder"]
     if not context.train:
         raise UsageError(
@@ -45,7 +45,7 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
         {spec.name: context.train[spec.name] for spec in encoder.inputs}
     )
     return with_temperature(
-        fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, size
+        fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, channels
     )
 
 
@@ -75,8 +75,8 @@ def export_sampler(
         GraphError: the target lacks one of its operators.
     """
     part = context.parts["decoder"]
-    z, reconstruction = part.inputs[0], part.outputs[0]
-    interface = Part(part.module, *sampler_specs(z, reconstruction))
+    reconstruction = part.outputs[0]
+    interface = Part(part.module, *sampler_specs(part.inputs, reconstruction))
     bounds = reconstruction.range or UNIT  # the plan has no sampler without a range
     made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
     graph, session = open_graph(made, SAMPLER, "fp32", context)
@@ -91,6 +91,6 @@ def export_sampler(
         report=report,
         rows=rows,
         stored=rows,
-        golden=write_golden(context, SAMPLER, rows, draws),
+        golden=(write_golden(context, SAMPLER, rows, draws, report.checks),),
         macs=macs(made, batch_of(interface) or 1),
     )

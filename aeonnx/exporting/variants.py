@@ -40,7 +40,7 @@ _WAY_OUT = "Nothing was written: choose parts with --part, or leave the precisio
 
 
 def reduce_precision(
-    base: ExportedGraph, precision: str, context: ExportContext, decoder: ExportedGraph
+    base: ExportedGraph, precision: str, context: ExportContext, decoder: ExportedGraph | None
 ) -> ExportedGraph:
     """A part in fp16 or int8: the smallest candidate graph that passes the quality gate.
 
@@ -48,16 +48,17 @@ def reduce_precision(
         base: the part in fp32 with float images.
         precision: "fp16" or "int8".
         context: parts, images and target of the export.
-        decoder: in fp32, to measure the loss of latents on decoded images.
+        decoder: in fp32, to measure the loss of latents on decoded images; None without one.
 
     Raises:
         QualityError: it cannot be converted, every candidate crashes or loses more than the gate
             allows, or it is neither smaller nor faster than fp32.
         GraphError: the target lacks one of its operators.
     """
-    what, part = f"{base.part} in {precision}", context.parts[base.part]
+    what, part = f"{base.part} in {precision}", context.usual(base.part)
     classes = len(context.trained.config.classes)
-    task = task_of(base.part, context.parts, context.test, classes, decoder.run)
+    parts = {name: context.usual(name) for name in context.parts}
+    task = task_of(base.part, parts, context.test, classes, decoder.run if decoder else None)
     calibration = Calibration(part, complete_inputs(part, context.train))
     fp32 = onnx.load_model_from_string(base.graph.data)
     try:
@@ -96,7 +97,7 @@ def _judged(
     Raises:
         QualityError: it crashes, or loses more than the gate allows.
     """
-    part = context.parts[base.part]
+    part = context.usual(base.part)
     graph, session = open_graph(form, base.part, precision, context, tried_on=batch)
     run = any_rows(part, session.run)
     losses = {loss.output: loss for loss in measure(part, precision, task, base.run, run)}
@@ -118,7 +119,7 @@ def _judged(
         activations=None,  # counted on the rows of fp32
         rows=whole(part, images),
         stored=stored,
-        golden=write_golden(context, f"{base.part}.use", stored, Reference(part)),
+        golden=(write_golden(context, f"{base.part}.use", stored, Reference(part), report.checks),),
         quality={name: loss.found for name, loss in losses.items()},
         percentiles=percentiles(part, run, context.train),
     )
@@ -150,8 +151,8 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
     Raises:
         GraphError: the target lacks one of its operators.
     """
-    part = context.parts[base.part]
-    images, interface = images_of(part), over_pixels_of(part)
+    part = context.usual(base.part)
+    images, interface = images_of(part), over_pixels_of(context.parts[base.part])
     name = f"{base.variant}-uint8"
     changed = with_pixels(onnx.load_model_from_string(base.graph.data), images)
     graph, session = open_graph(changed, base.part, name, context)
@@ -172,5 +173,5 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
         report=report,
         rows=rows,
         stored=stored,
-        golden=write_golden(context, where, stored, reference),
+        golden=(write_golden(context, where, stored, reference, report.checks),),
     )

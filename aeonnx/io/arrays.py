@@ -19,6 +19,7 @@ __all__ = [
     "LABELS",
     "check_dtype",
     "check_range",
+    "fits",
     "image_shape",
     "names_of_images",
     "names_of_latents",
@@ -123,26 +124,36 @@ def rows_shape(shape: Sequence[int], wanted: Shape, where: str) -> tuple[int, ..
 
     Args:
         shape: shape of the array.
-        wanted: [C, H, W] of an image.
+        wanted: [C, H, W] of an image; 0 stands for any size.
         where: name of the array, for messages.
 
     Raises:
         ImageError: it has images of another shape, or none.
     """
     for axes in _forms(wanted):
-        if tuple(shape) == axes:
-            return (1, *wanted)
-        if len(shape) == len(axes) + 1 and tuple(shape[1:]) == axes:
+        if fits(shape, axes):
+            return (1, *wanted[: len(wanted) - len(axes)], *shape)
+        if fits(shape[1:], axes):
             if not shape[0]:
                 raise ImageError(f"{where} holds no rows: give at least one")
-            return (shape[0], *wanted)
-    forms = " or ".join(f"[n, {', '.join(map(str, axes))}]" for axes in _forms(wanted))
+            return (shape[0], *wanted[: len(wanted) - len(axes)], *shape[1:])
+    names = [str(size or name) for size, name in zip(wanted, "CHW", strict=True)]
+    forms = " or ".join(
+        f"[n, {', '.join(names[len(wanted) - len(axes) :])}]" for axes in _forms(wanted)
+    )
     hint = ""
     if tuple(shape[-3:]) == (*wanted[1:], wanted[0]):
         hint = _transposed(shape)
     elif len(shape) > 1 and int(np.prod(shape[1:])) == int(np.prod(wanted)):
         hint = f". The sizes match: save array.reshape(-1, {', '.join(map(str, wanted))})"
     raise ImageError(f"{where}: expected {forms}, got {list(shape)}{hint}")
+
+
+def fits(shape: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether an array has these sizes; a size of 0 stands for any above 0."""
+    return len(shape) == len(axes) and all(
+        size == wanted if wanted else size > 0 for size, wanted in zip(shape, axes, strict=True)
+    )
 
 
 def _forms(wanted: Shape) -> list[tuple[int, ...]]:

@@ -14,6 +14,7 @@ from aeonnx.errors import ImageError, UsageError
 from aeonnx.io.decode import Decoded, OtherSize, Refused, decode
 
 __all__ = [
+    "ANY",
     "LARGEST_FILE",
     "RESIZES",
     "Treatment",
@@ -28,6 +29,8 @@ __all__ = [
 Array = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+ANY = 0
+"""Stands for any size in the shape that a picture is to have."""
 LARGEST_FILE = 2**30  # bytes
 RESIZES = ("fit", "crop", "stretch")
 _BLACK = (0, 0, 0)
@@ -121,7 +124,7 @@ def picture_of(
 
 
 def read_picture(path: Path, shape: Sequence[int], how: Treatment | None = None) -> Array:
-    """Read a picture file as uint8 [C, H, W] of the given shape.
+    """Read a picture file as uint8 [C, H, W] of the given shape, whose sizes can be `ANY`.
 
     Raises:
         ImageError: see `load_picture`; or it has another size or transparent pixels, and `how`
@@ -137,13 +140,13 @@ def image_of(data: bytes, shape: Sequence[int], how: Treatment, where: str) -> A
 
 
 def _size(shape: Sequence[int], how: Treatment) -> tuple[int, int] | None:
-    return (shape[2], shape[1]) if how.resize is None else None
+    return (shape[2], shape[1]) if how.resize is None and ANY not in shape else None
 
 
 def _shaped(picture: Decoded, shape: Sequence[int], how: Treatment, where: str) -> Array:
     channels, height, width = shape
     pixels = with_channels(picture, channels, how, where)
-    if pixels.shape[1:] == (height, width):
+    if ANY in shape or pixels.shape[1:] == (height, width):
         return pixels
     return _resized(pixels, height, width, how)
 

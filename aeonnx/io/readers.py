@@ -21,6 +21,7 @@ from aeonnx.io import npy, npz
 from aeonnx.io.arrays import (
     check_dtype,
     check_range,
+    fits,
     names_of_images,
     names_of_latents,
     rows_shape,
@@ -28,7 +29,7 @@ from aeonnx.io.arrays import (
 )
 from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
-from aeonnx.io.pictures import Treatment, image_of, read_picture
+from aeonnx.io.pictures import ANY, Treatment, image_of, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
@@ -98,7 +99,7 @@ def open_images(
         paths: picture files, folders of them (see `folders.pictures_in`), .npy and .npz arrays
             (see `arrays.rows_shape`); "-" for one of these files on stdin. The content of a file
             decides its format.
-        shape: [C, H, W].
+        shape: [C, H, W]; `ANY` stands for any size, and then each picture is a batch.
         reading: how sources are read.
 
     Returns:
@@ -117,11 +118,11 @@ def open_images(
     for path in paths:
         found = _opened(path, wanted, reading, left, several=several)
         if isinstance(found, Source):
-            parts += [*_of_pictures(pictures, reading), found]
+            parts += [*_of_pictures(pictures, reading, alike=ANY not in wanted), found]
             pictures = []
         else:
             pictures += found
-    parts += _of_pictures(pictures, reading)
+    parts += _of_pictures(pictures, reading, alike=ANY not in wanted)
     return replace(_joined(parts), left_out=tuple(left))
 
 
@@ -133,14 +134,15 @@ def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Arra
     return np.concatenate(found)
 
 
-def open_latents(path: Path | str, size: int) -> Source:
-    """Open latents: a .npy or .npz array of floats, [n, `size`], or one latent, [`size`].
+def open_latents(path: Path | str, wanted: Sequence[int]) -> Source:
+    """Open latents: a .npy or .npz array of floats, [n, *`wanted`], or one latent, `wanted`.
 
     Raises:
         ImageError: the file is missing or is not such an array.
     """
     where = named(path)
-    expected = f"expected latents, a .npy or .npz array of floats [n, {size}]"
+    axes = ", ".join(("n", *(str(size or "any") for size in wanted)))
+    expected = f"expected latents, a .npy or .npz array of floats [{axes}]"
     start, stream = first_bytes(path)
     kind = kind_of(start)
     if kind is not None:
@@ -148,8 +150,8 @@ def open_latents(path: Path | str, size: int) -> Source:
             f"{where} is a picture ({kind}): {expected}, such as aeonnx encode makes of pictures"
         )
     (array,) = stored(path, start, stream, lambda names: [names_of_latents(names, where)])
-    shape = array.shape if len(array.shape) != 1 else (1, *array.shape)
-    if array.dtype.kind != "f" or len(shape) != 2 or shape[1] != size:
+    shape = array.shape if len(array.shape) != len(wanted) else (1, *array.shape)
+    if array.dtype.kind != "f" or not fits(shape[1:], wanted):
         raise ImageError(f"{array.where}: {expected}, got {array.dtype} {list(array.shape)}")
     if not shape[0]:
         raise ImageError(f"{array.where} holds no rows: give at least one")
@@ -207,8 +209,14 @@ def _folder(
     return pictures
 
 
-def _of_pictures(pictures: list[_Picture], reading: Reading) -> list[Source]:
-    """A list of one source that reads pictures with several threads; empty without pictures."""
+def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> list[Source]:
+    """A list of one source that reads pictures with several threads; empty without pictures.
+
+    Args:
+        pictures: the pictures.
+        reading: how they are read.
+        alike: whether all have one size.
+    """
     skipped: list[str] = []
     if reading.skip_bad:
         with ThreadPoolExecutor() as pool:
@@ -225,6 +233,7 @@ def _of_pictures(pictures: list[_Picture], reading: Reading) -> list[Source]:
 
     def batches(size: int) -> Iterator[Array]:
         with ThreadPoolExecutor() as pool:
+            size = size if alike else 1
             for first in range(0, len(pictures), size):
                 part = pictures[first : first + size]
                 yield np.stack(list(pool.map(lambda picture: picture.read(), part)))

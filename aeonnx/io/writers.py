@@ -171,8 +171,10 @@ class _Npy:
     stream: BinaryIO
     count: int
     begun: bool = False
+    shape: tuple[int, ...] | None = None
 
     def write(self, rows: Array) -> None:
+        self.shape = _one_shape(self.shape, rows)
         if not self.begun:  # not np.save, which needs a seekable file
             self.begun = True
             head = {
@@ -192,7 +194,23 @@ class _Grid:
     rows: list[Array] = field(default_factory=list)
 
     def write(self, rows: Array) -> None:
+        _one_shape(self.rows[0].shape[1:] if self.rows else None, rows)
         self.rows.append(rows)
+
+
+def _one_shape(before: tuple[int, ...] | None, rows: Array) -> tuple[int, ...]:
+    """The shape of the rows of a file, which must be that of the rows before.
+
+    Raises:
+        UsageError: it is another.
+    """
+    shape: tuple[int, ...] = rows.shape[1:]
+    if before not in (None, shape):
+        raise UsageError(
+            f"one file holds images of one size, not of {list(before or ())} and {list(shape)}: "
+            "give a folder, such as -o results/"
+        )
+    return shape
 
 
 class _Pictures:

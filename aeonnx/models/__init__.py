@@ -16,6 +16,7 @@ require_modules("torch", extra="train", purpose="building a model")
 from aeonnx.models._model import Model, Part
 from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, primary_output, scorer
 from aeonnx.models._registry import (
+    ExternalConfig,
     ModelConfig,
     Widths,
     archs,
@@ -29,6 +30,7 @@ from aeonnx.models._registry import (
 __all__ = [
     "Decoder",
     "EncodeDecode",
+    "ExternalConfig",
     "Model",
     "ModelConfig",
     "Part",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import nn
 
-from aeonnx.bundle import TensorSpec
+from aeonnx.bundle import BATCH, Axis, TensorSpec, axes_of
 
 __all__ = ["Model", "Part"]
 
@@ -23,12 +25,31 @@ class Part:
         outputs: specs of its outputs; the first is the part's primary output.
         percentiles: names of outputs, one number per row, whose percentiles over training images
             the manifest records as thresholds.
+        axes: which sizes the dynamic axes may have, by name; an axis that is not named here may
+            have any size by which the tensors' shapes can be computed.
+        sizes: usual sizes of the dynamic axes, by name: of the inputs on which the part is traced,
+            compared in full and timed. Others are chosen.
     """
 
     module: nn.Module
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     percentiles: tuple[str, ...] = ()
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(spec, TensorSpec) for spec in (*self.inputs, *self.outputs)):
+            return  # refused where a model's declarations are checked
+        multiples: dict[str, int] = {}
+        for size in axes_of([spec.shape for spec in (*self.inputs, *self.outputs)]):
+            multiples[size.axis] = math.lcm(multiples.get(size.axis, 1), size.divisor)
+        missing = {
+            name: Axis(multiple, min=multiple, margin=0 if name == BATCH else None)
+            for name, multiple in multiples.items()
+            if name not in self.axes
+        }
+        object.__setattr__(self, "axes", {**self.axes, **missing})
 
 
 class Model(nn.Module, ABC):

@@ -18,12 +18,12 @@ def image(
     range: tuple[float, float] | None = (0.0, 1.0),  # noqa: A002  # the manifest's name
 ) -> TensorSpec:
     """The spec of images: float32 [batch, C, H, W] in `range`, by default [0, 1]."""
-    return TensorSpec(name, (BATCH, *shape), range=range, description=description)
+    return TensorSpec(name, (BATCH, *shape), range=range, description=description, kind="image")
 
 
-def latent(name: str, size: int, description: str) -> TensorSpec:
+def latent(name: str, size: int, description: str, kind: str = "latent") -> TensorSpec:
     """The spec of latent vectors: float32 [batch, size], unbounded."""
-    return TensorSpec(name, (BATCH, size), description=description)
+    return TensorSpec(name, (BATCH, size), description=description, kind=kind)
 
 
 def primary_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -99,6 +99,10 @@ def scorer(whole: Part) -> Part:
     if x and reconstruction:
         bounds = 0.0, max(x[1] - reconstruction[0], reconstruction[1] - x[0]) ** 2
     error = TensorSpec(
-        "error", (BATCH,), range=bounds, description="mean squared error of the reconstruction"
+        "error",
+        (BATCH,),
+        range=bounds,
+        description="mean squared error of the reconstruction",
+        kind="score",
     )
     return Part(Scorer(whole.module), whole.inputs, (*whole.outputs, error), percentiles=("error",))

@@ -11,6 +11,7 @@ from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.models._model import Model
 
 __all__ = [
+    "ExternalConfig",
     "ModelConfig",
     "Widths",
     "archs",
@@ -50,6 +51,21 @@ class ModelConfig:
             self.arch != "conv" or self.hidden,
             "a conv network needs the channels of one hidden layer or more, got none",
         )
+
+
+@dataclass(frozen=True)
+class ExternalConfig:
+    """What is known of a model that was not built from a `ModelConfig`.
+
+    Args:
+        model: its name in the manifest.
+        arch: name of its class.
+        classes: names of the labels, for a model with a classifier; else empty.
+    """
+
+    model: str
+    arch: str
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,13 @@ class StackedDenoisingAutoencoder(Model):
         z = latent("z", config.latent_size, "features of the last layer")
         reconstruction = image("reconstruction", config.input_shape, "images without their noise")
         kinds = (BATCH, len(config.classes))
-        logits = TensorSpec("logits", kinds, description="scores of the classes")
+        logits = TensorSpec("logits", kinds, description="scores of the classes", kind="vector")
         probabilities = TensorSpec(
-            "probabilities", kinds, range=(0.0, 1.0), description="probabilities of the classes"
+            "probabilities",
+            kinds,
+            range=(0.0, 1.0),
+            description="probabilities of the classes",
+            kind="vector",
         )
         encoder = nn.Sequential(nn.Flatten(), *self.encoders)
         decoder = self.unrolled()

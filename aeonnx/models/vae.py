@@ -77,7 +77,7 @@ class VariationalAutoencoder(Model):
         z = latent("z", self.config.latent_size, "latent")
         mu = latent("mu", self.config.latent_size, "mean of the latent given the image")
         logvar = latent(
-            "logvar", self.config.latent_size, "log variance of the latent given the image"
+            "logvar", self.config.latent_size, "log variance of the latent given the image", "other"
         )
         reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
         whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (reconstruction,))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     ArrayLike = Any
 
-__all__ = ["ArrayLike", "as_array", "is_array", "takes_pixels"]
+__all__ = ["ArrayLike", "as_array", "is_array", "is_number", "select", "takes_pixels"]
 
 _IMAGE_AXES = 4
 
@@ -83,6 +83,17 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
         else "make it one with numpy.asarray(...)"
     )
     raise InputError(f"{where}, got a {kind}: {hint}")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a single number of Python or numpy, which can stand for all rows."""
+    return isinstance(value, int | float | np.number | np.bool_)
+
+
+def select(value: Any, rows: slice) -> Any:
+    """Some rows of an array or a list; anything else, such as one number for all rows, as it is."""
+    has_rows = isinstance(value, list | tuple) or (is_array(value) and getattr(value, "ndim", True))
+    return value[rows] if has_rows else value
 
 
 def is_array(value: object) -> bool:

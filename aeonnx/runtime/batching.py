@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, TensorSpec
-from aeonnx.runtime.interface import Interface, batch_of, has_rows, rows_in, select_rows
+from aeonnx.bundle import TensorSpec
+from aeonnx.runtime.interface import Interface, batch_of, rows_in, select_rows, shape_of_rows
 from aeonnx.runtime.session import Array
 
 __all__ = ["Run", "any_batch", "any_rows", "pad_rows", "whole_batches"]
@@ -43,10 +43,7 @@ def any_rows(part: Interface, run: Run) -> Run:
 
 def any_batch(part: Interface) -> tuple[TensorSpec, ...]:
     """The inputs of an `any_rows` function: those of the part, with a dynamic batch axis."""
-    return tuple(
-        replace(spec, shape=(BATCH, *spec.shape[1:])) if has_rows(part, spec) else spec
-        for spec in part.inputs
-    )
+    return tuple(replace(spec, shape=shape_of_rows(part, spec)) for spec in part.inputs)
 
 
 def whole_batches(part: Interface, rows: Array) -> Array:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,25 @@ import numpy.typing as npt
 
 from aeonnx.bundle import BATCH, GoldenTensor, Manifest, TensorSpec, Variant, manifest
 from aeonnx.errors import BundleError
-from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels, to_pixels
+from aeonnx.io.pixels import has_pixels, to_pixels
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.classified import Classified
-from aeonnx.runtime.interface import tile_rows
+from aeonnx.runtime.generating import generate, latent_shape
+from aeonnx.runtime.interface import is_sized, tile_rows
 from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
+from aeonnx.runtime.tiles import pad_to_allowed
 from aeonnx.runtime.validation import check_output, input_array
 from aeonnx.runtime.variants import Variants
 from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
 
 __all__ = ["Bundle", "open_bundle"]
 
-_DRAWN = 4096
-"""Most images per batch of `generate`."""
+_NONE: Mapping[str, ArrayLike] = MappingProxyType({})
 
 
 def open_bundle(folder: Path, settings: Settings) -> Bundle:
@@ -106,9 +108,8 @@ class Bundle:
         """
         for part in parts or self._variants.ready():
             variant = self.variant(part, self._variants.choice(part))
-            inputs = {
-                name: self.read_golden(tensor) for name, tensor in variant.golden.inputs.items()
-            }
+            stored = variant.golden[0].inputs
+            inputs = {name: self.read_golden(tensor) for name, tensor in stored.items()}
             for rows in sorted(batch_sizes, reverse=True):
                 self._variants.runner(part)(tile_rows(variant, inputs, rows))
 
@@ -134,33 +135,50 @@ class Bundle:
             check_verb(self.manifest, step)
         self._fit.add(verb)
 
-    def encode(self, x: ArrayLike, *, out: Array | None = None) -> Array:
+    def encode(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Encode images: float32 [n, C, H, W] in range, or uint8 -> latents, float32 [n, latent].
 
         All verbs also accept float16 and float64, and round them to float32.
 
         For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too.
         """
-        return self._answer("encode", x, out)
+        return self._answer("encode", x, out, others=others)
 
-    def decode(self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
+    def decode(
+        self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
+    ) -> Array:
         """Decode latents: float32 [n, latent] -> images, float32 [n, C, H, W] in range."""
-        return self._answer("decode", z, out, pixels)
+        return self._answer("decode", z, out, pixels, others)
 
-    def reconstruct(self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
+    def reconstruct(
+        self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
+    ) -> Array:
         """Encode and decode images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
         Runs the reconstructor, or encoder and decoder if the bundle has none.
         """
-        if steps_of(self.manifest, "reconstruct") == ("encode", "decode"):
-            return self.decode(self.encode(x), out=out, pixels=pixels)
-        return self._answer("reconstruct", x, out, pixels)
+        if steps_of(self.manifest, "reconstruct") != ("encode", "decode"):
+            return self._same_size("reconstruct", x, out, pixels, others)
+        self.require("reconstruct")
+        decoders = {spec.name for spec in self.inputs("decoder")}
+        encoders = {spec.name for spec in self.inputs("encoder")}
+        given = {name: v for name, v in others.items() if name in encoders or name not in decoders}
+        z = self._answer("encode", x, others=given)
+        given = {name: value for name, value in others.items() if name in decoders}
+        return self._answer("decode", z, out, pixels, given)
 
-    def denoise(self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False) -> Array:
-        """Remove noise from images: [n, C, H, W] -> float32 [n, C, H, W] in range."""
-        return self._answer("denoise", x, out, pixels)
+    def denoise(
+        self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
+    ) -> Array:
+        """Remove noise from images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
-    def score(self, x: ArrayLike, *, out: Array | None = None) -> Array:
+        Where the denoiser accepts images of any size, they are padded by reflection to a size that
+        it allows, and the result is cropped. Large images run in tiles whose results are those of
+        the whole, if the denoiser has a margin.
+        """
+        return self._same_size("denoise", x, out, pixels, others)
+
+    def score(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.
 
         The error is the mean squared difference of an image and its reconstruction, in the range
@@ -171,22 +189,31 @@ class Bundle:
         Raises:
             BundleError: the bundle has no scorer, or its scorer has no output `error`.
         """
-        return self._answer("score", x, out)
+        return self._answer("score", x, out, others=others)
 
-    def classify(self, x: ArrayLike) -> Classified:
+    def classify(self, x: ArrayLike, **others: ArrayLike) -> Classified:
         """Classify images: [n, C, H, W], float32 in range or uint8.
 
         Raises:
             BundleError: the model learns no classes, or the bundle has no classifier.
         """
         call = self._call("classify")
-        found = call({self.variant("classifier").inputs[0].name: x})
+        found = call({self.variant("classifier").inputs[0].name: x, **others})
         probabilities = found["probabilities"]
         indices = probabilities.argmax(1)
         labels = tuple(self.manifest.classes[index] for index in indices)
         return Classified(labels, indices, probabilities)
 
-    def generate(self, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False) -> Array:
+    def generate(
+        self,
+        n: int,
+        seed: int = 0,
+        first: int = 0,
+        *,
+        size: Sequence[int] | None = None,
+        pixels: bool = False,
+        **others: ArrayLike,
+    ) -> Array:
         """Generate images from the prior: float32 [n, C, H, W] in range.
 
         Sample i of a seed is the same image in any batch, and in the graph of the part `sampler`,
@@ -197,7 +224,11 @@ class Bundle:
             n: number of images, 1 or more.
             seed: 0 to 2**63 - 1.
             first: index of the first sample, 0 to 2**63 - n.
+            size: of the images, (height, width), if the decoder makes images of any size; None for
+                the size of its golden vectors.
             pixels: return uint8 images.
+            others: the decoder's inputs beside the latent, such as `label=3`: one value for all
+                samples, or an array of one row per sample.
 
         Raises:
             BundleError: the bundle has no prior to draw from.
@@ -205,43 +236,24 @@ class Bundle:
         """
         check_range(seed, first, n)
         self.require("generate")
-        start = self._generate(min(n, _DRAWN), seed, first, pixels)
-        if n <= _DRAWN:
-            return start
-        made = np.empty((n, *start.shape[1:]), start.dtype)
-        made[:_DRAWN] = start
-        for done in range(_DRAWN, n, _DRAWN):
-            rows = made[done : done + _DRAWN]
-            rows[...] = self._generate(len(rows), seed, first + done, pixels)
-        return made
+        return generate(self, n, seed, first, size=size, pixels=pixels, others=others)
 
-    def _generate(self, n: int, seed: int, first: int, pixels: bool) -> Array:
-        if steps_of(self.manifest, "generate") == ("decode",):
-            return self.decode(self.draw_latents(n, seed, first), pixels=pixels)
-        rows = {"seed": np.array([seed]), "index": np.arange(first, first + n)}
-        image = self._call("generate")(rows)["image"]
-        return image if pixels else from_pixels(image, self._image_range())
-
-    def _image_range(self) -> Bounds:
-        """The range that the sampler's pixels are mapped to: that of another part's images."""
-        specs = (spec for found in self.manifest.parts.values() for spec in found["fp32"].outputs)
-        shape = self.manifest.input_shape
-        ranges = (s.range for s in specs if s.dtype == "float32" and s.shape[1:] == shape)
-        return next((found for found in ranges if found and has_pixels(found)), UNIT)
-
-    def draw_latents(self, n: int, seed: int = 0, first: int = 0) -> npt.NDArray[np.float32]:
-        """The latents that `generate` decodes: float32 [n, latent].
+    def draw_latents(
+        self, n: int, seed: int = 0, first: int = 0, *, size: Sequence[int] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The latents that `generate` decodes: float32 [n, latent], or [n, channels, ...].
 
         Args:
             n: see `generate`.
             seed: see `generate`.
             first: see `generate`.
+            size: see `generate`.
 
         Raises:
             BundleError: see `generate`.
             InputError: see `generate`.
         """
-        return draw(self._gaussian(), seed, first, n, self.manifest.latent_size)
+        return draw(self._gaussian(), seed, first, n, latent_shape(self.manifest, size))
 
     def _gaussian(self) -> Gaussian:
         prior = self.manifest.prior
@@ -324,11 +336,43 @@ class Bundle:
         return self._sessions.read_golden(tensor)
 
     def _answer(
-        self, verb: str, value: ArrayLike, out: Array | None = None, pixels: bool = False
+        self,
+        verb: str,
+        value: ArrayLike,
+        out: Array | None = None,
+        pixels: bool = False,
+        others: Mapping[str, ArrayLike] = _NONE,
     ) -> Array:
         if pixels:
-            return self._pixels(verb, value, out)
-        return self._call(verb).output(value, out, OUTPUTS[verb])
+            return self._pixels(verb, value, out, others)
+        return self._call(verb).output(value, out, OUTPUTS[verb], others)
+
+    def _same_size(
+        self,
+        verb: str,
+        value: ArrayLike,
+        out: Array | None,
+        pixels: bool,
+        others: Mapping[str, ArrayLike],
+    ) -> Array:
+        """The answer of a verb whose output is as large as its input, for an input of any size."""
+        self.require(verb)
+        part = PARTS[verb]
+        variant = self.variant(part)
+        if not is_sized(variant):
+            return self._answer(verb, value, out, pixels, others)
+        given = input_array(part, variant.inputs[0], value)
+        whole = pad_to_allowed(variant, variant.inputs[0], given)
+        if whole is given:
+            return self._answer(verb, given, out, pixels, others)
+        made = self._answer(verb, whole, None, pixels, others)
+        made = np.ascontiguousarray(made[tuple(map(slice, given.shape))])
+        if out is None:
+            return made
+        spec = replace(variant.outputs[0], dtype=str(made.dtype))
+        check_output(part, spec, made.shape, given, out)
+        out[...] = made
+        return out
 
     def _call(self, verb: str) -> PartRunner:
         """The runner of a verb's part, which is checked before it is opened."""
@@ -338,7 +382,9 @@ class Bundle:
             call = self._calls[verb] = self._variants.runner(PARTS[verb])
         return call
 
-    def _pixels(self, verb: str, value: ArrayLike, out: Array | None) -> Array:
+    def _pixels(
+        self, verb: str, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]
+    ) -> Array:
         """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
         part = PARTS[verb]
         self.require(verb)
@@ -350,10 +396,15 @@ class Bundle:
         if name in self.manifest.parts[part]:
             dtype = self.variant(part, name).inputs[0].dtype
             if value.dtype == dtype:
-                return self._variants.runner(part, name).output(value, out)
-        made = to_pixels(self._answer(verb, value), floats.range or UNIT)
+                return self._variants.runner(part, name).output(value, out, others=others)
+        if not floats.range or not has_pixels(floats.range):
+            raise BundleError(
+                f"{part}: {floats.name} has no range [low, high] that 0 to 255 could stand for: "
+                "leave pixels out"
+            )
+        made = to_pixels(self._answer(verb, value, others=others), floats.range)
         if out is None:
             return made
-        check_output(part, replace(floats, dtype="uint8"), len(made), made, out)
+        check_output(part, replace(floats, dtype="uint8"), made.shape, made, out)
         out[...] = made
         return out

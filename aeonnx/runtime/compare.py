@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, TensorSpec
+from aeonnx.bundle import TensorSpec, shape_at
 from aeonnx.runtime.session import Array
 
 __all__ = [
@@ -40,6 +40,7 @@ class Check:
         inputs: kind of inputs, such as "golden".
         rows: number of input rows.
         batch: batch size at which the largest difference occurred.
+        sizes: of the other dynamic axes of the graph.
     """
 
     part: str
@@ -53,6 +54,7 @@ class Check:
     inputs: str = "golden"
     rows: int = 0
     batch: int = 1
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def needed(self) -> float:
@@ -66,11 +68,16 @@ class Check:
         return self.needed <= self.tolerance
 
     @property
+    def _where(self) -> str:
+        sizes = {"batch": self.batch, **self.sizes}
+        return ", ".join(f"{name} {size}" for name, size in sizes.items())
+
+    @property
     def failure(self) -> str:
         """One line: output, differences, where, tolerance, and the tolerance that would pass."""
         return (
             f"{self.part}.{self.output} ({self.precision}): max abs {self.max_abs_diff:.3g}, "
-            f"max rel {self.max_rel_diff:.3g} on {self.inputs} inputs at batch {self.batch}, "
+            f"max rel {self.max_rel_diff:.3g} on {self.inputs} inputs at {self._where}, "
             f"tolerance {self.tolerance:.3g}; it would pass at {self.needed:.3g}"
         )
 
@@ -114,12 +121,14 @@ def merged(reports: Sequence[Report]) -> Report:
     )
 
 
-def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Array]) -> list[str]:
+def malformed(
+    specs: Sequence[TensorSpec], sizes: Mapping[str, int], outputs: Mapping[str, Array]
+) -> list[str]:
     """Errors in outputs that need no reference: names, dtypes, shapes, NaN, range.
 
     Args:
         specs: expected outputs.
-        rows: batch size of the inputs.
+        sizes: of the axes of the inputs, see `interface.sizes_of`.
         outputs: arrays by name, as the graph returned them.
 
     Returns:
@@ -131,13 +140,13 @@ def malformed(specs: Sequence[TensorSpec], rows: int, outputs: Mapping[str, Arra
     found = []
     for spec in specs:
         value = outputs[spec.name]
-        shape = [rows if size == BATCH else size for size in spec.shape]
+        shape = [*shape_at(spec.shape, sizes)]
         if str(value.dtype) != spec.dtype:
             found.append(f"{spec.name}: expected {spec.dtype}, got {value.dtype}")
         elif list(value.shape) != shape:
             found.append(f"{spec.name}: expected shape {shape}, got {list(value.shape)}")
         elif not np.isfinite(value).all():
-            found.append(f"{spec.name}: NaN or infinite values at batch {rows}")
+            found.append(f"{spec.name}: NaN or infinite values at batch {len(value)}")
         elif spec.range and _outside(value, spec.range):
             low, high = spec.range
             found.append(

@@ -6,14 +6,18 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from aeonnx._util import files
 from aeonnx._util.text import printable
-from aeonnx.errors import UsageError
+from aeonnx.bundle import TensorSpec
+from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.formats import Target, target_of
+from aeonnx.io.pictures import ANY
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import Reading, Source, open_images, open_latents
 from aeonnx.io.writers import open_writer, write_bytes
@@ -26,6 +30,8 @@ from aeonnx.runtime.verbs import PARTS, steps_of
 __all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
 
 _LOG = logging.getLogger(__name__)
+
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 Advanced = Callable[[int, int], None]
 """Progress callback: (rows done, rows in total)."""
@@ -59,6 +65,7 @@ def run_on_files(
     pixels: bool = False,
     force: bool = False,
     advanced: Advanced | None = None,
+    others: Mapping[str, float] = _NONE,
 ) -> Written:
     """Read `sources`, run a verb of the bundle on them, write `target`.
 
@@ -75,6 +82,7 @@ def run_on_files(
         pixels: write uint8 instead of float32 to an array; pictures are always uint8.
         force: replace an existing file; add to a folder that is not empty.
         advanced: progress callback.
+        others: a number for each further input of the verb's part, such as a noise level.
 
     Raises:
         ImageError: a source is missing or does not fit the verb.
@@ -87,15 +95,15 @@ def run_on_files(
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":
         (one,) = sources
-        rows = open_latents(one, bundle.manifest.latent_size)
+        rows = open_latents(one, _image_or_latent(bundle, verb, "inputs"))
     else:
-        rows = open_images(sources, bundle.manifest.input_shape, _reading(bundle, verb, reading))
+        rows = _images(bundle, verb, sources, reading)
     to = target_of(target, images=gives_images, pictures=rows.pictures)
-    options = {}
+    options: dict[str, Any] = dict(others)
     if gives_images:
-        to.require(len(rows.names), bundle.manifest.input_shape)
-        options = {"pixels": pixels or to.pictures}
-    results = stream(bundle, verb, rows.batches(rows_at_once(bundle)), **options)
+        to.require(len(rows.names), _image_or_latent(bundle, verb, "outputs"))
+        options["pixels"] = pixels or to.pictures
+    results = stream(bundle, verb, rows.batches(rows_at_once(bundle, verb)), **options)
     key = "images" if gives_images else "features"
     written = _write(results, to, rows, key, force=force, advanced=advanced)
     _log_skipped(rows)
@@ -109,16 +117,19 @@ def generate_file(
     first: int,
     target: Path | str,
     *,
+    size: Sequence[int] | None = None,
     pixels: bool = False,
     force: bool = False,
     advanced: Advanced | None = None,
+    others: Mapping[str, float] = _NONE,
 ) -> Written:
     """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
     bundle.require("generate")
     to = target_of(target, pictures=True)
-    to.require(n, bundle.manifest.input_shape)
+    to.require(n, _image_or_latent(bundle, "generate", "outputs"))
     _refuse_existing(to, force=force)
-    results = generated(bundle, n, seed, first, pixels=pixels or to.pictures)
+    options = {"size": size, "pixels": pixels or to.pictures, **others}
+    results = generated(bundle, n, seed, first, **options)
     return _write(results, to, n, "images", force=force, advanced=advanced)
 
 
@@ -153,9 +164,9 @@ def classify_files(
     to = None if target is None else _table_target(target)
     if to is not None:
         _refuse_existing(to, force=force)
-    how = _reading(bundle, "classify", reading)
-    rows = open_images(sources, bundle.manifest.input_shape, how)
-    batches = _with_progress(rows.batches(rows_at_once(bundle)), len(rows.names), advanced)
+    rows = _images(bundle, "classify", sources, reading)
+    at_once = rows_at_once(bundle, "classify")
+    batches = _with_progress(rows.batches(at_once), len(rows.names), advanced)
     found = Classified.of(bundle.classify(batch) for batch in batches)
     _log_skipped(rows)
     if to is not None and to.form == "npy":
@@ -168,11 +179,40 @@ def classify_files(
     return rows, found
 
 
-def _reading(bundle: Bundle, verb: str, reading: Reading | None) -> Reading:
-    """`reading` with the value range of the verb's input."""
-    part = PARTS[steps_of(bundle.manifest, verb)[0]]
-    bounds = bundle.variant(part).inputs[0].range or UNIT
-    return replace(reading or Reading(), bounds=bounds)
+def _images(
+    bundle: Bundle, verb: str, sources: Sequence[Path | str], reading: Reading | None
+) -> Source:
+    """The images that a verb is run on.
+
+    Raises:
+        BundleError: the verb runs on no images.
+        ImageError: a source is missing or does not fit.
+    """
+    variant = bundle.variant(PARTS[steps_of(bundle.manifest, verb)[0]])
+    spec = variant.inputs[0]
+    if spec.kind != "image":
+        raise BundleError(
+            f"{verb} of this bundle runs on a {spec.kind}, not on images: give it an array in "
+            f"Python, bundle.{verb}(array)"
+        )
+    reading = replace(reading or Reading(), bounds=spec.range or UNIT)
+    return open_images(sources, _sizes(spec), reading)
+
+
+def _sizes(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape of a row for readers and writers, which take `ANY` for an axis."""
+    return tuple(ANY if isinstance(size, str) else size for size in spec.shape[1:])
+
+
+def _image_or_latent(bundle: Bundle, verb: str, side: str) -> tuple[int, ...]:
+    """The shape of a row of the first input or output of a verb."""
+    steps = steps_of(bundle.manifest, verb)
+    variant = bundle.variant(PARTS[steps[-1 if side == "outputs" else 0]])
+    names = {"sampler": "image"} if side == "outputs" else {}
+    specs = variant.outputs if side == "outputs" else variant.inputs
+    wanted = names.get(PARTS[steps[-1]])
+    spec = next(item for item in specs if wanted in (None, item.name))
+    return _sizes(spec)
 
 
 def _log_skipped(rows: Source) -> None:

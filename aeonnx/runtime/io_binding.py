@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import onnxruntime as ort
 
-from aeonnx.bundle import TensorSpec, Variant
+from aeonnx.bundle import BATCH, TensorSpec, Variant, shape_at
 from aeonnx.errors import InputError
 from aeonnx.runtime.batching import pad_rows
 from aeonnx.runtime.forks import keep_in_children
-from aeonnx.runtime.interface import has_rows, rows_in
+from aeonnx.runtime.interface import has_rows, rows_in, shape_of_rows, sizes_of
 from aeonnx.runtime.providers import CUDA
 from aeonnx.runtime.session import ORT_ERRORS, Array, Session
 
@@ -29,10 +31,18 @@ class IOBinding:
         session: the open graph.
         variant: its entry in the manifest.
         rows: the batch size.
+        sizes: of the other dynamic axes.
     """
 
-    def __init__(self, session: Session, variant: Variant, rows: int) -> None:
-        self._session, self._rows, self._variant = session, rows, variant
+    def __init__(
+        self,
+        session: Session,
+        variant: Variant,
+        rows: int,
+        sizes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self._session, self._variant = session, variant
+        self._sizes = {**sizes, BATCH: rows}
         device = "cuda" if session.providers[0] == CUDA else "cpu"
         self._inputs = {
             spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(*self._like(spec)), device, 0)
@@ -55,13 +65,12 @@ class IOBinding:
             ),
         )
         self._options = ort.RunOptions()
-        # One CUDA graph per batch size.
-        self._options.add_run_config_entry("gpu_graph_id", str(rows))
+        # One CUDA graph for each choice of sizes.
+        self._options.add_run_config_entry("gpu_graph_id", _id_of(self._sizes))
 
     def _like(self, spec: TensorSpec) -> tuple[list[int], np.dtype[np.generic]]:
-        rest = [int(size) for size in spec.shape[1:]]
-        rows = self._rows if has_rows(self._variant, spec) else 1
-        return [rows, *rest], np.dtype(spec.dtype)
+        shape = shape_at(shape_of_rows(self._variant, spec), self._sizes)
+        return [*shape], np.dtype(spec.dtype)
 
     def set_inputs(self, inputs: Mapping[str, Array]) -> None:
         """Copy inputs into the buffers.
@@ -105,6 +114,12 @@ class IOBinding:
         return self._outputs
 
 
+def _id_of(sizes: Mapping[str, int]) -> str:
+    """A number for a choice of sizes, as onnxruntime names its CUDA graphs; never -1 or 0."""
+    text = ",".join(f"{name}={size}" for name, size in sorted(sizes.items()))
+    return str(1 + zlib.crc32(text.encode()) % (2**31 - 2))
+
+
 class CudaGraphRunner:
     """Runs a graph by replaying CUDA graphs, one per power of two of rows; other sizes are padded.
 
@@ -117,7 +132,7 @@ class CudaGraphRunner:
 
     def __init__(self, session: Session, variant: Variant) -> None:
         self._session, self._variant = session, variant
-        self._bound: dict[int, IOBinding] = {}
+        self._bound: dict[tuple[int, ...], IOBinding] = {}
         self._lock = threading.Lock()
 
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]:
@@ -131,10 +146,12 @@ class CudaGraphRunner:
             else inputs[spec.name]
             for spec in self._variant.inputs
         }
+        sizes = sizes_of(self._variant, filled)
+        key = tuple(sizes.values())
         with self._lock:
-            bound = self._bound.get(size)
+            bound = self._bound.get(key)
             if bound is None:
-                bound = self._bound[size] = IOBinding(self._session, self._variant, size)
+                bound = self._bound[key] = IOBinding(self._session, self._variant, size, sizes)
             bound.set_inputs(filled)
             bound.run()
             return [bound.output(name)[:rows] for name in outputs]

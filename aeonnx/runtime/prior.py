@@ -9,6 +9,7 @@ float64.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,15 +44,19 @@ class Gaussian:
     """The Gaussian N(mean, factor factor^T).
 
     Args:
-        mean: float64 [latent]; None for 0.
-        factor: float64 [latent, latent], or its diagonal [latent]; None for the identity.
+        mean: float64 [channels]; None for 0.
+        factor: float64 [channels, channels], or its diagonal [channels]; None for the identity.
+
+    It is the distribution of a latent [channels], or of each place of a latent [channels, ...].
     """
 
     mean: npt.NDArray[np.float64] | None = None
     factor: npt.NDArray[np.float64] | None = None
 
 
-def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArray[np.float32]:
+def draw(
+    prior: Gaussian, seed: int, first: int, n: int, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
     """Draw samples `first` to `first + n - 1` of the sequence that `seed` defines.
 
     Args:
@@ -59,16 +64,16 @@ def draw(prior: Gaussian, seed: int, first: int, n: int, size: int) -> npt.NDArr
         seed: 0 to 2**63 - 1.
         first: index of the first sample, 0 or more.
         n: number of samples, 1 or more.
-        size: length of a latent.
+        shape: of a latent, [channels] or [channels, ...].
 
     Returns:
-        float32 [n, size].
+        float32 [n, *shape].
 
     Raises:
         InputError: an argument is outside its range.
     """
     check_range(seed, first, n)
-    return transformed(prior, seed, first + np.arange(n), size).astype(np.float32)
+    return transformed(prior, seed, first + np.arange(n), shape).astype(np.float32)
 
 
 def check_range(seed: int, first: int, n: int) -> None:
@@ -88,13 +93,19 @@ def check_range(seed: int, first: int, n: int) -> None:
 
 
 def transformed(
-    prior: Gaussian, seed: int, index: npt.NDArray[np.int64], size: int
+    prior: Gaussian, seed: int, index: npt.NDArray[np.int64], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
-    """Samples of the prior: float64 [n, size] for int64 [n] indices of 0 or more."""
-    z = standard_normal(seed, index.astype(np.uint64), size)
+    """Samples of the prior: float64 [n, *shape] for int64 [n] indices of 0 or more."""
+    z = standard_normal(seed, index.astype(np.uint64), math.prod(shape))
+    if prior.factor is None and prior.mean is None:
+        return z.reshape(len(index), *shape)
+    channels = shape[0]
+    places = z.reshape(len(index), channels, -1).transpose(0, 2, 1).reshape(-1, channels)
     if prior.factor is not None:
-        z = z @ prior.factor.T if prior.factor.ndim == 2 else z * prior.factor
-    return z if prior.mean is None else z + prior.mean
+        places = places @ prior.factor.T if prior.factor.ndim == 2 else places * prior.factor
+    if prior.mean is not None:
+        places = places + prior.mean
+    return places.reshape(len(index), -1, channels).transpose(0, 2, 1).reshape(len(index), *shape)
 
 
 def standard_normal(seed: int, index: Words, size: int) -> npt.NDArray[np.float64]:

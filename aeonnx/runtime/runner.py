@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, Variant
+from aeonnx.bundle import BATCH, Shape, TensorSpec, Variant, shape_at
 from aeonnx.errors import DeviceMemoryError, InputError
+from aeonnx.runtime.array_like import is_number
 from aeonnx.runtime.batching import any_batch, any_rows
-from aeonnx.runtime.interface import batch_of, rows_in, select_rows
+from aeonnx.runtime.interface import (
+    batch_of,
+    is_sized,
+    select_rows,
+    shape_of_rows,
+    sizes_of,
+)
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input, check_output
 
@@ -24,6 +33,9 @@ _DIRECT = 1024
 
 _COPIED = 2**18
 """Outputs of up to so many bytes are copied to `out`: binding the buffer would take longer."""
+
+_VALUES = 2**22
+"""Values of the first input in a run of a graph with dynamic sizes, unless one row has more."""
 
 _FINITE = float(np.finfo(np.float32).max)
 
@@ -55,6 +67,8 @@ class PartRunner:
         self._fixed = batch_of(variant) is not None
         self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
+        self._sized = is_sized(variant)
+        self._tiles = self._sized and all(axis.margin is not None for axis in variant.axes.values())
         spec = variant.inputs[0]
         self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
         self._axes = len(spec.shape)
@@ -62,32 +76,45 @@ class PartRunner:
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
 
-    def output(self, value: Any, out: Array | None = None, name: str = "") -> Array:
-        """One output of a part with one input.
+    def output(
+        self,
+        value: Any,
+        out: Array | None = None,
+        name: str = "",
+        others: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Array:
+        """One output of a part.
 
         Args:
-            value: see `check_input`.
+            value: the first input, see `check_input`.
             out: array to write to and return; None for a new one.
             name: of the output; "" for the first.
+            others: the other inputs by name; a single number is given to every row.
 
         Raises:
             InputError: `value` or `out` has the wrong dtype, shape or values.
             DeviceMemoryError: there is not enough memory.
         """
         try:
-            return self._one(value, out, name or self._names[0])
+            return self._one(value, out, name or self._names[0], others)
         except MemoryError as error:  # numpy could not allocate the arrays of all rows
             raise self._too_large(error) from error
 
-    def _one(self, value: Any, out: Array | None, name: str) -> Array:
+    def _one(self, value: Any, out: Array | None, name: str, others: Mapping[str, Any]) -> Array:
         value = self._prepared(value)
+        inputs = {self._input: value}
+        if others or self._others:
+            self._require_names((self._input, *others))
+            inputs |= self._checked(others, len(value))
+        sizes = self._sizes(inputs)
         if out is not None:
-            check_output(self._part, self._outputs[name], len(value), value, out)
+            spec = self._outputs[name]
+            check_output(self._part, spec, shape_at(self._like(spec), sizes), value, out)
             if out.nbytes > _COPIED:
-                return self._in_batches({self._input: value}, {name: out})[name]
-            out[...] = self._run(len(value), {self._input: value}, [name])[0]
+                return self._in_batches(inputs, {name: out}, sizes)[name]
+            out[...] = self._run(inputs, [name], sizes)[0]
             return out
-        return self._run(len(value), {self._input: value}, [name])[0]
+        return self._run(inputs, [name], sizes)[0]
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs by name, for all inputs by name.
@@ -108,24 +135,52 @@ class PartRunner:
         )
 
     def _all(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
-        if inputs.keys() != self._specs.keys():
-            expected, got = sorted(self._specs), sorted(inputs)
-            raise InputError(f"{self._part}: expected inputs {expected}, got {got}")
-        checked = {self._input: self._prepared(inputs[self._input])}
-        for name in self._others:
-            checked[name] = check_input(self._part, self._specs[name], inputs[name])
-        rows = self._rows(checked) if self._others else len(checked[self._input])
-        found = self._run(rows, checked, self._names)
+        self._require_names(inputs)
+        first = self._prepared(inputs[self._input])
+        others = {name: inputs[name] for name in self._others}
+        if self._specs[self._input].shape[0] == BATCH:
+            rows = len(first)
+        else:  # a seed: the rows are those of an index
+            rows = next((len(v) for v in others.values() if hasattr(v, "__len__")), 1)
+        checked = {self._input: first, **self._checked(others, rows)}
+        found = self._run(checked, self._names, self._sizes(checked))
         return dict(zip(self._names, found, strict=True))
 
-    def _rows(self, inputs: Mapping[str, Array]) -> int:
-        """Number of rows, which must be equal in all inputs with a batch axis."""
-        rows = {
-            name: len(inputs[name]) for name, spec in self._specs.items() if spec.shape[0] == BATCH
-        }
-        if len(set(rows.values())) > 1:
-            raise InputError(f"{self._part}: expected as many rows in every input, got {rows}")
-        return next(iter(rows.values()))
+    def _require_names(self, inputs: Iterable[str]) -> None:
+        if {*inputs} != self._specs.keys():
+            expected, got = sorted(self._specs), sorted(inputs)
+            missing = [name for name in expected if name not in got]
+            unknown = [name for name in got if name not in expected]
+            todo = (
+                f"give {', '.join(missing)} too" if missing else f"leave out {', '.join(unknown)}"
+            )
+            raise InputError(f"{self._part}: expected inputs {expected}, got {got}: {todo}")
+
+    def _checked(self, others: Mapping[str, Any], rows: int) -> dict[str, Array]:
+        """The inputs other than the first; a single number stands for a row of it each."""
+        checked = {}
+        for name, value in others.items():
+            spec = self._specs[name]
+            if is_number(value) and spec.shape[0] == BATCH:
+                shape = (rows, *(1 if isinstance(size, str) else size for size in spec.shape[1:]))
+                value = np.full(shape, value)
+                if np.can_cast(value.dtype, spec.dtype, "same_kind"):  # else check_input says so
+                    value = value.astype(spec.dtype)
+            checked[name] = check_input(self._part, spec, value)
+        return checked
+
+    def _sizes(self, inputs: Mapping[str, Array]) -> dict[str, int]:
+        """The sizes of the axes, which must be the same in all inputs.
+
+        Raises:
+            InputError: they differ, or an axis may not have its size.
+        """
+        if not self._sized and not self._others:
+            return {BATCH: len(inputs[self._input])}
+        try:
+            return sizes_of(self._variant, inputs)
+        except ValueError as error:
+            raise InputError(f"{self._part}: {error}") from error
 
     def _prepared(self, value: Any) -> Array:
         """The first input, checked and converted for the graph."""
@@ -147,26 +202,67 @@ class PartRunner:
             and value.item(value.argmax()) <= self._high
         )
 
-    def _run(self, rows: int, inputs: Mapping[str, Array], names: list[str]) -> list[Array]:
-        if rows <= self._direct:
+    def _run(
+        self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
+    ) -> list[Array]:
+        rows = sizes[BATCH]
+        if self._tiles and self._row_values(sizes) > _VALUES:
+            return self._tiled(inputs, names, sizes)
+        if rows <= self._direct and not (self._sized and rows > self._fitting(inputs)):
             try:
                 return self._runner.values(inputs, names)
             except DeviceMemoryError:
                 self._shrink(rows)
-        outputs = self._in_batches(inputs, {name: self._empty(rows, name) for name in names})
-        return list(outputs.values())
+        buffers = {}
+        for name in names:
+            spec = self._outputs[name]
+            buffers[name] = np.empty(shape_at(self._like(spec), sizes), spec.dtype)
+        return list(self._in_batches(inputs, buffers, sizes).values())
+
+    def _tiled(
+        self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
+    ) -> list[Array]:
+        """The named outputs, tile by tile and row by row: a row is large here."""
+        from aeonnx.runtime.tiles import run_tiled, tile_side  # milliseconds count at the start
+
+        def run(tile: Mapping[str, Array]) -> dict[str, Array]:
+            return dict(zip(names, self._runner.values(tile, names), strict=True))
+
+        run_any = any_rows(self._variant, run)
+
+        side = tile_side(self._variant)
+        rows = [
+            run_tiled(
+                self._variant,
+                run_any,
+                select_rows(self._variant, inputs, slice(row, row + 1)),
+                sizes,
+                side,
+            )
+            for row in range(sizes[BATCH])
+        ]
+        return [np.concatenate([row[name] for row in rows]) for name in names]
+
+    def _row_values(self, sizes: Mapping[str, int]) -> int:
+        """Values of the largest tensor of one row."""
+        specs = (*self._variant.inputs, *self._variant.outputs)
+        return max(math.prod(shape_at(spec.shape[1:], sizes)) for spec in specs)
+
+    def _like(self, spec: TensorSpec) -> Shape:
+        return shape_of_rows(self._variant, spec)
 
     def _in_batches(
-        self, inputs: Mapping[str, Array], outputs: dict[str, Array]
+        self, inputs: Mapping[str, Array], outputs: dict[str, Array], sizes: Mapping[str, int]
     ) -> dict[str, Array]:
         if self._fixed:
             found = any_rows(self._variant, self._by_name)(inputs)
             for name, buffer in outputs.items():
                 buffer[...] = found[name]
             return outputs
-        rows, start = rows_in(self._variant, inputs), 0
+        rows, start = sizes[BATCH], 0
+        most = self._fitting(inputs) if self._sized else rows
         while start < rows:
-            batch = slice(start, min(start + self._size(rows), rows))
+            batch = slice(start, min(start + min(self._size(rows), most), rows))
             try:
                 self._runner.run_into(
                     select_rows(self._variant, inputs, batch),
@@ -196,6 +292,7 @@ class PartRunner:
             "%s: out of memory at %d rows per run, trying %d", self._part, rows, self._max_batch
         )
 
-    def _empty(self, rows: int, name: str) -> Array:
-        spec = self._outputs[name]
-        return np.empty((rows, *(int(size) for size in spec.shape[1:])), spec.dtype)
+    def _fitting(self, inputs: Mapping[str, Array]) -> int:
+        """Rows of inputs of this size that a run takes at once."""
+        row = math.prod(inputs[self._input].shape[1:])
+        return max(1, _VALUES // max(1, row))

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from aeonnx._util.text import printable
-from aeonnx.bundle import TensorSpec, Variant, has_rows
+from aeonnx.bundle import Shape, TensorSpec, Variant, has_rows, shape_at
 from aeonnx.errors import (
     BundleError,
     DeviceMemoryError,
@@ -22,12 +21,11 @@ from aeonnx.errors import (
     RunError,
 )
 from aeonnx.runtime.forks import forks, keep_in_children, opening
+from aeonnx.runtime.interface import Array, is_sized, sizes_of
 from aeonnx.runtime.providers import Provider, create_session
 from aeonnx.runtime.session_options import SessionOptions
 
 __all__ = ["ORT_ERRORS", "Array", "Session"]
-
-Array = npt.NDArray[Any]
 
 # onnxruntime's exceptions have no common base but Exception. Its other C++ exceptions become a
 # RuntimeError, out of memory a MemoryError, and one whose message is not UTF-8, such as one with a
@@ -48,7 +46,9 @@ _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
     "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
 }
 
 
@@ -112,6 +112,7 @@ class Session:
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._outputs = [node.name for node in session.get_outputs()]
         self._rows, self._expected = _expected(variant) if variant else ("", {})
+        self._variant = variant if variant and is_sized(variant) else None
 
     def interface_mismatches(
         self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -165,6 +166,8 @@ class Session:
             rows = len(inputs[self._rows])
             for name, value in zip(outputs, values, strict=True):
                 dtype, row = self._expected[name]
+                if self._variant is not None:
+                    row = shape_at(row, sizes_of(self._variant, inputs))
                 if (
                     type(value) is not np.ndarray
                     or value.shape != (rows, *row)
@@ -260,13 +263,10 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
-def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
+def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], Shape]]]:
     """Name of an input with a batch axis; dtype and shape of one row of each output."""
     rows = next(spec.name for spec in variant.inputs if has_rows(variant, spec))
-    return rows, {
-        spec.name: (np.dtype(spec.dtype), tuple(int(size) for size in spec.shape[1:]))
-        for spec in variant.outputs
-    }
+    return rows, {spec.name: (np.dtype(spec.dtype), spec.shape[1:]) for spec in variant.outputs}
 
 
 def _text(error: Exception) -> str:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aeonnx.io.stored import slices
 from aeonnx.runtime.array_like import ArrayLike, is_array
+from aeonnx.runtime.interface import golden_shape
 from aeonnx.runtime.prior import check_range
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.verbs import PARTS, steps_of
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
@@ -47,31 +49,39 @@ def stream(
         InputError, BundleError, ProviderError, RunError: see `Bundle.run`.
     """
     if is_array(source):
-        source = slices(cast(Array, source), rows_at_once(bundle))
+        source = slices(cast(Array, source), rows_at_once(bundle, verb))
     run = getattr(bundle, verb)
     batches = cast(Iterable[ArrayLike], source)
     return ahead(run(batch, **options) for batch in ahead(batches))
 
 
 def generated(
-    bundle: Bundle, n: int, seed: int = 0, first: int = 0, *, pixels: bool = False
+    bundle: Bundle, n: int, seed: int = 0, first: int = 0, **options: Any
 ) -> Iterator[Array]:
-    """The images of `Bundle.generate`, as a generator of batches, in order."""
+    """The images of `Bundle.generate`, as a generator of batches, in order.
+
+    Args:
+        bundle: the bundle.
+        n, seed, first: see `Bundle.generate`.
+        options: its keyword arguments, with one number for each further input of the decoder.
+    """
     check_range(seed, first, n)
-    size = rows_at_once(bundle)
-    starts = range(0, n, size)
-    if "decoder" not in bundle.manifest.parts:
-        return ahead(
-            bundle.generate(min(size, n - start), seed, first + start, pixels=pixels)
-            for start in starts
-        )
-    latents = (bundle.draw_latents(min(size, n - start), seed, first + start) for start in starts)
-    return stream(bundle, "decode", latents, pixels=pixels)
+    rows = rows_at_once(bundle, "generate")
+    return ahead(
+        bundle.generate(min(rows, n - start), seed, first + start, **options)
+        for start in range(0, n, rows)
+    )
 
 
-def rows_at_once(bundle: Bundle) -> int:
-    """Rows per batch: the larger the images, the fewer."""
-    return max(1, _BYTES // (4 * math.prod(bundle.manifest.input_shape)))
+def rows_at_once(bundle: Bundle, verb: str) -> int:
+    """Rows per batch: the larger the inputs and outputs of a verb, the fewer."""
+    variants = (bundle.variant(PARTS[step]) for step in steps_of(bundle.manifest, verb))
+    largest = max(
+        math.prod(golden_shape(variant, spec))
+        for variant in variants
+        for spec in (*variant.inputs, *variant.outputs)
+    )
+    return max(1, _BYTES // (4 * largest))
 
 
 def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:

@@ -52,20 +52,21 @@ def input_array(part: str, spec: TensorSpec, value: Any) -> Array:
     return as_array(_expected(part, spec), spec, value)
 
 
-def check_output(part: str, spec: TensorSpec, rows: int, value: Array, out: Any) -> None:
+def check_output(
+    part: str, spec: TensorSpec, shape: tuple[int, ...], value: Array, out: Any
+) -> None:
     """Check a buffer for a part's output.
 
     Args:
         part: name of the part, for the message.
         spec: the output.
-        rows: its number of rows.
+        shape: its shape for these inputs.
         value: the input, which must not share memory with `out`.
         out: a C-contiguous, writable array of the spec's dtype and shape.
 
     Raises:
         InputError: `out` does not fit; the message says what to do.
     """
-    shape = (rows, *spec.shape[1:])
     where = f"{part}: out: expected {spec.dtype} {list(shape)}"
     if not isinstance(out, np.ndarray):
         raise InputError(f"{where}, got a {type(out).__name__}: make it one with numpy.empty(...)")
@@ -118,9 +119,14 @@ def _check_shape(where: str, spec: TensorSpec, value: Array) -> None:
 
 def _reshaping(spec: TensorSpec, value: Array) -> str:
     """How to reshape an array with other axes, if there is one obvious way."""
-    row = tuple(int(size) for size in spec.shape[1:])
-    if value.shape == row:
+    if value.ndim == len(spec.shape) - 1 and all(
+        isinstance(size, str) or size == given
+        for size, given in zip(spec.shape[1:], value.shape, strict=True)
+    ):
         return " (one row needs its batch axis too: value[None])"
+    if any(isinstance(size, str) for size in spec.shape[1:]):
+        return ""
+    row = tuple(int(size) for size in spec.shape[1:])
     if value.ndim > 1 and value[0].size == math.prod(row):
         return f" (reshape it: value.reshape({', '.join(map(str, (-1, *row)))}))"
     return ""

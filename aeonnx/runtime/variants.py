@@ -137,7 +137,7 @@ class Variants:
         speed = autotune.known_speed(variant, session, self._settings)
         source = "cached"
         if speed is None:
-            inputs = {key: pool.read_golden(item) for key, item in variant.golden.inputs.items()}
+            inputs = {key: pool.read_golden(item) for key, item in variant.golden[0].inputs.items()}
             speed = autotune.measure_speed(variant, session, self._settings, inputs)
             source = "measured"
         _LOG.info("%s (%s): best at %d rows per run (%s)", part, name, speed.max_batch, source)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aeonnx.bundle import GoldenTensor, Variant
+from aeonnx.bundle import Golden, GoldenTensor, Variant
 from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
 from aeonnx.runtime.compare import Check, Report, differences, malformed, merged
-from aeonnx.runtime.interface import batch_of, rows_in, select_rows
+from aeonnx.runtime.interface import batch_of, rows_in, select_rows, sizes_of
 from aeonnx.runtime.session import Array, Session
 
 if TYPE_CHECKING:
@@ -59,26 +59,33 @@ class GraphStore(Protocol):
 
 def verify_variant(bundle: GraphStore, part: str, name: str) -> Report:
     """Verify one variant of a part, see `verify`."""
+    variant = bundle.variant(part, name)
+    return merged([_verify_set(bundle, part, name, golden) for golden in variant.golden])
+
+
+def _verify_set(bundle: GraphStore, part: str, name: str, golden: Golden) -> Report:
+    """The report on one set of golden vectors."""
     variant, session = bundle.variant(part, name), bundle.session(part, name)
     inputs, expected = (
         {key: bundle.read_golden(tensor) for key, tensor in stored.items()}
-        for stored in (variant.golden.inputs, variant.golden.outputs)
+        for stored in (golden.inputs, golden.outputs)
     )
     worst: dict[str, Check] = {}
     failures: list[str] = []
     for batch in _batches(variant, rows_in(variant, inputs)):
+        chosen = select_rows(variant, inputs, batch)
         try:
-            outputs = session.run(select_rows(variant, inputs, batch))
+            outputs = session.run(chosen)
         except DeviceMemoryError:
             raise
         except RunError as error:
             failures.append(f"{part} ({name}): {error}")
             continue
-        wrong = malformed(variant.outputs, batch.stop - batch.start, outputs)
+        wrong = malformed(variant.outputs, sizes_of(variant, chosen), outputs)
         failures += [f"{part}.{line}" for line in wrong]
         if wrong:
             continue
-        for key, tensor in variant.golden.outputs.items():
+        for key, tensor in golden.outputs.items():
             for check in _checks(part, name, key, outputs[key], expected[key], tensor, batch):
                 if key not in worst or _share(check) > _share(worst[key]):
                     worst[key] = check

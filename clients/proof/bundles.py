@@ -18,6 +18,7 @@ from aeonnx.io.pixels import to_pixels
 from aeonnx.training import TrainOptions, train
 from clients.proof import languages
 from clients.proof.digests import digest
+from clients.proof.external import FACTORIES
 
 __all__ = ["BUNDLES", "kept", "make"]
 
@@ -43,7 +44,8 @@ def kept() -> Path:
     package = languages.ROOT / "aeonnx"
     rooms = [path for path in package.rglob("*") if _makes(path.relative_to(package))]
     tools = [f"{name} {metadata.version(name)}" for name in _TOOLS]
-    name = digest([Path(__file__), *rooms], *tools)[:16]
+    here = Path(__file__)
+    name = digest([here, here.with_name("external.py"), *rooms], *tools)[:16]
     home = languages.BUILT / "bundles"
     folder, part = home / name, home / "part"
     home.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,11 @@ def make(folder: Path) -> dict[str, Path]:
         model, run = name.split("-")[0], folder / "runs" / name
         train(TrainOptions(model, run, epochs=1, device="cpu", force=True, **learned))
         export(ExportOptions(model, made[name], run, **exported))
+    for name in FACTORIES:
+        made[name] = folder / name
+        if not made[name].exists():
+            factory = f"clients.proof.external:{name}"
+            export(ExportOptions(name, made[name], from_module=factory))
     if not (folder / "noisy.png").exists():
         (folder / "noisy.png").write_bytes(png(_noisy(folder / "runs" / "dae")))
     return made

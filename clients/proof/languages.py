@@ -52,7 +52,7 @@ class Language:
             code other than 0, or text on stdout. Empty where the compiler makes warnings errors.
         lint_tools: programs that the linters need beside `tools`.
         tests: the command that runs the client's own tests, which need neither bundle nor engine;
-            None where all tests are in tests/clients.
+            None where the build runs them.
         slack: tolerances that its engine may be off by.
         lacks: precisions that its engine does not run.
         slow: it takes minutes to compile: `make test-slow` builds and tests it, not `make clients`.
@@ -140,6 +140,7 @@ LANGUAGES: Mapping[str, Language] = {
         program=(str(BUILT / "cpp" / "aeonnx"),),
         fuzz=(str(BUILT / "cpp" / "fuzz"),),
         shipped=[BUILT / "cpp" / "aeonnx", onnxruntime_library()],
+        tests=(str(BUILT / "cpp" / "tests"),),
         environment=_LIBRARY,
         other_library=_library,
     ),

@@ -66,7 +66,7 @@ class Bundle:
         """A graph or a golden file."""
         variant = self.some_variant(rng)
         kind = rng.choice(("file", "inputs", "outputs"))
-        golden = variant["golden"].get(kind, {"graph": variant})
+        golden = variant["golden"][0].get(kind, {"graph": variant})
         name: str = rng.choice(list(golden.values()))["file"]
         return self.folder / name
 
@@ -146,23 +146,27 @@ def _take_made(bundle: Bundle, rng: random.Random, *, lies: bool) -> None:
     part = rng.choice(("denoiser", "sampler"))
     variant = copy.deepcopy(bundle.some_variant(rng))
     variant["percentiles"], variant["quality"] = {}, None
-    graph = made(part, bundle.document["input_shape"], rng, lies=lies)
+    graph = made(part, (1, 28, 28), rng, lies=lies)
     variant["inputs"], variant["outputs"] = graph.inputs, graph.outputs
     variant["parity"] = {}
     variant.update(bundle.put(f"{part}.made.onnx", graph.data))
-    variant["golden"] = {"inputs": {}, "outputs": {}}
+    golden: Document = {"inputs": {}, "outputs": {}}
+    variant["golden"] = [golden]
+    rows = {spec["shape"][0] for spec in (*graph.inputs, *graph.outputs) if spec["shape"]}
+    batch = {"multiple": 1, "min": 1, "max": None, "margin": 0}
+    variant["axes"] = {"batch": batch} if "batch" in rows else {}
     for kind, name, dtype, shape, data in graph.golden:
         stored = bundle.put(f"golden/{part}.made/{name}.bin", data)
         del stored["bytes"]
         tolerance = [0.5] * shape[0] if kind == "outputs" and shape else None
         stored.update(dtype=dtype, shape=shape, tolerance=tolerance)
-        variant["golden"][kind][name] = stored
+        golden[kind][name] = stored
     name = "fp32-uint8" if part == "denoiser" and rng.random() < 0.3 else "fp32"
     variants = {name: variant} if name == "fp32" else {"fp32": variant, name: variant}
     bundle.document["parts"] = {part: variants}
     if not lies and rng.random() < 0.3:
-        sizes = (1, 2, 3, 4, 5, 7, 28, 300, 10**9, 2**31, 2**32)
-        bundle.document["input_shape"] = [rng.choice(sizes) for _ in range(3)]
+        axis = {"multiple": rng.choice((1, 8, 2**52)), "min": 2**52, "max": None, "margin": 2**52}
+        variant["axes"][rng.choice(("batch", "height"))] = axis
 
 
 KINDS: Mapping[str, tuple[Callable[[Bundle, random.Random], None], bool]] = {

@@ -200,7 +200,18 @@ def made(part: str, image: Sequence[int], rng: random.Random, *, lies: bool) -> 
 
 def _spec(name: str, dtype: str, shape: Sequence[int | str]) -> Spec:
     pixels = [0.0, 255.0] if dtype == "uint8" else [0.0, 1.0]
-    return {"name": name, "dtype": dtype, "shape": list(shape), "range": pixels, "description": ""}
+    kind = {"seed": "seed", "index": "index"}.get(name, "image" if len(shape) == 4 else "other")
+    return {
+        "name": name,
+        "kind": kind,
+        "dtype": dtype,
+        "shape": list(shape),
+        "range": pixels,
+        "names": [],
+        "units": [],
+        "rate": None,
+        "description": "",
+    }
 
 
 def _specs(part: str, image: Sequence[int], rows: int | str) -> tuple[list[Spec], list[Spec]]:
@@ -233,6 +244,7 @@ def _change(rng: random.Random, inputs: list[Spec], outputs: list[Spec]) -> None
         lambda: shape.append(rng.choice((1, 2, "batch"))),
         lambda: shape.insert(0, rng.choice((1, 3, "batch"))),
         lambda: spec.update(range=rng.choice(_RANGES)),
+        lambda: spec.update(kind=rng.choice(("image", "other", "seed", "signal"))),
         lambda: spec.update(name=rng.choice(("y", "seed", "index", "image"))),
         lambda: specs.append(_spec("more", "float32", rng.choice((["batch", 2], [1], [])))),
         lambda: specs.insert(0, _spec("more", "uint8", rng.choice((["batch", 3, 2, 2], [2])))),

@@ -46,7 +46,7 @@ def _spec(document: Document, rng: random.Random) -> Document:
 
 
 def _golden(document: Document, rng: random.Random, kind: str = "") -> Document:
-    stored = _variant(document, rng)["golden"][kind or rng.choice(("inputs", "outputs"))]
+    stored = _variant(document, rng)["golden"][0][kind or rng.choice(("inputs", "outputs"))]
     found: Document = rng.choice(list(stored.values()))
     return found
 
@@ -72,6 +72,23 @@ def _one_more_row(stored: Document) -> None:
         stored["tolerance"].append(0.5)
 
 
+_NEVER = ("-1", "1.5", "9007199254740992", '"rows"', "1e999", "true", "[]")
+_SCALED = ("height", "height/8", "8*height", "999999999*batch", "batch/999999999", "height/0")
+
+
+def _axis(document: Document, rng: random.Random) -> Document:
+    axes: Document = _variant(document, rng)["axes"]
+    found: Document = axes[rng.choice(sorted(axes))]
+    return found
+
+
+def _scaled_size(document: Document, rng: random.Random) -> None:
+    """A size that follows an axis, which the variant does not name."""
+    variant = _variant(document, rng)
+    spec = rng.choice((*variant["inputs"], *variant["outputs"]))
+    spec["shape"][rng.randrange(len(spec["shape"]))] = rng.choice(_SCALED)
+
+
 def _without(holder: Document, name: str) -> None:
     del holder[name]
 
@@ -94,26 +111,30 @@ EDITS: Sequence[Edit] = (
     _with(lambda it, rng: _variant(it, rng).update(bytes=_RAW), _SIZES),
     _with(lambda it, rng: _other_size(_golden(it, rng), rng), _SIZES),
     _with(lambda it, rng: _other_size(_spec(it, rng), rng), _SIZES),
-    _with(lambda it, _: it["input_shape"].__setitem__(0, _RAW), _SIZES),
-    _with(lambda it, rng: it.update(input_shape=[1] * rng.choice((0, 1, 2, 4)))),
-    _with(lambda it, _: it.update(input_shape=[2**40, 2**40, 2**40])),
+    _with(lambda it, rng: _axis(it, rng).update({rng.choice(("multiple", "min")): _RAW}), _SIZES),
+    _with(lambda it, rng: _axis(it, rng).update({rng.choice(("max", "margin")): _RAW}), _NEVER),
+    _with(lambda it, rng: _axis(it, rng).update(multiple=2**52, min=2**52)),
+    _with(lambda it, rng: _axis(it, rng).update(margin=2**53)),
+    _with(lambda it, rng: _variant(it, rng).update(axes={})),
+    _with(lambda it, rng: _scaled_size(it, rng)),
+    _with(lambda it, rng: _spec(it, rng).update(kind=rng.choice(("picture", "", *_CONTROLS)))),
     _with(lambda it, rng: _variant(it, rng).update(bytes=rng.choice((1, 2**31 + 1, 2**52)))),
     _with(lambda it, rng: _variant(it, rng).update(file=rng.choice((*_FILES, *_CONTROLS)))),
     _with(lambda it, rng: _golden(it, rng).update(file=rng.choice((*_FILES, *_CONTROLS)))),
     _with(lambda it, rng: _variant(it, rng).update(sha256="0" * 64)),
     _with(lambda it, rng: _golden(it, rng).update(sha256=rng.choice(("", "0" * 64, "G" * 64)))),
     _with(lambda it, rng: _golden(it, rng).update(dtype=rng.choice(("float8", "string", "")))),
-    _with(lambda it, rng: _spec(it, rng).update(dtype=rng.choice(("int32", "bool", "")))),
+    _with(lambda it, rng: _spec(it, rng).update(dtype=rng.choice(("int8", "string", "")))),
     _with(lambda it, rng: _spec(it, rng).update(name=rng.choice((*_CONTROLS, "", "X", "other")))),
     _with(lambda it, rng: _one_more_row(_golden(it, rng))),
     _with(lambda it, rng: _variant(it, rng).update({rng.choice(("inputs", "outputs")): []})),
-    _with(lambda it, rng: _variant(it, rng).update(golden={"inputs": {}, "outputs": {}})),
+    _with(lambda it, rng: _variant(it, rng).update(golden=[{"inputs": {}, "outputs": {}}])),
     _with(lambda it, rng: it.update(model=rng.choice(_CONTROLS))),
     _with(lambda it, _: it.update(parts={})),
     _with(lambda it, rng: it["parts"].update({rng.choice(sorted(it["parts"])): {}})),
-    _with(lambda it, _: it.update(version=2)),
+    _with(lambda it, _: it.update(version=3)),
     _with(lambda it, _: it.update(format="zip")),
-    _with(lambda it, rng: _without(it, rng.choice(("format", "version", "input_shape", "parts")))),
+    _with(lambda it, rng: _without(it, rng.choice(("format", "version", "parts")))),
     _with(lambda it, rng: _without(_variant(it, rng), rng.choice(("file", "sha256", "bytes")))),
     _with(_renamed),
     _with(_without_fp32),

@@ -70,8 +70,9 @@ def refusal(folder: Path, text: bytes) -> str | None:
             files.read_verified(folder / name, *known)
         for variants in read.parts.values():
             for variant in variants.values():
-                golden.read_all(folder, variant.golden.inputs)
-                golden.read_all(folder, variant.golden.outputs)
+                for stored in variant.golden:
+                    golden.read_all(folder, stored.inputs)
+                    golden.read_all(folder, stored.outputs)
     except AeonnxError as error:
         return str(error)
     return None
@@ -100,6 +101,8 @@ def by_hand(whole: bytes) -> dict[str, Damage]:
         made[name] = Damage(edited(whole, path, value), says, in_schema=True, in_clients=read)
     for path, value, says in _FAULTS_BEYOND_THE_SCHEMA:
         made[f"beyond-{len(made)}"] = Damage(edited(whole, path, value), says)
+    for path, value, says in _FAULTS_OF_ROWS:
+        made[f"rows-{len(made)}"] = Damage(edited(whole, path, value), says, in_clients=False)
     return made
 
 
@@ -114,18 +117,21 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
         ("deep", b"[" * 1_000_000, "not JSON"),
         ("deep-object", b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "not JSON"),
         ("deep-inside", whole.replace(b'"training"', deep), "not JSON"),
-        ("long-number", whole.replace(b'"version": 1', b'"version": 1' + b"0" * 10**5), "not JSON"),
+        ("long-number", whole.replace(b'"version": 2', b'"version": 2' + b"0" * 10**5), "not JSON"),
     ):
         yield name, Damage(text, says)
 
 
-_UNREAD = ("arch", "classes", "checkpoint_id", "latent_size", "tools")
+_UNREAD = ("arch", "classes", "checkpoint_id", "tools")
 """Fields that clients skip."""
 
 _GRAPH = "parts.decoder.fp32."
-_STORED = "parts.decoder.fp32.golden.outputs.reconstruction."
+_STORED = "parts.decoder.fp32.golden.0.outputs.reconstruction."
+_FIRST = _GRAPH + "golden.0.inputs."
+_SHAPE = _GRAPH + "inputs.0.shape: expected sizes above 0"
+_AXIS = _GRAPH + "axes.batch."
 _INSIDE = "file: expected a path inside the bundle, got "
-_TOLERANCE = "parts.decoder.fp32.golden.outputs.reconstruction.tolerance"
+_TOLERANCE = "parts.decoder.fp32.golden.0.outputs.reconstruction.tolerance"
 _PRINTABLE = "expected no control characters"
 
 
@@ -191,13 +197,46 @@ FAULTS: tuple[tuple[str, Any, str], ...] = (
     ("arch", "mlp\ud800", "arch: " + _PRINTABLE),
     ("classes", ["one\n"], "classes.0: " + _PRINTABLE),
     ("tools.x\x7f", "1", "tools: a name: " + _PRINTABLE),
-    ("latent_size", 0, "latent_size: expected sizes above 0"),
-    ("input_shape", [1, 28], "input_shape: expected [C, H, W]"),
+    ("version", 1, "it has format version 1, this aeonnx reads version 2: make it again"),
+    ("version", 3, "it has format version 3, this aeonnx reads up to 2"),
+    (_GRAPH + "inputs.0.kind", "picture", _GRAPH + "inputs.0.kind: expected one of"),
+    (_GRAPH + "inputs.0.shape", ["batch", "a*b"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "8*h/8"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "0*height"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "height/0"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "2*batch"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "batch"], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["2*batch", 20], _SHAPE),
+    (_GRAPH + "inputs.0.shape", ["batch", "height\n"], _GRAPH + "inputs.0.shape.1: " + _PRINTABLE),
+    (_AXIS + "multiple", 0, _AXIS + "multiple: expected 1 or more"),
+    (_AXIS + "multiple", -1, _AXIS + "multiple: expected 1 or more"),
+    (_AXIS + "multiple", 2**53, _AXIS + "multiple: expected 1 or more"),
+    (_AXIS + "multiple", 1.5, _AXIS + "multiple: expected a whole number"),
+    (_AXIS + "min", 0, _AXIS + "min: expected a multiple of 1 above 0, got 0"),
+    (_AXIS + "max", -1, _AXIS + "max: expected a multiple of 1 above 0, got -1"),
+    (_AXIS + "max", 2**53, _AXIS + "max: expected a multiple of 1 above 0"),
+    (_AXIS + "margin", -1, _AXIS + "margin: expected 0 or more, got -1"),
+    (_GRAPH + "golden", [], _GRAPH + "golden: expected at least one set of vectors"),
+    (_GRAPH + "golden", {}, _GRAPH + "golden: expected a list"),
     ("checkpoint_id", "f" * 63, "checkpoint_id: expected 64 hex digits"),
 )
 """(field, value or what makes one of the old, what Python says), which the schema refuses too."""
 
 _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
+    (_GRAPH + "axes", {}, _GRAPH + "axes: expected ['batch'], those of the tensors, got []"),
+    (_GRAPH + "axes.height", {"multiple": 1, "min": 1, "max": None, "margin": 0}, _GRAPH + "axes"),
+    (_GRAPH + "inputs.0.shape", ["batch", "width"], _GRAPH + "axes: expected ['batch', 'width']"),
+    (_AXIS + "multiple", 5, _AXIS + "min: expected a multiple of 5 above 0, got 1"),
+    (
+        _GRAPH + "inputs.0.kind",
+        "image",
+        _GRAPH + "inputs.0.kind: expected 4 axes of a tensor of the",
+    ),
+    (
+        _GRAPH + "inputs.0.kind",
+        "seed",
+        _GRAPH + "inputs.0.kind: expected 1 axes of a tensor of the",
+    ),
     (_TOLERANCE, lambda items: items[1:], _TOLERANCE),
     (_TOLERANCE, lambda items: [*items, items[0]], _TOLERANCE),
     (_TOLERANCE, lambda items: [items], _TOLERANCE),
@@ -210,13 +249,21 @@ _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
 """The same, of what only another field or a look at the files tells."""
 
 
+_FAULTS_OF_ROWS: tuple[tuple[str, Any, str], ...] = (
+    (_AXIS + "min", 2, _GRAPH + "axes.batch: expected any number of rows"),
+    (_AXIS + "max", 10**6, _GRAPH + "axes.batch: expected any number of rows"),
+    (_AXIS + "margin", None, _GRAPH + "axes.batch: expected any number of rows"),
+)
+"""The same, of the axis of rows, whose rule clients need not check."""
+
+
 def edited(whole: bytes, path: str, value: Any) -> bytes:
     """The document with another value in one place, or what a function makes of the value there."""
     document = json.loads(whole)
     *steps, last = path.split(".")
     place = document
     for step in steps:
-        place = place[step]
+        place = place[int(step) if step.isdigit() else step]
     place[last] = value(place[last]) if callable(value) else value
     text = json.dumps(document, default=lambda raw: f"@{raw.text}@")
     return re.sub('"@(.*?)@"', r"\1", text).encode()

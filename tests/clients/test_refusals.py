@@ -27,7 +27,9 @@ def test_a_damaged_bundle_is_refused(
 ) -> None:
     folder = copy("vae")
     decoder, z = graph_file(folder, "decoder"), golden_file(folder, "decoder", "z")
-    rows = manifest.read(folder).parts["decoder"]["fp32"].golden.outputs["reconstruction"].shape[0]
+    rows = (
+        manifest.read(folder).parts["decoder"]["fp32"].golden[0].outputs["reconstruction"].shape[0]
+    )
     text = text.format(
         folder=folder, decoder=decoder, name=decoder.name, z=z, rows=rows, more=rows + 1
     )

@@ -69,8 +69,8 @@ def test_bundle_holds_what_the_manifest_names_and_no_more(bundle_of: Maker) -> N
     for variants in contents.parts.values():
         for variant in variants.values():
             named.add(variant.file)
-            named |= {item.file for item in variant.golden.inputs.values()}
-            named |= {item.file for item in variant.golden.outputs.values()}
+            named |= {item.file for item in variant.golden[0].inputs.values()}
+            named |= {item.file for item in variant.golden[0].outputs.values()}
     assert set(digests(folder)) == named
 
 
@@ -85,7 +85,7 @@ def test_graphs_say_what_they_are(bundle_of: Maker) -> None:
 
 def test_golden_vectors_hold_real_digits(bundle_of: Maker, run_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of())
-    golden = bundle.read_golden(bundle.variant("encoder").golden.inputs["x"])
+    golden = bundle.read_golden(bundle.variant("encoder").golden[0].inputs["x"])
     examples = load_file(examples_file(run_of()))["test"][:8].numpy()
     np.testing.assert_array_equal(golden[:8], examples.astype(np.float32) / np.float32(255))
 
@@ -134,8 +134,8 @@ def test_a_folder_with_other_things_is_left_alone(run_of: Maker, tmp_path: Path)
 
 def test_a_newer_bundle_is_not_overwritten(run_of: Maker, bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2}))
-    with pytest.raises(ManifestError, match="format version 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 3}))
+    with pytest.raises(ManifestError, match="format version 3"):
         export(ExportOptions("vae", bundle_copy, run_of(), parts=("decoder",)))
 
 
@@ -211,7 +211,7 @@ def test_a_hostile_bundle_takes_nothing_with_it(
     document = json.loads(path.read_text())
     graph = document["parts"]["decoder"]["fp32"]
     named = {"docs/thesis.tex": home / "thesis.tex", "plain.txt": bundle_copy / "plain.txt"}
-    graph["golden"]["inputs"]["z"]["file"], graph["file"] = named
+    graph["golden"][0]["inputs"]["z"]["file"], graph["file"] = named
     graph["sha256"] = sha256(b"precious").hexdigest()
     document["parts"]["scorer"]["fp32"]["file"] = "golden"
     path.write_text(json.dumps(document))

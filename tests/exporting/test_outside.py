@@ -105,6 +105,12 @@ def headless():
     parts = model.parts()
     model.parts = lambda: {"decoder": parts["decoder"]}
     return model
+
+
+def empty():
+    model = Mine()
+    model.parts = dict
+    return model
 '''
 
 
@@ -127,7 +133,8 @@ def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Re
     bundle = aeonnx_package.load("b")
     assert bundle.manifest.model == "build"
     assert bundle.manifest.arch == "Mine"
-    assert bundle.manifest.input_shape == (3, 64, 64)
+    assert bundle.inputs("encoder")[0].shape == ("batch", 3, 64, 64)
+    assert bundle.inputs("encoder")[0].kind == "image"
     assert set(bundle.manifest.parts) == {
         "encoder", "decoder", "reconstructor", "scorer", "sampler",
     }  # fmt: skip
@@ -159,7 +166,7 @@ def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Re
         ("mine:not_a_number", 3, "reconstruction: NaN or infinite values at batch 1"),
         ("mine:random", 1, "torch.randn_like draws random numbers in 0 (Shaky), at mine.py:"),
         ("mine:plain", 2, "got a Linear"),
-        ("mine:headless", 2, "no encoder among decoder"),
+        ("mine:empty", 2, "expected one part or more, such as encoder and decoder, got none"),
         ("mine:bild", 2, "has no attribute 'bild'"),
         ("yours:build", 2, "No module named 'yours'"),
         ("mine", 2, "expected package.module:factory, got 'mine'"),
@@ -172,3 +179,11 @@ def test_what_a_bundle_cannot_hold_is_refused(
     assert result.exit_code == code, result.stderr
     assert text in result.stderr
     assert not Path("b").exists()
+
+
+def test_a_decoder_alone_is_a_bundle(mine: Callable[..., Result]) -> None:
+    result = mine("export", "--from-module", "mine:headless", "-m", "photos", "-o", "b")
+    assert result.exit_code == 0, result.stderr
+    bundle = aeonnx_package.load("b")
+    assert bundle.parts == ("decoder",)
+    assert bundle.decode(np.zeros((2, 10), np.float32)).shape == (2, 3, 64, 64)

@@ -185,7 +185,7 @@ def test_rounding_may_leave_a_range_by_four_last_places(bounds: tuple[float, flo
         for end, sign in zip(bounds, (-1, 1), strict=True):
             value = np.full((1, 2), np.mean(bounds), np.float32)
             value[0, 0] = np.float32(end + sign * places * place)
-            found = malformed([spec], 1, {"y": value})
+            found = malformed([spec], {"batch": 1}, {"y": value})
             assert len(found) == faults, (places, end)
             if found:
                 assert f"expected values in [{bounds[0]:g}, {bounds[1]:g}], got " in found[0]

@@ -95,7 +95,7 @@ def huge_file(rng: random.Random, made: Made) -> None:
     if rng.random() < 0.5:
         made.entry(part)["bytes"] = min(size, 2**28)
         size = made.entry(part)["bytes"]
-    stored = next(iter(made.entry(part)["golden"]["inputs"].values()))
+    stored = next(iter(made.entry(part)["golden"][0]["inputs"].values()))
     if rng.random() < 0.3:
         stored["shape"] = rng.choice([[2**24], [2**26], [2**38], [2**20, 3]])
     made.write()
@@ -131,9 +131,9 @@ def manifest_fault(rng: random.Random, made: Made) -> None:
     field = field.replace("parts.decoder", f"parts.{_any_part(rng, made)}")
     made.write()
     path = made.folder / manifest.FILE_NAME
-    if "golden.outputs." in field:
+    if "golden.0.outputs." in field:
         part = field.split(".")[1]
-        name = next(iter(made.entry(part)["golden"]["outputs"]))
+        name = next(iter(made.entry(part)["golden"][0]["outputs"]))
         field = field.replace(".reconstruction.", f".{name}.")
     path.write_bytes(edited(path.read_bytes(), field, value))
 
@@ -323,6 +323,8 @@ def wrong_kinds(rng: random.Random, made: Made) -> None:
             if rng.random() < 0.5:
                 rest = list(shape)
                 spec.update(dtype=dtype, range=bounds)
+                if rng.random() < 0.8:
+                    spec["kind"] = {2: "vector", 4: "image"}.get(1 + len(rest), "other")
             seed = spec["name"] == "seed" and rng.random() < 0.8
             spec["shape"] = [1 if seed else first, *rest]
     rows = old["inputs"][-1]["name"]
@@ -338,7 +340,9 @@ def wrong_kinds(rng: random.Random, made: Made) -> None:
         *([(s["name"], s["dtype"], s["shape"], None) for s in specs] for specs in ends),
         arrays,
     )
-    for specs, golden in zip(ends, old["golden"].values(), strict=True):
+    if first != "batch":
+        old["axes"] = {}
+    for specs, golden in zip(ends, old["golden"][0].values(), strict=True):
         for spec in specs:
             stored = golden[spec["name"]]
             size = [5 if axis == "batch" else axis for axis in spec["shape"]]
@@ -351,16 +355,15 @@ def wrong_kinds(rng: random.Random, made: Made) -> None:
 
 @kind
 def other_channels(rng: random.Random, made: Made) -> None:
-    """Everything agrees but `input_shape`, `latent_size` or the classes."""
+    """Everything agrees but the axes, the kinds or the classes."""
+    entry = made.entry(_any_part(rng, made))
     match rng.randrange(3):
         case 0:
-            shapes = [[3, 4, 4], [5, 4, 4], [1, 10**5, 10**5], [2**40, 1, 1], [1, 4, 8]]
-            made.document["input_shape"] = rng.choice(shapes)
+            number = rng.choice([0, 1, 7, 2**52, 2**53, -1, None])
+            entry["axes"]["batch"][rng.choice(("multiple", "min", "max", "margin"))] = number
         case 1:
-            made.document["latent_size"] = rng.choice([1, 4, 10**9, 2**49])
-            made.remove("encoder")
-            if rng.random() < 0.5:
-                made.remove("decoder")
+            spec = rng.choice([*entry["inputs"], *entry["outputs"]])
+            spec["kind"] = rng.choice(("image", "signal", "seed", "score", "other", "picture"))
         case _:
             made.document["classes"] = rng.choice([["a"], ["a", "b", "c"], []])
     for part in rng.sample(sorted(made.graphs), rng.randrange(len(made.graphs))):

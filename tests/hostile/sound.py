@@ -97,8 +97,6 @@ def sound(folder: Path, outside: Path) -> Made:
         "version": manifest.FORMAT_VERSION,
         "model": "tiny",
         "arch": "none",
-        "input_shape": list(IMAGE),
-        "latent_size": LATENT,
         "checkpoint_id": LATENT_ID,
         "prior": {"kind": "standard-normal", "temperature": 1.0, "mean": None, "factor": None},
         "classes": list(CLASSES),
@@ -200,13 +198,20 @@ def _add(
             "min_onnxruntime": "1.16",
             "inputs": [_spec(spec) for spec in inputs],
             "outputs": [_spec(spec) for spec in outputs],
+            "axes": {"batch": {"multiple": 1, "min": 1, "max": None, "margin": 0}},
             "parity": {},
             "activations": None,
             "parity_batches": [ROWS],
-            "golden": {
-                "inputs": {name: _stored(made, part, name, feeds[name], None) for name in feeds},
-                "outputs": {name: _stored(made, part, name, found[name], 1e-5) for name in names},
-            },
+            "golden": [
+                {
+                    "inputs": {
+                        name: _stored(made, part, name, feeds[name], None) for name in feeds
+                    },
+                    "outputs": {
+                        name: _stored(made, part, name, found[name], 1e-5) for name in names
+                    },
+                }
+            ],
             "quality": None,
             "percentiles": {},
         }
@@ -222,10 +227,21 @@ def _example(rng: np.random.Generator, spec: Sequence[Any]) -> np.ndarray:
     return rng.random(sizes, dtype=np.float32)
 
 
+_KINDS = {
+    **dict.fromkeys(("x", "reconstruction", "image"), "image"),
+    **dict.fromkeys(("logits", "probabilities"), "vector"),
+    **{"z": "latent", "seed": "seed", "index": "index", "error": "score"},
+}
+
+
 def _spec(spec: Spec) -> dict[str, Any]:
     name, dtype, shape, bounds = spec
     return {
         "name": name,
+        "kind": _KINDS[name],
+        "names": [],
+        "units": [],
+        "rate": None,
         "shape": list(shape),
         "dtype": dtype,
         "range": list(bounds) if bounds else None,

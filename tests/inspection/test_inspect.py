@@ -230,7 +230,7 @@ def test_page_shows_the_golden_pictures(bundle_of: Maker, tmp_path: Path) -> Non
     with Image.open(io.BytesIO(base64.b64decode(encoded[0]))) as picture:
         pixels = np.asarray(picture)
     bundle = package.load(bundle_of())
-    golden = bundle.variant("reconstructor").golden
+    golden = bundle.variant("reconstructor").golden[0]
     for row, tensor in enumerate((golden.inputs["x"], golden.outputs["reconstruction"])):
         expected = (bundle.read_golden(tensor)[2, 0] * 255).round()
         top, left = 2 + row * 30, 2 + 2 * 30

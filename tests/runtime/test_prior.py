@@ -38,17 +38,19 @@ def test_words_are_the_published_ones(
     cuts=st.lists(st.integers(1, 6), min_size=1, max_size=4),
 )
 def test_rows_do_not_depend_on_the_batch(seed: int, first: int, size: int, cuts: list[int]) -> None:
-    whole = draw(NORMAL, seed, first, sum(cuts), size)
+    whole = draw(NORMAL, seed, first, sum(cuts), (size,))
     starts = np.cumsum([0, *cuts[:-1]])
     pieces = [
-        draw(NORMAL, seed, first + int(start), cut, size)
+        draw(NORMAL, seed, first + int(start), cut, (size,))
         for start, cut in zip(starts, cuts, strict=True)
     ]
     np.testing.assert_array_equal(whole, np.concatenate(pieces))
     assert whole.dtype == np.float32
     assert np.isfinite(whole).all()
     # Fewer numbers of a row are the first of more.
-    np.testing.assert_array_equal(whole, draw(NORMAL, seed, first, sum(cuts), size + 5)[:, :size])
+    np.testing.assert_array_equal(
+        whole, draw(NORMAL, seed, first, sum(cuts), (size + 5,))[:, :size]
+    )
 
 
 def test_a_million_draws_are_normal_and_uncorrelated() -> None:
@@ -64,21 +66,21 @@ def test_a_million_draws_are_normal_and_uncorrelated() -> None:
 
 def test_a_prior_moves_and_turns_the_draws() -> None:
     factor = np.array([[2.0, 0.0], [1.0, 0.5]])
-    z = draw(Gaussian(np.array([5.0, -3.0]), factor), 3, 0, 100_000, 2)
+    z = draw(Gaussian(np.array([5.0, -3.0]), factor), 3, 0, 100_000, (2,))
     assert z.mean(0) == pytest.approx([5.0, -3.0], abs=0.03)
     assert np.cov(z.T) == pytest.approx(factor @ factor.T, abs=0.05)
-    diagonal = draw(Gaussian(None, np.array([2.0, 0.5])), 3, 0, 4, 2)
-    np.testing.assert_array_equal(diagonal, draw(NORMAL, 3, 0, 4, 2) * np.float32([2.0, 0.5]))
+    diagonal = draw(Gaussian(None, np.array([2.0, 0.5])), 3, 0, 4, (2,))
+    np.testing.assert_array_equal(diagonal, draw(NORMAL, 3, 0, 4, (2,)) * np.float32([2.0, 0.5]))
 
 
 def test_seeds_give_other_rows() -> None:
-    assert not np.array_equal(draw(NORMAL, 0, 0, 4, 8), draw(NORMAL, 2**40, 0, 4, 8))
+    assert not np.array_equal(draw(NORMAL, 0, 0, 4, (8,)), draw(NORMAL, 2**40, 0, 4, (8,)))
 
 
 def test_values_never_change() -> None:
     """Images of a seed are a promise: these numbers may not change with a release."""
     expected = np.float32([[-0.0011074584908783436, 1.3719311952590942, 1.2557121515274048]])
-    np.testing.assert_allclose(draw(NORMAL, 7, 3, 1, 3), expected, rtol=1e-6)
+    np.testing.assert_allclose(draw(NORMAL, 7, 3, 1, (3,)), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +95,4 @@ def test_values_never_change() -> None:
 )
 def test_arguments_out_of_range_are_refused(arguments: tuple[int, int, int], text: str) -> None:
     with pytest.raises(InputError, match=text):
-        draw(NORMAL, *arguments, 4)
+        draw(NORMAL, *arguments, (4,))

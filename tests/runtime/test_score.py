@@ -55,7 +55,10 @@ def test_no_scorer_names_the_command(denoiser: Path) -> None:
     ("change", "text"),
     [
         ({"name": "loss"}, "cannot score: expected an output error, got reconstruction, loss"),
-        ({"shape": ["batch", 1]}, r"cannot score: expected error float32 \[batch\], got float32"),
+        (
+            {"shape": ["batch", 1], "kind": "vector"},
+            "cannot score: expected an output of the kind score, got error of vector",
+        ),
     ],
 )
 def test_a_scorer_of_another_kind(bundle_copy: Path, change: dict[str, object], text: str) -> None:
@@ -68,7 +71,7 @@ def test_a_scorer_of_another_kind(bundle_copy: Path, change: dict[str, object], 
         variant[kind] = {
             name if key == "error" else key: value for key, value in variant[kind].items()
         }
-    golden = variant["golden"]["outputs"]
+    golden = variant["golden"][0]["outputs"]
     golden[name] = golden.pop("error")
     golden[name]["shape"] += [1] if "shape" in change else []
     path.write_text(json.dumps(document))

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 import torch
@@ -20,7 +21,7 @@ from onnx import ModelProto
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 
-from aeonnx.bundle import BATCH
+from aeonnx.bundle import BATCH, scaled
 from aeonnx.errors import GraphError
 from aeonnx.exporting.capture.detached import DetachedData
 from aeonnx.exporting.capture.downgrade import at_opset
@@ -145,19 +146,44 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
     # Defer the module's assumptions about the batch size to run time: the comparison at several
     # batch sizes detects wrong ones. A module that fixes the batch size is refused, whereas
     # torch.onnx would silently export a graph of fixed batch size.
-    shapes = tuple(
-        {axis: torch.export.Dim(BATCH) for axis, size in enumerate(spec.shape) if size == BATCH}
-        for spec in part.inputs
-    )
     patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with patched, build_tables_once(), DetachedData():
         return torch.export.export(
             module,
             tuple(examples(part, CAPTURED_ROWS).values()),
-            dynamic_shapes=shapes,
+            dynamic_shapes=_dynamic_shapes(part),
             strict=strict,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
+
+
+def _dynamic_shapes(part: Part) -> tuple[dict[int, Any], ...]:
+    """torch's dimensions of the inputs: multiples of one number for each axis."""
+    numbers: dict[str, Any] = {}
+    for name, axis in part.axes.items():
+        if name == BATCH:
+            numbers[name] = torch.export.Dim(BATCH)
+            continue
+        most = None if axis.max is None else axis.max // axis.multiple
+        root = name if axis.multiple == 1 else f"{name}_{axis.multiple}"
+        numbers[name] = torch.export.Dim(root, min=axis.min // axis.multiple, max=most)
+
+    def dimension(size: int | str) -> Any:
+        scaled_axis = scaled(size) if isinstance(size, str) else None
+        if scaled_axis is None:
+            return None
+        count = scaled_axis.at(part.axes[scaled_axis.axis].multiple)
+        number = numbers[scaled_axis.axis]
+        return number if count == 1 else count * number
+
+    return tuple(
+        {
+            place: found
+            for place, size in enumerate(spec.shape)
+            if (found := dimension(size)) is not None
+        }
+        for spec in part.inputs
+    )
 
 
 def _require_real_constants(program: ExportedProgram) -> None:

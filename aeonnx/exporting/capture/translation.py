@@ -7,7 +7,6 @@ onnxscript's optimiser, which `torch.onnx.export(optimize=True)` runs, treats nu
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -149,7 +148,7 @@ def translated(program: torch.export.ExportedProgram, part: Part) -> ModelProto:
     passes.OutputFixPass()(model)
     passes.NameFixPass()(model)
     graph: ModelProto = onnx_ir.to_proto(model)
-    _name_batch(graph.graph, part)
+    _name_axes(graph.graph, part)
     for node in nodes_of(graph.graph):
         _drop_needless(node, {item.name: item for item in graph.graph.initializer})
     return graph
@@ -168,20 +167,32 @@ def graphs_in(node: NodeProto) -> list[GraphProto]:
     return [item.g for item in node.attribute if item.type == AttributeProto.GRAPH]
 
 
-def _name_batch(graph: GraphProto, part: Part) -> None:
-    """Rename the batch axis from the exporter's symbol to `BATCH`."""
+def _name_axes(graph: GraphProto, part: Part) -> None:
+    """Write the declared sizes of inputs and outputs in place of the exporter's symbols.
+
+    The exporter has its own terms for them, such as "(s39//8)". The comparison at several sizes
+    finds a graph whose real sizes differ.
+
+    Raises:
+        GraphError: the graph has a fixed size where the part declares a dynamic one.
+    """
     del graph.value_info[:]  # has the exporter's symbols, and some shapes are stale
-    names = {
-        dim.dim_param
-        for value, spec in zip(graph.input, part.inputs, strict=True)
-        for dim, size in zip(value.type.tensor_type.shape.dim, spec.shape, strict=True)
-        if size == BATCH
-    }
-    symbol = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
-    for value in [*graph.input, *graph.output] if names else []:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param:
-                dim.dim_param = symbol.sub(BATCH, dim.dim_param)
+    for value, spec in zip(
+        [*graph.input, *graph.output], [*part.inputs, *part.outputs], strict=True
+    ):
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) != len(spec.shape):
+            continue  # the comparison refuses it
+        for dim, size in zip(dims, spec.shape, strict=True):
+            if isinstance(size, str) and dim.dim_value and size != BATCH:
+                raise GraphError(
+                    f"{spec.name}: expected the size {size}, and the graph has {dim.dim_value} in "
+                    "any case: the module fixes it, as a loop over an axis or a number in a "
+                    "reshape does. Take sizes from the input, as in x.shape[-1], or declare a "
+                    "fixed size"
+                )
+            if isinstance(size, str) and dim.dim_param:
+                dim.dim_param = size
 
 
 def _drop_needless(node: NodeProto, constants: Mapping[str, TensorProto]) -> None:

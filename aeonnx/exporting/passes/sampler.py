@@ -2,12 +2,18 @@
 
     seed int64 [1], index int64 [batch] -> z float32 [batch, latent], image uint8 [batch, C, H, W]
 
+The latent may also be [batch, channels, ...]. The decoder's other inputs, such as a label, are
+inputs of the sampler too.
+
 The latents equal those of `aeonnx.runtime.prior`: counter-based random numbers (Philox) in integer
 operators, then Box-Muller and the prior in float64. The decoder's graph follows. ONNX's random
 operators are not used, because their values depend on the engine.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import onnx
@@ -30,32 +36,36 @@ _PREFIX = "decoder_"
 
 
 def sampler_specs(
-    z: TensorSpec, reconstruction: TensorSpec
+    inputs: Sequence[TensorSpec], reconstruction: TensorSpec
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Input and output specs of the sampler.
 
     Args:
-        z: the decoder's input, float32 [batch, latent].
+        inputs: the decoder's; the first is the latent, float32 [batch, latent] or [batch, channels,
+            ...] of fixed sizes.
         reconstruction: the decoder's output, float32 [batch, C, H, W].
     """
+    z, *others = inputs
     highest = float(2**63 - 1)
-    seed = TensorSpec("seed", (1,), "int64", (0.0, highest), "which sequence of images")
-    index = TensorSpec("index", (z.shape[0],), "int64", (0.0, highest), "positions in the sequence")
-    image = TensorSpec("image", reconstruction.shape, "uint8", (0.0, 255.0), "pixels")
-    return (seed, index), (z, image)
+    bounds = 0.0, highest
+    seed = TensorSpec("seed", (1,), "int64", bounds, "which sequence of images", "seed")
+    rows = z.shape[:1]
+    index = TensorSpec("index", rows, "int64", bounds, "positions in the sequence", "index")
+    image = TensorSpec("image", reconstruction.shape, "uint8", (0.0, 255.0), "pixels", "image")
+    return (seed, index, *others), (z, image)
 
 
 def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> ModelProto:
     """A graph that draws latents from the prior and decodes them to uint8 images.
 
     Args:
-        decoder: a graph z -> reconstruction, not changed.
+        decoder: a graph whose first input is z, not changed.
         prior: distribution of z.
         bounds: range (low, high) of the decoder's images.
     """
     z, reconstruction = decoder.graph.input[0], decoder.graph.output[0]
-    rows, size = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
-    drawn = _prior_graph(prior, rows, int(size), z.name)
+    rows, *sizes = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
+    drawn = _prior_graph(prior, rows, [int(size) for size in sizes], z.name)
     drawn.ir_version = decoder.ir_version
     drawn.opset_import[0].CopyFrom(decoder.opset_import[0])
     merged = onnx.compose.merge_models(
@@ -68,10 +78,21 @@ def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> Model
     del merged.graph.value_info[:]
     del merged.opset_import[1:]  # a duplicate of the first
     convert_output_to_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
+    for value in decoder.graph.input[1:]:
+        _rename_input(merged, _PREFIX + value.name, value.name)
     return merged
 
 
-def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelProto:
+def _rename_input(model: ModelProto, name: str, new: str) -> None:
+    for value in model.graph.input:
+        if value.name == name:
+            value.name = new
+    for node in model.graph.node:
+        node.input[:] = [new if item == name else item for item in node.input]
+
+
+def _prior_graph(prior: Gaussian, rows: int | str, shape: list[int], z: str) -> ModelProto:
+    size, channels = prod(shape), shape[0]
     blocks = -(-size // WORDS)
     lines = _philox_lines() + _normal_lines()
     constants: dict[str, Array] = {
@@ -94,18 +115,41 @@ def _prior_graph(prior: Gaussian, rows: int | str, size: int, z: str) -> ModelPr
         "two_pi": np.asarray(np.float64(2.0 * np.pi)),
     }
     value = "n"
+    spatial = len(shape) > 1
+    if spatial and (prior.factor is not None or prior.mean is not None):
+        constants["by_channel"] = np.array([-1, channels, size // channels])
+        constants["by_place"] = np.array([-1, channels])
+        constants["places"] = np.array([-1, size // channels, channels])
+        lines += [
+            "channelled = Reshape (n, by_channel)",
+            "turned = Transpose <perm = [0, 2, 1]> (channelled)",
+            "placed = Reshape (turned, by_place)",
+        ]
+        value = "placed"
     if prior.factor is not None:
         constants["factor"] = np.ascontiguousarray(prior.factor.T)
-        lines.append(f"scaled = {'MatMul' if prior.factor.ndim == 2 else 'Mul'} (n, factor)")
+        operator = "MatMul" if prior.factor.ndim == 2 else "Mul"
+        lines.append(f"scaled = {operator} ({value}, factor)")
         value = "scaled"
     if prior.mean is not None:
         constants["mean"] = prior.mean
         lines.append(f"shifted = Add ({value}, mean)")
         value = "shifted"
+    if "places" in constants:
+        lines += [
+            f"gathered = Reshape ({value}, places)",
+            "back = Transpose <perm = [0, 2, 1]> (gathered)",
+        ]
+        value = "back"
+    if spatial:
+        constants["shape"] = np.array([-1, *shape])
+        lines.append(f"shaped = Reshape ({value}, shape)")
+        value = "shaped"
     lines.append(f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})")
+    sizes = ", ".join(map(str, (rows, *shape)))
     text = (
         f'<ir_version: 8, opset_import: ["" : {SAMPLER_OPSET}]>\n'
-        f"prior (int64[1] seed, int64[{rows}] index) => (float[{rows}, {size}] {z}) {{\n"
+        f"prior (int64[1] seed, int64[{rows}] index) => (float[{sizes}] {z}) {{\n"
         + "\n".join(lines)
         + "\n}"
     )

@@ -15,10 +15,7 @@ from aeonnx.models import Part
 __all__ = ["require_classes_and_prior", "require_declared"]
 
 _PRIORS = ("standard-normal",)
-_EXPECTED = (
-    "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part], among them an encoder "
-    "x -> z and a decoder z -> image"
-)
+_EXPECTED = "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part]"
 
 
 def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
@@ -42,11 +39,10 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
         raise UsageError(
             f"--from-module {target}: expected {_EXPECTED}; {got} whose parts() returns a {kinds}"
         )
-    missing = [name for name in ("encoder", "decoder") if name not in parts]
-    if missing:
+    if not parts:
         raise UsageError(
-            f"--from-module {target}: expected {_EXPECTED}; no {' and no '.join(missing)} among "
-            f"{', '.join(map(str, parts)) or 'none'}"
+            f"--from-module {target}: expected one part or more, such as encoder and decoder, got "
+            "none"
         )
     problems = [line for name, part in parts.items() for line in _problems(name, part)]
     problems = problems or [*_unlike_inputs(parts)]
@@ -56,12 +52,12 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
 
 
 def require_classes_and_prior(
-    target: str, model: nn.Module, parts: Mapping[str, Part]
+    where: str, model: nn.Module, parts: Mapping[str, Part]
 ) -> tuple[str, ...]:
     """Return the class names, if a manifest can represent them and the prior.
 
     Args:
-        target: "package.module:factory", for messages.
+        where: what the user wrote, for messages.
         model: may have attributes `prior` and `classes`.
         parts: of the model.
 
@@ -72,21 +68,18 @@ def require_classes_and_prior(
     prior = getattr(model, "prior", None)
     if prior is not None and prior not in _PRIORS:
         raise UsageError(
-            f"--from-module {target}: prior: expected {' or '.join(map(repr, _PRIORS))}, or none, "
-            f"got {prior!r}"
+            f"{where}: prior: expected {' or '.join(map(repr, _PRIORS))}, or none, got {prior!r}"
         )
     classes = getattr(model, "classes", ())
     named = isinstance(classes, tuple | list) and all(
         isinstance(name, str) and name for name in classes
     )
     if not named or len(set(classes)) != len(classes):
-        raise UsageError(
-            f"--from-module {target}: classes: expected a list of distinct names, got {classes!r}"
-        )
+        raise UsageError(f"{where}: classes: expected a list of distinct names, got {classes!r}")
     wide = parts["classifier"].outputs[-1].shape[-1] if "classifier" in parts else len(classes)
     if wide != len(classes):
         raise UsageError(
-            f"--from-module {target}: classes: expected {wide} names, one for each output of the "
+            f"{where}: classes: expected {wide} names, one for each output of the "
             f"part classifier, got {len(classes)}"
         )
     return tuple(classes)

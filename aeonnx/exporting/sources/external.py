@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from aeonnx.checkpoint import Checkpoint, checkpoint_id, load_weights
 from aeonnx.errors import ModuleError, UsageError
 from aeonnx.exporting.sources.declarations import require_classes_and_prior, require_declared
+from aeonnx.exporting.sources.kinds import with_kinds
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.sources.user_code import line_of, raised_by_aeonnx, user_code
-from aeonnx.models import ModelConfig, Part
+from aeonnx.models import ExternalConfig, Part
 
-__all__ = ["from_module"]
+__all__ = ["as_checkpoint", "from_module"]
 
 
 def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoint:
@@ -47,25 +48,31 @@ def from_module(target: str, name: str, weights: Path | None = None) -> Checkpoi
         if weights is not None and isinstance(model, nn.Module):
             load_weights(model, weights)
         parts = require_declared(target, model, _declared(target, model))
-    encoder, decoder = parts["encoder"], parts["decoder"]
-    shape, latent = encoder.inputs[0].shape, decoder.inputs[0].shape
-    if len(shape) != 4 or len(latent) != 2:
-        raise UsageError(
-            f"{target}: expected an encoder of images [batch, C, H, W] and a decoder of latents "
-            f"[batch, size], got {list(shape)} and {list(latent)}"
-        )
-    classes = require_classes_and_prior(target, model, parts)
-    channels, height, width = (int(size) for size in shape[1:])
-    config = ModelConfig(
-        name, type(model).__name__, (channels, height, width), (), int(latent[1]), classes
-    )
+    return as_checkpoint(f"--from-module {target}", model, parts, name)
+
+
+def as_checkpoint(where: str, model: Any, parts: Mapping[str, Part], name: str) -> Checkpoint:
+    """A model from elsewhere, checked and moved to the CPU, as a trained model.
+
+    Args:
+        where: what the user wrote, for messages.
+        model: may have `prior` and `classes`, see `from_module`.
+        parts: its parts.
+        name: of the model in the manifest.
+
+    Raises:
+        UsageError, ModuleError, GraphError: see `from_module`.
+    """
+    parts = with_kinds(parts)
+    classes = require_classes_and_prior(where, model, parts)
+    config = ExternalConfig(name, type(model).__name__, classes)
     for part_name, part in parts.items():
         require_exportable(part_name, part.module)
-    with user_code(f"--from-module {target}: moving its weights to the CPU"):
+    with user_code(f"{where}: moving its weights to the CPU"):
         for module in (model, *(part.module for part in parts.values())):
             _to_cpu(module.eval().requires_grad_(False))
     model.parts = lambda: dict(parts)  # export the checked parts: parts() may build new ones
-    with user_code(f"--from-module {target}: state_dict()"):
+    with user_code(f"{where}: state_dict()"):
         identity = checkpoint_id(config, model)
     return Checkpoint(model, config, identity, None, None)
 

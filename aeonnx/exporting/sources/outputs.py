@@ -21,12 +21,13 @@ from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
 from aeonnx.exporting.determinism.check import require_deterministic
 from aeonnx.exporting.determinism.state import restored_globals
+from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.sources.modules import is_wrapped, unwrapped
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["CAPTURED_ROWS", "examples", "in_order", "ready"]
+__all__ = ["CAPTURED_ROWS", "examples", "fields_of", "in_order", "ready"]
 
 CAPTURED_ROWS = 2
 """Batch size at which a part is captured: torch.export specialises on 0 and 1."""
@@ -59,6 +60,7 @@ def ready(name: str, part: Part) -> Part:
     module = _copied(name, part)
     size = batch_of(part)
     wrapped = False
+    usual = at_usual(part)
     for batch in _BATCHES if size is None else (size,):
         before = "" if batch in (CAPTURED_ROWS, size) else f" (at batch {CAPTURED_ROWS} it ran)"
         reporting = user_code(f"{name}: its module, called at batch {batch}{before},")
@@ -73,7 +75,7 @@ def ready(name: str, part: Part) -> Part:
             values = in_order(part.outputs, result)
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from error
-        for spec, value in zip(part.outputs, values, strict=True):
+        for spec, value in zip(usual.outputs, values, strict=True):
             problem = _unlike(spec, value, batch)
             if problem:
                 raise ParityError(f"{name}: {problem}. Nothing was written")
@@ -95,7 +97,8 @@ def _require_separate_rows(name: str, part: Part) -> None:
 def examples(part: Part, batch: int) -> dict[str, Tensor]:
     """Random inputs of the declared shapes, dtypes and ranges, by name; the same in each call."""
     generator = torch.Generator().manual_seed(0)
-    return {spec.name: _example(spec, batch, generator) for spec in part.inputs}
+    usual = at_usual(part)
+    return {spec.name: _example(spec, batch, generator) for spec in usual.inputs}
 
 
 def _example(spec: TensorSpec, batch: int, generator: torch.Generator) -> Tensor:
@@ -121,7 +124,7 @@ def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
         UsageError: these are not the declared outputs; the message says what was returned.
     """
     names = [spec.name for spec in specs]
-    found = _fields(result)
+    found = fields_of(result)
     values: Sequence[object]
     if found is not None and found.keys() == set(names):
         values = [found[name] for name in names]
@@ -139,7 +142,7 @@ def in_order(specs: Sequence[TensorSpec], result: object) -> tuple[Tensor, ...]:
     return tuple(value for value in values if isinstance(value, Tensor))
 
 
-def _fields(result: Any) -> dict[str, object] | None:
+def fields_of(result: Any) -> dict[str, object] | None:
     """Values by name of a dict, dataclass or named tuple; None for anything else."""
     if isinstance(result, Mapping):
         return {str(name): value for name, value in result.items()}
@@ -160,7 +163,7 @@ def _described(result: object) -> str:
         return "None: is there a return at its end?"
     if isinstance(result, Tensor):
         return _tensor(result)
-    found = _fields(result)
+    found = fields_of(result)
     kind = type(result).__name__
     if found is not None:
         shown = ", ".join(f"{name}: {_type_of(value)}" for name, value in _few(found.items()))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aeonnx.bundle import has_rows
+from aeonnx.bundle import TensorSpec, has_rows
 from aeonnx.exporting.verify.probes import REAL, Rows, filled, whole
 from aeonnx.exporting.verify.quality import Task
 from aeonnx.models import Part
@@ -14,29 +14,41 @@ from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
-__all__ = ["Calibration", "complete_inputs", "task_of"]
+__all__ = ["DATA_PARTS", "Calibration", "complete_inputs", "first_input", "task_of"]
+
+DATA_PARTS = ("encoder", "denoiser", "reconstructor", "scorer", "classifier")
+"""The parts whose first input is data such as images, the first that a model has before others."""
 
 _AT_ONCE = 64  # rows
 
 
 def task_of(
-    name: str, parts: Mapping[str, Part], test: Mapping[str, Array], classes: int, decode: Run
+    name: str,
+    parts: Mapping[str, Part],
+    test: Mapping[str, Array],
+    classes: int,
+    decode: Run | None,
 ) -> Task:
     """The task on which a part's loss is measured.
 
     Args:
         name: of the part.
-        parts: of the model.
+        parts: of the model, at one size of each axis.
         test: inputs for test images, by tensor name.
         classes: number of classes of the model; 0 if it has no classifier.
-        decode: runs the decoder, from all its inputs to all its outputs.
+        decode: runs the decoder, from all its inputs to all its outputs; None without one.
     """
-    part, decoder = parts[name], parts["decoder"]
+    part = parts[name]
     inputs = complete_inputs(part, test)
-    image = parts["encoder"].inputs[0]
-    first, latent = part.outputs[0], decoder.inputs[0]
+    image = first_input(parts)
+    task = Task(inputs=inputs, images=test[image.name], bounds=image.range, classes=classes)
+    decoder, first = parts.get("decoder"), part.outputs[0]
+    if decoder is None or decode is None:
+        return task
+    latent = decoder.inputs[0]
     # Class scores can have the shape of a latent: the name of the part tells them apart.
-    gives_latents = first.shape == latent.shape and name != PARTS["classify"]
+    if first.shape != latent.shape or name == PARTS["classify"]:
+        return task
 
     def decoded(z: Array) -> Array:
         beside = filled(decoder.inputs[1:], {**test, **inputs}, len(z))
@@ -44,15 +56,13 @@ def task_of(
         answer: Array = decode(given)[decoder.outputs[0].name]
         return answer
 
-    return Task(
-        inputs=inputs,
-        images=test[image.name],
-        bounds=image.range,
-        classes=classes,
-        latents=first.name if gives_latents else None,
-        decode=decoded,
-        decoded=decoder.outputs[0],
-    )
+    return replace(task, latents=first.name, decode=decoded, decoded=decoder.outputs[0])
+
+
+def first_input(parts: Mapping[str, Part]) -> TensorSpec:
+    """The data that a model is for: the first input of its encoder, or else of another part."""
+    names = [name for name in DATA_PARTS if name in parts] or [*parts]
+    return parts[names[0]].inputs[0]
 
 
 def complete_inputs(part: Part, known: Mapping[str, Array]) -> dict[str, Array]:

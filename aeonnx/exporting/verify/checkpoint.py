@@ -15,11 +15,17 @@ from aeonnx.exporting.capture.program import program_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
+from aeonnx.exporting.sizes import at_usual, usual_sizes
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.verify.calibration import complete_inputs, task_of
 from aeonnx.exporting.verify.compare import compare
-from aeonnx.exporting.verify.inputs import real_inputs, rows_of, verify_composed
+from aeonnx.exporting.verify.inputs import (
+    compare_others,
+    real_inputs,
+    rows_of,
+    verify_composed,
+)
 from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.quality import measure
 from aeonnx.exporting.verify.reference import Reference
@@ -31,7 +37,7 @@ from aeonnx.exporting.verify.variants import (
     sampler_reference,
 )
 from aeonnx.models import Part
-from aeonnx.runtime import Bundle, Report
+from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.interface import batch_of
@@ -118,16 +124,16 @@ class _Judge:
     def judged(self, part: str, variant: str) -> Report:
         """Compare one graph."""
         if part == SAMPLER:
-            decoder, graph = self.parts["decoder"], self.bundle.session(part).run
+            decoder, graph = self.usual["decoder"], self.bundle.session(part).run
             return compare_sampler(
                 decoder, graph, self.decode, sampler_reference(decoder, self.gaussian)
             )
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
-        session, known = self.bundle.session(part, variant), self.parts[part]
+        session, known = self.bundle.session(part, variant), self.usual[part]
         precision, _, pixels = variant.partition("-")
         if variant == "fp32":
-            return compare(part, known, session, self.every(part))
+            return self._floats(part, session)
         if not pixels:
             return self._reduced(part, precision, session.run)
         lossy = None if precision == "fp32" else self._recorded(part, precision)
@@ -138,6 +144,18 @@ class _Judge:
         floats = any_rows(known, self.bundle.session(part, precision).run)
         return compare_pixels(part, known, variant, session.run, floats, given, lossy)
 
+    def _floats(self, part: str, session: Session) -> Report:
+        """Compare an fp32 graph at the usual sizes of its axes, and at others."""
+        known, reference = self.parts[part], Reference(self.parts[part])
+        sizes, rows = usual_sizes(known), self.every(part)
+        report = compare(part, known, session, rows, sizes=sizes, reference=reference)
+        return merged([report, *compare_others(part, known, session, reference)])
+
+    @property
+    def usual(self) -> dict[str, Part]:
+        """The parts at the usual sizes of their axes."""
+        return {name: at_usual(part) for name, part in self.parts.items()}
+
     def composed(self) -> Report:
         """Compare decoder(encoder(x)); an empty report if the bundle lacks one."""
         there = self.bundle.manifest.parts.keys() & self.parts.keys()
@@ -147,7 +165,8 @@ class _Judge:
     def every(self, part: str) -> Rows:
         """The rows that an fp32 graph is compared on."""
         if part not in self.rows:
-            self.rows[part], _ = rows_of(self.parts[part], program_of(self.parts[part]), self.real)
+            program = program_of(self.parts[part])
+            self.rows[part], _ = rows_of(self.usual[part], program, self.real)
         return self.rows[part]
 
     @property
@@ -166,11 +185,13 @@ class _Judge:
         return any_rows(self.parts["decoder"], self.bundle.session("decoder").run)
 
     def _reduced(self, part: str, precision: str, graph: Run) -> Report:
-        known, test = self.parts[part], self._test(part, precision)
+        known, test = self.usual[part], self._test(part, precision)
         tolerances, missed = self._recorded(part, precision), list[str]()
         if self.real:
-            decode = self.decode or Reference(self.parts["decoder"]).single
-            task = task_of(part, self.parts, self.real, self.classes, decode)
+            decode = self.decode
+            if decode is None and "decoder" in self.parts:
+                decode = Reference(self.parts["decoder"]).single
+            task = task_of(part, self.usual, self.real, self.classes, decode)
             floats = any_rows(known, self.bundle.session(part).run)
             losses = measure(known, precision, task, floats, any_rows(known, graph))
             tolerances = {loss.output: loss.tolerance for loss in losses}
@@ -181,8 +202,8 @@ class _Judge:
     def _test(self, part: str, precision: str) -> dict[str, Array]:
         """Inputs of a part: those for test images, or else those of its golden vectors."""
         if self.real:
-            return complete_inputs(self.parts[part], self.real)
-        golden = self.bundle.variant(part, precision).golden.inputs
+            return complete_inputs(self.usual[part], self.real)
+        golden = self.bundle.variant(part, precision).golden[0].inputs
         return {name: self.bundle.read_golden(tensor) for name, tensor in golden.items()}
 
     def _recorded(self, part: str, variant: str) -> dict[str, float]:

@@ -7,9 +7,12 @@ comparison. `tolerance` defines the tolerance, `runs` the comparison.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
+from aeonnx.bundle import axes_of
+from aeonnx.exporting.sizes import at_sizes
 from aeonnx.exporting.verify.probes import Rows
 from aeonnx.exporting.verify.reference import Arrays, Reference
 from aeonnx.exporting.verify.runs import Compared, compare_runs
@@ -20,7 +23,15 @@ from aeonnx.runtime.session import Array
 __all__ = ["compare", "compare_composed", "composed"]
 
 
-def compare(name: str, part: Part, session: Session, rows: Rows) -> Compared:
+def compare(
+    name: str,
+    part: Part,
+    session: Session,
+    rows: Rows,
+    *,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    reference: Reference | None = None,
+) -> Compared:
     """Compare the graph in `session` with eager torch.
 
     Names, axes and dtypes of the graph are checked first; then `compare_runs` compares outputs.
@@ -30,16 +41,23 @@ def compare(name: str, part: Part, session: Session, rows: Rows) -> Compared:
         name: name of the part.
         part: the original part.
         session: the graph's session.
-        rows: the inputs, at least as many rows as the largest batch.
+        rows: the inputs.
+        sizes: of the inputs, by axis other than that of rows.
+        reference: of the part; None to make one.
     """
     failures = session.interface_mismatches(part.inputs, part.outputs)
     if failures:
         return Compared((), tuple(f"{name}: {failure}" for failure in failures), kinds=rows.kinds)
-    return compare_runs(name, part, session.run, Reference(part), rows)
+    at = at_sizes(part, sizes)
+    return compare_runs(name, at, session.run, reference or Reference(part), rows, sizes=sizes)
 
 
 def compare_composed(
-    encoder: Part, decoder: Part, sessions: Mapping[str, Session], rows: Rows
+    encoder: Part,
+    decoder: Part,
+    sessions: Mapping[str, Session],
+    rows: Rows,
+    sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> Compared:
     """Compare decode(encode(x)) of the two graphs with the same composition in eager torch.
 
@@ -48,15 +66,16 @@ def compare_composed(
         decoder: its first input is the latent.
         sessions: sessions of the graphs, by the names "encoder" and "decoder".
         rows: inputs of `composed(encoder, decoder)`.
+        sizes: of the inputs, by axis other than that of rows.
     """
-    whole = composed(encoder, decoder)
+    whole = at_sizes(composed(encoder, decoder), sizes)
 
     def graph(inputs: Mapping[str, Array]) -> Arrays:
         latent = sessions["encoder"].run({spec.name: inputs[spec.name] for spec in encoder.inputs})
         given = {**inputs, decoder.inputs[0].name: latent[encoder.outputs[0].name]}
         return sessions["decoder"].run({spec.name: given[spec.name] for spec in decoder.inputs})
 
-    return compare_runs("decoder(encoder)", whole, graph, Reference(whole), rows)
+    return compare_runs("decoder(encoder)", whole, graph, Reference(whole), rows, sizes=sizes)
 
 
 def composed(encoder: Part, decoder: Part) -> Part:
@@ -67,7 +86,11 @@ def composed(encoder: Part, decoder: Part) -> Part:
     names = [spec.name for spec in encoder.inputs]
     more = [spec for spec in decoder.inputs[1:] if spec.name not in names]
     module = _InARow(encoder, decoder, [*names, *(spec.name for spec in more)])
-    return Part(module, (*encoder.inputs, *more), decoder.outputs)
+    axes = {**decoder.axes, **encoder.axes}
+    inputs = (*encoder.inputs, *more)
+    used = {axis.axis for axis in axes_of([spec.shape for spec in (*inputs, *decoder.outputs)])}
+    kept = {name: axis for name, axis in axes.items() if name in used}
+    return Part(module, inputs, decoder.outputs, axes=kept, sizes=encoder.sizes)
 
 
 class _InARow(nn.Module):

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
+from aeonnx.exporting.sizes import at_sizes, at_usual, other_sizes, usual_sizes
 from aeonnx.exporting.verify.activations import Activations, activation_rows
-from aeonnx.exporting.verify.compare import compare_composed, composed
-from aeonnx.exporting.verify.probes import ACTIVATION, RANDOM, Rows, filled, joined, probes, whole
+from aeonnx.exporting.verify.calibration import DATA_PARTS, first_input
+from aeonnx.exporting.verify.compare import compare, compare_composed, composed
+from aeonnx.exporting.verify.probes import (
+    ACTIVATION,
+    EDGE,
+    RANDOM,
+    Rows,
+    filled,
+    joined,
+    probes,
+    whole,
+)
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
@@ -17,7 +29,16 @@ from aeonnx.runtime.interface import batch_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input
 
-__all__ = ["inputs_of", "real_inputs", "rows_of", "verify_composed"]
+__all__ = [
+    "ComparedAt",
+    "compare_others",
+    "inputs_of",
+    "real_inputs",
+    "rows_of",
+    "verify_composed",
+]
+
+_FEW = 4  # rows of each kind at sizes other than the usual ones
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -31,16 +52,20 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
     Other inputs, such as labels, are drawn at random from their range.
 
     Args:
-        parts: parts of a model, including "encoder" and "decoder".
+        parts: parts of a model.
         images: [n, C, H, W], uint8 or float32 in [0, 1].
     """
-    encoder = parts["encoder"]
-    x = check_input("encoder", encoder.inputs[0], images)
-    inputs = filled(encoder.inputs, {encoder.inputs[0].name: x}, len(x))
+    image = first_input(parts)
+    x = check_input("calibration", image, images)
+    inputs: dict[str, Array] = {image.name: x}
+    for name in DATA_PARTS:
+        if name in parts:
+            inputs = filled(at_usual(parts[name]).inputs, inputs, len(x))
+    encoder, decoder = parts.get("encoder"), parts.get("decoder")
+    if encoder is None or decoder is None:
+        return inputs
     latent = Reference(encoder).single(inputs)[encoder.outputs[0].name]
-    return filled(
-        parts["decoder"].inputs, {**inputs, parts["decoder"].inputs[0].name: latent}, len(x)
-    )
+    return filled(at_usual(decoder).inputs, {**inputs, decoder.inputs[0].name: latent}, len(x))
 
 
 def rows_of(
@@ -62,6 +87,38 @@ def rows_of(
     return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
+def compare_others(
+    name: str, part: Part, session: Session, reference: Reference
+) -> list[ComparedAt]:
+    """Compare a graph at sizes other than the usual ones, on a few random and edge rows.
+
+    Args:
+        name: of the part.
+        part: the original part.
+        session: the graph's session.
+        reference: of the part.
+
+    Returns:
+        A report for each size; none for a part without dynamic sizes.
+    """
+    found = []
+    for sizes in other_sizes(part):
+        at = at_sizes(part, sizes)
+        few = whole(at, probes(at.inputs, {}).first_of(at, (RANDOM, EDGE), _FEW))
+        report = compare(name, part, session, few, sizes=sizes, reference=reference)
+        rows = Rows(few.values, report.kinds)
+        found.append(ComparedAt(report.checks, report.failures, rows=rows, sizes=sizes))
+    return found
+
+
+@dataclass(frozen=True)
+class ComparedAt(Report):
+    """A report at some sizes of the axes, and the rows."""
+
+    rows: Rows = field(default_factory=lambda: Rows({}, ()))
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
 def verify_composed(
     parts: Mapping[str, Part],
     sessions: Mapping[str, Session],
@@ -80,7 +137,7 @@ def verify_composed(
         The report; empty where there is nothing to compare.
     """
     pair = {}
-    for name in ("encoder", "decoder"):
+    for name in {"encoder", "decoder"} & parts.keys():
         if name in sessions:
             pair[name] = sessions[name]
         elif before and _fits(before, name, parts[name]):
@@ -89,8 +146,11 @@ def verify_composed(
         return Report((), ())
     encoder, decoder = parts["encoder"], parts["decoder"]
     # No activation rows: they were searched for each part alone.
-    part = composed(encoder, decoder)
-    return compare_composed(encoder, decoder, pair, whole(part, probes(part.inputs, real)))
+    both = composed(encoder, decoder)
+    sizes = usual_sizes(both)
+    part = at_sizes(both, sizes)
+    rows = whole(part, probes(part.inputs, real))
+    return compare_composed(encoder, decoder, pair, rows, sizes)
 
 
 def _fits(before: Bundle, name: str, part: Part) -> bool:

@@ -75,8 +75,8 @@ class Task:
         images: float32 [n, C, H, W], the images that outputs should reconstruct.
         bounds: range of the images; None if unknown.
         classes: number of classes of the model; 0 without any.
-        latents: name of the output that is the latent; None without one.
-        decode: latents -> images.
+        latents: name of the output that is the latent, if there is a decoder for it.
+        decode: latents -> images; None if no output is a latent.
         decoded: tensor spec of these images.
     """
 
@@ -84,9 +84,9 @@ class Task:
     images: Array
     bounds: tuple[float, float] | None
     classes: int
-    latents: str | None
-    decode: Callable[[Array], Array]
-    decoded: TensorSpec
+    latents: str | None = None
+    decode: Callable[[Array], Array] | None = None
+    decoded: TensorSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     noise = math.sqrt(float(np.square(difference).mean())) / scale
     snr = min(-20.0 * math.log10(noise), _LOUDEST) if noise else _LOUDEST
     found = [Quality("snr", snr, limits.snr, count, None)]
-    images = (task.decoded, task.decode) if spec.name == task.latents else (spec, None)
+    decoded = task.decoded if spec.name == task.latents else None
+    images = (spec, None) if decoded is None else (decoded, task.decode)
     targets = _targets(images[0], task)
     if targets is not None:
         pair = [before, after] if images[1] is None else [images[1](z) for z in (before, after)]

@@ -7,13 +7,14 @@ cannot be told from a wrong one: a few such inputs are judged separately, many a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
-from aeonnx.bundle import TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
 from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows
 from aeonnx.exporting.verify.reference import Arrays
@@ -61,6 +62,7 @@ def compare_runs(
     *,
     variant: str = "fp32",
     limit: Limit = measured,
+    sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> Compared:
     """Compare the outputs of a graph with its reference.
 
@@ -69,12 +71,13 @@ def compare_runs(
 
     Args:
         name: name of the part.
-        part: names and shapes of inputs and outputs.
+        part: names and shapes of inputs and outputs; only its axis of rows is dynamic.
         graph: runs the graph that is judged.
         reference: what its outputs are compared with.
         rows: the inputs.
         variant: name of the variant, for the report.
         limit: the tolerance of an output, from its measured differences.
+        sizes: of the axes that are dynamic in the graph, for the report.
 
     Raises:
         DeviceMemoryError: the graph runs out of the device's memory.
@@ -102,7 +105,7 @@ def compare_runs(
         except (BundleError, RunError) as error:
             failures.append(f"{name} ({variant}): {error}")
             continue
-        problems = malformed(part.outputs, rows_in(part, inputs), outputs)
+        problems = malformed(part.outputs, {BATCH: rows_in(part, inputs)}, outputs)
         failures += [f"{name}: {problem}" for problem in problems]
         if problems:
             continue
@@ -111,7 +114,7 @@ def compare_runs(
         alone.add(places, outputs, single)
     kinds = _conditioned(rows.kinds, [*found.values()])
     checks = [
-        _check(name, variant, found[spec.name], kinds, kind, limit)
+        replace(_check(name, variant, found[spec.name], kinds, kind, limit), sizes=dict(sizes))
         for spec in part.outputs
         for kind in dict.fromkeys(kinds)
     ]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aeonnx.bundle import TensorSpec
+from aeonnx.bundle import TensorSpec, shape_at
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of, pixel_mismatch, pixel_spec
 from aeonnx.exporting.passes.sampler import sampler_specs
-from aeonnx.exporting.verify.probes import Rows, whole
+from aeonnx.exporting.verify.probes import Rows, filled, whole
 from aeonnx.exporting.verify.reference import Arrays, Reference
 from aeonnx.exporting.verify.runs import ReferenceFn, compare_runs
 from aeonnx.exporting.verify.tolerance import ErrorStats, measured
@@ -181,7 +181,8 @@ def sampler_reference(decoder: Part, prior: Gaussian) -> SamplerReference:
 def sampler_rows(interface: Part) -> Rows:
     """One seed, and small and large indices that integer arithmetic could get wrong."""
     index = whole_batches(interface, np.array(_INDICES))
-    return Rows.of(interface, {"seed": np.array([_SEED]), "index": index}, "index")
+    known = {"seed": np.array([_SEED]), "index": index}
+    return Rows.of(interface, filled(interface.inputs, known, len(index)), "index")
 
 
 def compare_sampler(
@@ -198,13 +199,14 @@ def compare_sampler(
         draws: the sampler's reference.
     """
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
-    interface = Part(decoder.module, *sampler_specs(z, reconstruction))
+    interface = Part(decoder.module, *sampler_specs(decoder.inputs, reconstruction))
     rows = sampler_rows(interface)
     report = compare_runs(SAMPLER, interface, graph, draws, rows, limit=_limit)
     if decode is None:
         return report
     outputs = any_rows(interface, graph)(rows.values)
-    decoded = decode({z.name: outputs[z.name]})[reconstruction.name]
+    others = {spec.name: rows.values[spec.name] for spec in decoder.inputs[1:]}
+    decoded = decode({z.name: outputs[z.name], **others})[reconstruction.name]
     whose = "the decoder for the same latents"
     unlike = pixel_mismatch(SAMPLER, outputs["image"], to_pixels(decoded, draws.bounds), whose)
     return Report(report.checks, (*report.failures, *([unlike] if unlike else [])))
@@ -230,20 +232,21 @@ class SamplerReference:
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
         z = self._latents(inputs).astype(np.float32)
-        image = self.decoder.single({self.z.name: z})[self.reconstruction.name]
+        image = self.decoder.single({**inputs, self.z.name: z})[self.reconstruction.name]
         return {self.z.name: z, "image": to_pixels(image, self.bounds)}
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
         z = self._latents(inputs)
-        image = self.decoder.double({self.z.name: z.astype(np.float32)})[self.reconstruction.name]
+        given = {**inputs, self.z.name: z.astype(np.float32)}
+        image = self.decoder.double(given)[self.reconstruction.name]
         return {self.z.name: z, "image": to_pixels(image, self.bounds)}
 
     def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
         return self.double(inputs)
 
     def _latents(self, inputs: Mapping[str, Array]) -> Array:
-        size = int(self.z.shape[1])
-        return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], size)
+        shape = shape_at(self.z.shape[1:], {})
+        return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], shape)
 
 
 def _limit(spec: TensorSpec, stats: ErrorStats) -> float:

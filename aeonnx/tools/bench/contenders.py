@@ -46,7 +46,7 @@ class Contender:
 
 def inputs_of(bundle: Bundle, variant: Variant, batch: int) -> dict[str, Array]:
     """The golden inputs, repeated up to the batch size; real images come first."""
-    found = tile_rows(variant, golden.read_all(bundle.folder, variant.golden.inputs), batch)
+    found = tile_rows(variant, golden.read_all(bundle.folder, variant.golden[0].inputs), batch)
     return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aeonnx.bundle import shape_at
 from aeonnx.errors import GoldenMismatchError
 from aeonnx.io import images
 from aeonnx.io.readers import read_images
@@ -40,7 +41,8 @@ def main(bundle_path: Path, digits_path: Path) -> None:
     samples = bundle.generate(_SAMPLES, seed=_SEED)
     folder = digits_path.parent
     images.write_grid(folder / "samples.png", samples, scale=3, force=True)
-    digits = read_images(digits_path, bundle.manifest.input_shape)
+    (x,) = bundle.inputs("encoder")
+    digits = read_images(digits_path, shape_at(x.shape[1:], {}))
     reconstructed = bundle.reconstruct(digits)
     pairs = np.concatenate([digits.astype(np.float32) / 255, reconstructed])
     path = folder / "reconstructions.png"

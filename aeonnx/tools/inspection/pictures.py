@@ -68,15 +68,15 @@ Row = tuple[str, GoldenTensor, TensorSpec]
 def _images(contents: Manifest, part: str) -> tuple[Row | None, Row | None]:
     """The first image input and the first image output of a part."""
     variant = next(iter(contents.parts[part].values()))
-    shape = contents.input_shape
+    stored = variant.golden[0]
 
     def first(specs: tuple[TensorSpec, ...], stored: dict[str, GoldenTensor]) -> Row | None:
-        spec = next((spec for spec in specs if spec.shape[1:] == shape), None)
+        spec = next((spec for spec in specs if spec.kind == "image"), None)
         return None if spec is None else (spec.description or spec.name, stored[spec.name], spec)
 
     return (
-        first(variant.inputs, variant.golden.inputs),
-        first(variant.outputs, variant.golden.outputs),
+        first(variant.inputs, stored.inputs),
+        first(variant.outputs, stored.outputs),
     )
 
 

@@ -28,8 +28,10 @@ SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """By bundle and part, the variants that page/proof.mjs runs."""
 
 CORE = (
-    *("bundle.mjs", "checks.mjs", "graph.mjs", "manifest.mjs", "part.mjs", "pixels.mjs"),
-    "replay.mjs",
+    *("axes.mjs", "bundle.mjs", "checks.mjs", "denoising.mjs", "errors.mjs"),
+    *("fields.mjs", "graph.mjs", "inputs.mjs", "manifest.mjs", "padding.mjs"),
+    *("part.mjs", "pixels.mjs", "replay.mjs", "tensors.mjs", "tiled.mjs"),
+    *("tiles.mjs", "variant.mjs", "verbs.mjs"),
 )
 """Files that the page shares with clients/node."""
 

@@ -1,0 +1,63 @@
+"""Guess the kinds of tensors that a model from elsewhere does not state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from aeonnx.bundle import TensorSpec
+from aeonnx.models import Part
+
+__all__ = ["with_kinds"]
+
+_DATA = {2: "vector", 3: "signal", 4: "image", 5: "volume"}
+"""Kind of data by the number of its axes."""
+
+_MAKES_DATA = ("decoder", "reconstructor", "denoiser", "scorer")
+_TAKES_DATA = ("encoder", "reconstructor", "denoiser", "scorer", "classifier")
+_BY_NAME = {"label": "label", "mask": "mask", "error": "score"}
+
+
+def with_kinds(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """The parts, with a kind for each tensor whose kind is "other" and can be told.
+
+    The names of the usual parts tell it: an encoder maps data to a latent or to codes, a decoder
+    maps them back. The number of axes tells what data is: [batch, columns] is a vector, [batch,
+    channels, time] a signal, then images and volumes.
+    """
+    return {name: _of(name, part) for name, part in parts.items()}
+
+
+def _of(name: str, part: Part) -> Part:
+    first_in = _data if name in _TAKES_DATA else _latent if name == "decoder" else None
+    first_out = _data if name in _MAKES_DATA else _latent if name == "encoder" else None
+    if name == "classifier":
+        first_out = _data
+    inputs, outputs = (
+        tuple(_known(spec, guess if place == 0 else None) for place, spec in enumerate(specs))
+        for specs, guess in ((part.inputs, first_in), (part.outputs, first_out))
+    )
+    return replace(part, inputs=inputs, outputs=outputs)
+
+
+def _data(spec: TensorSpec) -> str:
+    return _DATA.get(len(spec.shape), "other")
+
+
+def _latent(spec: TensorSpec) -> str:
+    return "codes" if np.issubdtype(np.dtype(spec.dtype), np.integer) else "latent"
+
+
+def _known(spec: TensorSpec, guess: object) -> TensorSpec:
+    if spec.kind != "other":
+        return spec
+    kind = _BY_NAME.get(spec.name, "other")
+    if kind == "score" and len(spec.shape) != 1:
+        kind = "other"
+    if callable(guess):
+        kind = guess(spec)
+    elif spec.name == "probabilities" and len(spec.shape) == len(("batch", "classes")):
+        kind = "vector"
+    return replace(spec, kind=kind)

@@ -1,0 +1,129 @@
+"""Generates images: draws latents and decodes them, or runs the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from aeonnx.bundle import BATCH, Axis, Manifest, axes_of, latents, shape_at, solve
+from aeonnx.errors import InputError, UsageError
+from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
+from aeonnx.runtime.array_like import select
+from aeonnx.runtime.interface import Array, stored_sizes
+from aeonnx.runtime.settings import whole
+from aeonnx.runtime.verbs import PARTS, steps_of
+
+if TYPE_CHECKING:
+    from aeonnx.runtime.bundle import Bundle
+
+__all__ = ["generate", "image_range", "label_of", "latent_shape"]
+
+_DRAWN = 4096
+"""Most images per batch."""
+
+
+def generate(
+    bundle: Bundle,
+    n: int,
+    seed: int,
+    first: int,
+    *,
+    size: Sequence[int] | None,
+    pixels: bool,
+    others: Mapping[str, Any],
+) -> Array:
+    """Images from the prior, some thousands at a time; see `Bundle.generate`."""
+    made: Array | None = None
+    for done in range(0, n, _DRAWN):
+        rows = slice(done, min(done + _DRAWN, n))
+        each = {name: select(value, rows) for name, value in others.items()}
+        count, start = rows.stop - done, first + done
+        if steps_of(bundle.manifest, "generate") == ("decode",):
+            latent = bundle.variant("decoder").inputs[0]
+            z = bundle.draw_latents(count, seed, start, size=size).astype(latent.dtype, copy=False)
+            found = bundle.decode(z, pixels=pixels, **each)
+        else:
+            found = _sampled(bundle, count, seed, start, size, each)
+            found = found if pixels else from_pixels(found, image_range(bundle.manifest))
+        if n <= _DRAWN:
+            return found
+        if made is None:
+            made = np.empty((n, *found.shape[1:]), found.dtype)
+        made[rows] = found
+    return cast(Array, made)
+
+
+def _sampled(
+    bundle: Bundle,
+    n: int,
+    seed: int,
+    first: int,
+    size: Sequence[int] | None,
+    others: Mapping[str, Any],
+) -> Array:
+    """Pixels that the graph `sampler` draws."""
+    if size is not None:
+        raise InputError("size: expected none, the images of this bundle have one size")
+    index = np.arange(first, first + n)
+    return bundle.run("sampler", seed=np.array([seed]), index=index, **others)["image"]
+
+
+def image_range(contents: Manifest) -> Bounds:
+    """The range that the sampler's pixels are mapped to: that of another part's images."""
+    specs = (spec for found in contents.parts.values() for spec in found["fp32"].outputs)
+    ranges = (spec.range for spec in specs if spec.kind == "image" and spec.dtype == "float32")
+    return next((found for found in ranges if found and has_pixels(found)), UNIT)
+
+
+def label_of(bundle: Bundle, text: str) -> tuple[str, int]:
+    """The input of the generating part that takes a class, and the number of a class.
+
+    Args:
+        bundle: its decoder, or its sampler without one, generates.
+        text: name of a class, or its number.
+
+    Raises:
+        UsageError: no input takes a class, or there is no such class.
+    """
+    part = PARTS[steps_of(bundle.manifest, "generate")[0]]
+    spec = next((item for item in bundle.inputs(part) if item.kind == "label"), None)
+    if spec is None:
+        raise UsageError(f"--label: this bundle's {part} takes none, leave it out")
+    classes = bundle.manifest.classes
+    if text in classes:
+        return spec.name, classes.index(text)
+    if not text.isdigit():
+        known = f"one of {', '.join(classes)}" if classes else "a number"
+        raise UsageError(f"--label: expected {known}, got {text!r}")
+    return spec.name, int(text)
+
+
+def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, ...]:
+    """The shape of a latent without its axis of rows.
+
+    Args:
+        contents: of a bundle with a decoder or a sampler.
+        size: of the images that are decoded, such as (height, width); None for the size of the
+            golden vectors.
+
+    Raises:
+        InputError: the images cannot have this size.
+    """
+    (part, latent), *_ = latents(contents)
+    variant = contents.parts[part]["fp32"]
+    sizes = stored_sizes(variant, variant.golden[0])
+    if size is None:
+        return shape_at(latent.shape[1:], sizes)
+    names = tuple(axis.axis for axis in axes_of([variant.outputs[0].shape[2:]]))
+    if not names:
+        raise InputError("size: expected none, the images of this bundle have one size")
+    if len(size) != len(names):
+        raise InputError(f"size: expected {len(names)} numbers, {names}, got {len(size)}")
+    wanted = {"size": (names, tuple(whole("size", each) for each in size))}
+    try:
+        sizes |= solve(wanted, {BATCH: Axis(), **variant.axes})
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return shape_at(latent.shape[1:], sizes)

@@ -1,0 +1,95 @@
+"""Clients on pictures and arrays of any size, with labels, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import aeonnx
+from clients.proof.program import Program, pixels_of
+
+pytestmark = pytest.mark.clients
+
+
+def picture(path: Path, *shape: int) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+@pytest.mark.parametrize("shape", [(37, 53), (1, 1), (8, 200), (64, 40, 3)])
+def test_a_picture_of_any_size_is_denoised(
+    program: Program, made: Path, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    pixels = picture(tmp_path / "in.png", *shape)
+    done = program("denoise", made / "any_size", tmp_path / "in.png", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    with aeonnx.load(made / "any_size", providers=["cpu"]) as bundle:
+        grey = pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
+        expected = bundle.denoise(grey[None, None], pixels=True)[0, 0]
+    found = pixels_of(tmp_path / "out.png")
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_large_picture_is_denoised_in_tiles(program: Program, made: Path, tmp_path: Path) -> None:
+    pixels = picture(tmp_path / "in.png", 2100, 2051)
+    done = program("denoise", made / "any_size", tmp_path / "in.png", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    with aeonnx.load(made / "any_size", providers=["cpu"]) as bundle:
+        expected = bundle.denoise(pixels[None, None], pixels=True)[0, 0]
+    difference = np.abs(pixels_of(tmp_path / "out.png").astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+
+
+def test_any_part_runs_on_arrays(program: Program, made: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 1, 16 * 21)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    inputs = (f"x={tmp_path / 'x.npy'}", f"z={tmp_path / 'z.npy'}")
+    done = program("run", made / "signal", "encoder", *inputs)
+    assert done.returncode == 0, done.stderr
+    with aeonnx.load(made / "signal", providers=["cpu"]) as bundle:
+        expected = bundle.encode(x)
+    found = np.load(tmp_path / "z.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_a_class_is_generated(program: Program, made: Path, tmp_path: Path) -> None:
+    target = tmp_path / "x.png"
+    done = program("generate", made / "conditional", "--label", 3, "-n", 1, "--seed", 5, target)
+    assert done.returncode == 0, done.stderr
+    with aeonnx.load(made / "conditional", providers=["cpu"]) as bundle:
+        expected = bundle.generate(1, seed=5, label=3, pixels=True)[0].transpose(1, 2, 0)
+    assert np.abs(pixels_of(target).astype(int) - expected).max() <= 1
+    done = program("generate", made / "conditional", "-n", 1, tmp_path / "y.png")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: this sampler needs --label, 0 to 9")
+
+
+@pytest.mark.parametrize(
+    ("shape", "code", "text"),
+    [
+        ((1, 1, 33), 1, "encoder: x: expected a multiple of 16 for 16*frames, got 33"),
+        ((1, 1, 16), 1, "encoder: x: frames: expected a size of at least 2, got 1: the nearest"),
+        (
+            (1, 2, 32),
+            1,
+            "encoder: x: expected float32 [batch, 1, 16*frames], got float32 [1, 2, 32]",
+        ),
+        ((32,), 1, "encoder: x: expected float32 [batch, 1, 16*frames], got float32 [32]"),
+    ],
+)
+def test_sizes_that_break_a_rule_are_refused(
+    program: Program, made: Path, tmp_path: Path, shape: tuple[int, ...], code: int, text: str
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.float32))
+    inputs = (f"x={tmp_path / 'x.npy'}", f"z={tmp_path / 'z.npy'}")
+    done = program("run", made / "signal", "encoder", *inputs)
+    assert done.returncode == code
+    assert done.stderr.startswith(f"Error: {text}")
+    assert not (tmp_path / "z.npy").exists()
