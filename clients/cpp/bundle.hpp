@@ -23,26 +23,26 @@ public:
     // Throws Error 1: it is not the graph of the manifest, or holds what a bundle never does.
     Part(const std::string& name, const Variant& variant, const std::vector<std::byte>& data);
 
-    // Any number of rows; a graph that is fixed to so many at once gets them in turns.
-    // Throws Error 1: an input is missing or has another type or shape, the graph failed, or it
-    // gave another type or shape than the manifest says.
+    // Any number of rows, and any sizes that the axes allow: in batches where the graph is fixed to
+    // a number of rows, in tiles where a row is large.
+    // Throws Error 1: an input is missing or has another type or shape, its sizes break a rule of
+    // the axes, the graph failed, or it gave another type or shape than the manifest says.
     Tensors run(const Tensors& inputs);
-
-    // The rows that the graph is fixed to; `batch` if it takes any number.
-    std::int64_t fixed_rows() const;
 
     const Variant variant;
 
 private:
     void require_interface() const;
-    std::int64_t rows_in(const Tensors& inputs) const;
-    Tensors run_once(const Tensors& inputs, std::int64_t rows);
+    std::int64_t rows_at_once(const Sizes& sizes) const;
+    Tensors run_rows(const Tensors& inputs, const Sizes& sizes);
+    Tensors run_once(const Tensors& inputs, const Sizes& sizes);
 
     std::string name_;
     std::optional<Ort::Session> session_;  // an empty Session needs the library to end
 };
 
-// What became of one golden output, by the worst of its rows: where error / tolerance is largest.
+// What became of one golden output, by the worst of all rows of all its sets of golden vectors:
+// where error / tolerance is largest.
 struct Checked {
     std::string part, variant, output;
     double error;      // largest |output - golden| of the row; NaN if one of them is
@@ -73,10 +73,11 @@ public:
     std::vector<std::byte> read(const std::string& file, std::uint64_t size,
                                 const std::string& sha256) const;
 
-    // Golden inputs through the graph, all rows at once and each alone, beside what torch gave.
+    // All golden inputs through the graph, all rows at once and each alone, beside what torch gave.
     std::vector<Checked> check(const std::string& part, const std::string& variant);
 
-    // Microseconds for the first golden row: the median of calls, after a warm-up.
+    // Microseconds for the first row of the first golden vectors: the median of calls, after a
+    // warm-up.
     double time(const std::string& part, const std::string& variant);
 
     // Whether its manifest says what `denoise` or `generate`, the verb, needs.
@@ -84,11 +85,19 @@ public:
     void require(const std::string& verb) const;
 
     // An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W]. Where the graph takes and
-    // gives floats, pixels stand for the ranges of the manifest, see pixels.hpp.
-    std::vector<unsigned char> denoise(const std::vector<unsigned char>& pixels);
+    // gives floats, pixels stand for the ranges of the manifest, see pixels.hpp. Where height and
+    // width are axes they may be any: the image is padded by reflection, and the result is cropped.
+    // A large one runs in tiles.
+    Tensor denoise(const Tensor& picture);
 
-    // New images, uint8 [count, C, H, W]: image i of a seed is the same in every language.
-    std::vector<unsigned char> generate(std::int64_t seed, std::int64_t count);
+    // New images, uint8 [count, C, H, W]: image i of a seed is the same in every language. `label`
+    // is for a sampler that takes one.
+    // Throws Error 2: the label is missing, out of its range, or one too many.
+    Tensor generate(std::int64_t seed, std::int64_t count,
+                    std::optional<std::int64_t> label = std::nullopt);
+
+    // The variant of the denoiser that `denoise` runs.
+    const Variant& denoiser() const;
 
     const std::filesystem::path folder;
     const Manifest manifest;

@@ -8,11 +8,13 @@
 #include <fstream>
 #include <iostream>
 #include <new>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "bundle.hpp"
+#include "needs.hpp"
 #include "picture.hpp"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -45,8 +47,10 @@ std::string read_all(const fs::path& manifest, const fs::path& folder) {
     for (const auto& [part, variants] : bundle.manifest.parts) {
         for (const auto& [name, variant] : variants) {
             bundle.read(variant.file, static_cast<std::uint64_t>(variant.bytes), variant.sha256);
-            bundle.golden(variant.golden_inputs);
-            bundle.golden(variant.golden_outputs);
+            for (const aeonnx::Golden& set : variant.golden) {
+                bundle.golden(set.inputs);
+                bundle.golden(set.outputs);
+            }
         }
     }
     return "accepted";
@@ -55,7 +59,6 @@ std::string read_all(const fs::path& manifest, const fs::path& folder) {
 // All that the program's verbs do, but for the files that they write.
 std::string use_all(const fs::path& folder, const fs::path& picture) {
     aeonnx::Bundle bundle(folder);
-    const auto shape = bundle.manifest.input_shape;
     bool good = true;
     for (const auto& [part, variants] : bundle.manifest.parts) {
         for (const auto& item : variants) {
@@ -66,13 +69,16 @@ std::string use_all(const fs::path& folder, const fs::path& picture) {
     }
     if (bundle.manifest.parts.count("denoiser")) {
         bundle.require("denoise");
-        aeonnx::require_pictures("denoiser", "denoise", shape, 1);
-        aeonnx::grid_png(bundle.denoise(aeonnx::read_picture(picture, shape)), shape);
+        const aeonnx::Frame frame = aeonnx::frame_of(bundle.denoiser());
+        aeonnx::picture_png(bundle.denoise(aeonnx::read_picture(picture, frame)));
     }
     if (bundle.manifest.parts.count("sampler")) {
         bundle.require("generate");
-        aeonnx::require_pictures("sampler", "generate", shape, 3);
-        aeonnx::grid_png(bundle.generate(0, 3), shape);
+        const aeonnx::Variant& sampler = bundle.variant("sampler", "fp32");
+        aeonnx::require_grid(sampler, 3);
+        const auto label =
+            aeonnx::of_kind(sampler, aeonnx::Kind::label) ? std::optional(0) : std::nullopt;
+        aeonnx::grid_png(bundle.generate(0, 3, label));
     }
     return good ? "ok" : "wrong";
 }

@@ -1,17 +1,22 @@
-// aeonnx check | denoise | generate
+// aeonnx check | denoise | generate | run
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <limits>
+#include <map>
+#include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bundle.hpp"
 #include "engine.hpp"
 #include "files.hpp"
+#include "needs.hpp"
 #include "picture.hpp"
+#include "run_files.hpp"
 
 namespace {
 
@@ -22,7 +27,8 @@ using Words = std::vector<std::string>;
 constexpr const char* usage =
     "usage: aeonnx check BUNDLE [--time]\n"
     "       aeonnx denoise BUNDLE in.png out.png [--force]\n"
-    "       aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]\n"
+    "       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]\n"
+    "       aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]\n"
     "in.png may be PNG, JPEG or BMP; --force replaces a file that is there\n";
 
 std::int64_t number(const std::string& option, const std::string& text, std::int64_t lowest) {
@@ -37,10 +43,14 @@ std::int64_t number(const std::string& option, const std::string& text, std::int
     return value;
 }
 
-void require(const Words& words, std::size_t count, const char* what) {
+void require_no_options(const Words& words) {
     const auto is_option = [](const std::string& word) { return word.rfind("-", 0) == 0; };
     const auto option = std::find_if(words.begin(), words.end(), is_option);
     if (option != words.end()) throw Error(2, "there is no option " + *option);
+}
+
+void require(const Words& words, std::size_t count, const char* what) {
+    require_no_options(words);
     if (words.size() != count) throw Error(2, std::string("expected ") + what);
 }
 
@@ -93,32 +103,60 @@ int denoise(Words words) {
     const bool force = flag(words, "--force");
     require(words, 3, "BUNDLE in.png out.png");
     Bundle bundle(words[0]);
-    const auto shape = bundle.manifest.input_shape;
     bundle.require("denoise");
-    aeonnx::require_pictures("denoiser", "denoise", shape, 1);
+    const aeonnx::Frame frame = aeonnx::frame_of(bundle.denoiser());
     aeonnx::require_writable(words[2], force);
-    const auto pixels = aeonnx::read_picture(words[1], shape);
-    aeonnx::write_file(words[2], aeonnx::grid_png(bundle.denoise(pixels), shape), force);
+    const aeonnx::Tensor clean = bundle.denoise(aeonnx::read_picture(words[1], frame));
+    aeonnx::write_file(words[2], aeonnx::picture_png(clean), force);
     return 0;
 }
 
 int generate(Words words) {
     const std::string seed = option(words, "--seed"), count = option(words, "-n");
+    const std::string label = option(words, "--label");
     const bool force = flag(words, "--force");
     require(words, 2, "BUNDLE out.png");
     const std::int64_t key = seed.empty() ? 0 : number("--seed", seed, 0);
     const std::int64_t images = count.empty() ? 64 : number("-n", count, 1);
+    const auto of_class = label.empty() ? std::nullopt : std::optional(number("--label", label, 0));
     Bundle bundle(words[0]);
-    const auto shape = bundle.manifest.input_shape;
     bundle.require("generate");
-    aeonnx::require_pictures("sampler", "generate", shape, images);
+    const aeonnx::Variant& sampler = bundle.variant("sampler", "fp32");
+    aeonnx::require_label(sampler, of_class);
+    aeonnx::require_grid(sampler, images);
     aeonnx::require_writable(words[1], force);
-    aeonnx::write_file(words[1], aeonnx::grid_png(bundle.generate(key, images), shape), force);
+    aeonnx::write_file(words[1], aeonnx::grid_png(bundle.generate(key, images, of_class)), force);
+    return 0;
+}
+
+// NAME=FILE words: the files by the names of tensors.
+std::map<std::string, std::string> files_in(const Words& words, std::size_t from) {
+    std::map<std::string, std::string> files;
+    for (std::size_t i = from; i < words.size(); ++i) {
+        const std::size_t end = words[i].find('=');
+        if (end == 0 || end == std::string::npos || end + 1 == words[i].size()) {
+            throw Error(2, "expected NAME=FILE, got " + words[i]);
+        }
+        const std::string name = words[i].substr(0, end);
+        if (!files.emplace(name, words[i].substr(end + 1)).second) {
+            throw Error(2, name + "=FILE is there twice");
+        }
+    }
+    return files;
+}
+
+int run_part(Words words) {
+    const bool force = flag(words, "--force");
+    require_no_options(words);
+    if (words.size() < 2) throw Error(2, "expected BUNDLE PART input=in.npy output=out.npy");
+    const auto files = files_in(words, 2);
+    Bundle bundle(words[0]);
+    aeonnx::run_files(bundle, words[1], files, force);
     return 0;
 }
 
 int run(Words words) {
-    if (words.empty()) throw Error(2, "expected a verb: check, denoise or generate");
+    if (words.empty()) throw Error(2, "expected a verb: check, denoise, generate or run");
     const std::string verb = words[0];
     words.erase(words.begin());
     if (verb == "-h" || verb == "--help") {
@@ -128,6 +166,7 @@ int run(Words words) {
     if (verb == "check") return check(words);
     if (verb == "denoise") return denoise(words);
     if (verb == "generate") return generate(words);
+    if (verb == "run") return run_part(words);
     throw Error(2, "no such verb: " + verb);
 }
 
@@ -139,7 +178,10 @@ int main(int argc, char** argv) {
     } catch (const Error& error) {
         std::cerr << "Error: " << error.what() << "\n" << (error.exit_code == 2 ? usage : "");
         return error.exit_code;
-    } catch (const std::exception& error) {  // such as no memory for so many images
+    } catch (const std::bad_alloc&) {
+        std::cerr << "Error: there is not enough memory: give fewer or smaller arrays\n";
+        return 1;
+    } catch (const std::exception& error) {
         std::cerr << "Error: " << aeonnx::printable(error.what()) << "\n";
         return 1;
     }

@@ -1,129 +1,112 @@
 #include "manifest.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <iterator>
-#include <limits>
-#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "fields.hpp"
+#include "rules.hpp"
 
 namespace aeonnx {
 namespace {
 
-using nlohmann::json;
-
-constexpr std::int64_t newest_version = 1;
-constexpr int deepest = 64;  // levels of nesting; a manifest has eight
-constexpr std::int64_t largest_size = (std::int64_t{1} << 53) - 1;  // whole in every language
-constexpr std::int64_t largest_graph = std::int64_t{1} << 31;
+constexpr std::int64_t this_version = 2;
+constexpr int deepest = 64;  // levels of nesting; a manifest has nine
+constexpr std::int64_t largest_file = std::int64_t{1} << 31;
+constexpr std::int64_t most_values = std::int64_t{1} << 50;
 constexpr std::size_t longest_message = 400;
-constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
-constexpr std::array<const char*, 5> dtype_names = {"float32", "uint8", "int64", "float16",
-                                                    "float64"};
 
-// Objects are not quoted: they can be as long and as deep as the file.
-std::string shown(const json& value) {
-    if (value.is_structured()) return value.is_array() ? "a list" : "an object";
-    const std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-    return text.size() > 80 ? text.substr(0, 80) + "..." : text;
-}
-
-[[noreturn]] void refuse(const std::string& path, const std::string& expected,
-                         const std::string& got) {
-    throw std::runtime_error(path + ": expected " + expected + ", got " + got);
-}
-
-const json& field(const json& object, const std::string& path, const char* name) {
-    if (!object.is_object())
-        refuse(path.empty() ? "the manifest" : path, "an object", shown(object));
-    const auto found = object.find(name);
-    if (found == object.end())
-        refuse(path + (path.empty() ? "" : ".") + name, "a value", "nothing");
-    return *found;
-}
-
-std::string text_at(const json& value, const std::string& path) {
-    if (!value.is_string()) refuse(path, "a string", shown(value));
-    const std::string text = value.get<std::string>();
-    if (text != printable(text)) refuse(path, "a text without control characters", shown(value));
-    return text;
-}
-
-std::int64_t size_at(const json& value, const std::string& path) {
-    const bool whole = value.is_number_integer();
-    const bool small =
-        !value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{largest_size};
-    if (!whole || !small || value.get<std::int64_t>() < 1) {
-        refuse(path, "a whole number from 1 to 2^53 - 1", shown(value));
+// The value whose name a text is.
+template <typename Named>
+Named one_of(int count, const json& value, const std::string& path) {
+    const std::string text = text_at(value, path);
+    std::string all;
+    for (int i = 0; i < count; ++i) {
+        const auto known = static_cast<Named>(i);
+        if (text == name_of(known)) return known;
+        all += (i ? ", " : "") + std::string(name_of(known));
     }
-    return value.get<std::int64_t>();
-}
-
-std::string name_at(const std::string& name, const std::string& path, const char* others) {
-    const auto known = [others](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-               std::string_view(others).find(c) != std::string_view::npos;
-    };
-    const bool good = !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
-                      std::all_of(name.begin(), name.end(), known);
-    if (!good) refuse(path, "a lower-case name", shown(name));
-    return name;
-}
-
-std::string digest_at(const json& value, const std::string& path) {
-    const std::string digest = text_at(value, path);
-    const bool good =
-        digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string::npos;
-    if (!good) refuse(path, "64 hex digits", shown(value));
-    return digest;
-}
-
-std::string file_at(const json& value, const std::string& path) {
-    const std::string file = text_at(value, path);
-    // A root is also a drive, where files have that.
-    bool good =
-        file.find('\\') == std::string::npos && !std::filesystem::path(file).has_root_path();
-    for (std::size_t start = 0; good && start <= file.size();) {
-        const std::size_t end = std::min(file.find('/', start), file.size());
-        const std::string name = file.substr(start, end - start);
-        good = !name.empty() && name != "." && name != "..";
-        start = end + 1;
-    }
-    if (!good) refuse(path, "a path inside the bundle", shown(value));
-    return file;
+    refuse(path, "one of " + all, shown(value));
 }
 
 DType dtype_at(const json& value, const std::string& path) {
-    const std::string name = text_at(value, path);
-    const auto found = std::find(dtype_names.begin(), dtype_names.end(), name);
-    if (found == dtype_names.end()) {
-        refuse(path, "float32, uint8, int64, float16 or float64", shown(value));
-    }
-    return static_cast<DType>(std::distance(dtype_names.begin(), found));
+    return one_of<DType>(dtype_count, value, path);
 }
 
-Shape shape_at(const json& value, const std::string& path, DType dtype, bool with_batch) {
+std::int64_t size_at(const json& value, const std::string& path) {
+    return whole_at(value, path, 1);
+}
+
+std::optional<std::int64_t> limit_at(const json& value, const std::string& path,
+                                     std::int64_t least) {
+    if (value.is_null()) return std::nullopt;
+    return whole_at(value, path, least);
+}
+
+// How many values there are, as far as sizes are numbers.
+void require_countable(const Shape& numbers, const std::string& path) {
+    std::int64_t values = 1;
+    for (const std::int64_t size : numbers) values = product(values, size);
+    if (values >= most_values) refuse(path, "fewer than 2^50 values", "more");
+}
+
+Shape shape_in(const json& value, const std::string& path) {
     if (!value.is_array()) refuse(path, "a list", shown(value));
     Shape shape;
-    std::uint64_t bytes = width_of(dtype);
-    for (const json& item : value) {
-        if (with_batch && item == "batch") {
-            shape.push_back(batch);
-            continue;
-        }
-        shape.push_back(size_at(item, path));
-        const auto size = static_cast<std::uint64_t>(shape.back());
-        if (size > most_bytes / bytes) refuse(path, "a size in bytes of at most 63 bits", "more");
-        bytes *= size;
-    }
+    for (const json& item : value) shape.push_back(size_at(item, path));
+    require_countable(shape, path);
     return shape;
 }
 
-double number_at(const json& value, const std::string& path) {
-    if (!value.is_number() || !std::isfinite(value.get<double>())) {
-        refuse(path, "a finite number", shown(value));
+Layout layout_at(const json& value, const std::string& path) {
+    if (!value.is_array() || value.empty()) refuse(path, "a list of sizes", shown(value));
+    Layout layout;
+    Shape numbers;
+    for (const json& item : value) {
+        if (!item.is_string()) {
+            numbers.push_back(size_at(item, path));
+            layout.push_back(fixed_size(numbers.back()));
+            continue;
+        }
+        const auto size = read_size(text_at(item, path), layout.empty());
+        if (!size) {
+            refuse(path,
+                   "sizes above 0, \"batch\" for the first, or axes such as height and height/8",
+                   shown(item));
+        }
+        layout.push_back(*size);
     }
-    return value.get<double>();
+    require_countable(numbers, path);
+    return layout;
+}
+
+// The number of axes of a tensor of a kind, with that of rows; 0 where it may have any.
+std::size_t rank_of(Kind kind) {
+    switch (kind) {
+        case Kind::score:
+        case Kind::seed:
+        case Kind::index:
+            return 1;
+        case Kind::vector:
+            return 2;
+        case Kind::signal:
+            return 3;
+        case Kind::image:
+            return 4;
+        case Kind::volume:
+            return 5;
+        default:
+            return 0;
+    }
+}
+
+Kind kind_at(const json& value, const std::string& path, const Layout& layout) {
+    const auto kind = one_of<Kind>(kind_count, value, path);
+    const std::size_t rank = rank_of(kind);
+    if (rank && rank != layout.size()) {
+        refuse(path, std::to_string(rank) + " axes of a tensor of the kind " + name_of(kind),
+               describe(layout));
+    }
+    return kind;
 }
 
 std::optional<Range> range_at(const json& value, const std::string& path) {
@@ -132,19 +115,52 @@ std::optional<Range> range_at(const json& value, const std::string& path) {
     return std::array{number_at(value[0], path + "[0]"), number_at(value[1], path + "[1]")};
 }
 
+TensorSpec tensor_at(const json& item, const std::string& path) {
+    const std::string name = text_at(field(item, path, "name"), path + ".name");
+    const Layout layout = layout_at(field(item, path, "shape"), path + ".shape");
+    return {name_at(name, path + ".name", "_"),
+            dtype_at(field(item, path, "dtype"), path + ".dtype"), layout,
+            range_at(field(item, path, "range"), path + ".range"),
+            kind_at(field(item, path, "kind"), path + ".kind", layout)};
+}
+
 std::vector<TensorSpec> tensors_at(const json& list, const std::string& path) {
     if (!list.is_array()) refuse(path, "a list", shown(list));
     if (list.empty()) refuse(path, "at least one tensor", "none");
     std::vector<TensorSpec> tensors;
     for (const json& item : list) {
-        const std::string at = path + "[" + std::to_string(tensors.size()) + "]";
-        const DType dtype = dtype_at(field(item, at, "dtype"), at + ".dtype");
-        const std::string name = text_at(field(item, at, "name"), at + ".name");
-        tensors.push_back({name_at(name, at + ".name", "_"), dtype,
-                           shape_at(field(item, at, "shape"), at + ".shape", dtype, true),
-                           range_at(field(item, at, "range"), at + ".range")});
+        tensors.push_back(tensor_at(item, path + "[" + std::to_string(tensors.size()) + "]"));
     }
     return tensors;
+}
+
+void require_multiple(std::int64_t size, const Axis& axis, const std::string& path) {
+    if (size % axis.multiple == 0) return;
+    refuse(path, "a multiple of " + std::to_string(axis.multiple), std::to_string(size));
+}
+
+Axis axis_at(const json& value, const std::string& path) {
+    Axis axis;
+    axis.multiple = size_at(field(value, path, "multiple"), path + ".multiple");
+    axis.min = size_at(field(value, path, "min"), path + ".min");
+    axis.max = limit_at(field(value, path, "max"), path + ".max", 1);
+    axis.margin = limit_at(field(value, path, "margin"), path + ".margin", 0);
+    require_multiple(axis.min, axis, path + ".min");
+    if (axis.max) require_multiple(*axis.max, axis, path + ".max");
+    if (axis.max && *axis.max < axis.min) {
+        refuse(path + ".max", "at least min, " + std::to_string(axis.min),
+               std::to_string(*axis.max));
+    }
+    return axis;
+}
+
+Axes axes_at(const json& value, const std::string& path) {
+    if (!value.is_object()) refuse(path, "an object", shown(value));
+    Axes axes;
+    for (const auto& [name, axis] : value.items()) {
+        axes.emplace(name, axis_at(axis, path + "." + name_at(name, path, "_")));
+    }
+    return axes;
 }
 
 std::vector<double> tolerance_at(const json& value, const std::string& path, std::int64_t rows) {
@@ -169,24 +185,39 @@ Stored stored_at(const json& value, const std::string& path, bool is_output) {
     const DType dtype = dtype_at(field(value, path, "dtype"), path + ".dtype");
     Stored stored{file_at(field(value, path, "file"), path + ".file"),
                   digest_at(field(value, path, "sha256"), path + ".sha256"), dtype,
-                  shape_at(field(value, path, "shape"), path + ".shape", dtype, false)};
+                  shape_in(field(value, path, "shape"), path + ".shape")};
+    if (count_of(stored.shape) * width_of(dtype) > std::size_t{largest_file}) {
+        refuse(path + ".shape", "at most 2 GiB", describe(dtype, stored.shape));
+    }
     if (is_output) {
-        const json& shape = field(value, path, "shape");
-        if (shape.empty()) refuse(path + ".shape", "at least one size", shown(shape));
+        if (stored.shape.empty()) refuse(path + ".shape", "at least one size", "none");
         const json& tolerance = field(value, path, "tolerance");
         stored.tolerance = tolerance_at(tolerance, path + ".tolerance", stored.shape.front());
     }
     return stored;
 }
 
-std::map<std::string, Stored> golden_at(const json& value, const std::string& path,
+std::map<std::string, Stored> arrays_at(const json& value, const std::string& path,
                                         const std::vector<TensorSpec>& specs, bool is_output) {
-    std::map<std::string, Stored> golden;
+    std::map<std::string, Stored> arrays;
     for (const TensorSpec& spec : specs) {
         const json& stored = field(value, path, spec.name.c_str());
-        golden.emplace(spec.name, stored_at(stored, path + "." + spec.name, is_output));
+        arrays.emplace(spec.name, stored_at(stored, path + "." + spec.name, is_output));
     }
-    if (golden.size() != value.size()) refuse(path, "an array per tensor", "others too");
+    if (arrays.size() != value.size()) refuse(path, "an array per tensor", "others too");
+    return arrays;
+}
+
+std::vector<Golden> golden_at(const json& list, const std::string& path, const Variant& variant) {
+    if (!list.is_array()) refuse(path, "a list", shown(list));
+    if (list.empty()) refuse(path, "at least one set of vectors", "none");
+    std::vector<Golden> golden;
+    for (const json& set : list) {
+        const std::string at = path + "[" + std::to_string(golden.size()) + "]";
+        golden.push_back(
+            {arrays_at(field(set, at, "inputs"), at + ".inputs", variant.inputs, false),
+             arrays_at(field(set, at, "outputs"), at + ".outputs", variant.outputs, true)});
+    }
     return golden;
 }
 
@@ -195,7 +226,7 @@ Variant variant_at(const json& value, const std::string& path) {
     variant.file = file_at(field(value, path, "file"), path + ".file");
     variant.sha256 = digest_at(field(value, path, "sha256"), path + ".sha256");
     variant.bytes = size_at(field(value, path, "bytes"), path + ".bytes");
-    if (variant.bytes > largest_graph) {
+    if (variant.bytes > largest_file) {
         refuse(path + ".bytes", "at most 2 GiB", std::to_string(variant.bytes));
     }
     variant.opset = size_at(field(value, path, "opset"), path + ".opset");
@@ -203,30 +234,28 @@ Variant variant_at(const json& value, const std::string& path) {
         text_at(field(value, path, "min_onnxruntime"), path + ".min_onnxruntime");
     variant.inputs = tensors_at(field(value, path, "inputs"), path + ".inputs");
     variant.outputs = tensors_at(field(value, path, "outputs"), path + ".outputs");
-    const std::string at = path + ".golden";
-    const json& golden = field(value, path, "golden");
-    variant.golden_inputs =
-        golden_at(field(golden, at, "inputs"), at + ".inputs", variant.inputs, false);
-    variant.golden_outputs =
-        golden_at(field(golden, at, "outputs"), at + ".outputs", variant.outputs, true);
+    variant.axes = axes_at(field(value, path, "axes"), path + ".axes");
+    variant.golden = golden_at(field(value, path, "golden"), path + ".golden", variant);
+    require_rules(variant, path);
     return variant;
 }
 
-Manifest manifest_of(const json& document) {
+void require_version(const json& document) {
     const json& format = field(document, "", "format");
     if (format != "aeonnx-bundle") refuse("format", "\"aeonnx-bundle\"", shown(format));
     const std::int64_t version = size_at(field(document, "", "version"), "version");
-    if (version > newest_version) {
-        throw std::runtime_error("version " + std::to_string(version) +
-                                 " is newer than this program, which reads " +
-                                 std::to_string(newest_version) + ": take a newer one");
-    }
+    if (version == this_version) return;
+    const bool newer = version > this_version;
+    throw std::runtime_error("version " + std::to_string(version) + " is " +
+                             (newer ? "newer" : "older") + " than this program, which reads " +
+                             std::to_string(this_version) + ": " +
+                             (newer ? "take a newer one" : "export the bundle again"));
+}
+
+Manifest manifest_of(const json& document) {
+    require_version(document);
     Manifest manifest;
     manifest.model = text_at(field(document, "", "model"), "model");
-    const json& image = field(document, "", "input_shape");
-    const Shape shape = shape_at(image, "input_shape", DType::uint8, false);
-    if (shape.size() != 3) refuse("input_shape", "[C, H, W]", shown(image));
-    std::copy(shape.begin(), shape.end(), manifest.input_shape.begin());
     const json& parts = field(document, "", "parts");
     if (!parts.is_object()) refuse("parts", "an object", shown(parts));
     if (parts.empty()) throw std::runtime_error("parts: expected at least one part");
@@ -243,19 +272,6 @@ Manifest manifest_of(const json& document) {
 
 }  // namespace
 
-std::size_t width_of(DType dtype) {
-    switch (dtype) {
-        case DType::uint8:
-            return 1;
-        case DType::float16:
-            return 2;
-        case DType::float32:
-            return 4;
-        default:
-            return 8;
-    }
-}
-
 Manifest parse_manifest(std::string_view text, const std::string& where) {
     const auto shallow = [](int depth, json::parse_event_t, json&) {
         if (depth > deepest) throw std::runtime_error("it is nested too deep");
@@ -268,32 +284,6 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
         const bool cut = reason.size() > longest_message;
         throw Error(1, where + ": " + reason.substr(0, longest_message) + (cut ? "..." : ""));
     }
-}
-
-bool has_rows(const TensorSpec& input) { return input.name != "seed"; }
-
-std::string describe(DType dtype, const Shape& shape) {
-    std::string text;
-    for (const std::int64_t size : shape) {
-        text += (text.empty() ? "" : ", ") + (size == batch ? "batch" : std::to_string(size));
-    }
-    return std::string(dtype_names[static_cast<std::size_t>(dtype)]) + " [" + text + "]";
-}
-
-std::string describe(const TensorSpec& spec) {
-    return spec.name + " " + describe(spec.dtype, spec.shape);
-}
-
-std::size_t count_of(const Shape& shape) {
-    std::uint64_t count = 1;
-    for (const std::int64_t size : shape) {
-        const auto values = static_cast<std::uint64_t>(size);
-        if (size < 0 || (values > 0 && count > most_bytes / 8 / values)) {
-            throw Error(1, "expected a shape whose values can be counted, got one too large");
-        }
-        count *= values;
-    }
-    return static_cast<std::size_t>(count);
 }
 
 }  // namespace aeonnx

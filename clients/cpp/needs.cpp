@@ -1,7 +1,9 @@
 #include "needs.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
+#include <string>
 
 #include "pixels.hpp"
 
@@ -16,37 +18,31 @@ struct Use {
                             ", got " + got);
     }
 
-    // `found` is null where there is no such tensor.
-    void require(const TensorSpec& expected, const TensorSpec* found) const {
-        if (!found) throw cannot(describe(expected), "no " + expected.name);
-        if (found->dtype != expected.dtype || found->shape != expected.shape) {
-            throw cannot(describe(expected), describe(found->dtype, found->shape));
-        }
+    void require(const TensorSpec& spec, DType dtype, const Layout& shape) const {
+        if (spec.dtype == dtype && spec.shape == shape) return;
+        throw cannot(spec.name + " " + describe(dtype, shape), describe(spec.dtype, spec.shape));
     }
 
-    void require_count(const std::vector<TensorSpec>& inputs, std::size_t count) const {
-        if (inputs.size() == count) return;
-        throw cannot(std::to_string(count) + (count == 1 ? " input" : " inputs"),
-                     std::to_string(inputs.size()));
+    void require_kind(const TensorSpec& spec, Kind kind, const char* what) const {
+        if (spec.kind == kind) return;
+        throw cannot(std::string("an ") + what + " of the kind " + name_of(kind),
+                     spec.name + " of " + name_of(spec.kind));
+    }
+
+    // `from` is the first axis whose size must be a number.
+    void require_numbers(const TensorSpec& spec, std::size_t from, std::size_t to) const {
+        for (std::size_t i = from; i < to; ++i) {
+            if (spec.shape[i].axis.empty()) continue;
+            throw cannot(spec.name + " with a number for " + spec.shape[i].text,
+                         describe(spec.shape));
+        }
     }
 };
 
-const TensorSpec* named(const std::vector<TensorSpec>& specs, const char* name) {
-    const auto found = std::find_if(specs.begin(), specs.end(),
-                                    [name](const TensorSpec& spec) { return spec.name == name; });
-    return found == specs.end() ? nullptr : &*found;
-}
-
-std::int64_t first_size(const TensorSpec& spec) {
-    return spec.shape.empty() ? batch : spec.shape[0];
-}
-
-// The shape of a tensor with other rows: sizes that are no number have no place behind them.
-Shape with_rows(Shape shape, std::int64_t rows) {
-    if (shape.empty()) shape.push_back(rows);
-    shape[0] = rows;
-    std::replace(shape.begin() + 1, shape.end(), batch, std::int64_t{1});
-    return shape;
+std::string names_in(const std::vector<TensorSpec>& specs) {
+    std::string text;
+    for (const TensorSpec& spec : specs) text += (text.empty() ? "" : ", ") + spec.name;
+    return text;
 }
 
 std::string range_of(const TensorSpec& spec) {
@@ -56,70 +52,106 @@ std::string range_of(const TensorSpec& spec) {
     return text.str();
 }
 
-Shape image_shape(std::int64_t rows, const ImageShape& image) {
-    return {rows, image[0], image[1], image[2]};
+std::string in_words(const TensorSpec& spec) {
+    return std::string(name_of(spec.kind)) + " " + describe(spec.shape);
+}
+
+// The lowest and the highest label: whole numbers from 0 on, within the range of the input.
+std::array<std::int64_t, 2> labels_of(const TensorSpec& label) {
+    const double most =
+        label.dtype == DType::int32 ? 0x1p31 - 1 : static_cast<double>(largest_size);
+    const Range range = label.range.value_or(Range{0, most});
+    const auto within = [most](double value) {
+        return static_cast<std::int64_t>(std::clamp(value, 0.0, most));
+    };
+    return {within(std::ceil(range[0])), within(std::floor(range[1]))};
 }
 
 }  // namespace
 
-void require_rows(const std::string& part, const std::string& verb, const Variant& variant) {
-    const Use use{part, verb};
-    const std::int64_t rows = first_size(variant.outputs.front());
-    const auto require = [&](const TensorSpec& spec) {
-        use.require({spec.name, spec.dtype, with_rows(spec.shape, rows)}, &spec);
-    };
-    bool any = false;
-    for (const TensorSpec& spec : variant.inputs) {
-        if (has_rows(spec)) require(spec);
-        any = any || has_rows(spec);
-    }
-    if (!any) throw use.cannot("an input with rows", describe(variant.inputs.front()));
-    std::for_each(variant.outputs.begin(), variant.outputs.end(), require);
-}
-
-void require_golden(const std::string& part, const Variant& variant) {
-    const Use use{part, "be checked"};
-    const Stored& first = variant.golden_outputs.begin()->second;
-    const std::int64_t rows = first.shape.empty() ? 1 : first.shape[0];
-    const auto require = [&](const TensorSpec& spec, const Stored& stored, bool per_row) {
-        const Shape shape = per_row ? with_rows(spec.shape, rows) : spec.shape;
-        const TensorSpec found{"", stored.dtype, stored.shape};
-        use.require({"golden " + spec.name, spec.dtype, shape}, &found);
-    };
-    for (const TensorSpec& spec : variant.inputs) {
-        require(spec, variant.golden_inputs.at(spec.name), has_rows(spec));
-    }
-    for (const TensorSpec& spec : variant.outputs) {
-        require(spec, variant.golden_outputs.at(spec.name), true);
-    }
-}
-
-void require_denoiser(const Variant& variant, DType dtype, const ImageShape& image) {
+void require_denoiser(const Variant& variant, DType dtype) {
     const Use use{"denoiser", "denoise"};
-    use.require_count(variant.inputs, 1);
-    const Shape shape = image_shape(first_size(variant.inputs.front()), image);
-    for (const TensorSpec* found : {&variant.inputs.front(), &variant.outputs.front()}) {
-        const TensorSpec expected{found->name, dtype, shape};
-        use.require(expected, found);
+    if (variant.inputs.size() != 1) {
+        throw use.cannot("1 input",
+                         std::to_string(variant.inputs.size()) + ": " + names_in(variant.inputs));
+    }
+    const TensorSpec &input = variant.inputs.front(), &output = variant.outputs.front();
+    use.require_kind(input, Kind::image, "input");
+    use.require_kind(output, Kind::image, "output");
+    if (input.shape != output.shape) {
+        throw use.cannot(output.name + " of the shape of " + input.name + ", " + in_words(input),
+                         in_words(output));
+    }
+    use.require_numbers(input, 1, 2);
+    for (const TensorSpec* found : {&input, &output}) {
+        use.require(*found, dtype, input.shape);
         if (dtype == DType::float32 && !holds_pixels(found->range)) {
-            throw use.cannot(describe(expected) + " in a range [low, high] whose width is a float32"
-                                                  " above 0",
-                             "one " + range_of(*found) + ": export it with such a range, or take its"
-                                                         " floats with the library's run");
+            throw use.cannot(describe(*found) +
+                                 " in a range [low, high] whose width is a float32"
+                                 " above 0",
+                             "one " + range_of(*found) +
+                                 ": export it with such a range, or take its"
+                                 " floats with the library's run");
         }
     }
-    require_rows(use.part, use.verb, variant);
 }
 
-void require_sampler(const Variant& variant, const ImageShape& image) {
+void require_sampler(const Variant& variant) {
     const Use use{"sampler", "generate"};
-    use.require_count(variant.inputs, 2);
-    const TensorSpec* const index = named(variant.inputs, "index");
-    const std::int64_t rows = index ? first_size(*index) : batch;
-    use.require({"seed", DType::int64, {1}}, named(variant.inputs, "seed"));
-    use.require({"index", DType::int64, {rows}}, index);
-    use.require({"image", DType::uint8, image_shape(rows, image)}, named(variant.outputs, "image"));
-    require_rows(use.part, use.verb, variant);
+    for (const TensorSpec& spec : variant.inputs) {
+        const bool known =
+            spec.kind == Kind::seed || spec.kind == Kind::index || spec.kind == Kind::label;
+        if (!known || of_kind(variant, spec.kind) != &spec) {
+            throw use.cannot("inputs of the kinds seed and index, and label at most",
+                             spec.name + " of " + name_of(spec.kind));
+        }
+    }
+    const Layout rows = {variant.outputs.front().shape.front()};
+    for (const Kind kind : {Kind::seed, Kind::index}) {
+        const TensorSpec* const found = of_kind(variant, kind);
+        if (!found) {
+            throw use.cannot(std::string("an input of the kind ") + name_of(kind),
+                             names_in(variant.inputs));
+        }
+        use.require(*found, DType::int64, kind == Kind::seed ? Layout{fixed_size(1)} : rows);
+    }
+    const TensorSpec* const label = of_kind(variant, Kind::label);
+    if (label)
+        use.require(*label, label->dtype == DType::int32 ? DType::int32 : DType::int64, rows);
+    const auto image = std::find_if(variant.outputs.begin(), variant.outputs.end(),
+                                    [](const TensorSpec& spec) { return spec.name == "image"; });
+    if (image == variant.outputs.end()) {
+        throw use.cannot("an output image", names_in(variant.outputs));
+    }
+    use.require_kind(*image, Kind::image, "output");
+    use.require_numbers(*image, 1, 4);
+    use.require(*image, DType::uint8, image->shape);
+}
+
+const TensorSpec* of_kind(const Variant& variant, Kind kind) {
+    const auto found = std::find_if(variant.inputs.begin(), variant.inputs.end(),
+                                    [kind](const TensorSpec& spec) { return spec.kind == kind; });
+    return found == variant.inputs.end() ? nullptr : &*found;
+}
+
+const TensorSpec& image_of(const Variant& sampler) {
+    return *std::find_if(sampler.outputs.begin(), sampler.outputs.end(),
+                         [](const TensorSpec& spec) { return spec.name == "image"; });
+}
+
+void require_label(const Variant& sampler, std::optional<std::int64_t> label) {
+    const TensorSpec* const spec = of_kind(sampler, Kind::label);
+    if (!spec) {
+        if (label) throw Error(2, "this sampler takes no --label");
+        return;
+    }
+    const auto [lowest, highest] = labels_of(*spec);
+    const std::string range = std::to_string(lowest) + " to " + std::to_string(highest);
+    if (!label) throw Error(2, "this sampler needs --label, " + range);
+    if (*label < lowest || *label > highest) {
+        throw Error(2, "--label: expected a whole number from " + range + ", got " +
+                           std::to_string(*label));
+    }
 }
 
 }  // namespace aeonnx

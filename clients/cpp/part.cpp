@@ -3,7 +3,8 @@
 #include "bundle.hpp"
 #include "engine.hpp"
 #include "graph.hpp"
-#include "needs.hpp"
+#include "inputs.hpp"
+#include "tiles.hpp"
 
 namespace aeonnx {
 namespace {
@@ -25,6 +26,10 @@ ONNXTensorElementDataType element_of(DType dtype) {
             return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
         case DType::float16:
             return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+        case DType::int32:
+            return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+        case DType::boolean:
+            return ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
         default:
             return ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE;
     }
@@ -36,25 +41,38 @@ std::string one_line(std::string text) {
 }
 
 // "float32 [batch, 1, 28, 28]", of what the engine says.
-std::string described(ONNXTensorElementDataType element, const Shape& shape) {
-    for (DType dtype :
-         {DType::float32, DType::uint8, DType::int64, DType::float16, DType::float64}) {
+template <typename AnyShape>
+std::string described(ONNXTensorElementDataType element, const AnyShape& shape) {
+    for (DType dtype : {DType::float32, DType::uint8, DType::int64, DType::float16, DType::float64,
+                        DType::int32, DType::boolean}) {
         if (element_of(dtype) == element) return describe(dtype, shape);
     }
     return "another type";
 }
 
+// The sizes that a graph declares, by number or by name.
+Layout layout_of(const Ort::ConstTensorTypeAndShapeInfo& tensor) {
+    const Shape numbers = tensor.GetShape();
+    std::vector<const char*> names(numbers.size(), "");
+    tensor.GetSymbolicDimensions(names.data(), names.size());
+    Layout layout;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const std::string name = names[i];
+        layout.push_back(numbers[i] >= 0 ? fixed_size(numbers[i]) : Extent{name, name});
+        if (layout.back().text.empty()) layout.back().text = "?";
+    }
+    return layout;
+}
+
 std::string described(const Ort::TypeInfo& info) {
     if (info.GetONNXType() != ONNX_TYPE_TENSOR) return "no tensor";
     const auto tensor = info.GetTensorTypeAndShapeInfo();
-    return described(tensor.GetElementType(), tensor.GetShape());
+    return described(tensor.GetElementType(), layout_of(tensor));
 }
 
 // A copy of what the graph gave, once it is what the manifest says.
-Tensor answer_of(const std::string& file, const TensorSpec& spec, std::int64_t rows,
+Tensor answer_of(const std::string& file, const TensorSpec& spec, const Shape& expected,
                  const Ort::Value& value) {
-    Shape expected = spec.shape;
-    expected[0] = rows;
     std::string got = "no tensor";
     if (value.IsTensor()) {
         const auto info = value.GetTensorTypeAndShapeInfo();
@@ -70,17 +88,10 @@ Tensor answer_of(const std::string& file, const TensorSpec& spec, std::int64_t r
     return answer;
 }
 
-std::string named(const std::vector<TensorSpec>& specs) {
-    std::string text;
-    for (const TensorSpec& spec : specs) text += (text.empty() ? "" : ", ") + describe(spec);
-    return text;
-}
-
 }  // namespace
 
 Part::Part(const std::string& name, const Variant& graph, const std::vector<std::byte>& data)
     : variant(graph), name_(name) {
-    require_rows(name, "run", variant);
     require_plain_graph(variant.file, data);
     Ort::Env& env = environment();
     try {
@@ -124,49 +135,63 @@ void Part::require_interface() const {
         [&](std::size_t i) { return session_->GetOutputTypeInfo(i); });
 }
 
-std::int64_t Part::fixed_rows() const { return variant.outputs.front().shape.front(); }
-
-std::int64_t Part::rows_in(const Tensors& inputs) const {
-    std::int64_t rows = 0;
-    for (const TensorSpec& spec : variant.inputs) {
-        const auto found = inputs.find(spec.name);
-        if (found == inputs.end() || inputs.size() != variant.inputs.size()) {
-            throw Error(1, name_ + ": expected the inputs " + named(variant.inputs));
-        }
-        const Tensor& tensor = found->second;
-        Shape expected = spec.shape;
-        if (has_rows(spec) && !tensor.shape.empty()) {
-            expected[0] = rows ? rows : std::max<std::int64_t>(tensor.shape[0], 1);
-            rows = expected[0];
-        }
-        if (tensor.dtype != spec.dtype || tensor.shape != expected ||
-            tensor.bytes.size() != count_of(expected) * width_of(spec.dtype)) {
-            throw Error(1, name_ + ": expected " + describe(spec) + ", got " +
-                               describe({spec.name, tensor.dtype, tensor.shape}));
-        }
-    }
-    return rows;
+// So many rows at once that a graph of any sizes takes no more memory than it must.
+std::int64_t Part::rows_at_once(const Sizes& sizes) const {
+    if (variant.fixed_rows()) return *variant.fixed_rows();
+    const bool sized = variant.axes.size() > variant.axes.count(batch);
+    const std::int64_t row = std::max<std::int64_t>(values_of_row(variant, sizes), 1);
+    return sized ? std::max<std::int64_t>(many_values / row, 1) : sizes.at(batch);
 }
 
 Tensors Part::run(const Tensors& inputs) {
-    const std::int64_t rows = rows_in(inputs), fixed = fixed_rows();
-    if (fixed == batch) return run_once(inputs, rows);
+    Sizes sizes = sizes_in(name_, variant, inputs);
+    const std::int64_t rows = sizes.at(batch), most = rows_at_once(sizes);
     Tensors answers;
-    for (std::int64_t first = 0; first < rows; first += fixed) {
-        Tensors found = run_once(rows_of(variant, inputs, first, fixed), fixed);
-        for (auto& [name, tensor] : found) {
-            const Tensor kept = rows_of(tensor, 0, std::min(fixed, rows - first));
-            Tensor& answer = answers.try_emplace(name, Tensor(tensor.dtype, {})).first->second;
-            answer.shape = kept.shape;
-            answer.shape[0] = first + kept.shape[0];
-            if (first == 0) answer.bytes.clear();
-            answer.bytes.insert(answer.bytes.end(), kept.bytes.begin(), kept.bytes.end());
+    for (std::int64_t first = 0; first < rows; first += most) {
+        // A fixed batch is filled up with the last row.
+        const std::int64_t kept = std::min(most, rows - first);
+        sizes[batch] = variant.fixed_rows().value_or(kept);
+        const bool whole = first == 0 && sizes[batch] == rows;
+        if (whole) return run_rows(inputs, sizes);
+        const Tensors found = run_rows(rows_of(variant, inputs, first, sizes[batch]), sizes);
+        for (const auto& [name, tensor] : found) {
+            Shape shape = tensor.shape;
+            shape[0] = rows;
+            Tensor& answer =
+                answers.try_emplace(name, first ? Tensor() : Tensor(tensor.dtype, shape))
+                    .first->second;
+            const std::size_t row = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape[0]);
+            std::copy_n(tensor.bytes.begin(), static_cast<std::ptrdiff_t>(row) * kept,
+                        answer.bytes.begin() + static_cast<std::ptrdiff_t>(row) * first);
         }
     }
     return answers;
 }
 
-Tensors Part::run_once(const Tensors& inputs, std::int64_t rows) {
+Tensors Part::run_rows(const Tensors& inputs, const Sizes& sizes) {
+    if (!runs_in_tiles(variant, sizes)) return run_once(inputs, sizes);
+    Tensors whole;
+    each_tile(variant, sizes, [&](const Tile& tile) {
+        Tensors taken;
+        for (const TensorSpec& spec : variant.inputs) {
+            const Tensor& input = inputs.at(spec.name);
+            taken.emplace(spec.name, cut(input, inputs_of(spec.shape, input.shape, tile)));
+        }
+        Sizes of_tile = sizes;
+        for (const auto& [axis, piece] : tile) of_tile[axis] = piece.last - piece.first;
+        const Tensors found = run_once(taken, of_tile);
+        for (const TensorSpec& spec : variant.outputs) {
+            // Memory for all tiles only once the first is what the manifest says.
+            if (!whole.count(spec.name)) {
+                whole.emplace(spec.name, Tensor(spec.dtype, shape_at(spec.shape, sizes)));
+            }
+            paste_tile(spec.shape, found.at(spec.name), tile, whole.at(spec.name));
+        }
+    });
+    return whole;
+}
+
+Tensors Part::run_once(const Tensors& inputs, const Sizes& sizes) {
     std::vector<const char*> taken, given;
     std::vector<Ort::Value> values;
     Tensors answers;
@@ -184,7 +209,8 @@ Tensors Part::run_once(const Tensors& inputs, std::int64_t rows) {
                                          values.size(), given.data(), given.size());
         for (std::size_t i = 0; i < found.size(); ++i) {
             const TensorSpec& spec = variant.outputs[i];
-            answers.emplace(spec.name, answer_of(variant.file, spec, rows, found[i]));
+            answers.emplace(spec.name,
+                            answer_of(variant.file, spec, shape_at(spec.shape, sizes), found[i]));
         }
     } catch (const Ort::Exception& error) {
         throw Error(1, variant.file + " failed: " + one_line(error.what()));

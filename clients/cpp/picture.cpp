@@ -1,11 +1,13 @@
 #include "picture.hpp"
 
+#include <array>
 #include <cmath>
 #include <string_view>
 #include <utility>
 
 #include "decode.hpp"
 #include "files.hpp"
+#include "needs.hpp"
 #include "text.hpp"
 
 namespace aeonnx {
@@ -56,12 +58,13 @@ struct Grid {
     std::uint64_t columns, rows, gap, width, height;
 };
 
-Grid grid_of(const std::array<std::int64_t, 3>& shape, std::int64_t count) {
+Grid grid_of(const Shape& shape) {
     constexpr std::int64_t most = 1U << 31;
-    if (shape[0] < 1 || shape[0] > 4) {
-        throw Error(1, "expected images of 1 to 4 channels, got " + std::to_string(shape[0]));
+    const std::int64_t count = shape[0];
+    if (shape[1] < 1 || shape[1] > 4) {
+        throw Error(1, "expected images of 1 to 4 channels, got " + std::to_string(shape[1]));
     }
-    if (count < 1 || count > most || shape[1] > most || shape[2] > most) {
+    if (count < 1 || count > most || shape[2] > most || shape[3] > most) {
         throw Error(1, "expected fewer or smaller images: the picture would be too large");
     }
     Grid grid{};
@@ -69,9 +72,9 @@ Grid grid_of(const std::array<std::int64_t, 3>& shape, std::int64_t count) {
     grid.columns = static_cast<std::uint64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
     grid.rows = (images + grid.columns - 1) / grid.columns;
     grid.gap = images == 1 ? 0 : 2;
-    grid.width = grid.columns * (static_cast<std::uint64_t>(shape[2]) + grid.gap) + grid.gap;
-    grid.height = grid.rows * (static_cast<std::uint64_t>(shape[1]) + grid.gap) + grid.gap;
-    const std::uint64_t channels = static_cast<std::uint64_t>(shape[0]);
+    grid.width = grid.columns * (static_cast<std::uint64_t>(shape[3]) + grid.gap) + grid.gap;
+    grid.height = grid.rows * (static_cast<std::uint64_t>(shape[2]) + grid.gap) + grid.gap;
+    const std::uint64_t channels = static_cast<std::uint64_t>(shape[1]);
     if (grid.width > most_values / channels / grid.height) {
         throw Error(1, "expected fewer or smaller images: a picture of " +
                            in_words(grid.width, grid.height) + " pixels is too large");
@@ -79,30 +82,53 @@ Grid grid_of(const std::array<std::int64_t, 3>& shape, std::int64_t count) {
     return grid;
 }
 
-}  // namespace
+void require_size(const Frame& frame, std::uint64_t width, std::uint64_t height) {
+    const auto differs = [](const std::optional<std::int64_t>& wanted, std::uint64_t got) {
+        return wanted && static_cast<std::uint64_t>(*wanted) != got;
+    };
+    if (!differs(frame.width, width) && !differs(frame.height, height)) return;
+    const auto side = [](const std::optional<std::int64_t>& wanted, const char* any) {
+        return wanted ? std::to_string(*wanted) : std::string(any);
+    };
+    throw Unfit(": expected " + side(frame.width, "any width ") + "x" +
+                side(frame.height, " any height") + " pixels, got " + in_words(width, height) +
+                ": resize it first");
+}
 
-void require_pictures(const std::string& part, const std::string& verb,
-                      const std::array<std::int64_t, 3>& shape, std::int64_t count) {
+void require_pictures(const std::string& part, const std::string& verb, const Shape& images) {
     try {
-        grid_of(shape, count);
+        grid_of(images);
     } catch (const Error& error) {
         throw Error(1, "this bundle's " + part + " cannot " + verb + ": " + error.what());
     }
 }
 
-std::vector<unsigned char> read_picture(const fs::path& path,
-                                        const std::array<std::int64_t, 3>& shape) {
-    const std::int64_t channels = shape[0];
-    const auto height = static_cast<std::size_t>(shape[1]),
-               width = static_cast<std::size_t>(shape[2]);
+}  // namespace
+
+Frame frame_of(const Variant& denoiser) {
+    const Layout& shape = denoiser.inputs.front().shape;
+    const auto side = [](const Extent& size) {
+        return size.axis.empty() ? std::optional(size.factor) : std::nullopt;
+    };
+    const Frame frame{shape[1].factor, side(shape[2]), side(shape[3])};
+    require_pictures("denoiser", "denoise",
+                     {1, frame.channels, frame.height.value_or(1), frame.width.value_or(1)});
+    return frame;
+}
+
+void require_grid(const Variant& sampler, std::int64_t count) {
+    const Layout& shape = image_of(sampler).shape;
+    require_pictures("sampler", "generate",
+                     {count, shape[1].factor, shape[2].factor, shape[3].factor});
+}
+
+Tensor read_picture(const fs::path& path, const Frame& frame) {
+    const std::int64_t channels = frame.channels;
     const auto content = read_file(path, at_most(path, largest_file));
     if (!content) throw Error(1, path.string() + " does not exist");
     const auto accept = [&](Size stored, int orientation) {
         const Size size = turned(stored, orientation);
-        if (size.width != width || size.height != height) {
-            throw Unfit(": expected " + in_words(width, height) + " pixels, got " +
-                        in_words(size.width, size.height) + ": resize it first");
-        }
+        require_size(frame, size.width, size.height);
         if (std::uint64_t{size.width} * size.height > most_pixels) {
             throw Unfit(": expected at most " + std::to_string(most_pixels) + " pixels, got " +
                         in_words(size.width, size.height));
@@ -111,8 +137,10 @@ std::vector<unsigned char> read_picture(const fs::path& path,
     const std::string_view data(reinterpret_cast<const char*>(content->data()), content->size());
     try {
         const Pixels picture = decode(data, accept);
-        const std::size_t area = width * height;
-        std::vector<unsigned char> pixels(area * static_cast<std::size_t>(channels));
+        const Size size = turned(picture.size, picture.orientation);
+        const std::size_t width = size.width, area = width * size.height;
+        Tensor image(DType::uint8, {channels, size.height, size.width});
+        unsigned char* const pixels = image.values<unsigned char>();
         for (std::size_t i = 0; i < area; ++i) {
             const unsigned char* rgba =
                 picture.rgba.data() + 4 * source_of(picture, i % width, i / width);
@@ -124,7 +152,7 @@ std::vector<unsigned char> read_picture(const fs::path& path,
                 pixels[c * area + i] = values[c];
             }
         }
-        return pixels;
+        return image;
     } catch (const Unreadable& damage) {
         throw Error(1,
                     path.string() + " is not a readable PNG, JPEG or BMP image: " + damage.what());
@@ -133,29 +161,35 @@ std::vector<unsigned char> read_picture(const fs::path& path,
     }
 }
 
-std::string grid_png(const std::vector<unsigned char>& images,
-                     const std::array<std::int64_t, 3>& shape) {
-    const auto channels = static_cast<std::size_t>(shape[0]);
-    const auto height = static_cast<std::size_t>(shape[1]);
-    const auto width = static_cast<std::size_t>(shape[2]);
-    const std::size_t one = channels * height * width;
-    if (one == 0 || images.empty() || images.size() % one != 0) {
-        throw Error(1, "expected whole images of " + std::to_string(one) + " values, got " +
-                           std::to_string(images.size()) + " values");
+std::string grid_png(const Tensor& images) {
+    if (images.dtype != DType::uint8 || images.shape.size() != 4 ||
+        images.bytes.size() != count_of(images.shape)) {
+        throw Error(1, "expected images uint8 [count, C, H, W], got " +
+                           describe(images.dtype, images.shape));
     }
-    const Grid grid = grid_of(shape, static_cast<std::int64_t>(images.size() / one));
+    const Grid grid = grid_of(images.shape);
+    const auto channels = static_cast<std::size_t>(images.shape[1]);
+    const auto height = static_cast<std::size_t>(images.shape[2]);
+    const auto width = static_cast<std::size_t>(images.shape[3]);
+    const std::size_t one = channels * height * width;
+    const unsigned char* const pixels = images.values<unsigned char>();
     std::vector<unsigned char> picture(grid.width * grid.height * channels, 128);
-    for (std::size_t i = 0; i < images.size(); ++i) {
+    for (std::size_t i = 0; i < images.bytes.size(); ++i) {
         const std::size_t x = i % width, y = i / width % height;
         const std::size_t channel = i / (width * height) % channels;
         const std::size_t image = i / one;
         const std::size_t left = grid.gap + image % grid.columns * (width + grid.gap) + x;
         const std::size_t top = grid.gap + image / grid.columns * (height + grid.gap) + y;
-        picture[(top * grid.width + left) * channels + channel] = images[i];
+        picture[(top * grid.width + left) * channels + channel] = pixels[i];
     }
     const Size size{static_cast<std::uint32_t>(grid.width),
                     static_cast<std::uint32_t>(grid.height)};
     return encode_png(size, static_cast<int>(channels), picture);
+}
+
+std::string picture_png(Tensor picture) {
+    picture.shape.insert(picture.shape.begin(), 1);
+    return grid_png(picture);
 }
 
 }  // namespace aeonnx

@@ -4,7 +4,6 @@
 #include <cmath>
 
 namespace aeonnx {
-namespace {
 
 double value_of(const Tensor& tensor, std::size_t index) {
     switch (tensor.dtype) {
@@ -13,15 +12,16 @@ double value_of(const Tensor& tensor, std::size_t index) {
         case DType::float64:
             return tensor.values<double>()[index];
         case DType::uint8:
+        case DType::boolean:
             return tensor.values<unsigned char>()[index];
+        case DType::int32:
+            return tensor.values<std::int32_t>()[index];
         case DType::int64:
             return static_cast<double>(tensor.values<std::int64_t>()[index]);
         default:
             throw Error(1, "float16 arrays cannot be compared here");
     }
 }
-
-}  // namespace
 
 Tensor::Tensor(DType type, Shape sizes)
     : dtype(type), shape(std::move(sizes)), bytes(count_of(shape) * width_of(type)) {}
@@ -44,7 +44,7 @@ Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t firs
     Tensors taken;
     for (const TensorSpec& spec : variant.inputs) {
         const Tensor& whole = inputs.at(spec.name);
-        taken.emplace(spec.name, has_rows(spec) ? rows_of(whole, first, rows) : whole);
+        taken.emplace(spec.name, variant.has_rows(spec) ? rows_of(whole, first, rows) : whole);
     }
     return taken;
 }

@@ -29,6 +29,9 @@ struct Tensor {
     }
 };
 
+// One value, rounded to double. Throws Error 1: it is a float16.
+double value_of(const Tensor& tensor, std::size_t index);
+
 using Tensors = std::map<std::string, Tensor>;
 
 // Rows `first` to `first + rows - 1`; behind the last one, that one again.

@@ -29,22 +29,41 @@ Character character_at(std::string_view text, std::size_t at) {
     return {code, bytes};
 }
 
-std::string escaped(std::uint32_t byte) {
-    const char* const digits = "0123456789abcdef";
-    return {'\\', 'x', digits[byte / 16], digits[byte % 16]};
+bool is_control(std::uint32_t code) { return code < 0x20 || (code >= 0x7F && code < 0xA0); }
+
+// Whether a character changes the order in which others are shown, or ends a line.
+bool turns(std::uint32_t code) {
+    return code == 0x200E || code == 0x200F || (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string escaped(std::uint32_t code) {
+    const int digits = code > 0xFF ? 4 : 2;
+    std::string text = digits == 4 ? "\\u" : "\\x";
+    for (int i = digits; i-- > 0;) text += "0123456789abcdef"[code >> (4 * i) & 15U];
+    return text;
 }
 
 }  // namespace
+
+bool is_text(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto [code, bytes] = character_at(text, at);
+        if (bytes == 0 || is_control(code)) return false;
+        at += bytes;
+    }
+    return true;
+}
 
 std::string printable(std::string_view text) {
     std::string shown;
     for (std::size_t at = 0; at < text.size();) {
         const auto [code, bytes] = character_at(text, at);
-        const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
         if (bytes == 0) {
             shown += escaped(static_cast<unsigned char>(text[at]));
         } else {
-            shown += control ? escaped(code) : std::string(text.substr(at, bytes));
+            const bool acts = is_control(code) || turns(code);
+            shown += acts ? escaped(code) : std::string(text.substr(at, bytes));
         }
         at += bytes ? bytes : 1;
     }

@@ -7,8 +7,11 @@
 
 namespace aeonnx {
 
-// The text with its control characters (U+0000 to U+001F, U+007F to U+009F), and bytes that are not
-// UTF-8, written as \xNN: a terminal would obey some of them.
+// Whether it is UTF-8 without control characters (U+0000 to U+001F, U+007F to U+009F).
+bool is_text(std::string_view text);
+
+// The text with its control characters, and bytes that are not UTF-8, written as \xNN: a terminal
+// would obey some of them. So are, as \uNNNN, characters that change the order of what is shown.
 std::string printable(std::string_view text);
 
 // Every failure of this library: one line to show, and the exit code.

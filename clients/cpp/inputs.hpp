@@ -1,0 +1,23 @@
+// Checks of arrays before they reach a graph.
+#pragma once
+
+#include <string>
+
+#include "manifest.hpp"
+#include "tensor.hpp"
+
+namespace aeonnx {
+
+// The sizes of all axes, that of rows included, for the inputs of a part.
+// Throws Error 1: an input is missing or unknown, has another type or shape, or its sizes break a
+// rule of the axes.
+Sizes sizes_in(const std::string& part, const Variant& variant, const Tensors& inputs);
+
+// As float32, where that is expected and float16 or float64 came: rounded to the nearest. Values
+// that are too large become infinite.
+Tensor converted(Tensor value, DType expected);
+
+// Throws Error 1: a value is not finite, or outside the range of the input.
+void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value);
+
+}  // namespace aeonnx
