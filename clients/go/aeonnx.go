@@ -5,6 +5,7 @@ package aeonnx
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -80,33 +81,34 @@ func (b *Bundle) Close() {
 // Verify reads the files of a graph and compares their digests and sizes with the manifest.
 func (b *Bundle) Verify(name, variant string) error {
 	v, err := b.variant(name, variant)
-	if err == nil {
-		_, err = b.read(v.File, v.Bytes, v.SHA256)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = b.Golden(name, variant)
+	if _, err := b.read(v.File, v.Bytes, v.SHA256); err != nil {
+		return err
 	}
-	return err
+	for _, stored := range v.Golden {
+		if _, err := b.Golden(stored); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Golden reads stored inputs of a graph, and the outputs that PyTorch gave for them.
-func (b *Bundle) Golden(name, variant string) (golden Golden, err error) {
-	v, err := b.variant(name, variant)
-	if err != nil {
+// Golden reads one of the golden vectors that a Variant names: stored inputs of its graph, and the outputs
+// that PyTorch gave for them.
+func (b *Bundle) Golden(stored StoredGolden) (golden Golden, err error) {
+	if golden.Inputs, err = b.arrays(stored.Inputs); err != nil {
 		return golden, err
 	}
-	if golden.Inputs, err = b.arrays(v.GoldenInputs); err != nil {
-		return golden, err
-	}
-	golden.Outputs, err = b.arrays(v.GoldenOutputs)
+	golden.Outputs, err = b.arrays(stored.Outputs)
 	return golden, err
 }
 
 func (b *Bundle) arrays(stored map[string]Stored) (map[string]Tensor, error) {
 	arrays := map[string]Tensor{}
 	for name, s := range stored {
-		size, _ := bytesOf(s.DType, s.Shape)
-		data, err := b.read(s.File, size, s.SHA256)
+		data, err := b.read(s.File, bytesOf(s.DType, s.Shape), s.SHA256)
 		if err != nil {
 			return nil, err
 		}
@@ -131,10 +133,10 @@ func (b *Bundle) Sampler() (*Part, error) {
 }
 
 // partFor opens a part once the manifest says that a verb can use it.
-func (b *Bundle) partFor(name, variant string, can func(*Variant, []int64) error) (*Part, error) {
+func (b *Bundle) partFor(name, variant string, can func(*Variant) error) (*Part, error) {
 	v, err := b.variant(name, variant)
 	if err == nil {
-		err = can(v, b.Manifest.InputShape)
+		err = can(v)
 	}
 	if err != nil {
 		return nil, err
@@ -142,30 +144,39 @@ func (b *Bundle) partFor(name, variant string, can func(*Variant, []int64) error
 	return b.Part(name, variant)
 }
 
-// Denoise removes the noise from images: uint8 [n, C, H, W] to the same shape.
+// Denoise removes the noise from images: uint8 [n, C, H, W] to the same shape. Where the denoiser takes
+// images of many sizes, they may have any: they are padded by reflection to sizes that it takes.
 func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
 	part, err := b.Denoiser()
 	if err != nil {
 		return Tensor{}, err
 	}
 	input, output := part.Inputs[0], part.Outputs[0]
+	shape := images.Shape
+	if images, err = part.padded(images); err != nil {
+		return Tensor{}, err
+	}
 	if input.DType == "float32" {
 		if images, err = fromPixels(images, input.Range); err != nil {
 			return Tensor{}, err
 		}
 	}
 	found, err := part.Run(map[string]Tensor{input.Name: images})
-	if err != nil || output.DType == "uint8" {
-		return found[output.Name], err
+	if err != nil {
+		return Tensor{}, err
 	}
-	return toPixels(found[output.Name], output.Range)
+	clean := found[output.Name].block(make([]int64, len(shape)), shape)
+	if output.DType == "uint8" {
+		return clean, nil
+	}
+	return toPixels(clean, output.Range)
 }
 
 const atOnce = 64 // images that the sampler makes in one run
 
 // Generate makes images, uint8 [count, C, H, W]. Image i of a seed, of 0 or more, is the same in
-// all languages, whatever the count.
-func (b *Bundle) Generate(seed int64, count int) (images Tensor, err error) {
+// all languages, whatever the count. A sampler with a label (see Part.Label) needs one, for all images.
+func (b *Bundle) Generate(seed int64, count int, label ...int64) (images Tensor, err error) {
 	if seed < 0 || count < 1 {
 		return images, fmt.Errorf("expected a seed of 0 or more and images, got seed %d and %d images",
 			seed, count)
@@ -174,18 +185,30 @@ func (b *Bundle) Generate(seed int64, count int) (images Tensor, err error) {
 	if err != nil {
 		return images, err
 	}
-	if _, err := named(part.Outputs, "image").ofRows(int64(count)); err != nil {
-		return images, err
+	takes := part.Label()
+	if needed := takes != nil; needed != (len(label) == 1) || len(label) > 1 {
+		return images, fmt.Errorf("expected a label if the sampler takes one, and none else, got %v", label)
+	}
+	image := named(part.Outputs, "image")
+	if whole := part.gives(*image, map[string]int64{Batch: int64(count)}); product(whole) > maxBytes {
+		return images, fmt.Errorf("%d images of %v are more than %d bytes", count, image, maxBytes)
 	}
 	for start := 0; start < count; start += atOnce {
 		index := make([]int64, min(atOnce, count-start))
 		for i := range index {
 			index[i] = int64(start + i)
 		}
-		found, err := part.Run(map[string]Tensor{
-			"seed":  NewTensor([]int64{seed}, 1),
-			"index": NewTensor(index, int64(len(index))),
-		})
+		inputs := map[string]Tensor{
+			ofKind(part.Inputs, "seed").Name:  NewTensor([]int64{seed}, 1),
+			ofKind(part.Inputs, "index").Name: NewTensor(index, int64(len(index))),
+		}
+		if takes != nil {
+			labels := NewTensor(slices.Repeat(label, len(index)), int64(len(index)))
+			if inputs[takes.Name], err = part.Prepare(takes.Name, labels); err != nil {
+				return images, err
+			}
+		}
+		found, err := part.Run(inputs)
 		if err != nil {
 			return images, err
 		}

@@ -47,7 +47,7 @@ func TestAGridHasGreyAroundImagesOfAnyChannels(t *testing.T) {
 	}
 }
 
-// No part has these dtypes yet, though the format does.
+// The bundles of the proof have not all of them.
 func TestValuesOfEveryType(t *testing.T) {
 	halves := map[uint16]float64{
 		0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: 0x1p-24, 0x03ff: 0x3ffp-24, 0x8000: 0,
@@ -59,6 +59,12 @@ func TestValuesOfEveryType(t *testing.T) {
 		}
 	}
 	if got := NewTensor([]float64{1, math.Pi}, 2).value(1); got != math.Pi {
+		t.Error(got)
+	}
+	if got := NewTensor([]int32{1, -5}, 2).value(1); got != -5 {
+		t.Error(got)
+	}
+	if got := NewTensor([]bool{false, true}, 2).value(1); got != 1 {
 		t.Error(got)
 	}
 	if got := NewTensor([]int64{1, -5}, 2).value(1); got != -5 {

@@ -83,8 +83,6 @@ func withoutHalves(text []byte) []byte {
 	return text
 }
 
-const maxSize = 1<<53 - 1 // the largest integer that is exact in every language
-
 // A field is a value of the manifest, and how to call it.
 type field struct {
 	path  string
@@ -130,6 +128,13 @@ func (c *checker) expect(good bool, f field, expected string) {
 	}
 }
 
+// require is expect for what is more than one field, or none as it is written.
+func (c *checker) require(good bool, path, expected string, got any) {
+	if !good && c.err == nil {
+		c.err = fmt.Errorf("%s: expected %s, got %v", path, expected, got)
+	}
+}
+
 func (c *checker) object(f field) map[string]any {
 	value, good := f.value.(map[string]any)
 	c.expect(good, f, "an object")
@@ -150,10 +155,13 @@ func (c *checker) number(f field) float64 {
 	return value
 }
 
-func (c *checker) size(f field) int64 {
+func (c *checker) size(f field) int64 { return c.whole(f, 1) }
+
+func (c *checker) whole(f field, least int64) int64 {
 	number, _ := f.value.(json.Number)
 	value, err := strconv.ParseInt(number.String(), 10, 64)
-	c.expect(err == nil && value > 0 && value <= maxSize, f, "a whole number above 0, of at most 53 bits")
+	good := err == nil && value >= least && value <= maxSize
+	c.expect(good, f, fmt.Sprintf("a whole number from %d on, of at most 53 bits", least))
 	return value
 }
 

@@ -115,6 +115,30 @@ func tensor(data []byte) error {
 	return walk(data, message{13: refuse(outside)}, enums{14: location})
 }
 
+// dimensionsOf are the names of the axes of what a graph takes and gives, by its name; "?" for an axis
+// without a name, and in place of numbers, which the binding gives.
+func dimensionsOf(data []byte) (map[string][]string, error) {
+	found := map[string][]string{}
+	value := func(content []byte) error {
+		name, sizes := "", []string{}
+		dimension := func(content []byte) error {
+			text := "?"
+			err := walk(content, message{2: func(name []byte) error { text = string(name); return nil }}, nil)
+			sizes = append(sizes, text)
+			return err
+		}
+		shape := func(content []byte) error { return walk(content, message{1: dimension}, nil) }
+		tensor := func(content []byte) error { return walk(content, message{2: shape}, nil) }
+		kind := func(content []byte) error { return walk(content, message{1: tensor}, nil) }
+		err := walk(content, message{1: func(text []byte) error { name = string(text); return nil }, 2: kind}, nil)
+		found[name] = sizes
+		return err
+	}
+	return found, walk(data, message{7: func(content []byte) error {
+		return walk(content, message{11: value, 12: value}, nil)
+	}}, nil)
+}
+
 func domain(content []byte) error {
 	if name := string(content); name != "" && name != "ai.onnx" {
 		return foreign(fmt.Sprintf("operators of the domain %.80q", name))

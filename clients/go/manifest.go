@@ -4,20 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"regexp"
-	"slices"
 )
-
-// Batch stands in a shape where any number of rows goes.
-const Batch = -1
 
 // A Manifest is what manifest.json says of a bundle, as far as it is used here.
 type Manifest struct {
-	Model      string
-	InputShape []int64                        // [C, H, W] of an image
-	Parts      map[string]map[string]*Variant // by part and variant: "decoder", "fp32-uint8"
+	Model string
+	Parts map[string]map[string]*Variant // by part and variant: "decoder", "fp32-uint8"
 }
 
 // A Variant is what the manifest says of one graph.
@@ -27,19 +20,20 @@ type Variant struct {
 	Opset           int64
 	MinOnnxruntime  string // such as "1.14"
 	Inputs, Outputs []Spec
-	GoldenInputs    map[string]Stored // one for each of Inputs
-	GoldenOutputs   map[string]Stored // one for each of Outputs
+	Axes            map[string]Axis // of the inputs, by name
+	Golden          []StoredGolden  // at least one, each at other sizes of the axes
 }
 
 // A Spec is what a graph takes or gives.
 type Spec struct {
 	Name, DType string
-	Shape       []int64   // such as {Batch, 1, 28, 28}
+	Kind        string // such as "image", "latent" or "seed"
+	Shape       Shape
 	Range       []float64 // lowest and highest value; nil if any may come
 }
 
-// Row is the shape of one row, such as {1, 28, 28}.
-func (s Spec) Row() []int64 { return s.Shape[min(1, len(s.Shape)):] }
+// A StoredGolden is where golden vectors are, one for each of the inputs and outputs, by name.
+type StoredGolden struct{ Inputs, Outputs map[string]Stored }
 
 // A Stored array is a golden vector in a file: little-endian, row-major.
 type Stored struct {
@@ -48,10 +42,17 @@ type Stored struct {
 	Tolerance           []float64 // of an output, for each row: the largest difference that is right
 }
 
-const newest = 1 // version of the format
+const version = 2 // of the format
 
 var (
-	widths = map[string]int64{"float16": 2, "float32": 4, "float64": 8, "int64": 8, "uint8": 1}
+	widths = map[string]int64{
+		"bool": 1, "float16": 2, "float32": 4, "float64": 8, "int32": 4, "int64": 8, "uint8": 1,
+	}
+	// The kinds, and how many axes their tensors have; 0 for any number.
+	kinds = map[string]int{
+		"codes": 0, "image": 4, "index": 1, "label": 0, "latent": 0, "mask": 0, "other": 0,
+		"score": 1, "seed": 1, "signal": 3, "vector": 2, "volume": 5,
+	}
 	names  = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 	digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
@@ -66,13 +67,14 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	c, top := checker{}, field{"the manifest", document}
 	c.object(top)
 	c.expect(c.text(top.at("format")) == "aeonnx-bundle", top.at("format"), `"aeonnx-bundle"`)
-	if version := c.size(top.at("version")); c.err == nil && version > newest {
-		return nil, fmt.Errorf("version %d is newer than this program, which reads %d: "+
-			"take a newer one", version, newest)
+	if got := c.size(top.at("version")); c.err == nil && got != version {
+		age, remedy := "newer", "take a newer one"
+		if got < version {
+			age, remedy = "older", "export the bundle again"
+		}
+		return nil, fmt.Errorf("version %d is %s than this program, which reads %d: %s", got, age, version, remedy)
 	}
 	manifest := &Manifest{Model: c.text(top.at("model"))}
-	manifest.InputShape = listOf(&c, top.at("input_shape"), c.size)
-	c.expect(len(manifest.InputShape) == 3, top.at("input_shape"), "[C, H, W]")
 	manifest.Parts = mapOf(&c, top.at("parts"), func(part field) map[string]*Variant {
 		c.object(part.at("fp32"))
 		return mapOf(&c, part, c.variant)
@@ -96,33 +98,81 @@ func (c *checker) variant(f field) *Variant {
 		MinOnnxruntime: c.text(f.at("min_onnxruntime")),
 		Inputs:         listOf(c, f.at("inputs"), c.spec),
 		Outputs:        listOf(c, f.at("outputs"), c.spec),
-		GoldenInputs:   mapOf(c, f.at("golden").at("inputs"), c.stored),
-		GoldenOutputs:  mapOf(c, f.at("golden").at("outputs"), c.compared),
+		Axes:           mapOf(c, f.at("axes"), c.axis),
+		Golden:         listOf(c, f.at("golden"), c.golden),
 	}
 	c.expect(v.Bytes <= maxBytes, f.at("bytes"), fmt.Sprintf("at most %d", maxBytes))
 	c.expect(len(v.Inputs) > 0, f.at("inputs"), "at least one")
 	c.expect(len(v.Outputs) > 0, f.at("outputs"), "at least one")
-	c.sameNames(f.at("golden").at("inputs"), v.Inputs, v.GoldenInputs)
-	c.sameNames(f.at("golden").at("outputs"), v.Outputs, v.GoldenOutputs)
+	c.expect(len(v.Golden) > 0, f.at("golden"), "at least one set of vectors")
+	c.together(f, v)
 	return v
 }
 
 func (c *checker) spec(f field) Spec {
 	c.object(f)
-	shape := listOf(c, f.at("shape"), func(size field) int64 {
-		if size.value == "batch" {
-			return Batch
-		}
-		return c.size(size)
-	})
-	spec := Spec{Name: c.text(f.at("name")), DType: c.text(f.at("dtype")), Shape: shape}
-	if limits := f.at("range"); limits.value != nil && limits.value != (nothing{}) {
+	spec := Spec{Name: c.text(f.at("name")), DType: c.dtype(f.at("dtype")), Kind: c.text(f.at("kind"))}
+	spec.Shape = listOf(c, f.at("shape"), c.dimension)
+	axes, known := kinds[spec.Kind]
+	c.expect(known, f.at("kind"), "one of "+keys(kinds))
+	c.expect(len(spec.Shape) > 0, f.at("shape"), "at least one size")
+	for _, size := range spec.Shape[min(1, len(spec.Shape)):] {
+		c.expect(size.Axis != Batch, f.at("shape"), `"batch" for the first size alone`)
+	}
+	c.require(axes == 0 || len(spec.Shape) == axes, f.at("shape").path,
+		fmt.Sprintf("%d sizes of the kind %s", axes, spec.Kind), spec.Shape)
+	if limits := f.at("range"); limits.value != nil {
 		spec.Range = listOf(c, limits, c.number)
 		c.expect(len(spec.Range) == 2, limits, "the lowest and the highest value")
 	}
 	c.expect(names.MatchString(spec.Name), f.at("name"), "a name in lower case")
-	c.fits(f, spec.DType, spec.Shape)
+	if c.err == nil {
+		least := int64(1)
+		for _, size := range spec.Shape {
+			if size.Axis == "" {
+				least = times(least, size.Factor)
+			}
+		}
+		c.require(least < maxValues, f.at("shape").path, "fewer than 2^50 values", spec.Shape)
+	}
 	return spec
+}
+
+// dimension reads a size of a tensor. The axis of rows is never scaled.
+func (c *checker) dimension(f field) Size {
+	text, isText := f.value.(string)
+	if !isText {
+		return number(c.size(f))
+	}
+	size := sizeOf(text)
+	good := size.Axis != "" && (size.Axis != Batch || text == Batch)
+	c.expect(good, f, `a size above 0, "batch", or an axis such as "height" and "height/8"`)
+	return size
+}
+
+func (c *checker) axis(f field) Axis {
+	c.object(f)
+	axis := Axis{Multiple: c.size(f.at("multiple")), Min: c.size(f.at("min")), Margin: -1}
+	if most := f.at("max"); most.value != nil {
+		axis.Max = c.size(most)
+	}
+	if margin := f.at("margin"); margin.value != nil {
+		axis.Margin = c.whole(margin, 0)
+	}
+	if c.err == nil {
+		multiple := fmt.Sprintf("a multiple of %d", axis.Multiple)
+		c.expect(axis.Min%axis.Multiple == 0, f.at("min"), multiple)
+		c.expect(axis.Max%axis.Multiple == 0, f.at("max"), multiple)
+		c.expect(axis.Max == 0 || axis.Max >= axis.Min, f.at("max"), fmt.Sprintf("at least %d, min", axis.Min))
+	}
+	return axis
+}
+
+func (c *checker) golden(f field) StoredGolden {
+	return StoredGolden{
+		Inputs:  mapOf(c, f.at("inputs"), c.stored),
+		Outputs: mapOf(c, f.at("outputs"), c.compared),
+	}
 }
 
 func (c *checker) stored(f field) Stored {
@@ -130,10 +180,11 @@ func (c *checker) stored(f field) Stored {
 	stored := Stored{
 		File:   c.file(f.at("file")),
 		SHA256: c.digest(f.at("sha256")),
-		DType:  c.text(f.at("dtype")),
+		DType:  c.dtype(f.at("dtype")),
 		Shape:  listOf(c, f.at("shape"), c.size),
 	}
-	c.fits(f, stored.DType, stored.Shape)
+	most := fmt.Sprintf("at most %d bytes", maxBytes)
+	c.require(bytesOf(stored.DType, stored.Shape) <= maxBytes, f.at("shape").path, most, inWords(stored.Shape))
 	return stored
 }
 
@@ -162,31 +213,15 @@ func (c *checker) tolerances(f field, rows int64) []float64 {
 	return tolerances
 }
 
-func (c *checker) sameNames(f field, specs []Spec, golden map[string]Stored) {
-	expected := make([]string, len(specs))
-	for i, spec := range specs {
-		expected[i] = spec.Name
-	}
-	slices.Sort(expected)
-	same := slices.Equal(expected, slices.Sorted(maps.Keys(golden)))
-	c.expect(same, f, "an array for each tensor of the graph")
+func (c *checker) dtype(f field) string {
+	value := c.text(f)
+	c.expect(widths[value] > 0, f, "one of "+keys(widths))
+	return value
 }
 
-func (c *checker) fits(f field, dtype string, shape []int64) {
-	c.expect(widths[dtype] > 0, f.at("dtype"), "one of "+keys(widths))
-	_, fits := bytesOf(dtype, shape)
-	c.expect(fits, field{f.at("shape").path, inWords(shape)}, "a size in bytes of at most 63 bits")
-}
+const maxValues = 1 << 50 // of a row
 
-// bytesOf is the size of an array, with one row where any number may go, if it fits 63 bits.
-func bytesOf(dtype string, shape []int64) (size int64, fits bool) {
-	size = max(widths[dtype], 1)
-	for _, count := range shape {
-		count = max(count, 1)
-		if size > math.MaxInt64/count {
-			return 0, false
-		}
-		size *= count
-	}
-	return size, true
+// bytesOf is the size of an array; maxSize where it is that or more.
+func bytesOf(dtype string, shape []int64) int64 {
+	return times(product(shape), widths[dtype])
 }

@@ -11,6 +11,7 @@ import (
 type turned struct {
 	image.Image
 	orientation int
+	size        image.Point // as it is shown
 }
 
 // onSide is whether what is seen is as wide as the stored picture is high.

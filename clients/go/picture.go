@@ -32,8 +32,7 @@ func Grid(images Tensor) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, fits := bytesOf(images.DType, images.Shape)
-	if len(images.Shape) != 4 || images.Shape[0] < 1 || !fits || size != int64(len(pixels)) {
+	if len(images.Shape) != 4 || images.Shape[0] < 1 || !images.whole() {
 		return nil, fmt.Errorf("expected images [n, C, H, W], got %v", images)
 	}
 	if err := requireImage(images.Shape[1:]); err != nil {

@@ -1,6 +1,10 @@
 package aeonnx
 
-import "math"
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
 
 // limits are the values that pixels 0 and 255 stand for, and what lies between. Each operation is
 // rounded to float32, as in the graphs that take pixels.
@@ -23,31 +27,31 @@ func holdsPixels(span []float64) bool {
 // fromPixels makes uint8 images float32 in a range: low + (pixel / 255) * (high - low), which for
 // [0, 1] is pixel / 255.
 func fromPixels(images Tensor, span []float64) (Tensor, error) {
-	pixels, err := Values[uint8](images)
-	if err != nil {
-		return Tensor{}, err
+	if images.DType != "uint8" {
+		return Tensor{}, fmt.Errorf("expected uint8, got %v", images)
 	}
-	to, values := limitsOf(span), make([]float32, len(pixels))
-	for i, pixel := range pixels {
+	to, data := limitsOf(span), make([]byte, 0, 4*len(images.Data))
+	for _, pixel := range images.Data {
 		// Go may fuse a product with a sum, unless the product is converted.
-		values[i] = to.low + float32(float32(pixel)/255*to.width)
+		value := to.low + float32(float32(pixel)/255*to.width)
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(value))
 	}
-	return NewTensor(values, images.Shape...), nil
+	return Tensor{"float32", images.Shape, data}, nil
 }
 
 // toPixels is the way back: (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties
 // to even, which for [0, 1] is clip(value, 0, 1) * 255. NaN becomes 0.
 func toPixels(images Tensor, span []float64) (Tensor, error) {
-	values, err := Values[float32](images)
-	if err != nil {
-		return Tensor{}, err
+	if images.DType != "float32" {
+		return Tensor{}, fmt.Errorf("expected float32, got %v", images)
 	}
-	from, pixels := limitsOf(span), make([]uint8, len(values))
-	for i, value := range values {
+	from, pixels := limitsOf(span), make([]byte, len(images.Data)/4)
+	for i := range pixels {
+		value := math.Float32frombits(binary.LittleEndian.Uint32(images.Data[4*i:]))
 		if value > from.low { // neither below nor NaN
 			share := (min(value, from.high) - from.low) / from.width
 			pixels[i] = uint8(math.RoundToEven(float64(share * 255)))
 		}
 	}
-	return NewTensor(pixels, images.Shape...), nil
+	return Tensor{"uint8", images.Shape, pixels}, nil
 }

@@ -99,7 +99,8 @@ func TestPixelsStandForNothingWithoutAWidth(t *testing.T) {
 			t.Error(span)
 		}
 	}
-	image := Spec{"x", "float32", []int64{Batch, 1, 28, 28}, []float64{-0.5, -0.5}}
+	shape := Shape{anyRows, number(1), number(28), number(28)}
+	image := Spec{"x", "float32", "image", shape, []float64{-0.5, -0.5}}
 	expected := "this bundle's denoiser cannot denoise: expected x float32 [batch, 1, 28, 28] in a range " +
 		"[low, high] whose width is a float32 above 0, got one in [-0.5, -0.5]: " +
 		"export it with such a range, or take its floats with the library's run"

@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"strconv"
 
 	"golang.org/x/image/bmp"
 )
@@ -27,12 +28,19 @@ var formats = []format{
 	{"BM", decodeBMP, decoder(bmp.DecodeConfig)},
 }
 
+const (
+	// Any stands for a height or a width that a picture need not have.
+	Any = 0
+
+	mostPixels = 178_956_970 // as in Python: a small file can hold more than memory does
+)
+
 // ReadPicture gives the image in a PNG, JPEG or BMP file as uint8 [1, C, H, W], with its colours made
-// C channels. The shape is [C, H, W]; a picture of another size is an error, and so is one with
-// transparent pixels where C is 1 or 3.
+// C channels. The shape is [C, H, W], in which H and W may be Any; a picture of another size is an error,
+// and so is one with transparent pixels where C is 1 or 3.
 func ReadPicture(path string, shape []int64) (Tensor, error) {
-	if err := requireImage(shape); err != nil {
-		return Tensor{}, err
+	if len(shape) != 3 || shape[0] < 1 || shape[0] > 4 {
+		return Tensor{}, fmt.Errorf("expected a shape [C, H, W] of 1 to 4 channels, got %s", inWords(shape))
 	}
 	data, err := readFile(path, 0, maxPicture)
 	if regular, size := errNotRegular(""), (sizeError{}); errors.As(err, &regular) || errors.As(err, &size) {
@@ -41,15 +49,15 @@ func ReadPicture(path string, shape []int64) (Tensor, error) {
 	if err != nil {
 		return Tensor{}, unreadable(path, reason(err))
 	}
-	picture, orientation, err := decode(path, data, int(shape[2]), int(shape[1]))
+	picture, err := decode(path, data, shape[2], shape[1])
 	if err != nil {
 		return Tensor{}, err
 	}
-	return planes(path, turned{picture, orientation}, shape)
+	return planes(path, picture, int(shape[0]))
 }
 
 // decode reads a picture of a size; the size is compared before anything is unpacked.
-func decode(path string, data []byte, width, height int) (picture image.Image, orientation int, err error) {
+func decode(path string, data []byte, width, height int64) (picture turned, err error) {
 	var found *format
 	for i, format := range formats {
 		if bytes.HasPrefix(data, []byte(format.magic)) {
@@ -57,37 +65,53 @@ func decode(path string, data []byte, width, height int) (picture image.Image, o
 		}
 	}
 	if found == nil {
-		return nil, 0, unreadable(path, errors.New("it starts as none of them"))
+		return picture, unreadable(path, errors.New("it starts as none of them"))
 	}
 	config, err := found.config(data)
 	if err != nil {
-		return nil, 0, unreadable(path, err)
+		return picture, unreadable(path, err)
 	}
 	if config.ColorModel == color.CMYKModel {
-		return nil, 0, fmt.Errorf("%s is in CMYK, whose colours depend on its profile: "+
+		return picture, fmt.Errorf("%s is in CMYK, whose colours depend on its profile: "+
 			"convert it to RGB first", path)
 	}
 	orientation, frames := besides(data)
 	if frames > 1 {
-		return nil, 0, fmt.Errorf("%s holds %d pictures: expected one", path, frames)
+		return picture, fmt.Errorf("%s holds %d pictures: expected one", path, frames)
 	}
-	seen := [2]int{config.Width, config.Height}
+	picture.orientation, picture.size = orientation, image.Pt(config.Width, config.Height)
 	if onSide(orientation) {
-		seen = [2]int{config.Height, config.Width}
+		picture.size = image.Pt(config.Height, config.Width)
 	}
-	if seen != [2]int{width, height} {
-		return nil, 0, fmt.Errorf("%s: expected %dx%d pixels, got %dx%d: resize it first",
-			path, width, height, seen[0], seen[1])
+	if err := requireSize(path, picture.size, width, height); err != nil {
+		return picture, err
 	}
-	if picture, err = found.decode(data); err != nil {
-		return nil, 0, unreadable(path, err)
+	if picture.Image, err = found.decode(data); err != nil {
+		return picture, unreadable(path, err)
 	}
-	return picture, orientation, nil
+	return picture, nil
+}
+
+func requireSize(path string, seen image.Point, width, height int64) error {
+	if width != Any && width != int64(seen.X) || height != Any && height != int64(seen.Y) {
+		side := func(size int64) string {
+			if size == Any {
+				return "any"
+			}
+			return strconv.FormatInt(size, 10)
+		}
+		return fmt.Errorf("%s: expected %sx%s pixels, got %dx%d: resize it first",
+			path, side(width), side(height), seen.X, seen.Y)
+	}
+	if seen.X < 1 || seen.Y < 1 || seen.X > mostPixels/seen.Y {
+		return fmt.Errorf("%s has %dx%d pixels: expected at most %d, resize it first", path, seen.X, seen.Y, mostPixels)
+	}
+	return nil
 }
 
 // planes makes channels of colours, one behind the other.
-func planes(path string, picture turned, shape []int64) (Tensor, error) {
-	channels, height, width := int(shape[0]), int(shape[1]), int(shape[2])
+func planes(path string, picture turned, channels int) (Tensor, error) {
+	width, height := picture.size.X, picture.size.Y
 	data := make([]byte, channels*height*width)
 	for y := range height {
 		for x := range width {
@@ -101,7 +125,7 @@ func planes(path string, picture turned, shape []int64) (Tensor, error) {
 			}
 		}
 	}
-	return NewTensor(data, 1, shape[0], shape[1], shape[2]), nil
+	return Tensor{"uint8", []int64{1, int64(channels), int64(height), int64(width)}, data}, nil
 }
 
 func unreadable(path string, err error) error {

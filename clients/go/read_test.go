@@ -104,3 +104,29 @@ func TestWhatIsNoWholePictureIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAPictureMayHaveAnySize(t *testing.T) {
+	picture := image.NewGray(image.Rect(0, 0, 3, 2))
+	copy(picture.Pix, []uint8{0, 1, 2, 3, 4, 5})
+	data := encoded(t, picture)
+	for _, shape := range [][]int64{{1, Any, Any}, {1, 2, Any}, {1, Any, 3}} {
+		got, err := ReadPicture(written(t, data), shape)
+		if err != nil || !slices.Equal(got.Shape, []int64{1, 1, 2, 3}) || !slices.Equal(got.Data, picture.Pix) {
+			t.Errorf("%v: got %v, %v", shape, got, err)
+		}
+	}
+	refused(t, data, []int64{1, 3, Any}, ": expected anyx3 pixels, got 3x2: resize it first")
+	refused(t, data, []int64{1, Any, 2}, ": expected 2xany pixels, got 3x2: resize it first")
+}
+
+// Its pixels would be more than memory has, so they are not unpacked.
+func TestAPictureOfTooManyPixelsIsRefused(t *testing.T) {
+	data := encoded(t, image.NewGray(image.Rect(0, 0, 1, 1)))
+	for _, size := range [][2]uint32{{60000, 3000}, {1 << 30, 1 << 30}, {1, 178_956_971}} {
+		binary.BigEndian.PutUint32(data[16:], size[0])
+		binary.BigEndian.PutUint32(data[20:], size[1])
+		binary.BigEndian.PutUint32(data[29:], crc32.ChecksumIEEE(data[12:29]))
+		refused(t, data, []int64{1, Any, Any}, "")
+	}
+	refused(t, data, []int64{1, Any, Any}, " has 1x178956971 pixels: expected at most 178956970, resize it first")
+}

@@ -19,7 +19,7 @@ type Tensor struct {
 
 // A Number is an element type that Go has.
 type Number interface {
-	float32 | float64 | int64 | uint8
+	bool | float32 | float64 | int32 | int64 | uint8
 }
 
 func dtypeOf[T Number]() string {
@@ -47,14 +47,14 @@ func Values[T Number](t Tensor) ([]T, error) {
 func (t Tensor) String() string { return t.DType + " " + inWords(t.Shape) }
 
 // String is such as "z float32 [batch, 20]".
-func (s Spec) String() string { return s.Name + " " + s.DType + " " + inWords(s.Shape) }
+func (s Spec) String() string { return s.Name + " " + s.array() }
+
+func (s Spec) array() string { return s.DType + " " + s.Shape.String() }
 
 func inWords(shape []int64) string {
 	words := make([]string, len(shape))
 	for i, size := range shape {
-		if words[i] = strconv.FormatInt(size, 10); size == Batch {
-			words[i] = "batch"
-		}
+		words[i] = strconv.FormatInt(size, 10)
 	}
 	return "[" + strings.Join(words, ", ") + "]"
 }
@@ -97,12 +97,17 @@ func (t Tensor) value(i int) float64 {
 		return float64(math.Float32frombits(binary.LittleEndian.Uint32(at)))
 	case "float64":
 		return math.Float64frombits(binary.LittleEndian.Uint64(at))
+	case "int32":
+		return float64(int32(binary.LittleEndian.Uint32(at)))
 	case "int64":
 		return float64(int64(binary.LittleEndian.Uint64(at)))
 	default:
 		return float64(at[0])
 	}
 }
+
+// whole is whether there are as many bytes as the shape needs.
+func (t Tensor) whole() bool { return bytesOf(t.DType, t.Shape) == int64(len(t.Data)) }
 
 // half is a float16: a sign, 5 bits of exponent and 10 of fraction.
 func half(bits uint16) float64 {

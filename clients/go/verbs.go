@@ -3,6 +3,7 @@ package aeonnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A need is what a verb asks of a part, by the manifest.
@@ -17,7 +18,18 @@ func (n need) same(got, expected Spec) error {
 	if got.DType == expected.DType && slices.Equal(got.Shape, expected.Shape) {
 		return nil
 	}
-	return n.lacks(expected.String(), got.DType+" "+inWords(got.Shape))
+	return n.lacks(expected.String(), got.array())
+}
+
+// image is whether a tensor is pictures, of 1 to 4 channels.
+func (n need) image(what string, spec Spec) error {
+	if spec.Kind != "image" {
+		return n.lacks(what+" of the kind image", spec.Name+" of "+spec.Kind)
+	}
+	if channels := spec.Shape[1]; channels.Axis != "" || channels.Factor > 4 {
+		return n.lacks("images of 1 to 4 channels", spec.String())
+	}
+	return nil
 }
 
 // pixels is whether they can stand for the values of an image.
@@ -33,88 +45,76 @@ func (n need) pixels(image Spec) error {
 		got+": export it with such a range, or take its floats with the library's run")
 }
 
-// images is whether pictures can be made of a shape.
-func (n need) images(shape []int64) error {
-	if shape[0] > 4 {
-		return n.lacks("images of 1 to 4 channels", inWords(shape))
-	}
-	return nil
-}
-
-// rows is whether all outputs have the same number of them.
-func (n need) rows(v *Variant, rows int64) error {
-	for _, spec := range v.Outputs {
-		if len(spec.Shape) == 0 || spec.Shape[0] != rows {
-			return n.same(spec, Spec{Name: spec.Name, DType: spec.DType, Shape: spec.shapeOf(rows)})
-		}
-	}
-	return nil
-}
-
 // canDenoise is nil for a part that makes images of images: uint8, or float32 of a range.
-func (v *Variant) canDenoise(image []int64) error {
+func (v *Variant) canDenoise() error {
 	n := need{"denoiser", "denoise"}
-	if err := n.images(image); err != nil {
-		return err
-	}
 	if len(v.Inputs) != 1 {
-		return n.lacks("1 input", fmt.Sprint(len(v.Inputs)))
+		return n.lacks("1 input", fmt.Sprintf("%d: %s", len(v.Inputs), strings.Join(namesOf(v.Inputs), ", ")))
 	}
 	input, output := v.Inputs[0], v.Outputs[0]
-	rows := int64(Batch)
-	if len(input.Shape) > 0 {
-		rows = input.Shape[0]
+	if err := n.image("an input", input); err != nil {
+		return err
 	}
-	expected := Spec{Name: input.Name, DType: "uint8", Shape: append([]int64{rows}, image...)}
-	if input.DType != "uint8" {
-		expected.DType = "float32"
+	if output.Kind != input.Kind || !slices.Equal(output.Shape, input.Shape) {
+		return n.lacks(fmt.Sprintf("%s of the shape of %s, %s %v", output.Name, input.Name, input.Kind, input.Shape),
+			fmt.Sprintf("%s %v", output.Kind, output.Shape))
+	}
+	dtype := "float32"
+	if input.DType == "uint8" {
+		dtype = "uint8"
 	}
 	for _, image := range []Spec{input, output} {
-		expected.Name = image.Name
-		if err := n.same(image, expected); err != nil {
+		if err := n.same(image, Spec{Name: image.Name, DType: dtype, Shape: image.Shape}); err != nil {
 			return err
 		}
 		if err := n.pixels(image); err != nil {
 			return err
 		}
 	}
-	return n.rows(v, rows)
+	return nil
 }
 
-// canGenerate is nil for a part that makes images of a seed and of numbers.
-func (v *Variant) canGenerate(image []int64) error {
+// canGenerate is nil for a part that makes images of a seed and of numbers, and of a label, perhaps.
+func (v *Variant) canGenerate() error {
 	n := need{"sampler", "generate"}
-	if err := n.images(image); err != nil {
+	output := named(v.Outputs, "image")
+	if output == nil {
+		return n.lacks("an output image", strings.Join(namesOf(v.Outputs), ", "))
+	}
+	if err := n.image("an output", *output); err != nil {
 		return err
 	}
-	if len(v.Inputs) != 2 {
-		return n.lacks("the inputs seed and index", fmt.Sprint(namesOf(v.Inputs)))
+	if err := n.same(*output, Spec{Name: "image", DType: "uint8", Shape: output.Shape}); err != nil {
+		return err
 	}
-	rows := int64(Batch)
-	if index := named(v.Inputs, "index"); index != nil && len(index.Shape) > 0 {
-		rows = index.Shape[0]
-	}
-	for _, wanted := range []struct {
-		among    []Spec
-		expected Spec
-	}{
-		{v.Inputs, Spec{Name: "seed", DType: "int64", Shape: []int64{1}}},
-		{v.Inputs, Spec{Name: "index", DType: "int64", Shape: []int64{rows}}},
-		{v.Outputs, Spec{Name: "image", DType: "uint8", Shape: append([]int64{rows}, image...)}},
-	} {
-		got := named(wanted.among, wanted.expected.Name)
-		if got == nil {
-			return n.lacks(wanted.expected.String(), "none")
+	seen := []string{}
+	for _, spec := range v.Inputs {
+		expected := Spec{Name: spec.Name, DType: "int64", Shape: Shape{output.Shape[0]}}
+		if spec.Kind == "seed" {
+			expected.Shape = Shape{number(1)}
 		}
-		if err := n.same(*got, wanted.expected); err != nil {
+		seen = append(seen, spec.Kind)
+		if err := n.same(spec, expected); err != nil {
 			return err
 		}
 	}
-	return n.rows(v, rows)
+	slices.Sort(seen)
+	if label := []string{"index", "label", "seed"}; !slices.Equal(seen, []string{"index", "seed"}) && !slices.Equal(seen, label) {
+		return n.lacks("inputs of the kinds seed and index, and a label or none", strings.Join(seen, ", "))
+	}
+	return nil
 }
 
 func named(specs []Spec, name string) *Spec {
-	if at := slices.IndexFunc(specs, func(spec Spec) bool { return spec.Name == name }); at >= 0 {
+	return first(specs, func(spec Spec) bool { return spec.Name == name })
+}
+
+func ofKind(specs []Spec, kind string) *Spec {
+	return first(specs, func(spec Spec) bool { return spec.Kind == kind })
+}
+
+func first(specs []Spec, is func(Spec) bool) *Spec {
+	if at := slices.IndexFunc(specs, is); at >= 0 {
 		return &specs[at]
 	}
 	return nil

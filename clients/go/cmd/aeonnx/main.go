@@ -18,8 +18,9 @@ import (
 const usage = `Usage:
   aeonnx check BUNDLE [--time]
   aeonnx denoise BUNDLE in.png out.png [--force]
-  aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
-in.png may be a PNG, JPEG or BMP file; out.png is written as PNG, and replaced only with --force`
+  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+  aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
+in.png may be a PNG, JPEG or BMP file; what is written is replaced only with --force`
 
 // A usageError says what is wrong with the arguments.
 type usageError string
@@ -34,12 +35,14 @@ type command struct {
 	names       []string // what the usage has in their places
 	time, force bool
 	seed, count int64
+	label       *int64 // nil if there is none
 }
 
 var places = map[string][]string{
 	"check":    {"BUNDLE"},
 	"denoise":  {"BUNDLE", "in.png", "out.png"},
 	"generate": {"BUNDLE", "out.png"},
+	"run":      {"BUNDLE", "PART", "input=in.npy ... output=out.npy ..."},
 }
 
 func main() {
@@ -90,6 +93,8 @@ func run(args []string) (err error) {
 		return check(bundle, asked.time)
 	case "denoise":
 		return denoise(bundle, asked.names[1], asked.names[2], asked.force)
+	case "run":
+		return runPart(bundle, asked.names[1], asked.names[2:], asked.force)
 	default:
 		return generate(bundle, asked)
 	}
@@ -106,14 +111,21 @@ func parse(args []string) (command, error) {
 	switch asked.verb {
 	case "check":
 		flags.BoolVar(&asked.time, "time", false, "")
-	case "denoise":
+	case "denoise", "run":
 		flags.BoolVar(&asked.force, "force", false, "")
 	case "generate":
 		flags.BoolVar(&asked.force, "force", false, "")
 		flags.Func("seed", "", whole(&asked.seed, 0, 63))
 		flags.Func("n", "", whole(&asked.count, 1, 31))
+		flags.Func("label", "", func(text string) error {
+			label, err := strconv.ParseInt(text, 10, 64)
+			if asked.label = &label; err != nil {
+				return errors.New("expected a whole number")
+			}
+			return nil
+		})
 	default:
-		return asked, usageError(fmt.Sprintf("expected check, denoise or generate, got %q", asked.verb))
+		return asked, usageError(fmt.Sprintf("expected check, denoise, generate or run, got %q", asked.verb))
 	}
 	for {
 		if err := flags.Parse(args); err != nil {
@@ -124,7 +136,8 @@ func parse(args []string) (command, error) {
 		}
 		asked.names, args = append(asked.names, flags.Arg(0)), flags.Args()[1:]
 	}
-	if expected := places[asked.verb]; len(asked.names) != len(expected) {
+	expected := places[asked.verb]
+	if got := len(asked.names); got < len(expected) || got > len(expected) && asked.verb != "run" {
 		return asked, usageError(fmt.Sprintf("%s: expected %s, got %q",
 			asked.verb, strings.Join(expected, " "), asked.names))
 	}
@@ -181,7 +194,7 @@ func denoise(bundle *aeonnx.Bundle, from, to string, force bool) error {
 	if err := aeonnx.Writable(to, force); err != nil {
 		return err
 	}
-	pixels, err := aeonnx.ReadPicture(from, denoiser.Inputs[0].Row())
+	pixels, err := aeonnx.ReadPicture(from, denoiser.Picture())
 	if err != nil {
 		return err
 	}
@@ -193,16 +206,34 @@ func denoise(bundle *aeonnx.Bundle, from, to string, force bool) error {
 }
 
 func generate(bundle *aeonnx.Bundle, asked command) error {
-	if _, err := bundle.Sampler(); err != nil {
+	sampler, err := bundle.Sampler()
+	if err != nil {
 		return err
+	}
+	labels := []int64{}
+	if asked.label != nil {
+		labels = append(labels, *asked.label)
+	}
+	switch takes := sampler.Label(); {
+	case takes != nil && len(labels) == 0:
+		return usageError("this sampler needs --label" + from(takes.Range))
+	case takes == nil && len(labels) > 0:
+		return usageError("this sampler takes no --label")
 	}
 	to := asked.names[1]
 	if err := aeonnx.Writable(to, asked.force); err != nil {
 		return err
 	}
-	images, err := bundle.Generate(asked.seed, int(asked.count))
+	images, err := bundle.Generate(asked.seed, int(asked.count), labels...)
 	if err != nil {
 		return err
 	}
 	return aeonnx.WritePicture(to, images, asked.force)
+}
+
+func from(span []float64) string {
+	if span == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %g to %g", span[0], span[1])
 }

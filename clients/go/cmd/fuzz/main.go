@@ -114,11 +114,7 @@ func all(folder, in, out string) error {
 		}
 	}
 	if parts["sampler"] != nil {
-		images, err := bundle.Generate(0, 3)
-		if err != nil {
-			return err
-		}
-		if err := aeonnx.WritePicture(out, images, true); err != nil {
+		if err := generate(bundle, out); err != nil {
 			return err
 		}
 	}
@@ -133,7 +129,7 @@ func denoise(bundle *aeonnx.Bundle, in, out string) error {
 	if err != nil {
 		return err
 	}
-	pixels, err := aeonnx.ReadPicture(in, denoiser.Inputs[0].Row())
+	pixels, err := aeonnx.ReadPicture(in, denoiser.Picture())
 	if err != nil {
 		return err
 	}
@@ -142,6 +138,22 @@ func denoise(bundle *aeonnx.Bundle, in, out string) error {
 		return err
 	}
 	return aeonnx.WritePicture(out, clean, true)
+}
+
+func generate(bundle *aeonnx.Bundle, out string) error {
+	sampler, err := bundle.Sampler()
+	if err != nil {
+		return err
+	}
+	labels := []int64{}
+	if sampler.Label() != nil {
+		labels = append(labels, 0)
+	}
+	images, err := bundle.Generate(0, 3, labels...)
+	if err != nil {
+		return err
+	}
+	return aeonnx.WritePicture(out, images, true)
 }
 
 // say prints the line of a name.

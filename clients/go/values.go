@@ -1,0 +1,54 @@
+package aeonnx
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Prepare makes an array one that Run takes: floats of 16 and 64 bits become float32 where the part takes
+// that, and values must be finite and in the range that the manifest gives for the input.
+func (p *Part) Prepare(input string, array Tensor) (Tensor, error) {
+	spec := named(p.Inputs, input)
+	if spec == nil {
+		return array, fmt.Errorf("%s: expected inputs %v, got %s", p.name, namesOf(p.Inputs), input)
+	}
+	if spec.DType == "float32" && array.whole() {
+		array = asFloat32(array)
+	}
+	if declared := p.takes(*spec); array.DType != spec.DType || !declared.fits(array.Shape) || !array.whole() {
+		return array, fmt.Errorf("%s: %s: expected %s %v, got %v", p.name, input, spec.DType, declared, array)
+	}
+	lowest, highest := array.extremes()
+	if math.IsNaN(lowest) || math.IsInf(lowest, 0) || math.IsInf(highest, 0) {
+		return array, fmt.Errorf("%s: %s: expected finite values, got NaN or infinity", p.name, input)
+	}
+	if span := spec.Range; span != nil && (lowest < span[0] || highest > span[1]) {
+		return array, fmt.Errorf("%s: %s: expected values in [%g, %g], got %.9g to %.9g", p.name, input,
+			span[0], span[1], lowest, highest)
+	}
+	return array, nil
+}
+
+// asFloat32 rounds other floats, and leaves what is none. What is too large becomes infinite.
+func asFloat32(t Tensor) Tensor {
+	if t.DType != "float16" && t.DType != "float64" {
+		return t
+	}
+	count := len(t.Data) / int(widths[t.DType])
+	data := make([]byte, 0, 4*count)
+	for i := range count {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(t.value(i))))
+	}
+	return Tensor{"float32", t.Shape, data}
+}
+
+// extremes are the lowest and the highest value; NaN where there is one.
+func (t Tensor) extremes() (lowest, highest float64) {
+	lowest, highest = math.Inf(1), math.Inf(-1)
+	for i := range len(t.Data) / int(widths[t.DType]) {
+		value := t.value(i)
+		lowest, highest = min(lowest, value), max(highest, value) // both keep NaN
+	}
+	return lowest, highest
+}

@@ -1,0 +1,66 @@
+package aeonnx
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestArraysAreMadeWhatAPartTakes(t *testing.T) {
+	part := &Part{name: "encoder", Variant: &Variant{
+		Inputs: []Spec{
+			{Name: "x", DType: "float32", Kind: "vector", Shape: shapeOf(4, 2), Range: []float64{-1, 1}},
+			{Name: "label", DType: "int64", Kind: "label", Shape: shapeOf(4), Range: []float64{0, 9}},
+		},
+		Outputs: []Spec{{Name: "z", DType: "float32", Kind: "latent", Shape: shapeOf(4, 1)}},
+	}}
+	for _, good := range []Tensor{
+		NewTensor([]float32{1, -0.5}, 1, 2), NewTensor([]float64{1, -0.5}, 1, 2),
+		{"float16", []int64{1, 2}, []byte{0, 0x3c, 0, 0xb8}},
+	} {
+		got, err := part.Prepare("x", good)
+		if values, _ := Values[float32](got); err != nil || !slices.Equal(values, []float32{1, -0.5}) {
+			t.Errorf("%v: %v, %v", good, values, err)
+		}
+	}
+	for _, one := range []struct {
+		name    string
+		array   Tensor
+		refused string
+	}{
+		{"x", NewTensor([]float32{1, 7}, 1, 2), "encoder: x: expected values in [-1, 1], got 1 to 7"},
+		{"x", NewTensor([]float32{-3, 7}, 1, 2), "encoder: x: expected values in [-1, 1], got -3 to 7"},
+		{"x", NewTensor([]float64{0, 1e300}, 1, 2), "encoder: x: expected finite values, got NaN or infinity"},
+		{"x", NewTensor([]float32{0, float32(math.NaN())}, 1, 2), "encoder: x: expected finite values, got NaN or infinity"},
+		{"x", NewTensor([]float32{0, float32(math.Inf(-1))}, 1, 2), "encoder: x: expected finite values, got NaN or infinity"},
+		{"x", NewTensor([]float32{0, 1}, 2), "encoder: x: expected float32 [batch, 2], got float32 [2]"},
+		{"x", NewTensor([]float32{}, 0, 2), "encoder: x: expected float32 [batch, 2], got float32 [0, 2]"},
+		{"x", NewTensor([]uint8{0, 1}, 1, 2), "encoder: x: expected float32 [batch, 2], got uint8 [1, 2]"},
+		{"label", NewTensor([]float64{3}, 1), "encoder: label: expected int64 [batch], got float64 [1]"},
+		{"label", NewTensor([]int64{12}, 1), "encoder: label: expected values in [0, 9], got 12 to 12"},
+		{"y", NewTensor([]int64{12}, 1), "encoder: expected inputs [x label], got y"},
+	} {
+		if _, err := part.Prepare(one.name, one.array); err == nil || err.Error() != one.refused {
+			t.Errorf("expected %q, got %v", one.refused, err)
+		}
+	}
+	_, err := part.sizes(map[string]Tensor{"x": NewTensor([]float32{1, 2}, 1, 2), "label": {"int64", []int64{1}, make([]byte, 5)}})
+	if expected := "encoder: label: expected the bytes of int64 [1], got 5 bytes"; err == nil || err.Error() != expected {
+		t.Error(err)
+	}
+}
+
+// A hostile bundle may ask for more copies of a row than memory has.
+func TestABatchOfLargeRowsIsRefusedBeforeItIsMade(t *testing.T) {
+	part := denoiserOf(map[string]Axis{"h": anySize, "w": anySize}, 1<<30, 1, "h", "w")
+	_, err := part.Run(map[string]Tensor{"x": {"uint8", []int64{1, 1, 3, 2}, make([]byte, 6)}})
+	expected := "denoiser: uint8 [1073741824, 1, 3, 2] is more than 2147483648 bytes: give less at once"
+	if err == nil || err.Error() != expected {
+		t.Error(err)
+	}
+	part.Outputs = []Spec{{Name: "z", DType: "uint8", Shape: shapeOf(1<<30, 1)}}
+	_, err = part.Run(map[string]Tensor{"x": {"uint8", []int64{1, 1, 3, 2}, make([]byte, 6)}})
+	if err == nil || err.Error() != expected {
+		t.Error(err)
+	}
+}

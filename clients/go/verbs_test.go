@@ -1,0 +1,56 @@
+package aeonnx
+
+import "testing"
+
+func picture(name, dtype string, sizes ...any) Spec {
+	return Spec{name, dtype, "image", shapeOf(sizes...), []float64{0, 1}}
+}
+
+func numbersOf(name, kind string, sizes ...any) Spec {
+	return Spec{name, "int64", kind, shapeOf(sizes...), nil}
+}
+
+func TestAVerbTakesWhatItCanUse(t *testing.T) {
+	grey, colour := picture("x", "float32", "batch", 1, "h", "w"), picture("y", "float32", "batch", 3, "h", "w")
+	signal := Spec{"x", "float32", "signal", shapeOf("batch", 1, "h"), nil}
+	seed, index := numbersOf("seed", "seed", 1), numbersOf("index", "index", "batch")
+	label := numbersOf("class", "label", "batch")
+	made := picture("image", "uint8", "batch", 3, 8, 8)
+	const denoiser = "this bundle's denoiser cannot denoise: expected "
+	const sampler = "this bundle's sampler cannot generate: expected "
+	for _, one := range []struct {
+		can             func(*Variant) error
+		inputs, outputs []Spec
+		refused         string
+	}{
+		{(*Variant).canDenoise, []Spec{grey}, []Spec{grey}, ""},
+		{(*Variant).canDenoise, []Spec{signal}, []Spec{signal}, denoiser + "an input of the kind image, got x of signal"},
+		{(*Variant).canDenoise, []Spec{grey}, []Spec{colour},
+			denoiser + "y of the shape of x, image [batch, 1, h, w], got image [batch, 3, h, w]"},
+		{(*Variant).canDenoise, []Spec{grey, {Name: "sigma"}}, []Spec{grey}, denoiser + "1 input, got 2: x, sigma"},
+		{(*Variant).canDenoise, []Spec{picture("x", "float64", "batch", 1, 2, 2)}, []Spec{picture("x", "float64", "batch", 1, 2, 2)},
+			denoiser + "x float32 [batch, 1, 2, 2], got float64 [batch, 1, 2, 2]"},
+		{(*Variant).canDenoise, []Spec{picture("x", "uint8", "batch", 5, 2, 2)}, []Spec{grey},
+			denoiser + "images of 1 to 4 channels, got x uint8 [batch, 5, 2, 2]"},
+		{(*Variant).canDenoise, []Spec{picture("x", "uint8", "batch", "c", 2, 2)}, []Spec{grey},
+			denoiser + "images of 1 to 4 channels, got x uint8 [batch, c, 2, 2]"},
+		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{made}, ""},
+		{(*Variant).canGenerate, []Spec{index, label, seed}, []Spec{made}, ""},
+		{(*Variant).canGenerate, []Spec{seed, index, label, numbersOf("l", "label", "batch")}, []Spec{made},
+			sampler + "inputs of the kinds seed and index, and a label or none, got index, label, label, seed"},
+		{(*Variant).canGenerate, []Spec{index}, []Spec{made},
+			sampler + "inputs of the kinds seed and index, and a label or none, got index"},
+		{(*Variant).canGenerate, []Spec{seed, numbersOf("index", "index", 4)}, []Spec{made},
+			sampler + "index int64 [batch], got int64 [4]"},
+		{(*Variant).canGenerate, []Spec{numbersOf("seed", "seed", "batch"), index}, []Spec{made},
+			sampler + "seed int64 [1], got int64 [batch]"},
+		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{picture("image", "float32", "batch", 1, 2, 2)},
+			sampler + "image uint8 [batch, 1, 2, 2], got float32 [batch, 1, 2, 2]"},
+		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{grey}, sampler + "an output image, got x"},
+	} {
+		err := one.can(&Variant{Inputs: one.inputs, Outputs: one.outputs})
+		if one.refused == "" && err != nil || one.refused != "" && (err == nil || err.Error() != one.refused) {
+			t.Errorf("expected %q, got %v", one.refused, err)
+		}
+	}
+}
