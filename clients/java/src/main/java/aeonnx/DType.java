@@ -2,15 +2,16 @@ package aeonnx;
 
 import ai.onnxruntime.OnnxJavaType;
 import java.util.Arrays;
-import java.util.Optional;
 
 /** What the values of an array are. */
 public enum DType {
     FLOAT32("float32", 4, OnnxJavaType.FLOAT),
-    UINT8("uint8", 1, OnnxJavaType.UINT8),
-    INT64("int64", 8, OnnxJavaType.INT64),
     FLOAT16("float16", 2, OnnxJavaType.FLOAT16),
-    FLOAT64("float64", 8, OnnxJavaType.DOUBLE);
+    FLOAT64("float64", 8, OnnxJavaType.DOUBLE),
+    UINT8("uint8", 1, OnnxJavaType.UINT8),
+    INT32("int32", 4, OnnxJavaType.INT32),
+    INT64("int64", 8, OnnxJavaType.INT64),
+    BOOL("bool", 1, OnnxJavaType.BOOL);
 
     /** As the manifest calls it. */
     public final String text;
@@ -26,8 +27,13 @@ public enum DType {
         this.type = type;
     }
 
-    static Optional<DType> named(String text) {
-        return Arrays.stream(values()).filter(dtype -> dtype.text.equals(text)).findFirst();
+    boolean isFloat() {
+        return this == FLOAT32 || this == FLOAT16 || this == FLOAT64;
+    }
+
+    @Override
+    public String toString() {
+        return text;
     }
 
     static String nameOf(OnnxJavaType type) {

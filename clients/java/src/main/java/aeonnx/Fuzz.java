@@ -72,8 +72,10 @@ final class Fuzz {
             for (var variants : bundle.manifest.parts().values()) {
                 for (var variant : variants.values()) {
                     bundle.read(variant.file(), variant.bytes(), variant.sha256());
-                    bundle.golden(variant.goldenInputs());
-                    bundle.golden(variant.goldenOutputs());
+                    for (Variant.Golden set : variant.golden()) {
+                        bundle.golden(set.inputs());
+                        bundle.golden(set.outputs());
+                    }
                 }
             }
         }
@@ -86,18 +88,16 @@ final class Fuzz {
             boolean good = true;
             for (var part : bundle.manifest.parts().entrySet()) {
                 for (String variant : part.getValue().keySet()) {
-                    for (Bundle.Checked found : bundle.check(part.getKey(), variant)) {
+                    for (Checked found : bundle.check(part.getKey(), variant)) {
                         good &= found.ok();
                     }
                 }
             }
-            long[] shape = bundle.manifest.inputShape();
             if (bundle.manifest.parts().containsKey("denoiser")) {
-                bundle.denoiser();
-                Picture.png(bundle.denoise(Picture.read(picture, shape)), shape);
+                Picture.png(bundle.denoise(Picture.read(picture, bundle.denoiser().picture())));
             }
             if (bundle.manifest.parts().containsKey("sampler")) {
-                Picture.png(bundle.generate(0, 3), shape);
+                Picture.png(bundle.generate(0, 3, Verb.lowestLabel(bundle.sampler().variant)));
             }
             return good ? "ok" : "wrong";
         }

@@ -4,15 +4,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 
-/** aeonnx check | denoise | generate. */
+/** aeonnx check | denoise | generate | run. */
 public final class Main {
     private static final String USAGE =
             """
             usage: aeonnx check BUNDLE [--time]
                    aeonnx denoise BUNDLE in.png out.png [--force]
-                   aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
-            in.png may be a PNG, JPEG or BMP file; out.png is written as PNG, and replaced only
-            with --force""";
+                   aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+                   aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
+            in.png may be a PNG, JPEG or BMP file; out.png is written as PNG. run takes a file for
+            each input of the part, and writes the outputs that are named. What is written is
+            replaced only with --force""";
 
     private Main() {}
 
@@ -36,13 +38,14 @@ public final class Main {
 
     private static int run(List<String> words) {
         if (words.isEmpty()) {
-            throw usage("expected a verb: check, denoise or generate");
+            throw usage("expected a verb: check, denoise, generate or run");
         }
         String verb = words.remove(0);
         return switch (verb) {
             case "check" -> check(words);
             case "denoise" -> denoise(words);
             case "generate" -> generate(words);
+            case "run" -> run(words, words.remove("--force"));
             case "-h", "--help" -> {
                 System.out.println(USAGE);
                 yield 0;
@@ -59,7 +62,7 @@ public final class Main {
         try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             for (var part : bundle.manifest.parts().entrySet()) {
                 for (String variant : part.getValue().keySet()) {
-                    for (Bundle.Checked found : bundle.check(part.getKey(), variant)) {
+                    for (Checked found : bundle.check(part.getKey(), variant)) {
                         print("%s %s %s %s: max error %.3g, tolerance %.3g",
                                 found.ok() ? "ok" : "WRONG", found.part(), variant,
                                 found.output(), found.error(), found.tolerance());
@@ -73,7 +76,7 @@ public final class Main {
                 }
             }
             print("checked %d outputs of %d parts with onnxruntime %s",
-                    outputs, bundle.manifest.parts().size(), Part.engineVersion());
+                    outputs, bundle.manifest.parts().size(), Engine.version());
         }
         return good ? 0 : 3;
     }
@@ -82,12 +85,11 @@ public final class Main {
         boolean force = words.remove("--force");
         require(words, 3, "BUNDLE in.png out.png");
         try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
-            long[] shape = bundle.manifest.inputShape();
             Path to = Names.path(words.get(2));
-            bundle.denoiser(); // what it lacks is told of before a bad picture is
+            Part denoiser = bundle.denoiser(); // what it lacks is told of before a bad picture is
             Output.require(to, force);
-            byte[] pixels = Picture.read(Names.path(words.get(1)), shape);
-            Picture.writeGrid(to, bundle.denoise(pixels), shape, force);
+            Tensor picture = Picture.read(Names.path(words.get(1)), denoiser.picture());
+            Picture.writeGrid(to, bundle.denoise(picture), force);
         }
         return 0;
     }
@@ -95,14 +97,26 @@ public final class Main {
     private static int generate(List<String> words) {
         long seed = number("--seed", option(words, "--seed", "0"), 0, Long.MAX_VALUE);
         long count = number("-n", option(words, "-n", "64"), 1, Integer.MAX_VALUE);
+        String text = option(words, "--label", null);
+        Long label = text == null ? null : number("--label", text, Long.MIN_VALUE, Long.MAX_VALUE);
         boolean force = words.remove("--force");
         require(words, 2, "BUNDLE out.png");
         try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             Path to = Names.path(words.get(1));
-            bundle.sampler();
+            Verb.requireLabel(bundle.sampler().variant, label);
             Output.require(to, force);
-            byte[] images = bundle.generate(seed, (int) count);
-            Picture.writeGrid(to, images, bundle.manifest.inputShape(), force);
+            Picture.writeGrid(to, bundle.generate(seed, (int) count, label), force);
+        }
+        return 0;
+    }
+
+    private static int run(List<String> words, boolean force) {
+        requireNoOptions(words);
+        if (words.size() < 2) {
+            throw usage("expected BUNDLE PART input=in.npy ... output=out.npy ...");
+        }
+        try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
+            Run.run(bundle, words.get(1), words.subList(2, words.size()), force);
         }
         return 0;
     }
@@ -134,12 +148,16 @@ public final class Main {
     }
 
     private static void require(List<String> words, int count, String what) {
-        words.stream().filter(word -> word.startsWith("-")).findFirst().ifPresent(option -> {
-            throw usage("there is no option " + option);
-        });
+        requireNoOptions(words);
         if (words.size() != count) {
             throw usage("expected " + what);
         }
+    }
+
+    private static void requireNoOptions(List<String> words) {
+        words.stream().filter(word -> word.startsWith("-")).findFirst().ifPresent(option -> {
+            throw usage("there is no option " + option);
+        });
     }
 
     private static void print(String format, Object... values) {

@@ -1,75 +1,33 @@
 package aeonnx;
 
+import static aeonnx.Json.expect;
+
+import aeonnx.Variant.Golden;
+import aeonnx.Variant.Stored;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
-import com.google.gson.Strictness;
-import com.google.gson.stream.JsonReader;
-import java.io.StringReader;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
-import java.util.function.BiFunction;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * What a bundle's manifest.json says, checked.
  *
  * @param model name of the model
- * @param inputShape [C, H, W] of an image
  * @param parts graphs by part, then by variant
  */
-public record Manifest(
-        String model, long[] inputShape, Map<String, Map<String, Variant>> parts) {
-
-    /** In a shape: any number of rows. */
-    public static final long BATCH = -1;
-
-    private static final long VERSION = 1;
+public record Manifest(String model, Map<String, Map<String, Variant>> parts) {
+    private static final long VERSION = 2;
+    private static final long VALUES = 1L << 50; // fewer than this: 8 bytes of each are exact anywhere
     private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
     private static final Pattern VARIANT = Pattern.compile("[a-z][a-z0-9-]*");
     private static final Pattern DIGEST = Pattern.compile("[0-9a-f]{64}");
-    private static final Pattern SIZE = Pattern.compile("[1-9][0-9]{0,15}");
-    private static final long LARGEST = (1L << 53) - 1; // that every language has
 
-    /** A tensor that a graph takes or gives, and its lowest and highest value; null if any may come. */
-    public record TensorSpec(String name, DType dtype, long[] shape, double[] range) {
-        /** The shape without its rows. */
-        long[] row() {
-            return Arrays.copyOfRange(shape, Math.min(1, shape.length), shape.length);
-        }
-
-        @Override
-        public String toString() {
-            return describe(name, dtype.text, shape);
-        }
+    /** Reads the sizes of a list, at a place each. */
+    private interface SizeReader {
+        Size read(JsonElement value, String path, int place);
     }
-
-    /**
-     * An array in a file, and for each row of an output the largest |difference| that counts as equal;
-     * null for an input.
-     */
-    public record Stored(
-            String file, String sha256, DType dtype, long[] shape, double[] tolerance) {}
-
-    /** One graph: a part in one precision. */
-    public record Variant(
-            String file,
-            String sha256,
-            long bytes,
-            long opset,
-            String minOnnxruntime,
-            List<TensorSpec> inputs,
-            List<TensorSpec> outputs,
-            Map<String, Stored> goldenInputs,
-            Map<String, Stored> goldenOutputs) {}
 
     /**
      * Read a manifest: what is used is checked, the rest is skipped.
@@ -78,113 +36,120 @@ public record Manifest(
      * @throws AeonnxException names the field, what was expected and what came
      */
     public static Manifest parse(byte[] text, String where) {
-        try {
-            String json = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
-            JsonReader reader = new JsonReader(new StringReader(json));
-            reader.setStrictness(Strictness.STRICT);
-            JsonElement document = JsonParser.parseReader(reader);
-            Manifest manifest = manifest(document);
-            requireFinite(document); // what is not read as well
-            if (reader.peek() != com.google.gson.stream.JsonToken.END_DOCUMENT) {
-                throw new AeonnxException("there is more behind its end");
-            }
-            return manifest;
-        } catch (CharacterCodingException error) {
-            throw new AeonnxException(where + ": it is not UTF-8");
-        } catch (java.io.IOException | JsonParseException error) {
-            // Of what gson says, the place: the rest is about its own settings.
-            String said = AeonnxException.reason(error).lines().findFirst().orElse("");
-            int place = said.indexOf(" at line ");
-            throw new AeonnxException(where + ": not JSON" + (place < 0 ? "" : said.substring(place)));
-        } catch (RuntimeException error) {
-            throw new AeonnxException(where + ": " + AeonnxException.reason(error));
-        }
-    }
-
-    /** "z float32 [batch, 20]" */
-    static String describe(String name, String dtype, long[] shape) {
-        return name + " " + dtype + " " + inWords(shape);
-    }
-
-    /** "[batch, 20]" */
-    static String inWords(long[] shape) {
-        return Arrays.stream(shape)
-                .mapToObj(size -> size == BATCH ? "batch" : Long.toString(size))
-                .collect(Collectors.joining(", ", "[", "]"));
+        return Json.document(text, where, Manifest::manifest);
     }
 
     private static Manifest manifest(JsonElement value) {
-        JsonObject document = object(value, "the manifest");
-        String format = string(document.get("format"), "format");
+        JsonObject document = Json.object(value, "the manifest");
+        String format = Json.string(document.get("format"), "format");
         expect(format.equals("aeonnx-bundle"), "format", "\"aeonnx-bundle\"", document.get("format"));
-        long version = size(document.get("version"), "version");
-        if (version > VERSION) {
-            String text = "version %d is newer than this program, which reads %d: take a newer one";
-            throw new AeonnxException(text.formatted(version, VERSION));
-        }
-        long[] shape = shape(document.get("input_shape"), "input_shape", DType.UINT8, false);
-        expect(shape.length == 3, "input_shape", "[C, H, W]", document.get("input_shape"));
-        var parts = map(document.get("parts"), "parts", NAME, (variants, path) -> {
-            object(object(variants, path).get("fp32"), path + ".fp32");
-            return map(variants, path, VARIANT, Manifest::variant);
+        requireVersion(Json.size(document.get("version"), "version"));
+        var parts = Json.map(document.get("parts"), "parts", NAME, (variants, path) -> {
+            Json.object(Json.object(variants, path).get("fp32"), path + ".fp32");
+            return Json.map(variants, path, VARIANT, Manifest::variant);
         });
         if (parts.isEmpty()) {
             throw new AeonnxException("parts: expected at least one part");
         }
-        return new Manifest(string(document.get("model"), "model"), shape, parts);
+        return new Manifest(Json.string(document.get("model"), "model"), parts);
+    }
+
+    private static void requireVersion(long version) {
+        if (version != VERSION) {
+            String text = version > VERSION
+                    ? "version %d is newer than this program, which reads %d: take a newer one"
+                    : "version %d is older than this program, which reads %d: export the bundle again";
+            throw new AeonnxException(text.formatted(version, VERSION));
+        }
     }
 
     private static Variant variant(JsonElement value, String path) {
-        JsonObject variant = object(value, path);
+        JsonObject variant = Json.object(value, path);
         List<TensorSpec> inputs = tensors(variant.get("inputs"), path + ".inputs");
         List<TensorSpec> outputs = tensors(variant.get("outputs"), path + ".outputs");
-        JsonObject golden = object(variant.get("golden"), path + ".golden");
-        long bytes = size(variant.get("bytes"), path + ".bytes");
+        long bytes = Json.size(variant.get("bytes"), path + ".bytes");
         expect(bytes <= Input.MOST, path + ".bytes", "at most " + Input.MOST, variant.get("bytes"));
-        return new Variant(
+        Variant read = new Variant(
                 file(variant.get("file"), path + ".file"),
                 digest(variant.get("sha256"), path + ".sha256"),
                 bytes,
-                size(variant.get("opset"), path + ".opset"),
-                string(variant.get("min_onnxruntime"), path + ".min_onnxruntime"),
+                Json.size(variant.get("opset"), path + ".opset"),
+                Json.string(variant.get("min_onnxruntime"), path + ".min_onnxruntime"),
                 inputs,
                 outputs,
-                golden(golden.get("inputs"), path + ".golden.inputs", inputs, false),
-                golden(golden.get("outputs"), path + ".golden.outputs", outputs, true));
+                Json.map(variant.get("axes"), path + ".axes", NAME, Manifest::axis),
+                goldens(variant.get("golden"), path + ".golden", inputs, outputs));
+        read.require(path);
+        return read;
     }
 
     private static List<TensorSpec> tensors(JsonElement value, String path) {
-        expect(value != null && value.isJsonArray(), path, "a list", value);
         List<TensorSpec> specs = new ArrayList<>();
-        for (JsonElement item : value.getAsJsonArray()) {
-            String at = path + "[" + specs.size() + "]";
-            JsonObject tensor = object(item, at);
-            DType dtype = dtype(tensor.get("dtype"), at + ".dtype");
-            String name = matching(NAME, "a lower-case name", tensor.get("name"), at + ".name");
-            specs.add(new TensorSpec(
-                    name,
-                    dtype,
-                    shape(tensor.get("shape"), at + ".shape", dtype, true),
-                    range(tensor.get("range"), at + ".range")));
+        for (JsonElement item : Json.list(value, path)) {
+            specs.add(tensor(item, path + "[" + specs.size() + "]"));
         }
         expect(!specs.isEmpty(), path, "a tensor", value);
+        long names = specs.stream().map(TensorSpec::name).distinct().count();
+        expect(names == specs.size(), path, "a name of its own for each tensor", value);
         return List.copyOf(specs);
+    }
+
+    private static TensorSpec tensor(JsonElement value, String path) {
+        JsonObject tensor = Json.object(value, path);
+        String name = Json.matching(NAME, "a lower-case name", tensor.get("name"), path + ".name");
+        List<Size> shape = shape(tensor.get("shape"), path + ".shape", Manifest::sizeOrAxis);
+        Kind kind = Json.oneOf(Kind.values(), tensor.get("kind"), path + ".kind");
+        expect(kind.rank == 0 || kind.rank == shape.size(), path + ".shape",
+                "a list of " + kind.rank + " for the kind " + kind, tensor.get("shape"));
+        DType dtype = Json.oneOf(DType.values(), tensor.get("dtype"), path + ".dtype");
+        double[] range = Json.orNull(tensor.get("range"), path + ".range", Manifest::range);
+        return new TensorSpec(name, dtype, shape, range, kind);
+    }
+
+    private static Axis axis(JsonElement value, String path) {
+        JsonObject axis = Json.object(value, path);
+        long multiple = Json.size(axis.get("multiple"), path + ".multiple");
+        long min = Json.size(axis.get("min"), path + ".min");
+        expect(min % multiple == 0, path + ".min", "a multiple of " + multiple, axis.get("min"));
+        Long max = Json.orNull(axis.get("max"), path + ".max", Json::size);
+        boolean good = max == null || max % multiple == 0 && max >= min;
+        String rule = "a multiple of " + multiple + " of at least " + min;
+        expect(good, path + ".max", rule, axis.get("max"));
+        return new Axis(multiple, min, max,
+                Json.orNull(axis.get("margin"), path + ".margin", Json::count));
+    }
+
+    private static List<Golden> goldens(
+            JsonElement value, String path, List<TensorSpec> inputs, List<TensorSpec> outputs) {
+        List<Golden> sets = new ArrayList<>();
+        for (JsonElement item : Json.list(value, path)) {
+            String at = path + "[" + sets.size() + "]";
+            JsonObject set = Json.object(item, at);
+            sets.add(new Golden(
+                    golden(set.get("inputs"), at + ".inputs", inputs, false),
+                    golden(set.get("outputs"), at + ".outputs", outputs, true)));
+        }
+        expect(!sets.isEmpty(), path, "at least one set of vectors", value);
+        return List.copyOf(sets);
     }
 
     private static Map<String, Stored> golden(
             JsonElement value, String path, List<TensorSpec> specs, boolean compared) {
         Map<String, Stored> golden =
-                map(value, path, NAME, (item, at) -> stored(item, at, compared));
+                Json.map(value, path, NAME, (item, at) -> stored(item, at, compared));
         boolean same = specs.stream().allMatch(spec -> golden.containsKey(spec.name()));
         expect(same && golden.size() == specs.size(), path, "an array for each tensor", value);
         return golden;
     }
 
     private static Stored stored(JsonElement value, String path, boolean compared) {
-        JsonObject stored = object(value, path);
-        DType dtype = dtype(stored.get("dtype"), path + ".dtype");
-        long[] shape = shape(stored.get("shape"), path + ".shape", dtype, false);
-        expect(shape.length > 0 || !compared, path + ".shape", "at least one size", stored.get("shape"));
+        JsonObject stored = Json.object(value, path);
+        DType dtype = Json.oneOf(DType.values(), stored.get("dtype"), path + ".dtype");
+        long[] shape = shape(stored.get("shape"), path + ".shape",
+                (item, at, place) -> Size.of(Json.size(item, at)))
+                .stream().mapToLong(Size::factor).toArray();
+        expect(Tensor.count(shape) <= Input.MOST / dtype.width, path + ".shape",
+                "at most " + Input.MOST + " bytes", stored.get("shape"));
         return new Stored(
                 file(stored.get("file"), path + ".file"),
                 digest(stored.get("sha256"), path + ".sha256"),
@@ -199,149 +164,56 @@ public record Manifest(
         double[] tolerances = new double[(int) rows];
         for (int row = 0; row < rows; row++) {
             JsonElement item = value.getAsJsonArray().get(row);
-            tolerances[row] = isNumber(item) ? Double.parseDouble(item.getAsString()) : Double.NaN;
-            if (!(tolerances[row] > 0 && Double.isFinite(tolerances[row]))) {
-                expect(false, path + "[" + row + "]", "a number above 0", item);
-            }
+            String at = path + "[" + row + "]";
+            expect(Json.isPositive(item), at, "a number above 0", item);
+            tolerances[row] = Json.number(item, at);
         }
         return tolerances;
     }
 
-    // Below: one kind of value each. They return it, or throw.
-
-    private static JsonObject object(JsonElement value, String path) {
-        expect(value != null && value.isJsonObject(), path, "an object", value);
-        return value.getAsJsonObject();
-    }
-
-    private static <T> Map<String, T> map(
-            JsonElement value, String path, Pattern names, BiFunction<JsonElement, String, T> read) {
-        Map<String, T> found = new TreeMap<>();
-        for (var entry : object(value, path).entrySet()) {
-            String name = entry.getKey();
-            if (!names.matcher(name).matches()) {
-                throw new AeonnxException(path + ": expected a lower-case name, got " + cut(name));
-            }
-            found.put(name, read.apply(entry.getValue(), path + "." + name));
+    private static List<Size> shape(JsonElement value, String path, SizeReader read) {
+        List<Size> sizes = new ArrayList<>();
+        for (JsonElement item : Json.list(value, path)) {
+            sizes.add(read.read(item, path, sizes.size()));
         }
-        return found;
-    }
-
-    private static long[] shape(JsonElement value, String path, DType dtype, boolean withBatch) {
-        expect(value != null && value.isJsonArray(), path, "a list", value);
-        List<Long> sizes = new ArrayList<>();
-        for (JsonElement item : value.getAsJsonArray()) {
-            boolean any = withBatch && isString(item) && item.getAsString().equals("batch");
-            sizes.add(any ? BATCH : size(item, path));
+        expect(!sizes.isEmpty(), path, "at least one size", value);
+        long values = 1;
+        for (Size size : sizes) {
+            long number = size.isNumber() ? size.factor() : 1;
+            expect(number <= (VALUES - 1) / values, path, "fewer than 2^50 values", value);
+            values *= number;
         }
-        try {
-            sizes.stream().map(size -> Math.max(size, 1)).reduce((long) dtype.width, Math::multiplyExact);
-        } catch (ArithmeticException error) {
-            expect(false, path, "a size in bytes of at most 63 bits", value);
+        return List.copyOf(sizes);
+    }
+
+    private static Size sizeOrAxis(JsonElement value, String path, int place) {
+        if (!Json.isString(value)) {
+            return Size.of(Json.size(value, path));
         }
-        return sizes.stream().mapToLong(Long::longValue).toArray();
-    }
-
-    private static long size(JsonElement value, String path) {
-        boolean whole = isNumber(value) && SIZE.matcher(value.getAsString()).matches();
-        long size = whole ? Long.parseLong(value.getAsString()) : 0;
-        expect(size > 0 && size <= LARGEST, path, "a whole number above 0, of at most 53 bits", value);
-        return size;
-    }
-
-    private static double number(JsonElement value, String path) {
-        double number = isNumber(value) ? Double.parseDouble(value.getAsString()) : Double.NaN;
-        expect(Double.isFinite(number), path, "a finite number", value);
-        return number;
-    }
-
-    // Numbers such as 1e999, wherever they are. The field's reader checks larger integers.
-    private static void requireFinite(JsonElement value) {
-        if (value.isJsonArray()) {
-            value.getAsJsonArray().forEach(Manifest::requireFinite);
-        } else if (value.isJsonObject()) {
-            value.getAsJsonObject().asMap().values().forEach(Manifest::requireFinite);
-        } else if (isNumber(value) && !value.getAsString().matches("-?[0-9]+")) {
-            boolean finite = Double.isFinite(Double.parseDouble(value.getAsString()));
-            if (!finite) {
-                throw new AeonnxException("expected finite numbers, got " + cut(value.getAsString()));
-            }
-        }
+        var found = Size.following(value.getAsString());
+        boolean good = found.isPresent() && (!found.get().isRows()
+                || place == 0 && value.getAsString().equals(Size.BATCH));
+        expect(good, path, "sizes above 0, \"batch\" for the first, or axes such as \"height\" and "
+                + "\"height/8\"", value);
+        return found.orElseThrow();
     }
 
     private static double[] range(JsonElement value, String path) {
-        if (value == null || value.isJsonNull()) {
-            return null;
-        }
-        expect(value.isJsonArray() && value.getAsJsonArray().size() == 2, path,
-                "the lowest and the highest value", value);
-        List<JsonElement> limits = value.getAsJsonArray().asList();
-        return limits.stream().mapToDouble(limit -> number(limit, path)).toArray();
-    }
-
-    private static String string(JsonElement value, String path) {
-        expect(isString(value), path, "a string", value);
-        String text = value.getAsString();
-        boolean seen = text.codePoints().allMatch(code -> !Character.isISOControl(code)
-                && Character.getType(code) != Character.SURROGATE); // one without its other half
-        expect(seen, path, "a text without control characters", value);
-        return text;
-    }
-
-    private static String matching(Pattern good, String what, JsonElement value, String path) {
-        String text = string(value, path);
-        expect(good.matcher(text).matches(), path, what, value);
-        return text;
+        List<JsonElement> limits = Json.list(value, path).asList();
+        expect(limits.size() == 2, path, "the lowest and the highest value", value);
+        return limits.stream().mapToDouble(limit -> Json.number(limit, path)).toArray();
     }
 
     private static String digest(JsonElement value, String path) {
-        return matching(DIGEST, "64 hex digits", value, path);
+        return Json.matching(DIGEST, "64 hex digits", value, path);
     }
 
     private static String file(JsonElement value, String path) {
-        String file = string(value, path);
+        String file = Json.string(value, path);
         List<String> names = List.of(file.split("/", -1));
         boolean inside = !file.contains("\\")
                 && names.stream().noneMatch(name -> List.of("", ".", "..").contains(name));
         expect(inside, path, "a path inside the bundle", value);
         return file;
-    }
-
-    private static DType dtype(JsonElement value, String path) {
-        var dtype = DType.named(string(value, path));
-        expect(dtype.isPresent(), path, "float32, uint8, int64, float16 or float64", value);
-        return dtype.orElseThrow();
-    }
-
-    private static boolean isString(JsonElement value) {
-        return value != null && value.isJsonPrimitive() && value.getAsJsonPrimitive().isString();
-    }
-
-    private static boolean isNumber(JsonElement value) {
-        return value != null && value.isJsonPrimitive() && value.getAsJsonPrimitive().isNumber();
-    }
-
-    private static void expect(boolean good, String path, String expected, JsonElement got) {
-        if (!good) {
-            throw new AeonnxException(path + ": expected " + expected + ", got " + shown(got));
-        }
-    }
-
-    // Lists and objects are not quoted: they can be as long as the file.
-    private static String shown(JsonElement value) {
-        if (value == null) {
-            return "nothing";
-        }
-        if (value.isJsonArray()) {
-            return "a list of " + value.getAsJsonArray().size();
-        }
-        if (value.isJsonObject()) {
-            return "an object";
-        }
-        return cut(value.toString());
-    }
-
-    private static String cut(String text) {
-        return text.length() > 80 ? text.substring(0, 80) + "..." : text;
     }
 }

@@ -8,34 +8,31 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.TensorInfo;
-import aeonnx.Manifest.TensorSpec;
-import aeonnx.Manifest.Variant;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.util.stream.IntStream;
 
 /** An open graph: arrays by name -> arrays by name. */
 public final class Part implements AutoCloseable {
     private static final String NOWHERE =
             System.getProperty("os.name").startsWith("Windows") ? "NUL" : "/dev/null";
-    private static final int[] OLDEST = {1, 24, 1};
 
     public final Variant variant;
     private final String name;
-    private final OrtEnvironment environment = environment();
+    private final OrtEnvironment environment = Engine.environment();
     private final OrtSession session;
 
     /** `graph` is the checked content of its file. */
     Part(String name, Variant variant, byte[] graph) {
         this.name = name;
         this.variant = variant;
-        requireRelease(variant);
-        requireRows(variant);
+        Engine.requireRelease(variant);
         Graph.requirePlain(variant.file(), graph);
         try (var options = new OrtSession.SessionOptions()) {
             options.setIntraOpNumThreads(1); // at batch 1 these graphs are too small for more
@@ -56,43 +53,63 @@ public final class Part implements AutoCloseable {
         }
     }
 
-    /** The release of onnxruntime, such as "1.29.0". */
-    public static String engineVersion() {
-        return environment().getVersion();
-    }
-
-    /** The rows that the graph is fixed to; `Manifest.BATCH` if it takes any number. */
-    public long fixedRows() {
-        return variant.outputs().get(0).shape()[0];
+    /** [C, H, W] of an image that its first input is a row of. */
+    List<Size> picture() {
+        return variant.inputs().get(0).shape().subList(1, 4);
     }
 
     /**
-     * Any number of rows; a graph that is fixed to so many at once gets them in turns.
+     * Any number of rows, of any sizes that the axes allow: a graph that is fixed to a number of rows
+     * gets so many at once, and large rows run in tiles.
      *
      * @throws AeonnxException an input is missing, has another type or shape, or the graph failed
      */
     public Map<String, Tensor> run(Map<String, Tensor> inputs) {
-        long rows = rowsIn(inputs);
-        long fixed = fixedRows();
-        if (fixed == Manifest.BATCH) {
-            return runOnce(inputs);
+        requireTypes(inputs);
+        return run(inputs, this::runOnce);
+    }
+
+    /**
+     * The same with another way to run the graph on one batch or tile, for inputs of other types.
+     *
+     * @param inputs one of each name
+     */
+    Map<String, Tensor> run(Map<String, Tensor> inputs, UnaryOperator<Map<String, Tensor>> graph) {
+        Map<String, Long> sizes = sizes(inputs);
+        long rows = sizes.get(Size.BATCH);
+        long fixed = variant.fixedRows();
+        requireRoom(sizes, Math.max(rows, fixed));
+        boolean tiled = Tiles.isNeeded(variant, sizes);
+        UnaryOperator<Map<String, Tensor>> run =
+                tiled ? batch -> Tiles.run(variant, sizes, batch, graph) : graph;
+        long batch = fixed > 0 ? fixed : tiled ? 1 : rows; // a row is large where it runs in tiles
+        if (batch == rows) {
+            return run.apply(inputs);
         }
         Map<String, Tensor> answers = new LinkedHashMap<>();
-        for (long first = 0; first < rows; first += fixed) {
-            for (var found : runOnce(rowsOf(inputs, first, fixed)).entrySet()) {
-                Tensor part = found.getValue().rows(0, Math.min(fixed, rows - first));
-                answers.merge(found.getKey(), part, Part::joined);
+        for (long first = 0; first < rows; first += batch) {
+            for (var found : run.apply(rowsOf(inputs, first, batch)).entrySet()) {
+                Tensor part = found.getValue();
+                long[] extent = part.shape().clone();
+                extent[0] = rows;
+                Tensor whole = answers.computeIfAbsent(
+                        found.getKey(), key -> Tensor.of(part.dtype(), extent.clone()));
+                long[] there = new long[extent.length];
+                there[0] = first;
+                extent[0] = Math.min(batch, rows - first);
+                part.copyTo(whole, new long[extent.length], there, extent);
             }
         }
         return answers;
     }
 
-    /** Rows of the inputs; a seed is for all of them and stays whole. */
+    /** Rows of the inputs; what is for all of them, such as a seed, stays whole. */
     Map<String, Tensor> rowsOf(Map<String, Tensor> inputs, long first, long rows) {
         Map<String, Tensor> taken = new LinkedHashMap<>();
-        inputs.forEach(
-                (key, tensor) ->
-                        taken.put(key, key.equals("seed") ? tensor : tensor.rows(first, rows)));
+        for (TensorSpec spec : variant.inputs()) {
+            Tensor tensor = inputs.get(spec.name());
+            taken.put(spec.name(), variant.hasRows(spec) ? tensor.rows(first, rows) : tensor);
+        }
         return taken;
     }
 
@@ -105,7 +122,9 @@ public final class Part implements AutoCloseable {
         }
     }
 
-    private Map<String, Tensor> runOnce(Map<String, Tensor> inputs) {
+    /** Run the graph on one batch, of as many rows as it takes. */
+    Map<String, Tensor> runOnce(Map<String, Tensor> inputs) {
+        Map<String, Long> sizes = sizes(inputs);
         Map<String, OnnxTensor> values = new LinkedHashMap<>();
         try {
             for (TensorSpec spec : variant.inputs()) {
@@ -114,11 +133,12 @@ public final class Part implements AutoCloseable {
                 values.put(spec.name(), OnnxTensor.createTensor(
                         environment, data, tensor.shape(), tensor.dtype().type));
             }
-            long rows = rowsIn(inputs);
             try (OrtSession.Result found = session.run(values)) {
                 Map<String, Tensor> answers = new LinkedHashMap<>();
-                for (TensorSpec spec : variant.outputs()) {
-                    answers.put(spec.name(), answer(spec, rows, found.get(spec.name()).orElse(null)));
+                for (TensorSpec spec : variant.anyOutputs()) {
+                    long[] shape = Size.at(spec.shape(), sizes);
+                    answers.put(spec.name(),
+                            answer(spec, shape, found.get(spec.name()).orElse(null)));
                 }
                 return answers;
             }
@@ -129,65 +149,70 @@ public final class Part implements AutoCloseable {
         }
     }
 
-    // What the graph gave, once it is known to be of the shape that the manifest says.
-    private Tensor answer(TensorSpec spec, long rows, OnnxValue value) {
-        long[] shape = Verb.of(rows, spec.row());
+    // What the graph gave, once it is known to be of the shape that follows from the inputs.
+    private Tensor answer(TensorSpec spec, long[] shape, OnnxValue value) {
         boolean good = value instanceof OnnxTensor given
                 && given.getInfo().type == spec.dtype().type
                 && Arrays.equals(given.getInfo().getShape(), shape);
         if (!good) {
             String got = value instanceof OnnxTensor given
-                    ? Manifest.describe(spec.name(), DType.nameOf(given.getInfo().type),
+                    ? spec.name() + " " + TensorSpec.typed(DType.nameOf(given.getInfo().type),
                             given.getInfo().getShape())
                     : spec.name() + ", which is not a tensor";
             throw new AeonnxException(variant.file() + " gave " + got + ", expected "
-                    + spec.dtype().text + " " + Manifest.inWords(shape)
-                    + ": export the bundle again");
+                    + TensorSpec.typed(spec.dtype().text, shape) + ": export the bundle again");
         }
         ByteBuffer data = ((OnnxTensor) value).getByteBuffer().order(ByteOrder.nativeOrder());
         return new Tensor(spec.dtype(), shape, data);
     }
 
-    // All inputs but the seed, and all outputs, have the same rows, of a size that fits an array.
-    private static void requireRows(Variant variant) {
-        long[] first = variant.outputs().get(0).shape();
-        Stream.concat(variant.inputs().stream(), variant.outputs().stream())
-                .filter(spec -> !spec.name().equals("seed"))
-                .forEach(spec -> {
-                    long[] shape = spec.shape();
-                    if (first.length == 0 || shape.length == 0 || shape[0] != first[0]) {
-                        throw new AeonnxException(variant.file()
-                                + ": expected as many rows in all inputs and outputs, got " + spec);
-                    }
-                    long rows = Math.max(shape[0], 1);
-                    if (Tensor.count(Verb.of(rows, spec.row())) > Input.MOST / spec.dtype().width) {
-                        throw new AeonnxException(
-                                rows + " rows of " + spec + " are more than " + Input.MOST + " bytes");
-                    }
-                });
-    }
-
-    private long rowsIn(Map<String, Tensor> inputs) {
-        long rows = 0;
-        for (TensorSpec spec : variant.inputs()) {
+    private void requireTypes(Map<String, Tensor> inputs) {
+        for (TensorSpec spec : variant.anyInputs()) {
             Tensor tensor = inputs.get(spec.name());
             if (tensor == null || inputs.size() != variant.inputs().size()) {
                 throw new AeonnxException(name + ": expected the inputs " + listed(variant.inputs()));
             }
-            long[] expected = spec.shape().clone();
-            if (!spec.name().equals("seed") && tensor.shape().length > 0) {
-                rows = rows == 0 ? tensor.rows() : rows;
-                expected[0] = rows;
-            }
-            if (tensor.dtype() != spec.dtype()
-                    || Arrays.stream(expected).anyMatch(size -> size < 1)
-                    || !Arrays.equals(tensor.shape(), expected)
-                    || tensor.count() != Tensor.count(expected)) {
-                String got = Manifest.describe(spec.name(), tensor.dtype().text, tensor.shape());
-                throw new AeonnxException(name + ": expected " + spec + ", got " + got);
+            boolean good = tensor.dtype() == spec.dtype() && spec.isLike(tensor.shape())
+                    && tensor.count() == Tensor.count(tensor.shape());
+            if (!good) {
+                throw new AeonnxException(name + ": " + spec.name() + ": expected " + spec.typed()
+                        + ", got " + TensorSpec.typed(tensor.dtype().text, tensor.shape()));
             }
         }
-        return Math.max(rows, 1);
+    }
+
+    private Map<String, Long> sizes(Map<String, Tensor> inputs) {
+        Map<String, long[]> shapes = new LinkedHashMap<>();
+        inputs.forEach((key, tensor) -> shapes.put(key, tensor.shape()));
+        try {
+            return variant.sizes(shapes);
+        } catch (AeonnxException error) {
+            throw new AeonnxException(name + ": " + error.getMessage());
+        }
+    }
+
+    // Outputs, and batches of a fixed number of rows, are of a size that fits an array.
+    private void requireRoom(Map<String, Long> sizes, long rows) {
+        for (TensorSpec spec : variant.anyOutputs()) {
+            requireRoom(spec, sizes, rows);
+        }
+        for (TensorSpec spec : variant.anyInputs()) {
+            requireRoom(spec, sizes, rows);
+        }
+    }
+
+    private void requireRoom(TensorSpec spec, Map<String, Long> sizes, long rows) {
+        Map<String, Long> all = new LinkedHashMap<>(sizes);
+        all.put(Size.BATCH, rows);
+        try {
+            if (Tensor.count(Size.at(spec.shape(), all)) <= Input.MOST / spec.dtype().width) {
+                return;
+            }
+        } catch (ArithmeticException error) {
+            // more than any number of bytes
+        }
+        throw new AeonnxException(name + ": " + spec + " at sizes " + all + " is more than "
+                + Input.MOST + " bytes: give fewer or smaller rows");
     }
 
     private void require(String kind, List<TensorSpec> specs, Map<String, NodeInfo> nodes) {
@@ -203,59 +228,18 @@ public final class Part implements AutoCloseable {
         }
     }
 
+    // As the manifest has it: a dynamic size has the name of what it follows.
     private static String describe(NodeInfo node) {
         if (node.getInfo() instanceof TensorInfo tensor) {
-            return Manifest.describe(node.getName(), DType.nameOf(tensor.type), tensor.getShape());
+            long[] shape = tensor.getShape();
+            String[] names = tensor.getDimensionNames();
+            return node.getName() + " " + DType.nameOf(tensor.type)
+                    + IntStream.range(0, shape.length)
+                            .mapToObj(i -> shape[i] >= 0 ? Long.toString(shape[i])
+                                    : names[i].isEmpty() ? "?" : names[i])
+                            .collect(Collectors.joining(", ", " [", "]"));
         }
         return node.getName() + ", which is not a tensor";
-    }
-
-    private static Tensor joined(Tensor left, Tensor right) {
-        long[] shape = left.shape().clone();
-        shape[0] += right.rows();
-        Tensor both = Tensor.of(left.dtype(), shape);
-        both.data().put(left.data().rewind()).put(right.data().rewind()).rewind();
-        return both;
-    }
-
-    private static void requireRelease(Variant variant) {
-        String version = engineVersion();
-        if (Arrays.compare(release(version), release(variant.minOnnxruntime())) < 0) {
-            throw new AeonnxException(4, variant.file() + " needs onnxruntime "
-                    + variant.minOnnxruntime() + " or newer (opset " + variant.opset()
-                    + "), this is " + version + ": put a newer onnxruntime jar into lib/");
-        }
-    }
-
-    // "1.31.1" -> [1, 31, 1]; what is not there is 0
-    private static int[] release(String version) {
-        return Arrays.stream((version + ".0.0").split("\\."))
-                .limit(3)
-                .mapToInt(number -> number.matches("[0-9]{1,9}") ? Integer.parseInt(number) : 0)
-                .toArray();
-    }
-
-    private static OrtEnvironment environment() {
-        try {
-            var environment = OrtEnvironment.getEnvironment(
-                    OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "aeonnx");
-            String version = environment.getVersion();
-            if (Arrays.compare(release(version), OLDEST) < 0) {
-                throw new AeonnxException(4, "this program needs onnxruntime 1.24.1 or newer, since "
-                        + "older ones read files outside of a bundle, and this is " + version
-                        + ": put a newer onnxruntime jar into lib/");
-            }
-            environment.setTelemetry(false); // a Java program cannot set its own variables
-            return environment;
-        } catch (LinkageError error) {
-            Throwable cause = error.getCause() == null ? error : error.getCause();
-            throw new AeonnxException(4, "the library of onnxruntime cannot be loaded: "
-                    + AeonnxException.reason(cause)
-                    + ". Is lib/ beside aeonnx.jar, is the temporary folder writable, is "
-                    + "onnxruntime.native.path right?");
-        } catch (OrtException error) {
-            throw new AeonnxException(4, "onnxruntime does not start: " + error.getMessage());
-        }
     }
 
     private static String listed(List<TensorSpec> specs) {

@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import javax.imageio.ImageIO;
 
 /** Files of pictures <-> pixels. */
@@ -24,11 +25,12 @@ public final class Picture {
      * The picture in a PNG, JPEG or BMP file as uint8 [C, H, W]: turned as EXIF says, its colours made C
      * channels.
      *
+     * @param shape [C, H, W]: C a number, H and W numbers, or axes for any size
      * @throws AeonnxException it is missing, damaged, of another size, in CMYK or one of several; or
      *     some of it is transparent, and C is 1 or 3
      */
-    public static byte[] read(Path path, long[] shape) {
-        requireImages(shape);
+    public static Tensor read(Path path, List<Size> shape) {
+        requireChannels(shape.get(0).isNumber() ? shape.get(0).factor() : 0);
         String name = Names.text(path);
         try {
             Source source = Source.of(Input.read(path, 0, LARGEST));
@@ -43,16 +45,17 @@ public final class Picture {
             boolean onSide = source.orientation() >= 5;
             int width = onSide ? source.height() : source.width();
             int height = onSide ? source.width() : source.height();
-            if (width != shape[2] || height != shape[1]) { // before its pixels take memory
-                throw new AeonnxException("%s: expected %dx%d pixels, got %dx%d: resize it first"
-                        .formatted(name, shape[2], shape[1], width, height));
+            if (isOther(shape.get(2), width) || isOther(shape.get(1), height)) { // before it is read
+                throw new AeonnxException("%s: expected %sx%s pixels, got %dx%d: resize it first"
+                        .formatted(name, shape.get(2).text(), shape.get(1).text(), width, height));
             }
-            byte[] pixels = planes(source, (int) shape[0]);
+            int channels = (int) shape.get(0).factor();
+            byte[] pixels = planes(source, channels);
             if (pixels == null) {
                 throw new AeonnxException(name
                         + " has transparent pixels, and the model takes none: flatten it first");
             }
-            return pixels;
+            return Tensor.of(DType.UINT8, new long[] {channels, height, width}, pixels);
         } catch (AeonnxException error) {
             throw error;
         } catch (Input.SizeException error) {
@@ -64,35 +67,36 @@ public final class Picture {
     }
 
     /**
-     * Write images, uint8 [count, C, H, W], as one PNG: rows of ceil(sqrt(count)) on a grey ground.
-     * The file is written whole or not at all, and keeps its mode; a device or pipe is written
-     * through.
+     * Write images, uint8 [count, C, H, W] or one [C, H, W], as one PNG: rows of ceil(sqrt(count)) on
+     * a grey ground. The file is written whole or not at all, and keeps its mode; a device or pipe is
+     * written through.
      *
      * @param replace whether a file that exists may be replaced
      * @throws AeonnxException it cannot be written
      */
-    public static void writeGrid(Path path, byte[] images, long[] shape, boolean replace) {
-        Output.write(path, png(images, shape), replace);
+    public static void writeGrid(Path path, Tensor images, boolean replace) {
+        Output.write(path, png(images), replace);
     }
 
     /** What `writeGrid` writes. */
-    static byte[] png(byte[] images, long[] shape) {
-        requireImages(shape);
+    static byte[] png(Tensor images) {
         try {
             var png = new ByteArrayOutputStream();
             ImageIO.setUseCache(false);
-            ImageIO.write(grid(images, shape), "png", png);
+            ImageIO.write(grid(images), "png", png);
             return png.toByteArray();
         } catch (IOException error) {
             throw new IllegalStateException("memory is always written", error);
         }
     }
 
-    private static BufferedImage grid(byte[] images, long[] shape) {
-        int channels = (int) shape[0];
-        int height = (int) shape[1];
-        int width = (int) shape[2];
-        int count = images.length / (channels * height * width);
+    private static BufferedImage grid(Tensor images) {
+        int first = images.shape().length - 3; // of [C, H, W]
+        int channels = (int) images.shape()[first];
+        int height = (int) images.shape()[first + 1];
+        int width = (int) images.shape()[first + 2];
+        requireChannels(channels);
+        int count = images.count() / (channels * height * width);
         int columns = (int) Math.ceil(Math.sqrt(count));
         int rows = (count + columns - 1) / columns;
         int gap = count == 1 ? 0 : 2; // pixels between images and around them
@@ -100,12 +104,12 @@ public final class Picture {
         int high = rows * (height + gap) + gap;
         byte[] picture = new byte[Math.multiplyExact(Math.multiplyExact(wide, high), channels)];
         Arrays.fill(picture, (byte) GREY);
-        for (int i = 0; i < images.length; i++) {
+        for (int i = 0; i < images.count(); i++) {
             int image = i / (width * height * channels);
             int left = gap + image % columns * (width + gap) + i % width;
             int top = gap + image / columns * (height + gap) + i / width % height;
             int channel = i / (width * height) % channels;
-            picture[(top * wide + left) * channels + channel] = images[i];
+            picture[(top * wide + left) * channels + channel] = images.data().get(i);
         }
         int space = channels < 3 ? ColorSpace.CS_GRAY : ColorSpace.CS_sRGB;
         boolean alpha = channels % 2 == 0;
@@ -158,10 +162,14 @@ public final class Picture {
         return y * source.width() + x;
     }
 
-    private static void requireImages(long[] shape) {
-        if (shape.length != 3 || shape[0] < 1 || shape[0] > 4) {
-            throw new AeonnxException("expected images [C, H, W] of 1 to 4 channels, got "
-                    + Manifest.inWords(shape));
+    private static boolean isOther(Size expected, int size) {
+        return expected.isNumber() && expected.factor() != size;
+    }
+
+    private static void requireChannels(long channels) {
+        if (channels < 1 || channels > 4) {
+            throw new AeonnxException(
+                    "expected images [C, H, W] of 1 to 4 channels, got " + channels + " channels");
         }
     }
 }

@@ -1,7 +1,5 @@
 package aeonnx;
 
-import java.nio.ByteBuffer;
-
 /**
  * uint8 pixels <-> the floats that they stand for: 0 to 255 is mapped to a range. Each operation is
  * rounded to float32, as in the graphs that take pixels.
@@ -19,20 +17,24 @@ record Pixels(float low, float high, float width) {
     }
 
     /** low + (pixel / 255) * (high - low); for [0, 1] pixel / 255. */
-    void toFloats(byte[] pixels, ByteBuffer floats) {
-        for (int i = 0; i < pixels.length; i++) {
-            floats.putFloat(4 * i, low + (pixels[i] & 0xff) / 255f * width);
+    Tensor toFloats(Tensor pixels) {
+        Tensor floats = Tensor.of(DType.FLOAT32, pixels.shape());
+        for (int i = 0; i < pixels.count(); i++) {
+            floats.data().putFloat(4 * i, low + (pixels.data().get(i) & 0xff) / 255f * width);
         }
+        return floats;
     }
 
     /**
      * (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties to even; for [0, 1]
      * clip(value, 0, 1) * 255. NaN becomes 0.
      */
-    void fromFloats(ByteBuffer floats, byte[] pixels) {
-        for (int i = 0; i < pixels.length; i++) {
-            float clipped = Math.min(Math.max(floats.getFloat(4 * i), low), high);
-            pixels[i] = (byte) Math.rint((clipped - low) / width * 255f);
+    Tensor fromFloats(Tensor floats) {
+        Tensor pixels = Tensor.of(DType.UINT8, floats.shape());
+        for (int i = 0; i < floats.count(); i++) {
+            float clipped = Math.min(Math.max(floats.data().getFloat(4 * i), low), high);
+            pixels.data().put(i, (byte) Math.rint((clipped - low) / width * 255f));
         }
+        return pixels;
     }
 }

@@ -12,19 +12,33 @@ import java.util.Arrays;
  * @param data the values, row-major, in the machine's byte order, outside Java's heap
  */
 public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
-    /** An array of zeros, to be filled through `data`. */
+    /**
+     * An array of zeros, to be filled through `data`.
+     *
+     * @throws AeonnxException it would be larger than an array can be
+     */
     public static Tensor of(DType dtype, long... shape) {
-        int bytes = Math.toIntExact(Math.multiplyExact(count(shape), (long) dtype.width));
-        return new Tensor(dtype, shape, empty(bytes));
+        try {
+            int bytes = Math.toIntExact(Math.multiplyExact(count(shape), (long) dtype.width));
+            return new Tensor(dtype, shape, empty(bytes));
+        } catch (ArithmeticException error) {
+            throw new AeonnxException("an array " + TensorSpec.typed(dtype.text, shape)
+                    + " is more than " + Integer.MAX_VALUE + " bytes");
+        }
     }
 
     /** The array in a file: little-endian, row-major. */
     static Tensor of(DType dtype, long[] shape, byte[] stored) {
         ByteBuffer data = empty(stored.length).put(stored).flip();
+        requireLittleEndian(dtype);
+        return new Tensor(dtype, shape, data);
+    }
+
+    /** Refuse a machine whose arrays are not those of files. */
+    static void requireLittleEndian(DType dtype) {
         if (ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN && dtype.width > 1) {
             throw new AeonnxException(4, "this machine is big-endian, stored arrays are not");
         }
-        return new Tensor(dtype, shape, data);
     }
 
     public long rows() {
@@ -39,10 +53,11 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
     public double at(int index) {
         return switch (dtype) {
             case FLOAT32 -> data.getFloat(4 * index);
+            case FLOAT16 -> half(data.getShort(2 * index));
             case FLOAT64 -> data.getDouble(8 * index);
-            case UINT8 -> data.get(index) & 0xff;
+            case UINT8, BOOL -> data.get(index) & 0xff;
+            case INT32 -> data.getInt(4 * index);
             case INT64 -> data.getLong(8 * index);
-            case FLOAT16 -> throw new AeonnxException("float16 arrays cannot be compared here");
         };
     }
 
@@ -57,6 +72,35 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
             taken.put(data.slice(from, row));
         }
         return new Tensor(dtype, sizes, taken.flip().order(ByteOrder.nativeOrder()));
+    }
+
+    /**
+     * Copy a block to another array of the same type and number of sizes.
+     *
+     * @param at where the block begins here
+     * @param there where it begins in the other
+     * @param extent its sizes
+     */
+    void copyTo(Tensor other, long[] at, long[] there, long[] extent) {
+        int last = extent.length - 1;
+        int length = Math.toIntExact(extent[last] * dtype.width);
+        long[] place = new long[last]; // in the block
+        for (boolean more = true; more; more = next(place, extent)) {
+            int from = (int) (offset(shape, at, place) * dtype.width);
+            int to = (int) (offset(other.shape, there, place) * dtype.width);
+            other.data.put(to, data, from, length);
+        }
+    }
+
+    /** The next place in sizes, the last one first; false behind the end. */
+    static boolean next(long[] place, long[] sizes) {
+        for (int i = place.length - 1; i >= 0; i--) {
+            if (++place[i] < sizes[i]) {
+                return true;
+            }
+            place[i] = 0;
+        }
+        return false;
     }
 
     /** Whether another has the same type and sizes. */
@@ -75,6 +119,25 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
 
     static long count(long[] shape) {
         return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+    }
+
+    // Values before a place of a block that begins at `at`.
+    private static long offset(long[] shape, long[] at, long[] place) {
+        long offset = 0;
+        for (int i = 0; i < shape.length; i++) {
+            offset = offset * shape[i] + at[i] + (i < place.length ? place[i] : 0);
+        }
+        return offset;
+    }
+
+    // IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction.
+    private static double half(short bits) {
+        int exponent = bits >> 10 & 0x1f;
+        int fraction = bits & 0x3ff;
+        double size = exponent == 0 ? Math.scalb(fraction, -24)
+                : exponent < 31 ? Math.scalb(1024 + fraction, exponent - 25)
+                : fraction == 0 ? Double.POSITIVE_INFINITY : Double.NaN;
+        return bits < 0 ? -size : size;
     }
 
     private static ByteBuffer empty(int bytes) {

@@ -1,76 +1,125 @@
 package aeonnx;
 
-import aeonnx.Manifest.TensorSpec;
-import aeonnx.Manifest.Variant;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 
 /** What a verb asks of a part, by the manifest alone. */
 record Verb(String part, String verb) {
-    /** Images to images: uint8, or float32 of a range. */
-    static void requireDenoiser(Variant variant, long[] image) {
+    /** The one input of images, and the output that has their shape: uint8, or float32 of a range. */
+    static void requireDenoiser(Variant variant) {
         Verb verb = new Verb("denoiser", "denoise");
-        verb.requireChannels(image);
-        if (variant.inputs().size() != 1) {
-            throw verb.lacks("1 input", Integer.toString(variant.inputs().size()));
-        }
         TensorSpec input = variant.inputs().get(0);
         TensorSpec output = variant.outputs().get(0);
-        long rows = input.shape().length == 0 ? Manifest.BATCH : input.shape()[0];
+        if (variant.inputs().size() != 1) {
+            throw verb.lacks("1 input", variant.inputs().size() + ": " + names(variant.inputs()));
+        }
+        verb.requireKind("input", input, Kind.IMAGE);
+        if (output.kind() != input.kind() || !output.shape().equals(input.shape())) {
+            throw verb.lacks(output.name() + " of the shape of " + input.name() + ", " + shape(input),
+                    shape(output));
+        }
+        verb.requireChannels(input);
         DType dtype = input.dtype() == DType.UINT8 ? DType.UINT8 : DType.FLOAT32;
         for (TensorSpec spec : List.of(input, output)) {
-            verb.require(spec, new TensorSpec(spec.name(), dtype, of(rows, image), null));
+            verb.require(spec, dtype, spec.shape());
             verb.requirePixels(spec);
         }
-        verb.requireRows(variant, rows);
     }
 
-    /** A seed and numbers to images. */
-    static void requireSampler(Variant variant, long[] image) {
+    /** A seed, and numbers and labels of rows, to images of one size. */
+    static void requireSampler(Variant variant) {
         Verb verb = new Verb("sampler", "generate");
+        Size rows = variant.outputs().get(0).shape().get(0);
+        for (Kind kind : List.of(Kind.SEED, Kind.INDEX)) {
+            if (find(variant, kind).isEmpty()) {
+                throw verb.lacks("an input of the kind " + kind, kinds(variant.inputs()));
+            }
+        }
+        boolean labelled = find(variant, Kind.LABEL).isPresent();
+        if (variant.inputs().size() != (labelled ? 3 : 2)) {
+            throw verb.lacks("a seed, an index and at most a label as inputs", kinds(variant.inputs()));
+        }
+        for (TensorSpec input : variant.inputs()) {
+            Size size = input.kind() == Kind.SEED ? Size.of(1) : rows;
+            verb.require(input, DType.INT64, List.of(size));
+        }
+        TensorSpec image = image(variant)
+                .orElseThrow(() -> verb.lacks("an output image", names(variant.outputs())));
+        verb.requireKind("output", image, Kind.IMAGE);
         verb.requireChannels(image);
-        List<String> names = variant.inputs().stream().map(TensorSpec::name).toList();
-        if (names.size() != 2) {
-            throw verb.lacks("the inputs seed and index", names.toString());
+        List<Size> sizes = image.shape().subList(1, 4);
+        if (!sizes.stream().allMatch(Size::isNumber)) {
+            throw verb.lacks("images of one size", image.toString());
         }
-        TensorSpec index = verb.named(variant.inputs(), "index", "int64 [batch]");
-        long rows = index.shape().length == 0 ? Manifest.BATCH : index.shape()[0];
-        verb.require(verb.named(variant.inputs(), "seed", "int64 [1]"),
-                new TensorSpec("seed", DType.INT64, new long[] {1}, null));
-        verb.require(index, new TensorSpec("index", DType.INT64, new long[] {rows}, null));
-        TensorSpec images = new TensorSpec("image", DType.UINT8, of(rows, image), null);
-        verb.require(verb.named(variant.outputs(), "image", images.toString().substring(6)), images);
-        verb.requireRows(variant, rows);
+        verb.require(image, DType.UINT8, image.shape());
     }
 
-    /** A shape of so many rows. */
-    static long[] of(long rows, long[] row) {
-        long[] shape = new long[row.length + 1];
-        shape[0] = rows;
-        System.arraycopy(row, 0, shape, 1, row.length);
-        return shape;
-    }
-
-    private void requireChannels(long[] image) {
-        if (image[0] > 4) {
-            throw lacks("images of 1 to 4 channels", Manifest.inWords(image));
+    /**
+     * A label is there where the sampler takes one, and is one of its labels.
+     *
+     * @param label null for none
+     */
+    static void requireLabel(Variant variant, Long label) {
+        Optional<TensorSpec> input = find(variant, Kind.LABEL);
+        if (input.isEmpty()) {
+            if (label != null) {
+                throw new AeonnxException(2, "this sampler takes no --label");
+            }
+            return;
+        }
+        double[] range = input.get().range();
+        String labels = range == null ? ""
+                : Values.plain(range[0]) + " to " + Values.plain(range[1]);
+        if (label == null) {
+            throw new AeonnxException(
+                    2, "this sampler needs --label" + (range == null ? "" : ", " + labels));
+        }
+        if (range != null && (label < range[0] || label > range[1])) {
+            throw new AeonnxException(2, "--label: expected a whole number from "
+                    + labels + ", got " + label);
         }
     }
 
-    private void requireRows(Variant variant, long rows) {
-        for (TensorSpec output : variant.outputs()) {
-            require(output, new TensorSpec(output.name(), output.dtype(), of(rows, output.row()), null));
+    /** A label that the sampler takes; null if it takes none. */
+    static Long lowestLabel(Variant variant) {
+        return find(variant, Kind.LABEL)
+                .map(spec -> spec.range() == null ? 0L : (long) spec.range()[0]).orElse(null);
+    }
+
+    /** The sizes of one image [C, H, W] as a row. */
+    static long[] row(Tensor image) {
+        return LongStream.concat(LongStream.of(1), Arrays.stream(image.shape())).toArray();
+    }
+
+    /** The output of a sampler that is its images. */
+    static Optional<TensorSpec> image(Variant variant) {
+        return variant.outputs().stream().filter(spec -> spec.name().equals("image")).findFirst();
+    }
+
+    /** The input of a kind. */
+    static Optional<TensorSpec> find(Variant variant, Kind kind) {
+        return variant.inputs().stream().filter(spec -> spec.kind() == kind).findFirst();
+    }
+
+    private void requireKind(String what, TensorSpec got, Kind kind) {
+        if (got.kind() != kind) {
+            throw lacks("an " + what + " of the kind " + kind, got.name() + " of " + got.kind());
         }
     }
 
-    private TensorSpec named(List<TensorSpec> specs, String name, String expected) {
-        return specs.stream().filter(spec -> spec.name().equals(name)).findFirst()
-                .orElseThrow(() -> lacks(name + " " + expected, "none"));
+    private void requireChannels(TensorSpec image) {
+        Size channels = image.shape().get(1);
+        if (!channels.isNumber() || channels.factor() > 4) {
+            throw lacks("images of 1 to 4 channels", image.toString());
+        }
     }
 
-    private void require(TensorSpec got, TensorSpec expected) {
-        if (got.dtype() != expected.dtype() || !Arrays.equals(got.shape(), expected.shape())) {
-            throw lacks(expected.toString(), got.dtype().text + " " + Manifest.inWords(got.shape()));
+    private void require(TensorSpec got, DType dtype, List<Size> shape) {
+        if (got.dtype() != dtype || !got.shape().equals(shape)) {
+            throw lacks(got.name() + " " + dtype + " " + Size.text(shape), got.typed());
         }
     }
 
@@ -78,16 +127,24 @@ record Verb(String part, String verb) {
     private void requirePixels(TensorSpec image) {
         double[] range = image.range();
         if (image.dtype() == DType.FLOAT32 && !Pixels.fit(range)) {
-            String got = range == null ? "one of any range"
-                    : "one in [" + plain(range[0]) + ", " + plain(range[1]) + "]";
+            String got = range == null ? "one of any range" : "one in " + Values.inWords(range);
             throw lacks(image + " in a range [low, high] whose width is a float32 above 0",
                     got + ": export it with such a range, or take its floats with the library's run");
         }
     }
 
-    private static String plain(double value) {
-        return value == Math.rint(value) && Math.abs(value) < 1e9
-                ? Long.toString((long) value) : Double.toString(value);
+    private static String names(List<TensorSpec> specs) {
+        return specs.stream().map(TensorSpec::name).collect(Collectors.joining(", "));
+    }
+
+    private static String kinds(List<TensorSpec> specs) {
+        return specs.stream().map(spec -> spec.name() + " of " + spec.kind())
+                .collect(Collectors.joining(", "));
+    }
+
+    // "image [batch, 1, 28, 28]"
+    private static String shape(TensorSpec spec) {
+        return spec.kind() + " " + Size.text(spec.shape());
     }
 
     private AeonnxException lacks(String expected, String got) {

@@ -1,0 +1,51 @@
+package aeonnx;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * A tensor that a graph takes or gives.
+ *
+ * @param shape rows first
+ * @param range its lowest and highest value, both included; null if any may come
+ */
+public record TensorSpec(String name, DType dtype, List<Size> shape, double[] range, Kind kind) {
+    /** "z float32 [batch, 20]" */
+    @Override
+    public String toString() {
+        return name + " " + typed();
+    }
+
+    /** "float32 [batch, 20]" */
+    String typed() {
+        return dtype + " " + Size.text(shape);
+    }
+
+    /** The same for any number of rows, where a graph is fixed to one. */
+    TensorSpec withAnyRows() {
+        List<Size> any = new ArrayList<>(shape);
+        any.set(0, Size.ROWS);
+        return new TensorSpec(name, dtype, List.copyOf(any), range, kind);
+    }
+
+    /** Whether an array can be one: as many sizes, and those that are numbers. */
+    boolean isLike(long[] sizes) {
+        if (sizes.length != shape.size()) {
+            return false;
+        }
+        for (int i = 0; i < sizes.length; i++) {
+            if (shape.get(i).isNumber() && shape.get(i).factor() != sizes[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** "float32 [3, 20]" */
+    static String typed(String dtype, long[] sizes) {
+        return dtype + Arrays.stream(sizes).mapToObj(Long::toString)
+                .collect(Collectors.joining(", ", " [", "]"));
+    }
+}
