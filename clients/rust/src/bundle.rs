@@ -8,12 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::graph::require_plain;
 use crate::tensor::larger;
-use crate::{Error, Manifest, Part, Result, Stored, Tensor, TensorSpec, Variant, files, listed};
+use crate::{
+    Error, Golden, Manifest, Part, Result, Stored, Tensor, TensorSpec, Variant, files, listed,
+};
 
 const CALLS: usize = 300;
 const WARM_UP: usize = 50;
 const LARGEST_MANIFEST: u64 = 16 << 20;
-/// A graph, a golden file, or a tensor of fixed sizes; protobuf has no larger messages.
+/// A graph, a golden file, or a row of a tensor; protobuf has no larger messages.
 pub(crate) const LARGEST_FILE: u64 = 2 << 30;
 
 /// Arrays by name.
@@ -39,20 +41,39 @@ impl<E: Engine> Engine for &E {
     }
 }
 
+/// An input or output of an open graph, in the manifest's words; one that the engine has no such word
+/// for has the engine's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlet {
+    pub name: String,
+    /// "float32"
+    pub dtype: String,
+    /// "batch", "28", "height/8"
+    pub shape: Vec<String>,
+}
+
 /// An open graph.
 pub trait Graph {
     /// What it takes and gives, to be compared with the manifest.
-    fn interface(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>);
+    fn interface(&self) -> (Vec<Outlet>, Vec<Outlet>);
 
     /// Outputs of inputs, in the order of the manifest.
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
+}
+
+impl From<&TensorSpec> for Outlet {
+    fn from(spec: &TensorSpec) -> Self {
+        let shape = spec.shape.iter().map(ToString::to_string).collect();
+        Self { name: spec.name.clone(), dtype: spec.dtype.to_string(), shape }
+    }
 }
 
 /// What became of one golden output.
 #[derive(Clone, Debug)]
 pub struct Checked {
     pub output: String,
-    /// Largest |output - golden| of the row where that is the most of its tolerance; NaN if one is.
+    /// Largest |output - golden| of the row where that is the most of its tolerance, in all sets of
+    /// golden vectors; NaN if one is.
     pub error: f64,
     /// Of that row. All others are right if it is.
     pub tolerance: f64,
@@ -122,8 +143,9 @@ impl<E: Engine> Bundle<E> {
     /// Stored arrays, with their digests and sizes checked.
     pub fn golden(&self, stored: &BTreeMap<String, Stored>) -> Result<Tensors> {
         let array = |(name, item): (&String, &Stored)| {
-            let bytes = item.shape.iter().product::<usize>() * item.dtype.width();
-            let data = self.read(&item.file, &item.sha256, bytes as u64)?;
+            let values: u64 = item.shape.iter().map(|size| *size as u64).product();
+            let bytes = values * item.dtype.width() as u64;
+            let data = self.read(&item.file, &item.sha256, bytes)?;
             Ok((name.clone(), Tensor::stored(item.dtype, &item.shape, &data)?))
         };
         stored.iter().map(array).collect()
@@ -159,14 +181,27 @@ impl<E: Engine> Bundle<E> {
 
     /// Golden inputs through a graph, all rows at once and each alone, beside what torch gave.
     pub fn check(&self, part: &mut Part) -> Result<Vec<Checked>> {
-        let inputs = self.golden(&part.variant.golden_inputs)?;
-        let expected = self.golden(&part.variant.golden_outputs)?;
-        let rows = part.rows_in(&inputs)?;
-        part.require_outputs("has the golden output", rows, part.outputs_in(&expected))?;
+        let mut worst: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        for golden in &part.variant.golden.clone() {
+            for (output, errors) in self.errors_of(part, golden)? {
+                let tolerances = golden.outputs[&output].tolerances.iter();
+                let rows = errors.into_iter().zip(tolerances.copied());
+                let row = worst.remove(&output).into_iter().chain(rows).reduce(worse_row);
+                worst.insert(output, row.expect("an output has a row"));
+            }
+        }
+        let checked = |(output, (error, tolerance))| Checked { output, error, tolerance };
+        Ok(worst.into_iter().map(checked).collect())
+    }
+
+    /// The largest |output - golden| of each row of each output.
+    fn errors_of(&self, part: &mut Part, golden: &Golden) -> Result<BTreeMap<String, Vec<f64>>> {
+        let (inputs, expected) = (self.golden(&golden.inputs)?, self.golden(&golden.outputs)?);
         let mut errors: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let mut compare = |found: Tensors, first: usize| {
             for (name, tensor) in found {
                 let differences = tensor.differences(&expected[&name], first);
+                let rows = expected[&name].rows();
                 let worst = errors.entry(name).or_insert_with(|| vec![0.0; rows]);
                 for (worst, error) in worst[first..].iter_mut().zip(differences) {
                     *worst = larger(*worst, error);
@@ -174,23 +209,19 @@ impl<E: Engine> Bundle<E> {
             }
         };
         compare(part.run(&inputs)?, 0);
-        if part.fixed_rows().is_none() {
+        if part.variant.fixed_rows().is_none() {
+            let rows = expected.values().next().map_or(0, Tensor::rows);
             for row in 0..rows {
                 compare(part.run(&part.rows_of(&inputs, row, 1))?, row);
             }
         }
-        let checked = errors.into_iter().map(|(output, errors)| {
-            let tolerances = &part.variant.golden_outputs[&output].tolerances;
-            let (error, tolerance) = worst_row(&errors, tolerances);
-            Checked { output, error, tolerance }
-        });
-        Ok(checked.collect())
+        Ok(errors)
     }
 
     /// Microseconds for the first golden row: the median of calls, after a warm-up.
     pub fn time(&self, part: &mut Part) -> Result<f64> {
-        let inputs = self.golden(&part.variant.golden_inputs)?;
-        let row = part.rows_of(&inputs, 0, part.fixed_rows().unwrap_or(1));
+        let inputs = self.golden(&part.variant.golden[0].inputs)?;
+        let row = part.rows_of(&inputs, 0, part.variant.fixed_rows().unwrap_or(1));
         let mut taken = Vec::with_capacity(CALLS);
         for _ in 0..CALLS {
             let started = Instant::now();
@@ -218,24 +249,24 @@ impl<E: Engine> Bundle<E> {
     }
 }
 
-/// Error and tolerance of the row with the largest error / tolerance; NaN is larger than any.
-fn worst_row(errors: &[f64], tolerances: &[f64]) -> (f64, f64) {
-    let rows = errors.iter().copied().zip(tolerances.iter().copied());
+/// Of two rows, each an error and a tolerance, the one with the larger error / tolerance, where NaN is
+/// the largest; the first if they are equal.
+fn worse_row(worst: (f64, f64), next: (f64, f64)) -> (f64, f64) {
     let ratio = |(error, tolerance): (f64, f64)| error / tolerance;
-    let worse = |worst, next| {
-        let kept = ratio(worst).is_nan() || ratio(next) <= ratio(worst);
-        if kept { worst } else { next }
-    };
-    rows.reduce(worse).expect("an output has a row")
+    let kept = ratio(worst).is_nan() || ratio(next) <= ratio(worst);
+    if kept { worst } else { next }
 }
 
-fn require(file: &str, kind: &str, specs: &[TensorSpec], found: &[TensorSpec]) -> Result<()> {
-    let shown = |specs: &[TensorSpec], i: usize| {
-        specs.get(i).map_or("nothing".to_string(), TensorSpec::to_string)
-    };
+fn require(file: &str, kind: &str, specs: &[TensorSpec], found: &[Outlet]) -> Result<()> {
     for i in 0..specs.len().max(found.len()) {
-        let (expected, got) = (shown(specs, i), shown(found, i));
-        if expected != got {
+        let (expected, got) = (specs.get(i).map(Outlet::from), found.get(i));
+        if expected.as_ref() != got {
+            let shown = |outlet: Option<&Outlet>| {
+                let shown =
+                    outlet.map(|it| format!("{} {} [{}]", it.name, it.dtype, it.shape.join(", ")));
+                shown.unwrap_or("nothing".to_string())
+            };
+            let (expected, got) = (shown(expected.as_ref()), shown(got));
             return Err(Error::failed(format!(
                 "{file}: expected {kind} {expected}, the graph has {got}"
             )));

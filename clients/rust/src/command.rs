@@ -1,23 +1,25 @@
-//! The program around an engine: check | denoise | generate.
+//! The program around an engine: check | denoise | generate | run.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{caught, silence_panics};
-use crate::{Bundle, Engine, Error, Kind, Result, picture};
+use crate::generate::image_shape;
+use crate::{Bundle, Engine, Error, Kind, Result, picture, run};
 
 const USAGE: &str = "\
 usage: aeonnx check BUNDLE [--time]
        aeonnx denoise BUNDLE in.png out.png [--force]
-       aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]
+       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+       aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
 Pictures are PNG, JPEG or BMP, and are written as PNG. --force replaces a file that is there.";
 
 /// Run the program's arguments with the engine that `load` gives; returns the exit code.
 pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
     silence_panics();
     let words = std::env::args_os().skip(1).collect();
-    let done = caught(|| run(words, load)).unwrap_or_else(|panic| Err(Error::failed(panic)));
+    let done = caught(|| answer(words, load)).unwrap_or_else(|panic| Err(Error::failed(panic)));
     done.unwrap_or_else(|error| {
         let mut stderr = io::stderr();
         let usage = if error.kind == Kind::Usage { USAGE } else { "" };
@@ -27,15 +29,17 @@ pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
     })
 }
 
-fn run<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+/// What the program does with its arguments; returns the exit code.
+pub fn answer<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
     if words.is_empty() {
-        return Err(Error::usage("expected a verb: check, denoise or generate"));
+        return Err(Error::usage("expected a verb: check, denoise, generate or run"));
     }
     let verb = words.remove(0).to_string_lossy().into_owned();
     match verb.as_str() {
         "check" => check(words, load),
         "denoise" => denoise(words, load),
         "generate" => generate(words, load),
+        "run" => run_part(words, load),
         "-h" | "--help" => say(USAGE.to_string()).map(|()| 0),
         _ => Err(Error::usage(format!("no such verb: {verb}"))),
     }
@@ -103,21 +107,32 @@ fn denoise<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) ->
     let bundle = Bundle::open(folder, load()?)?;
     let mut denoiser = bundle.denoiser()?;
     picture::require_writable(&to, force)?;
-    let shape = bundle.manifest.input_shape;
-    let pixels = picture::read(&from, shape)?;
-    picture::write_grid(&to, &bundle.denoise(&mut denoiser, &pixels)?, shape, force)?;
+    let picture = picture::read(&from, &denoiser.variant.inputs[0].shape[1..])?;
+    picture::write(&to, &bundle.denoise(&mut denoiser, &picture)?, force)?;
     Ok(0)
 }
 
 fn generate<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
     let force = flag(&mut words, "--force");
-    let seed = number(&mut words, "--seed", 0, 0)?;
-    let count = number(&mut words, "-n", 64, 1)?;
+    let seed = number(&mut words, "--seed", 0)?.unwrap_or(0);
+    let count = number(&mut words, "-n", 1)?.unwrap_or(64);
+    let label = number(&mut words, "--label", 0)?;
     let [folder, to] = exactly(words, "BUNDLE out.png")?;
     let bundle = Bundle::open(folder, load()?)?;
+    let mut sampler = bundle.sampler()?;
     picture::require_writable(&to, force)?;
-    let images = bundle.generate(seed, usize::try_from(count).unwrap_or(usize::MAX))?;
-    picture::write_grid(&to, &images, bundle.manifest.input_shape, force)?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let images = bundle.generate(&mut sampler, seed, count, label)?;
+    picture::write_grid(&to, &images, image_shape(&sampler)?, force)?;
+    Ok(0)
+}
+
+fn run_part<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+    let force = flag(&mut words, "--force");
+    let names = words.split_off(words.len().min(2));
+    let [folder, part] = exactly(words, "BUNDLE PART input=in.npy output=out.npy")?;
+    require_no_option(&names)?;
+    run::run(&Bundle::open(folder, load()?)?, &part.to_string_lossy(), &names, force)?;
     Ok(0)
 }
 
@@ -134,18 +149,22 @@ fn flag(words: &mut Vec<OsString>, option: &str) -> bool {
 }
 
 fn exactly<const N: usize>(words: Vec<OsString>, what: &str) -> Result<[PathBuf; N]> {
-    let mut shown = words.iter().map(|word| word.to_string_lossy());
-    if let Some(option) = shown.find(|word| word.starts_with('-')) {
-        return Err(Error::usage(format!("there is no option {option}")));
-    }
+    require_no_option(&words)?;
     let words: Vec<_> = words.into_iter().map(PathBuf::from).collect();
     <[PathBuf; N]>::try_from(words).map_err(|_| Error::usage(format!("expected {what}")))
 }
 
-/// The number after an option; both are taken out.
-fn number(words: &mut Vec<OsString>, option: &str, otherwise: i64, lowest: i64) -> Result<i64> {
+fn require_no_option(words: &[OsString]) -> Result<()> {
+    match words.iter().map(|word| word.to_string_lossy()).find(|word| word.starts_with('-')) {
+        Some(option) => Err(Error::usage(format!("there is no option {option}"))),
+        None => Ok(()),
+    }
+}
+
+/// The number after an option, if that is there; both are taken out.
+fn number(words: &mut Vec<OsString>, option: &str, lowest: i64) -> Result<Option<i64>> {
     let Some(at) = words.iter().position(|word| word == option) else {
-        return Ok(otherwise);
+        return Ok(None);
     };
     if at + 1 == words.len() {
         return Err(Error::usage(format!("{option}: expected a value")));
@@ -153,7 +172,7 @@ fn number(words: &mut Vec<OsString>, option: &str, otherwise: i64, lowest: i64) 
     let text = words.remove(at + 1).to_string_lossy().into_owned();
     words.remove(at);
     let value = text.parse().ok().filter(|value| *value >= lowest);
-    value.ok_or_else(|| {
+    value.map(Some).ok_or_else(|| {
         let largest = i64::MAX;
         Error::usage(format!(
             "{option}: expected a whole number from {lowest} to {largest}, got {text}"

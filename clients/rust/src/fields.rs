@@ -6,10 +6,11 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
-use crate::{DType, Error, Result};
+use crate::axes::{LARGEST, is_name};
+use crate::{DType, Error, Result, Size, TensorKind, listed};
 
-/// Every JSON reader keeps integers up to this one exact.
-const LARGEST: u64 = (1 << 53) - 1;
+/// An array has fewer values than this, so that its size in bytes is exact in every language.
+const MOST_VALUES: u64 = 1 << 50;
 
 /// An object, and where it is in the manifest.
 pub(crate) struct Fields<'a>(&'a Map<String, Value>, String);
@@ -49,19 +50,62 @@ pub(crate) fn list<'a>(value: &'a Value, path: &str) -> Result<&'a Vec<Value>> {
     value.as_array().ok_or_else(|| wrong(path, "a list", value))
 }
 
-pub(crate) fn shape(value: &Value, path: &str, dtype: DType) -> Result<Vec<usize>> {
+/// Sizes of an array.
+pub(crate) fn shape(value: &Value, path: &str) -> Result<Vec<usize>> {
     let sizes = list(value, path)?.iter().map(|item| size(item, path));
     let sizes = sizes.collect::<Result<Vec<_>>>()?;
-    let bytes =
-        sizes.iter().try_fold(dtype.width() as i64, |bytes, size| bytes.checked_mul(*size as i64));
-    expect(bytes.is_some(), path, "a size in bytes of at most 63 bits", value)?;
+    require_values(sizes.iter().copied(), path, value)?;
+    let sizes = sizes.into_iter().map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    Ok(sizes.collect())
+}
+
+/// Sizes of a tensor: numbers, or axes.
+pub(crate) fn sizes(value: &Value, path: &str) -> Result<Vec<Size>> {
+    let items = list(value, path)?;
+    expect(!items.is_empty(), path, "at least one size", value)?;
+    let read = |(place, item): (usize, &Value)| {
+        let found = match item.as_str() {
+            Some(text) => Size::of(text).filter(|size| stands_at(size, place)),
+            None => size(item, path).ok().map(Size::Fixed),
+        };
+        found.ok_or_else(|| {
+            let expected = "numbers above 0 of at most 53 bits, \"batch\" for the first, or axes \
+                            such as \"height\" and \"height/8\"";
+            wrong(path, expected, item)
+        })
+    };
+    let sizes = items.iter().enumerate().map(read).collect::<Result<Vec<_>>>()?;
+    let numbers = sizes.iter().map(|size| match size {
+        Size::Fixed(size) => *size,
+        Size::Axis { .. } => 1,
+    });
+    require_values(numbers, path, value)?;
     Ok(sizes)
 }
 
-pub(crate) fn size(value: &Value, path: &str) -> Result<usize> {
+/// The axis of rows stands first, and alone.
+fn stands_at(size: &Size, place: usize) -> bool {
+    let batch = Size::batch();
+    size.axis() != batch.axis() || (*size == batch && place == 0)
+}
+
+fn require_values(sizes: impl Iterator<Item = u64>, path: &str, value: &Value) -> Result<()> {
+    let values = sizes.fold(1, u64::saturating_mul);
+    expect(values < MOST_VALUES, path, "sizes of fewer than 2^50 values", value)
+}
+
+/// A whole number above 0.
+pub(crate) fn size(value: &Value, path: &str) -> Result<u64> {
     let size = value.as_u64().filter(|size| (1..=LARGEST).contains(size));
-    let size = size.and_then(|size| usize::try_from(size).ok());
     size.ok_or_else(|| wrong(path, "a whole number above 0, of at most 53 bits", value))
+}
+
+/// null, or a whole number from `lowest` on.
+pub(crate) fn optional(value: &Value, path: &str, lowest: u64) -> Result<Option<u64>> {
+    let number = value.as_u64().filter(|size| (lowest..=LARGEST).contains(size));
+    let expected = format!("null or a whole number from {lowest} on, of at most 53 bits");
+    expect(value.is_null() || number.is_some(), path, &expected, value)?;
+    Ok(number)
 }
 
 /// A number above 0 for each row.
@@ -85,9 +129,12 @@ pub(crate) fn string(value: &Value, path: &str) -> Result<String> {
     Ok(text.to_string())
 }
 
+/// A lower-case name, in which `joint` stands for _.
 pub(crate) fn require_name(name: &str, path: &str, joint: char) -> Result<()> {
-    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint;
-    let good = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(known);
+    let good = match joint {
+        '_' => is_name(name),
+        joint => !name.contains('_') && is_name(&name.replace(joint, "_")),
+    };
     expect(good, path, "a lower-case name", &Value::from(name))
 }
 
@@ -113,9 +160,16 @@ pub(crate) fn file(value: &Value, path: &str) -> Result<String> {
 
 pub(crate) fn dtype(value: &Value, path: &str) -> Result<DType> {
     let found = DType::ALL.iter().find(|(_, name, _)| value == *name);
+    let names = || listed(DType::ALL.iter().map(|(_, name, _)| name));
     found
-        .map(|(dtype, _, _)| *dtype)
-        .ok_or_else(|| wrong(path, "float32, uint8, int64, float16 or float64", value))
+        .map(|(dtype, ..)| *dtype)
+        .ok_or_else(|| wrong(path, &format!("one of {}", names()), value))
+}
+
+pub(crate) fn kind(value: &Value, path: &str) -> Result<TensorKind> {
+    let found = TensorKind::ALL.iter().find(|(_, name, _)| value == *name);
+    let names = || listed(TensorKind::ALL.iter().map(|(_, name, _)| name));
+    found.map(|(kind, ..)| *kind).ok_or_else(|| wrong(path, &format!("one of {}", names()), value))
 }
 
 pub(crate) fn expect(good: bool, path: &str, expected: &str, got: &Value) -> Result<()> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::command::check_all;
 use crate::error::silence_panics;
-use crate::{Bundle, Engine, Error, Manifest, Result, picture};
+use crate::generate::image_shape;
+use crate::{Bundle, Engine, Error, Manifest, Part, Result, TensorKind, picture};
 
 const USAGE: &str = "usage: fuzz FOLDER | fuzz --bundles FOLDER";
 
@@ -50,8 +51,10 @@ fn read_all<E: Engine>(folder: &Path, text: &[u8], engine: &E) -> Result<()> {
     let bundle = Bundle::with(folder, Manifest::parse(text, "manifest.json")?, engine);
     for variant in bundle.manifest.parts.values().flat_map(|variants| variants.values()) {
         bundle.read(&variant.file, &variant.sha256, variant.bytes)?;
-        bundle.golden(&variant.golden_inputs)?;
-        bundle.golden(&variant.golden_outputs)?;
+        for golden in &variant.golden {
+            bundle.golden(&golden.inputs)?;
+            bundle.golden(&golden.outputs)?;
+        }
     }
     Ok(())
 }
@@ -69,17 +72,26 @@ fn bundles<E: Engine>(folder: &Path, engine: &E) -> Result<()> {
 /// All verbs; returns whether `check` found every number right.
 fn do_all<E: Engine>(folder: &Path, picture: &Path, engine: &E) -> Result<bool> {
     let bundle = Bundle::open(folder, engine)?;
-    let shape = bundle.manifest.input_shape;
     let right = check_all(&bundle, false, |_| Ok(()))?;
     if bundle.has("denoiser", "fp32") {
         let mut denoiser = bundle.denoiser()?;
-        let pixels = picture::read(picture, shape)?;
-        picture::grid(&bundle.denoise(&mut denoiser, &pixels)?, shape)?;
+        let picture = picture::read(picture, &denoiser.variant.inputs[0].shape[1..])?;
+        let found = bundle.denoise(&mut denoiser, &picture)?;
+        picture::grid(&found.pixels, found.shape)?;
     }
     if bundle.has("sampler", "fp32") {
-        picture::grid(&bundle.generate(0, 3)?, shape)?;
+        let mut sampler = bundle.sampler()?;
+        let label = label_of(&sampler);
+        let images = bundle.generate(&mut sampler, 0, 3, label)?;
+        picture::grid(&images, image_shape(&sampler)?)?;
     }
     Ok(right)
+}
+
+/// The first label that a sampler takes, if it takes any.
+fn label_of(sampler: &Part) -> Option<i64> {
+    let spec = sampler.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label)?;
+    Some(spec.range.map_or(0, |[low, _]| low as i64))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

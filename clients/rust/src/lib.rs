@@ -4,28 +4,39 @@
 //! [`Bundle`] is engine-free: it opens a folder, checks digests and interfaces, and runs graphs
 //! through an [`Engine`]: [`onnxruntime::OnnxRuntime`], or [`tract::Tract`] without a native library.
 
+mod axes;
 mod bundle;
 pub mod command;
+mod denoise;
 mod error;
 mod fields;
 mod files;
 pub mod fuzz;
+mod generate;
 mod graph;
 mod manifest;
+mod needs;
+mod npy;
 #[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;
 mod part;
 pub mod picture;
 mod pixels;
+mod run;
+mod spec;
 mod tensor;
+mod tiles;
 #[cfg(feature = "tract")]
 pub mod tract;
-mod verbs;
+mod variant;
 
-pub use bundle::{Bundle, Checked, Engine, Graph, Tensors};
+pub use axes::{Axis, Size, Sizes};
+pub use bundle::{Bundle, Checked, Engine, Graph, Outlet, Tensors};
 pub use error::{Error, Kind, Result};
-pub use manifest::{DType, Manifest, Size, Stored, TensorSpec, Variant};
+pub use manifest::Manifest;
 pub use part::Part;
+pub use pixels::Picture;
+pub use spec::{DType, Golden, Stored, TensorKind, TensorSpec, Variant};
 pub use tensor::{Tensor, Values};
 
 /// Names in a sentence.

@@ -1,128 +1,25 @@
-//! What a bundle's manifest.json says, checked.
+//! What is read of a bundle's manifest.json, checked.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt::{self, Display, Formatter};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::bundle::LARGEST_FILE;
 use crate::error::one_line;
-use crate::fields::{Fields, digest, dtype, expect, file, list, map, require_name, shape, size};
-use crate::fields::{string, tolerances, wrong};
-use crate::{Error, Result, listed};
+use crate::fields::{Fields, digest, dtype, expect, file, kind, list, map, optional, require_name};
+use crate::fields::{shape, size, sizes, string, tolerances, wrong};
+use crate::variant::require_consistent;
+use crate::{Axis, Error, Golden, Result, Stored, TensorSpec, Variant, listed};
 
 const FORMAT: &str = "aeonnx-bundle";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
-/// What the values of an array are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DType {
-    Float32,
-    Uint8,
-    Int64,
-    Float16,
-    Float64,
-}
-
-/// One size of a shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// Any number of rows.
-    Batch,
-    Fixed(usize),
-}
-
-/// An input or output of a graph; printed as "z float32 [batch, 20]".
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorSpec {
-    pub name: String,
-    pub dtype: DType,
-    pub shape: Vec<Size>,
-    /// Lowest and highest value; None if unbounded. Engines do not know it.
-    pub range: Option<[f64; 2]>,
-}
-
-/// An array in a file: raw, little-endian, row-major.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// Path inside the bundle.
-    pub file: String,
-    pub sha256: String,
-    pub dtype: DType,
-    pub shape: Vec<usize>,
-    /// Of an output, for each row: the largest |difference| that counts as equal. Of an input: none.
-    pub tolerances: Vec<f64>,
-}
-
-/// One graph: a part in one precision.
-#[derive(Clone, Debug)]
-pub struct Variant {
-    /// Path inside the bundle.
-    pub file: String,
-    pub sha256: String,
-    /// Size of the file.
-    pub bytes: u64,
-    pub opset: usize,
-    pub min_onnxruntime: String,
-    pub inputs: Vec<TensorSpec>,
-    pub outputs: Vec<TensorSpec>,
-    pub golden_inputs: BTreeMap<String, Stored>,
-    pub golden_outputs: BTreeMap<String, Stored>,
-}
-
-/// What is read of a manifest.
+/// The parts of one trained model, as its manifest describes them.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     pub model: String,
-    /// [C, H, W] of an image.
-    pub input_shape: [usize; 3],
     /// By part, then by variant.
     pub parts: BTreeMap<String, BTreeMap<String, Variant>>,
-}
-
-impl DType {
-    pub(crate) const ALL: [(Self, &'static str, usize); 5] = [
-        (Self::Float32, "float32", 4),
-        (Self::Uint8, "uint8", 1),
-        (Self::Int64, "int64", 8),
-        (Self::Float16, "float16", 2),
-        (Self::Float64, "float64", 8),
-    ];
-
-    fn entry(self) -> (Self, &'static str, usize) {
-        Self::ALL[self as usize]
-    }
-
-    /// Bytes of one value.
-    pub fn width(self) -> usize {
-        self.entry().2
-    }
-}
-
-impl Display for DType {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        out.write_str(self.entry().1)
-    }
-}
-
-impl Display for TensorSpec {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {} {}", self.name, self.dtype, sizes_of(&self.shape))
-    }
-}
-
-impl Display for Size {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Batch => out.write_str("batch"),
-            Self::Fixed(size) => size.fmt(out),
-        }
-    }
-}
-
-/// A shape as errors print it: "[batch, 20]".
-pub(crate) fn sizes_of(shape: &[Size]) -> String {
-    let sizes: Vec<_> = shape.iter().map(Size::to_string).collect();
-    format!("[{}]", sizes.join(", "))
 }
 
 impl Manifest {
@@ -139,21 +36,24 @@ fn manifest(document: &Value) -> Result<Manifest> {
     let fields = Fields::of(document, "")?;
     let format = fields.get("format");
     expect(format == FORMAT, "format", "\"aeonnx-bundle\"", format)?;
-    let version = size(fields.get("version"), "version")? as u64;
-    if version > VERSION {
-        return Err(Error::failed(format!(
-            "version {version} is newer than this program, which reads {VERSION}: take a newer one"
-        )));
-    }
-    let image = shape(fields.get("input_shape"), "input_shape", DType::Uint8)?;
-    let input_shape = <[usize; 3]>::try_from(image)
-        .map_err(|_| wrong("input_shape", "[C, H, W]", fields.get("input_shape")))?;
+    require_version(size(fields.get("version"), "version")?)?;
     let model = string(fields.get("model"), "model")?;
     let parts = map(fields.get("parts"), "parts", '_', part)?;
     if parts.is_empty() {
         return Err(Error::failed("parts: expected at least one part"));
     }
-    Ok(Manifest { model, input_shape, parts })
+    Ok(Manifest { model, parts })
+}
+
+fn require_version(version: u64) -> Result<()> {
+    let (than, remedy) = match version {
+        VERSION => return Ok(()),
+        newer if newer > VERSION => ("newer", "take a newer one"),
+        _ => ("older", "export the bundle again"),
+    };
+    Err(Error::failed(format!(
+        "version {version} is {than} than this program, which reads {VERSION}: {remedy}"
+    )))
 }
 
 fn part(value: &Value, path: &str) -> Result<BTreeMap<String, Variant>> {
@@ -166,51 +66,69 @@ fn part(value: &Value, path: &str) -> Result<BTreeMap<String, Variant>> {
 
 fn variant(value: &Value, path: &str) -> Result<Variant> {
     let fields = Fields::of(value, path)?;
-    let inputs = tensors(fields.get("inputs"), &fields.path("inputs"))?;
-    let outputs = tensors(fields.get("outputs"), &fields.path("outputs"))?;
-    let golden = Fields::of(fields.get("golden"), &fields.path("golden"))?;
-    let arrays = |name: &str, specs: &[TensorSpec], compared: bool| {
-        let (value, path) = (golden.get(name), golden.path(name));
-        let arrays = map(value, &path, '_', |value, path| stored(value, path, compared))?;
-        let named = specs.iter().map(|spec| &spec.name).collect::<HashSet<_>>();
-        let same = named == arrays.keys().collect();
-        expect(same, &path, "an array for each tensor", value)?;
-        Ok(arrays)
-    };
-    Ok(Variant {
+    let variant = Variant {
         file: file(fields.get("file"), &fields.path("file"))?,
         sha256: digest(fields.get("sha256"), &fields.path("sha256"))?,
-        bytes: size(fields.get("bytes"), &fields.path("bytes"))? as u64,
-        opset: size(fields.get("opset"), &fields.path("opset"))?,
+        bytes: size(fields.get("bytes"), &fields.path("bytes"))?,
+        opset: size(fields.get("opset"), &fields.path("opset"))? as usize,
         min_onnxruntime: string(fields.get("min_onnxruntime"), &fields.path("min_onnxruntime"))?,
-        golden_inputs: arrays("inputs", &inputs, false)?,
-        golden_outputs: arrays("outputs", &outputs, true)?,
-        inputs,
-        outputs,
-    })
+        inputs: several(fields.get("inputs"), &fields.path("inputs"), "tensor", tensor)?,
+        outputs: several(fields.get("outputs"), &fields.path("outputs"), "tensor", tensor)?,
+        axes: map(fields.get("axes"), &fields.path("axes"), '_', axis)?,
+        golden: several(fields.get("golden"), &fields.path("golden"), "set of vectors", golden)?,
+    };
+    require_consistent(&variant, path)?;
+    Ok(variant)
 }
 
-fn tensors(value: &Value, path: &str) -> Result<Vec<TensorSpec>> {
+/// A list of at least one.
+fn several<T>(
+    value: &Value,
+    path: &str,
+    what: &str,
+    read: impl Fn(&Value, &str) -> Result<T>,
+) -> Result<Vec<T>> {
     let items = list(value, path)?;
-    expect(!items.is_empty(), path, "a tensor", value)?;
-    let tensor = |(index, item): (usize, &Value)| {
-        let fields = Fields::of(item, &format!("{path}[{index}]"))?;
-        let at = fields.path("shape");
-        let sizes = list(fields.get("shape"), &at)?;
-        let fixed = sizes.iter().filter(|item| *item != "batch").cloned();
-        let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
-        shape(&Value::Array(fixed.collect()), &at, dtype)?; // so many fit
-        let size_of = |item: &Value| match item {
-            item if item == "batch" => Ok(Size::Batch),
-            item => Ok(Size::Fixed(size(item, &at)?)),
-        };
-        let name = string(fields.get("name"), &fields.path("name"))?;
-        require_name(&name, &fields.path("name"), '_')?;
-        let shape = sizes.iter().map(size_of).collect::<Result<_>>()?;
-        let range = range(fields.get("range"), &fields.path("range"))?;
-        Ok(TensorSpec { name, dtype, shape, range })
-    };
-    items.iter().enumerate().map(tensor).collect()
+    if items.is_empty() {
+        return Err(Error::failed(format!("{path}: expected at least one {what}, got none")));
+    }
+    let item = |(index, item): (usize, &Value)| read(item, &format!("{path}[{index}]"));
+    items.iter().enumerate().map(item).collect()
+}
+
+fn tensor(value: &Value, path: &str) -> Result<TensorSpec> {
+    let fields = Fields::of(value, path)?;
+    let name = string(fields.get("name"), &fields.path("name"))?;
+    require_name(&name, &fields.path("name"), '_')?;
+    let kind = kind(fields.get("kind"), &fields.path("kind"))?;
+    let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
+    let shape = sizes(fields.get("shape"), &fields.path("shape"))?;
+    let range = range(fields.get("range"), &fields.path("range"))?;
+    let spec = TensorSpec { name, kind, dtype, shape, range };
+    match kind.rank() {
+        Some(rank) if rank != spec.shape.len() => {
+            let place = fields.path("shape");
+            let expected = format!("{rank} sizes of a tensor of the kind {kind}");
+            Err(Error::failed(format!("{place}: expected {expected}, got {spec}")))
+        }
+        _ => Ok(spec),
+    }
+}
+
+fn axis(value: &Value, path: &str) -> Result<Axis> {
+    let fields = Fields::of(value, path)?;
+    let multiple = size(fields.get("multiple"), &fields.path("multiple"))?;
+    let min = size(fields.get("min"), &fields.path("min"))?;
+    let max = optional(fields.get("max"), &fields.path("max"), 1)?;
+    let margin = optional(fields.get("margin"), &fields.path("margin"), 0)?;
+    for (name, size) in [("min", Some(min)), ("max", max)] {
+        let good = size.is_none_or(|size| size.is_multiple_of(multiple));
+        let expected = format!("a multiple of {multiple}");
+        expect(good, &fields.path(name), &expected, fields.get(name))?;
+    }
+    let good = max.is_none_or(|max| min <= max);
+    expect(good, &fields.path("max"), &format!("at least min, {min}"), fields.get("max"))?;
+    Ok(Axis { multiple, min, max, margin })
 }
 
 fn range(value: &Value, path: &str) -> Result<Option<[f64; 2]>> {
@@ -224,11 +142,23 @@ fn range(value: &Value, path: &str) -> Result<Option<[f64; 2]>> {
     ends.map(Some).ok_or_else(|| wrong(path, "null or two numbers", value))
 }
 
+fn golden(value: &Value, path: &str) -> Result<Golden> {
+    let fields = Fields::of(value, path)?;
+    let arrays = |name: &str, compared: bool| {
+        let read = |value: &Value, path: &str| stored(value, path, compared);
+        map(fields.get(name), &fields.path(name), '_', read)
+    };
+    Ok(Golden { inputs: arrays("inputs", false)?, outputs: arrays("outputs", true)? })
+}
+
 fn stored(value: &Value, path: &str, compared: bool) -> Result<Stored> {
     let fields = Fields::of(value, path)?;
     let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
     let at = fields.path("shape");
-    let shape = shape(fields.get("shape"), &at, dtype)?;
+    let shape = shape(fields.get("shape"), &at)?;
+    let bytes = shape.iter().fold(dtype.width(), |bytes, size| bytes.saturating_mul(*size));
+    let expected = format!("at most {LARGEST_FILE} bytes");
+    expect(bytes as u64 <= LARGEST_FILE, &at, &expected, fields.get("shape"))?;
     let tolerances = match shape.first() {
         _ if !compared => Vec::new(),
         Some(rows) => tolerances(fields.get("tolerance"), &fields.path("tolerance"), *rows)?,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use crate::error::{caught, one_line};
-use crate::{DType, Engine, Error, Graph, Kind, Result, Size, Tensor, TensorSpec, Values, Variant};
+use crate::{DType, Engine, Error, Graph, Kind, Outlet, Result, Tensor, Values, Variant};
 
 /// Older ones read files that a graph names anywhere on the machine.
 const OLDEST: &str = "1.24.1";
@@ -93,9 +93,9 @@ struct OpenGraph {
 }
 
 impl Graph for OpenGraph {
-    fn interface(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
-        let specs = |outlets: &[Outlet]| outlets.iter().map(spec_of).collect();
-        (specs(self.session.inputs()), specs(self.session.outputs()))
+    fn interface(&self) -> (Vec<Outlet>, Vec<Outlet>) {
+        let all = |outlets: &[ort::value::Outlet]| outlets.iter().map(outlet_of).collect();
+        (all(self.session.inputs()), all(self.session.outputs()))
     }
 
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
@@ -118,48 +118,64 @@ fn view_of(tensor: &Tensor) -> ort::Result<SessionInputValue<'_>> {
         Values::Uint8(list) => TensorRef::from_array_view((shape, list.as_slice()))?.into(),
         Values::Int64(list) => TensorRef::from_array_view((shape, list.as_slice()))?.into(),
         Values::Float64(list) => TensorRef::from_array_view((shape, list.as_slice()))?.into(),
+        Values::Int32(list) => TensorRef::from_array_view((shape, list.as_slice()))?.into(),
+        Values::Bool(list) => TensorRef::from_array_view((shape, list.as_slice()))?.into(),
     })
 }
 
 fn tensor_of(value: &ort::value::DynValue) -> ort::Result<Tensor> {
+    macro_rules! taken {
+        ($values:path) => {{
+            let (shape, list) = value.try_extract_tensor()?;
+            (shape, $values(list.to_vec()))
+        }};
+    }
     let (shape, values) = match value.dtype().tensor_type() {
-        Some(TensorElementType::Uint8) => {
-            let (shape, list) = value.try_extract_tensor()?;
-            (shape, Values::Uint8(list.to_vec()))
-        }
-        Some(TensorElementType::Int64) => {
-            let (shape, list) = value.try_extract_tensor()?;
-            (shape, Values::Int64(list.to_vec()))
-        }
-        Some(TensorElementType::Float64) => {
-            let (shape, list) = value.try_extract_tensor()?;
-            (shape, Values::Float64(list.to_vec()))
-        }
-        _ => {
-            let (shape, list) = value.try_extract_tensor()?;
-            (shape, Values::Float32(list.to_vec()))
-        }
+        Some(TensorElementType::Uint8) => taken!(Values::Uint8),
+        Some(TensorElementType::Int64) => taken!(Values::Int64),
+        Some(TensorElementType::Float64) => taken!(Values::Float64),
+        Some(TensorElementType::Int32) => taken!(Values::Int32),
+        Some(TensorElementType::Bool) => bools_of(value)?,
+        _ => taken!(Values::Float32),
     };
     let shape = shape.iter().map(|size| *size as usize).collect();
     Ok(Tensor { shape, values })
 }
 
-fn spec_of(outlet: &Outlet) -> TensorSpec {
+/// A graph can hold bytes other than 0 and 1 for booleans, which Rust's may not have.
+fn bools_of(value: &ort::value::DynValue) -> ort::Result<(&ort::value::Shape, Values)> {
+    let tensor = value.view().downcast::<ort::value::DynTensorValueType>()?;
+    let ValueType::Tensor { shape, .. } = value.dtype() else { unreachable!("it was asked") };
+    let bytes = match shape.num_elements() {
+        0 => &[][..],
+        // SAFETY: a tensor of booleans in the processor's memory has a byte for each element.
+        count => unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), count) },
+    };
+    Ok((shape, Values::Bool(bytes.iter().map(|byte| *byte != 0).collect())))
+}
+
+fn outlet_of(outlet: &ort::value::Outlet) -> Outlet {
     let name = outlet.name().to_string();
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        let name = format!("{name}, which is not a tensor,");
-        return TensorSpec { name, dtype: DType::Float32, shape: Vec::new(), range: None };
+    let ValueType::Tensor { ty, shape, dimension_symbols } = outlet.dtype() else {
+        return Outlet { name, dtype: "no tensor".to_string(), shape: Vec::new() };
     };
-    let (name, dtype) = match ty {
-        TensorElementType::Float32 => (name, DType::Float32),
-        TensorElementType::Uint8 => (name, DType::Uint8),
-        TensorElementType::Int64 => (name, DType::Int64),
-        TensorElementType::Float16 => (name, DType::Float16),
-        TensorElementType::Float64 => (name, DType::Float64),
-        other => (format!("{name} of {other}, not"), DType::Float32),
+    let known = match ty {
+        TensorElementType::Float32 => Some(DType::Float32),
+        TensorElementType::Uint8 => Some(DType::Uint8),
+        TensorElementType::Int64 => Some(DType::Int64),
+        TensorElementType::Float16 => Some(DType::Float16),
+        TensorElementType::Float64 => Some(DType::Float64),
+        TensorElementType::Int32 => Some(DType::Int32),
+        TensorElementType::Bool => Some(DType::Bool),
+        _ => None,
     };
-    let size = |size: &i64| usize::try_from(*size).map_or(Size::Batch, Size::Fixed);
-    TensorSpec { name, dtype, shape: shape.iter().map(size).collect(), range: None }
+    let dtype = known.map_or_else(|| ty.to_string(), |known| known.to_string());
+    let size = |(size, symbol): (&i64, &String)| match usize::try_from(*size) {
+        Ok(size) => size.to_string(),
+        Err(_) => symbol.to_string(),
+    };
+    let shape = shape.iter().zip(dimension_symbols.iter()).map(size).collect();
+    Outlet { name, dtype, shape }
 }
 
 fn library() -> PathBuf {

@@ -1,65 +1,64 @@
 //! A part of a bundle, open: a function of arrays whose every answer is compared with the manifest.
 
-use crate::bundle::LARGEST_FILE;
-use crate::{Error, Graph, Result, Size, Tensor, TensorSpec, Tensors, Variant, listed};
+use std::collections::BTreeSet;
 
-/// The one input that is for all rows.
-const SEED: &str = "seed";
+use crate::axes::{BATCH, Given, shape_at, shown, solve, values_at};
+use crate::bundle::LARGEST_FILE;
+use crate::tiles::{inputs_of, is_cut, outputs_of, sizes_of, tiles};
+use crate::variant::is_like;
+use crate::{
+    Axis, DType, Error, Graph, Result, Sizes, Tensor, TensorSpec, Tensors, Variant, listed,
+};
 
 /// An open graph: arrays by name -> arrays by name.
 pub struct Part {
     pub variant: Variant,
+    /// With any number of rows, also where the graph is fixed to some.
+    inputs: Vec<TensorSpec>,
     name: String,
     graph: Box<dyn Graph>,
 }
 
 impl Part {
-    /// Fails if its tensors do not have the same number of rows, or so many that no memory holds them.
+    /// Fails if its smallest tensors are so large that no memory holds them.
     pub(crate) fn new(name: &str, variant: Variant, graph: Box<dyn Graph>) -> Result<Self> {
-        let tensors = variant.inputs.iter().filter(|spec| spec.name != SEED);
-        let mut tensors = tensors.chain(&variant.outputs);
-        let one = tensors.next().expect("a graph has an output");
-        let different = |spec: &&TensorSpec| spec.shape.is_empty() || spec.shape[0] != one.shape[0];
-        let other = if one.shape.is_empty() { Some(one) } else { tensors.find(different) };
-        if let Some(other) = other {
-            return Err(Error::failed(format!(
-                "this bundle's {name} cannot run: expected as many rows in every tensor, \
-                 got {one} and {other}"
-            )));
-        }
-        for spec in variant.inputs.iter().chain(&variant.outputs) {
-            let sizes = spec.shape.iter().map(|size| match size {
-                Size::Fixed(size) => *size,
-                Size::Batch => 1,
-            });
-            let bytes = sizes.fold(spec.dtype.width(), usize::saturating_mul);
-            if bytes as u64 > LARGEST_FILE {
-                return Err(Error::failed(format!(
-                    "this bundle's {name} cannot run: expected tensors of at most {LARGEST_FILE} \
-                     bytes, got {spec}"
-                )));
-            }
-        }
-        Ok(Self { variant, name: name.to_string(), graph })
+        let smallest = |(name, axis): (&String, &Axis)| (name.clone(), axis.min);
+        let smallest: Sizes = variant.axes.iter().map(smallest).collect();
+        let inputs = variant.inputs_of_any_rows();
+        let part = Self { inputs, variant, name: name.to_string(), graph };
+        part.require_room(&smallest)?;
+        Ok(part)
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Any number of rows above 0; a graph that is fixed to so many at once gets them in turns. Fails
-    /// if an input is missing or has another type or shape, or the graph gives what the manifest
-    /// does not say.
+    /// What it takes: the inputs of the graph, with any number of rows.
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    /// Any number of rows above 0, and any sizes that the axes allow: what is too large for one run is
+    /// run in turns and in tiles, with the same answer. Fails if an input is missing or has another type
+    /// or shape, or the graph gives what the manifest does not say.
     pub fn run(&mut self, inputs: &Tensors) -> Result<Tensors> {
-        let rows = self.rows_in(inputs)?;
-        let Some(fixed) = self.fixed_rows() else {
-            return self.run_once(inputs, rows);
+        let sizes = self.sizes_in(inputs)?;
+        let rows = usize::try_from(sizes[BATCH]).unwrap_or(usize::MAX);
+        let at_once = match self.variant.fixed_rows() {
+            Some(fixed) => fixed,
+            None if is_cut(&self.variant, &sizes) => 1,
+            None => return self.run_once(inputs, &sizes),
         };
+        if self.variant.fixed_rows().is_some() {
+            self.require_room(&sizes)?; // a row alone becomes as many
+        }
+        let sizes = with_rows(&sizes, at_once);
         let mut answers = Tensors::new();
-        for first in (0..rows).step_by(fixed) {
-            let found = self.run_once(&self.rows_of(inputs, first, fixed), fixed)?;
+        for first in (0..rows).step_by(at_once) {
+            let found = self.run_tiles(&self.rows_of(inputs, first, at_once), &sizes)?;
             for (name, tensor) in found {
-                let kept = tensor.rows_of(0, fixed.min(rows - first));
+                let kept = tensor.rows_of(0, at_once.min(rows - first));
                 let answer = match answers.remove(&name) {
                     Some(before) => before.followed_by(kept),
                     None => kept,
@@ -70,51 +69,98 @@ impl Part {
         Ok(answers)
     }
 
-    /// The rows that the graph is fixed to; None if it takes any number.
-    pub fn fixed_rows(&self) -> Option<usize> {
-        match self.variant.outputs[0].shape.first() {
-            Some(Size::Fixed(rows)) => Some(*rows),
-            _ => None,
-        }
-    }
-
-    /// Rows of the inputs; a seed is for all of them and stays whole.
+    /// Rows of the inputs; what is for all of them, such as a seed, stays whole.
     pub fn rows_of(&self, inputs: &Tensors, first: usize, rows: usize) -> Tensors {
-        let taken = inputs.iter().map(|(name, tensor)| match name.as_str() {
-            SEED => (name.clone(), tensor.clone()),
-            _ => (name.clone(), tensor.rows_of(first, rows)),
+        let taken = self.variant.inputs.iter().map(|spec| {
+            let tensor = &inputs[&spec.name];
+            let has_rows = self.variant.has_rows(spec);
+            let taken = if has_rows { tensor.rows_of(first, rows) } else { tensor.clone() };
+            (spec.name.clone(), taken)
         });
         taken.collect()
     }
 
-    /// The outputs among arrays, in the order of the manifest; one that is missing is left out.
-    pub(crate) fn outputs_in<'a>(&self, arrays: &'a Tensors) -> Vec<&'a Tensor> {
-        self.variant.outputs.iter().filter_map(|spec| arrays.get(&spec.name)).collect()
+    /// The sizes of all axes, that of rows included. Fails if an input is missing, unknown, or has
+    /// another type or shape, or if an axis may not have its size.
+    pub(crate) fn sizes_in(&self, inputs: &Tensors) -> Result<Sizes> {
+        let part = &self.name;
+        let mut given: Vec<Given<'_>> = Vec::with_capacity(self.inputs.len());
+        for spec in &self.inputs {
+            let tensor = inputs.get(&spec.name).ok_or_else(|| self.other_inputs(inputs))?;
+            let (dtype, shape) = (tensor.values.dtype(), &tensor.shape);
+            if dtype != spec.dtype || !is_like(&spec.shape, shape) {
+                return Err(self.refused(spec, dtype, shape));
+            }
+            given.push((&spec.name, &spec.shape, shape));
+        }
+        if inputs.len() != self.inputs.len() {
+            return Err(self.other_inputs(inputs));
+        }
+        let solved = solve(&given, &self.variant.axes);
+        solved.map_err(|reason| Error::failed(format!("{part}: {reason}")))
     }
 
-    /// Fails unless these are the outputs that the manifest says, for so many rows.
-    pub(crate) fn require_outputs(
-        &self,
-        said: &str,
-        rows: usize,
-        found: Vec<&Tensor>,
-    ) -> Result<()> {
+    /// The error of an array that is none of an input.
+    pub(crate) fn refused(&self, spec: &TensorSpec, dtype: DType, shape: &[usize]) -> Error {
+        let (part, name) = (&self.name, &spec.name);
+        let wanted = format!("{} {}", spec.dtype, shown(&spec.shape));
+        Error::failed(format!("{part}: {name}: expected {wanted}, got {dtype} {shape:?}"))
+    }
+
+    fn other_inputs(&self, inputs: &Tensors) -> Error {
+        let (part, wanted) = (&self.name, listed(self.inputs.iter()));
+        let got = listed(inputs.keys().collect::<BTreeSet<_>>().iter());
+        Error::failed(format!("{part}: expected the inputs {wanted}, got {got}"))
+    }
+
+    /// As many rows as the graph takes, tile by tile where they are large.
+    fn run_tiles(&mut self, inputs: &Tensors, sizes: &Sizes) -> Result<Tensors> {
+        if !is_cut(&self.variant, sizes) {
+            return self.run_once(inputs, sizes);
+        }
+        let mut answers = Tensors::new();
+        for tile in tiles(&self.variant, sizes) {
+            let taken = self.variant.inputs.iter().map(|spec| {
+                let whole = &inputs[&spec.name];
+                let window = whole.window(&inputs_of(&tile, &spec.shape, &whole.shape));
+                (spec.name.clone(), window)
+            });
+            let found = self.run_once(&taken.collect(), &sizes_of(&tile, sizes))?;
+            for spec in &self.variant.outputs {
+                let (name, piece) = (&spec.name, &found[&spec.name]);
+                if !answers.contains_key(name) {
+                    // Not before the graph gave a piece of it: a manifest could say any size.
+                    answers.insert(name.clone(), piece.zeros_like(&self.shape_of(spec, sizes)?)?);
+                }
+                let (there, here) = outputs_of(&tile, &spec.shape, &piece.shape);
+                answers.get_mut(name).expect("it is there").put(&there, piece, &here);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn run_once(&mut self, inputs: &Tensors, sizes: &Sizes) -> Result<Tensors> {
+        self.require_room(sizes)?;
+        let values: Vec<_> = self.variant.inputs.iter().map(|spec| &inputs[&spec.name]).collect();
+        let found = self.graph.run(&values)?;
+        self.require_outputs(sizes, &found)?;
+        let names = self.variant.outputs.iter().map(|spec| spec.name.clone());
+        Ok(names.zip(found).collect())
+    }
+
+    /// Fails unless these are the outputs that the manifest says, at these sizes.
+    fn require_outputs(&self, sizes: &Sizes, found: &[Tensor]) -> Result<()> {
         let (file, specs) = (&self.variant.file, &self.variant.outputs);
         let refuse = |got: String, expected: String| {
             Err(Error::failed(format!(
-                "{file} {said} {got}, expected {expected}: export the bundle again"
+                "{file} gave {got}, expected {expected}: export the bundle again"
             )))
         };
         if found.len() != specs.len() {
             return refuse(format!("{} outputs", found.len()), specs.len().to_string());
         }
         for (spec, tensor) in specs.iter().zip(found) {
-            let sizes = spec.shape.iter().enumerate().map(|(axis, size)| match size {
-                Size::Fixed(size) if axis > 0 => *size,
-                _ => rows,
-            });
-            let expected: Vec<_> = sizes.collect();
-            let got = tensor.values.dtype();
+            let (expected, got) = (self.shape_of(spec, sizes)?, tensor.values.dtype());
             if got != spec.dtype || tensor.shape != expected {
                 let (dtype, shape) = (spec.dtype, &tensor.shape);
                 let got = format!("{} {got} {shape:?}", spec.name);
@@ -124,39 +170,38 @@ impl Part {
         Ok(())
     }
 
-    fn run_once(&mut self, inputs: &Tensors, rows: usize) -> Result<Tensors> {
-        let values: Vec<_> = self.variant.inputs.iter().map(|spec| &inputs[&spec.name]).collect();
-        let found = self.graph.run(&values)?;
-        self.require_outputs("gave", rows, found.iter().collect())?;
-        let names = self.variant.outputs.iter().map(|spec| spec.name.clone());
-        Ok(names.zip(found).collect())
+    fn shape_of(&self, spec: &TensorSpec, sizes: &Sizes) -> Result<Vec<usize>> {
+        let shape = shape_at(&spec.shape, sizes);
+        shape.ok_or_else(|| self.too_large(spec, sizes))
     }
 
-    /// How many rows the inputs have.
-    pub(crate) fn rows_in(&self, inputs: &Tensors) -> Result<usize> {
-        let name = &self.name;
-        let mut rows = None;
-        for spec in &self.variant.inputs {
-            let tensor = inputs.get(&spec.name).ok_or_else(|| {
-                let wanted = listed(self.variant.inputs.iter());
-                Error::failed(format!("{name}: expected the inputs {wanted}"))
-            })?;
-            let per_row = spec.name != SEED;
-            let expected = spec.shape.iter().enumerate().map(|(axis, size)| match size {
-                _ if axis == 0 && per_row => *rows.get_or_insert(tensor.rows()),
-                Size::Batch => tensor.rows(),
-                Size::Fixed(size) => *size,
-            });
-            let same = expected.eq(tensor.shape.iter().copied());
-            if !same || tensor.values.dtype() != spec.dtype {
-                let (dtype, shape) = (tensor.values.dtype(), &tensor.shape);
-                let text = format!("{name}: expected {spec}, got {dtype} {shape:?}");
-                return Err(Error::failed(text));
-            }
-        }
-        match rows.unwrap_or(1) {
-            0 => Err(Error::failed(format!("{name}: expected at least one row, got none"))),
-            rows => Ok(rows),
+    /// Fails if a row of a tensor, or the rows that the graph is fixed to, have more bytes at these
+    /// sizes than a file of one may have.
+    pub(crate) fn require_room(&self, sizes: &Sizes) -> Result<()> {
+        let one = with_rows(sizes, 1);
+        let mut specs = self.variant.inputs.iter().chain(&self.variant.outputs);
+        let bytes = |spec: &TensorSpec| {
+            values_at(&spec.shape, &one).saturating_mul(spec.dtype.width() as u64)
+        };
+        match specs.find(|spec| bytes(spec) > LARGEST_FILE) {
+            Some(spec) => Err(self.too_large(spec, sizes)),
+            None => Ok(()),
         }
     }
+
+    fn too_large(&self, spec: &TensorSpec, sizes: &Sizes) -> Error {
+        let part = &self.name;
+        let at = sizes.iter().map(|(name, size)| format!(" at {name} {size}")).collect::<String>();
+        Error::failed(format!(
+            "this bundle's {part} cannot run: expected tensors of at most {LARGEST_FILE} \
+             bytes, got \
+             {spec}{at}"
+        ))
+    }
+}
+
+fn with_rows(sizes: &Sizes, rows: usize) -> Sizes {
+    let mut sizes = sizes.clone();
+    sizes.insert(BATCH.to_string(), rows as u64);
+    sizes
 }

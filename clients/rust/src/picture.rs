@@ -9,10 +9,11 @@ use std::path::Path;
 use image::metadata::Orientation;
 
 use crate::error::caught;
-use crate::{Error, Result, files};
+use crate::{Error, Picture, Result, Size, files};
 
 const GREY: u8 = 128;
 const LARGEST_FILE: u64 = 1 << 30;
+const MOST_PIXELS: usize = 178_956_970; // as Python's reader
 
 /// A picture as its file has it, 8 bits per sample.
 struct Stored {
@@ -43,20 +44,23 @@ fn unreadable(reason: impl ToString) -> Refusal {
     Refusal::Unreadable(reason.to_string())
 }
 
-/// A picture as uint8 [C, H, W]; its colours are made C channels, 1 to 4. Takes PNG, JPEG and BMP,
-/// with the orientation that it names applied. Fails if it is missing, damaged or of another size,
-/// holds several pictures, is in CMYK, or has transparent pixels where C has no alpha.
-pub fn read(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
+/// A picture as an image of this shape: [C, H, W], of which H and W may be axes, for any size. Its
+/// colours are made C channels, 1 to 4. Takes PNG, JPEG and BMP, with the orientation that it names
+/// applied. Fails if it is missing, damaged or of another size, holds several pictures, is in CMYK, or
+/// has transparent pixels where C has no alpha.
+pub fn read(path: &Path, shape: &[Size]) -> Result<Picture> {
     let place = path.display();
-    let channels = shape[0];
-    if !(1..=4).contains(&channels) {
-        return Err(Error::failed(format!("a picture has 1 to 4 channels, not {channels}")));
-    }
+    let [Size::Fixed(channels @ 1..=4), height, width] = shape else {
+        let got = crate::axes::shown(shape);
+        return Err(Error::failed(format!(
+            "a picture has 1 to 4 channels and two sizes, not {got}"
+        )));
+    };
     if !path.exists() {
         return Err(Error::failed(format!("{place} does not exist")));
     }
     let data = files::read(path, files::at_most(path, LARGEST_FILE))?;
-    let found = caught(|| pixels_of(&data, shape));
+    let found = caught(|| picture_of(&data, *channels as usize, height, width));
     found.unwrap_or_else(|panic| Err(Refusal::Unreadable(panic))).map_err(|refusal| {
         Error::failed(match refusal {
             Refusal::Unwanted(sentence) => format!("{place}{sentence}"),
@@ -67,7 +71,7 @@ pub fn read(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
     })
 }
 
-fn pixels_of(data: &[u8], [channels, height, width]: [usize; 3]) -> Read<Vec<u8>> {
+fn picture_of(data: &[u8], channels: usize, height: &Size, width: &Size) -> Read<Picture> {
     let (header, decode): (_, Decode) = match data {
         [0x89, b'P', b'N', b'G', ..] => (png::header(data)?, png::decode),
         [0xff, 0xd8, ..] => (jpeg::header(data)?, jpeg::decode),
@@ -78,24 +82,30 @@ fn pixels_of(data: &[u8], [channels, height, width]: [usize; 3]) -> Read<Vec<u8>
     if wide == 0 || high == 0 {
         return Err(unreadable("it has no pixels"));
     }
-    if (wide, high) != (width, height) {
+    let other = |size: &Size, found: usize| size.axis().is_none() && size.at(0) != found as u64;
+    if other(width, wide) || other(height, high) {
         return Err(Refusal::Unwanted(format!(
             ": expected {width}x{height} pixels, got {wide}x{high}: resize it first"
         )));
     }
+    if wide.saturating_mul(high) > MOST_PIXELS {
+        return Err(Refusal::Unwanted(format!(
+            " has {wide}x{high} pixels: expected at most {MOST_PIXELS}, resize it first"
+        )));
+    }
     let stored = decode(data)?;
-    let pixel = |i: usize| {
-        let at = header.stored_at(i % width, i / width) * stored.channels;
-        stored.samples.get(at..at + stored.channels)
-    };
-    let mut pixels = vec![0; channels * height * width];
-    for i in 0..height * width {
-        let pixel = pixel(i).ok_or_else(|| unreadable("rows are missing"))?;
-        for (channel, value) in channels_of(pixel, channels)?.into_iter().enumerate() {
-            pixels[channel * height * width + i] = value;
+    let size = wide * high;
+    let mut pixels = vec![0; channels * size];
+    for i in 0..size {
+        let at = header.stored_at(i % wide, i / wide) * stored.channels;
+        let pixel = stored.samples.get(at..at + stored.channels);
+        let pixel = pixel.ok_or_else(|| unreadable("rows are missing"))?;
+        for (channel, value) in channels_of(pixel, channels)?.into_iter().take(channels).enumerate()
+        {
+            pixels[channel * size + i] = value;
         }
     }
-    Ok(pixels)
+    Ok(Picture { shape: [channels, high, wide], pixels })
 }
 
 impl Header {
@@ -128,7 +138,8 @@ fn orientation_of(exif: Option<&[u8]>) -> Orientation {
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-fn channels_of(pixel: &[u8], channels: usize) -> Read<Vec<u8>> {
+/// The first so many are the pixel's.
+fn channels_of(pixel: &[u8], channels: usize) -> Read<[u8; 4]> {
     let [red, green, blue, alpha] = match *pixel {
         [grey] => [grey, grey, grey, 255],
         [grey, alpha] => [grey, grey, grey, alpha],
@@ -143,10 +154,9 @@ fn channels_of(pixel: &[u8], channels: usize) -> Read<Vec<u8>> {
     let weighted = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
     let grey = ((weighted + 32768) >> 16) as u8; // exactly red where all three are the same
     Ok(match channels {
-        1 => vec![grey],
-        2 => vec![grey, alpha],
-        3 => vec![red, green, blue],
-        _ => vec![red, green, blue, alpha],
+        1 => [grey, 0, 0, 0],
+        2 => [grey, alpha, 0, 0],
+        _ => [red, green, blue, alpha],
     })
 }
 
@@ -154,6 +164,11 @@ fn channels_of(pixel: &[u8], channels: usize) -> Read<Vec<u8>> {
 /// is there already.
 pub fn require_writable(path: &Path, force: bool) -> Result<()> {
     files::require_writable(path, force)
+}
+
+/// Write a picture as a PNG, whole or not at all; a file that is there is replaced with `force` only.
+pub fn write(path: &Path, picture: &Picture, force: bool) -> Result<()> {
+    write_grid(path, &picture.pixels, picture.shape, force)
 }
 
 /// Write images, uint8 [count, C, H, W], as one PNG, see [`grid`]. The file is written whole or not

@@ -1,4 +1,14 @@
-//! Float images in a range <-> uint8 pixels, in the arithmetic of the graphs that take pixels.
+//! Pictures in memory; float images in a range <-> uint8 pixels, in the arithmetic of the graphs that
+//! take pixels.
+
+/// A picture in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// [C, H, W], C of 1 to 4: grey, grey and alpha, RGB, or RGB and alpha.
+    pub shape: [usize; 3],
+    /// Channel by channel, row by row.
+    pub pixels: Vec<u8>,
+}
 
 /// Where pixels lie in a range: 0 is its lowest value, 255 its highest. All in float32.
 pub(crate) struct Scale {

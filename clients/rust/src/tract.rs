@@ -8,7 +8,9 @@ use tract_onnx::tract_core::ops::math::{add, exp, neg, recip};
 use tract_onnx::tract_core::ops::nn::Sigmoid;
 
 use crate::error::{caught, one_line};
-use crate::{DType, Engine, Error, Graph, Kind, Result, Size, Tensor, TensorSpec, Values, Variant};
+use crate::{
+    DType, Engine, Error, Graph, Kind, Outlet, Result, Size, Tensor, TensorSpec, Values, Variant,
+};
 
 const VERSION: &str = "0.23.9"; // as in Cargo.toml; tract does not tell
 const NEWEST_OPSET: usize = 22; // the newest that aeonnx writes
@@ -38,12 +40,14 @@ impl Engine for Tract {
         let read = read.map_err(|error| damaged(one_line(format!("{error:#}"))))?;
         let opened = || -> TractResult<OpenGraph> {
             let model = read.into_typed()?;
-            let specs = |outlets: &[OutletId]| {
-                let specs = outlets.iter().map(|outlet| spec_of(&model, *outlet));
-                specs.collect::<TractResult<Vec<_>>>()
+            let all = |outlets: &[OutletId], specs: &[TensorSpec]| {
+                let all = outlets.iter().enumerate();
+                let all = all.map(|(i, outlet)| outlet_of(&model, *outlet, specs.get(i)));
+                all.collect::<TractResult<Vec<_>>>()
             };
-            let interface = (specs(model.input_outlets()?)?, specs(model.output_outlets()?)?);
-            // `batch` stays a symbol: one plan for any number of rows.
+            let inputs = all(model.input_outlets()?, &variant.inputs)?;
+            let interface = (inputs, all(model.output_outlets()?, &variant.outputs)?);
+            // Axes stay symbols: one plan for any number of rows, and any size.
             let mut model = exact(model)?;
             if !counts_in_bits(&model) {
                 model = model.into_optimized()?;
@@ -61,12 +65,12 @@ impl Engine for Tract {
 
 struct OpenGraph {
     plan: Arc<TypedRunnableModel>,
-    interface: (Vec<TensorSpec>, Vec<TensorSpec>),
+    interface: (Vec<Outlet>, Vec<Outlet>),
     file: String,
 }
 
 impl Graph for OpenGraph {
-    fn interface(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
+    fn interface(&self) -> (Vec<Outlet>, Vec<Outlet>) {
         self.interface.clone()
     }
 
@@ -115,23 +119,35 @@ fn exact(mut model: TypedModel) -> TractResult<TypedModel> {
     Ok(model)
 }
 
-fn spec_of(model: &TypedModel, outlet: OutletId) -> TractResult<TensorSpec> {
+/// tract writes a size as its own formula, "(height+7)/8" for what the graph calls "height/8": where
+/// the manifest has an axis too, it is taken for that, and compared when the graph runs.
+fn outlet_of(
+    model: &TypedModel,
+    outlet: OutletId,
+    expected: Option<&TensorSpec>,
+) -> TractResult<Outlet> {
     let fact = model.outlet_fact(outlet)?;
     let own = model.node(outlet.node).name.as_str();
-    let mut name = model.outlet_label(outlet).unwrap_or(own).to_string();
-    let dtype = match fact.datum_type {
-        DatumType::F32 => DType::Float32,
-        DatumType::U8 => DType::Uint8,
-        DatumType::I64 => DType::Int64,
-        DatumType::F16 => DType::Float16,
-        DatumType::F64 => DType::Float64,
-        other => {
-            name += &format!(" of {other:?}, not");
-            DType::Float32
+    let name = model.outlet_label(outlet).unwrap_or(own).to_string();
+    let known = match fact.datum_type {
+        DatumType::F32 => Some(DType::Float32),
+        DatumType::U8 => Some(DType::Uint8),
+        DatumType::I64 => Some(DType::Int64),
+        DatumType::F16 => Some(DType::Float16),
+        DatumType::F64 => Some(DType::Float64),
+        DatumType::I32 => Some(DType::Int32),
+        DatumType::Bool => Some(DType::Bool),
+        _ => None,
+    };
+    let dtype = known.map_or_else(|| format!("{:?}", fact.datum_type), |known| known.to_string());
+    let size = |(place, size): (usize, &TDim)| {
+        let expected = expected.and_then(|spec| spec.shape.get(place));
+        match (size.to_i64(), expected) {
+            (Err(_), Some(axis @ Size::Axis { .. })) => axis.to_string(),
+            _ => size.to_string(),
         }
     };
-    let size = |size: &TDim| size.to_i64().map_or(Size::Batch, |size| Size::Fixed(size as usize));
-    Ok(TensorSpec { name, dtype, shape: fact.shape.iter().map(size).collect(), range: None })
+    Ok(Outlet { name, dtype, shape: fact.shape.iter().enumerate().map(size).collect() })
 }
 
 fn value_of(tensor: &Tensor) -> TractResult<TValue> {
@@ -142,6 +158,8 @@ fn value_of(tensor: &Tensor) -> TractResult<TValue> {
         Values::Uint8(list) => Value::from_shape(shape, list)?.into(),
         Values::Int64(list) => Value::from_shape(shape, list)?.into(),
         Values::Float64(list) => Value::from_shape(shape, list)?.into(),
+        Values::Int32(list) => Value::from_shape(shape, list)?.into(),
+        Values::Bool(list) => Value::from_shape(shape, list)?.into(),
     })
 }
 
@@ -153,6 +171,12 @@ fn tensor_of(value: &TValue) -> TractResult<Tensor> {
         DatumType::U8 => Values::Uint8(list(value)?),
         DatumType::I64 => Values::Int64(list(value)?),
         DatumType::F64 => Values::Float64(list(value)?),
+        DatumType::I32 => Values::Int32(list(value)?),
+        // A graph can hold bytes other than 0 and 1 for booleans, which Rust's may not have.
+        DatumType::Bool => {
+            let bytes = value.try_as_plain_ram()?.as_bytes();
+            Values::Bool(bytes.iter().map(|byte| *byte != 0).collect())
+        }
         _ => Values::Float32(list(value)?),
     };
     Ok(Tensor { shape: value.shape().to_vec(), values })

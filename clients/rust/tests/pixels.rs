@@ -2,8 +2,8 @@
 
 mod made;
 
-use aeonnx::Result;
-use made::{Folder, engine, with};
+use aeonnx::{Picture, Result};
+use made::{Folder, engine, floats, rows, with};
 use serde_json::{Value, json};
 
 const RANGES: [[f64; 2]; 7] =
@@ -16,19 +16,30 @@ fn denoised(
     given: Value,
     values: &[f32],
 ) -> Result<(Vec<f32>, Vec<u8>)> {
-    let spec = |name, range: Value| json!({"name": name, "dtype": "float32", "shape": ["batch", 1, 16, 16], "range": range});
+    let spec = |name, range: Value| {
+        let shape = json!(["batch", 1, 16, 16]);
+        json!({"name": name, "kind": "image", "dtype": "float32", "shape": shape, "range": range})
+    };
     let folder = Folder::new();
     let zeros = |name| folder.array(name, &[1, 1, 16, 16], &[0.0; 256]);
     let golden = json!({
         "inputs": {"x": zeros("x.bin")},
         "outputs": {"y": with(zeros("y.bin"), json!({"tolerance": [1]}))},
     });
-    let manifest = folder.manifest("denoiser", spec("x", taken), spec("y", given), golden);
+    let manifest = folder.manifest(
+        "denoiser",
+        [json!([spec("x", taken)]), json!([spec("y", given)])],
+        rows(),
+        golden,
+    );
     let engine = engine(|_, values| values.to_vec(), values);
     let seen = engine.seen.clone();
     let bundle = folder.open(&manifest, engine)?;
-    let found = bundle.denoise(&mut bundle.denoiser()?, pixels)?;
-    Ok((seen.take(), found))
+    let picture = Picture { shape: [1, 16, 16], pixels: pixels.to_vec() };
+    let found = bundle.denoise(&mut bundle.denoiser()?, &picture)?;
+    assert_eq!(found.shape, picture.shape);
+    let seen = seen.take();
+    Ok((floats(&seen[0]).to_vec(), found.pixels))
 }
 
 fn pixels_of(values: &[f32], range: [f64; 2]) -> Vec<u8> {

@@ -1,4 +1,5 @@
 //! Bundles made by hand, and an engine whose graphs give what a test says.
+#![allow(dead_code)] // each test uses some of it
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,7 +9,7 @@ use std::process;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aeonnx::{Bundle, Engine, Graph, Result, Tensor, TensorSpec, Variant};
+use aeonnx::{Bundle, Engine, Graph, Outlet, Result, Tensor, Values, Variant};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -18,13 +19,13 @@ static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 
 /// (input, values) -> output.
 pub type Give = fn(&[f32], &[f32]) -> Vec<f32>;
+type GiveAll = dyn Fn(&[&Tensor]) -> Vec<Tensor>;
 
-/// Gives `give(input, values)` for one float32 input and one output, and remembers the inputs.
+/// Gives what a function makes of all inputs, and remembers the first of them.
 #[derive(Clone)]
 pub struct Made {
-    give: Give,
-    values: Vec<f32>,
-    pub seen: Rc<RefCell<Vec<f32>>>,
+    give: Rc<GiveAll>,
+    pub seen: Rc<RefCell<Vec<Tensor>>>,
 }
 
 struct MadeGraph(Made, Variant);
@@ -40,15 +41,14 @@ impl Engine for Made {
 }
 
 impl Graph for MadeGraph {
-    fn interface(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
-        (self.1.inputs.clone(), self.1.outputs.clone())
+    fn interface(&self) -> (Vec<Outlet>, Vec<Outlet>) {
+        let all = |specs: &[aeonnx::TensorSpec]| specs.iter().map(Outlet::from).collect();
+        (all(&self.1.inputs), all(&self.1.outputs))
     }
 
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let aeonnx::Values::Float32(x) = &inputs[0].values else { panic!("expected float32") };
-        self.0.seen.replace(x.clone());
-        let values = (self.0.give)(x, &self.0.values);
-        Ok(vec![Tensor::new(&inputs[0].shape, aeonnx::Values::Float32(values))?])
+        self.0.seen.borrow_mut().push(inputs[0].clone());
+        Ok((self.0.give)(inputs))
     }
 }
 
@@ -64,7 +64,7 @@ impl Folder {
     }
 
     /// A file in it, as manifests name files.
-    fn file(&self, name: &str, content: &[u8]) -> Value {
+    pub fn file(&self, name: &str, content: &[u8]) -> Value {
         fs::write(self.0.join(name), content).unwrap();
         let digest = Sha256::digest(content);
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -77,17 +77,22 @@ impl Folder {
         with(self.file(name, &bytes), json!({"dtype": "float32", "shape": shape}))
     }
 
-    /// A manifest with one part.
-    pub fn manifest(&self, part: &str, x: Value, y: Value, golden: Value) -> Value {
+    /// A manifest with one part, and one set of golden vectors.
+    pub fn manifest(
+        &self,
+        part: &str,
+        [inputs, outputs]: [Value; 2],
+        axes: Value,
+        golden: Value,
+    ) -> Value {
         let graph = json!({
             "bytes": GRAPH.len(), "opset": 18, "min_onnxruntime": "1.14",
-            "inputs": [x], "outputs": [y], "golden": golden,
+            "inputs": inputs, "outputs": outputs, "axes": axes, "golden": [golden],
         });
         let variant = with(self.file("part.onnx", &GRAPH), graph);
         let parts = HashMap::from([(part, json!({"fp32": variant}))]);
         json!({
-            "format": "aeonnx-bundle", "version": 1, "model": "dae", "input_shape": [1, 16, 16],
-            "latent_size": 4, "parts": parts,
+            "format": "aeonnx-bundle", "version": 2, "model": "dae", "parts": parts,
         })
     }
 
@@ -103,8 +108,27 @@ impl Drop for Folder {
     }
 }
 
+/// The axes of a part that takes any number of rows.
+pub fn rows() -> Value {
+    json!({"batch": {"multiple": 1, "min": 1, "max": null, "margin": 0}})
+}
+
+pub fn made(give: impl Fn(&[&Tensor]) -> Vec<Tensor> + 'static) -> Made {
+    Made { give: Rc::new(give), seen: Rc::default() }
+}
+
+/// Gives `give(input, values)` for one float32 input and one output.
 pub fn engine(give: Give, values: &[f32]) -> Made {
-    Made { give, values: values.to_vec(), seen: Rc::default() }
+    let values = values.to_vec();
+    made(move |inputs| {
+        let values = Values::Float32(give(floats(inputs[0]), &values));
+        vec![Tensor::new(&inputs[0].shape, values).unwrap()]
+    })
+}
+
+pub fn floats(tensor: &Tensor) -> &[f32] {
+    let Values::Float32(values) = &tensor.values else { panic!("expected float32") };
+    values
 }
 
 pub fn with(mut fields: Value, others: Value) -> Value {

@@ -1,0 +1,214 @@
+//! The program's verbs run and generate: what is read and written, texts and exit codes.
+
+mod made;
+
+use std::ffi::OsString;
+use std::fs;
+
+use aeonnx::command::answer;
+use aeonnx::{Tensor, Values};
+use made::{Folder, Made, floats, made, rows, with};
+use serde_json::{Value, json};
+
+/// A file of float32, version 1.0.
+fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut data = b"\x93NUMPY\x01\x00".to_vec();
+    data.extend((header.len() as u16).to_le_bytes());
+    data.extend(header.as_bytes());
+    data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    data
+}
+
+/// Words, in which "@" is the folder, to the program with an engine: exit code and error.
+fn said(folder: &Folder, engine: &Made, words: &[&str]) -> (i32, String) {
+    let place = folder.0.display().to_string();
+    let words = words.iter().map(|word| OsString::from(word.replace('@', &place))).collect();
+    let text = |error: aeonnx::Error| (error.exit_code(), error.to_string().replace(&place, "@"));
+    answer(words, || Ok(engine.clone())).map_or_else(text, |code| (code, String::new()))
+}
+
+/// A bundle whose scorer takes x [batch, 2] in [0, 1] and gives twice that, and the sum.
+fn scorer(folder: &Folder) -> Made {
+    let spec = |name, shape: Value, range: Value| {
+        json!({
+            "name": name, "kind": "other", "dtype": "float32", "shape": shape, "range": range,
+        })
+    };
+    let inputs = json!([spec("x", json!(["batch", 2]), json!([0, 1]))]);
+    let outputs = json!([
+        spec("twice", json!(["batch", 2]), json!(null)),
+        spec("sum", json!(["batch"]), json!(null)),
+    ]);
+    let stored = |name, shape: &[usize]| {
+        let values = vec![0.0; shape.iter().product()];
+        with(folder.array(name, shape, &values), json!({"tolerance": [1]}))
+    };
+    let golden = json!({
+        "inputs": {"x": stored("x.bin", &[1, 2])},
+        "outputs": {"twice": stored("twice.bin", &[1, 2]), "sum": stored("sum.bin", &[1])},
+    });
+    let engine = made(|inputs| {
+        let values = floats(inputs[0]);
+        let twice = values.iter().map(|value| value * 2.0).collect();
+        let sums: Vec<_> = values.chunks(2).map(|row| row[0] + row[1]).collect();
+        vec![
+            Tensor::new(&inputs[0].shape, Values::Float32(twice)).unwrap(),
+            Tensor::new(&[sums.len()], Values::Float32(sums)).unwrap(),
+        ]
+    });
+    let manifest = folder.manifest("scorer", [inputs, outputs], rows(), golden);
+    folder.open(&manifest, engine.clone()).unwrap();
+    engine
+}
+
+#[test]
+fn run_reads_and_writes_npy_files() {
+    let folder = Folder::new();
+    let engine = scorer(&folder);
+    fs::write(folder.0.join("in.npy"), npy("(2, 2)", &[0.0, 0.25, 0.5, 1.0])).unwrap();
+    let words = ["run", "@", "scorer", "x=@/in.npy", "sum=@/sum.npy", "twice=@/twice.npy"];
+    assert_eq!(said(&folder, &engine, &words), (0, String::new()));
+    let found = |name: &str| {
+        let data = fs::read(folder.0.join(name)).unwrap();
+        assert_eq!(data.len() % 64, if name == "sum.npy" { 8 } else { 16 });
+        let (values, _) = data[128..].as_chunks::<4>();
+        values.iter().map(|value| f32::from_le_bytes(*value)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("sum.npy"), [0.25, 1.5]);
+    assert_eq!(found("twice.npy"), [0.0, 0.5, 1.0, 2.0]);
+    let again = (1, "@/sum.npy exists already: pass --force to replace it, or name another".into());
+    assert_eq!(said(&folder, &engine, &words), again);
+    assert_eq!(said(&folder, &engine, &[&words[..], &["--force"]].concat()), (0, String::new()));
+}
+
+#[test]
+fn run_says_what_is_wrong() {
+    let folder = Folder::new();
+    let engine = scorer(&folder);
+    for (name, shape, values) in [
+        ("good.npy", "(1, 2)", [0.0, 1.0]),
+        ("flat.npy", "(2,)", [0.0, 1.0]),
+        ("far.npy", "(1, 2)", [-3.0, 7.0]),
+        ("nan.npy", "(1, 2)", [0.0, f32::NAN]),
+        ("cut.npy", "(1, 3)", [0.0, 1.0]),
+    ] {
+        fs::write(folder.0.join(name), npy(shape, &values)).unwrap();
+    }
+    let cases: [(&[&str], i32, &str); 13] = [
+        (
+            &["x=@/good.npy", "y=@/o.npy"],
+            2,
+            "scorer has no input or output y, it has: x, twice, sum",
+        ),
+        (&["sum=@/o.npy"], 2, "scorer needs x=FILE"),
+        (&["x=@/good.npy"], 2, "name an output, such as twice=twice.npy"),
+        (&["x=@/good.npy", "x=@/flat.npy", "sum=@/o.npy"], 2, "x is given twice"),
+        (&["x=@/good.npy", "sum="], 2, "expected NAME=FILE, got sum="),
+        (&["x=@/good.npy", "o.npy"], 2, "expected NAME=FILE, got o.npy"),
+        (&["x=@/good.npy", "sum=@/o.npy", "--fast"], 2, "there is no option --fast"),
+        (
+            &["x=@/flat.npy", "sum=@/o.npy"],
+            1,
+            "scorer: x: expected float32 [batch, 2], got float32 [2]",
+        ),
+        (&["x=@/far.npy", "sum=@/o.npy"], 1, "scorer: x: expected values in [0, 1], got -3 to 7"),
+        (
+            &["x=@/nan.npy", "sum=@/o.npy"],
+            1,
+            "scorer: x: expected finite values, got NaN or infinity",
+        ),
+        (&["x=@/none.npy", "sum=@/o.npy"], 1, "@/none.npy does not exist"),
+        (
+            &["x=@/cut.npy", "sum=@/o.npy"],
+            1,
+            "@/cut.npy is not a readable .npy file: float32 [1, 3] is another number of bytes than \
+             the 8 it has",
+        ),
+        (&["x=@/good.npy", "sum=@"], 1, "cannot write @: it is a folder"),
+    ];
+    for (words, code, text) in cases {
+        let words = [&["run", "@", "scorer"], words].concat();
+        assert_eq!(said(&folder, &engine, &words), (code, text.to_string()), "{words:?}");
+    }
+    assert_eq!(said(&folder, &engine, &["run", "@"]).0, 2);
+    let no_part = said(&folder, &engine, &["run", "@", "encoder", "x=@/good.npy", "z=@/z.npy"]);
+    assert!(no_part.1.starts_with("this bundle has no part \"encoder\", it has: scorer."));
+    assert!(engine.seen.take().is_empty());
+    assert!(!folder.0.join("o.npy").exists());
+}
+
+/// A bundle whose sampler gives images of one pixel, that of its label.
+fn sampler(folder: &Folder, rows_at_once: &Value, labelled: bool) -> Made {
+    let spec = |name, kind, shape: Value, range: Value| {
+        json!({
+            "name": name, "kind": kind, "dtype": "int64", "shape": shape, "range": range,
+        })
+    };
+    let mut inputs = vec![
+        spec("seed", "seed", json!([1]), json!(null)),
+        spec("index", "index", json!([rows_at_once]), json!(null)),
+    ];
+    let numbers = |name| with(folder.file(name, &[0; 8]), json!({"dtype": "int64", "shape": [1]}));
+    let mut stored = json!({"seed": numbers("seed.bin"), "index": numbers("index.bin")});
+    if labelled {
+        inputs.push(spec("label", "label", json!([rows_at_once]), json!([0, 9])));
+        stored = with(stored, json!({"label": numbers("label.bin")}));
+    }
+    let image = with(
+        spec("image", "image", json!([rows_at_once, 1, 1, 1]), json!([0, 255])),
+        json!({"dtype": "uint8"}),
+    );
+    let pixel = json!({"dtype": "uint8", "shape": [1, 1, 1, 1], "tolerance": [1]});
+    let golden = json!({
+        "inputs": stored, "outputs": {"image": with(folder.file("image.bin", &[0]), pixel)},
+    });
+    let engine = made(|inputs| {
+        let Values::Int64(values) = &inputs[inputs.len() - 1].values else { panic!("int64") };
+        let pixels = values.iter().map(|value| *value as u8).collect();
+        vec![Tensor::new(&[values.len(), 1, 1, 1], Values::Uint8(pixels)).unwrap()]
+    });
+    let axes = if rows_at_once == "batch" { rows() } else { json!({}) };
+    let manifest = folder.manifest("sampler", [json!(inputs), json!([image])], axes, golden);
+    folder.open(&manifest, engine.clone()).unwrap();
+    engine
+}
+
+#[test]
+fn generate_gives_all_images_the_label() {
+    let folder = Folder::new();
+    let engine = sampler(&folder, &json!("batch"), true);
+    let bundle = aeonnx::Bundle::open(&folder.0, engine.clone()).unwrap();
+    let mut part = bundle.sampler().unwrap();
+    assert_eq!(bundle.generate(&mut part, 3, 70, Some(7)).unwrap(), [7; 70]);
+    assert_eq!(engine.seen.take()[0].values, Values::Int64(vec![3]));
+    let run = |words: &[&str]| {
+        said(&folder, &engine, &[&["generate", "@", "-n", "2", "@/out.png"], words].concat())
+    };
+    assert_eq!(run(&["--label", "9"]), (0, String::new()));
+    assert!(folder.0.join("out.png").exists());
+    let needs = "this sampler needs --label, 0 to 9";
+    assert_eq!(run(&["--force"]), (2, needs.to_string()));
+    let other = "--label: expected 0 to 9, got 10";
+    assert_eq!(run(&["--force", "--label", "10"]), (2, other.to_string()));
+}
+
+#[test]
+fn a_sampler_without_labels_takes_none() {
+    let folder = Folder::new();
+    let engine = sampler(&folder, &json!("batch"), false);
+    let words = ["generate", "@", "--label", "1", "@/out.png"];
+    let said = said(&folder, &engine, &words);
+    assert_eq!(said, (2, "this sampler takes no --label: leave it out".to_string()));
+}
+
+/// Whose graph is fixed to one image: the seed, of the same shape, is for all of them.
+#[test]
+fn a_sampler_of_one_image_gives_several() {
+    let folder = Folder::new();
+    let engine = sampler(&folder, &json!(1), false);
+    let bundle = aeonnx::Bundle::open(&folder.0, engine.clone()).unwrap();
+    let found = bundle.generate(&mut bundle.sampler().unwrap(), 5, 3, None).unwrap();
+    assert_eq!(found, [0, 1, 2]); // pixels of the indices
+    assert!(engine.seen.take().iter().all(|seed| seed.values == Values::Int64(vec![5])));
+}
