@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Check a bundle, and make images with it. See README.md for what each code means.
+// Check a bundle, make images with it, and run its parts on arrays. See README.md for what each code means.
 
 import { parseArgs } from "node:util";
 
@@ -7,22 +7,25 @@ import {
   UsageError,
   checkedLine,
   grid,
+  labelOf,
   oneLine,
   printable,
   requirePicture,
   timeLine,
 } from "./bundle.mjs";
+import { runArrays } from "./arrays.mjs";
 import { openFolder, readPicture, requireWritable, writePicture } from "./node.mjs";
 
 const USAGE = `Usage:
   aeonnx check BUNDLE [--time]
   aeonnx denoise BUNDLE in.png out.png [--force]
-  aeonnx generate BUNDLE [--seed S] [-n N] out.png [--force]`;
+  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+  aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]`;
 
 /**
- * Names of the arguments, options, and what is done, which gives the exit code.
+ * Names of the arguments, any more of them, options, and what is done, which gives the exit code.
  *
- * @typedef {{names: string[], options: Record<string, {type: "string" | "boolean", short?: string,
+ * @typedef {{names: string[], more?: string, options: Record<string, {type: "string" | "boolean", short?: string,
  *   default?: string}>, act: (args: any, options: any) => Promise<number>}} Verb
  * @type {Record<string, Verb>}
  */
@@ -38,9 +41,16 @@ const VERBS = {
     options: {
       seed: { type: "string", default: "0" },
       n: { type: "string", short: "n", default: "64" },
+      label: { type: "string" },
       force: { type: "boolean" },
     },
     act: generate,
+  },
+  run: {
+    names: ["BUNDLE", "PART"],
+    more: "input=in.npy ... output=out.npy ...",
+    options: { force: { type: "boolean" } },
+    act: run,
   },
 };
 
@@ -60,25 +70,34 @@ async function check([folder], { time }) {
 
 async function denoise([folder, from, to], { force }) {
   const bundle = await openFolder(folder);
-  const shape = bundle.manifest.input_shape;
-  requirePicture("denoiser", "denoise", shape);
   await bundle.ready("denoiser");
+  const shape = bundle.imageShape("denoiser");
+  requirePicture("denoiser", "denoise", shape);
   await requireWritable(to, force);
-  const clean = await bundle.denoise(await readPicture(from, shape));
-  await writePicture(to, grid(clean, 1, shape), { force });
+  const { pixels, height, width } = await readPicture(from, shape);
+  const clean = await bundle.denoise(pixels, [height, width]);
+  await writePicture(to, grid(clean, 1, [Number(shape[0]), height, width]), { force });
   return 0;
 }
 
-async function generate([folder, to], { seed, n, force }) {
+async function generate([folder, to], { seed, n, label, force }) {
   const count = Number(whole(n, "-n"));
   const seeds = whole(seed, "--seed");
+  const labels = label === undefined ? undefined : whole(label, "--label");
   const bundle = await openFolder(folder);
-  const shape = bundle.manifest.input_shape;
+  const { variant } = await bundle.ready("sampler");
+  const shape = bundle.imageShape("sampler");
   requirePicture("sampler", "generate", shape);
-  await bundle.ready("sampler");
+  labelOf(variant, labels);
   await requireWritable(to, force);
-  const pixels = await bundle.generate(seeds, count);
+  const pixels = await bundle.generate(seeds, count, 0, { label: labels });
   await writePicture(to, grid(pixels, count, shape), { force });
+  return 0;
+}
+
+async function run([folder, part, ...pairs], { force }) {
+  const bundle = await openFolder(folder);
+  await runArrays(bundle, part, pairs, { force });
   return 0;
 }
 
@@ -94,8 +113,11 @@ async function main([name, ...rest]) {
   }
   const verb = VERBS[name];
   const { values, positionals } = parsed(rest, verb.options);
-  if (positionals.length !== verb.names.length) {
-    throw new UsageError(`${name}: expected ${verb.names.join(" ")}, got ${positionals.join(" ")}`);
+  const { names, more } = verb;
+  const left = positionals.length - names.length;
+  if (left < 0 || (left > 0 && !more)) {
+    const expected = [...names, ...(more ? [more] : [])].join(" ");
+    throw new UsageError(`${name}: expected ${expected}, got ${positionals.join(" ")}`);
   }
   return verb.act(positionals, values);
 }

@@ -1,35 +1,31 @@
 // A bundle of aeonnx: its graphs as functions, its golden vectors, and the verbs made of them.
 // Free of Node and of browsers: the caller brings the engine, and what reads a file.
 
-import { requireCounts, requirePixels, seedOf } from "./checks.mjs";
-import { requireDecoder, requireDenoiser, requirePicture, requireSampler } from "./checks.mjs";
-import {
-  BundleError,
-  EnvironmentError,
-  UsageError,
-  oneLine,
-  parseManifest,
-  printable,
-} from "./manifest.mjs";
-import { Part, arrayFor, openPart, product } from "./part.mjs";
+import { requireCounts, seedOf } from "./checks.mjs";
+import { BundleError, EnvironmentError, UsageError, oneLine, printable } from "./errors.mjs";
+import { parseManifest } from "./manifest.mjs";
+import { arrayFor } from "./inputs.mjs";
+import { Part, openPart } from "./part.mjs";
+import { denoised, pictureShape } from "./denoising.mjs";
 import { fromPixels, fromRgba, grid, isOpaque, toPixels } from "./pixels.mjs";
-import { checkLine, checkedLine, replay, timeLine, timed } from "./replay.mjs";
+import { checkLine, checkedLine, replay, timeLine, timed, worse } from "./replay.mjs";
+import { product } from "./tiles.mjs";
+import { NEEDS, labelOf, requirePicture } from "./verbs.mjs";
 
 export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest, printable };
 export { checkLine, checkedLine, fromPixels, fromRgba, grid, isOpaque, timeLine, toPixels };
-export { requirePicture };
+export { labelOf, requirePicture };
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest
- * @typedef {import("./part.mjs").Tensor} Tensor
+ * @typedef {import("./inputs.mjs").Tensor} Tensor
+ * @typedef {import("./denoising.mjs").Options} DenoiseOptions
  * @typedef {{part: string, variant: string, output: string, error: number, tolerance: number,
  *   ok: boolean}} Checked `error` and `tolerance` are those of the row where their ratio is largest
  */
 
 const AT_ONCE = 64; // images that `generate` asks for in one run
 const LARGEST_MANIFEST = 2 ** 24; // bytes
-/** The parts that verbs need, and what they need of them. */
-const NEEDS = { denoiser: requireDenoiser, sampler: requireSampler, decoder: requireDecoder };
 
 /**
  * Open a bundle. Graphs are opened at first use. Browsers have SHA-256 on https and localhost only.
@@ -112,9 +108,24 @@ export class Bundle {
    * @throws {EnvironmentError} the engine is too old for it
    */
   async ready(name) {
+    return this.part(name, this.#forVerb(name));
+  }
+
+  /**
+   * The images that the denoiser, sampler or decoder takes or gives.
+   *
+   * @param {"denoiser" | "sampler" | "decoder"} name
+   * @returns {readonly (number | string)[]} [C, H, W]; a denoiser of any size has texts for H and W
+   * @throws {BundleError} there is none, or its inputs and outputs are not those of the verb
+   */
+  imageShape(name) {
+    return NEEDS[name].image(this.#variant(name, this.#forVerb(name))).shape.slice(1);
+  }
+
+  #forVerb(name) {
     const variant = name === "denoiser" && this.has(name, "fp32-uint8") ? "fp32-uint8" : "fp32";
-    NEEDS[name](this.manifest, this.#variant(name, variant));
-    return this.part(name, variant);
+    NEEDS[name].require(this.#variant(name, variant));
+    return variant;
   }
 
   /**
@@ -129,13 +140,14 @@ export class Bundle {
   }
 
   /**
-   * The golden vectors of a part: stored inputs, and the outputs that PyTorch gave for them.
+   * One set of the golden vectors of a part: stored inputs, and the outputs that PyTorch gave for
+   * them. A variant with axes has a set for each of some sizes.
    *
    * @returns {Promise<{inputs: Record<string, Tensor>, outputs: Record<string, Tensor>}>}
    * @throws {BundleError} a file is missing or is not the one that the manifest names
    */
-  async golden(part, variant = "fp32") {
-    const { inputs, outputs } = this.#variant(part, variant).golden;
+  async golden(part, variant = "fp32", number = 0) {
+    const { inputs, outputs } = this.#variant(part, variant).golden[number];
     return { inputs: await this.#arrays(inputs), outputs: await this.#arrays(outputs) };
   }
 
@@ -151,8 +163,7 @@ export class Bundle {
     for (const part of [...this.manifest.parts.keys()].sort()) {
       for (const variant of this.manifest.parts.get(part)?.keys() ?? []) {
         if (only && !only.includes(`${part} ${variant}`)) continue;
-        const golden = await this.golden(part, variant);
-        const worst = await replay(await this.part(part, variant), golden);
+        const worst = await this.#replayed(part, variant);
         for (const [output, { error, tolerance }] of worst) {
           const checked = { part, variant, output, error, tolerance, ok: error <= tolerance };
           outputs.push(checked);
@@ -161,6 +172,21 @@ export class Bundle {
       }
     }
     return { outputs, ok: outputs.every((output) => output.ok) };
+  }
+
+  // Set by set: all at once could be as large as the bundle.
+  async #replayed(part, variant) {
+    const { golden } = this.#variant(part, variant);
+    const worst = new Map();
+    for (const [number, stored] of golden.entries()) {
+      const arrays = await this.golden(part, variant, number);
+      const found = await replay(await this.part(part, variant), arrays, stored);
+      for (const [output, row] of found) {
+        const before = worst.get(output);
+        worst.set(output, before ? worse(before, row) : row);
+      }
+    }
+    return worst;
   }
 
   /** Microseconds for the first golden row: the median of calls, after a warm-up. */
@@ -173,18 +199,14 @@ export class Bundle {
    * An image without its noise.
    *
    * @param {Uint8Array} pixels [C, H, W]
+   * @param {readonly number[]} [size] [H, W]; needed where the denoiser takes any
+   * @param {DenoiseOptions} [options]
    * @returns {Promise<Uint8Array>} [C, H, W]
    * @throws {BundleError} the bundle has no denoiser, or the pixels are floats or another number
    */
-  async denoise(pixels) {
-    const part = await this.ready("denoiser");
-    const [input] = part.variant.inputs;
-    const [output] = part.variant.outputs;
-    requirePixels(pixels, this.manifest.input_shape);
-    const asPixels = input.dtype === "uint8";
-    const x = asPixels ? pixels : fromPixels(pixels, input.range);
-    const found = (await part.run({ [input.name]: x }))[output.name];
-    return asPixels ? found : toPixels(found, output.range);
+  async denoise(pixels, size, options = {}) {
+    const shape = pictureShape(this.imageShape("denoiser"), size);
+    return denoised(await this.ready("denoiser"), pixels, shape, options);
   }
 
   /**
@@ -193,20 +215,25 @@ export class Bundle {
    * @param {bigint | number} seed 0 to 2^63 - 1
    * @param {number} count
    * @param {number} first number of the first image
+   * @param {{label?: bigint | number}} [options] `label`: of all images, where the sampler takes one
    * @returns {Promise<Uint8Array>} [count, C, H, W]
    * @throws {BundleError} the bundle has no sampler
    * @throws {UsageError} an argument is out of range
    */
-  async generate(seed, count, first = 0) {
+  async generate(seed, count, first = 0, { label } = {}) {
     const seeds = BigInt64Array.of(seedOf(seed));
     requireCounts(count, first);
     const part = await this.ready("sampler");
-    const width = product(this.manifest.input_shape);
+    const labels = labelOf(part.variant, label);
+    const named = (kind) => part.variant.inputs.find((input) => input.kind === kind)?.name ?? kind;
+    const width = product(this.imageShape("sampler"));
     const images = imagesOf(count, width);
     for (let start = 0; start < count; start += AT_ONCE) {
       const rows = Math.min(AT_ONCE, count - start);
       const index = BigInt64Array.from({ length: rows }, (_, row) => BigInt(first + start + row));
-      const { image } = await part.run({ seed: seeds, index });
+      const inputs = { [named("seed")]: seeds, [named("index")]: index };
+      if (labels !== undefined) inputs[named("label")] = new BigInt64Array(rows).fill(labels);
+      const { image } = await part.run(inputs);
       images.set(image, start * width);
     }
     return images;

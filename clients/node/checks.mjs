@@ -1,22 +1,14 @@
-// What is checked before a part is used: the engine, its graph, what a verb needs of it, and the
-// values that come in. Free of Node and of browsers.
+// What is checked before a part runs: the engine, its graph, and the values that come in. Free of
+// Node and of browsers.
 
-import { BundleError, EnvironmentError, UsageError, describe } from "./manifest.mjs";
-import { PIXEL_RANGE, fromPixels, holdsPixels, rangeInWords } from "./pixels.mjs";
+import { BundleError, EnvironmentError, UsageError } from "./errors.mjs";
+import { fromPixels, holdsPixels } from "./pixels.mjs";
+import { describe } from "./tensors.mjs";
 
-/**
- * @typedef {import("./manifest.mjs").Manifest} Manifest
- * @typedef {import("./manifest.mjs").TensorSpec} TensorSpec
- * @typedef {import("./manifest.mjs").Variant} Variant
- */
+/** @typedef {import("./variant.mjs").Variant} Variant */
 
 const MAX_SEED = 2n ** 63n - 1n;
 const SAFE_ENGINE = "1.24.1"; // older ones open files anywhere that a graph names
-
-/** Whether a tensor has a row per answer: one seed is for all rows. */
-export function hasRows(spec) {
-  return spec.name !== "seed";
-}
 
 /**
  * Check that the engine is new enough for a graph, and safe for graphs from untrusted sources.
@@ -58,17 +50,8 @@ export function requireSame(file, kind, specs, found) {
   }
 }
 
-/** A row of each output for a row of each input: "batch", or one number. */
-export function requireRows(part, { inputs, outputs }, verb = "run") {
-  const [first, ...others] = [...inputs.filter(hasRows), ...outputs];
-  const same = (spec) => spec.shape[0] !== undefined && spec.shape[0] === first.shape[0];
-  const other = [first, ...others].find((spec) => !same(spec));
-  if (!other) return;
-  need(part, verb, "as many rows in all", `${describe(first)} and ${describe(other)}`);
-}
-
-/** Values that are finite, and in the range that the manifest gives. */
-export function requireValues(expected, { dtype, range }, data) {
+/** Values that are finite, and in the range that the manifest gives; a bool is 0 or 1. */
+export function requireValues(where, { dtype, range }, data) {
   let [lowest, highest] = [data[0], data[0]];
   for (const value of data) {
     if (value < lowest) lowest = value;
@@ -76,17 +59,14 @@ export function requireValues(expected, { dtype, range }, data) {
     else if (value !== value) lowest = highest = NaN; // and nothing is below or above that
   }
   if (![lowest, highest].every((value) => typeof value === "bigint" || Number.isFinite(value))) {
-    throw new BundleError(`${expected}, got NaN or infinite values: remove them first`);
+    throw new BundleError(`${where}: expected finite values, got NaN or infinity`);
   }
-  if (!range) return;
-  const [low, high] = dtype === "float32" ? limitsOf(range) : range;
+  const wanted = dtype === "bool" ? [0, 1] : range;
+  if (!wanted) return;
+  const [low, high] = dtype === "float32" ? limitsOf(wanted) : wanted;
   if (lowest >= low && highest <= high) return;
-  const unit = range[0] === 0 && range[1] === 1;
-  const hint = unit
-    ? "divide pixels by 255, or take a -uint8 variant"
-    : "clip them, or make them of pixels with fromPixels";
   throw new BundleError(
-    `${expected} ${rangeInWords(range)}, got values from ${lowest} to ${highest}: ${hint}`,
+    `${where}: expected values in [${wanted.join(", ")}], got ${lowest} to ${highest}`,
   );
 }
 
@@ -97,75 +77,6 @@ function limitsOf(range) {
   return [low, Math.max(high, ...white)];
 }
 
-/**
- * A part that turns one image into one like it, of the bundle's size.
- *
- * @param {Manifest} manifest
- * @param {Variant} variant of the part `denoiser`
- * @throws {BundleError}
- */
-export function requireDenoiser({ input_shape: image }, variant) {
-  const needs = (expected, got) => need("denoiser", "denoise", expected, got);
-  const { inputs, outputs } = variant;
-  if (inputs.length !== 1) needs("1 input", inputs.length);
-  const [[input], [output]] = [inputs, outputs];
-  requireImage(needs, input, image, input.dtype === "uint8" ? "uint8" : "float32");
-  requireImage(needs, output, image, input.dtype);
-  requireRows("denoiser", variant, "denoise");
-}
-
-/**
- * A part that makes images of a seed and their numbers.
- *
- * @param {Manifest} manifest
- * @param {Variant} variant of the part `sampler`
- * @throws {BundleError}
- */
-export function requireSampler({ input_shape: image }, variant) {
-  const needs = (expected, got) => need("sampler", "generate", expected, got);
-  const names = variant.inputs.map(({ name }) => name).sort();
-  if (names.join() !== "index,seed") needs("the inputs seed and index", names.join(", "));
-  for (const input of variant.inputs) {
-    const rows = input.name === "seed" ? 1 : rowsOf(input);
-    requireTensor(needs, input, { name: input.name, dtype: "int64", shape: [rows] });
-  }
-  const output = variant.outputs.find(({ name }) => name === "image");
-  if (!output) return needs("an output image", variant.outputs.map(({ name }) => name).join(", "));
-  requireImage(needs, output, image, "uint8");
-  requireRows("sampler", variant, "generate");
-}
-
-/**
- * A part that makes images of latents.
- *
- * @param {Manifest} manifest
- * @param {Variant} variant of the part `decoder`
- * @throws {BundleError}
- */
-export function requireDecoder({ input_shape: image, latent_size: length }, variant) {
-  const needs = (expected, got) => need("decoder", "decode", expected, got);
-  const { inputs, outputs } = variant;
-  if (inputs.length !== 1) needs("1 input", inputs.length);
-  const [[input], [output]] = [inputs, outputs];
-  const latents = [rowsOf(input), length];
-  requireTensor(needs, input, { name: input.name, dtype: "float32", shape: latents });
-  requireImage(needs, output, image, output.dtype === "uint8" ? "uint8" : "float32");
-  requireRows("decoder", variant, "decode");
-}
-
-/**
- * Images of so many channels as a picture can have.
- *
- * @param {string} part
- * @param {string} verb
- * @param {readonly number[]} shape [C, H, W]
- * @throws {BundleError}
- */
-export function requirePicture(part, verb, [channels]) {
-  if (channels <= 4) return;
-  need(part, verb, "images of 1 to 4 channels, which pictures have", channels);
-}
-
 /** A seed exactly: a JavaScript number above 2^53 would have lost digits. */
 export function seedOf(seed) {
   const good = typeof seed === "bigint" || Number.isSafeInteger(seed);
@@ -173,13 +84,14 @@ export function seedOf(seed) {
   throw new UsageError(`seed: expected a whole number from 0 to ${MAX_SEED}, got ${seed}`);
 }
 
-/** An image of a size as pixels, not floats. */
-export function requirePixels(pixels, [channels, height, width]) {
-  if (pixels instanceof Uint8Array && pixels.length === channels * height * width) return;
+/** Pixels, not floats, of an image of that shape. */
+export function requirePixels(pixels, shape) {
+  const values = shape.reduce((found, size) => found * size, 1);
+  if (pixels instanceof Uint8Array && pixels.length === values && values > 0) return;
   const got = `${pixels?.constructor?.name ?? pixels} of ${pixels?.length ?? "no"} values`;
   const hint = /^Float/.test(got) ? ": make floats pixels with toPixels first" : "";
   throw new BundleError(
-    `denoise: expected a Uint8Array of pixels, [${[channels, height, width].join(", ")}], got ${got}${hint}`,
+    `denoise: expected a Uint8Array of pixels, [${shape.join(", ")}], got ${got}${hint}`,
   );
 }
 
@@ -191,26 +103,4 @@ export function requireCounts(count, first) {
   if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(first + count)) {
     throw new UsageError(`first: expected a whole number of 0 or more, got ${first}`);
   }
-}
-
-function requireImage(needs, spec, image, dtype) {
-  requireTensor(needs, spec, { name: spec.name, dtype, shape: [rowsOf(spec), ...image] });
-  if (dtype === "uint8" || holdsPixels(spec.range)) return;
-  const instead = "export it with such a range, or take its floats with the library's run";
-  const got = rangeInWords(spec.range);
-  needs(`${describe(spec)} in a range ${PIXEL_RANGE}`, `one ${got}: ${instead}`);
-}
-
-function requireTensor(needs, spec, expected) {
-  const [wanted, got] = [describe(expected), describe(spec)];
-  if (wanted !== got) needs(wanted, got.slice(spec.name.length + 1));
-}
-
-function rowsOf(spec) {
-  return spec.shape[0] ?? "batch";
-}
-
-/** @returns {never} */
-function need(part, verb, expected, got) {
-  throw new BundleError(`this bundle's ${part} cannot ${verb}: expected ${expected}, got ${got}`);
 }

@@ -31,9 +31,9 @@ async function readManifests(folder) {
 async function readAll(read) {
   const bundle = await openBundle({ ort: null, read, where: "bundle", version: "0" });
   for (const [part, variants] of bundle.manifest.parts) {
-    for (const variant of variants.keys()) {
+    for (const [variant, { golden }] of variants) {
       await bundle.graph(part, variant);
-      await bundle.golden(part, variant);
+      for (const number of golden.keys()) await bundle.golden(part, variant, number);
     }
   }
   return "accepted";
@@ -61,17 +61,32 @@ async function runAll(folder, noisy, picture) {
   const bundle = await openFolder(folder);
   try {
     const { ok } = await bundle.check();
-    const shape = bundle.manifest.input_shape;
-    const write = (pixels, count) =>
+    const write = (pixels, count, shape) =>
       writePicture(picture, grid(pixels, count, shape), { force: true });
     if (bundle.has("denoiser")) {
-      await write(await bundle.denoise(await readPicture(noisy, shape)), 1);
+      const shape = bundle.imageShape("denoiser");
+      const { pixels, height, width } = await readPicture(noisy, shape);
+      const clean = await bundle.denoise(pixels, [height, width]);
+      await write(clean, 1, [shape[0], height, width]);
     }
-    if (bundle.has("sampler")) await write(await bundle.generate(0n, IMAGES), IMAGES);
+    if (bundle.has("sampler")) {
+      const shape = bundle.imageShape("sampler");
+      await write(
+        await bundle.generate(0n, IMAGES, 0, { label: firstLabel(bundle) }),
+        IMAGES,
+        shape,
+      );
+    }
     return ok ? "ok" : "wrong";
   } finally {
     await bundle.close();
   }
+}
+
+function firstLabel(bundle) {
+  const { inputs } = bundle.manifest.parts.get("sampler").get("fp32");
+  const label = inputs.find(({ kind }) => kind === "label");
+  return label && BigInt(Math.ceil(label.range?.[0] ?? 0));
 }
 
 async function said(name, act) {

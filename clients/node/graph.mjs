@@ -1,7 +1,7 @@
 // What a graph must not hold, found in its bytes before an engine reads them. Free of Node and of
 // browsers, and of any library: only the wire format of protobuf is walked.
 
-import { BundleError, shortened } from "./manifest.mjs";
+import { BundleError, shortened } from "./errors.mjs";
 
 const [VARINT, FIXED64, BYTES, FIXED32] = [0, 1, 2, 5]; // wire types
 const WITH_SUBGRAPHS = new Set(["Loop", "If", "Scan", "SequenceMap"]);

@@ -1,39 +1,32 @@
 // One graph as a function of arrays by name. Free of Node and of browsers.
 
-import { hasRows, requireRows, requireSame, requireValues, requireVersion } from "./checks.mjs";
+import { BATCH, shapeAt } from "./axes.mjs";
+import { requireSame, requireVersion } from "./checks.mjs";
+import { BundleError, oneLine } from "./errors.mjs";
 import { requirePlainGraph } from "./graph.mjs";
-import { BundleError, EnvironmentError, describe, oneLine } from "./manifest.mjs";
+import { checkedInputs, rowsOf } from "./inputs.mjs";
+import { typeInWords } from "./tensors.mjs";
+import { addRows, runTiled } from "./tiled.mjs";
+import { LARGEST_WHOLE, product, sizedAxes, tilesOf } from "./tiles.mjs";
 
 /**
- * @typedef {import("./manifest.mjs").TensorSpec} TensorSpec
- * @typedef {import("./manifest.mjs").Variant} Variant
- * @typedef {Float32Array | Float64Array | Uint8Array | BigInt64Array} Values
- * @typedef {{dtype: string, shape: readonly number[], data: Values}} Tensor row-major values
+ * @typedef {import("./axes.mjs").Sizes} Sizes
+ * @typedef {import("./tiles.mjs").Tile} Tile
+ * @typedef {import("./variant.mjs").TensorSpec} TensorSpec
+ * @typedef {import("./variant.mjs").Variant} Variant
+ * @typedef {import("./inputs.mjs").Values} Values
+ * @typedef {import("./inputs.mjs").Tensor} Tensor
+ * @typedef {import("./tiled.mjs").Outputs} Outputs
+ *
+ * A tile that is done, how many are done of how many, and the outputs so far.
+ * @typedef {{tile: Tile, done: number, total: number, outputs: Outputs}} Progress
+ * @typedef {{onTile?: (progress: Progress) => unknown, signal?: AbortSignal, whole?: number}} Options
+ *   `onTile`: called after each tile, and waited for; `signal`: ends the run between tiles;
+ *   `whole`: values of the largest tensor of a row that runs as a whole, 2^22 if it is left out
  */
 
 // Where an engine would look for such files, if a graph with them ever came to it: nowhere.
 const NO_FILES = { session: { model_external_initializers_file_folder_path: "/dev/null" } };
-
-/** @type {Record<string, any>} */
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  uint8: Uint8Array,
-  int64: BigInt64Array,
-  float16: /** @type {any} */ (globalThis).Float16Array,
-};
-
-/**
- * The kind of typed array for a dtype.
- *
- * @param {string} dtype
- * @returns {any}
- * @throws {EnvironmentError} this engine has none: Float16Array is new
- */
-export function arrayFor(dtype) {
-  if (!ARRAYS[dtype]) throw new EnvironmentError(`this JavaScript engine has no ${dtype} arrays`);
-  return ARRAYS[dtype];
-}
 
 /**
  * Make a session of a graph, once it is known to be what the manifest says.
@@ -48,7 +41,6 @@ export function arrayFor(dtype) {
  */
 export async function openPart(name, variant, bytes, { ort, version, providers }) {
   requireVersion(variant, version);
-  requireRows(name, variant);
   requirePlainGraph(variant.file, bytes);
   // One thread: at batch 1 these graphs are too small for more. No log: it would print what graphs
   // hold, and errors say the same.
@@ -82,43 +74,65 @@ export class Part {
     this.#session = session;
     this.#ort = ort;
     this.variant = variant;
-    const [first] = variant.outputs[0].shape;
     /** @type {number | undefined} The rows that the graph is fixed to; undefined if any will do. */
-    this.batch = first === "batch" ? undefined : first;
+    this.batch = variant.batch;
   }
 
   /**
-   * Run the graph on any number of rows.
+   * Run the graph on any number of rows, of any size that its axes allow.
    *
    * @param {Record<string, Tensor | Values>} inputs all of them by name; a typed array alone has as
    *   many rows as it has values for
+   * @param {Options} [options]
    * @returns {Promise<Record<string, any>>} a typed array for each output, row-major
    * @throws {BundleError} an input is missing, unknown, of another dtype or shape, out of its range
    *   or not finite; the engine fails, or gives something else than the manifest says
    */
-  async run(inputs) {
-    const tensors = this.#checked(inputs);
-    const rows = this.rows(tensors);
-    const step = this.batch ?? rows;
-    const found = [];
+  async run(inputs, options = {}) {
+    const outputs = await this.runShaped(inputs, options);
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
+  }
+
+  /**
+   * As `run`, with the shapes of the outputs.
+   *
+   * @param {Record<string, Tensor | Values>} inputs
+   * @param {Options} [options]
+   * @returns {Promise<Outputs>}
+   */
+  async runShaped(inputs, { onTile, signal, whole = LARGEST_WHOLE } = {}) {
+    const { tensors, sizes } = checkedInputs(this.#name, this.variant, inputs);
+    const rows = sizes.get(BATCH) ?? 1;
+    const cuts = tilesOf(this.variant, sizes, whole);
+    const step = this.batch ?? (cuts.length > 1 ? 1 : this.#rowsAtOnce(sizes, rows));
+    /** @type {Outputs} */
+    const outputs = {};
+    let done = 0;
+    const total = Math.ceil(rows / step) * cuts.length;
     for (let start = 0; start < rows; start += step) {
-      found.push(await this.#runOnce(this.taken(tensors, start, start + step), step));
+      const count = this.batch ?? Math.min(step, rows - start);
+      const given = this.taken(tensors, start, start + count);
+      const here = new Map([...sizes, [BATCH, count]]);
+      const found = await runTiled(
+        this.variant,
+        given,
+        here,
+        cuts,
+        this.#runOnce,
+        async (tile, soFar) => {
+          await onTile?.({ tile, outputs: soFar, done: ++done, total });
+          signal?.throwIfAborted();
+        },
+      );
+      addRows(outputs, found, start, rows);
     }
-    return Object.fromEntries(
-      this.variant.outputs.map(({ name, shape }) => {
-        const pieces = found.map((outputs) => outputs[name].data);
-        const length = rows * product(shape.slice(1));
-        return [name, rows === step ? pieces[0] : joined(pieces, length)];
-      }),
-    );
+    return outputs;
   }
 
   /** How many rows the inputs have. */
   rows(tensors) {
-    const counts = this.variant.inputs.filter(hasRows).map(({ name }) => tensors[name].shape[0]);
-    const [rows = 1] = counts;
-    if (counts.every((count) => count === rows)) return rows;
-    throw new BundleError(`${this.#name}: expected as many rows in each input, got ${counts}`);
+    const spec = this.variant.inputs.find(({ rows }) => rows);
+    return tensors[/** @type {TensorSpec} */ (spec).name].shape[0];
   }
 
   /**
@@ -131,9 +145,8 @@ export class Part {
    */
   taken(tensors, start, stop) {
     return Object.fromEntries(
-      this.variant.inputs.map((spec) => {
-        const tensor = tensors[spec.name];
-        return [spec.name, hasRows(spec) ? rowsOf(tensor, start, stop) : tensor];
+      this.variant.inputs.map(({ name, rows }) => {
+        return [name, rows ? rowsOf(tensors[name], start, stop) : tensors[name]];
       }),
     );
   }
@@ -143,7 +156,15 @@ export class Part {
     await this.#session.release();
   }
 
-  async #runOnce(tensors, rows) {
+  // Rows of sizes that a caller chose can be large; those of a fixed size are small.
+  #rowsAtOnce(sizes, rows) {
+    if (!sizedAxes(this.variant).length) return rows;
+    const [{ places }] = this.variant.inputs;
+    const values = product(shapeAt(places, sizes).slice(1));
+    return Math.min(rows, Math.max(1, Math.floor(LARGEST_WHOLE / values)));
+  }
+
+  #runOnce = async (tensors, sizes) => {
     const feeds = {};
     for (const [name, { dtype, shape, data }] of Object.entries(tensors)) {
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
@@ -154,95 +175,29 @@ export class Part {
     } catch (error) {
       throw new BundleError(`${this.#name}: onnxruntime failed: ${oneLine(error)}`);
     }
-    this.#requireGiven(found, rows);
-    return found;
-  }
+    return this.#given(found, sizes);
+  };
 
   // The manifest was compared with what the graph declares; a run can give something else.
-  #requireGiven(found, rows) {
+  #given(found, sizes) {
     const { file, outputs } = this.variant;
-    for (const { name, dtype, shape } of outputs) {
+    const given = {};
+    for (const { name, dtype, places } of outputs) {
       const tensor = found[name];
-      const sizes = [rows, ...shape.slice(1)];
-      const expected = `${dtype} [${sizes.join(", ")}]`;
-      const got = tensor ? `${tensor.type} [${tensor.dims.join(", ")}]` : "nothing";
-      if (got === expected && tensor.data.length === product(sizes)) continue;
-      throw new BundleError(
-        `${file} gave ${name} ${got}, expected ${expected}: export the bundle again`,
-      );
+      const shape = shapeAt(places, sizes);
+      const expected = typeInWords({ dtype, shape });
+      const got = tensor ? typeInWords({ dtype: tensor.type, shape: tensor.dims }) : "nothing";
+      if (got !== expected || tensor.data.length !== product(shape)) {
+        throw new BundleError(
+          `${file} gave ${name} ${got}, expected ${expected}: export the bundle again`,
+        );
+      }
+      given[name] = { data: tensor.data, shape };
     }
     const names = Object.keys(found);
-    if (names.length === outputs.length) return;
+    if (names.length === outputs.length) return given;
     throw new BundleError(
       `${file} gave ${names.length} outputs, expected ${outputs.length}: export the bundle again`,
     );
   }
-
-  #checked(inputs) {
-    const names = this.variant.inputs.map((spec) => spec.name);
-    const got = Object.keys(inputs);
-    if (got.length !== names.length || !names.every((name) => Object.hasOwn(inputs, name))) {
-      throw new BundleError(`${this.#name}: expected inputs ${names}, got ${got}`);
-    }
-    return Object.fromEntries(
-      this.variant.inputs.map((spec) => [spec.name, this.#tensor(spec, inputs[spec.name])]),
-    );
-  }
-
-  #tensor(spec, value) {
-    const data = value?.data ?? value;
-    const shape = value?.shape ?? shapeFor(spec, data?.length);
-    const dtype = value?.dtype ?? spec.dtype;
-    const good =
-      data instanceof arrayFor(spec.dtype) &&
-      dtype === spec.dtype &&
-      shape.length === spec.shape.length &&
-      shape.every((size, axis) => size === spec.shape[axis] || (axis === 0 && hasRows(spec))) &&
-      data.length > 0 &&
-      data.length === product(shape);
-    const expected = `${this.#name}: expected ${describe(spec)}`;
-    if (good) {
-      requireValues(expected, spec, data);
-      return { dtype, shape, data };
-    }
-    const kind = value?.dtype ?? data?.constructor?.name;
-    throw new BundleError(`${expected}, got ${kind} [${[...shape].join(", ")}]`);
-  }
-}
-
-/**
- * The product of sizes.
- *
- * @param {readonly any[]} sizes
- * @returns {number}
- */
-export function product(sizes) {
-  return sizes.reduce((found, size) => found * size, 1);
-}
-
-function shapeFor(spec, length) {
-  if (!hasRows(spec)) return spec.shape;
-  const rest = spec.shape.slice(1);
-  return [Math.floor(length / product(rest)), ...rest];
-}
-
-/** @returns {Tensor} */
-function rowsOf({ dtype, shape, data }, start, stop) {
-  const [rows, ...rest] = shape;
-  const width = product(rest);
-  const values = new data.constructor((stop - start) * width);
-  values.set(data.subarray(start * width, stop * width));
-  const last = data.subarray((rows - 1) * width);
-  for (let row = rows; row < stop; row++) values.set(last, (row - start) * width);
-  return { dtype, shape: [stop - start, ...rest], data: values };
-}
-
-// The last piece may have more values than are wanted.
-function joined(pieces, length) {
-  const values = new pieces[0].constructor(length);
-  pieces.forEach((piece, index) => {
-    const start = index * piece.length;
-    values.set(piece.subarray(0, length - start), start);
-  });
-  return values;
 }

@@ -20,17 +20,20 @@ import { isPng, openPng, packPng } from "./png.mjs";
  */
 
 const LARGEST = 2 ** 30; // bytes
+const MOST_PIXELS = 178_956_970; // as Python reads
 
 /**
  * The image in a PNG, JPEG or BMP file.
  *
  * @param {string} path
- * @param {readonly [number, number, number]} shape [C, H, W]; colours are made C channels
- * @returns {Promise<Uint8Array>} [C, H, W]
+ * @param {readonly (number | string)[]} shape [C, H, W]; colours are made C channels; H and W that are
+ *   names of axes are any
+ * @returns {Promise<{pixels: Uint8Array, height: number, width: number}>} [C, H, W]
  * @throws {BundleError} it is missing, is not a picture, has another size, or more than the model
  *   takes: transparent pixels, several pictures, CMYK
  */
-export async function readPicture(path, [channels, height, width]) {
+export async function readPicture(path, [any, height, width]) {
+  const channels = Number(any);
   requireChannels(channels);
   const bytes = await readRegular(path, LARGEST).catch((error) => {
     if (error instanceof BundleError) throw error;
@@ -39,7 +42,7 @@ export async function readPicture(path, [channels, height, width]) {
   });
   const picture = readable(path, () => opened(bytes));
   requireOne(path, picture);
-  requireSize(path, picture, width, height);
+  const size = requireSize(path, picture, width, height);
   const stored = readable(path, picture.decode);
   const rgba = oriented(stored, picture.width, picture.height, picture.orientation);
   if (channels % 2 && !isOpaque(rgba)) {
@@ -47,7 +50,7 @@ export async function readPicture(path, [channels, height, width]) {
       `${path} has transparent pixels, and the model takes none: flatten it first`,
     );
   }
-  return fromRgba(rgba, channels);
+  return { pixels: fromRgba(rgba, channels), ...size };
 }
 
 /**
@@ -93,13 +96,20 @@ function requireOne(path, { pictures, cmyk }) {
 function requireSize(path, picture, width, height) {
   const stored = [picture.width, picture.height];
   const [gotWidth, gotHeight] = picture.orientation > 4 ? stored.reverse() : stored;
-  if (gotWidth === width && gotHeight === height) return;
-  throw new BundleError(
-    `${path}: expected ${width}x${height} pixels, got ${gotWidth}x${gotHeight}: resize it first`,
-  );
+  const got = `got ${gotWidth}x${gotHeight}`;
+  const fits = (wanted, given) => typeof wanted !== "number" || wanted === given;
+  if (!fits(width, gotWidth) || !fits(height, gotHeight)) {
+    throw new BundleError(`${path}: expected ${width}x${height} pixels, ${got}: resize it first`);
+  }
+  if (gotWidth * gotHeight > MOST_PIXELS) {
+    throw new BundleError(
+      `${path}: expected at most ${MOST_PIXELS} pixels, ${got}: make it smaller`,
+    );
+  }
+  return { height: gotHeight, width: gotWidth };
 }
 
 function requireChannels(channels) {
-  if (channels <= 4) return;
+  if (channels <= 4) return; // an axis is no number of channels
   throw new BundleError(`a picture has 1 to 4 channels, the images of this bundle ${channels}`);
 }

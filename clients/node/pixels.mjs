@@ -1,6 +1,6 @@
 // Pixels and float images, and many images as one. Free of Node and of browsers.
 
-import { BundleError } from "./manifest.mjs";
+import { BundleError } from "./errors.mjs";
 
 const GAP = 2; // pixels between the images of a grid
 const GREY = 128;
@@ -37,9 +37,12 @@ export function toPixels(images, range = UNIT) {
   range = required(range);
   const [low, high] = range.map(fround);
   const width = widthOf(range);
-  const share = (value) => fround(fround(Math.min(Math.max(value, low), high) - low) / width);
   // A clamped array rounds just so.
-  const rounded = Uint8ClampedArray.from(images, (value) => fround(share(value) * 255));
+  const rounded = new Uint8ClampedArray(images.length);
+  for (let index = 0; index < images.length; index++) {
+    const above = fround(Math.min(Math.max(images[index], low), high) - low);
+    rounded[index] = fround(fround(above / width) * 255);
+  }
   return new Uint8Array(rounded.buffer);
 }
 
@@ -55,7 +58,13 @@ export function fromPixels(pixels, range = UNIT) {
   range = required(range);
   const low = fround(range[0]);
   const width = widthOf(range);
-  return Float32Array.from(pixels, (value) => low + fround(fround(value / 255) * width));
+  const values = Float32Array.from(
+    { length: 256 },
+    (_, value) => low + fround(fround(value / 255) * width),
+  );
+  const images = new Float32Array(pixels.length);
+  for (let index = 0; index < pixels.length; index++) images[index] = values[pixels[index]];
+  return images;
 }
 
 /** A range as errors print it. */
@@ -88,11 +97,15 @@ export function fromRgba(rgba, channels) {
   const size = rgba.length / 4;
   const image = new Uint8Array(channels * size);
   for (let pixel = 0; pixel < size; pixel++) {
-    const [r, g, b, a] = rgba.subarray(pixel * 4, pixel * 4 + 4);
-    const grey = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
-    const values = channels < 3 ? [grey, a] : [r, g, b, a];
-    for (let channel = 0; channel < channels; channel++) {
-      image[channel * size + pixel] = values[channel];
+    const at = pixel * 4;
+    if (channels > 2) {
+      for (let channel = 0; channel < channels; channel++) {
+        image[channel * size + pixel] = rgba[at + channel];
+      }
+    } else {
+      const grey = 19595 * rgba[at] + 38470 * rgba[at + 1] + 7471 * rgba[at + 2] + 32768;
+      image[pixel] = grey >> 16;
+      if (channels === 2) image[size + pixel] = rgba[at + 3];
     }
   }
   return image;
@@ -113,7 +126,7 @@ export function isOpaque(rgba) {
  *
  * @param {Uint8Array} pixels [count, C, H, W]
  * @param {number} count
- * @param {readonly [number, number, number]} shape [C, H, W]
+ * @param {readonly any[]} shape [C, H, W]
  * @returns {{width: number, height: number, channels: number, data: Uint8Array}} data is [H, W, C]
  */
 export function grid(pixels, count, [channels, imageHeight, imageWidth]) {

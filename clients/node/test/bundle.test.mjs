@@ -12,11 +12,17 @@ const uint8 = (name, shape = IMAGE) => tensor(name, "uint8", shape, [0, 255]);
 const RANGE = "in a range [low, high] whose width is a float32 above 0";
 const INSTEAD = "export it with such a range, or take its floats with the library's run";
 const DENOISERS = {
-  "expected 1 input, got 2": { inputs: [tensor("x"), tensor("w")] },
+  "expected 1 input, got 2: x, w": { inputs: [tensor("x"), tensor("w")] },
   "expected x float32 [batch, 1, 2, 3], got int64 [batch, 1, 2, 3]": {
     inputs: [tensor("x", "int64")],
   },
-  "expected y uint8 [batch, 1, 2, 3], got uint8 [batch, 3, 2, 3]": {
+  "expected an input of the kind image, got x of other": {
+    inputs: [tensor("x", "float32", IMAGE, [0, 1], "other")],
+  },
+  "expected an output of the kind image, got y of signal": {
+    outputs: [tensor("y", "float32", ["batch", 1, 6], [0, 1], "signal")],
+  },
+  "expected y of the shape of x, image [batch, 1, 2, 3], got image [batch, 3, 2, 3]": {
     inputs: [uint8("x")],
     outputs: [uint8("y", ["batch", 3, 2, 3])],
   },
@@ -39,9 +45,6 @@ const DENOISERS = {
       { outputs: [tensor("y", "float32", IMAGE, range)] },
     ]),
   ),
-  "expected as many rows in all, got x float32 [batch, 1, 2, 3] and y float32 [2, 1, 2, 3]": {
-    outputs: [tensor("y", "float32", [2, 1, 2, 3])],
-  },
 };
 
 for (const [reason, specs] of Object.entries(DENOISERS)) {
@@ -54,17 +57,27 @@ for (const [reason, specs] of Object.entries(DENOISERS)) {
 
 const SEED = tensor("seed", "int64", [1], null);
 const INDEX = tensor("index", "int64", ["batch"], null);
+const KINDS = "inputs of the kinds seed and index, and label at most";
 const SAMPLERS = {
-  "expected the inputs seed and index, got z": { inputs: [tensor("z")] },
+  [`expected ${KINDS}, got z of image`]: { inputs: [tensor("z")] },
+  [`expected ${KINDS}, got seed of seed, index of index, z of image`]: {
+    inputs: [SEED, INDEX, tensor("z")],
+  },
   "expected seed int64 [1], got int64 [batch]": {
     inputs: [tensor("seed", "int64", ["batch"], null), INDEX],
   },
-  "expected index int64 [batch], got int64 [batch, 1]": {
-    inputs: [SEED, tensor("index", "int64", ["batch", 1], null)],
+  "expected index int64 [batch], got float32 [batch]": {
+    inputs: [SEED, tensor("index", "float32", ["batch"], null)],
+  },
+  "expected label int64 [batch], got int64 [batch, 1]": {
+    inputs: [SEED, INDEX, tensor("label", "int64", ["batch", 1], null)],
   },
   "expected an output image, got y": {},
-  "expected image uint8 [batch, 1, 2, 3], got uint8 [batch, 1, 20, 30]": {
-    outputs: [uint8("image", ["batch", 1, 20, 30])],
+  "expected image uint8 [batch, 1, 2, 3], got float32 [batch, 1, 2, 3]": {
+    outputs: [tensor("image")],
+  },
+  "expected an output of the kind image, got image of other": {
+    outputs: [tensor("image", "uint8", ["batch", 6], [0, 255])],
   },
 };
 
@@ -111,21 +124,19 @@ test("rows beyond a fixed number come in several runs", async () => {
 // What comes in.
 
 const VALUES = {
-  "in [0, 1], got values from 0 to 255: divide pixels by 255, or take a -uint8 variant": [0, 255],
-  "in [0, 1], got values from -0.5 to 1: divide pixels by 255, or take a -uint8 variant": [1, -0.5],
-  NaN: [0, NaN],
-  infinite: [Infinity, 0],
+  "values in [0, 1], got 0 to 255": [0, 255],
+  "values in [0, 1], got -0.5 to 1": [1, -0.5],
+  "finite values, got NaN or infinity": [0, NaN],
 };
 
-for (const [reason, [first, second]] of Object.entries(VALUES)) {
+for (const [reason, values] of Object.entries(VALUES)) {
   test(`floats: ${reason}`, async () => {
     const part = await (await opened(manifest({ denoiser: variant() }))).part("denoiser");
-    const x = Float32Array.of(first, second, 0, 0, 0, 0);
-    const expected = "denoiser: expected x float32 [batch, 1, 2, 3]";
-    const text = reason.startsWith("in ")
-      ? ` ${reason}`
-      : ", got NaN or infinite values: remove them first";
-    await assert.rejects(part.run({ x }), { message: expected + text, exitCode: 1 });
+    const x = Float32Array.of(...values, 0, 0, 0, 0);
+    const message = `denoiser: x: expected ${reason}`;
+    await assert.rejects(part.run({ x }), { message, exitCode: 1 });
+    const infinite = part.run({ x: Float32Array.of(Infinity, 0, 0, 0, 0, 0) });
+    await assert.rejects(infinite, /expected finite values, got NaN or infinity$/);
   });
 }
 
@@ -169,8 +180,8 @@ const MANIFESTS = {
     {},
     { parts: { decoder: { int8: variant() } } },
   ),
-  "parts.decoder.fp32.inputs: expected at least one input": part({ inputs: [] }),
-  "parts.decoder.fp32.outputs: expected at least one output": part({ outputs: [] }),
+  "parts.decoder.fp32.inputs: expected at least one input, got none": part({ inputs: [] }),
+  "parts.decoder.fp32.outputs: expected at least one output, got none": part({ outputs: [] }),
   "parts.decoder.fp32.bytes: expected at most 2147483648, got 2147483649": part({
     bytes: 2 ** 31 + 1,
   }),
@@ -182,6 +193,14 @@ const MANIFESTS = {
       `parts.decoder.fp32.file: expected a path inside the bundle, got ${JSON.stringify(file)}`,
       part({ file }),
     ]),
+  ),
+  "version 1 is older than this program, which reads 2: export the bundle again": manifest(
+    { decoder: variant() },
+    { version: 1 },
+  ),
+  "version 3 is newer than this program, which reads 2: take a newer one": manifest(
+    { decoder: variant() },
+    { version: 3 },
   ),
   'model: expected a text without control characters, got "\\u001b[2J"': manifest(
     { decoder: variant() },
@@ -241,24 +260,24 @@ const TOLERANCES = [
 for (const [tolerance, said] of TOLERANCES) {
   test(`a tolerance${said}`, () => {
     const document = part();
-    document.parts.decoder.fp32.golden.outputs.y.tolerance = tolerance;
-    const message = `m.json: parts.decoder.fp32.golden.outputs.y.tolerance${said}`;
+    document.parts.decoder.fp32.golden[0].outputs.y.tolerance = tolerance;
+    const message = `m.json: parts.decoder.fp32.golden[0].outputs.y.tolerance${said}`;
     assert.throws(() => parseManifest(JSON.stringify(document), "m.json"), { message });
   });
 }
 
 test("an output without rows has none to compare", () => {
   const document = part();
-  Object.assign(document.parts.decoder.fp32.golden.outputs.y, { shape: [], tolerance: [] });
+  Object.assign(document.parts.decoder.fp32.golden[0].outputs.y, { shape: [], tolerance: [] });
   const message =
-    "m.json: parts.decoder.fp32.golden.outputs.y.shape: expected at least one size, got a list";
+    "m.json: parts.decoder.fp32.golden[0].outputs.y.shape: expected at least one size, got a list";
   assert.throws(() => parseManifest(JSON.stringify(document), "m.json"), { message });
 });
 
 test("no message acts on a terminal", () => {
   assert.equal(
-    printable("a\x1b[31m\n\x7f\x9b\ud800\u{1f600}é"),
-    "a\\x1b[31m\\x0a\\x7f\\x9b\\ud800\u{1f600}é",
+    printable("a\x1b[31m\n\x7f\x9b\ud800\u202e\u{1f600}é"),
+    "a\\x1b[31m\\x0a\\x7f\\x9b\\ud800\\u202e\u{1f600}é",
   );
   assert.equal(oneLine(new Error(" two\n  lines \x1b")), "two lines \\x1b");
 });

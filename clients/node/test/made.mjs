@@ -36,22 +36,43 @@ export function model({ node = [], weight = [], graph = [], top = [] } = {}) {
 
 export const IMAGE = ["batch", 1, 2, 3];
 
-export function tensor(name, dtype = "float32", shape = IMAGE, range = [0, 1]) {
-  return { name, dtype, shape, range };
+/** What a tensor of a shape is, unless a test says otherwise. */
+function kindOf(name, shape) {
+  if (["seed", "index", "label"].includes(name)) return name;
+  return shape.length === 4 ? "image" : "other";
 }
 
-/** A variant of a part, with golden vectors of two rows of zeros. */
-export function variant({ inputs = [tensor("x")], outputs = [tensor("y")], ...others } = {}) {
+export function tensor(name, dtype = "float32", shape = IMAGE, range = [0, 1], kind = "") {
+  return { name, dtype, shape, range, kind: kind || kindOf(name, shape) };
+}
+
+export function axis(others = {}) {
+  return { multiple: 1, min: 1, max: null, margin: 0, ...others };
+}
+
+/**
+ * A variant of a part, with golden vectors of two rows of zeros; its axes beside that of rows have the
+ * size `size` there.
+ */
+export function variant({
+  inputs = [tensor("x")],
+  outputs = [tensor("y")],
+  axes = {},
+  size = 8,
+  ...others
+} = {}) {
   const bytes = model();
-  const golden = { inputs: stored(inputs), outputs: stored(outputs, 1e-6) };
+  const golden = [{ inputs: stored(inputs, size), outputs: stored(outputs, size, 1e-6) }];
   const engine = { bytes: bytes.length, sha256: hash(bytes), opset: 18, min_onnxruntime: "1.14" };
-  return { file: "part.onnx", ...engine, inputs, outputs, golden, ...others };
+  const rows = [...inputs, ...outputs].some(({ shape }) => shape[0] === "batch");
+  const all = { ...(rows && { batch: axis() }), ...axes };
+  return { file: "part.onnx", ...engine, inputs, outputs, axes: all, golden, ...others };
 }
 
-function stored(specs, tolerance) {
+function stored(specs, size, tolerance) {
   return Object.fromEntries(
     specs.map(({ name, dtype, shape }) => {
-      const sizes = shape.map((size) => (size === "batch" ? 2 : size));
+      const sizes = shape.map((item) => sizeAt(item, size));
       const sha256 = hash(zeros(dtype, sizes));
       const compared = tolerance ? { tolerance: Array(sizes[0]).fill(tolerance) } : {};
       const file = `${dtype} ${sizes.join("x")}`;
@@ -60,8 +81,15 @@ function stored(specs, tolerance) {
   );
 }
 
+/** The size of a tensor where "batch" is 2 and each other axis is `size`. */
+function sizeAt(item, size) {
+  if (item === "batch") return 2;
+  const [, factor = "1", , divisor = "1"] = /^(?:(\d+)\*)?([a-z]\w*)(?:\/(\d+))?$/.exec(item) ?? [];
+  return typeof item === "number" ? item : (Number(factor) * size) / Number(divisor);
+}
+
 function zeros(dtype, sizes) {
-  const width = { float32: 4, uint8: 1, int64: 8 }[dtype];
+  const width = { float32: 4, uint8: 1, int64: 8 }[dtype] ?? 1;
   return Buffer.alloc(width * sizes.reduce((product, size) => product * size, 1));
 }
 
@@ -72,9 +100,8 @@ export function hash(bytes) {
 /** The manifest of a bundle with such parts, each in fp32 alone. */
 export function manifest(parts, others = {}) {
   const variants = Object.entries(parts).map(([part, fp32]) => [part, { fp32 }]);
-  const document = { format: "aeonnx-bundle", version: 1, model: "dae" };
-  const images = { input_shape: [1, 2, 3], latent_size: 4, parts: Object.fromEntries(variants) };
-  return { ...document, ...images, ...others };
+  const document = { format: "aeonnx-bundle", version: 2, model: "dae" };
+  return { ...document, parts: Object.fromEntries(variants), ...others };
 }
 
 /**

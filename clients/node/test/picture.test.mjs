@@ -23,7 +23,7 @@ function written(bytes) {
 }
 
 async function read(bytes, shape) {
-  return [...(await readPicture(written(bytes), shape))];
+  return [...(await readPicture(written(bytes), shape)).pixels];
 }
 
 async function refused(bytes, shape, reason) {

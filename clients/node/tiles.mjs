@@ -1,0 +1,177 @@
+// Cutting inputs of any size into tiles, whose outputs put together are those of the whole. Free of
+// Node and of browsers.
+
+import { BATCH, shapeAt } from "./axes.mjs";
+
+/**
+ * @typedef {import("./axes.mjs").Axis} Axis
+ * @typedef {import("./axes.mjs").Place} Place
+ * @typedef {import("./axes.mjs").Sizes} Sizes
+ * @typedef {import("./variant.mjs").Variant} Variant
+ *
+ * A tile along one axis: the outputs of [start, stop), from the inputs of [first, last).
+ * @typedef {{start: number, stop: number, first: number, last: number}} Piece
+ * @typedef {ReadonlyMap<string, Piece>} Tile by axis; empty for the whole
+ *
+ * A block of an array: where it begins, and its size, along each axis.
+ * @typedef {{at: number[], size: number[]}} Block
+ * @typedef {{data: any, shape: readonly number[]}} Values row-major
+ */
+
+/** Values of the largest tensor of a row that runs as a whole. */
+export const LARGEST_WHOLE = 2 ** 22;
+
+/** Length of a tile by the number of axes that are cut. */
+const SIDES = new Map([
+  [1, 2 ** 18],
+  [2, 512],
+]);
+const OTHER_SIDE = 64;
+
+/** @type {Tile} */
+const WHOLE = new Map();
+
+/** The axes of a variant beside that of rows. */
+export function sizedAxes({ axes }) {
+  return [...axes.keys()].filter((axis) => axis !== BATCH);
+}
+
+/**
+ * The tiles that a call is made of.
+ *
+ * @param {Variant} variant
+ * @param {Sizes} sizes of its axes
+ * @param {number} whole values of the largest tensor of a row that needs no tiles
+ * @returns {Tile[]} the whole alone, where it is small, or where a margin is unknown
+ */
+export function tilesOf(variant, sizes, whole) {
+  const names = sizedAxes(variant);
+  const known = [...variant.axes.values()].every(({ margin }) => margin !== null);
+  if (!names.length || !known || rowValues(variant, sizes) <= whole) return [WHOLE];
+  const side = SIDES.get(names.length) ?? OTHER_SIDE;
+  let tiles = [WHOLE];
+  for (const name of names) {
+    const cuts = pieces(/** @type {Axis} */ (variant.axes.get(name)), sizes.get(name) ?? 0, side);
+    tiles = tiles.flatMap((tile) => cuts.map((piece) => new Map([...tile, [name, piece]])));
+  }
+  return tiles.length > 1 ? tiles : [WHOLE];
+}
+
+function rowValues({ inputs, outputs }, sizes) {
+  const values = ({ places }) => product(shapeAt(places, sizes).slice(1));
+  return Math.max(...[...inputs, ...outputs].map(values));
+}
+
+/**
+ * The tiles along an axis. Each begins at a multiple, so that strides fall on the same places as in
+ * the whole, and its inputs are as many as the axis may have.
+ *
+ * @param {Axis} axis with a margin
+ * @param {number} size that it may have
+ * @param {number} side length of a tile's inputs, raised where margins would leave little of it: at
+ *   least half of a tile's inputs are its own, else the tiles of a large margin would never end
+ * @returns {Piece[]}
+ */
+export function pieces({ multiple, min, margin }, size, side) {
+  const beside = Math.ceil((margin ?? 0) / multiple) * multiple;
+  const rounded = Math.floor(side / multiple) * multiple;
+  const length = Math.max(rounded, 4 * beside + multiple, min);
+  if (size <= length) return [{ start: 0, stop: size, first: 0, last: size }];
+  const found = [];
+  const step = length - 2 * beside;
+  for (let start = 0; start < size; start += step) {
+    const stop = Math.min(start + step, size);
+    const end = Math.min(size, stop + beside);
+    const first = Math.max(0, Math.min(start - beside, end - min));
+    found.push({ start, stop, first, last: Math.max(end, first + min) });
+  }
+  return found;
+}
+
+/** The sizes of the axes in a tile's inputs. */
+export function sizesIn(tile, sizes) {
+  return new Map([...sizes, ...[...tile].map(([axis, { first, last }]) => [axis, last - first])]);
+}
+
+/**
+ * What a tile takes of an input.
+ *
+ * @param {readonly Place[]} places
+ * @param {Tile} tile
+ * @param {readonly number[]} shape of the whole
+ * @returns {Block}
+ */
+export function inputBlock(places, tile, shape) {
+  return blockOf(places, tile, shape, ({ first, last }) => [first, last]);
+}
+
+/** Where the outputs of a tile lie in the whole. */
+export function outputBlock(places, tile, shape) {
+  return blockOf(places, tile, shape, ({ start, stop }) => [start, stop]);
+}
+
+/** Where these outputs lie in what the tile gave. */
+export function innerBlock(places, tile, shape) {
+  return blockOf(places, tile, shape, ({ start, stop, first }) => [start - first, stop - first]);
+}
+
+function blockOf(places, tile, shape, ends) {
+  const spans = places.map((place, index) => {
+    const piece = typeof place === "number" ? undefined : tile.get(place.axis);
+    if (!piece) return [0, shape[index]];
+    const { factor, divisor } = place;
+    const [from, to] = ends(piece).map((end) => (factor * end) / divisor);
+    return [from, to - from];
+  });
+  return { at: spans.map(([from]) => from), size: spans.map(([, length]) => length) };
+}
+
+/**
+ * Copy a block of an array to a place in another.
+ *
+ * @param {Values} source
+ * @param {Block} block
+ * @param {Values} target
+ * @param {readonly number[]} to where it begins there
+ */
+export function copyBlock(source, { at, size }, target, to) {
+  const [from, into] = [stridesOf(source.shape), stridesOf(target.shape)];
+  const last = size.length - 1;
+  const copy = (axis, read, write) => {
+    const [start, stop] = [read + at[axis] * from[axis], write + to[axis] * into[axis]];
+    if (axis === last) {
+      target.data.set(source.data.subarray(start, start + size[axis]), stop);
+      return;
+    }
+    for (let place = 0; place < size[axis]; place++) {
+      copy(axis + 1, start + place * from[axis], stop + place * into[axis]);
+    }
+  };
+  copy(0, 0, 0);
+}
+
+/** A block of an array as one of its own. */
+export function taken(source, block) {
+  const data = new source.data.constructor(product(block.size));
+  const target = { data, shape: block.size };
+  copyBlock(source, block, target, Array(block.size.length).fill(0));
+  return target;
+}
+
+function stridesOf(shape) {
+  const strides = Array(shape.length).fill(1);
+  for (let axis = shape.length - 2; axis >= 0; axis--) {
+    strides[axis] = strides[axis + 1] * shape[axis + 1];
+  }
+  return strides;
+}
+
+/**
+ * The product of sizes.
+ *
+ * @param {readonly any[]} sizes
+ * @returns {number}
+ */
+export function product(sizes) {
+  return sizes.reduce((found, size) => found * size, 1);
+}

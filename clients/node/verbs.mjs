@@ -1,0 +1,154 @@
+// What the verbs need of their parts, from the manifest. Free of Node and of browsers.
+
+import { BundleError, UsageError } from "./errors.mjs";
+import { PIXEL_RANGE, holdsPixels, rangeInWords } from "./pixels.mjs";
+import { describe, typeInWords } from "./tensors.mjs";
+
+/**
+ * @typedef {import("./variant.mjs").TensorSpec} TensorSpec
+ * @typedef {import("./variant.mjs").Variant} Variant
+ */
+
+const LATENTS = ["latent", "codes", "vector", "other"];
+
+/** The parts that verbs need: what they need of them, and the images that they take or give. */
+export const NEEDS = {
+  denoiser: { require: requireDenoiser, image: ({ inputs }) => inputs[0] },
+  sampler: { require: requireSampler, image: ({ outputs }) => outputs.find(isNamed("image")) },
+  decoder: { require: requireDecoder, image: ({ outputs }) => outputs[0] },
+};
+
+/**
+ * A part that turns one image into one like it, of one size or of any.
+ *
+ * @param {Variant} variant of the part `denoiser`
+ * @throws {BundleError}
+ */
+function requireDenoiser({ inputs, outputs }) {
+  const needs = (expected, got) => need("denoiser", "denoise", expected, got);
+  requireOne(needs, inputs);
+  const [[input], [output]] = [inputs, outputs];
+  requireKind(needs, "an input", input, ["image"]);
+  requireKind(needs, "an output", output, ["image"]);
+  const [wanted, got] = [input, output].map(({ kind, shape }) => `${kind} [${shape.join(", ")}]`);
+  if (wanted !== got) needs(`${output.name} of the shape of ${input.name}, ${wanted}`, got);
+  requirePixels(needs, input, input.dtype === "uint8" ? "uint8" : "float32");
+  requirePixels(needs, output, input.dtype);
+}
+
+/**
+ * A part that makes images of a seed and their numbers, and of a label where it has one.
+ *
+ * @param {Variant} variant of the part `sampler`
+ * @throws {BundleError}
+ */
+function requireSampler({ inputs, outputs }) {
+  const needs = (expected, got) => need("sampler", "generate", expected, got);
+  const kinds = inputs.map(({ kind }) => kind);
+  const known = ["index,seed", "index,label,seed"].includes([...kinds].sort().join());
+  const given = inputs.map(({ name, kind }) => `${name} of ${kind}`).join(", ");
+  if (!known) needs("inputs of the kinds seed and index, and label at most", given);
+  for (const input of inputs) {
+    const shape = [input.kind === "seed" ? 1 : outputs[0].shape[0]];
+    requireTensor(needs, input, { ...input, dtype: "int64", shape });
+  }
+  const output = outputs.find(isNamed("image"));
+  if (!output) return needs("an output image", outputs.map(({ name }) => name).join(", "));
+  requireKind(needs, "an output", output, ["image"]);
+  requirePixels(needs, output, "uint8");
+  requireSized(needs, output);
+}
+
+/**
+ * A part that makes images of latents.
+ *
+ * @param {Variant} variant of the part `decoder`
+ * @throws {BundleError}
+ */
+function requireDecoder({ inputs, outputs }) {
+  const needs = (expected, got) => need("decoder", "decode", expected, got);
+  requireOne(needs, inputs);
+  const [[input], [output]] = [inputs, outputs];
+  requireKind(needs, "an input", input, LATENTS);
+  requireKind(needs, "an output", output, ["image"]);
+  const length = typeof input.shape[1] === "number" ? input.shape[1] : "N";
+  const shape = [output.shape[0], length];
+  requireTensor(needs, input, { ...input, dtype: "float32", shape });
+  requirePixels(needs, output, output.dtype === "uint8" ? "uint8" : "float32");
+  requireSized(needs, output);
+}
+
+/**
+ * Images of so many channels as a picture can have.
+ *
+ * @param {string} part
+ * @param {string} verb
+ * @param {readonly (number | string)[]} shape [C, H, W]
+ * @throws {BundleError}
+ */
+export function requirePicture(part, verb, [channels]) {
+  if (typeof channels === "number" && channels <= 4) return;
+  need(part, verb, "images of 1 to 4 channels, which pictures have", channels);
+}
+
+/**
+ * The label of images that a sampler needs, as it takes it for all rows.
+ *
+ * @param {Variant} variant of the part `sampler`
+ * @param {bigint | number | undefined} label
+ * @returns {bigint | undefined} undefined where it needs none
+ * @throws {UsageError} it needs one, or none, or another
+ */
+export function labelOf({ inputs }, label) {
+  const input = inputs.find(({ kind }) => kind === "label");
+  if (!input) {
+    if (label === undefined) return undefined;
+    throw new UsageError("this sampler takes no --label: it makes images of one kind");
+  }
+  const { range } = input;
+  const allowed = range ? `, ${range[0]} to ${range[1]}` : "";
+  if (label === undefined) throw new UsageError(`this sampler needs --label${allowed}`);
+  const whole = typeof label === "bigint" || Number.isSafeInteger(label);
+  const good = whole && (!range || (label >= range[0] && label <= range[1]));
+  if (good && BigInt.asIntN(64, BigInt(label)) === BigInt(label)) return BigInt(label);
+  throw new UsageError(`label: expected a whole number${allowed}, got ${label}`);
+}
+
+function isNamed(name) {
+  return (spec) => spec.name === name;
+}
+
+function requireOne(needs, inputs) {
+  const names = inputs.map(({ name }) => name).join(", ");
+  if (inputs.length !== 1) needs("1 input", `${inputs.length}: ${names}`);
+}
+
+function requireKind(needs, what, { name, kind }, kinds) {
+  if (kinds.includes(kind)) return;
+  const others = kinds.slice(0, -1).join(", ");
+  const listed = others ? `${others} or ${kinds.at(-1)}` : kinds[0];
+  needs(`${what} of the kind ${listed}`, `${name} of ${kind}`);
+}
+
+function requirePixels(needs, spec, dtype) {
+  requireTensor(needs, spec, { ...spec, dtype });
+  if (dtype === "uint8" || holdsPixels(spec.range)) return;
+  const instead = "export it with such a range, or take its floats with the library's run";
+  const got = rangeInWords(spec.range);
+  needs(`${describe(spec)} in a range ${PIXEL_RANGE}`, `one ${got}: ${instead}`);
+}
+
+function requireSized(needs, spec) {
+  const sized = spec.shape.slice(1).every((size) => typeof size === "number");
+  if (!sized) needs(`${spec.name} of one size`, typeInWords(spec));
+}
+
+function requireTensor(needs, spec, expected) {
+  const [wanted, got] = [describe(expected), describe(spec)];
+  if (wanted !== got) needs(wanted, typeInWords(spec));
+}
+
+/** @returns {never} */
+function need(part, verb, expected, got) {
+  throw new BundleError(`this bundle's ${part} cannot ${verb}: expected ${expected}, got ${got}`);
+}
