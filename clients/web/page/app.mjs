@@ -5,11 +5,13 @@ import { denoisePanel } from "./denoise.mjs";
 import { startEngine } from "./engine.mjs";
 import { generatePanel } from "./generate.mjs";
 import { latentPanel } from "./latent.mjs";
+import { photoPanel } from "./photo.mjs";
 import { refuse } from "./picture.mjs";
 import { NAMES, prove, showProofs } from "./proof.mjs";
 
 const byId = (name) => document.getElementById(name);
 const PANELS = ["denoise", "latents", "generate"].map(byId);
+const PHOTO = byId("photo");
 
 async function start() {
   const status = byId("status");
@@ -21,13 +23,14 @@ async function start() {
     const table = /** @type {HTMLTableElement} */ (byId("proofs"));
     showProofs(table.tBodies[0], proofs);
     showVerdict(proofs);
-    const { denoiser, decoder, sampler } = proofs;
-    const [denoise, latents, generate] = PANELS;
-    await opened(denoise, [denoiser], () => denoisePanel(denoise, denoiser));
+    const { denoise, latents, generate, photo } = proofs;
+    const [denoising, sliding, generating] = PANELS;
+    await opened(denoising, denoise, () => denoisePanel(denoising, denoise));
     performance.mark("first-image");
-    const drawn = sampler.error ? undefined : sampler.bundle;
-    await opened(latents, [decoder], () => latentPanel(latents, decoder.bundle, drawn));
-    await opened(generate, [sampler], () => generatePanel(generate, sampler.bundle));
+    const drawn = generate.error ? undefined : generate.bundle;
+    await opened(sliding, latents, () => latentPanel(sliding, latents.bundle, drawn));
+    await opened(generating, generate, () => generatePanel(generating, generate.bundle));
+    if (photo) await opened(PHOTO, photo, () => photoPanel(PHOTO, photo.bundle));
     status.textContent = `onnxruntime-web ${engine.version}, ready in ${seconds("first-image")} s`;
   } catch (error) {
     status.textContent = "Not started.";
@@ -37,16 +40,22 @@ async function start() {
   document.body.dataset.state = "ready";
 }
 
-/** Open a panel; without its graphs it says what is wrong with them. */
-async function opened(panel, proofs, open) {
-  const broken = proofs.find((proof) => proof.error);
-  if (broken) return refuse(panel, broken.error);
-  const [, height, width] = proofs[0].bundle.manifest.input_shape;
-  panel.style.setProperty("--ratio", `${width} / ${height}`);
+/**
+ * Open a panel; without its graph it says what is wrong with that.
+ *
+ * @param {HTMLElement} panel
+ * @param {import("./proof.mjs").Proof} proof of its part
+ * @param {() => Promise<void>} open
+ */
+async function opened(panel, { part, bundle, error }, open) {
+  panel.hidden = false;
+  if (error) return refuse(panel, error);
   try {
+    const [, height, width] = bundle.imageShape(part);
+    if (typeof height === "number") panel.style.setProperty("--ratio", `${width} / ${height}`);
     await open();
-  } catch (error) {
-    refuse(panel, oneLine(error));
+  } catch (problem) {
+    refuse(panel, oneLine(problem));
   }
 }
 

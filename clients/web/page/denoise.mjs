@@ -14,7 +14,7 @@ const LARGEST = 2 ** 24; // bytes of a manifest
  */
 export async function denoisePanel(panel, { bundle, where }) {
   await bundle.ready("denoiser");
-  const [height, width] = greySize(bundle);
+  const [height, width] = greySize(bundle, "denoiser");
   const [drawn, noised, denoised] = ["drawn", "noised", "denoised"].map(
     (name) => /** @type {HTMLCanvasElement} */ (document.getElementById(name)),
   );

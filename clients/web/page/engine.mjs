@@ -104,16 +104,32 @@ export async function readFile(address, most) {
 let turn = Promise.resolve();
 
 /**
- * Runs one call after another: the engine takes one at a time.
+ * Waits until the engine is free, which takes one call at a time.
+ *
+ * @returns {Promise<() => void>} what lets the next one go
+ */
+export function takeTurn() {
+  const before = turn;
+  /** @type {() => void} */
+  let release;
+  turn = new Promise((done) => (release = () => done(undefined)));
+  return before.then(() => release);
+}
+
+/**
+ * Runs one call after another.
  *
  * @template T
  * @param {() => T | Promise<T>} run
  * @returns {Promise<T>}
  */
-export function inTurn(run) {
-  const done = turn.then(run);
-  turn = done.catch(() => {});
-  return done;
+export async function inTurn(run) {
+  const release = await takeTurn();
+  try {
+    return await run();
+  } finally {
+    release();
+  }
 }
 
 /** A function that runs the newest of what it is asked for, and skips what came in between. */

@@ -2,7 +2,7 @@
 
 import { UsageError, grid, oneLine, requirePicture } from "./bundle.mjs";
 import { inTurn } from "./engine.mjs";
-import { paint } from "./picture.mjs";
+import { offer, paint } from "./picture.mjs";
 
 const MOST = 1000; // images: more are a matter for the command line
 
@@ -12,7 +12,8 @@ const MOST = 1000; // images: more are a matter for the command line
  */
 export async function generatePanel(panel, bundle) {
   await bundle.ready("sampler");
-  requirePicture("sampler", "generate", bundle.manifest.input_shape);
+  const shape = bundle.imageShape("sampler");
+  requirePicture("sampler", "generate", shape);
   const [form, canvas, link, problem] = ["form", "#grid", "#download", "#generate-problem"].map(
     (name) => panel.querySelector(name),
   );
@@ -27,7 +28,7 @@ export async function generatePanel(panel, bundle) {
       const start = performance.now();
       const pixels = await inTurn(() => bundle.generate(wanted, images));
       const spent = performance.now() - start;
-      const { width, height, channels, data } = grid(pixels, images, bundle.manifest.input_shape);
+      const { width, height, channels, data } = grid(pixels, images, shape);
       paint(canvas, data, width, height, channels);
       canvas.ariaLabel = `${images} generated images of seed ${wanted}`;
       await offer(link, canvas, `seed-${wanted}-${images}.png`);
@@ -41,14 +42,6 @@ export async function generatePanel(panel, bundle) {
     return generate();
   });
   await generate();
-}
-
-/** A canvas as a PNG to download. */
-async function offer(link, canvas, name) {
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  URL.revokeObjectURL(link.href);
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
 }
 
 /** What was typed as a seed, exactly: a JavaScript number would lose digits. */

@@ -16,7 +16,7 @@ export async function latentPanel(panel, bundle, sampler) {
   const part = await bundle.ready("decoder");
   const [input] = part.variant.inputs;
   const [output] = part.variant.outputs;
-  const [height, width] = greySize(bundle);
+  const [height, width] = greySize(bundle, "decoder");
   const canvas = panel.querySelector("#decoded");
   const seed = /** @type {HTMLInputElement} */ (panel.querySelector("#latent-seed"));
   const z = new Float32Array(Number(input.shape[1]));

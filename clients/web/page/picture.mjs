@@ -5,12 +5,24 @@ import { readFile } from "./engine.mjs";
 
 const LARGEST = 2 ** 24; // bytes of a picture
 
-/** Height and width of a bundle's images, which this page draws in grey alone. */
-export function greySize(bundle) {
-  const [channels, height, width] = bundle.manifest.input_shape;
-  if (channels === 1) return [height, width];
+/**
+ * Height and width of the images of a part, which are drawn in grey alone, and in one size.
+ *
+ * @param {import("./bundle.mjs").Bundle} bundle
+ * @param {"denoiser" | "decoder"} part
+ * @returns {number[]}
+ */
+export function greySize(bundle, part) {
+  const [channels, ...size] = bundle.imageShape(part);
+  if (channels !== 1) {
+    throw new BundleError(
+      `this page draws grey images, those of ${bundle.where} have ${channels} channels`,
+    );
+  }
+  const [height, width] = size;
+  if (typeof height === "number" && typeof width === "number") return [height, width];
   throw new BundleError(
-    `this page draws grey images, those of ${bundle.where} have ${channels} channels`,
+    `this page draws images of one size, those of ${bundle.where} have any: [${size.join(", ")}]`,
   );
 }
 
@@ -29,33 +41,88 @@ export function paint(canvas, pixels, width, height, channels = 1) {
 }
 
 /**
- * The grey images in a picture that has them one below the other: uint8, each [H, W]. The browser
- * decodes it and turns it as its EXIF says; colour profiles are left out, as in every client.
+ * Show a piece of a picture where it belongs.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {{top: number, left: number, height: number, width: number, pixels: Uint8Array}} tile
+ *   [C, height, width]
+ * @param {number} channels 1 or 3
+ */
+export function paintTile(canvas, { top, left, height, width, pixels }, channels) {
+  const size = height * width;
+  if (!size) return; // it is padding alone
+  const data = new Uint8ClampedArray(size * 4).fill(255);
+  for (let colour = 0; colour < 3; colour++) {
+    const from = channels === 3 ? colour * size : 0;
+    for (let pixel = 0; pixel < size; pixel++) data[pixel * 4 + colour] = pixels[from + pixel];
+  }
+  canvas
+    .getContext("2d", { willReadFrequently: true })
+    .putImageData(new ImageData(data, width, height), left, top);
+}
+
+/**
+ * The grey images in a picture that has them one below the other: uint8, each [H, W].
  *
  * @throws {BundleError} it is no picture, has another width, or transparent pixels
  */
 export async function readStrip(address, width, height) {
-  const blob = new Blob([await readFile(address, LARGEST)]);
-  const image = await createImageBitmap(blob, {
-    ...{ colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" },
-  }).catch(() => {
-    throw new BundleError(`${address} is not a picture that this browser reads`);
-  });
+  const image = await decoded(new Blob([await readFile(address, LARGEST)]), address);
   const count = image.height / height;
   if (image.width !== width || !Number.isInteger(count)) {
     const got = `${image.width}x${image.height}`;
     throw new BundleError(`${address}: expected pictures of ${width}x${height}, got ${got}`);
   }
-  const rgba = pixelsOf(image);
-  if (!isOpaque(rgba)) {
-    throw new BundleError(
-      `${address} has transparent pixels, and the model takes none: flatten it first`,
-    );
-  }
-  const grey = fromRgba(rgba, 1);
+  const grey = channelsOf(image, address, 1);
   const size = width * height;
   return Array.from({ length: count }, (_, number) =>
     grey.slice(number * size, (number + 1) * size),
+  );
+}
+
+/**
+ * A picture of any size.
+ *
+ * @param {Blob} blob
+ * @param {string} name for messages
+ * @param {number} channels that its colours are made
+ * @param {number} most pixels
+ * @returns {Promise<{pixels: Uint8Array, height: number, width: number}>} [C, H, W]
+ * @throws {BundleError} it is no picture, too large, or has transparent pixels
+ */
+export async function readPhoto(blob, name, channels, most) {
+  const image = await decoded(blob, name);
+  const { height, width } = image;
+  if (height * width > most) {
+    image.close();
+    throw new BundleError(
+      `${name}: expected at most ${most} pixels, got ${width}x${height}: take the command line, ` +
+        "aeonnx denoise",
+    );
+  }
+  return { pixels: channelsOf(image, name, channels), height, width };
+}
+
+/**
+ * The browser decodes a picture and turns it as its EXIF says; colour profiles are left out, as in
+ * every client.
+ */
+async function decoded(blob, name) {
+  try {
+    return await createImageBitmap(blob, {
+      ...{ colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" },
+    });
+  } catch {
+    throw new BundleError(`${name} is not a picture that this browser reads`);
+  }
+}
+
+function channelsOf(image, name, channels) {
+  const rgba = pixelsOf(image);
+  image.close();
+  if (isOpaque(rgba)) return fromRgba(rgba, channels);
+  throw new BundleError(
+    `${name} has transparent pixels, and the model takes none: flatten it first`,
   );
 }
 
@@ -64,6 +131,14 @@ function pixelsOf(image) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   return context.getImageData(0, 0, image.width, image.height).data;
+}
+
+/** A canvas as a PNG to download. */
+export async function offer(link, canvas, name) {
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
 }
 
 /** A function that runs `frame` and shows the median time of the last ones, in milliseconds. */

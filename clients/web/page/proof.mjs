@@ -1,18 +1,31 @@
 // Which engine to trust: golden vectors through each graph that the page uses.
 
-import { checkLine, oneLine } from "./bundle.mjs";
-import { inTurn, opener } from "./engine.mjs";
+import { BundleError, checkLine, oneLine } from "./bundle.mjs";
+import { inTurn, opener, readFile } from "./engine.mjs";
 
-/** What the page runs; the sampler's operators are in the engine's WebAssembly build alone. */
-const USED = [
-  { part: "denoiser", where: "bundles/dae", variants: ["fp32", "fp32-uint8"], gpu: true },
-  { part: "decoder", where: "bundles/vae", variants: ["fp32"], gpu: true },
-  { part: "sampler", where: "bundles/vae", variants: ["fp32"], gpu: false },
-];
+const PIXELS = ["fp32", "fp32-uint8"];
+/** @typedef {{part: Proof["part"], bundle: string, variants: string[], gpu: boolean}} Use */
+/**
+ * What the page runs, by panel; the sampler's operators are in the engine's WebAssembly build alone.
+ *
+ * @type {Record<string, Use>}
+ */
+const USED = {
+  denoise: { part: "denoiser", bundle: "dae", variants: PIXELS, gpu: true },
+  latents: { part: "decoder", bundle: "vae", variants: ["fp32"], gpu: true },
+  generate: { part: "sampler", bundle: "vae", variants: ["fp32"], gpu: false },
+};
+/**
+ * What it runs too where the site has a denoiser of pictures of any size.
+ *
+ * @type {Record<string, Use>}
+ */
+const PHOTO = { photo: { part: "denoiser", bundle: "any_size", variants: PIXELS, gpu: true } };
+const LARGEST_LIST = 2 ** 16; // bytes
 
 /**
  * @typedef {import("./bundle.mjs").Checked} Checked
- * @typedef {{part: string, where: string, provider: string, bundle?: import("./bundle.mjs").Bundle,
+ * @typedef {{part: "denoiser" | "decoder" | "sampler", where: string, provider: string, bundle?: import("./bundle.mjs").Bundle,
  *   outputs: Checked[], error?: string, ok: boolean}} Proof of one part
  */
 
@@ -20,28 +33,39 @@ const USED = [
  * Replay what PyTorch gave: on WebGPU where there is one, and on WebAssembly what fails there.
  *
  * @returns {Promise<{proofs: Record<string, Proof>, provider: string, why: string}>} proofs by
- *   part; `why`: what speaks against WebGPU
+ *   panel; `why`: what speaks against WebGPU
  */
 export async function prove(engine) {
   const open = opener(engine);
+  const used = (await bundlesHere()).includes(PHOTO.photo.bundle) ? { ...USED, ...PHOTO } : USED;
   const proven = async (gpu) => {
     const proofs = {};
-    for (const use of USED) {
-      proofs[use.part] = await proofOf(use, open, use.gpu && gpu ? "webgpu" : "wasm");
+    for (const [panel, use] of Object.entries(used)) {
+      proofs[panel] = await proofOf(use, open, use.gpu && gpu ? "webgpu" : "wasm");
     }
     return proofs;
   };
   const provider = engine.builds.webgpu ? "webgpu" : "wasm";
   const proofs = await proven(provider === "webgpu");
-  const failed = Object.values(proofs).find((proof) => proof.provider === "webgpu" && !proof.ok);
+  const failing = ({ provider, ok }) => provider === "webgpu" && !ok;
+  const failed = Object.keys(proofs).find((panel) => failing(proofs[panel]));
   if (!failed) return { proofs, provider, why: engine.why };
   const again = await proven(false);
   // What fails on both is the bundle's fault.
-  const fault = again[failed.part].ok ? `it failed its check: ${reason(failed)}` : "";
+  const fault = again[failed].ok ? `it failed its check: ${reason(proofs[failed])}` : "";
   return { proofs: again, provider: "wasm", why: fault };
 }
 
-async function proofOf({ part, where, variants }, open, provider) {
+/** The names of the bundles in the site. */
+async function bundlesHere() {
+  const text = new TextDecoder().decode(await readFile("bundles.json", LARGEST_LIST));
+  const names = JSON.parse(text);
+  if (Array.isArray(names)) return names;
+  throw new BundleError("bundles.json: expected a list of the names of folders in bundles/");
+}
+
+async function proofOf({ part, bundle, variants }, open, provider) {
+  const where = `bundles/${bundle}`;
   const outputs = [];
   const proof = { part, where, provider, outputs, ok: false };
   try {
