@@ -116,7 +116,7 @@ class Python:
 
     def time(self, bundle: Path, part: str) -> float:
         with aeonnx.load(bundle, providers=["cpu"], threads=1) as opened:
-            stored = opened.manifest.parts[part]["fp32"].golden.inputs
+            stored = opened.manifest.parts[part]["fp32"].golden[0].inputs
             inputs = {name: row[:1] for name, row in golden.read_all(bundle, stored).items()}
             verb = {"decoder": opened.decode, "denoiser": opened.denoise}[part]
             (value,) = inputs.values()
