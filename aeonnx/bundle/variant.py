@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aeonnx._util.serde import require
-from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, shape_at, solve
+from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at, solve
 from aeonnx.bundle.rows import batch_of, has_rows
 from aeonnx.bundle.tensors import (
     LARGEST,
+    NAME,
     Golden,
     GoldenTensor,
     TensorSpec,
@@ -50,6 +51,13 @@ class OutputParity:
     noise_floor: float
     tolerance: float
     sizes: dict[str, int]
+
+    def __post_init__(self) -> None:
+        for axis, size in self.sizes.items():
+            require(
+                NAME.fullmatch(axis) and is_size(size, 1),
+                f"sizes: expected sizes above 0 by the name of their axis, got {axis!r}: {size}",
+            )
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def by_hand(whole: bytes) -> dict[str, Damage]:
         made[name] = Damage(edited(whole, path, value), says, in_schema=True, in_clients=read)
     for path, value, says in _FAULTS_BEYOND_THE_SCHEMA:
         made[f"beyond-{len(made)}"] = Damage(edited(whole, path, value), says)
-    for path, value, says in _FAULTS_OF_ROWS:
+    for path, value, says in _FAULTS_UNREAD:
         made[f"rows-{len(made)}"] = Damage(edited(whole, path, value), says, in_clients=False)
     return made
 
@@ -127,6 +127,7 @@ _UNREAD = ("arch", "classes", "checkpoint_id", "tools")
 
 _GRAPH = "parts.decoder.fp32."
 _STORED = "parts.decoder.fp32.golden.0.outputs.reconstruction."
+_SIZES = _GRAPH + "parity.reconstruction.0.sizes"
 _FIRST = _GRAPH + "golden.0.inputs."
 _SHAPE = _GRAPH + "inputs.0.shape: expected sizes above 0"
 _AXIS = _GRAPH + "axes.batch."
@@ -249,12 +250,18 @@ _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
 """The same, of what only another field or a look at the files tells."""
 
 
-_FAULTS_OF_ROWS: tuple[tuple[str, Any, str], ...] = (
+_FAULTS_UNREAD: tuple[tuple[str, Any, str], ...] = (
+    (_SIZES, {"": 1}, _SIZES + ": expected sizes above 0 by the name of their axis, got '': 1"),
+    (
+        _SIZES,
+        {"height": 0},
+        _SIZES + ": expected sizes above 0 by the name of their axis, got '",
+    ),
     (_AXIS + "min", 2, _GRAPH + "axes.batch: expected any number of rows"),
     (_AXIS + "max", 10**6, _GRAPH + "axes.batch: expected any number of rows"),
     (_AXIS + "margin", None, _GRAPH + "axes.batch: expected any number of rows"),
 )
-"""The same, of the axis of rows, whose rule clients need not check."""
+"""The same, of what clients need not check."""
 
 
 def edited(whole: bytes, path: str, value: Any) -> bytes:
