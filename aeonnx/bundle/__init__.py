@@ -31,7 +31,7 @@ from aeonnx.bundle.manifest import (
     read,
     serialize,
 )
-from aeonnx.bundle.rows import Interface, batch_of, has_rows
+from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
 from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
@@ -70,5 +70,7 @@ __all__ = [
     "scaled",
     "serialize",
     "shape_at",
+    "shape_of_rows",
     "solve",
+    "solve_rows",
 ]

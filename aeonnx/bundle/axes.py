@@ -85,13 +85,13 @@ class Axis:
         return size % self.multiple == 0 and self.min <= size <= (self.max or _MOST)
 
 
-def scaled(size: str) -> ScaledAxis | None:
+def scaled(size: int | str) -> ScaledAxis | None:
     """The axis that a size follows, such as "batch", "height/8" or "320*frames".
 
     Returns:
-        None if the text is no such size.
+        None for a number, or a text that is no such size.
     """
-    found = _SCALED.fullmatch(size)
+    found = _SCALED.fullmatch(size) if isinstance(size, str) else None
     if not found or (found[1] and found[3]):
         return None
     return ScaledAxis(found[2], int(found[1] or 1), int(found[3] or 1))
@@ -116,7 +116,7 @@ def axes_of(shapes: Sequence[Shape]) -> Iterator[ScaledAxis]:
     """The sizes in shapes that follow axes, in order."""
     for shape in shapes:
         for size in shape:
-            axis = scaled(size) if isinstance(size, str) else None
+            axis = scaled(size)
             if axis:
                 yield axis
 
@@ -127,7 +127,7 @@ def shape_at(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _at(size: int | str, sizes: Mapping[str, int]) -> int:
-    axis = scaled(size) if isinstance(size, str) else None
+    axis = scaled(size)
     return axis.at(sizes[axis.axis]) if axis else int(size)
 
 
@@ -147,7 +147,7 @@ def solve(
     found: dict[str, tuple[int, str]] = {}
     for name, (declared, real) in shapes.items():
         for size, given in zip(declared, real, strict=True):
-            axis = scaled(size) if isinstance(size, str) else None
+            axis = scaled(size)
             if axis is None:
                 continue
             there = axis.solve(given)

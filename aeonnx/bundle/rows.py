@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aeonnx.bundle.axes import BATCH, Axis
+from aeonnx.bundle.axes import BATCH, Axis, Shape, solve
 from aeonnx.bundle.tensors import TensorSpec
 
-__all__ = ["Interface", "batch_of", "has_rows"]
+__all__ = ["Interface", "batch_of", "has_rows", "shape_of_rows", "solve_rows"]
 
 
 class Interface(Protocol):
@@ -33,3 +33,19 @@ def batch_of(part: Interface) -> int | None:
 def has_rows(part: Interface, spec: TensorSpec) -> bool:
     """Whether an input has a batch axis."""
     return spec.shape[0] == part.outputs[0].shape[0] and spec.kind != "seed"
+
+
+def shape_of_rows(part: Interface, spec: TensorSpec) -> Shape:
+    """The shape of a tensor for any number of rows, also for a graph with a fixed one."""
+    rows = spec in part.outputs or has_rows(part, spec)
+    return (BATCH, *spec.shape[1:]) if rows else spec.shape
+
+
+def solve_rows(part: Interface, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The size of each axis, that of rows included, from the shapes of inputs by name.
+
+    Raises:
+        ValueError: see `solve`.
+    """
+    declared = {spec.name: (shape_of_rows(part, spec), shapes[spec.name]) for spec in part.inputs}
+    return solve(declared, {BATCH: Axis(), **part.axes})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aeonnx._util.serde import require
-from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at, solve
-from aeonnx.bundle.rows import batch_of, has_rows
+from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at
+from aeonnx.bundle.rows import batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import (
     LARGEST,
     NAME,
@@ -232,17 +232,12 @@ def _require_golden(variant: Variant, golden: Golden, field: str) -> None:
         rows > 0 and rows % (batch or 1) == 0,
         f"{field}.inputs: expected batches of {batch or 1} rows, got {rows} rows",
     )
-    declared = {
-        spec.name: (BATCH, *spec.shape[1:]) if has_rows(variant, spec) else spec.shape
-        for spec in variant.inputs
-    }
-    declared |= {spec.name: (BATCH, *spec.shape[1:]) for spec in variant.outputs}
-    axes = {BATCH: Axis(), **variant.axes}
     given = {name: tensor.shape for name, tensor in golden.inputs.items()}
-    for name, shape in given.items():
-        _require_like(f"{field}.inputs.{name}", declared[name], shape)
+    for spec in variant.inputs:
+        declared = shape_of_rows(variant, spec)
+        _require_like(f"{field}.inputs.{spec.name}", declared, given[spec.name])
     try:
-        sizes = solve({name: (declared[name], given[name]) for name in given}, axes)
+        sizes = solve_rows(variant, given)
     except ValueError as error:
         raise ValueError(f"{field}.inputs.{error}") from None
     for kind, specs, stored in (
@@ -250,7 +245,7 @@ def _require_golden(variant: Variant, golden: Golden, field: str) -> None:
         ("outputs", variant.outputs, golden.outputs),
     ):
         for spec in specs:
-            shape = shape_at(declared[spec.name], sizes)
+            shape = shape_at(shape_of_rows(variant, spec), sizes)
             _require_stored(stored[spec.name], shape, spec.dtype, f"{field}.{kind}.{spec.name}")
     for name, tensor in golden.outputs.items():
         tolerances = tensor.tolerance or ()

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from aeonnx.bundle import BATCH, ScaledAxis, TensorSpec, nearest, scaled
 from aeonnx.exporting.sizes import at_sizes, usual_sizes
+from aeonnx.exporting.sources.outputs import examples
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.models import Part
 from aeonnx.runtime.tiles import can_tile, run_tiled
@@ -57,8 +58,7 @@ def _tiles_fit(part: Part) -> bool:
     for name in usual_sizes(part):
         axis = part.axes[name]
         sizes[name] = nearest(axis, 3 * max(axis.min, 2 * (axis.margin or 0) + axis.multiple))
-    generator = torch.Generator().manual_seed(1)
-    inputs = {spec.name: _drawn(spec, generator).numpy() for spec in at_sizes(part, sizes).inputs}
+    inputs = {name: value.numpy() for name, value in examples(at_sizes(part, sizes), 1).items()}
     reference = Reference(part)
     whole = reference.double(inputs)
     tiled = run_tiled(part, reference.double, inputs, sizes, side=1)
@@ -86,7 +86,7 @@ def _reach(part: Part, name: str, sizes: Mapping[str, int]) -> int | None:
     """The margin at these sizes; None if a change in the middle reaches an end of the axis."""
     at, axis = at_sizes(part, sizes), part.axes[name]
     generator = torch.Generator().manual_seed(0)
-    inputs = [_drawn(spec, generator) for spec in at.inputs]
+    inputs = [*examples(at, 1).values()]
     before = _run(at, inputs)
     found = 0
     for number, spec in enumerate(part.inputs):
@@ -150,19 +150,10 @@ def _gap(each: ScaledAxis, index: int, own: ScaledAxis, number: int) -> int:
 def _place(spec: TensorSpec, name: str) -> tuple[int, ScaledAxis] | None:
     """Which axis of a tensor follows a named axis, and how."""
     for dim, size in enumerate(spec.shape):
-        axis = scaled(size) if isinstance(size, str) else None
+        axis = scaled(size)
         if axis is not None and axis.axis == name:
             return dim, axis
     return None
-
-
-def _drawn(spec: TensorSpec, generator: torch.Generator) -> Tensor:
-    shape = [1 if size == BATCH else int(size) for size in spec.shape]
-    dtype: torch.dtype = getattr(torch, spec.dtype)
-    low, high = spec.range or (0.0, 1.0)
-    if dtype.is_floating_point:
-        return low + (high - low) * torch.rand(shape, generator=generator, dtype=dtype)
-    return torch.randint(int(low), int(high) + 1, shape, generator=generator, dtype=dtype)
 
 
 def _changes(value: Tensor, dim: int, index: int, generator: torch.Generator) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aeonnx.bundle import BATCH, Axis, TensorSpec, nearest, scaled, shape_at
+from aeonnx.bundle import BATCH, Axis, TensorSpec, axes_of, nearest, shape_at
 from aeonnx.models import Part
 
 __all__ = ["at_sizes", "at_usual", "other_sizes", "usual_sizes"]
@@ -80,6 +80,5 @@ def _fixed(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int | str, ...]:
 
 def _sized(part: Part) -> list[str]:
     """The axes of a part in the order of its tensors, but not that of rows."""
-    specs = (*part.inputs, *part.outputs)
-    sizes = (scaled(size) for spec in specs for size in spec.shape if isinstance(size, str))
-    return [name for name in dict.fromkeys(size.axis for size in sizes if size) if name != BATCH]
+    sizes = axes_of([spec.shape for spec in (*part.inputs, *part.outputs)])
+    return [name for name in dict.fromkeys(size.axis for size in sizes) if name != BATCH]

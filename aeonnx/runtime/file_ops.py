@@ -25,7 +25,7 @@ from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import generated, rows_at_once, stream
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import OUTPUTS, PARTS, steps_of
 
 __all__ = ["Advanced", "Written", "classify_files", "generate_file", "run_on_files"]
 
@@ -95,13 +95,13 @@ def run_on_files(
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":
         (one,) = sources
-        rows = open_latents(one, _image_or_latent(bundle, verb, "inputs"))
+        rows = open_latents(one, _sizes(bundle.variant("decoder").inputs[0]))
     else:
         rows = _images(bundle, verb, sources, reading)
     to = target_of(target, images=gives_images, pictures=rows.pictures)
     options: dict[str, Any] = dict(others)
     if gives_images:
-        to.require(len(rows.names), _image_or_latent(bundle, verb, "outputs"))
+        to.require(len(rows.names), _given(bundle, verb))
         options["pixels"] = pixels or to.pictures
     results = stream(bundle, verb, rows.batches(rows_at_once(bundle, verb)), **options)
     key = "images" if gives_images else "features"
@@ -126,7 +126,7 @@ def generate_file(
     """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
     bundle.require("generate")
     to = target_of(target, pictures=True)
-    to.require(n, _image_or_latent(bundle, "generate", "outputs"))
+    to.require(n, _given(bundle, "generate"))
     _refuse_existing(to, force=force)
     options = {"size": size, "pixels": pixels or to.pictures, **others}
     results = generated(bundle, n, seed, first, **options)
@@ -204,15 +204,11 @@ def _sizes(spec: TensorSpec) -> tuple[int, ...]:
     return tuple(ANY if isinstance(size, str) else size for size in spec.shape[1:])
 
 
-def _image_or_latent(bundle: Bundle, verb: str, side: str) -> tuple[int, ...]:
-    """The shape of a row of the first input or output of a verb."""
-    steps = steps_of(bundle.manifest, verb)
-    variant = bundle.variant(PARTS[steps[-1 if side == "outputs" else 0]])
-    names = {"sampler": "image"} if side == "outputs" else {}
-    specs = variant.outputs if side == "outputs" else variant.inputs
-    wanted = names.get(PARTS[steps[-1]])
-    spec = next(item for item in specs if wanted in (None, item.name))
-    return _sizes(spec)
+def _given(bundle: Bundle, verb: str) -> tuple[int, ...]:
+    """The shape of a row of what a verb gives."""
+    last = steps_of(bundle.manifest, verb)[-1]
+    outputs, name = bundle.variant(PARTS[last]).outputs, OUTPUTS[last]
+    return _sizes(next(spec for spec in outputs if spec.name == name or not name))
 
 
 def _log_skipped(rows: Source) -> None:

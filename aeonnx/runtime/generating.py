@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, Axis, Manifest, axes_of, latents, shape_at, solve
+from aeonnx.bundle import Manifest, axes_of, latents, shape_at, solve
 from aeonnx.errors import InputError, UsageError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
 from aeonnx.runtime.array_like import select
@@ -123,7 +123,7 @@ def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, .
         raise InputError(f"size: expected {len(names)} numbers, {names}, got {len(size)}")
     wanted = {"size": (names, tuple(whole("size", each) for each in size))}
     try:
-        sizes |= solve(wanted, {BATCH: Axis(), **variant.axes})
+        sizes |= solve(wanted, variant.axes)
     except ValueError as error:
         raise InputError(str(error)) from error
     return shape_at(latent.shape[1:], sizes)

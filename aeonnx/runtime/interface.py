@@ -10,16 +10,15 @@ import numpy.typing as npt
 
 from aeonnx.bundle import (
     BATCH,
-    Axis,
     Golden,
     Interface,
-    Shape,
     TensorSpec,
     Variant,
     batch_of,
     has_rows,
     shape_at,
-    solve,
+    shape_of_rows,
+    solve_rows,
 )
 
 __all__ = [
@@ -50,29 +49,18 @@ def is_sized(part: Interface) -> bool:
     return bool(part.axes.keys() - {BATCH})
 
 
-def shape_of_rows(part: Interface, spec: TensorSpec) -> Shape:
-    """The shape of a tensor for any number of rows, also for a graph with a fixed one."""
-    rows = spec in part.outputs or has_rows(part, spec)
-    return (BATCH, *spec.shape[1:]) if rows else spec.shape
-
-
 def sizes_of(part: Interface, inputs: Mapping[str, Array]) -> dict[str, int]:
     """The size of each axis, that of rows included, from arrays of as many axes as the specs.
 
     Raises:
         ValueError: the inputs disagree, or an axis may not have its size.
     """
-    return _solved(part, {name: value.shape for name, value in inputs.items()})
+    return solve_rows(part, {name: value.shape for name, value in inputs.items()})
 
 
 def stored_sizes(part: Interface, golden: Golden) -> dict[str, int]:
     """The size of each axis, that of rows included, of golden vectors."""
-    return _solved(part, {name: tensor.shape for name, tensor in golden.inputs.items()})
-
-
-def _solved(part: Interface, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    declared = {spec.name: (shape_of_rows(part, spec), shapes[spec.name]) for spec in part.inputs}
-    return solve(declared, {BATCH: Axis(), **part.axes})
+    return solve_rows(part, {name: tensor.shape for name, tensor in golden.inputs.items()})
 
 
 def golden_shape(variant: Variant, spec: TensorSpec) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from aeonnx.runtime.interface import (
     sizes_of,
 )
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.tiles import can_tile, run_tiled, tile_side
 from aeonnx.runtime.validation import check_input, check_output
 
 __all__ = ["PartRunner", "Runner"]
@@ -68,7 +69,7 @@ class PartRunner:
         self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
         self._sized = is_sized(variant)
-        self._tiles = self._sized and all(axis.margin is not None for axis in variant.axes.values())
+        self._tiles = can_tile(variant)
         spec = variant.inputs[0]
         self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
         self._axes = len(spec.shape)
@@ -223,7 +224,6 @@ class PartRunner:
         self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
     ) -> list[Array]:
         """The named outputs, tile by tile and row by row: a row is large here."""
-        from aeonnx.runtime.tiles import run_tiled, tile_side  # milliseconds count at the start
 
         def run(tile: Mapping[str, Array]) -> dict[str, Array]:
             return dict(zip(names, self._runner.values(tile, names), strict=True))

@@ -164,10 +164,11 @@ class Session:
             raise self.run_error(inputs, error) from error
         if self._expected:
             rows = len(inputs[self._rows])
+            sizes = sizes_of(self._variant, inputs) if self._variant else None
             for name, value in zip(outputs, values, strict=True):
                 dtype, row = self._expected[name]
-                if self._variant is not None:
-                    row = shape_at(row, sizes_of(self._variant, inputs))
+                if sizes is not None:
+                    row = shape_at(row, sizes)
                 if (
                     type(value) is not np.ndarray
                     or value.shape != (rows, *row)

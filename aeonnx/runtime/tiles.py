@@ -115,7 +115,7 @@ def run_tiled(
 def _inputs(spec: TensorSpec, along: Mapping[str, Piece]) -> Iterator[slice]:
     """What a tile takes of each axis of an input."""
     for size in spec.shape:
-        axis = scaled(size) if isinstance(size, str) else None
+        axis = scaled(size)
         if axis is None or axis.axis not in along:
             yield slice(None)
         else:
@@ -126,7 +126,7 @@ def _inputs(spec: TensorSpec, along: Mapping[str, Piece]) -> Iterator[slice]:
 def _outputs(spec: TensorSpec, along: Mapping[str, Piece]) -> Iterator[tuple[slice, slice]]:
     """Where the outputs of a tile lie in the whole, and in the tile, on each axis."""
     for size in spec.shape:
-        axis = scaled(size) if isinstance(size, str) else None
+        axis = scaled(size)
         if axis is None or axis.axis not in along:
             yield slice(None), slice(None)
         else:
@@ -150,7 +150,7 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
         return value  # refused when it is run
     places: dict[str, list[tuple[int, ScaledAxis]]] = {}
     for place, size in enumerate(spec.shape):
-        axis = scaled(size) if isinstance(size, str) else None
+        axis = scaled(size)
         if axis is not None and axis.axis != BATCH:
             places.setdefault(axis.axis, []).append((place, axis))
     widths = [0] * value.ndim

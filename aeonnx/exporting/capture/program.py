@@ -169,7 +169,7 @@ def _dynamic_shapes(part: Part) -> tuple[dict[int, Any], ...]:
         numbers[name] = torch.export.Dim(root, min=axis.min // axis.multiple, max=most)
 
     def dimension(size: int | str) -> Any:
-        scaled_axis = scaled(size) if isinstance(size, str) else None
+        scaled_axis = scaled(size)
         if scaled_axis is None:
             return None
         count = scaled_axis.at(part.axes[scaled_axis.axis].multiple)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +10,20 @@ import numpy as np
 from aeonnx.bundle import TensorSpec
 from aeonnx.models import Part
 
-__all__ = ["with_kinds"]
+__all__ = ["DATA_PARTS", "with_kinds"]
 
 _DATA = {2: "vector", 3: "signal", 4: "image", 5: "volume"}
 """Kind of data by the number of its axes."""
 
-_MAKES_DATA = ("decoder", "reconstructor", "denoiser", "scorer")
-_TAKES_DATA = ("encoder", "reconstructor", "denoiser", "scorer", "classifier")
-_BY_NAME = {"label": "label", "mask": "mask", "error": "score"}
+DATA_PARTS = ("encoder", "denoiser", "reconstructor", "scorer", "classifier")
+"""The parts whose first input is data such as images, the first that a model has before others."""
+
+_MAKES_DATA = ("decoder", "reconstructor", "denoiser", "scorer", "classifier")
+_BY_NAME = {
+    **{"label": ("label", None), "mask": ("mask", None)},
+    **{"error": ("score", 1), "probabilities": ("vector", 2)},
+}
+"""Kind of a tensor by its name, and how many axes it then has; None for any."""
 
 
 def with_kinds(parts: Mapping[str, Part]) -> dict[str, Part]:
@@ -31,10 +37,8 @@ def with_kinds(parts: Mapping[str, Part]) -> dict[str, Part]:
 
 
 def _of(name: str, part: Part) -> Part:
-    first_in = _data if name in _TAKES_DATA else _latent if name == "decoder" else None
+    first_in = _data if name in DATA_PARTS else _latent if name == "decoder" else None
     first_out = _data if name in _MAKES_DATA else _latent if name == "encoder" else None
-    if name == "classifier":
-        first_out = _data
     inputs, outputs = (
         tuple(_known(spec, guess if place == 0 else None) for place, spec in enumerate(specs))
         for specs, guess in ((part.inputs, first_in), (part.outputs, first_out))
@@ -50,14 +54,10 @@ def _latent(spec: TensorSpec) -> str:
     return "codes" if np.issubdtype(np.dtype(spec.dtype), np.integer) else "latent"
 
 
-def _known(spec: TensorSpec, guess: object) -> TensorSpec:
+def _known(spec: TensorSpec, guess: Callable[[TensorSpec], str] | None) -> TensorSpec:
     if spec.kind != "other":
         return spec
-    kind = _BY_NAME.get(spec.name, "other")
-    if kind == "score" and len(spec.shape) != 1:
-        kind = "other"
-    if callable(guess):
-        kind = guess(spec)
-    elif spec.name == "probabilities" and len(spec.shape) == len(("batch", "classes")):
-        kind = "vector"
-    return replace(spec, kind=kind)
+    if guess is not None:
+        return replace(spec, kind=guess(spec))
+    kind, axes = _BY_NAME.get(spec.name, ("other", None))
+    return replace(spec, kind=kind) if axes in (None, len(spec.shape)) else spec

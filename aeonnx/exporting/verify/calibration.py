@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from aeonnx.bundle import TensorSpec, has_rows
+from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.probes import REAL, Rows, filled, whole
 from aeonnx.exporting.verify.quality import Task
 from aeonnx.models import Part
@@ -14,10 +15,7 @@ from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
-__all__ = ["DATA_PARTS", "Calibration", "complete_inputs", "first_input", "task_of"]
-
-DATA_PARTS = ("encoder", "denoiser", "reconstructor", "scorer", "classifier")
-"""The parts whose first input is data such as images, the first that a model has before others."""
+__all__ = ["Calibration", "complete_inputs", "first_input", "task_of"]
 
 _AT_ONCE = 64  # rows
 

@@ -9,8 +9,9 @@ from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.exporting.sizes import at_sizes, at_usual, other_sizes, usual_sizes
+from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import Activations, activation_rows
-from aeonnx.exporting.verify.calibration import DATA_PARTS, first_input
+from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
 from aeonnx.exporting.verify.probes import (
     ACTIVATION,
