@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aeonnx.bundle import BATCH, GoldenTensor, Manifest, TensorSpec, Variant, manifest
-from aeonnx.errors import BundleError
-from aeonnx.io.pixels import has_pixels, to_pixels
+from aeonnx.runtime.answers import Answers
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.generating import generate, latent_shape
-from aeonnx.runtime.interface import is_sized, tile_rows
-from aeonnx.runtime.prior import Gaussian, check_range, draw
-from aeonnx.runtime.runner import PartRunner
+from aeonnx.runtime.interface import tile_rows
+from aeonnx.runtime.prior import check_range, draw
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
-from aeonnx.runtime.tiles import pad_to_allowed
-from aeonnx.runtime.validation import check_output, input_array
 from aeonnx.runtime.variants import Variants
-from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
 
 __all__ = ["Bundle", "open_bundle"]
-
-_NONE: Mapping[str, ArrayLike] = MappingProxyType({})
 
 
 def open_bundle(folder: Path, settings: Settings) -> Bundle:
@@ -63,9 +55,7 @@ class Bundle:
         self._settings = settings or Settings()
         self._sessions = SessionPool(self.folder, contents, self._settings)
         self._variants = Variants(self._sessions)
-        self._calls: dict[str, PartRunner] = {}
-        self._fit: set[str] = set()  # verbs known to be able to run
-        self._prior: Gaussian | None = None
+        self._answers = Answers(self._sessions, self._variants)
 
     def __repr__(self) -> str:
         parts = ", ".join(
@@ -87,8 +77,8 @@ class Bundle:
 
     def close(self) -> None:
         """Close all graphs; runs in progress finish first. Idempotent."""
+        self._answers.close()
         self._variants.close()
-        self._calls = {}
 
     @property
     def provider(self) -> str | None:
@@ -122,18 +112,7 @@ class Bundle:
         Raises:
             BundleError: the verb's part is missing, or its inputs or outputs do not fit the verb.
         """
-        if verb in self._fit:
-            return
-        if verb == "classify" and not self.manifest.classes:
-            raise BundleError(
-                f"a {self.manifest.model} learns no classes, so it cannot classify: use an sdae"
-            )
-        if verb == "generate":
-            self._gaussian()
-        for step in steps_of(self.manifest, verb):
-            self._variants.require(PARTS[step])
-            check_verb(self.manifest, step)
-        self._fit.add(verb)
+        self._answers.require(verb)
 
     def encode(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Encode images: float32 [n, C, H, W] in range, or uint8 -> latents, float32 [n, latent].
@@ -142,13 +121,13 @@ class Bundle:
 
         For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too.
         """
-        return self._answer("encode", x, out, others=others)
+        return self._answers.one("encode", x, out, others=others)
 
     def decode(
         self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
     ) -> Array:
         """Decode latents: float32 [n, latent] -> images, float32 [n, C, H, W] in range."""
-        return self._answer("decode", z, out, pixels, others)
+        return self._answers.one("decode", z, out, pixels, others)
 
     def reconstruct(
         self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
@@ -157,15 +136,7 @@ class Bundle:
 
         Runs the reconstructor, or encoder and decoder if the bundle has none.
         """
-        if steps_of(self.manifest, "reconstruct") != ("encode", "decode"):
-            return self._same_size("reconstruct", x, out, pixels, others)
-        self.require("reconstruct")
-        decoders = {spec.name for spec in self.inputs("decoder")}
-        encoders = {spec.name for spec in self.inputs("encoder")}
-        given = {name: v for name, v in others.items() if name in encoders or name not in decoders}
-        z = self._answer("encode", x, others=given)
-        given = {name: value for name, value in others.items() if name in decoders}
-        return self._answer("decode", z, out, pixels, given)
+        return self._answers.same_size("reconstruct", x, out, pixels, others)
 
     def denoise(
         self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
@@ -176,7 +147,7 @@ class Bundle:
         it allows, and the result is cropped. Large images run in tiles whose results are those of
         the whole, if the denoiser has a margin.
         """
-        return self._same_size("denoise", x, out, pixels, others)
+        return self._answers.same_size("denoise", x, out, pixels, others)
 
     def score(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.
@@ -189,7 +160,7 @@ class Bundle:
         Raises:
             BundleError: the bundle has no scorer, or its scorer has no output `error`.
         """
-        return self._answer("score", x, out, others=others)
+        return self._answers.one("score", x, out, others=others)
 
     def classify(self, x: ArrayLike, **others: ArrayLike) -> Classified:
         """Classify images: [n, C, H, W], float32 in range or uint8.
@@ -197,7 +168,7 @@ class Bundle:
         Raises:
             BundleError: the model learns no classes, or the bundle has no classifier.
         """
-        call = self._call("classify")
+        call = self._answers.runner("classify")
         found = call({self.variant("classifier").inputs[0].name: x, **others})
         probabilities = found["probabilities"]
         indices = probabilities.argmax(1)
@@ -253,20 +224,7 @@ class Bundle:
             BundleError: see `generate`.
             InputError: see `generate`.
         """
-        return draw(self._gaussian(), seed, first, n, latent_shape(self.manifest, size))
-
-    def _gaussian(self) -> Gaussian:
-        prior = self.manifest.prior
-        if prior is None:
-            raise BundleError(
-                f"this {self.manifest.model} has no prior over its latents to generate from: "
-                f"fit one with: aeonnx export --model {self.manifest.model} --prior fitted; or "
-                "decode latents of your own"
-            )
-        if self._prior is None:
-            mean = self.read_golden(prior.mean) if prior.mean else None
-            self._prior = Gaussian(mean, self.read_golden(prior.factor) if prior.factor else None)
-        return self._prior
+        return draw(self._answers.gaussian(), seed, first, n, latent_shape(self.manifest, size))
 
     def run(self, part: str, **inputs: ArrayLike) -> dict[str, Array]:
         """Run a part on its inputs by name, and return all outputs by name.
@@ -334,77 +292,3 @@ class Bundle:
             IntegrityError: the file is missing or does not match the manifest.
         """
         return self._sessions.read_golden(tensor)
-
-    def _answer(
-        self,
-        verb: str,
-        value: ArrayLike,
-        out: Array | None = None,
-        pixels: bool = False,
-        others: Mapping[str, ArrayLike] = _NONE,
-    ) -> Array:
-        if pixels:
-            return self._pixels(verb, value, out, others)
-        return self._call(verb).output(value, out, OUTPUTS[verb], others)
-
-    def _same_size(
-        self,
-        verb: str,
-        value: ArrayLike,
-        out: Array | None,
-        pixels: bool,
-        others: Mapping[str, ArrayLike],
-    ) -> Array:
-        """The answer of a verb whose output is as large as its input, for an input of any size."""
-        self.require(verb)
-        part = PARTS[verb]
-        variant = self.variant(part)
-        if not is_sized(variant):
-            return self._answer(verb, value, out, pixels, others)
-        given = input_array(part, variant.inputs[0], value)
-        whole = pad_to_allowed(variant, variant.inputs[0], given)
-        if whole is given:
-            return self._answer(verb, given, out, pixels, others)
-        made = self._answer(verb, whole, None, pixels, others)
-        made = np.ascontiguousarray(made[tuple(map(slice, given.shape))])
-        if out is None:
-            return made
-        spec = replace(variant.outputs[0], dtype=str(made.dtype))
-        check_output(part, spec, made.shape, given, out)
-        out[...] = made
-        return out
-
-    def _call(self, verb: str) -> PartRunner:
-        """The runner of a verb's part, which is checked before it is opened."""
-        call = self._calls.get(verb)
-        if call is None:
-            self.require(verb)
-            call = self._calls[verb] = self._variants.runner(PARTS[verb])
-        return call
-
-    def _pixels(
-        self, verb: str, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]
-    ) -> Array:
-        """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
-        part = PARTS[verb]
-        self.require(verb)
-        chosen = self._variants.choice(part)
-        variant = self.variant(part, chosen)
-        spec, floats = variant.inputs[0], variant.outputs[0]
-        value = input_array(part, spec, value)
-        name = f"{chosen}-uint8"
-        if name in self.manifest.parts[part]:
-            dtype = self.variant(part, name).inputs[0].dtype
-            if value.dtype == dtype:
-                return self._variants.runner(part, name).output(value, out, others=others)
-        if not floats.range or not has_pixels(floats.range):
-            raise BundleError(
-                f"{part}: {floats.name} has no range [low, high] that 0 to 255 could stand for: "
-                "leave pixels out"
-            )
-        made = to_pixels(self._answer(verb, value, others=others), floats.range)
-        if out is None:
-            return made
-        check_output(part, replace(floats, dtype="uint8"), made.shape, made, out)
-        out[...] = made
-        return out

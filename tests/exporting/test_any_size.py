@@ -211,6 +211,10 @@ def test_modules_alone_are_enough(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = both.decoder(both.encoder(other)).numpy()
     np.testing.assert_allclose(bundle.reconstruct(other), expected, rtol=0, atol=1e-5)
+    odd = other[..., :19, :33]
+    whole = np.pad(odd, [(0, 0), (0, 0), (0, 1), (0, 3)], mode="reflect")
+    found = bundle.reconstruct(odd, out=np.empty(odd.shape, np.float32))
+    np.testing.assert_array_equal(found, bundle.reconstruct(whole)[..., :19, :33])
 
 
 def test_modules_whose_size_is_fixed(tmp_path: Path) -> None:

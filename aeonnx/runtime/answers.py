@@ -1,0 +1,180 @@
+"""What verbs return for one array: floats or pixels, of a part's own sizes or of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from aeonnx.bundle import Variant
+from aeonnx.errors import BundleError
+from aeonnx.io.pixels import has_pixels, to_pixels
+from aeonnx.runtime.array_like import ArrayLike
+from aeonnx.runtime.interface import is_sized
+from aeonnx.runtime.prior import Gaussian
+from aeonnx.runtime.runner import PartRunner
+from aeonnx.runtime.session import Array
+from aeonnx.runtime.sessions import SessionPool
+from aeonnx.runtime.tiles import pad_to_allowed
+from aeonnx.runtime.validation import check_output, input_array
+from aeonnx.runtime.variants import Variants
+from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
+
+__all__ = ["NONE", "Answers"]
+
+NONE: Mapping[str, ArrayLike] = MappingProxyType({})
+"""No inputs beside the first."""
+
+
+class Answers:
+    """Runs verbs of a bundle; `Bundle` documents their arguments and errors.
+
+    Args:
+        pool: the open graphs.
+        variants: chooses the variant of each part.
+    """
+
+    def __init__(self, pool: SessionPool, variants: Variants) -> None:
+        self._pool, self._manifest, self._variants = pool, pool.manifest, variants
+        self._runners: dict[str, PartRunner] = {}
+        self._fit: set[str] = set()  # verbs known to be able to run
+        self._prior: Gaussian | None = None
+
+    def close(self) -> None:
+        """Forget the runners, whose graphs are closed."""
+        self._runners = {}
+
+    def require(self, verb: str) -> None:
+        """See `Bundle.require`."""
+        if verb in self._fit:
+            return
+        contents = self._manifest
+        if verb == "classify" and not contents.classes:
+            raise BundleError(
+                f"a {contents.model} learns no classes, so it cannot classify: use an sdae"
+            )
+        if verb == "generate":
+            self.gaussian()
+        for step in steps_of(contents, verb):
+            self._variants.require(PARTS[step])
+            check_verb(contents, step)
+        self._fit.add(verb)
+
+    def gaussian(self) -> Gaussian:
+        """The prior.
+
+        Raises:
+            BundleError: there is none.
+        """
+        prior, model = self._manifest.prior, self._manifest.model
+        if prior is None:
+            raise BundleError(
+                f"this {model} has no prior over its latents to generate from: "
+                f"fit one with: aeonnx export --model {model} --prior fitted; or "
+                "decode latents of your own"
+            )
+        if self._prior is None:
+            read = self._pool.read_golden
+            mean = read(prior.mean) if prior.mean else None
+            self._prior = Gaussian(mean, read(prior.factor) if prior.factor else None)
+        return self._prior
+
+    def runner(self, verb: str) -> PartRunner:
+        """The runner of a verb's part, which is checked before it is opened."""
+        found = self._runners.get(verb)
+        if found is None:
+            self.require(verb)
+            found = self._runners[verb] = self._variants.runner(PARTS[verb])
+        return found
+
+    def one(
+        self,
+        verb: str,
+        value: ArrayLike,
+        out: Array | None = None,
+        pixels: bool = False,
+        others: Mapping[str, ArrayLike] = NONE,
+    ) -> Array:
+        """The answer of a verb that one part runs, for an input of an allowed size."""
+        if pixels:
+            return self._pixels(verb, value, out, others)
+        return self.runner(verb).output(value, out, OUTPUTS[verb], others)
+
+    def same_size(
+        self,
+        verb: str,
+        value: ArrayLike,
+        out: Array | None,
+        pixels: bool,
+        others: Mapping[str, ArrayLike],
+    ) -> Array:
+        """The answer of a verb whose output is as large as its input, for an input of any size."""
+        self.require(verb)
+        first = PARTS[steps_of(self._manifest, verb)[0]]
+        variant = self._variant(first)
+        if not is_sized(variant):
+            return self._in_steps(verb, value, out, pixels, others)
+        given = input_array(first, variant.inputs[0], value)
+        whole = pad_to_allowed(variant, variant.inputs[0], given)
+        if whole is given:
+            return self._in_steps(verb, given, out, pixels, others)
+        made = self._in_steps(verb, whole, None, pixels, others)
+        made = np.ascontiguousarray(made[tuple(map(slice, given.shape))])
+        if out is None:
+            return made
+        last = PARTS[steps_of(self._manifest, verb)[-1]]
+        spec = replace(self._variant(last).outputs[0], dtype=str(made.dtype))
+        check_output(last, spec, made.shape, given, out)
+        out[...] = made
+        return out
+
+    def _in_steps(
+        self,
+        verb: str,
+        value: ArrayLike,
+        out: Array | None,
+        pixels: bool,
+        others: Mapping[str, ArrayLike],
+    ) -> Array:
+        """The answer of a verb that one part runs, or encoder and decoder one after the other."""
+        if steps_of(self._manifest, verb) != ("encode", "decode"):
+            return self.one(verb, value, out, pixels, others)
+        encoders, decoders = (
+            {spec.name for spec in self._variant(part).inputs} for part in ("encoder", "decoder")
+        )
+        given = {name: v for name, v in others.items() if name in encoders or name not in decoders}
+        z = self.one("encode", value, others=given)
+        given = {name: v for name, v in others.items() if name in decoders}
+        return self.one("decode", z, out, pixels, given)
+
+    def _pixels(
+        self, verb: str, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]
+    ) -> Array:
+        """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
+        part = PARTS[verb]
+        self.require(verb)
+        chosen = self._variants.choice(part)
+        variant = self._variant(part, chosen)
+        spec, floats = variant.inputs[0], variant.outputs[0]
+        value = input_array(part, spec, value)
+        name = f"{chosen}-uint8"
+        if name in self._manifest.parts[part]:
+            dtype = self._variant(part, name).inputs[0].dtype
+            if value.dtype == dtype:
+                return self._variants.runner(part, name).output(value, out, others=others)
+        if not floats.range or not has_pixels(floats.range):
+            raise BundleError(
+                f"{part}: {floats.name} has no range [low, high] that 0 to 255 could stand for: "
+                "leave pixels out"
+            )
+        made = to_pixels(self.one(verb, value, others=others), floats.range)
+        if out is None:
+            return made
+        check_output(part, replace(floats, dtype="uint8"), made.shape, made, out)
+        out[...] = made
+        return out
+
+    def _variant(self, part: str, name: str = "fp32") -> Variant:
+        return self._pool.variant(part, name)
