@@ -18,6 +18,7 @@ from aeonnx.bundle.axes import (
     shape_at,
     solve,
 )
+from aeonnx.bundle.blending import Blending
 from aeonnx.bundle.manifest import (
     FILE_NAME,
     FORMAT,
@@ -45,6 +46,7 @@ __all__ = [
     "NAME",
     "ActivationCoverage",
     "Axis",
+    "Blending",
     "Golden",
     "GoldenTensor",
     "Interface",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aeonnx.bundle import Manifest, Prior, Quality, TensorSpec, Training
+from aeonnx.bundle import BATCH, Manifest, Prior, Quality, TensorSpec, Training
 
 __all__ = [
     "NUMERIC",
@@ -17,6 +17,7 @@ __all__ = [
     "quality",
     "tensors",
     "thresholds",
+    "tiles",
     "training_facts",
 ]
 
@@ -146,6 +147,24 @@ def activations(contents: Manifest) -> Table:
         if variant.activations and variant.activations.units
     ]
     return Table(head, tuple(rows))
+
+
+def tiles(contents: Manifest) -> Table:
+    """A row per part with dynamic axes: how inputs that are longer than a tile run."""
+    rows = []
+    for part, variants in contents.parts.items():
+        fp32 = variants["fp32"]
+        margins = {name: axis.margin for name, axis in fp32.axes.items() if name != BATCH}
+        if not margins:
+            continue
+        shown = ", ".join(
+            f"{name} {'any' if margin is None else margin}" for name, margin in margins.items()
+        )
+        blending, exact = fp32.blending, None not in margins.values()
+        how = f"{blending.tile}, overlap {blending.overlap}" if blending else ""
+        loss = blending.loss if blending else "not measured"
+        rows.append((part, shown, how, "none" if exact else loss))
+    return Table(("part", "margin", "blended tiles", "loss in tiles"), tuple(rows))
 
 
 def thresholds(contents: Manifest) -> Table:

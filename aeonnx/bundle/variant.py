@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at
+from aeonnx.bundle.blending import Blending
 from aeonnx.bundle.rows import batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import (
     LARGEST,
@@ -129,6 +130,8 @@ class Variant:
         quality: of each output against the fp32 graph's; None if the graph is the fp32 graph or
             exactly as good.
         percentiles: of outputs over training images, by output name and percentile such as "p99".
+        blending: what the fp32 graph loses in blended tiles, if an axis has no margin; None if it
+            was not measured.
     """
 
     file: str
@@ -147,6 +150,7 @@ class Variant:
     golden: tuple[Golden, ...]
     quality: dict[str, tuple[Quality, ...]] | None
     percentiles: dict[str, dict[str, float]]
+    blending: Blending | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require_file(self.file)

@@ -43,6 +43,9 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     if (quality := summary.quality(contents)).rows:
         console.print()
         console.print(table(quality))
+    if (tiles := summary.tiles(contents)).rows:
+        console.print()
+        console.print(table(tiles))
     if (thresholds := summary.thresholds(contents)).rows:
         console.print()
         console.print(table(thresholds))

@@ -30,6 +30,7 @@ __all__ = [
     "providers_of",
     "refuse_two_documents",
     "runtime_options",
+    "tile_options",
     "weights_option",
 ]
 
@@ -138,12 +139,45 @@ def runtime_options(command: F) -> F:
     return provider_option(_precision_option(_threads_option(command)))
 
 
-def opened(bundle: Path, provider: str, precision: str, threads: int | None) -> Bundle:
-    """Open a bundle with the values of `runtime_options`."""
+def tile_options(command: F) -> F:
+    """--tile and --overlap, further arguments of `opened`."""
+    for option in (
+        click.option(
+            "--overlap",
+            type=click.IntRange(0),
+            metavar="M",
+            help="Pixels, or other places, that tiles share where they are not exact: they are "
+            "blended there.  [default: a quarter of a tile]",
+        ),
+        click.option(
+            "--tile",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Run larger inputs in tiles of N places of each axis, such as N x N pixels. They "
+            "give the result of the whole if the part has a margin on each axis (see aeonnx "
+            "inspect), and a note on stderr says so if not.  [default: none, or of 512 x 512 "
+            "pixels for very large inputs if that is exact]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def opened(
+    bundle: Path,
+    provider: str,
+    precision: str,
+    threads: int | None,
+    tile: int | None = None,
+    overlap: int | None = None,
+) -> Bundle:
+    """Open a bundle with the values of `runtime_options`, and of `tile_options` if there are."""
     from aeonnx import runtime
 
     providers = providers_of(provider)
-    return runtime.load(bundle, providers, precision=precision, threads=threads)
+    return runtime.load(
+        bundle, providers, precision=precision, threads=threads, tile=tile, overlap=overlap
+    )
 
 
 def providers_of(name: str) -> list[str] | None:

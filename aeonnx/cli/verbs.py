@@ -21,6 +21,7 @@ from aeonnx.cli.options import (
     pixels_option,
     refuse_two_documents,
     runtime_options,
+    tile_options,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _reading(
 def _say(written: Written, bundle: Bundle, *, as_json: bool) -> None:
     """Report what was written; on stderr if the results themselves go to stdout."""
     _say_left_out(written.left_out, written.skipped)
+    for part in bundle.blended:
+        click.echo(_inexact(part, bundle), err=True)
     if as_json:
         from aeonnx.cli import report
 
@@ -110,6 +113,18 @@ def _say(written: Written, bundle: Bundle, *, as_json: bool) -> None:
         return
     line = f"{written.target}: {written.dtype} {list(written.shape)} on {bundle.provider}"
     click.echo(printable(line), err=written.target == "stdout")
+
+
+def _inexact(part: str, bundle: Bundle) -> str:
+    """What is not exact about results that were put together from blended tiles."""
+    measured = bundle.variant(part).blending
+    loss = (
+        f"in tiles of {measured.tile} with an overlap of {measured.overlap}, the export measured "
+        f"{measured.loss} against the whole"
+        if measured
+        else "the export did not measure how much that loses"
+    )
+    return f"Not exact: {part} looks further than a tile, so tiles were blended; {loss}"
 
 
 def _say_left_out(left_out: Sequence[str], skipped: Sequence[str]) -> None:
@@ -137,6 +152,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
     @_reading_options
     @_pixels_option(name)
     @others_option
+    @tile_options
     @runtime_options
     @force_option(_FORCE)
     @_WRITTEN
@@ -203,6 +219,7 @@ denoise = _image_verb(
 @_output_option(_TO_PICTURE + "a .npy.")
 @pixels_option
 @others_option
+@tile_options
 @runtime_options
 @force_option(_FORCE)
 @_WRITTEN

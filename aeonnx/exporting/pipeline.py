@@ -28,6 +28,7 @@ from aeonnx.errors import (
     RunError,
     UsageError,
 )
+from aeonnx.exporting.blending import with_blending
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
@@ -202,7 +203,7 @@ def _make(
     for name in names:
         tell(name, "fp32")
         with user_code(f"{name}: its module, called on more rows,", among_ours=True):
-            made[name] = export_part(name, context)
+            made[name] = with_blending(export_part(name, context), context)
     graphs = []
     for name in plan.parts:
         if name in made:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from aeonnx.bundle import Variant
-from aeonnx.errors import BundleError
+from aeonnx.errors import BundleError, InputError, UsageError
 from aeonnx.io.pixels import has_pixels, to_pixels
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.interface import is_sized
@@ -18,6 +19,7 @@ from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
+from aeonnx.runtime.tiling import require_cuttable, tiling_of
 from aeonnx.runtime.validation import check_output, input_array
 from aeonnx.runtime.variants import Variants
 from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
@@ -26,6 +28,9 @@ __all__ = ["NONE", "Answers"]
 
 NONE: Mapping[str, ArrayLike] = MappingProxyType({})
 """No inputs beside the first."""
+
+_IN_TILES = ("encode", "decode", "reconstruct", "denoise")
+"""Verbs whose results are as large as their inputs, or follow their sizes."""
 
 
 class Answers:
@@ -60,7 +65,23 @@ class Answers:
         for step in steps_of(contents, verb):
             self._variants.require(PARTS[step])
             check_verb(contents, step)
+        self._require_tiles(verb)
         self._fit.add(verb)
+
+    def _require_tiles(self, verb: str) -> None:
+        """Check the tiles that were asked for, see `tiling_of`."""
+        tile, overlap = self._pool.settings.tile, self._pool.settings.overlap
+        if tile is None or verb not in _IN_TILES:
+            return
+        names = [PARTS[step] for step in steps_of(self._manifest, verb)]
+        for name in names:
+            require_cuttable(name, self._variant(name))
+        found = [tiling_of(name, self._variant(name), tile, overlap) for name in names]
+        if overlap is not None and all(each and each.overlap is None for each in found):
+            raise UsageError(
+                f"overlap: expected none, the tiles of {' and '.join(names)} are exact: they "
+                "overlap by the margins in the manifest. Leave it out"
+            )
 
     def gaussian(self) -> Gaussian:
         """The prior.
@@ -112,12 +133,7 @@ class Answers:
     ) -> Array:
         """The answer of a verb whose output is as large as its input, for an input of any size."""
         self.require(verb)
-        first = PARTS[steps_of(self._manifest, verb)[0]]
-        variant = self._variant(first)
-        if not is_sized(variant):
-            return self._in_steps(verb, value, out, pixels, others)
-        given = input_array(first, variant.inputs[0], value)
-        whole = pad_to_allowed(variant, variant.inputs[0], given)
+        given, whole = self._padded(PARTS[steps_of(self._manifest, verb)[0]], value)
         if whole is given:
             return self._in_steps(verb, given, out, pixels, others)
         made = self._in_steps(verb, whole, None, pixels, others)
@@ -129,6 +145,26 @@ class Answers:
         check_output(last, spec, made.shape, given, out)
         out[...] = made
         return out
+
+    def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
+        """The latents of an input of any size, which is padded as in `same_size`."""
+        self.require("encode")
+        return self.one("encode", self._padded("encoder", value)[1], out, others=others)
+
+    def _padded(self, part: str, value: ArrayLike) -> tuple[Any, Any]:
+        """The first input of a part as an array, and the same if its sizes are allowed, or padded.
+
+        Raises:
+            InputError: it is a signal that is too short.
+        """
+        variant = self._variant(part)
+        if not is_sized(variant):
+            return value, value
+        given = input_array(part, variant.inputs[0], value)
+        try:
+            return given, pad_to_allowed(variant, variant.inputs[0], given)
+        except ValueError as error:
+            raise InputError(f"{part}: {error}") from error
 
     def _in_steps(
         self,

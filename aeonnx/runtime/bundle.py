@@ -85,6 +85,14 @@ class Bundle:
         """The execution provider that the opened parts run on; None before the first is opened."""
         return self._sessions.provider
 
+    @property
+    def blended(self) -> tuple[str, ...]:
+        """Names of the parts that ran in blended tiles so far, so that results are not exact.
+
+        `variant(part).blending` says how much that loses, if the export measured it.
+        """
+        return self._variants.blended
+
     def warmup(self, batch_sizes: Sequence[int] = (1,), parts: Sequence[str] | None = None) -> None:
         """Open parts and run them on golden inputs: the first run of each size is slow on a GPU.
 
@@ -119,9 +127,10 @@ class Bundle:
 
         All verbs also accept float16 and float64, and round them to float32.
 
-        For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too.
+        For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too. Where the encoder
+        accepts inputs of any size, they are padded as by `denoise`.
         """
-        return self._answers.one("encode", x, out, others=others)
+        return self._answers.encode(x, out, others)
 
     def decode(
         self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike

@@ -27,6 +27,8 @@ def load(
     max_batch: int | None = None,
     cuda_graph: bool = False,
     session_options: SessionOptions | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
 ) -> Bundle:
     """Open a bundle written by `aeonnx export`.
 
@@ -47,6 +49,12 @@ def load(
             `onnxruntime.SessionOptions`, such as {"inter_op_num_threads": 2}, and configuration
             entries, such as {"session.intra_op.allow_spinning": "0"}. Those that this package sets
             itself are refused: for "intra_op_num_threads", pass `threads`.
+        tile: run inputs that are longer than this on any axis in tiles of this length, in places
+            of the axis, such as pixels. The result is that of the whole if the part has a margin
+            on each axis; if not, tiles overlap and are blended, which is not exact, see
+            `Bundle.blended`. None for tiles of 512 x 512 where they are exact and an input or
+            output has more than 4 million values per row, and for no tiles elsewhere.
+        overlap: how many places blended tiles share, at most half of `tile`; None for a quarter.
 
     Raises:
         BundleError: there is no bundle at `path`, or its manifest is damaged or of a newer format.
@@ -59,7 +67,9 @@ def load(
         raise UsageError(f"load: expected the path of a bundle, got {path!r}")
     folder = Path(path)
     options = {} if session_options is None else session_options
-    settings = Settings(providers, precision, threads, max_batch, cuda_graph, options)
+    settings = Settings(
+        providers, precision, threads, max_batch, cuda_graph, options, tile, overlap
+    )
     if providers is not None:
         require_built(providers)
     bundle = open_bundle(folder, settings)

@@ -22,7 +22,7 @@ from aeonnx.runtime.interface import (
     sizes_of,
 )
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.tiles import can_tile, run_tiled, tile_side
+from aeonnx.runtime.tiling import LARGE, Tiling, advice
 from aeonnx.runtime.validation import check_input, check_output
 
 __all__ = ["PartRunner", "Runner"]
@@ -34,9 +34,6 @@ _DIRECT = 1024
 
 _COPIED = 2**18
 """Outputs of up to so many bytes are copied to `out`: binding the buffer would take longer."""
-
-_VALUES = 2**22
-"""Values of the first input in a run of a graph with dynamic sizes, unless one row has more."""
 
 _FINITE = float(np.finfo(np.float32).max)
 
@@ -57,10 +54,16 @@ class PartRunner:
         variant: its entry in the manifest.
         runner: runs its graph.
         max_batch: returns the most rows per run of the graph; called when first needed.
+        tiling: how large inputs are cut; None to run them whole.
     """
 
     def __init__(
-        self, part: str, variant: Variant, runner: Runner, max_batch: Callable[[], int]
+        self,
+        part: str,
+        variant: Variant,
+        runner: Runner,
+        max_batch: Callable[[], int],
+        tiling: Tiling | None = None,
     ) -> None:
         self._part, self._variant, self._runner = part, variant, runner
         self._specs = {spec.name: spec for spec in any_batch(variant)}
@@ -69,7 +72,9 @@ class PartRunner:
         self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
         self._sized = is_sized(variant)
-        self._tiles = can_tile(variant)
+        self._tiling = tiling
+        self.blended = False
+        """Whether a result was put together from blended tiles so far, and so is not exact."""
         spec = variant.inputs[0]
         self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
         self._axes = len(spec.shape)
@@ -100,6 +105,8 @@ class PartRunner:
             return self._one(value, out, name or self._names[0], others)
         except MemoryError as error:  # numpy could not allocate the arrays of all rows
             raise self._too_large(error) from error
+        except DeviceMemoryError as error:
+            raise self._advised(error) from error
 
     def _one(self, value: Any, out: Array | None, name: str, others: Mapping[str, Any]) -> Array:
         value = self._prepared(value)
@@ -128,12 +135,21 @@ class PartRunner:
             return self._all(inputs)
         except MemoryError as error:
             raise self._too_large(error) from error
+        except DeviceMemoryError as error:
+            raise self._advised(error) from error
 
     def _too_large(self, error: MemoryError) -> DeviceMemoryError:
         return DeviceMemoryError(
             f"{self._part}: the arrays of all rows do not fit in memory ({error}): give fewer rows "
-            "at once, or use aeonnx.runtime.stream"
+            "at once, or use aeonnx.runtime.stream."
+            f"{'' if self._tiling else advice(self._variant)}"
         )
+
+    def _advised(self, error: DeviceMemoryError) -> DeviceMemoryError:
+        """The error of a run that did not fit in memory; says which tiles may."""
+        if self._tiling is not None:
+            return error
+        return DeviceMemoryError(f"{error}{advice(self._variant)}")
 
     def _all(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         self._require_names(inputs)
@@ -207,8 +223,8 @@ class PartRunner:
         self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
     ) -> list[Array]:
         rows = sizes[BATCH]
-        if self._tiles and self._row_values(sizes) > _VALUES:
-            return self._tiled(inputs, names, sizes)
+        if self._tiling and self._tiling.cuts(sizes):
+            return self._tiled(self._tiling, inputs, names, sizes)
         if rows <= self._direct and not (self._sized and rows > self._fitting(inputs)):
             try:
                 return self._runner.values(inputs, names)
@@ -221,7 +237,11 @@ class PartRunner:
         return list(self._in_batches(inputs, buffers, sizes).values())
 
     def _tiled(
-        self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
+        self,
+        tiling: Tiling,
+        inputs: Mapping[str, Array],
+        names: list[str],
+        sizes: Mapping[str, int],
     ) -> list[Array]:
         """The named outputs, tile by tile and row by row: a row is large here."""
 
@@ -229,24 +249,12 @@ class PartRunner:
             return dict(zip(names, self._runner.values(tile, names), strict=True))
 
         run_any = any_rows(self._variant, run)
-
-        side = tile_side(self._variant)
         rows = [
-            run_tiled(
-                self._variant,
-                run_any,
-                select_rows(self._variant, inputs, slice(row, row + 1)),
-                sizes,
-                side,
-            )
+            tiling.run(run_any, select_rows(self._variant, inputs, slice(row, row + 1)), sizes)
             for row in range(sizes[BATCH])
         ]
+        self.blended |= tiling.overlap is not None
         return [np.concatenate([row[name] for row in rows]) for name in names]
-
-    def _row_values(self, sizes: Mapping[str, int]) -> int:
-        """Values of the largest tensor of one row."""
-        specs = (*self._variant.inputs, *self._variant.outputs)
-        return max(math.prod(shape_at(spec.shape[1:], sizes)) for spec in specs)
 
     def _like(self, spec: TensorSpec) -> Shape:
         return shape_of_rows(self._variant, spec)
@@ -293,6 +301,6 @@ class PartRunner:
         )
 
     def _fitting(self, inputs: Mapping[str, Array]) -> int:
-        """Rows of inputs of this size that a run takes at once."""
+        """Rows of inputs of this size that a run takes at once: one, or `LARGE` values."""
         row = math.prod(inputs[self._input].shape[1:])
-        return max(1, _VALUES // max(1, row))
+        return max(1, LARGE // max(1, row))

@@ -33,12 +33,16 @@ class Settings:
         cuda_graph: replay recorded CUDA graphs, one per power of two of rows. Experimental: not
             yet run on a device.
         session_options: attributes of `onnxruntime.SessionOptions`, and configuration entries.
+        tile: length of the tiles that larger inputs are cut into, 1 or more; None for exact tiles
+            of very large inputs alone.
+        overlap: places that tiles share where they are blended, 0 or more; None for a quarter.
 
     Raises:
         UnknownNameError: there is no such precision, provider or session option.
-        InputError: `threads` or `max_batch` is not a whole number in its range.
-        UsageError: `providers` is not a list of names, `cuda_graph` is set and the first provider
-            is not cuda, or a session option has the wrong type or is set by this package itself.
+        InputError: `threads`, `max_batch`, `tile` or `overlap` is not a whole number in its range.
+        UsageError: `overlap` is given without `tile`, `providers` is not a list of names,
+            `cuda_graph` is set and the first provider is not cuda, or a session option has the
+            wrong type or is set by this package itself.
     """
 
     providers: Sequence[Provider] | None = None
@@ -47,13 +51,25 @@ class Settings:
     max_batch: int | None = None
     cuda_graph: bool = False
     session_options: SessionOptions = field(default_factory=dict)
+    tile: int | None = None
+    overlap: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", str(self.precision), PRECISIONS)
-        for name, value in (("threads", self.threads), ("max_batch", self.max_batch)):
-            if value is not None and whole(name, value) < 1:
-                raise InputError(f"{name}: expected 1 or more, got {value}")
+        for name, value, least in (
+            ("threads", self.threads, 1),
+            ("max_batch", self.max_batch, 1),
+            ("tile", self.tile, 1),
+            ("overlap", self.overlap, 0),
+        ):
+            if value is not None and whole(name, value) < least:
+                raise InputError(f"{name}: expected {least} or more, got {value}")
+        if self.overlap is not None and self.tile is None:
+            raise UsageError(
+                f"overlap: expected a tile too, got {self.overlap} alone: give the length of a "
+                f"tile, such as {max(64, 4 * self.overlap)}, or leave overlap out"
+            )
         if self.threads is not None and self.threads > _MOST_THREADS:
             raise InputError(f"threads: expected at most {_MOST_THREADS}, got {self.threads}")
         check_options(self.session_options)

@@ -7,19 +7,33 @@ axis, so that strides fall on the same places as in the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, Axis, Interface, ScaledAxis, TensorSpec, scaled, shape_at
+from aeonnx.bundle import BATCH, Axis, Interface, ScaledAxis, TensorSpec, axes_of, scaled, shape_at
 from aeonnx.runtime.interface import Array
 
-__all__ = ["Piece", "can_tile", "pad_to_allowed", "pieces", "run_tiled", "tile_side"]
+__all__ = [
+    "Piece",
+    "Run",
+    "can_tile",
+    "each_tile",
+    "least_side",
+    "pad_to_allowed",
+    "pieces",
+    "run_tiled",
+    "sized_axes",
+    "tile_side",
+]
+
+Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""From inputs to outputs, by name."""
 
 _SIDES = {1: 2**18, 2: 512, 3: 64}
-"""Length of a tile by the number of axes that are cut."""
+"""Length of a tile of the largest tensor, by the number of axes that are cut."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +51,35 @@ class Piece:
     last: int
 
 
+def sized_axes(part: Interface) -> dict[str, Axis]:
+    """The dynamic axes of a part by name, without that of rows."""
+    return {name: axis for name, axis in part.axes.items() if name != BATCH}
+
+
 def can_tile(part: Interface) -> bool:
     """Whether a part has dynamic axes beside that of rows, and a margin for each of them."""
-    axes = [axis for name, axis in part.axes.items() if name != BATCH]
+    axes = sized_axes(part).values()
     return bool(axes) and all(axis.margin is not None for axis in axes)
 
 
 def tile_side(part: Interface) -> int:
     """The length of a tile where nothing else is asked for."""
-    count = len(part.axes.keys() - {BATCH})
-    return _SIDES.get(count, 64)
+    axes = sized_axes(part)
+    tensors = [spec.shape for spec in (*part.inputs, *part.outputs)]
+    largest = max(size.factor for size in axes_of(tensors))
+    # With two margins alone in a tile, nearly all that is computed would be thrown away.
+    most = max(4 * _margin(axis) + axis.multiple for axis in axes.values())
+    return max(_SIDES.get(len(axes), 64) // largest, most)
+
+
+def least_side(axis: Axis) -> int:
+    """The smallest length of a tile: two margins and what is computed between them."""
+    return max(2 * _margin(axis) + axis.multiple, axis.min)
+
+
+def _margin(axis: Axis) -> int:
+    """The margin in whole multiples."""
+    return -(-(axis.margin or 0) // axis.multiple) * axis.multiple
 
 
 def pieces(axis: Axis, size: int, side: int) -> list[Piece]:
@@ -55,11 +88,10 @@ def pieces(axis: Axis, size: int, side: int) -> list[Piece]:
     Args:
         axis: with a margin.
         size: of the axis, which it allows.
-        side: length of a tile's inputs; raised to four margins and a multiple.
+        side: length of a tile's inputs; raised to `least_side`, and cut to a multiple.
     """
-    margin = -(-(axis.margin or 0) // axis.multiple) * axis.multiple
-    # With two margins alone in a tile, nearly all that is computed would be thrown away.
-    side = max(side // axis.multiple * axis.multiple, 4 * margin + axis.multiple, axis.min)
+    margin = _margin(axis)
+    side = max(side // axis.multiple * axis.multiple, least_side(axis))
     if size <= side:
         return [Piece(0, size, 0, size)]
     step, found = side - 2 * margin, []
@@ -72,32 +104,43 @@ def pieces(axis: Axis, size: int, side: int) -> list[Piece]:
     return found
 
 
+def each_tile(
+    part: Interface, run: Run, inputs: Mapping[str, Array], cuts: Mapping[str, Sequence[Piece]]
+) -> Iterator[tuple[dict[str, int], Mapping[str, Array]]]:
+    """Run a part on one tile after the other.
+
+    Args:
+        part: its inputs and outputs.
+        run: is called with one tile of all rows.
+        inputs: of the whole.
+        cuts: the tiles along each axis.
+
+    Yields:
+        The number of the tile along each axis, and its outputs.
+    """
+    for tile in product(*(range(len(cut)) for cut in cuts.values())):
+        numbers = dict(zip(cuts, tile, strict=True))
+        along = {name: cuts[name][number] for name, number in numbers.items()}
+        given = {spec.name: inputs[spec.name][tuple(_inputs(spec, along))] for spec in part.inputs}
+        yield numbers, run({name: np.ascontiguousarray(value) for name, value in given.items()})
+
+
 def run_tiled(
-    part: Interface,
-    run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
-    inputs: Mapping[str, Array],
-    sizes: Mapping[str, int],
-    side: int,
-    advanced: Callable[[int, int], None] | None = None,
+    part: Interface, run: Run, inputs: Mapping[str, Array], sizes: Mapping[str, int], side: int
 ) -> dict[str, Array]:
     """Run a part tile by tile, and put its outputs together.
 
     Args:
         part: its axes have margins.
-        run: from inputs to outputs, by name; it is called with one tile of all rows.
+        run: is called with one tile of all rows.
         inputs: of the whole.
         sizes: of its axes.
         side: length of a tile.
-        advanced: called with the number of tiles that are done, and of all.
     """
-    names = [name for name in part.axes if name != BATCH]
-    cuts = [pieces(part.axes[name], sizes[name], side) for name in names]
+    cuts = {name: pieces(axis, sizes[name], side) for name, axis in sized_axes(part).items()}
     outputs: dict[str, Array] = {}
-    tiles = [*product(*cuts)]
-    for number, tile in enumerate(tiles, start=1):
-        along = dict(zip(names, tile, strict=True))
-        given = {spec.name: inputs[spec.name][tuple(_inputs(spec, along))] for spec in part.inputs}
-        found = run({name: np.ascontiguousarray(value) for name, value in given.items()})
+    for numbers, found in each_tile(part, run, inputs, cuts):
+        along = {name: cuts[name][number] for name, number in numbers.items()}
         for spec in part.outputs:
             if spec.name not in found:
                 continue
@@ -107,8 +150,6 @@ def run_tiled(
                 outputs[spec.name] = np.empty(shape, value.dtype)
             there, here = zip(*_outputs(spec, along), strict=True)
             outputs[spec.name][there] = value[here]
-        if advanced:
-            advanced(number, len(tiles))
     return outputs
 
 
@@ -145,6 +186,9 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
         spec: the input.
         value: an array with as many axes; sizes that are allowed stay as they are, and so do those
             above the largest.
+
+    Raises:
+        ValueError: it is a signal that is shorter than one frame.
     """
     if value.ndim != len(spec.shape) or not value.size:
         return value  # refused when it is run
@@ -156,6 +200,8 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
     widths = [0] * value.ndim
     for name, uses in places.items():
         rule = part.axes[name]
+        if spec.kind == "signal":
+            _require_frame(spec, rule, value, *uses[0])
         least = max(-(-value.shape[place] * axis.divisor // axis.factor) for place, axis in uses)
         wanted = max(rule.min, -(-least // rule.multiple) * rule.multiple)
         if rule.allows(wanted):
@@ -164,3 +210,15 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
     if not any(widths):
         return value
     return np.pad(value, [(0, width) for width in widths], mode="reflect")
+
+
+def _require_frame(
+    spec: TensorSpec, rule: Axis, value: Array, place: int, axis: ScaledAxis
+) -> None:
+    """Check that there is one frame, the smallest step of a signal: else all would be padding."""
+    frame, got = axis.at(rule.multiple), value.shape[place]
+    if got < frame:
+        raise ValueError(
+            f"{spec.name}: expected a signal of at least one frame, {frame} samples, got {got}: "
+            "give a longer one, or append silence"
+        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool
+from aeonnx.runtime.tiling import tiling_of
 
 if TYPE_CHECKING:
     from aeonnx.runtime.autotune import Speed
@@ -51,8 +52,9 @@ class Variants:
             key = (part, name)
             if key not in self._runners:
                 variant, graph = self._pool.variant(part, name), self._graph(part, name)
+                tiling = tiling_of(part, variant, self._settings.tile, self._settings.overlap)
                 self._runners[key] = PartRunner(
-                    part, variant, graph, lambda: self._max_batch(part, name)
+                    part, variant, graph, lambda: self._max_batch(part, name), tiling
                 )
             return self._runners[key]
 
@@ -86,6 +88,11 @@ class Variants:
                 f"aeonnx export --model {model} --part {part} --precision {name}; "
                 "or open the bundle with precision='auto'"
             )
+
+    @property
+    def blended(self) -> tuple[str, ...]:
+        """Parts of which a result was put together from blended tiles, since they were opened."""
+        return tuple(sorted({key[0] for key, runner in self._runners.items() if runner.blended}))
 
     def ready(self) -> list[str]:
         """The parts that the bundle has in the requested precision."""

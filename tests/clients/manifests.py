@@ -97,7 +97,7 @@ def by_hand(whole: bytes) -> dict[str, Damage]:
     for path, value, says in FAULTS:
         field = path.rpartition(".")[2]
         name = f"{field}-{sum(key.startswith(f'{field}-') for key in made)}"
-        read = path.split(".")[0] not in _UNREAD
+        read = not {*path.split(".")} & {*_UNREAD}
         made[name] = Damage(edited(whole, path, value), says, in_schema=True, in_clients=read)
     for path, value, says in _FAULTS_BEYOND_THE_SCHEMA:
         made[f"beyond-{len(made)}"] = Damage(edited(whole, path, value), says)
@@ -122,7 +122,7 @@ def _no_manifests(whole: bytes) -> Iterator[tuple[str, Damage]]:
         yield name, Damage(text, says)
 
 
-_UNREAD = ("arch", "classes", "checkpoint_id", "tools")
+_UNREAD = ("arch", "classes", "checkpoint_id", "tools", "blending")
 """Fields that clients skip."""
 
 _GRAPH = "parts.decoder.fp32."
@@ -153,7 +153,15 @@ def _in_row(value: Any, row: int = -1) -> Callable[[list[Any]], list[Any]]:
     return change
 
 
+def _blending(**changes: Any) -> dict[str, Any]:
+    """What blended tiles lose, with changes."""
+    return {"tile": 64, "overlap": 16, "metric": "psnr", "value": 30.0, **changes}
+
+
 FAULTS: tuple[tuple[str, Any, str], ...] = (
+    (_GRAPH + "blending", _blending(tile=0), _GRAPH + "blending.tile: expected 1 or more, got 0"),
+    (_GRAPH + "blending", _blending(metric="db"), _GRAPH + "blending.metric: expected one of psnr"),
+    (_GRAPH + "blending", {"tile": 64}, _GRAPH + "blending: missing metric, overlap, value"),
     ("parts", {}, "parts: expected at least one part"),
     ("parts.decoder", {}, "parts.decoder: expected an fp32 graph"),
     ("parts.Decoder", Raw("{}"), "parts: expected lower case, got 'Decoder'"),
@@ -251,6 +259,11 @@ _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
 
 
 _FAULTS_UNREAD: tuple[tuple[str, Any, str], ...] = (
+    (
+        _GRAPH + "blending",
+        _blending(overlap=33),
+        _GRAPH + "blending.overlap: expected 0 to 32, half of the tile, got 33",
+    ),
     (_SIZES, {"": 1}, _SIZES + ": expected sizes above 0 by the name of their axis, got '': 1"),
     (
         _SIZES,

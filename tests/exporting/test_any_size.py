@@ -102,11 +102,21 @@ def test_a_signal_codec_of_any_length(made: Callable[[str], Path]) -> None:
         expected = codec.decoder(codec.encoder(torch.from_numpy(x))).numpy()
     np.testing.assert_allclose(bundle.decode(bundle.encode(x)), expected, rtol=0, atol=1e-5)
     with pytest.raises(InputError, match=r"^encoder: x: expected a multiple of 16 for 16\*fr"):
-        bundle.encode(noise(1, 1, 33))
+        bundle.run("encoder", x=noise(1, 1, 33))
     with pytest.raises(
         InputError, match=r"^encoder: x: frames: expected a size of at least 2, got"
     ):
-        bundle.encode(noise(1, 1, 16))
+        bundle.run("encoder", x=noise(1, 1, 16))
+    for length, padded in ((33, 48), (16, 32), (17, 32)):
+        x = noise(1, 1, length)
+        whole = np.pad(x, [(0, 0), (0, 0), (0, padded - length)], mode="reflect")
+        np.testing.assert_array_equal(bundle.encode(x), bundle.encode(whole))
+    text = (
+        r"^encoder: x: expected a signal of at least one frame, 16 samples, got 15: give a longer "
+        r"one, or append silence$"
+    )
+    with pytest.raises(InputError, match=text):
+        bundle.encode(noise(1, 1, 15))
     with pytest.raises(
         BundleError, match=r"^encode of this bundle runs on a signal, not on images"
     ):

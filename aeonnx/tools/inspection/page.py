@@ -59,6 +59,7 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
 
 def _page(contents: Manifest, graphs: Sequence[NamedGraph], pictures: Sequence[Picture]) -> str:
     training, thresholds = contents.training, summary.thresholds(contents)
+    tiles = summary.tiles(contents)
     quality, activations = summary.quality(contents), summary.activations(contents)
     sections = {
         "Pictures": _row(_figure(picture) for picture in pictures),
@@ -68,6 +69,7 @@ def _page(contents: Manifest, graphs: Sequence[NamedGraph], pictures: Sequence[P
         "Parity with torch": _table(summary.parity(contents)),
         "Activations": _table(activations) if activations.rows else "",
         "Quality": _table(quality) if quality.rows else "",
+        "Tiles": _table(tiles) if tiles.rows else "",
         "Thresholds": _table(thresholds) if thresholds.rows else "",
         "Tensors": _table(summary.tensors(contents)),
         "Nodes": "\n".join([_NETRON, *(_graph(*named) for named in graphs)]),
