@@ -40,6 +40,11 @@ _IMAGES = (
     ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
     "images), or - for one such file on stdin."
 )
+_SIGNALS = (
+    "A bundle of signals reads .wav files (PCM), or .npy arrays [n, channels, time], of any length "
+    "and in constant memory, and writes a .npy, a .wav for one signal, or a folder for several "
+    "files."
+)
 _TO_PICTURE = (
     "Where to write the images: a .png, .jpg, .webp or .tif file for a grid of images; a .npy or "
     ".npz array; a folder (no suffix, or / at the end) for one PNG per image; - for stdout, which "
@@ -145,7 +150,7 @@ def _unchanged(command: F) -> F:
 
 
 def _image_verb(name: str, summary: str, target: str, example: str) -> click.Command:
-    @click.command(name, help=f"{summary}\n\n{_IMAGES}", epilog=f"Example: {example}")
+    @click.command(name, help=f"{summary}\n\n{_IMAGES}\n\n{_SIGNALS}", epilog=f"Example: {example}")
     @bundle_argument
     @_images_argument
     @_output_option(target)
@@ -236,7 +241,8 @@ def decode(
     """Decode latents to images.
 
     LATENTS is a .npy or .npz array of floats [n, latent], as `aeonnx encode` writes, or - for one
-    on stdin.
+    on stdin. Latents or codes of signals are a .npy array, and become a .npy or, of one signal, a
+    .wav.
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import run_on_files

@@ -24,7 +24,7 @@ from aeonnx.errors import UsageError
 from aeonnx.io import images
 from aeonnx.io.formats import Target, distinct, target_of
 
-__all__ = ["Writer", "open_writer", "write", "write_bytes"]
+__all__ = ["Writer", "open_writer", "results_folder", "write", "write_bytes"]
 
 Array = npt.NDArray[Any]
 
@@ -68,7 +68,7 @@ def open_writer(
     if target.path is not None:
         files.refuse_existing(target.path, force=force)
     if target.form == "folder" and target.path is not None:
-        with _folder(target.path) as folder, ThreadPoolExecutor() as pool:
+        with results_folder(target.path) as folder, ThreadPoolExecutor() as pool:
             names = distinct(outputs, ".png") if outputs else None
             yield _Pictures(folder, pool, names, count)
     elif target.pictures:
@@ -147,7 +147,7 @@ class _Stdout(io.RawIOBase):
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[Path]:
+def results_folder(path: Path) -> Iterator[Path]:
     """A hidden folder that becomes `path` or, if that exists, whose files are moved into it."""
     if not os.path.exists(path):
         with files.new_folder(path) as staged:

@@ -18,6 +18,7 @@ from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.generating import generate, latent_shape
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import check_range, draw
+from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
@@ -109,7 +110,7 @@ class Bundle:
             stored = variant.golden[0].inputs
             inputs = {name: self.read_golden(tensor) for name, tensor in stored.items()}
             for rows in sorted(batch_sizes, reverse=True):
-                self._variants.runner(part)(tile_rows(variant, inputs, rows))
+                self.runner(part)(tile_rows(variant, inputs, rows))
 
     def require(self, verb: str) -> None:
         """Check from the manifest that a verb can run, before any graph is opened.
@@ -248,7 +249,15 @@ class Bundle:
             InputError: an input has the wrong name, dtype, shape or values.
             ProviderError: a provider requested by name cannot run here.
         """
-        return self._variants.runner(part)(inputs)
+        return self.runner(part)(inputs)
+
+    def runner(self, part: str) -> PartRunner:
+        """What runs a part on arrays, in the precision that was asked for.
+
+        Raises:
+            BundleError, IntegrityError, OldRuntimeError, GraphError, ProviderError: see `run`.
+        """
+        return self._variants.runner(part)
 
     @property
     def parts(self) -> tuple[str, ...]:

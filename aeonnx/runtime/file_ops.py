@@ -24,6 +24,7 @@ from aeonnx.io.writers import open_writer, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
 from aeonnx.runtime.stream import generated, rows_at_once, stream
 from aeonnx.runtime.verbs import OUTPUTS, PARTS, steps_of
 
@@ -73,7 +74,8 @@ def run_on_files(
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
         sources: images, see `io.readers.open_images`; for "decode" one file of latents, see
-            `io.readers.open_latents`.
+            `io.readers.open_latents`. Signals, and latents of signals, are read and written as
+            `run_on_signals` says.
         target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for an
             array and the names of the sources; a folder (no suffix, / at the end, or an existing
             folder) for one picture per image, named after its source; "-" for stdout, which gets
@@ -91,6 +93,13 @@ def run_on_files(
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
     bundle.require(verb)
+    if is_on_signals(bundle, verb):
+        if pixels:
+            raise UsageError(f"--pixels: {verb} of this bundle gives no images: leave it out")
+        dtype, shape = run_on_signals(
+            bundle, verb, sources, target, force=force, advanced=advanced, others=others
+        )
+        return Written(f"{target}", dtype, shape)
     gives_images = verb != "encode"
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":

@@ -72,7 +72,7 @@ class PartRunner:
         self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
         self._sized = is_sized(variant)
-        self._tiling = tiling
+        self.tiling = tiling
         self.blended = False
         """Whether a result was put together from blended tiles so far, and so is not exact."""
         spec = variant.inputs[0]
@@ -142,12 +142,12 @@ class PartRunner:
         return DeviceMemoryError(
             f"{self._part}: the arrays of all rows do not fit in memory ({error}): give fewer rows "
             "at once, or use aeonnx.runtime.stream."
-            f"{'' if self._tiling else advice(self._variant)}"
+            f"{'' if self.tiling else advice(self._variant)}"
         )
 
     def _advised(self, error: DeviceMemoryError) -> DeviceMemoryError:
         """The error of a run that did not fit in memory; says which tiles may."""
-        if self._tiling is not None:
+        if self.tiling is not None:
             return error
         return DeviceMemoryError(f"{error}{advice(self._variant)}")
 
@@ -223,8 +223,8 @@ class PartRunner:
         self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
     ) -> list[Array]:
         rows = sizes[BATCH]
-        if self._tiling and self._tiling.cuts(sizes):
-            return self._tiled(self._tiling, inputs, names, sizes)
+        if self.tiling and self.tiling.cuts(sizes):
+            return self._tiled(self.tiling, inputs, names, sizes)
         if rows <= self._direct and not (self._sized and rows > self._fitting(inputs)):
             try:
                 return self._runner.values(inputs, names)

@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "can_tile",
     "each_tile",
+    "frames_for",
     "least_side",
     "pad_to_allowed",
     "pieces",
@@ -199,12 +200,9 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
             places.setdefault(axis.axis, []).append((place, axis))
     widths = [0] * value.ndim
     for name, uses in places.items():
-        rule = part.axes[name]
-        if spec.kind == "signal":
-            _require_frame(spec, rule, value, *uses[0])
-        least = max(-(-value.shape[place] * axis.divisor // axis.factor) for place, axis in uses)
-        wanted = max(rule.min, -(-least // rule.multiple) * rule.multiple)
-        if rule.allows(wanted):
+        given = [(axis, value.shape[place]) for place, axis in uses]
+        wanted = frames_for(spec, part.axes[name], given)
+        if wanted is not None:
             for place, axis in uses:
                 widths[place] = axis.at(wanted) - value.shape[place]
     if not any(widths):
@@ -212,13 +210,25 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
     return np.pad(value, [(0, width) for width in widths], mode="reflect")
 
 
-def _require_frame(
-    spec: TensorSpec, rule: Axis, value: Array, place: int, axis: ScaledAxis
-) -> None:
-    """Check that there is one frame, the smallest step of a signal: else all would be padding."""
-    frame, got = axis.at(rule.multiple), value.shape[place]
-    if got < frame:
+def frames_for(spec: TensorSpec, rule: Axis, given: Sequence[tuple[ScaledAxis, int]]) -> int | None:
+    """The smallest size that an axis may have at which an input fits; None if none is large enough.
+
+    Args:
+        spec: the input.
+        rule: which sizes the axis may have.
+        given: for each axis of the input that follows it, how, and the size that it has.
+
+    Raises:
+        ValueError: the input is a signal that is shorter than one frame, the smallest step of the
+            axis: nearly all would be padding.
+    """
+    axis, got = given[0]
+    frame = axis.at(rule.multiple)
+    if spec.kind == "signal" and got < frame:
         raise ValueError(
             f"{spec.name}: expected a signal of at least one frame, {frame} samples, got {got}: "
             "give a longer one, or append silence"
         )
+    least = max(-(-size * each.divisor // each.factor) for each, size in given)
+    wanted = max(rule.min, -(-least // rule.multiple) * rule.multiple)
+    return wanted if rule.allows(wanted) else None

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import aeonnx as library
 from aeonnx.bundle import Axis, TensorSpec
-from aeonnx.errors import BundleError, GraphError, InputError, ParityError
+from aeonnx.errors import GraphError, InputError, ParityError, UsageError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.runtime import verify
-from aeonnx.runtime.file_ops import run_on_files
+from aeonnx.runtime.tiles import tile_side
 from clients.proof import external
 
 Cli = Callable[..., Result]
@@ -76,6 +76,52 @@ def test_a_large_image_runs_in_tiles_that_give_the_whole(made: Callable[[str], P
     np.testing.assert_allclose(bundle.denoise(x), whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("tile", [18, 24, 100, 512])
+def test_tiles_of_any_length_give_the_whole(made: Callable[[str], Path], tile: int) -> None:
+    x = noise(2, 1, 137, 90)
+    whole = library.load(made("any_size"), ["cpu"])
+    with library.load(made("any_size"), ["cpu"], tile=tile) as bundle:
+        np.testing.assert_allclose(bundle.denoise(x), whole.denoise(x), rtol=0, atol=1e-6)
+        difference = bundle.denoise(x, pixels=True).astype(int) - whole.denoise(x, pixels=True)
+        assert np.abs(difference).max() <= 1
+        assert bundle.blended == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"tile": 16},
+            "tile: expected at least 18 for denoiser, more than twice its margin, 7, got 16",
+        ),
+        (
+            {"tile": 33},
+            "tile: expected a multiple of 2 for denoiser, got 33: the nearest are 32 and 34",
+        ),
+        (
+            {"tile": 64, "overlap": 8},
+            "overlap: expected none, the tiles of denoiser are exact: they overlap by the margins "
+            "in the manifest. Leave it out",
+        ),
+    ],
+)
+def test_exact_tiles_that_do_not_fit_are_refused(
+    aeonnx: Cli, made: Callable[[str], Path], options: dict[str, int], text: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        library.load(made("any_size"), **options).denoise(noise(1, 1, 8, 8))  # type: ignore[arg-type]
+    assert str(refused.value) == text
+    flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = aeonnx("denoise", made("any_size"), "x.png", "-o", "y.png", *flags)
+    assert (done.exit_code, f"Error: {text}\n" in done.stderr) == (2, True)
+
+
+def test_tiles_are_counted_in_the_largest_tensor(made: Callable[[str], Path]) -> None:
+    """Of 16 samples per frame, a tile has 2^18 samples and not 2^18 frames."""
+    assert tile_side(library.load(made("signal")).variant("decoder")) == 2**14
+    assert tile_side(library.load(made("any_size")).variant("denoiser")) == 512
+
+
 def test_pictures_of_any_size(aeonnx: Cli, made: Callable[[str], Path], tmp_path: Path) -> None:
     sizes = {"a.png": (37, 53), "b.png": (1, 1), "c.png": (64, 40, 3)}
     (tmp_path / "in").mkdir()
@@ -117,10 +163,6 @@ def test_a_signal_codec_of_any_length(made: Callable[[str], Path]) -> None:
     )
     with pytest.raises(InputError, match=text):
         bundle.encode(noise(1, 1, 15))
-    with pytest.raises(
-        BundleError, match=r"^encode of this bundle runs on a signal, not on images"
-    ):
-        run_on_files(bundle, "encode", ["x.png"], "z.npy")
 
 
 def test_a_class_is_generated_by_decoder_and_sampler(
