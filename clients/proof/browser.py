@@ -66,12 +66,12 @@ class Browser:
     besides = "a browser"
 
     def check(self, bundle: Path) -> tuple[str, list[Line]]:
-        version, said = self._tab.evaluate(_CHECK, self._copied(bundle))
+        version, said = self._tab.evaluate(_CHECK, self.copied(bundle))
         return f"onnxruntime-web {version}", lines_of(said)
 
     def start(self, bundle: Path, picture: Path) -> float:
         """Seconds from opening the page to the first image; the browser runs already."""
-        where, tab = self._copied(bundle), self._opened()
+        where, tab = self.copied(bundle), self.tab()
         tab.evaluate(_FIRST, where)
         seconds = float(tab.evaluate("performance.now()")) / 1e3
         tab.context.close()
@@ -79,7 +79,7 @@ class Browser:
         return seconds
 
     def time(self, bundle: Path, part: str) -> float:
-        return float(self._tab.evaluate(_TIME, [self._copied(bundle), part]))
+        return float(self._tab.evaluate(_TIME, [self.copied(bundle), part]))
 
     def shipped(self) -> int:
         files = [*self.site.glob("*.mjs"), *(self.site / "engine").iterdir()]
@@ -87,15 +87,17 @@ class Browser:
 
     @cached_property
     def _tab(self) -> Any:
-        return self._opened()
+        return self.tab()
 
-    def _opened(self) -> Any:
+    def tab(self) -> Any:
+        """A new tab at the page."""
         tab = self.chromium.new_context().new_page()
         tab.goto(self.address)
         tab.wait_for_function("window.ready")
         return tab
 
-    def _copied(self, bundle: Path) -> str:
+    def copied(self, bundle: Path) -> str:
+        """Where the site has a bundle, after copying it there."""
         if not (self.site / bundle.name).exists():
             shutil.copytree(bundle, self.site / bundle.name)  # no link out of a site is served
         return bundle.name
