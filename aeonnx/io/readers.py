@@ -134,15 +134,22 @@ def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Arra
     return np.concatenate(found)
 
 
-def open_latents(path: Path | str, wanted: Sequence[int]) -> Source:
-    """Open latents: a .npy or .npz array of floats, [n, *`wanted`], or one latent, `wanted`.
+def open_latents(path: Path | str, wanted: Sequence[int], dtype: str = "float32") -> Source:
+    """Open latents, [n, *`wanted`], or one latent, `wanted`: a .npy or .npz array.
+
+    Args:
+        path: of the file; "-" for stdin.
+        wanted: the shape of a latent; 0 stands for any size.
+        dtype: of the part's input: an array of floats for a float, which becomes float32; for
+            codes, an array of whole numbers, which stay as they are.
 
     Raises:
         ImageError: the file is missing or is not such an array.
     """
-    where = named(path)
+    where, floats = named(path), dtype.startswith("float")
     axes = ", ".join(("n", *(str(size or "any") for size in wanted)))
-    expected = f"expected latents, a .npy or .npz array of floats [{axes}]"
+    what, values = ("latents", "floats") if floats else ("codes", "whole numbers")
+    expected = f"expected {what}, a .npy or .npz array of {values} [{axes}]"
     start, stream = first_bytes(path)
     kind = kind_of(start)
     if kind is not None:
@@ -151,11 +158,12 @@ def open_latents(path: Path | str, wanted: Sequence[int]) -> Source:
         )
     (array,) = stored(path, start, stream, lambda names: [names_of_latents(names, where)])
     shape = array.shape if len(array.shape) != len(wanted) else (1, *array.shape)
-    if array.dtype.kind != "f" or not fits(shape[1:], wanted):
+    if array.dtype.kind not in ("f" if floats else "iu") or not fits(shape[1:], wanted):
         raise ImageError(f"{array.where}: {expected}, got {array.dtype} {list(array.shape)}")
     if not shape[0]:
         raise ImageError(f"{array.where} holds no rows: give at least one")
-    return Source(Numbers(shape[0]), lambda n: (to_values(rows) for rows in array.rows(shape, n)))
+    ready = to_values if floats else np.ascontiguousarray
+    return Source(Numbers(shape[0]), lambda n: (ready(rows) for rows in array.rows(shape, n)))
 
 
 def _opened(

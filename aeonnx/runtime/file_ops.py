@@ -104,7 +104,8 @@ def run_on_files(
     _refuse_existing(target_of(target, images=gives_images), force=force)
     if verb == "decode":
         (one,) = sources
-        rows = open_latents(one, _sizes(bundle.variant("decoder").inputs[0]))
+        latent = bundle.variant("decoder").inputs[0]
+        rows = open_latents(one, _sizes(latent), latent.dtype)
     else:
         rows = _images(bundle, verb, sources, reading)
     to = target_of(target, images=gives_images, pictures=rows.pictures)

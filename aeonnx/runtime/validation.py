@@ -17,6 +17,11 @@ __all__ = ["check_input", "check_output", "input_array"]
 
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """Dtypes that are rounded to float32."""
+_NUMBERED = {
+    "codes": "take the codes that the encoder of this bundle makes",
+    "label": "give the numbers of classes, from 0 on",
+}
+"""What to do about numbers that name nothing, by the kind of the input."""
 
 
 def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
@@ -137,6 +142,11 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
     lowest, highest = value.min(), value.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError(f"{where}, got NaN or infinite values: remove them first")
+    if spec.kind in _NUMBERED and not spec.range and lowest < 0:
+        # A graph would count from the end, and nobody would notice.
+        raise InputError(
+            f"{where} of 0 or more, got {_exact(lowest)}: {_scaling(spec, float(lowest), 0.0)}"
+        )
     if spec.range and (lowest < spec.range[0] or highest > spec.range[1]):
         low, high = spec.range
         raise InputError(
@@ -152,6 +162,8 @@ def _exact(value: Any) -> str:
 
 def _scaling(spec: TensorSpec, lowest: float, highest: float) -> str:
     """How to bring values into the range, guessed from their extremes."""
+    if spec.kind in _NUMBERED:
+        return _NUMBERED[spec.kind]
     if spec.range == UNIT and lowest >= 0 and 2 < highest <= 255:
         return "divide pixels by 255, or pass them as uint8"
     if spec.range == UNIT and -1 <= lowest < -0.1 and highest <= 1:
