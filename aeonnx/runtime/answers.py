@@ -132,6 +132,9 @@ class Answers:
         others: Mapping[str, ArrayLike],
     ) -> Array:
         """The answer of a verb whose output is as large as its input, for an input of any size."""
+        known = self._runners.get(verb)
+        if known and not known.sized and not pixels:  # microseconds count
+            return known.output(value, out, OUTPUTS[verb], others)
         self.require(verb)
         given, whole = self._padded(PARTS[steps_of(self._manifest, verb)[0]], value)
         if whole is given:
@@ -148,6 +151,9 @@ class Answers:
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""
+        known = self._runners.get("encode")
+        if known and not known.sized:
+            return known.output(value, out, OUTPUTS["encode"], others)
         self.require("encode")
         return self.one("encode", self._padded("encoder", value)[1], out, others=others)
 

@@ -71,7 +71,8 @@ class PartRunner:
         self._fixed = batch_of(variant) is not None
         self._find_max_batch, self._max_batch = max_batch, 0
         self._direct = 0 if self._fixed else _DIRECT
-        self._sized = is_sized(variant)
+        self.sized = is_sized(variant)
+        """Whether inputs may have several sizes."""
         self.tiling = tiling
         self.blended = False
         """Whether a result was put together from blended tiles so far, and so is not exact."""
@@ -192,7 +193,7 @@ class PartRunner:
         Raises:
             InputError: they differ, or an axis may not have its size.
         """
-        if not self._sized and not self._others:
+        if not self.sized and not self._others:
             return {BATCH: len(inputs[self._input])}
         try:
             return sizes_of(self._variant, inputs)
@@ -225,7 +226,7 @@ class PartRunner:
         rows = sizes[BATCH]
         if self.tiling and self.tiling.cuts(sizes):
             return self._tiled(self.tiling, inputs, names, sizes)
-        if rows <= self._direct and not (self._sized and rows > self._fitting(inputs)):
+        if rows <= self._direct and not (self.sized and rows > self._fitting(inputs)):
             try:
                 return self._runner.values(inputs, names)
             except DeviceMemoryError:
@@ -268,7 +269,7 @@ class PartRunner:
                 buffer[...] = found[name]
             return outputs
         rows, start = sizes[BATCH], 0
-        most = self._fitting(inputs) if self._sized else rows
+        most = self._fitting(inputs) if self.sized else rows
         while start < rows:
             batch = slice(start, min(start + min(self._size(rows), most), rows))
             try:
