@@ -15,7 +15,7 @@ _METRICS = ("psnr", "snr", "agreement")
 class Blending:
     """The first output of a part in blended tiles against the output of the whole.
 
-    It was measured at export, on an input about two tiles long on each dynamic axis.
+    It was measured at export, on an input of two tiles along each dynamic axis.
 
     Args:
         tile: length of a tile along each dynamic axis, in places of the axis.

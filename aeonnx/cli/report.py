@@ -205,6 +205,7 @@ def print_written(written: Written, bundle: Bundle) -> None:
             "provider": bundle.provider,
             "left_out": list(written.left_out),
             "skipped": list(written.skipped),
+            "blended": list(bundle.blended),
         }
     )
 

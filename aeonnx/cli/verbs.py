@@ -52,7 +52,8 @@ _TO_PICTURE = (
 )
 _FROM_PICTURES = "a PNG if all IMAGES are pictures, else a .npy."
 _WRITTEN = json_option(
-    "an object with `output` (path), `dtype`, `shape`, `provider`, `left_out` and `skipped` (texts)"
+    "an object with `output` (path), `dtype`, `shape`, `provider`, `left_out` and `skipped` "
+    "(texts), and `blended` (parts whose tiles were blended: not exact)"
 )
 _NAMED = 3  # skipped pictures that the message names
 

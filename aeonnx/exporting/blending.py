@@ -31,9 +31,10 @@ def with_blending(made: ExportedGraph, context: ExportContext) -> ExportedGraph:
     """The graph with what it loses in tiles of the default length.
 
     It is unchanged if it has margins, no dynamic axes, none of images, signals or volumes, or did
-    not pass its checks. The input is about two tiles long on each axis, since the loss comes from
-    what a tile does not see of the rest: places of different rows side by side, or, without real
-    data, noise whose contrast grows along the axes.
+    not pass its checks. The input is two tiles long on each axis, less an overlap: the loss comes
+    from what a tile does not see of the rest, and more would cost more than the rest of the gate.
+    It has different rows side by side or, without real data, noise whose contrast grows along the
+    axes.
     """
     part = context.parts[made.part]
     specs = (*part.inputs, *part.outputs)
@@ -44,14 +45,14 @@ def with_blending(made: ExportedGraph, context: ExportContext) -> ExportedGraph:
     if chosen is None:
         return made
     tile, overlap = chosen
-    sizes = {name: nearest(axis, 2 * tile) for name, axis in sized_axes(part).items()}
+    sizes = {name: nearest(axis, 2 * tile - overlap) for name, axis in sized_axes(part).items()}
     if all(size <= tile for size in sizes.values()):
         return made  # no input is longer than a tile
     inputs = _inputs(part, made, usual, sizes)
     try:
         whole = made.run(inputs)
         tiled = run_blended(part, made.run, inputs, {**sizes, BATCH: 1}, tile, overlap)
-    except RunError as error:
+    except (RunError, ValueError) as error:  # at this size it fails, or gives another shape
         _LOG.warning("%s: the loss in blended tiles was not measured: %s", made.part, error)
         return made
     spec = part.outputs[0]

@@ -171,6 +171,8 @@ def test_a_picture_in_blended_tiles(aeonnx: Cli, made: Path, tmp_path: Path) -> 
     images = [np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in ("whole", "tiles")]
     assert images[0].shape == images[1].shape == pixels.shape
     assert 0 < np.abs(images[0] - images[1]).max() < 60
+    told = aeonnx("denoise", made, "in.png", "-o", "json.png", "--tile", "64", "--json")
+    assert json.loads(told.stdout)["blended"] == ["denoiser"]
     small = aeonnx("denoise", made, "in.png", "-o", "one.png", "--tile", "204")
     assert small.exit_code == 0
     assert "exact" not in small.stderr  # one tile is the whole
