@@ -94,8 +94,7 @@ def run_on_files(
     """
     bundle.require(verb)
     if is_on_signals(bundle, verb):
-        if pixels:
-            raise UsageError(f"--pixels: {verb} of this bundle gives no images: leave it out")
+        _refuse_picture_options(verb, reading or Reading(), pixels=pixels)
         dtype, shape = run_on_signals(
             bundle, verb, sources, target, force=force, advanced=advanced, others=others
         )
@@ -118,6 +117,24 @@ def run_on_files(
     written = _write(results, to, rows, key, force=force, advanced=advanced)
     _log_skipped(rows)
     return replace(written, left_out=rows.left_out, skipped=rows.skipped)
+
+
+def _refuse_picture_options(verb: str, reading: Reading, *, pixels: bool) -> None:
+    """Check that nothing is asked for that only pictures have."""
+    asked = {
+        "--pixels": pixels,
+        "--resize": reading.how.resize is not None,
+        "--background": reading.how.background is not None,
+        "--recursive": reading.recursive,
+        "--skip-bad": reading.skip_bad,
+    }
+    given = [name for name, is_given in asked.items() if is_given]
+    if given:
+        them = "it" if len(given) == 1 else "them"
+        raise UsageError(
+            f"{', '.join(given)}: {verb} of this bundle runs on signals, and not on pictures: "
+            f"leave {them} out"
+        )
 
 
 def generate_file(

@@ -283,6 +283,32 @@ def test_targets_that_do_not_fit_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
+def test_options_of_pictures_are_refused(
+    aeonnx: Cli, made: dict[str, Path], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", sound(1, 1, 64))
+    what = "reconstruct of this bundle runs on signals, and not on pictures: leave"
+    for flags, text in (
+        (["--pixels"], f"--pixels: {what} it out"),
+        (["--skip-bad", "--resize", "fit"], f"--resize, --skip-bad: {what} them out"),
+    ):
+        done = aeonnx("reconstruct", made["codec"], "x.npy", "-o", "y.npy", *flags)
+        assert (done.exit_code, f"Error: {text}\n" in done.stderr) == (2, True)
+
+
+def test_a_folder_that_is_not_empty_needs_force(
+    aeonnx: Cli, made: dict[str, Path], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", sound(1, 1, 64))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept.txt").write_text("mine")
+    refused = aeonnx("reconstruct", made["codec"], "x.npy", "-o", "out")
+    assert refused.exit_code == 1
+    done = aeonnx("reconstruct", made["codec"], "x.npy", "-o", "out", "--force")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["kept.txt", "x.npy"]
+
+
 def test_damaged_wavs_are_refused_in_words(tmp_path: Path) -> None:
     save_wav(tmp_path / "x.wav", sound(1, 100))
     whole = (tmp_path / "x.wav").read_bytes()
