@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,12 @@ from torch import Tensor, nn
 
 import aeonnx as library
 from aeonnx.bundle import BATCH, Axis, ScaledAxis, TensorSpec, manifest
-from aeonnx.errors import DeviceMemoryError, InputError, UsageError
+from aeonnx.errors import DeviceMemoryError, InputError, RunError, UsageError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import Part
 from aeonnx.runtime import Session
 from aeonnx.runtime.blending import overlapping, run_blended, weights
+from aeonnx.runtime.tiling import Tiling, default_tile, tiling_of
 
 Cli = Callable[..., Result]
 SIZED = ("batch", 1, "height", "width")
@@ -130,6 +133,52 @@ def test_what_does_not_look_far_is_blended_to_itself(dtype: str) -> None:
         )
     else:
         np.testing.assert_array_equal(found, value[:, :, ::2])
+
+
+@st.composite
+def axes(draw: st.DrawFn) -> Axis:
+    multiple, least = draw(st.integers(1, 12)), draw(st.integers(1, 6))
+    more = draw(st.none() | st.integers(0, 40))
+    most = None if more is None else (least + more) * multiple
+    return Axis(multiple, least * multiple, most, draw(st.none() | st.integers(0, 20)))
+
+
+@given(height=axes(), width=axes(), tile=st.integers(1, 300), usual=st.integers(1, 20))
+def test_what_is_recommended_works(height: Axis, width: Axis, tile: int, usual: int) -> None:
+    """The default tile, and the tiles that an error names."""
+    x, y = (TensorSpec(name, SIZED) for name in ("x", "y"))
+    part = Part(nn.Identity(), (x,), (y,), axes={"height": height, "width": width})
+    exact = None not in (height.margin, width.margin)
+    sizes = {"height": usual * height.multiple, "width": usual * width.multiple}
+    chosen = default_tile(part, sizes)
+    if chosen and not exact:
+        assert tiling_of("p", part, *chosen) == Tiling(part, *chosen, asked=True)
+    try:
+        assert tiling_of("p", part, tile, None) is not None
+    except UsageError as error:
+        text = str(error)
+        if "no tile fits" in text:
+            return
+        if "nearest" in text:
+            named = re.findall(r"\d+", text.split("nearest")[1])
+        else:
+            named = re.findall(r"at (?:least|most) (\d+)", text)
+        assert named, text
+        for side in named:
+            assert tiling_of("p", part, int(side), None) is not None
+
+
+def test_a_loss_that_cannot_be_measured_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RunError("no room")
+
+    monkeypatch.setattr("aeonnx.exporting.blending.run_blended", fail)
+    options = ExportOptions("b", tmp_path / "b", from_module=f"{__name__}:normed")
+    export(replace(options, parts=("denoiser",)))
+    assert library.load(tmp_path / "b").variant("denoiser").blending is None
+    assert "denoiser: the loss in blended tiles was not measured: no room" in caplog.text
 
 
 def test_export_measures_the_loss(aeonnx: Cli, made: Path) -> None:
