@@ -144,14 +144,14 @@ def tile_options(command: F) -> F:
     for option in (
         click.option(
             "--overlap",
-            type=click.IntRange(0),
+            type=click.IntRange(0, 2**31 - 1),
             metavar="M",
             help="Pixels, or other places, that tiles share where they are not exact: they are "
             "blended there.  [default: a quarter of a tile]",
         ),
         click.option(
             "--tile",
-            type=click.IntRange(1),
+            type=COUNT,
             metavar="N",
             help="Run larger inputs in tiles of N places of each axis, such as N x N pixels. They "
             "give the result of the whole if the part has a margin on each axis (see aeonnx "
