@@ -89,7 +89,8 @@ class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
         return torch.utils._pytree.tree_map_only(Tensor, self._rounded, result)
 
     def _normal(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self._generator, dtype=like.dtype)
+        # float32, several times as fast: these are errors.
+        return torch.randn(like.shape, generator=self._generator, dtype=torch.float32)
 
     def _rounded(self, value: Tensor) -> Tensor:
         """The value rounded to float32's precision, in place."""
