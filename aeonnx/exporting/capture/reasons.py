@@ -22,8 +22,10 @@ from torch.fx.experimental.symbolic_shapes import (
 from aeonnx.bundle import BATCH
 
 __all__ = [
+    "LARGEST_BATCH",
     "Where",
     "data_attribute_reason",
+    "largest_batch",
     "reason_of",
     "where_in_program",
     "where_of_node",
@@ -45,7 +47,12 @@ _TRACE = "pkg.torch.onnx.stack_trace"
 _SYMBOL = re.compile(r"\bs\d+\b")  # torch's name of the batch, the one dynamic axis
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in ')
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.:]+?)(?:\.default)?'")
+_SUGGESTED = re.compile(r"^  (\w+) = (.+)$", re.MULTILINE)
+_UP_TO = re.compile(rf"Dim\('{BATCH}', max=(\d+)\)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+LARGEST_BATCH = 4096
+"""The gate compares one row more than the largest batch of a branch, up to so many."""
 
 _BATCH_ADVICE = (
     "take sizes from the tensor, as in x.reshape(x.shape[0], -1) or x.reshape(-1, 8), make new "
@@ -106,6 +113,23 @@ def reason_of(error: BaseException, place: Where | None = None) -> str:
         )
     reason, advice = _known(chain, place)
     return Where.told(reason, place) + (f": {advice}" if advice else "")
+
+
+def largest_batch(error: BaseException | None) -> int | None:
+    """The largest batch that takes the branch which was captured.
+
+    Args:
+        error: of torch.export.
+
+    Returns:
+        The size; None if the error has another reason too.
+    """
+    if error is None or not any(_is_specialised(item) for item in _chain(error)):
+        return None
+    text = "\n".join(str(item) for item in _chain(error) if "Suggested fixes:" in str(item))
+    fixes = dict(_SUGGESTED.findall(text.partition("Suggested fixes:")[2]))
+    found = _UP_TO.fullmatch(fixes.get(BATCH, ""))
+    return int(found[1]) if found and len(fixes) == 1 and int(found[1]) < LARGEST_BATCH else None
 
 
 def data_attribute_reason(place: Where | None) -> str:

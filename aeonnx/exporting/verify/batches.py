@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aeonnx.exporting.verify.effort import Effort
+from aeonnx.exporting.verify.effort import FULL, Effort
 from aeonnx.exporting.verify.probes import EDGE
 from aeonnx.exporting.verify.reference import Arrays
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.interface import Interface, batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["BATCHES", "batch_sizes", "batches", "drawn", "in_chunks"]
-
-BATCHES = (1, 2, 3, 7, 32)
+__all__ = ["batch_sizes", "batches", "drawn", "in_chunks"]
 
 
 def drawn(part: Interface, kinds: Sequence[str], draw: int, effort: Effort) -> Array:
@@ -36,15 +34,16 @@ def in_chunks(part: Interface, values: Mapping[str, Array], run: Run, at_once: i
     return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
 
 
-def batch_sizes(part: Interface, rows: int) -> tuple[int, ...]:
+def batch_sizes(part: Interface, rows: int, effort: Effort = FULL) -> tuple[int, ...]:
     """The batch sizes at which a part is compared on so many rows; the last takes all rows."""
     size = batch_of(part)
     if size is not None:
         return (size,)
-    return (*(batch for batch in BATCHES[:-1] if batch < rows), min(rows, BATCHES[-1]))
+    *smaller, largest = effort.batches
+    return (*(batch for batch in smaller if batch < rows), min(rows, largest))
 
 
-def batches(part: Interface, rows: int) -> list[Array]:
+def batches(part: Interface, rows: int, effort: Effort) -> list[Array]:
     """The rows of each batch: the smaller batches from a share of the rows, the largest from all.
 
     Rows are shuffled in a fixed order, so that every batch mixes kinds. Rows that do not fill the
@@ -54,7 +53,7 @@ def batches(part: Interface, rows: int) -> list[Array]:
     size = batch_of(part)
     if size is not None:
         return [order[start : start + size] for start in range(0, rows - size + 1, size)]
-    sizes = batch_sizes(part, rows)
+    sizes = batch_sizes(part, rows, effort)
     shares = {batch: min(rows, 8 * batch) for batch in sizes}
     shares[sizes[-1]] = rows
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,9 @@ from aeonnx.exporting.sources.outputs import examples
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["FULL", "Comparison", "Effort", "comparisons", "effort_of"]
+__all__ = ["BATCHES", "FULL", "Comparison", "Effort", "comparisons", "effort_of"]
+
+BATCHES = (1, 2, 3, 7, 32)
 
 _BUDGET = 4e12  # multiply-adds for the comparison at one size: about a minute on two cores
 _PER_ROW = 20.0  # cost of comparing a row, in forward passes
@@ -45,12 +47,14 @@ class Effort:
         at_once: most rows that run together in float64.
         draws: samples of rounding errors for a row.
         edge_draws: the same for edge rows, which are too few to measure the floor with 2.
+        batches: batch sizes, ascending; the last one takes all rows.
     """
 
     rows: int = 2**31
     at_once: int = 32
     draws: int = 2
     edge_draws: int = 8
+    batches: tuple[int, ...] = BATCHES
 
 
 FULL = Effort()
@@ -71,6 +75,11 @@ class Comparison:
     sizes: Mapping[str, int]
     effort: Effort
     thorough: bool = False
+
+    def at_batch(self, size: int) -> Comparison:
+        """The same at one batch size, in float64 too: another batch may take another branch."""
+        effort = replace(self.effort, batches=(size,), at_once=size)
+        return replace(self, effort=effort, thorough=False)
 
 
 def comparisons(part: Part) -> list[Comparison]:

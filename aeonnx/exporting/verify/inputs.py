@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
+from aeonnx.exporting.capture.program import captured_up_to
 from aeonnx.exporting.sizes import at_sizes, at_usual
 from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import Activations, activation_rows
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
-from aeonnx.exporting.verify.effort import FULL, Comparison, Effort, comparisons
+from aeonnx.exporting.verify.effort import BATCHES, FULL, Comparison, Effort, comparisons
 from aeonnx.exporting.verify.probes import (
     ACTIVATION,
     RANDOM,
@@ -127,12 +128,18 @@ def compare_sizes(
         A report for each size, and the result of the search for rows that activate units.
     """
     reference, found, activations = Reference(part), [], _NONE
+    largest = captured_up_to(program)
+    if largest is not None:
+        cheapest = max(plan, key=lambda item: item.effort.rows)
+        plan = [*plan, cheapest.at_batch(largest + 1)]
     for place, item in enumerate(plan):
         at, known = at_sizes(part, item.sizes), {} if place else real
         if item.thorough:
             rows, activations = rows_of(at, program, known, item.effort)
         else:
             rows = few_rows(at, known, item.effort.rows)
+        if item.effort.batches != BATCHES:
+            rows = rows.repeated(at, max(item.effort.batches))
         report = compare(
             name, part, session, rows, sizes=item.sizes, reference=reference, effort=item.effort
         )

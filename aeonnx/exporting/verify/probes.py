@@ -57,6 +57,10 @@ class Rows:
         places = [[i for i, own in enumerate(self.kinds) if own == kind][:count] for kind in kinds]
         return self.chosen(part, [place for group in places for place in group])
 
+    def repeated(self, part: Interface, count: int) -> Rows:
+        """So many rows: all in order, and again from the first."""
+        return self.chosen(part, [place % len(self.kinds) for place in range(count)])
+
     def at_most(self, part: Interface, count: int) -> Rows:
         """At most `count` rows: the first of each kind in turn, then the second, and so on."""
         if len(self.kinds) <= count:

@@ -95,7 +95,7 @@ def compare_runs(
             found[key].add_floor(places, value, simulated=True)
     failures: list[str] = []
     alone = _Alone()
-    for places in batches(part, len(rows.kinds)):
+    for places in batches(part, len(rows.kinds), effort):
         inputs = select_rows(part, rows.values, places)
         single = reference.single(inputs)
         for key, value in single.items():
