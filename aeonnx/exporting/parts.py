@@ -202,7 +202,10 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
 def _golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
     """Some of the rows that a part was compared on, with the kinds that they turned out to be."""
     judged = Rows(found.rows.values, found.kinds)
-    return whole(part, judged.first_of(part, kinds, count))
+    chosen = judged.first_of(part, kinds, count)
+    if not chosen.kinds:  # all are ill-conditioned
+        chosen = judged.at_most(part, count)
+    return whole(part, chosen)
 
 
 def _require_deterministic(

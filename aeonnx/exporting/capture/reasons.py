@@ -59,6 +59,10 @@ _BATCH_ADVICE = (
     "tensors with torch.zeros_like(x) or expand, and write loops over the batch as operations on "
     "the whole tensor; or fix the batch with --static-batch"
 )
+_SIZES_ADVICE = (
+    "write it without a question about the size, or state in parts() which sizes the axis may have "
+    "(min, max, multiple), or one number in its place in the shape"
+)
 _DATA_IS_LOST = (
     ".data is captured as a constant, cut off from its input",
     "write .detach() instead of .data",
@@ -147,7 +151,9 @@ def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
             return "a tensor's value is converted to a Python number", _VALUES_ADVICE
         return "control flow depends on a tensor's values", _VALUES_ADVICE
     if any(_is_specialised(item) for item in chain):
-        return f"the code works only for some batch sizes{_sizes(text)}", _BATCH_ADVICE
+        axes = _axes(text)
+        reason = f"the code works only for some {axes or 'batch sizes'}{_sizes(text)}"
+        return reason, _SIZES_ADVICE if axes else _BATCH_ADVICE
     if ".numpy() is not supported" in text or "numpy" in code:
         return (
             "numpy cannot be part of a graph",
@@ -158,6 +164,14 @@ def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
     if re.search(r"\.(item|tolist)\(", code):
         return "a tensor's value is converted to a Python number", _VALUES_ADVICE
     return _first_words(chain[0]), ""
+
+
+def _axes(text: str) -> str:
+    """The axes that the code restricts, from the error's text; "" for that of rows alone."""
+    found = re.search(r"Constraints violated \(([^)]*)\)", text)
+    names = sorted({name.partition("_")[0] for name in found[1].split(", ")}) if found else []
+    others = [name for name in names if name not in ("", BATCH)]
+    return f"sizes of {' and '.join(others)}" if others else ""
 
 
 def _sizes(text: str) -> str:

@@ -29,7 +29,7 @@ __all__ = ["BATCHES", "FULL", "Comparison", "Effort", "comparisons", "effort_of"
 
 BATCHES = (1, 2, 3, 7, 32)
 
-_BUDGET = 4e12  # multiply-adds for the comparison at one size: about a minute on two cores
+_BUDGET = 1e12  # multiply-adds for the comparison at one size: some minutes on two cores at most
 _PER_ROW = 20.0  # cost of comparing a row, in forward passes
 _PER_ELEMENT = 10.0  # time of an element of a pointwise operator, in multiply-adds
 _FEWEST = 2  # rows: one alone, and both in a batch

@@ -101,9 +101,9 @@ def few_rows(part: Part, real: Mapping[str, Array], most: int) -> Rows:
     Args:
         part: with fixed sizes.
         real: test images and latents, by tensor name; empty without any of these sizes.
-        most: number of rows; at most 8 are taken.
+        most: number of rows.
     """
-    return whole(part, probes(part.inputs, real).at_most(part, min(most, _FEW)))
+    return whole(part, probes(part.inputs, real).at_most(part, most))
 
 
 def compare_sizes(
@@ -137,7 +137,8 @@ def compare_sizes(
         if item.thorough:
             rows, activations = rows_of(at, program, known, item.effort)
         else:
-            rows = few_rows(at, known, item.effort.rows)
+            most = item.effort.rows if place == 0 else min(item.effort.rows, _FEW)
+            rows = few_rows(at, known, most)
         if item.effort.batches != BATCHES:
             rows = rows.repeated(at, max(item.effort.batches))
         report = compare(
@@ -191,7 +192,7 @@ def verify_composed(
     item = first if first.thorough else others[0]
     part = at_sizes(both, item.sizes)
     known = real if item is first else {}
-    rows = whole(part, probes(part.inputs, known).at_most(part, item.effort.rows))
+    rows = few_rows(part, known, item.effort.rows)
     return compare_composed(encoder, decoder, pair, rows, item.sizes, item.effort)
 
 

@@ -66,13 +66,14 @@ def _walked(
         return torch.zeros_like(ends)
     run = min(additions, longest)
     runs = additions / run
-    walked = (run / runs + runs - 1) * ends.square() / 3 + (run + runs - 1) * steps / 6
+    squares = ends.square()
     if shared is None:
         # By Cauchy and Schwarz, terms are equal if n sum t^2 is (sum t)^2; they are rounded
         # independently if they vary by more than a last place of the sum.
-        alike = ends.square() >= (1 - (terms * _LAST_PLACE) ** 2) * terms * steps
-        shared = alike * (run / 2 * ends).square()
-    return _ROUNDING * (walked + shared).sqrt()
+        alike = squares >= steps * ((1 - (terms * _LAST_PLACE) ** 2) * terms)
+        shared = torch.where(alike, squares * (run / 2) ** 2, 0.0)
+    walked = squares.mul_((run / runs + runs - 1) / 3).add_(steps, alpha=(run + runs - 1) / 6)
+    return walked.add_(shared).sqrt_().mul_(_ROUNDING)
 
 
 def _shared(x: Tensor, axes: Sequence[int]) -> Tensor:
@@ -95,9 +96,9 @@ def _of_squares(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tenso
     scales = [float(value.abs().amax()) if value.numel() else 1.0 for value in (x, y)]
     scales = [scale if 0 < scale < math.inf else 1.0 for scale in scales]
     squares = [
-        (value / scale).square().float() for value, scale in zip((x, y), scales, strict=True)
+        (value / scale).float().square_() for value, scale in zip((x, y), scales, strict=True)
     ]
-    return product(*squares).double() * (scales[0] * scales[1]) ** 2
+    return product(*squares).double().mul_((scales[0] * scales[1]) ** 2)
 
 
 Loss = Callable[[Sequence[Any], Mapping[str, Any], Tensor], Tensor]
