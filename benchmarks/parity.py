@@ -17,7 +17,7 @@ from machine import describe
 from aeonnx import models
 from aeonnx.bundle import OutputParity
 from aeonnx.exporting import ExportOptions, export
-from aeonnx.exporting.verify.runs import BATCHES
+from aeonnx.exporting.verify.effort import BATCHES
 from aeonnx.training import TrainOptions, train
 
 KINDS = ("real", "random", "edge", "activation")

@@ -30,11 +30,12 @@ from aeonnx.exporting.macs import macs
 from aeonnx.exporting.sizes import at_sizes, at_usual, usual_sizes
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.targets import check_operators
-from aeonnx.exporting.verify.compare import compare
-from aeonnx.exporting.verify.inputs import compare_others, rows_of
+from aeonnx.exporting.verify.batches import batch_sizes
+from aeonnx.exporting.verify.effort import Comparison, comparisons
+from aeonnx.exporting.verify.inputs import ComparedAt, compare_sizes
 from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.exporting.verify.reference import Reference
-from aeonnx.exporting.verify.runs import BATCHES, ReferenceFn
+from aeonnx.exporting.verify.runs import ReferenceFn
 from aeonnx.exporting.verify.trial import require_running
 from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
@@ -123,7 +124,6 @@ class ExportedGraph:
 
     def entry(self) -> Variant:
         """Its entry in the manifest."""
-        size = batch_of(self.interface)
         return Variant(
             file=self.session.path.name,
             sha256=hashlib.sha256(self.graph.data).hexdigest(),
@@ -141,7 +141,7 @@ class ExportedGraph:
                 )
                 for spec in self.interface.outputs
             },
-            parity_batches=BATCHES if size is None else (size,),
+            parity_batches=batch_sizes(self.interface, len(self.rows.kinds)),
             activations=self.activations,
             golden=self.golden,
             quality=self.quality,
@@ -171,37 +171,53 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         GraphError: it cannot be exported to a graph that follows the bundle's rules.
     """
     part, usual = context.parts[name], context.usual(name)
-    sizes = usual_sizes(part)
-    require_deterministic(name, usual, probes(usual.inputs, context.test).values)
+    plan = comparisons(part)
+    _require_deterministic(name, part, plan, context.test)
     captured = _captured(name, part, context.opset)
     graph, session = open_graph(captured.graph, name, "fp32", context)
-    rows, activations = rows_of(usual, captured.program, context.test)
+    found, activations = compare_sizes(name, part, session, captured.program, context.test, plan)
+    first, *further = found
     reference = Reference(part)
-    report = compare(name, part, session, rows, sizes=sizes, reference=reference)
-    judged = Rows(rows.values, report.kinds)
-    stored = whole(usual, judged.first_of(usual, (REAL, RANDOM, EDGE), _STORED))
-    vectors = [write_golden(context, name, stored, reference, report.checks)]
-    further = compare_others(name, part, session, reference)
-    for found in further[:1]:
-        at, where = at_sizes(part, found.sizes), "x".join(map(str, found.sizes.values()))
-        kept = whole(at, found.rows.first_of(at, (RANDOM, EDGE), 1))
-        vectors.append(write_golden(context, f"{name}.{where}", kept, reference, found.checks))
+    stored = _golden_rows(usual, first, (REAL, RANDOM, EDGE), _STORED)
+    vectors = [write_golden(context, name, stored, reference, first.checks)]
+    for other in further[:1]:
+        at, where = at_sizes(part, other.sizes), "x".join(map(str, other.sizes.values()))
+        kept = _golden_rows(at, other, (RANDOM, EDGE), 1)
+        vectors.append(write_golden(context, f"{name}.{where}", kept, reference, other.checks))
     return ExportedGraph(
         part=name,
         variant="fp32",
         interface=part,
         graph=graph,
         session=session,
-        report=merged([report, *further]),
-        rows=rows,
+        report=merged(found),
+        rows=first.rows,
         stored=stored,
         golden=tuple(vectors),
-        macs=macs(captured.graph, batch_of(part) or 1, sizes),
+        macs=macs(captured.graph, batch_of(part) or 1, usual_sizes(part)),
         activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles(usual, any_rows(usual, session.run), context.train)
-        if report.passed  # otherwise the graph may fail to run
+        if first.passed  # otherwise the graph may fail to run
         else {},
     )
+
+
+def _golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
+    """Some of the rows that a part was compared on, with the kinds that they turned out to be."""
+    judged = Rows(found.rows.values, found.kinds)
+    chosen = judged.first_of(part, kinds, count)
+    if not chosen.kinds:  # all are ill-conditioned
+        chosen = judged.at_most(part, count)
+    return whole(part, chosen)
+
+
+def _require_deterministic(
+    name: str, part: Part, plan: Sequence[Comparison], real: Mapping[str, Array]
+) -> None:
+    """Call the module several times, at the sizes that are compared thoroughly: some 20 calls."""
+    item = next(item for item in plan if item.thorough)
+    at, known = at_sizes(part, item.sizes), real if item is plan[0] else {}
+    require_deterministic(name, at, probes(at.inputs, known).values)
 
 
 def _captured(name: str, part: Part, opset: int) -> Captured:

@@ -26,8 +26,10 @@ from aeonnx.errors import GraphError
 from aeonnx.exporting.capture.detached import DetachedData
 from aeonnx.exporting.capture.downgrade import at_opset
 from aeonnx.exporting.capture.reasons import (
+    LARGEST_BATCH,
     Where,
     data_attribute_reason,
+    largest_batch,
     reason_of,
     where_in_program,
     where_of_node,
@@ -40,7 +42,7 @@ from aeonnx.exporting.sources.modules import plain
 from aeonnx.exporting.sources.outputs import CAPTURED_ROWS, examples
 from aeonnx.models import Part
 
-__all__ = ["RANDOM", "Captured", "capture", "program_of", "steps_of"]
+__all__ = ["RANDOM", "Captured", "capture", "captured_up_to", "program_of", "steps_of"]
 
 RANDOM = frozenset(
     {
@@ -105,13 +107,39 @@ def capture(part: Part, opset: int) -> Captured:
 def program_of(part: Part) -> ExportedProgram:
     """The torch program of a part, without translation to ONNX.
 
+    Code that asks whether a batch is large, as in `if x.shape[0] >= 64`, is captured as it runs on
+    small ones, see `captured_up_to`. The graph must then be compared above that size too: often
+    both branches compute the same.
+
     Raises:
         GraphError: torch cannot capture the part, or it computes in bfloat16.
     """
-    program = _program(plain(part.module), part)
+    module = plain(part.module)
+    try:
+        program = _program(module, part)
+    except GraphError as error:
+        largest = largest_batch(error.__cause__)
+        if largest is None:
+            raise
+        program = _program(module, part, largest)
     _require_real_constants(program)
     _require_no_bfloat16(program)
     return program
+
+
+def captured_up_to(program: ExportedProgram) -> int | None:
+    """The largest batch that is known to take the captured branch; None if every batch does."""
+    rows: Any = next(
+        value.shape[0]
+        for node in program.graph.find_nodes(op="placeholder")
+        if node.name in program.graph_signature.user_inputs
+        and isinstance(value := node.meta.get("val"), torch.Tensor)
+        and value.ndim
+    )
+    if isinstance(rows, int):
+        return None
+    most = program.range_constraints[rows.node.expr].upper
+    return int(most) if most < LARGEST_BATCH else None
 
 
 def steps_of(program: ExportedProgram) -> list[torch.fx.Node]:
@@ -124,25 +152,27 @@ def steps_of(program: ExportedProgram) -> list[torch.fx.Node]:
     ]
 
 
-def _program(module: torch.nn.Module, part: Part) -> ExportedProgram:
+def _program(module: torch.nn.Module, part: Part, largest: int | None = None) -> ExportedProgram:
     """Trace the module; if that fails, analyse its Python bytecode (`strict=True`)."""
     try:
         with _quiet():
-            return _export(module, part, strict=False)
+            return _export(module, part, largest, strict=False)
     except Exception as error:
         _require_no_interrupt(error)
         first = error
     try:
         with _quiet():
-            return _export(module, part, strict=True)
+            return _export(module, part, largest, strict=True)
     except Exception as error:
         _require_no_interrupt(error)
-    place = where_specialised(first, lambda: _export(module, part, strict=False))
+    place = where_specialised(first, lambda: _export(module, part, largest, strict=False))
     reason = reason_of(first, place=place)
     raise GraphError(f"torch cannot capture this part as a graph: {reason}") from first
 
 
-def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedProgram:
+def _export(
+    module: torch.nn.Module, part: Part, largest: int | None, *, strict: bool
+) -> ExportedProgram:
     # Defer the module's assumptions about the batch size to run time: the comparison at several
     # batch sizes detects wrong ones. A module that fixes the batch size is refused, whereas
     # torch.onnx would silently export a graph of fixed batch size.
@@ -151,18 +181,18 @@ def _export(module: torch.nn.Module, part: Part, *, strict: bool) -> ExportedPro
         return torch.export.export(
             module,
             tuple(examples(part, CAPTURED_ROWS).values()),
-            dynamic_shapes=_dynamic_shapes(part),
+            dynamic_shapes=_dynamic_shapes(part, largest),
             strict=strict,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
 
 
-def _dynamic_shapes(part: Part) -> tuple[dict[int, Any], ...]:
+def _dynamic_shapes(part: Part, largest: int | None) -> tuple[dict[int, Any], ...]:
     """torch's dimensions of the inputs: multiples of one number for each axis."""
     numbers: dict[str, Any] = {}
     for name, axis in part.axes.items():
         if name == BATCH:
-            numbers[name] = torch.export.Dim(BATCH)
+            numbers[name] = torch.export.Dim(BATCH, max=largest)
             continue
         most = None if axis.max is None else axis.max // axis.multiple
         root = name if axis.multiple == 1 else f"{name}_{axis.multiple}"

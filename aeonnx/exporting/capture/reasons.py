@@ -22,8 +22,10 @@ from torch.fx.experimental.symbolic_shapes import (
 from aeonnx.bundle import BATCH
 
 __all__ = [
+    "LARGEST_BATCH",
     "Where",
     "data_attribute_reason",
+    "largest_batch",
     "reason_of",
     "where_in_program",
     "where_of_node",
@@ -45,12 +47,21 @@ _TRACE = "pkg.torch.onnx.stack_trace"
 _SYMBOL = re.compile(r"\bs\d+\b")  # torch's name of the batch, the one dynamic axis
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in ')
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.:]+?)(?:\.default)?'")
+_SUGGESTED = re.compile(r"^  (\w+) = (.+)$", re.MULTILINE)
+_UP_TO = re.compile(rf"Dim\('{BATCH}', max=(\d+)\)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+LARGEST_BATCH = 4096
+"""The gate compares one row more than the largest batch of a branch, up to so many."""
 
 _BATCH_ADVICE = (
     "take sizes from the tensor, as in x.reshape(x.shape[0], -1) or x.reshape(-1, 8), make new "
     "tensors with torch.zeros_like(x) or expand, and write loops over the batch as operations on "
     "the whole tensor; or fix the batch with --static-batch"
+)
+_SIZES_ADVICE = (
+    "write it without a question about the size, or state in parts() which sizes the axis may have "
+    "(min, max, multiple), or one number in its place in the shape"
 )
 _DATA_IS_LOST = (
     ".data is captured as a constant, cut off from its input",
@@ -108,6 +119,23 @@ def reason_of(error: BaseException, place: Where | None = None) -> str:
     return Where.told(reason, place) + (f": {advice}" if advice else "")
 
 
+def largest_batch(error: BaseException | None) -> int | None:
+    """The largest batch that takes the branch which was captured.
+
+    Args:
+        error: of torch.export.
+
+    Returns:
+        The size; None if the error has another reason too.
+    """
+    if error is None or not any(_is_specialised(item) for item in _chain(error)):
+        return None
+    text = "\n".join(str(item) for item in _chain(error) if "Suggested fixes:" in str(item))
+    fixes = dict(_SUGGESTED.findall(text.partition("Suggested fixes:")[2]))
+    found = _UP_TO.fullmatch(fixes.get(BATCH, ""))
+    return int(found[1]) if found and len(fixes) == 1 and int(found[1]) < LARGEST_BATCH else None
+
+
 def data_attribute_reason(place: Where | None) -> str:
     """Why `.data` is refused, and what to write."""
     reason, advice = _DATA_IS_LOST
@@ -123,7 +151,9 @@ def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
             return "a tensor's value is converted to a Python number", _VALUES_ADVICE
         return "control flow depends on a tensor's values", _VALUES_ADVICE
     if any(_is_specialised(item) for item in chain):
-        return f"the code works only for some batch sizes{_sizes(text)}", _BATCH_ADVICE
+        axes = _axes(text)
+        reason = f"the code works only for some {axes or 'batch sizes'}{_sizes(text)}"
+        return reason, _SIZES_ADVICE if axes else _BATCH_ADVICE
     if ".numpy() is not supported" in text or "numpy" in code:
         return (
             "numpy cannot be part of a graph",
@@ -134,6 +164,14 @@ def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
     if re.search(r"\.(item|tolist)\(", code):
         return "a tensor's value is converted to a Python number", _VALUES_ADVICE
     return _first_words(chain[0]), ""
+
+
+def _axes(text: str) -> str:
+    """The axes that the code restricts, from the error's text; "" for that of rows alone."""
+    found = re.search(r"Constraints violated \(([^)]*)\)", text)
+    names = sorted({name.partition("_")[0] for name in found[1].split(", ")}) if found else []
+    others = [name for name in names if name not in ("", BATCH)]
+    return f"sizes of {' and '.join(others)}" if others else ""
 
 
 def _sizes(text: str) -> str:

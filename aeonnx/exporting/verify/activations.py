@@ -31,7 +31,6 @@ _AT_ONCE = 32  # rows that are pushed together, if memory allows
 _BACKWARD = 3.0  # cost of a step with its gradient, in forward passes
 _PASSES = 10.0  # budget of all pushes, in forward passes over the given rows
 _CHEAP = 3e10  # least budget in floating-point operations: seconds on one core
-_ROWS = 64  # most rows that are kept
 _FIRST = 8  # rows that measure the cost of a row and the scale of pre-activations
 
 
@@ -51,7 +50,9 @@ class Activations:
     inactive: int
 
 
-def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Array]) -> Activations:
+def activation_rows(
+    part: Part, program: ExportedProgram, rows: Mapping[str, Array], most: int
+) -> Activations:
     """Rows that together activate the units which the given rows leave inactive.
 
     `pointwise` defines units and when they are active. Inputs that a maximum over places or
@@ -63,6 +64,7 @@ def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Arr
         rows: dense rows by input name, since an input of 0 hides its weight. Floating-point inputs
             are pushed within their range, or within four standard deviations of these rows; other
             inputs keep values of these rows.
+        most: how many rows are kept.
     """
     given = [torch.tensor(rows[spec.name]) for spec in part.inputs]
     boxes = [
@@ -77,7 +79,7 @@ def activation_rows(part: Part, program: ExportedProgram, rows: Mapping[str, Arr
             search.look_at_given()
             if any(boxes):
                 search.push(boxes)
-    kept, inactive = search.kept()
+    kept, inactive = search.kept(most)
     found = {spec.name: value.numpy() for spec, value in zip(part.inputs, kept, strict=True)}
     return Activations(found, sum(function.layout.units for function in functions), inactive)
 
@@ -130,16 +132,16 @@ class _Search:
             if self._inactive[units[index]].any():
                 self._budget -= self._activate(index, units[index], boxes, self._budget / waiting)
 
-    def kept(self) -> tuple[list[Tensor], int]:
+    def kept(self, most: int) -> tuple[list[Tensor], int]:
         """A few rows that activate all units that were found, and the number left inactive.
 
-        The greedy algorithm for set cover, up to 64 rows.
+        The greedy algorithm for set cover, up to `most` rows.
         """
         rows: list[list[Tensor]] = []
         left = torch.zeros_like(self._inactive)
         for _, active in self._found:
             left |= active
-        while left.any() and len(rows) < _ROWS:
+        while left.any() and len(rows) < most:
             gains = torch.stack([(active & left).sum() for _, active in self._found])
             row, active = self._found[int(gains.argmax())]
             rows.append(row)

@@ -15,13 +15,14 @@ from aeonnx.exporting.capture.program import program_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
-from aeonnx.exporting.sizes import at_usual, usual_sizes
+from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.sources.external import from_module
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.verify.calibration import complete_inputs, task_of
-from aeonnx.exporting.verify.compare import compare
+from aeonnx.exporting.verify.effort import comparisons
 from aeonnx.exporting.verify.inputs import (
-    compare_others,
+    compare_sizes,
+    few_rows,
     real_inputs,
     rows_of,
     verify_composed,
@@ -146,10 +147,11 @@ class _Judge:
 
     def _floats(self, part: str, session: Session) -> Report:
         """Compare an fp32 graph at the usual sizes of its axes, and at others."""
-        known, reference = self.parts[part], Reference(self.parts[part])
-        sizes, rows = usual_sizes(known), self.every(part)
-        report = compare(part, known, session, rows, sizes=sizes, reference=reference)
-        return merged([report, *compare_others(part, known, session, reference)])
+        known = self.parts[part]
+        program, plan = program_of(known), comparisons(known)
+        found, _ = compare_sizes(part, known, session, program, self.real, plan)
+        self.rows[part] = found[0].rows
+        return merged(found)
 
     @property
     def usual(self) -> dict[str, Part]:
@@ -165,8 +167,12 @@ class _Judge:
     def every(self, part: str) -> Rows:
         """The rows that an fp32 graph is compared on."""
         if part not in self.rows:
-            program = program_of(self.parts[part])
-            self.rows[part], _ = rows_of(self.usual[part], program, self.real)
+            item, usual = comparisons(self.parts[part])[0], self.usual[part]
+            if item.thorough:
+                program = program_of(self.parts[part])
+                self.rows[part], _ = rows_of(usual, program, self.real, item.effort)
+            else:
+                self.rows[part] = few_rows(usual, self.real, item.effort.rows)
         return self.rows[part]
 
     @property

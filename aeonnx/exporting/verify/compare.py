@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aeonnx.bundle import axes_of
 from aeonnx.exporting.sizes import at_sizes
+from aeonnx.exporting.verify.effort import FULL, Effort
 from aeonnx.exporting.verify.probes import Rows
 from aeonnx.exporting.verify.reference import Arrays, Reference
 from aeonnx.exporting.verify.runs import Compared, compare_runs
@@ -31,6 +32,7 @@ def compare(
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
     reference: Reference | None = None,
+    effort: Effort = FULL,
 ) -> Compared:
     """Compare the graph in `session` with eager torch.
 
@@ -44,12 +46,14 @@ def compare(
         rows: the inputs.
         sizes: of the inputs, by axis other than that of rows.
         reference: of the part; None to make one.
+        effort: see `compare_runs`.
     """
     failures = session.interface_mismatches(part.inputs, part.outputs)
     if failures:
         return Compared((), tuple(f"{name}: {failure}" for failure in failures), kinds=rows.kinds)
     at = at_sizes(part, sizes)
-    return compare_runs(name, at, session.run, reference or Reference(part), rows, sizes=sizes)
+    reference = reference or Reference(part)
+    return compare_runs(name, at, session.run, reference, rows, sizes=sizes, effort=effort)
 
 
 def compare_composed(
@@ -58,6 +62,7 @@ def compare_composed(
     sessions: Mapping[str, Session],
     rows: Rows,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    effort: Effort = FULL,
 ) -> Compared:
     """Compare decode(encode(x)) of the two graphs with the same composition in eager torch.
 
@@ -67,6 +72,7 @@ def compare_composed(
         sessions: sessions of the graphs, by the names "encoder" and "decoder".
         rows: inputs of `composed(encoder, decoder)`.
         sizes: of the inputs, by axis other than that of rows.
+        effort: see `compare_runs`.
     """
     whole = at_sizes(composed(encoder, decoder), sizes)
 
@@ -75,7 +81,10 @@ def compare_composed(
         given = {**inputs, decoder.inputs[0].name: latent[encoder.outputs[0].name]}
         return sessions["decoder"].run({spec.name: given[spec.name] for spec in decoder.inputs})
 
-    return compare_runs("decoder(encoder)", whole, graph, Reference(whole), rows, sizes=sizes)
+    reference = Reference(whole)
+    return compare_runs(
+        "decoder(encoder)", whole, graph, reference, rows, sizes=sizes, effort=effort
+    )
 
 
 def composed(encoder: Part, decoder: Part) -> Part:

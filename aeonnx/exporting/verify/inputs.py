@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
-from aeonnx.exporting.sizes import at_sizes, at_usual, other_sizes, usual_sizes
+from aeonnx.exporting.capture.program import captured_up_to
+from aeonnx.exporting.sizes import at_sizes, at_usual
 from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import Activations, activation_rows
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
+from aeonnx.exporting.verify.effort import BATCHES, FULL, Comparison, Effort, comparisons
 from aeonnx.exporting.verify.probes import (
     ACTIVATION,
-    EDGE,
     RANDOM,
     Rows,
     filled,
@@ -24,6 +25,7 @@ from aeonnx.exporting.verify.probes import (
     whole,
 )
 from aeonnx.exporting.verify.reference import Reference
+from aeonnx.exporting.verify.runs import Compared
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.interface import batch_of
@@ -32,14 +34,17 @@ from aeonnx.runtime.validation import check_input
 
 __all__ = [
     "ComparedAt",
-    "compare_others",
+    "compare_sizes",
+    "few_rows",
     "inputs_of",
     "real_inputs",
     "rows_of",
     "verify_composed",
 ]
 
-_FEW = 4  # rows of each kind at sizes other than the usual ones
+_FEW = 8  # rows at sizes where not all kinds are compared
+_MOST_ACTIVATION = 64  # rows that activate units
+_NONE = Activations({}, 0, 0)
 
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -70,7 +75,7 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
 
 
 def rows_of(
-    part: Part, program: ExportedProgram, real: Mapping[str, Array]
+    part: Part, program: ExportedProgram, real: Mapping[str, Array], effort: Effort = FULL
 ) -> tuple[Rows, Activations]:
     """The rows that a part is compared on: real, random, edge and activation rows.
 
@@ -78,42 +83,77 @@ def rows_of(
         part: the original part.
         program: the part as torch captures it.
         real: test images and latents, by tensor name; see `real_inputs`.
+        effort: bounds the number of rows.
 
     Returns:
         The rows, and the result of the search for rows that activate units.
     """
-    found = probes(part.inputs, real)
+    found = probes(part.inputs, real).at_most(part, effort.rows)
     random = found.first_of(part, (RANDOM,), len(found.kinds))
-    activations = activation_rows(part, program, random.values)
+    most = min(_MOST_ACTIVATION, effort.rows)
+    activations = activation_rows(part, program, random.values, most)
     return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
-def compare_others(
-    name: str, part: Part, session: Session, reference: Reference
-) -> list[ComparedAt]:
-    """Compare a graph at sizes other than the usual ones, on a few random and edge rows.
+def few_rows(part: Part, real: Mapping[str, Array], most: int) -> Rows:
+    """Real, random and edge rows, without a search for rows that activate units.
+
+    Args:
+        part: with fixed sizes.
+        real: test images and latents, by tensor name; empty without any of these sizes.
+        most: number of rows.
+    """
+    return whole(part, probes(part.inputs, real).at_most(part, most))
+
+
+def compare_sizes(
+    name: str,
+    part: Part,
+    session: Session,
+    program: ExportedProgram,
+    real: Mapping[str, Array],
+    plan: Sequence[Comparison],
+) -> tuple[list[ComparedAt], Activations]:
+    """Compare a graph with torch at each of some sizes.
 
     Args:
         name: of the part.
         part: the original part.
         session: the graph's session.
-        reference: of the part.
+        program: the part as torch captures it.
+        real: test images and latents of the usual sizes, by tensor name; see `real_inputs`.
+        plan: from `comparisons`.
 
     Returns:
-        A report for each size; none for a part without dynamic sizes.
+        A report for each size, and the result of the search for rows that activate units.
     """
-    found = []
-    for sizes in other_sizes(part):
-        at = at_sizes(part, sizes)
-        few = whole(at, probes(at.inputs, {}).first_of(at, (RANDOM, EDGE), _FEW))
-        report = compare(name, part, session, few, sizes=sizes, reference=reference)
-        rows = Rows(few.values, report.kinds)
-        found.append(ComparedAt(report.checks, report.failures, rows=rows, sizes=sizes))
-    return found
+    reference, found, activations = Reference(part), [], _NONE
+    largest = captured_up_to(program)
+    if largest is not None:
+        cheapest = max(plan, key=lambda item: item.effort.rows)
+        plan = [*plan, cheapest.at_batch(largest + 1)]
+    for place, item in enumerate(plan):
+        at, known = at_sizes(part, item.sizes), {} if place else real
+        if item.thorough:
+            rows, activations = rows_of(at, program, known, item.effort)
+        else:
+            most = item.effort.rows if place == 0 else min(item.effort.rows, _FEW)
+            rows = few_rows(at, known, most)
+        if item.effort.batches != BATCHES:
+            rows = rows.repeated(at, max(item.effort.batches))
+        report = compare(
+            name, part, session, rows, sizes=item.sizes, reference=reference, effort=item.effort
+        )
+        found.append(
+            ComparedAt(
+                report.checks, report.failures, kinds=report.kinds, rows=rows, sizes=item.sizes
+            )
+        )
+    return found, activations
 
 
 @dataclass(frozen=True)
-class ComparedAt(Report):
+class ComparedAt(Compared):
     """A report at some sizes of the axes, and the rows."""
 
     rows: Rows = field(default_factory=lambda: Rows({}, ()))
@@ -148,10 +188,12 @@ def verify_composed(
     encoder, decoder = parts["encoder"], parts["decoder"]
     # No activation rows: they were searched for each part alone.
     both = composed(encoder, decoder)
-    sizes = usual_sizes(both)
-    part = at_sizes(both, sizes)
-    rows = whole(part, probes(part.inputs, real))
-    return compare_composed(encoder, decoder, pair, rows, sizes)
+    first, *others = comparisons(both)
+    item = first if first.thorough else others[0]
+    part = at_sizes(both, item.sizes)
+    known = real if item is first else {}
+    rows = few_rows(part, known, item.effort.rows)
+    return compare_composed(encoder, decoder, pair, rows, item.sizes, item.effort)
 
 
 def _fits(before: Bundle, name: str, part: Part) -> bool:

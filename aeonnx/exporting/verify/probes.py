@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,21 @@ class Rows:
         """The first `count` rows of each of the kinds, one kind after another."""
         places = [[i for i, own in enumerate(self.kinds) if own == kind][:count] for kind in kinds]
         return self.chosen(part, [place for group in places for place in group])
+
+    def repeated(self, part: Interface, count: int) -> Rows:
+        """So many rows: all in order, and again from the first."""
+        return self.chosen(part, [place % len(self.kinds) for place in range(count)])
+
+    def at_most(self, part: Interface, count: int) -> Rows:
+        """At most `count` rows: the first of each kind in turn, then the second, and so on."""
+        if len(self.kinds) <= count:
+            return self
+        seen: Counter[str] = Counter()
+        turns = []
+        for place, kind in enumerate(self.kinds):
+            turns.append((seen[kind], place))
+            seen[kind] += 1
+        return self.chosen(part, [place for _, place in sorted(turns)[:count]])
 
 
 def probes(specs: Sequence[TensorSpec], real: Mapping[str, Array]) -> Rows:

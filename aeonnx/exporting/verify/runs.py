@@ -16,24 +16,23 @@ import numpy as np
 
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
-from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows
+from aeonnx.exporting.verify.batches import batches, drawn, in_chunks
+from aeonnx.exporting.verify.effort import FULL, Effort
+from aeonnx.exporting.verify.probes import RANDOM, REAL, Rows
 from aeonnx.exporting.verify.reference import Arrays
 from aeonnx.exporting.verify.tolerance import FACTOR, LARGEST_FLOOR, ErrorStats, Limit, measured
 from aeonnx.runtime import Check, Report
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.compare import differences, malformed
-from aeonnx.runtime.interface import Interface, batch_of, rows_in, select_rows
+from aeonnx.runtime.interface import Interface, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["BATCHES", "ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_runs"]
+__all__ = ["ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_runs"]
 
-BATCHES = (1, 2, 3, 7, 32)
 ILL_CONDITIONED = "ill-conditioned"
 """The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`."""
 
 _ILL_SHARE = 1 / 8  # largest share of the real or random inputs that may be ill-conditioned
-_DRAWS = 2  # samples of rounding errors
-_EDGE_DRAWS = 8  # the same for edge rows, which are too few to measure the floor with 2
 
 
 class ReferenceFn(Protocol):
@@ -63,10 +62,11 @@ def compare_runs(
     variant: str = "fp32",
     limit: Limit = measured,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    effort: Effort = FULL,
 ) -> Compared:
     """Compare the outputs of a graph with its reference.
 
-    In order: at every batch size in `BATCHES` the outputs' names, dtypes, shapes and finiteness,
+    In order: at every batch size of `batches` the outputs' names, dtypes, shapes and finiteness,
     and their values; then a row alone against the same row in batches. All failures are collected.
 
     Args:
@@ -78,22 +78,24 @@ def compare_runs(
         variant: name of the variant, for the report.
         limit: the tolerance of an output, from its measured differences.
         sizes: of the axes that are dynamic in the graph, for the report.
+        effort: how many rows run at once, and how often rounding is simulated.
 
     Raises:
         DeviceMemoryError: the graph runs out of the device's memory.
     """
-    double = _in_chunks(part, rows.values, reference.double)
+    double = in_chunks(part, rows.values, reference.double, effort.at_once)
     found = {spec.name: _Differences(spec, double[spec.name]) for spec in part.outputs}
-    for draw in range(_EDGE_DRAWS):
-        places = _drawn(part, rows.kinds, draw)
+    for draw in range(max(effort.draws, effort.edge_draws)):
+        places = drawn(part, rows.kinds, draw, effort)
         if not len(places):
             break
         inputs = select_rows(part, rows.values, places)
-        for key, value in _in_chunks(part, inputs, partial(reference.perturbed, draw=draw)).items():
+        shaken = partial(reference.perturbed, draw=draw)
+        for key, value in in_chunks(part, inputs, shaken, effort.at_once).items():
             found[key].add_floor(places, value, simulated=True)
     failures: list[str] = []
     alone = _Alone()
-    for places in _batches(part, len(rows.kinds)):
+    for places in batches(part, len(rows.kinds), effort):
         inputs = select_rows(part, rows.values, places)
         single = reference.single(inputs)
         for key, value in single.items():
@@ -175,42 +177,6 @@ class _Differences:
         chosen = [kind in (REAL, RANDOM) for kind in kinds]
         values = self.double[chosen] if any(chosen) else self.double
         return float(max(np.ptp(values), 0.01 * np.abs(values).max())) if values.size else 0.0
-
-
-def _drawn(part: Interface, kinds: Sequence[str], draw: int) -> Array:
-    """The rows whose rounding is simulated in this draw, in whole batches."""
-    few = [i for i, kind in enumerate(kinds) if draw < _DRAWS or kind == EDGE]
-    size = batch_of(part) or 1
-    return np.resize(np.array(few, np.int64), -(-len(few) // size) * size)
-
-
-def _in_chunks(part: Interface, values: Mapping[str, Array], run: Run) -> Arrays:
-    """The outputs for all rows, computed batch by batch."""
-    count, size = rows_in(part, values), batch_of(part) or max(BATCHES)
-    found = [
-        run(select_rows(part, values, np.arange(start, min(start + size, count))))
-        for start in range(0, count, size)
-    ]
-    return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
-
-
-def _batches(part: Interface, rows: int) -> list[Array]:
-    """The rows of each batch: the smaller batches from a share of the rows, the largest from all.
-
-    Rows are shuffled in a fixed order, so that every batch mixes kinds. Rows that do not fill the
-    last batch form a smaller one; a graph that is fixed to a batch size gets only that size.
-    """
-    order = np.random.default_rng(0).permutation(rows)
-    size = batch_of(part)
-    if size is not None:
-        return [order[start : start + size] for start in range(0, rows - size + 1, size)]
-    shares = {batch: min(rows, 8 * batch) for batch in BATCHES}
-    shares[max(BATCHES)] = rows
-    return [
-        order[start : min(start + batch, end)]
-        for batch, end in shares.items()
-        for start in range(0, end, batch)
-    ]
 
 
 def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[str, ...]:
