@@ -57,7 +57,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--ema": SHARE,
     "--epochs": COUNT,
     "--first": INDEX,
-    "--from-module": ("unknwon", "a:b:"),
+    "--from": ("unknwon", "a:b:", "module:"),
     "--graph": NAME,
     "--input": ("sigma", "sigma=much", "=", "sigma=1=2"),
     "--label": ("seven", "-1", ""),
@@ -97,7 +97,6 @@ VALUES: dict[str, tuple[str, ...]] = {
 """What no command takes, by option."""
 
 WORDS = {
-    "--from-module": "from-module",
     "--graph": "part",
     "--hidden": "sizes",
     "--latent": "sizes",

@@ -30,8 +30,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make(name: str) -> Path:
         if not (folder / name).exists():
-            factory = f"clients.proof.external:{name}"
-            export(ExportOptions(name, folder / name, from_module=factory))
+            factory = f"module:clients.proof.external:{name}"
+            export(ExportOptions(name, folder / name, from_source=factory))
         return folder / name
 
     return make
@@ -268,7 +268,7 @@ def test_spatial_latents_are_drawn_and_decoded(tmp_path: Path) -> None:
         ExportOptions(
             "spatial",
             tmp_path / "b",
-            from_module=f"{__name__}:spatial",
+            from_source=f"module:{__name__}:spatial",
             calibration=tmp_path / "x.npy",
             prior="fitted",
         )

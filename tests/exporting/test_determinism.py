@@ -86,7 +86,7 @@ def export(aeonnx: Callable[..., Result]) -> Iterator[Export]:
         before, _, body = body.rpartition("---")
         source = dedent(before) + "\n\nclass Decoder(Base):\n" + indent(dedent(body), "    ")
         Path("mine.py").write_text(MINE + source + BUILD)
-        return aeonnx("export", "--from-module", "mine:build", "--part", "decoder", "-o", "b")
+        return aeonnx("export", "--from", "module:mine:build", "--part", "decoder", "-o", "b")
 
     yield run
     sys.modules.pop("mine", None)

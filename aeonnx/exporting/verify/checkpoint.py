@@ -16,7 +16,7 @@ from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
 from aeonnx.exporting.sizes import at_usual, usual_sizes
-from aeonnx.exporting.sources.external import from_module
+from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.verify.calibration import complete_inputs, task_of
 from aeonnx.exporting.verify.compare import compare
@@ -60,8 +60,8 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
         BundleError: the bundle was exported from another checkpoint.
     """
     name = bundle.manifest.model
-    if source.from_module:
-        trained = from_module(source.from_module, name, source.weights)
+    if source.from_source:
+        trained = from_source(source, name)
     elif source.checkpoint:
         trained = checkpoint.load(source.checkpoint, name)
     if trained.checkpoint_id != bundle.manifest.checkpoint_id:
