@@ -15,7 +15,7 @@ GROUP = "aeonnx.sources"
 
 LATENTS = ("plain", "scaled")
 
-_BUILT_IN = ("module",)
+_BUILT_IN = ("diffusers", "module")
 
 
 @dataclass(frozen=True)
