@@ -605,6 +605,20 @@ RIGHT = {
             self.mix.weight.data.clamp_(-0.1, 0.1)
             return self.mix(y)
         """,
+    "a_dict_that_makes_what_it_is_asked_for": """
+        from collections import OrderedDict
+
+        class Making(OrderedDict):
+            def __getitem__(self, key):
+                made, words = super().__getitem__(key)
+                return made(**words)
+
+        LAYERS = Making(add=(nn.Identity, {}), wide=(nn.Bilinear, {"in1_features": 4,
+                        "in2_features": 4, "out_features": 4}))
+        ---
+        def logits(self, y):
+            return LAYERS["add"](y)
+        """,
     "autograd_function_over_numpy": """
         class Tanh(torch.autograd.Function):
             @staticmethod
