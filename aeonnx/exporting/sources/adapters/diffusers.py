@@ -303,14 +303,14 @@ def _ask_nothing_of_the_batch(model: nn.Module) -> None:
     """
     from diffusers.models.upsampling import Upsample2D
 
-    class AnyBatch(Upsample2D):
-        def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-            made = functional.interpolate(hidden_states, scale_factor=2.0, mode="nearest")
-            convolution = getattr(self, "conv" if self.name == "conv" else "Conv2d_0", None)
-            found: Tensor = convolution(made) if self.use_conv else made
-            return found
+    def forward(self: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        made = functional.interpolate(hidden_states, scale_factor=2.0, mode="nearest")
+        convolution = self.conv if self.name == "conv" else self.Conv2d_0
+        found: Tensor = convolution(made) if self.use_conv else made
+        return found
 
+    of_any_batch = type("Upsample2D", (Upsample2D,), {"forward": forward})
     for module in model.modules():
-        plain = type(module) is Upsample2D and module.norm is None and module.interpolate
-        if plain and not module.use_conv_transpose:
-            module.__class__ = AnyBatch
+        known: Any = module if type(module) is Upsample2D else None
+        if known and known.norm is None and known.interpolate and not known.use_conv_transpose:
+            known.__class__ = of_any_batch
