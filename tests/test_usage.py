@@ -60,6 +60,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--from": ("unknwon", "a:b:", "module:"),
     "--graph": NAME,
     "--input": ("sigma", "sigma=much", "=", "sigma=1=2"),
+    "--latents": NAME,
     "--label": ("seven", "-1", ""),
     "--size": ("64", "axb", "64x", "x", "-1x4"),
     "--held-out": (*SHARE, "0"),

@@ -1,8 +1,9 @@
 """Frozen dataclasses <-> JSON documents with a format name and a version. Standard library only.
 
-The type hints are the schema: every field must be present and have the hinted type; unknown fields
-are ignored. Numbers must be finite, and strings and keys must not contain control characters or
-surrogates. A dataclass checks further rules in `__post_init__` with `require`.
+The type hints are the schema: every field must be present and have the hinted type, but one with
+the metadata `OPTIONAL` may be missing; unknown fields are ignored. Numbers must be finite, and
+strings and keys must not contain control characters or surrogates. A dataclass checks further rules
+in `__post_init__` with `require`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from typing import Any, NoReturn, TypeVar
 
 from aeonnx._util.text import printable
 
-__all__ = ["dump", "load", "load_lines", "require"]
+__all__ = ["OPTIONAL", "dump", "load", "load_lines", "require"]
 
 T = TypeVar("T")
+
+OPTIONAL = types.MappingProxyType({"optional": True})
+"""Metadata of a dataclass field with a default, which documents may lack."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHOWN = 60  # characters of a value that an error shows
@@ -185,10 +189,17 @@ def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
     _require_type(value, dict, path)
     hints = _hints(cls)
+    optional = {field.name for field in dataclasses.fields(cls) if field.metadata == OPTIONAL}
     missing = hints.keys() - value.keys()
-    if missing:
-        raise ValueError(f"{path[1:] or 'top level'}: missing {', '.join(sorted(missing))}")
-    fields = {name: _decode(hint, value[name], f"{path}.{name}") for name, hint in hints.items()}
+    if missing - optional:
+        raise ValueError(
+            f"{path[1:] or 'top level'}: missing {', '.join(sorted(missing - optional))}"
+        )
+    fields = {
+        name: _decode(hint, value[name], f"{path}.{name}")
+        for name, hint in hints.items()
+        if name in value
+    }
     try:
         return cls(**fields)
     except ValueError as error:
@@ -209,5 +220,6 @@ def _is(value: Any, kind: Any) -> bool:
 
 def _require_type(value: Any, kind: Any, path: str) -> None:
     if not _is(value, kind):
-        name = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}.get(kind)
+        names = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+        name = {**names, bool: "true or false"}.get(kind)
         raise ValueError(f"{path[1:]}: expected {name or 'a number'}, got {_shown(value)}")

@@ -44,11 +44,13 @@ class Source:
         checkpoint: folder or file, see `checkpoint.load`.
         from_source: "module:package.module:factory", or another source, see `adapter_of`.
         weights: file with the weights of that module.
+        latents: one of `LATENTS`, for `from_source`.
     """
 
     checkpoint: Path | None = None
     from_source: str | None = None
     weights: Path | None = None
+    latents: str = "plain"
 
     def __str__(self) -> str:
         return str(self.checkpoint or self.from_source)

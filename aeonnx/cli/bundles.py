@@ -45,6 +45,11 @@ __all__ = ["export", "inspect", "verify"]
 )
 @from_option
 @weights_option
+@click.option(
+    "--latents",
+    help="Latents of --from that the graphs take and give: plain, the autoencoder's own; scaled, "
+    "those that a diffusion model works on.  [default: plain]",
+)
 @output_option(
     "Folder of the bundle; if it holds one already, parts are added.  [default: dist/MODEL]"
 )
@@ -109,6 +114,7 @@ def export(
     state: str | None,
     from_source: str | None,
     weights: Path | None,
+    latents: str | None,
     output: Path | None,
     precisions: tuple[str, ...],
     io: tuple[str, ...],
@@ -150,6 +156,7 @@ def export(
         target=target,
         from_source=from_source,
         weights=weights,
+        latents=latents,
         state=state,
     )
     check(options)  # before torch is imported, which takes seconds

@@ -45,6 +45,7 @@ def export(
     target: str | None = None,
     from_source: str | None = None,
     weights: StrPath | None = None,
+    latents: str | None = None,
     state: str | None = None,
     example: Any = None,
     range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
@@ -80,6 +81,8 @@ def export(
         from_source: "module:package.module:factory" of a model of your own, or another source, see
             docs/sources.md.
         weights: a file to load into the module of `from_source`.
+        latents: "scaled" for the latents that a diffusion model works on, built into the graphs;
+            "plain" or None for the autoencoder's own.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
         example: an array or tensor that the first of `modules` takes, of one row or more, or a
@@ -131,6 +134,7 @@ def export(
         target=name_of("target", target),
         from_source=name_of("from_source", from_source),
         weights=path_of("weights", weights),
+        latents=name_of("latents", latents),
         state=name_of("state", state),
         modules=modules or None,
         example=example,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aeonnx import catalog
+from aeonnx.catalog.adapters import LATENTS
 from aeonnx.catalog.ranges import require_number, require_whole
 from aeonnx.catalog.source import Source, default_folder, is_folder
 from aeonnx.errors import UnknownNameError, UsageError
@@ -51,6 +52,7 @@ class ExportOptions:
     target: str | None = None
     from_source: str | None = None
     weights: Path | None = None
+    latents: str | None = None
     state: str | None = None
     modules: Mapping[str, Any] | None = None
     example: Any = None
@@ -64,7 +66,7 @@ class ExportOptions:
     @property
     def source(self) -> Source:
         """Where the model comes from, if the user said it."""
-        return Source(self.checkpoint, self.from_source, self.weights)
+        return Source(self.checkpoint, self.from_source, self.weights, self.latents or "plain")
 
     @property
     def folder(self) -> Path:
@@ -109,6 +111,7 @@ def check(options: ExportOptions) -> None:
         ("precision", options.precisions, PRECISIONS),
         ("--io", options.io, IO),
         ("prior", () if options.prior is None else (options.prior,), PRIORS),
+        ("--latents", () if options.latents is None else (options.latents,), LATENTS),
         ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:
@@ -119,6 +122,8 @@ def check(options: ExportOptions) -> None:
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
     if options.from_source or options.weights:
         options.source.check("--checkpoint", options.model)
+    if options.latents and not options.from_source:
+        raise UsageError("--latents is for --from: the latents of aeonnx's models have no scaling")
     if options.modules:
         _require_no_other_source(options)
         return

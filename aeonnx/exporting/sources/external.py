@@ -43,7 +43,7 @@ def from_source(source: Source, name: str) -> Checkpoint:
     adapter = adapter_of(source.from_source or "")
     with user_code(where):
         load = adapter.entry.load()
-        model = load(adapter.location, SourceOptions(source.weights))
+        model = load(adapter.location, SourceOptions(source.weights, source.latents))
     parts = require_declared(where, model, declared(where, model))
     return as_checkpoint(where, model, parts, name)
 

@@ -61,7 +61,7 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
     """
     name = bundle.manifest.model
     if source.from_source:
-        trained = from_source(source, name)
+        trained = from_source(replace(source, latents=_latents(bundle)), name)
     elif source.checkpoint:
         trained = checkpoint.load(source.checkpoint, name)
     if trained.checkpoint_id != bundle.manifest.checkpoint_id:
@@ -70,6 +70,17 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
             f"{bundle.manifest.checkpoint_id[:12]}, the checkpoint's {trained.checkpoint_id[:12]}"
         )
     return trained
+
+
+def _latents(bundle: Bundle) -> str:
+    """Which latents the bundle was exported with, one of `LATENTS`."""
+    specs = [
+        spec
+        for variants in bundle.manifest.parts.values()
+        for spec in (*variants["fp32"].inputs, *variants["fp32"].outputs)
+    ]
+    scaled = any(spec.scaling is not None and spec.scaling.in_graph for spec in specs)
+    return "scaled" if scaled else "plain"
 
 
 def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:

@@ -83,8 +83,8 @@ def class_of(name: object, known: Iterable[str], where: str) -> str:
     if not isinstance(name, str) or name not in known:
         raise CheckpointError(
             f"{where}: expected a model of one of the classes {', '.join(known)}, got "
-            f"{name if isinstance(name, str) else 'none'}. For another class, write a function that "
-            "returns the module with its parts, see docs/export.md, and pass --from module:..."
+            f"{name if isinstance(name, str) else 'none'}. For another class, write a function "
+            "that returns the module with its parts, see docs/export.md, and pass --from module:..."
         )
     return name
 

@@ -28,6 +28,7 @@ from aeonnx.exporting.sources.adapters._shared import (
     spatial,
     with_parts,
 )
+from aeonnx.exporting.sources.adapters.scaling import scaled_parts, scaling_of
 from aeonnx.models import Part
 
 __all__ = ["load"]
@@ -67,7 +68,13 @@ def load(location: str, options: SourceOptions) -> nn.Module:
     )
     require_all_loaded(info["missing_keys"], where)
     _ask_nothing_of_the_batch(model)
-    return with_parts(model, _PARTS[name](model))
+    scaled = options.latents == "scaled"
+    scaling = scaling_of(model.config, in_graph=scaled)
+    if scaling is None:
+        options.refuse_scaled(where)
+        return with_parts(model, _PARTS[name](model))
+    parts = (_SCALED if scaled and name in _SCALED else _PARTS)[name](model)
+    return with_parts(model, scaled_parts(model, parts, scaling))
 
 
 def _model_folder(folder: Path) -> Path:
@@ -94,16 +101,19 @@ class Moments(nn.Module):
         return mu, logvar.clamp(-30.0, 20.0)  # as diffusers' DiagonalGaussianDistribution does
 
 
-class Codes(nn.Module):
-    """x -> codes, the place of the nearest vector in the codebook."""
+class Nearest(nn.Module):
+    """z [N, C, h, w] -> codes [N, h, w], the place of the nearest vector in the codebook.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        codebook: the vectors.
+    """
+
+    def __init__(self, codebook: nn.Embedding) -> None:
         super().__init__()
-        self.encoder, self.quant_conv = model.encoder, model.quant_conv
-        self.codebook = model.quantize.embedding
+        self.codebook = codebook
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.quant_conv(self.encoder(x)).permute(0, 2, 3, 1)
+    def forward(self, z: Tensor) -> Tensor:
+        h = z.permute(0, 2, 3, 1)
         places = torch.cdist(h.reshape(-1, h.shape[3]), self.codebook.weight).argmin(1)
         return places.reshape(h.shape[:3])
 
@@ -180,7 +190,28 @@ def _vq(model: Any) -> dict[str, Part]:
         description="places in the codebook",
         kind="codes",
     )
-    return _image_parts(model, factor, (Codes(model), FromCodes(model)), (codes,), codes)
+    encoder = nn.Sequential(model.encoder, model.quant_conv, Nearest(model.quantize.embedding))
+    return _image_parts(model, factor, (encoder, FromCodes(model)), (codes,), codes)
+
+
+class FromVectors(nn.Module):
+    """z -> reconstruction: the nearest vectors in the codebook, decoded and clipped to [-1, 1]."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.nearest, self.decode = Nearest(model.quantize.embedding), FromCodes(model)
+
+    def forward(self, z: Tensor) -> Tensor:
+        decoded: Tensor = self.decode(self.nearest(z))
+        return decoded
+
+
+def _vectors(model: Any) -> dict[str, Part]:
+    """Parts of a VQModel before quantisation: the latents of diffusion models."""
+    factor = 2 ** (len(model.config.block_out_channels) - 1)
+    z = spatial("z", model.quantize.vq_embed_dim, factor, "latent before quantisation")
+    encoder = nn.Sequential(model.encoder, model.quant_conv)
+    return _image_parts(model, factor, (encoder, FromVectors(model)), (z,), z)
 
 
 class AudioMoments(nn.Module):
@@ -292,6 +323,10 @@ _PARTS: Mapping[str, Callable[[Any], dict[str, Part]]] = {
     "AutoencoderKLTemporalDecoder": _temporal,
 }
 """Parts of a model by the name of its class."""
+
+
+_SCALED: Mapping[str, Callable[[Any], dict[str, Part]]] = {"VQModel": _vectors}
+"""Parts for `--latents scaled`, where diffusion models work on other latents than programs."""
 
 
 def _ask_nothing_of_the_batch(model: nn.Module) -> None:
