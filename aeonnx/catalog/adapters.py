@@ -15,7 +15,7 @@ GROUP = "aeonnx.sources"
 
 LATENTS = ("plain", "scaled")
 
-_BUILT_IN = ("diffusers", "module", "transformers")
+_BUILT_IN = ("diffusers", "module", "pythae", "transformers")
 
 
 @dataclass(frozen=True)
