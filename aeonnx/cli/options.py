@@ -124,8 +124,9 @@ from_option = click.option(
     "--from",
     "from_source",
     metavar="SOURCE:LOCATION",
-    help="Model from elsewhere: module:mine:build is a function in your own code that returns a "
-    "torch module which names its parts.",
+    help="Model from elsewhere: diffusers:FOLDER, transformers:FOLDER and pythae:FOLDER read what "
+    "these libraries saved; module:mine:build is a function in your own code that returns a torch "
+    "module which names its parts.",
 )
 weights_option = click.option(
     "--weights",
