@@ -105,6 +105,13 @@ def lazy():
     return model
 
 
+def too_large():
+    model = Kept()
+    # One number, seen 2^29 + 1 times: what a graph of 2 GB and 4 bytes would store.
+    model.encoder.wide = nn.Parameter(torch.zeros(1).expand(2**29 + 1), requires_grad=False)
+    return model
+
+
 def meta():
     with torch.device("meta"):
         return Kept()
@@ -157,6 +164,11 @@ def test_what_modules_keep_beside_weights_is_no_hindrance(
     [
         ("lazy", "encoder: 1.weight has no shape yet (a Lazy module that never ran): "),
         ("meta", "encoder: 1.weight is on the device meta, which holds no values: "),
+        (
+            "too_large",
+            "encoder: expected weights of at most 2 GB, the most that one ONNX file can hold, got "
+            "2.0 GB: divide it into several parts",
+        ),
         ("halved", "encoder: 1.weight is torch.float16, expected torch.float32: call .float() "),
         ("bfloat16", "encoder: 1.weight is torch.bfloat16, expected torch.float32: call "),
     ],
