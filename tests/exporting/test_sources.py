@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +122,13 @@ def test_what_goes_wrong_in_a_source_of_another_distribution(
     assert result.exit_code == code, result.stderr
     assert text in result.stderr
     assert not Path("b").exists()
+
+
+def test_a_library_is_imported_only_when_it_is_asked_for() -> None:
+    code = (
+        "import sys\n"
+        "from aeonnx.exporting.sources.adapters import diffusers, module, pythae, transformers\n"
+        "print(sorted({'diffusers', 'pythae', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
