@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_a_denoiser_of_any_size_is_verified_at_several(made: Callable[[str], Pat
     assert len({item.inputs["x"].shape[2:] for item in variant.golden}) == 2
     assert verify(bundle).passed
     assert {axis.margin for axis in variant.axes.values()} == {0, 7}
+
+
+def test_a_part_of_any_size_is_timed_at_the_size_of_its_golden_vectors(
+    aeonnx: Cli, made: Callable[[str], Path]
+) -> None:
+    source = ("--from", "module:clients.proof.external:signal")
+    fast = ("--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
+    result = aeonnx("bench", made("signal"), *source, *fast)
+    assert result.exit_code == 0, result.stderr
+    cells = json.loads(result.stdout)["cells"]
+    assert {cell["part"] for cell in cells} == {"encoder", "decoder"}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (37, 53), (9, 300)])
