@@ -120,11 +120,10 @@ def _images(bundle: Path, file: Path) -> Path | None:
             if x.kind != "image":
                 return None
             shape = variant.golden[0].inputs[x.name].shape[1:]
-            low, high = x.range or (-1.0, 1.0)
             coarse = np.random.default_rng(0).random((_ROWS, shape[0], 5, 5))
             rows, columns = (np.arange(size) * 5 // size for size in shape[1:])
-            images = low + (high - low) * coarse[:, :, rows][:, :, :, columns]
-            np.save(file, images.astype(np.float32))
+            # As pixels, which are mapped to the range of the model.
+            np.save(file, (255 * coarse[:, :, rows][:, :, :, columns]).astype(np.uint8))
             return file
     return None
 
