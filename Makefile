@@ -78,7 +78,7 @@ clean:
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(INSTALL) --editable ".[train,gpu]" --group dev
+	$(INSTALL) --editable ".[train,gpu]" --group dev --group zoo
 	touch $@ .venv/demo.stamp
 
 .venv/docs.stamp: .venv/test.stamp

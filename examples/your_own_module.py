@@ -1,7 +1,7 @@
 """Export an autoencoder of your own: any `nn.Module` that names its parts.
 
 python examples/your_own_module.py [FOLDER]
-aeonnx export --from-module your_own_module:build -m mine   # the same, in examples/
+aeonnx export --from module:your_own_module:build -m mine   # the same, in examples/
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("example-mine"))
     arguments = parser.parse_args()
 
-    module = f"{Path(__file__).stem}:build"
-    exported = aeonnx.export("mine", arguments.folder, from_module=module)
+    module = f"module:{Path(__file__).stem}:build"
+    exported = aeonnx.export("mine", arguments.folder, from_source=module)
     print(f"{len(exported.report.checks)} comparisons with torch passed")
     bundle = aeonnx.load(arguments.folder)
     z = bundle.encode(torch.rand(2, *SHAPE))

@@ -57,9 +57,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--ema": SHARE,
     "--epochs": COUNT,
     "--first": INDEX,
-    "--from-module": ("unknwon", "a:b:"),
+    "--from": ("unknwon", "a:b:", "module:"),
     "--graph": NAME,
     "--input": ("sigma", "sigma=much", "=", "sigma=1=2"),
+    "--latents": NAME,
     "--label": ("seven", "-1", ""),
     "--size": ("64", "axb", "64x", "x", "-1x4"),
     "--held-out": (*SHARE, "0"),
@@ -99,7 +100,6 @@ VALUES: dict[str, tuple[str, ...]] = {
 """What no command takes, by option."""
 
 WORDS = {
-    "--from-module": "from-module",
     "--graph": "part",
     "--hidden": "sizes",
     "--latent": "sizes",

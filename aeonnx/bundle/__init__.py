@@ -33,6 +33,7 @@ from aeonnx.bundle.manifest import (
     serialize,
 )
 from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, solve_rows
+from aeonnx.bundle.scaling import Scaling
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
 from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
@@ -55,6 +56,7 @@ __all__ = [
     "Prior",
     "Quality",
     "ScaledAxis",
+    "Scaling",
     "Shape",
     "TensorSpec",
     "Training",

@@ -217,7 +217,8 @@ def quality(contents: Manifest) -> Table:
 def _described(spec: TensorSpec) -> tuple[str, str, str, str]:
     shape = ", ".join(str(size) for size in spec.shape)
     bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
-    return spec.name, f"{spec.dtype} [{shape}]", bounds, spec.description
+    told = f"{spec.description}; {spec.scaling}" if spec.scaling else spec.description
+    return spec.name, f"{spec.dtype} [{shape}]", bounds, told
 
 
 def _listed(values: dict[str, str | float] | dict[str, float]) -> str:

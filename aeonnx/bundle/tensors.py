@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.axes import Shape, is_size
+from aeonnx.bundle.scaling import Scaling
 
 __all__ = [
     "KINDS",
@@ -60,6 +61,7 @@ class TensorSpec:
             have none.
         units: of the columns of a vector, such as "°C"; as many as `names`, or ().
         rate: samples per second of a signal, in Hz; None if unknown.
+        scaling: of a latent, for a diffusion model; None if there is none.
     """
 
     name: str
@@ -71,6 +73,7 @@ class TensorSpec:
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     rate: float | None = None
+    scaling: Scaling | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(
@@ -98,13 +101,16 @@ class TensorSpec:
             f"{list(self.shape)}",
         )
         wide = self.shape[1] if len(self.shape) > 1 else 1
-        for field, given in (("names", self.names), ("units", self.units)):
+        for listed, given in (("names", self.names), ("units", self.units)):
             require(
                 not given or len(given) == wide,
-                f"{field}: expected {wide}, one for each place of the second axis, got "
+                f"{listed}: expected {wide}, one for each place of the second axis, got "
                 f"{len(given)}",
             )
         require(self.rate is None or self.rate > 0, f"rate: expected above 0 Hz, got {self.rate}")
+        if self.scaling is not None:
+            require(self.kind == "latent", f"scaling: expected none of the kind {self.kind}")
+            self.scaling.require_channels(wide if isinstance(wide, int) else 1)
 
 
 _RANKS = {"image": 4, "volume": 5, "signal": 3, "vector": 2, "score": 1, "seed": 1, "index": 1}

@@ -1,4 +1,4 @@
-"""Sources of models: training runs, or external modules. Standard library only."""
+"""Sources of models: training runs, or models from elsewhere. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from aeonnx.catalog.adapters import adapter_of
 from aeonnx.errors import CheckpointError, UsageError
 
 __all__ = ["Source", "default_folder", "is_folder"]
@@ -37,20 +38,22 @@ def is_folder(path: Path, model: str) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the model of a bundle comes from: either a checkpoint or an external module.
+    """Where the model of a bundle comes from: a checkpoint, or what `--from` names.
 
     Args:
         checkpoint: folder or file, see `checkpoint.load`.
-        from_module: "package.module:factory" of an external model, see `outside`.
+        from_source: "module:package.module:factory", or another source, see `adapter_of`.
         weights: file with the weights of that module.
+        latents: one of `LATENTS`, for `from_source`.
     """
 
     checkpoint: Path | None = None
-    from_module: str | None = None
+    from_source: str | None = None
     weights: Path | None = None
+    latents: str = "plain"
 
     def __str__(self) -> str:
-        return str(self.checkpoint or self.from_module)
+        return str(self.checkpoint or self.from_source)
 
     def check(self, option: str, model: str) -> None:
         """Check the combination of options and that the files exist, without torch.
@@ -60,25 +63,28 @@ class Source:
             model: name of the model.
 
         Raises:
-            UsageError: checkpoint and module are both given, or weights without a module.
+            UsageError: checkpoint and `--from` are both given, weights are given without `--from`,
+                or the value of `--from` names no source.
             CheckpointError: a file does not exist.
         """
-        if self.checkpoint and self.from_module:
+        if self.from_source is not None:
+            adapter_of(self.from_source)
+        if self.checkpoint and self.from_source:
             raise UsageError(
-                f"{option} is for a model of aeonnx: with --from-module, pass a file with the "
+                f"{option} is for a model of aeonnx: with --from, pass a file with the "
                 "module's weights as --weights"
             )
-        _check_weights(self.from_module, self.weights, option)
+        _check_weights(self.from_source, self.weights, option)
         if self.checkpoint:
             is_folder(self.checkpoint, model)
 
     @property
     def named(self) -> bool:
-        """Whether a checkpoint or a module is given."""
-        return self.checkpoint is not None or self.from_module is not None
+        """Whether a checkpoint or another source is given."""
+        return self.checkpoint is not None or self.from_source is not None
 
 
-def _check_weights(from_module: str | None, weights: Path | None, option: str) -> None:
+def _check_weights(from_source: str | None, weights: Path | None, option: str) -> None:
     """Check that `weights`, if given, is a file and comes with a module.
 
     Raises:
@@ -87,9 +93,9 @@ def _check_weights(from_module: str | None, weights: Path | None, option: str) -
     """
     if weights is None:
         return
-    if not from_module:
+    if not from_source:
         raise UsageError(
-            f"--weights is for --from-module: for a model of aeonnx, pass the file as {option}"
+            f"--weights is for --from: for a model of aeonnx, pass the file as {option}"
         )
     if not weights.is_file():
         what = "it is a folder" if weights.is_dir() else "there is no such file"

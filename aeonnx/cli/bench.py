@@ -13,7 +13,7 @@ from aeonnx.cli.options import (
     THREADS,
     bundle_argument,
     force_option,
-    from_module_option,
+    from_option,
     json_option,
     output_option,
     weights_option,
@@ -65,7 +65,7 @@ __all__ = ["bench"]
     help="Checkpoint that the bundle was exported from; with it, torch eager and torch.compile "
     "are measured too.",
 )
-@from_module_option
+@from_option
 @weights_option
 @output_option("Draw a chart of the ratios into this .png file.")
 @click.option(
@@ -89,7 +89,7 @@ def bench(
     providers: tuple[str, ...],
     threads: tuple[int, ...],
     checkpoint: Path | None,
-    from_module: str | None,
+    from_source: str | None,
     weights: Path | None,
     output: Path | None,
     seconds: float,
@@ -115,7 +115,7 @@ def bench(
         threads=threads,
         seconds=seconds,
         checkpoint=checkpoint,
-        from_module=from_module,
+        from_source=from_source,
         weights=weights,
         chart=output,
         force=force,

@@ -13,7 +13,7 @@ from aeonnx.cli.options import (
     POSITIVE,
     bundle_argument,
     force_option,
-    from_module_option,
+    from_option,
     json_option,
     model_option,
     output_option,
@@ -43,8 +43,13 @@ __all__ = ["export", "inspect", "verify"]
     help="Weights to export of the run's newest saved state, for a run that was stopped: best or "
     "last.  [default: those of the run's checkpoint]",
 )
-@from_module_option
+@from_option
 @weights_option
+@click.option(
+    "--latents",
+    help="Latents of --from that the graphs take and give: plain, the autoencoder's own; scaled, "
+    "those that a diffusion model works on.  [default: plain]",
+)
 @output_option(
     "Folder of the bundle; if it holds one already, parts are added.  [default: dist/MODEL]"
 )
@@ -107,8 +112,9 @@ def export(
     parts: tuple[str, ...],
     checkpoint: Path | None,
     state: str | None,
-    from_module: str | None,
+    from_source: str | None,
     weights: Path | None,
+    latents: str | None,
     output: Path | None,
     precisions: tuple[str, ...],
     io: tuple[str, ...],
@@ -126,11 +132,12 @@ def export(
     A part whose outputs differ from torch's by more than the measured tolerance is not written,
     and the command exits with 3.
     """
+    from aeonnx.catalog.adapters import adapter_of
     from aeonnx.cli import report
     from aeonnx.cli.progress import ExportProgress
     from aeonnx.exporting import ExportOptions, check
 
-    name = model or (from_module or "").rpartition(":")[2]
+    name = model or (adapter_of(from_source).model if from_source else "")
     if not name:
         raise click.UsageError("Missing option '-m' / '--model', such as vae.")
     options = ExportOptions(
@@ -147,8 +154,9 @@ def export(
         temperature=temperature,
         static_batch=static_batch,
         target=target,
-        from_module=from_module,
+        from_source=from_source,
         weights=weights,
+        latents=latents,
         state=state,
     )
     check(options)  # before torch is imported, which takes seconds
@@ -167,7 +175,7 @@ def export(
     type=PATH,
     help="Checkpoint to run in torch and compare every graph with, as the export did.",
 )
-@from_module_option
+@from_option
 @weights_option
 @provider_option
 @json_option(
@@ -177,7 +185,7 @@ def export(
 def verify(
     bundle: Path,
     against: Path | None,
-    from_module: str | None,
+    from_source: str | None,
     weights: Path | None,
     provider: str,
     as_json: bool,
@@ -185,7 +193,7 @@ def verify(
     """Compare a bundle's outputs on this machine with torch's stored outputs.
 
     Runs every graph on the golden vectors: inputs stored in the bundle, with torch's outputs. This
-    needs no torch. With --against or --from-module, the model is also run in torch here and every
+    needs no torch. With --against or --from, the model is also run in torch here and every
     graph is compared with it, as the export did. Exits with 3 if an output differs by more than its
     tolerance, or a graph fails while it runs; with 4 if every graph that ran is right, but this
     machine cannot run one.
@@ -195,7 +203,7 @@ def verify(
     from aeonnx.cli import report
 
     opened = runtime.load(bundle, providers_of(provider))
-    source = Source(against, from_module, weights)
+    source = Source(against, from_source, weights)
     source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)
     if source.named:

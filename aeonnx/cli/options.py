@@ -20,7 +20,7 @@ __all__ = [
     "Widths",
     "bundle_argument",
     "force_option",
-    "from_module_option",
+    "from_option",
     "json_option",
     "model_option",
     "opened",
@@ -121,15 +121,18 @@ pixels_option = click.option(
 )
 
 
-from_module_option = click.option(
-    "--from-module",
-    metavar="MODULE:FACTORY",
-    help="Model from your own code: a function that returns a torch module which names its parts.",
+from_option = click.option(
+    "--from",
+    "from_source",
+    metavar="SOURCE:LOCATION",
+    help="Model from elsewhere: diffusers:FOLDER, transformers:FOLDER and pythae:FOLDER read what "
+    "these libraries saved; module:mine:build is a function in your own code that returns a torch "
+    "module which names its parts.",
 )
 weights_option = click.option(
     "--weights",
     type=PATH,
-    help="Weights to load into the module of --from-module: a .pt, .pth, .ckpt or .safetensors "
+    help="Weights to load into the module of --from module:..., a .pt, .pth, .ckpt or .safetensors "
     "file.",
 )
 

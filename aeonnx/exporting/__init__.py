@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aeonnx._util.optional import lazily
+from aeonnx.catalog.adapters import SourceOptions
 from aeonnx.catalog.source import Source
 from aeonnx.exporting.options import ExportOptions, check
 
@@ -20,6 +21,7 @@ __all__ = [
     "Exported",
     "Listener",
     "Source",
+    "SourceOptions",
     "check",
     "export",
     "verify_checkpoint",

@@ -43,8 +43,9 @@ def export(
     temperature: float = 1.0,
     static_batch: int | None = None,
     target: str | None = None,
-    from_module: str | None = None,
+    from_source: str | None = None,
     weights: StrPath | None = None,
+    latents: str | None = None,
     state: str | None = None,
     example: Any = None,
     range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
@@ -60,7 +61,7 @@ def export(
     `output` holds a bundle of the same checkpoint, the parts are added to it.
 
     Args:
-        model: registered name of the model; with `from_module` or modules any name.
+        model: registered name of the model; with `from_source` or modules any name.
         output: the bundle's folder; None for `dist/<model>`.
         checkpoint: folder that `aeonnx.train` wrote, or a file with a state_dict; None for
             `runs/<model>`.
@@ -77,8 +78,11 @@ def export(
         static_batch: fixed batch size of the graphs, 1 or more; None for a dynamic batch.
         target: engine to choose opset, batch and operators for: "onnxruntime", "onnxruntime-web",
             "jetson-jp5", "tensorrt-8", "openvino" or "opencv".
-        from_module: "package.module:factory" of a model of your own, see docs/export.md.
-        weights: a file to load into the module of `from_module`.
+        from_source: "module:package.module:factory" of a model of your own, or another source, see
+            docs/sources.md.
+        weights: a file to load into the module of `from_source`.
+        latents: "scaled" for the latents that a diffusion model works on, built into the graphs;
+            "plain" or None for the autoencoder's own.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
         example: an array or tensor that the first of `modules` takes, of one row or more, or a
@@ -128,8 +132,9 @@ def export(
         temperature=number_of("temperature", temperature),
         static_batch=number_of("static_batch", static_batch),
         target=name_of("target", target),
-        from_module=name_of("from_module", from_module),
+        from_source=name_of("from_source", from_source),
         weights=path_of("weights", weights),
+        latents=name_of("latents", latents),
         state=name_of("state", state),
         modules=modules or None,
         example=example,

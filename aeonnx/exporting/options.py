@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aeonnx import catalog
+from aeonnx.catalog.adapters import LATENTS
 from aeonnx.catalog.ranges import require_number, require_whole
 from aeonnx.catalog.source import Source, default_folder, is_folder
 from aeonnx.errors import UnknownNameError, UsageError
@@ -49,17 +50,23 @@ class ExportOptions:
     temperature: float = 1.0
     static_batch: int | None = None
     target: str | None = None
-    from_module: str | None = None
+    from_source: str | None = None
     weights: Path | None = None
+    latents: str | None = None
     state: str | None = None
     modules: Mapping[str, Any] | None = None
     example: Any = None
     range: tuple[float, float] | None = None
 
     @property
-    def source(self) -> Path:
+    def trained(self) -> Path:
         """Folder or file of the checkpoint."""
         return self.checkpoint or default_folder(self.model)
+
+    @property
+    def source(self) -> Source:
+        """Where the model comes from, if the user said it."""
+        return Source(self.checkpoint, self.from_source, self.weights, self.latents or "plain")
 
     @property
     def folder(self) -> Path:
@@ -104,6 +111,7 @@ def check(options: ExportOptions) -> None:
         ("precision", options.precisions, PRECISIONS),
         ("--io", options.io, IO),
         ("prior", () if options.prior is None else (options.prior,), PRIORS),
+        ("--latents", () if options.latents is None else (options.latents,), LATENTS),
         ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:
@@ -112,24 +120,25 @@ def check(options: ExportOptions) -> None:
     require_number("--temperature", options.temperature)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")
-    if options.from_module or options.weights:
-        source = Source(options.checkpoint, options.from_module, options.weights)
-        source.check("--checkpoint", options.model)
+    if options.from_source or options.weights:
+        options.source.check("--checkpoint", options.model)
+    if options.latents and not options.from_source:
+        raise UsageError("--latents is for --from: the latents of aeonnx's models have no scaling")
     if options.modules:
         _require_no_other_source(options)
         return
-    if options.from_module:
+    if options.from_source:
         if options.state:
             raise UsageError(
-                "--state selects weights of an `aeonnx train` run: leave it out with --from-module"
+                "--state selects weights of an `aeonnx train` run: leave it out with --from"
             )
         return
     require_parts(options, catalog.model(options.model).parts)
-    is_folder(options.source, options.model)
+    is_folder(options.trained, options.model)
 
 
 def _require_no_other_source(options: ExportOptions) -> None:
-    for name in ("from_module", "weights", "checkpoint", "state"):
+    for name in ("from_source", "weights", "checkpoint", "state"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"{name}: expected none beside modules, {', '.join(options.modules or ())}: load "

@@ -35,7 +35,7 @@ from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
 from aeonnx.exporting.sizes import at_usual
-from aeonnx.exporting.sources.external import from_module
+from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
@@ -139,9 +139,9 @@ def _source(options: ExportOptions) -> Checkpoint:
     """The model that is exported, from where it comes."""
     if options.modules:
         return from_modules(options.modules, options.example, options.model, options.range)
-    if options.from_module:
-        return from_module(options.from_module, options.model, options.weights)
-    return checkpoint.load(options.source, options.model, options.state)
+    if options.from_source:
+        return from_source(options.source, options.model)
+    return checkpoint.load(options.trained, options.model, options.state)
 
 
 def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Report:
@@ -254,8 +254,8 @@ def _context(
     train = _train_inputs(options, trained, declared)
     if not train and any(want.precision != "fp32" for want in plan.variants):
         raise UsageError(
-            f"--precision: {options.source} carries no images to measure the loss on: give some "
-            "with --calibration"
+            f"--precision: {options.from_source or options.trained} carries no images to measure "
+            "the loss on: give some with --calibration"
         )
     parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
     return ExportContext(trained, parts, plan.opset, options.target, test or train, train, staged)

@@ -82,8 +82,8 @@ def make(folder: Path) -> dict[str, Path]:
     for name in FACTORIES:
         made[name] = folder / name
         if not made[name].exists():
-            factory = f"clients.proof.external:{name}"
-            export(ExportOptions(name, made[name], from_module=factory))
+            factory = f"module:clients.proof.external:{name}"
+            export(ExportOptions(name, made[name], from_source=factory))
     if not (folder / "noisy.png").exists():
         (folder / "noisy.png").write_bytes(png(_noisy(folder / "runs" / "dae")))
     return made

@@ -68,6 +68,6 @@ def make(folder: Path) -> None:
                 folder / str(channels),
                 parts=("denoiser",),
                 io=() if channels == 2 else ("uint8",),  # pixels of two channels are no format
-                from_module=f"{__name__}:c{channels}",
+                from_source=f"module:{__name__}:c{channels}",
             )
         )

@@ -117,7 +117,7 @@ def theirs(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
 
 
 def test_a_model_from_elsewhere_is_verified_and_measured(theirs: Callable[..., Result]) -> None:
-    model = ("--from-module", "theirs:ours")
+    model = ("--from", "module:theirs:ours")
     parts = ("--part", "encoder", "--part", "sampler")
     more = ("--calibration", "pictures.npy", "--prior", "fitted", "--precision", "fp16", *parts)
     made = theirs("export", *model, "-o", "b", "--io", "uint8", *more)
@@ -137,7 +137,7 @@ def test_a_model_from_elsewhere_is_verified_and_measured(theirs: Callable[..., R
 
 
 def test_other_weights_are_not_the_bundles(theirs: Callable[..., Result]) -> None:
-    model = ("--from-module", "theirs:ours")
+    model = ("--from", "module:theirs:ours")
     assert theirs("export", *model, "-o", "b", "--part", "encoder").exit_code == 0
     sys.path.insert(0, ".")
     import theirs as code  # type: ignore[import-not-found]
@@ -150,13 +150,13 @@ def test_other_weights_are_not_the_bundles(theirs: Callable[..., Result]) -> Non
     assert result.exit_code == 0, result.stderr
     result = theirs("verify", "b", *model, "--weights", "other.pth")
     assert result.exit_code == 1
-    assert "b was not exported from theirs:ours: its checkpoint id is " in result.stderr
+    assert "b was not exported from module:theirs:ours: its checkpoint id is " in result.stderr
     result = theirs("verify", "b", "--weights", "same.pth")
     assert result.exit_code == 2
-    assert "--weights is for --from-module" in result.stderr
+    assert "--weights is for --from: for a model" in result.stderr
     result = theirs("bench", "b", *model, "--weights", "other.pth")
     assert result.exit_code == 1
-    assert "was not exported from theirs:ours" in result.stderr
+    assert "was not exported from module:theirs:ours" in result.stderr
     result = theirs("verify", "b", *model, "--against", "same.pth")
     assert result.exit_code == 2
-    assert "--against is for a model of aeonnx: with --from-module, pass a file" in result.stderr
+    assert "--against is for a model of aeonnx: with --from, pass a file" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make(name: str) -> Path:
         if not (folder / name).exists():
-            factory = f"clients.proof.external:{name}"
-            export(ExportOptions(name, folder / name, from_module=factory))
+            factory = f"module:clients.proof.external:{name}"
+            export(ExportOptions(name, folder / name, from_source=factory))
         return folder / name
 
     return make
@@ -52,6 +53,17 @@ def test_a_denoiser_of_any_size_is_verified_at_several(made: Callable[[str], Pat
     assert len({item.inputs["x"].shape[2:] for item in variant.golden}) == 2
     assert verify(bundle).passed
     assert {axis.margin for axis in variant.axes.values()} == {0, 7}
+
+
+def test_a_part_of_any_size_is_timed_at_the_size_of_its_golden_vectors(
+    aeonnx: Cli, made: Callable[[str], Path]
+) -> None:
+    source = ("--from", "module:clients.proof.external:signal")
+    fast = ("--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
+    result = aeonnx("bench", made("signal"), *source, *fast)
+    assert result.exit_code == 0, result.stderr
+    cells = json.loads(result.stdout)["cells"]
+    assert {cell["part"] for cell in cells} == {"encoder", "decoder"}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (37, 53), (9, 300)])
@@ -324,7 +336,7 @@ def test_spatial_latents_are_drawn_and_decoded(tmp_path: Path) -> None:
         ExportOptions(
             "spatial",
             tmp_path / "b",
-            from_module=f"{__name__}:spatial",
+            from_source=f"module:{__name__}:spatial",
             calibration=tmp_path / "x.npy",
             prior="fitted",
         )

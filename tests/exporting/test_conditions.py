@@ -82,7 +82,7 @@ def conditional(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]
 
     def export(*options: str) -> Result:
         return aeonnx(
-            "export", "--from-module", "conditions:build", "-o", "b", "--calibration", "x.npy",
+            "export", "--from", "module:conditions:build", "-o", "b", "--calibration", "x.npy",
             *options,
         )  # fmt: skip
 

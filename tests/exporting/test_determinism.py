@@ -86,7 +86,7 @@ def export(aeonnx: Callable[..., Result]) -> Iterator[Export]:
         before, _, body = body.rpartition("---")
         source = dedent(before) + "\n\nclass Decoder(Base):\n" + indent(dedent(body), "    ")
         Path("mine.py").write_text(MINE + source + BUILD)
-        return aeonnx("export", "--from-module", "mine:build", "--part", "decoder", "-o", "b")
+        return aeonnx("export", "--from", "module:mine:build", "--part", "decoder", "-o", "b")
 
     yield run
     sys.modules.pop("mine", None)
@@ -604,6 +604,20 @@ RIGHT = {
         def logits(self, y):
             self.mix.weight.data.clamp_(-0.1, 0.1)
             return self.mix(y)
+        """,
+    "a_dict_that_makes_what_it_is_asked_for": """
+        from collections import OrderedDict
+
+        class Making(OrderedDict):
+            def __getitem__(self, key):
+                made, words = super().__getitem__(key)
+                return made(**words)
+
+        LAYERS = Making(add=(nn.Identity, {}), wide=(nn.Bilinear, {"in1_features": 4,
+                        "in2_features": 4, "out_features": 4}))
+        ---
+        def logits(self, y):
+            return LAYERS["add"](y)
         """,
     "autograd_function_over_numpy": """
         class Tanh(torch.autograd.Function):

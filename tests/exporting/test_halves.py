@@ -90,7 +90,7 @@ def halved(aeonnx: Callable[..., Result]) -> Iterator[Callable[[str], Result]]:
 
     def export(factory: str) -> Result:
         return aeonnx(
-            "export", "--from-module", f"halves:{factory}", "-o", "b", "--part", "encoder",
+            "export", "--from", f"module:halves:{factory}", "-o", "b", "--part", "encoder",
             "--calibration", "x.npy", "--precision", "fp16",
         )  # fmt: skip
 

@@ -224,7 +224,7 @@ def test_targets_of_old_opsets_take_what_autoencoders_have(
     aeonnx: Callable[..., Result], target: str, opset: int
 ) -> None:
     Path("old_mine.py").write_text(MINE)
-    result = aeonnx("export", "--from-module", "old_mine:build", "-o", "b", "--target", target)
+    result = aeonnx("export", "--from", "module:old_mine:build", "-o", "b", "--target", target)
     assert result.exit_code == 0, result.stderr
     graphs = [onnx.load(path) for path in Path("b").glob("*.onnx")]
     assert {graph.opset_import[0].version for graph in graphs} == {opset}
@@ -234,7 +234,7 @@ def test_a_target_that_cannot_is_not_told_to_take_a_newer_opset_alone(
     aeonnx: Callable[..., Result],
 ) -> None:
     Path("old_mine.py").write_text(MINE)
-    command = ("export", "--from-module", "old_mine:shrinking", "-o", "b")
+    command = ("export", "--from", "module:old_mine:shrinking", "-o", "b")
     result = aeonnx(*command, "--target", "opencv")
     assert result.exit_code == 1, result.stderr
     told = " ".join(result.stderr.split())

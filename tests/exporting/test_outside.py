@@ -126,7 +126,7 @@ def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Re
     photographs = np.random.default_rng(0).integers(0, 256, (40, 3, 64, 64), np.uint8)
     np.save("photographs.npy", photographs)
     result = mine(
-        "export", "--from-module", "mine:build", "-o", "b", "--calibration", "photographs.npy",
+        "export", "--from", "module:mine:build", "-o", "b", "--calibration", "photographs.npy",
         "--prior", "fitted",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -146,14 +146,14 @@ def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Re
 def test_a_part_without_weights_has_no_int8(mine: Callable[..., Result]) -> None:
     np.save("photographs.npy", np.random.default_rng(0).random((8, 3, 64, 64), np.float32))
     more = ("--calibration", "photographs.npy", "--precision", "int8", "--part", "decoder")
-    result = mine("export", "--from-module", "mine:weightless", "-m", "photos", "-o", "b", *more)
+    result = mine("export", "--from", "module:mine:weightless", "-m", "photos", "-o", "b", *more)
     assert result.exit_code == 3, result.stderr
     assert "decoder in int8: it has no layer with weights" in result.stderr
     assert not Path("b").exists()
 
 
 def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Result]) -> None:
-    result = mine("export", "--from-module", "mine:build", "-m", "photos", "-o", "b")
+    result = mine("export", "--from", "module:mine:build", "-m", "photos", "-o", "b")
     assert result.exit_code == 0, result.stderr
     assert aeonnx_package.load("b").manifest.model == "photos"
 
@@ -169,20 +169,24 @@ def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Re
         ("mine:empty", 2, "expected one part or more, such as encoder and decoder, got none"),
         ("mine:bild", 2, "has no attribute 'bild'"),
         ("yours:build", 2, "No module named 'yours'"),
-        ("mine", 2, "expected package.module:factory, got 'mine'"),
+        (
+            "mine",
+            2,
+            "expected module:package.module:factory, such as module:mine:",
+        ),
     ],
 )
 def test_what_a_bundle_cannot_hold_is_refused(
     mine: Callable[..., Result], factory: str, code: int, text: str
 ) -> None:
-    result = mine("export", "--from-module", factory, "-m", "photos", "-o", "b")
+    result = mine("export", "--from", f"module:{factory}", "-m", "photos", "-o", "b")
     assert result.exit_code == code, result.stderr
     assert text in result.stderr
     assert not Path("b").exists()
 
 
 def test_a_decoder_alone_is_a_bundle(mine: Callable[..., Result]) -> None:
-    result = mine("export", "--from-module", "mine:headless", "-m", "photos", "-o", "b")
+    result = mine("export", "--from", "module:mine:headless", "-m", "photos", "-o", "b")
     assert result.exit_code == 0, result.stderr
     bundle = aeonnx_package.load("b")
     assert bundle.parts == ("decoder",)

@@ -105,6 +105,13 @@ def lazy():
     return model
 
 
+def too_large():
+    model = Kept()
+    # One number, seen 2^29 + 1 times: what a graph of 2 GB and 4 bytes would store.
+    model.encoder.wide = nn.Parameter(torch.zeros(1).expand(2**29 + 1), requires_grad=False)
+    return model
+
+
 def meta():
     with torch.device("meta"):
         return Kept()
@@ -147,7 +154,7 @@ def made(factory: str) -> Any:
 def test_what_modules_keep_beside_weights_is_no_hindrance(
     kept: Callable[..., Result], factory: str
 ) -> None:
-    result = kept("export", "--from-module", f"kept:{factory}", "-o", "b")
+    result = kept("export", "--from", f"module:kept:{factory}", "-o", "b")
     assert result.exit_code == 0, result.stderr
     assert verify(aeonnx_package.load("b")).passed
 
@@ -157,6 +164,11 @@ def test_what_modules_keep_beside_weights_is_no_hindrance(
     [
         ("lazy", "encoder: 1.weight has no shape yet (a Lazy module that never ran): "),
         ("meta", "encoder: 1.weight is on the device meta, which holds no values: "),
+        (
+            "too_large",
+            "encoder: expected weights of at most 2 GB, the most that one ONNX file can hold, got "
+            "2.0 GB: divide it into several parts",
+        ),
         ("halved", "encoder: 1.weight is torch.float16, expected torch.float32: call .float() "),
         ("bfloat16", "encoder: 1.weight is torch.bfloat16, expected torch.float32: call "),
     ],
@@ -164,7 +176,7 @@ def test_what_modules_keep_beside_weights_is_no_hindrance(
 def test_weights_that_no_graph_can_have_are_refused_in_words(
     kept: Callable[..., Result], factory: str, told: str
 ) -> None:
-    result = kept("export", "--from-module", f"kept:{factory}", "-o", "b")
+    result = kept("export", "--from", f"module:kept:{factory}", "-o", "b")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {told}")
     assert not Path("b").exists()
@@ -175,17 +187,17 @@ def test_lazy_weights_and_those_without_numbers_come_from_a_file(
 ) -> None:
     torch.save(made("build").state_dict(), "w.pth")
     for factory in ("lazy", "meta"):
-        model = ("--from-module", f"kept:{factory}", "--weights", "w.pth")
+        model = ("--from", f"module:kept:{factory}", "--weights", "w.pth")
         result = kept("export", *model, "-o", factory, "--part", "encoder")
         assert result.exit_code == 0, result.stderr
 
 
 def test_extra_state_tells_models_apart(kept: Callable[..., Result]) -> None:
     part = ("--part", "encoder", "-o", "b", "-m", "kept")
-    assert kept("export", "--from-module", "kept:numbers", *part).exit_code == 0
-    again = kept("export", "--from-module", "kept:numbers", *part)
+    assert kept("export", "--from", "module:kept:numbers", *part).exit_code == 0
+    again = kept("export", "--from", "module:kept:numbers", *part)
     assert again.exit_code == 0, again.stderr
-    other = kept("export", "--from-module", "kept:more_numbers", *part)
+    other = kept("export", "--from", "module:kept:more_numbers", *part)
     assert other.exit_code == 1
     assert "b holds parts of another checkpoint" in other.stderr
 
@@ -193,7 +205,7 @@ def test_extra_state_tells_models_apart(kept: Callable[..., Result]) -> None:
 def test_weights_from_a_file_are_loaded_and_proven(kept: Callable[..., Result]) -> None:
     state = {f"module.{name}": value for name, value in made("other").state_dict().items()}
     torch.save({"state_dict": state}, "w.ckpt")
-    result = kept("export", "--from-module", "kept:build", "--weights", "w.ckpt", "-o", "b")
+    result = kept("export", "--from", "module:kept:build", "--weights", "w.ckpt", "-o", "b")
     assert result.exit_code == 0, result.stderr
     x = torch.rand(4, 1, 8, 8)
     expected = made("other").encoder(x).detach().numpy()
@@ -205,22 +217,22 @@ def test_weights_from_a_file_are_loaded_and_proven(kept: Callable[..., Result]) 
     ("options", "code", "text"),
     [
         (
-            ("--from-module", "kept:build", "--weights", "none.pth"),
+            ("--from", "module:kept:build", "--weights", "none.pth"),
             1,
             "--weights none.pth: there is no such file",
         ),
-        (("--from-module", "kept:build", "--weights", "."), 1, "--weights .: it is a folder"),
+        (("--from", "module:kept:build", "--weights", "."), 1, "--weights .: it is a folder"),
         (
             ("-m", "vae", "--weights", "kept.py"),
             2,
-            "--weights is for --from-module: for a model of aeonnx, pass the file as --checkpoint",
+            "--weights is for --from: for a model of aeonnx, pass the file as --checkpoint",
         ),
         (
-            ("--from-module", "kept:build", "--checkpoint", "kept.py"),
+            ("--from", "module:kept:build", "--checkpoint", "kept.py"),
             2,
-            "with --from-module, pass a file with the module's weights as --weights",
+            "with --from, pass a file with the module's weights as --weights",
         ),
-        (("--from-module", "kept:build", "--weights", "kept.py"), 1, "cannot load kept.py safely"),
+        (("--from", "module:kept:build", "--weights", "kept.py"), 1, "cannot load kept.py safely"),
     ],
 )
 def test_weights_that_have_no_place_are_refused(
@@ -233,6 +245,6 @@ def test_weights_that_have_no_place_are_refused(
 
 def test_weights_of_another_module_are_refused(kept: Callable[..., Result]) -> None:
     torch.save(torch.nn.Linear(2, 2).state_dict(), "w.pth")
-    result = kept("export", "--from-module", "kept:build", "--weights", "w.pth", "-o", "b")
+    result = kept("export", "--from", "module:kept:build", "--weights", "w.pth", "-o", "b")
     assert result.exit_code == 1
     assert "w.pth does not fit this Kept: encoder.1.weight: missing" in result.stderr

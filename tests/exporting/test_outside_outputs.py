@@ -23,7 +23,7 @@ def theirs(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
     def export(code: str, factory: str, *more: str) -> Result:
         Path("theirs.py").write_text(f"{THEIRS}\n{code}\n")
         sys.modules.pop("theirs", None)
-        return aeonnx("export", "--from-module", f"theirs:{factory}", "-o", "b", *more)
+        return aeonnx("export", "--from", f"module:theirs:{factory}", "-o", "b", *more)
 
     yield export
     sys.modules.pop("theirs", None)

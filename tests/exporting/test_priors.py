@@ -67,7 +67,7 @@ def sampled(
         images = np.random.default_rng(0).beta(0.5, 0.5, (400, 1, 2, 2)).astype(np.float32)
         np.save("images.npy", images)
         result = aeonnx(
-            "export", "--from-module", "gaussians:build", "-o", "b",
+            "export", "--from", "module:gaussians:build", "-o", "b",
             "--calibration", "images.npy", *options,
         )  # fmt: skip
         if result.exit_code:

@@ -101,7 +101,7 @@ def ranged(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
         rows = rng.integers(0, 256, (64, channels, 4, 4), np.uint8)
         np.save("pixels.npy", rows)
         return aeonnx(
-            "export", "--from-module", f"ranges:{factory}", "-o", "b",
+            "export", "--from", f"module:ranges:{factory}", "-o", "b",
             "--calibration", "pixels.npy", *options,
         )  # fmt: skip
 

@@ -239,7 +239,7 @@ def test_wrapped_modules_are_exported_from_the_command_line(aeonnx: Callable[...
         "    return model\n"
     )
     with pytest.warns(FutureWarning, match="weight_norm"):
-        result = aeonnx("export", "--from-module", "wrapped:build", "-o", "b")
+        result = aeonnx("export", "--from", "module:wrapped:build", "-o", "b")
     sys.modules.pop("wrapped", None)
     assert result.exit_code == 0, result.stderr
     assert len([*Path("b").glob("*.onnx")]) == 2
@@ -250,7 +250,7 @@ def test_the_command_fails_in_words_and_writes_nothing(
     aeonnx: Callable[..., Result], step: str
 ) -> None:
     Path("refused.py").write_text(REFUSED + f"\n\ndef build():\n    return Mine({step})\n")
-    result = aeonnx("export", "--from-module", "refused:build", "-m", "m", "-o", "b")
+    result = aeonnx("export", "--from", "module:refused:build", "-m", "m", "-o", "b")
     sys.modules.pop("refused", None)
     assert result.exit_code == 1, result.stderr
     assert "encoder: " in result.stderr

@@ -92,7 +92,7 @@ def test_a_module_that_stops_at_more_rows_is_told_with_its_line(
     )
     Path("theirs.py").write_text(f"{THEIRS}\n{code}\n")
     sys.modules.pop("theirs", None)
-    result = aeonnx("export", "--from-module", "theirs:few", "-o", "b", "--part", "decoder")
+    result = aeonnx("export", "--from", "module:theirs:few", "-o", "b", "--part", "decoder")
     sys.modules.pop("theirs", None)
     assert result.exit_code == 1, result.stderr
     assert (

@@ -144,19 +144,19 @@ WRITTEN = {
     ),
     "refuses": (
         "def refuses():\n    raise FileNotFoundError('no weights.pth')",
-        "--from-module theirs:refuses: the factory raised FileNotFoundError: no weights.pth\n"
+        "--from module:theirs:refuses: the factory raised FileNotFoundError: no weights.pth\n"
         "  theirs.py:{line}: raise FileNotFoundError('no weights.pth')\n",
         1,
     ),
     "leaves": (
         "def leaves():\n    raise SystemExit(2)",
-        "--from-module theirs:leaves: the factory raised SystemExit: 2\n  theirs.py:{line}: ",
+        "--from module:theirs:leaves: the factory raised SystemExit: 2\n  theirs.py:{line}: ",
         1,
     ),
     "no_parts": (
         "def no_parts():\n    model = Theirs()\n    def parts():\n        return model.nothing\n"
         "    model.parts = parts\n    return model",
-        "--from-module theirs:no_parts: parts() raised AttributeError: 'Theirs' object has no "
+        "--from module:theirs:no_parts: parts() raised AttributeError: 'Theirs' object has no "
         "attribute 'nothing'\n  theirs.py:{line}: return model.nothing\n",
         1,
     ),
@@ -181,7 +181,7 @@ WRITTEN = {
     "extra": (
         "class Odd(Theirs):\n    def state_dict(self, *a, **k):\n        raise OSError('gone')\n"
         "extra = Odd",
-        "--from-module theirs:extra: state_dict() raised OSError: gone\n",
+        "--from module:theirs:extra: state_dict() raised OSError: gone\n",
         1,
     ),
     "locked": (

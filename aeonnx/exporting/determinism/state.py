@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,7 +154,8 @@ _GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rand
 
 def _contents(value: object, depth: int) -> object:
     if isinstance(value, Mapping):
-        return tuple((repr(key), fingerprint(item, depth)) for key, item in value.items())
+        stored = _stored(value) if isinstance(value, dict) else value.items()
+        return tuple((repr(key), fingerprint(item, depth)) for key, item in stored)
     if isinstance(value, list | tuple):
         return tuple(fingerprint(item, depth) for item in value)
     if isinstance(value, set | frozenset):
@@ -207,7 +209,9 @@ def _code(value: object) -> bool:
 
 def _copied(value: Any) -> Any:
     """A copy of a value that can be changed in place; None for values that are not restored."""
-    if isinstance(value, dict | list | set):
+    if isinstance(value, dict):
+        return _stored(value)
+    if isinstance(value, list | set):
         return copy.copy(value)
     if isinstance(value, Tensor):
         return value.detach().clone() if value.numel() <= _LARGEST else None
@@ -216,10 +220,25 @@ def _copied(value: Any) -> Any:
     return None
 
 
+def _stored(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """What a dict holds, in order: not what a class of its own makes of it when it is asked."""
+    return [(key, dict.__getitem__(value, key)) for key in _kind(value).__iter__(value)]
+
+
+def _kind(value: dict[Any, Any]) -> type[dict[Any, Any]]:
+    """The class of Python that keeps a dict's order."""
+    return OrderedDict if isinstance(value, OrderedDict) else dict
+
+
 def _put_back(item: _Item, content: Any) -> None:
     value = item.value
     if content is not None:
-        if isinstance(value, dict | set):
+        if isinstance(value, dict):
+            kind = _kind(value)
+            kind.clear(value)
+            for key, kept in content:
+                kind.__setitem__(value, key, kept)
+        elif isinstance(value, set):
             value.clear()
             value.update(content)
         elif isinstance(value, list):

@@ -8,22 +8,44 @@ from typing import Any
 from torch import nn
 
 from aeonnx.bundle import BATCH, NAME, TensorSpec
-from aeonnx.errors import UsageError
+from aeonnx.errors import ModuleError, UsageError
 from aeonnx.exporting.options import SAMPLER
+from aeonnx.exporting.sources.user_code import line_of, raised_by_aeonnx, user_code
 from aeonnx.models import Part
 
-__all__ = ["require_classes_and_prior", "require_declared"]
+__all__ = ["declared", "require_classes_and_prior", "require_declared"]
 
 _PRIORS = ("standard-normal",)
 _EXPECTED = "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part]"
 
 
-def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
+def declared(where: str, model: Any) -> Mapping[str, Part] | None:
+    """What the method `parts` of a model returns; None if there is no such method.
+
+    Raises:
+        UsageError: a name or a shape is not one that a bundle can have.
+        ModuleError: the method raises an error.
+    """
+    declare: Any = getattr(model, "parts", None)
+    if not isinstance(model, nn.Module) or not callable(declare):
+        return None
+    try:
+        with user_code(f"{where}: parts()"):
+            found: Mapping[str, Part] = declare()
+            return found
+    except ModuleError as error:
+        cause = error.__cause__
+        if cause and raised_by_aeonnx(cause):  # TensorSpec refused a name or a shape
+            raise UsageError(f"{where}: parts(): {cause}{line_of(cause)}") from cause
+        raise
+
+
+def require_declared(where: str, model: Any, parts: Any) -> Mapping[str, Part]:
     """Return the parts if a bundle can represent their declarations.
 
     Args:
-        target: "package.module:factory", for messages.
-        model: what the factory returned.
+        where: what the user wrote, for messages.
+        model: what the source returned.
         parts: what its method `parts` returned; None if it has none.
 
     Raises:
@@ -31,23 +53,20 @@ def require_declared(target: str, model: Any, parts: Any) -> Mapping[str, Part]:
     """
     got = f"got a {type(model).__name__}"
     if not isinstance(model, nn.Module) or parts is None:
-        raise UsageError(f"--from-module {target}: expected {_EXPECTED}; {got}")
+        raise UsageError(f"{where}: expected {_EXPECTED}; {got}")
     if not isinstance(parts, Mapping) or not all(isinstance(p, Part) for p in parts.values()):
         kinds = type(parts).__name__
         if isinstance(parts, Mapping):
             kinds += f" of {', '.join(sorted({type(part).__name__ for part in parts.values()}))}"
-        raise UsageError(
-            f"--from-module {target}: expected {_EXPECTED}; {got} whose parts() returns a {kinds}"
-        )
+        raise UsageError(f"{where}: expected {_EXPECTED}; {got} whose parts() returns a {kinds}")
     if not parts:
         raise UsageError(
-            f"--from-module {target}: expected one part or more, such as encoder and decoder, got "
-            "none"
+            f"{where}: expected one part or more, such as encoder and decoder, got none"
         )
     problems = [line for name, part in parts.items() for line in _problems(name, part)]
     problems = problems or [*_unlike_inputs(parts)]
     if problems:
-        raise UsageError(f"--from-module {target}: {'; '.join(problems)}")
+        raise UsageError(f"{where}: {'; '.join(problems)}")
     return parts
 
 

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weig
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from aeonnx.bundle.tensors import LARGEST
 from aeonnx.errors import GraphError
 
 __all__ = ["is_wrapped", "plain", "require_exportable", "unwrapped"]
@@ -82,7 +83,7 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def require_exportable(name: str, module: nn.Module) -> None:
-    """Refuse TorchScript, and modules whose tensors are uninitialised, not float32 or not dense.
+    """Refuse TorchScript, and tensors that are uninitialised, not float32, not dense or too large.
 
     Args:
         name: of the part, for the message.
@@ -101,6 +102,13 @@ def require_exportable(name: str, module: nn.Module) -> None:
         problem = _problem(tensor)
         if problem:
             raise GraphError(f"{name}: {path} {problem}")
+    tensors = (*module.parameters(), *module.buffers())
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if size > LARGEST:
+        raise GraphError(
+            f"{name}: expected weights of at most 2 GB, the most that one ONNX file can hold, got "
+            f"{size / 2**30:.1f} GB: divide it into several parts"
+        )
 
 
 def _problem(tensor: Tensor) -> str | None:

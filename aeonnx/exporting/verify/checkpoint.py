@@ -16,7 +16,7 @@ from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
 from aeonnx.exporting.sizes import at_usual
-from aeonnx.exporting.sources.external import from_module
+from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.verify.calibration import complete_inputs, task_of
 from aeonnx.exporting.verify.effort import comparisons
@@ -61,8 +61,8 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
         BundleError: the bundle was exported from another checkpoint.
     """
     name = bundle.manifest.model
-    if source.from_module:
-        trained = from_module(source.from_module, name, source.weights)
+    if source.from_source:
+        trained = from_source(replace(source, latents=_latents(bundle)), name)
     elif source.checkpoint:
         trained = checkpoint.load(source.checkpoint, name)
     if trained.checkpoint_id != bundle.manifest.checkpoint_id:
@@ -71,6 +71,17 @@ def origin(bundle: Bundle, source: Source) -> Checkpoint:
             f"{bundle.manifest.checkpoint_id[:12]}, the checkpoint's {trained.checkpoint_id[:12]}"
         )
     return trained
+
+
+def _latents(bundle: Bundle) -> str:
+    """Which latents the bundle was exported with, one of `LATENTS`."""
+    specs = [
+        spec
+        for variants in bundle.manifest.parts.values()
+        for spec in (*variants["fp32"].inputs, *variants["fp32"].outputs)
+    ]
+    scaled = any(spec.scaling is not None and spec.scaling.in_graph for spec in specs)
+    return "scaled" if scaled else "plain"
 
 
 def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:

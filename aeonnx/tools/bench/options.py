@@ -36,7 +36,7 @@ class BenchOptions:
         threads: threads per session on the CPU; empty for the cores this process may use.
         seconds: time to measure each contender for, in each cell.
         checkpoint: the checkpoint that the bundle was exported from, to measure torch too.
-        from_module, weights: the external model that it was exported from, see `Source`.
+        from_source, weights: the source that it was exported from, see `Source`.
         chart: path of a PNG to draw.
         force: replace the chart if it exists.
     """
@@ -49,7 +49,7 @@ class BenchOptions:
     threads: tuple[int, ...] = ()
     seconds: float = 1.0
     checkpoint: Path | None = None
-    from_module: str | None = None
+    from_source: str | None = None
     weights: Path | None = None
     chart: Path | None = None
     force: bool = False
@@ -57,7 +57,7 @@ class BenchOptions:
     @property
     def source(self) -> Source:
         """The model to measure torch with; may be empty."""
-        return Source(self.checkpoint, self.from_module, self.weights)
+        return Source(self.checkpoint, self.from_source, self.weights)
 
 
 @dataclass(frozen=True)

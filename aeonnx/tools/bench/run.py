@@ -103,9 +103,11 @@ def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
 
 
 def _bytes(variant: Variant, batch: int) -> int:
-    """Bytes of the inputs and outputs of one call."""
+    """Bytes of the inputs and outputs of one call, at the sizes of the first golden vectors."""
+    stored = variant.golden[0].inputs | variant.golden[0].outputs
     return sum(
-        prod(batch if size == BATCH else int(size) for size in spec.shape)
+        (batch if spec.shape[0] == BATCH else int(spec.shape[0]))
+        * prod(stored[spec.name].shape[1:])
         * np.dtype(spec.dtype).itemsize
         for spec in (*variant.inputs, *variant.outputs)
     )

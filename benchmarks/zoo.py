@@ -1,0 +1,289 @@
+"""Export public models with random weights, and tabulate what came of it.
+
+    python benchmarks/zoo.py --work FOLDER [--only NAME ...] [-o benchmarks/results/zoo.md]
+
+Needs diffusers, transformers, pythae and monai. Each model is saved as its library saves it, and
+`aeonnx export` reads it in a process of its own. FOLDER keeps one line of JSON for each model, so
+that a stopped run goes on where it was; the table has all models that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))  # behind the libraries, which may have modules of their own here
+
+import numpy as np  # noqa: E402
+
+from benchmarks.zoo_models import MODELS  # noqa: E402
+
+_ROUNDS, _SECONDS = 5, 0.1
+_ROWS = 16  # images that reduced precision is measured on
+
+
+@dataclass(frozen=True)
+class Child:
+    """What a command came to."""
+
+    code: int
+    seconds: float
+    megabytes: float  # peak resident memory
+    said: str  # on stderr
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one model.
+
+    Args:
+        name, family: of the model.
+        seconds, megabytes: time and peak memory of the export.
+        refusal: the error of the export; "" if there is none.
+        parts: measurements by part, see `_measured`.
+        variants: "yes", or the refusal, by precision.
+    """
+
+    name: str
+    family: str
+    seconds: float
+    megabytes: float
+    refusal: str = ""
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
+
+
+def aeonnx(*arguments: str) -> Child:
+    """Run a command of aeonnx with one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aeonnx", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr  # a pipe was asked for
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    return Child(process.returncode, seconds, used.ru_maxrss / 1024, said)
+
+
+def measure(name: str, work: Path) -> Outcome:
+    """Save a model, export it, and measure what was written."""
+    entry = MODELS[name]
+    source, bundle = entry.location(work / name), work / f"{name}.bundle"
+    export = ("export", "--from", source, "-m", "zoo", "-o", str(bundle))
+    done = aeonnx(*export, "--force")
+    if done.code:
+        return Outcome(name, entry.family, done.seconds, done.megabytes, _refusal(done.said))
+    # One child for each precision: where one is refused, the other is still told.
+    images = _images(bundle, work / f"{name}.npy")
+    given = ("--calibration", str(images)) if images else ()
+    variants = {}
+    for precision in ("fp16", "int8"):
+        tried = aeonnx(*export, "--precision", precision, *given)
+        variants[precision] = _refusal(tried.said) if tried.code else "yes"
+    parts = dict(_measured(bundle, source))
+    return Outcome(name, entry.family, done.seconds, done.megabytes, "", parts, variants)
+
+
+def _refusal(said: str) -> str:
+    """The error that a command wrote, without its progress."""
+    lines = [line for line in said.splitlines() if line and not line.startswith("Exporting ")]
+    at = next((i for i, line in enumerate(lines) if line.startswith("Error")), -3)
+    return " ".join(" ".join(lines[at:]).split())[:600]
+
+
+def _images(bundle: Path, file: Path) -> Path | None:
+    """Smooth random images of the size at which the model was compared; None if it has none."""
+    from aeonnx import load
+
+    contents = load(bundle).manifest
+    for part in ("encoder", "denoiser"):
+        for variant in contents.parts.get(part, {}).values():
+            x = variant.inputs[0]
+            if x.kind != "image":
+                return None
+            shape = variant.golden[0].inputs[x.name].shape[1:]
+            coarse = np.random.default_rng(0).random((_ROWS, shape[0], 5, 5))
+            rows, columns = (np.arange(size) * 5 // size for size in shape[1:])
+            # As pixels, which are mapped to the range of the model.
+            np.save(file, (255 * coarse[:, :, rows][:, :, :, columns]).astype(np.uint8))
+            return file
+    return None
+
+
+def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Evidence of the parts from the manifest, and their speed at batch 1.
+
+    `torch` and `bare` are times of eager torch and of onnxruntime alone, divided by aeonnx's.
+    """
+    import torch
+
+    from aeonnx import load
+    from aeonnx.catalog.source import Source
+    from aeonnx.exporting.sources.external import from_source
+
+    torch.set_num_threads(1)
+    declared = from_source(Source(from_source=source), "zoo").model.parts()
+    opened = load(bundle, ["CPUExecutionProvider"])
+    for name, variants in opened.manifest.parts.items():
+        if name not in declared:  # the sampler
+            continue
+        variant = variants["fp32"]
+        checks = [check for found in variant.parity.values() for check in found]
+        worst = max(checks, key=lambda check: check.error / (check.tolerance or 1.0))
+        stored = variant.golden[0].inputs
+        row = {key: opened.read_golden(value)[:1] for key, value in stored.items()}
+        speed = _speed(opened, name, row, declared[name].module)
+        yield (
+            name,
+            {
+                "error": worst.error,
+                "floor": worst.noise_floor,
+                "sizes": _distinct(check.sizes for check in checks),
+                "batches": list(variant.parity_batches),
+                "bytes": variant.bytes,
+                **speed,
+            },
+        )
+
+
+def _speed(bundle: Any, part: str, row: dict[str, Any], module: Any) -> dict[str, float]:
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    bare = onnxruntime.InferenceSession(
+        bundle.path(part), options, providers=["CPUExecutionProvider"]
+    )
+    tensors = [torch.from_numpy(np.array(value)) for value in row.values()]
+
+    def eager() -> None:
+        with torch.inference_mode():
+            module(*tensors)
+
+    contenders = {
+        "aeonnx": lambda: bundle.run(part, **row),
+        "bare": lambda: bare.run(None, row),
+        "torch": eager,
+    }
+    times: dict[str, list[float]] = {key: [] for key in contenders}
+    for call in contenders.values():
+        call()
+    for _ in range(_ROUNDS):  # in turns, so that what else runs here slows all
+        for key, call in contenders.items():
+            times[key].append(_once(call))
+    found = {key: median(values) for key, values in times.items()}
+    return {"ms": found["aeonnx"] * 1e3} | {
+        key: found[key] / found["aeonnx"] for key in ("bare", "torch")
+    }
+
+
+def _once(call: Any) -> float:
+    """Seconds of a call, on average over some."""
+    start, count = time.perf_counter(), 0
+    while count == 0 or time.perf_counter() - start < _SECONDS:
+        call()
+        count += 1
+    return (time.perf_counter() - start) / count
+
+
+def _distinct(items: Iterator[dict[str, int]]) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = []
+    for item in items:
+        if item and item not in found:
+            found.append(item)
+    return found
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The results in Markdown, those that were refused last."""
+    from machine import describe  # type: ignore[import-not-found]  # beside this file
+
+    passed = [item for item in outcomes if not item.refusal]
+    lines = [
+        f"{describe()}. {len(passed)} of {len(outcomes)} models were exported. One thread.",
+        "",
+        "| model | part | s | MB | error / floor | sizes | batches | fp16 | int8 | torch | bare |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for item in passed:
+        verdicts = ["yes" if item.variants[key] == "yes" else "no" for key in ("fp16", "int8")]
+        for part, found in item.parts.items():
+            sizes = ", ".join("x".join(map(str, size.values())) for size in found["sizes"])
+            cells = [
+                *(item.name, part, f"{item.seconds:.0f}", f"{item.megabytes:.0f}"),
+                f"{found['error']:.1e} / {found['floor']:.1e}",
+                *(sizes or "fixed", ", ".join(map(str, found["batches"])), *verdicts),
+                *(f"{found['torch']:.2f}", f"{found['bare']:.2f}"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| model | s | MB | refused because |", "|---|---|---|---|"]
+    lines += [
+        f"| {item.name} | {item.seconds:.0f} | {item.megabytes:.0f} | {_cell(item.refusal)} |"
+        for item in outcomes
+        if item.refusal
+    ]
+    lines += ["", "| model | precision | refused because |", "|---|---|---|"]
+    lines += [
+        f"| {item.name} | {precision} | {_cell(reason)} |"
+        for item in passed
+        for precision, reason in item.variants.items()
+        if reason != "yes"
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is made")
+    parser.add_argument("--only", action="append", default=[], choices=[*MODELS], metavar="NAME")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write")
+    options = parser.parse_args()
+    lines = options.work.resolve() / "outcomes.jsonl"
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    done = _read(lines)
+    for name in options.only or MODELS:
+        if name in done and not options.only:
+            continue
+        print(name, end=" ", flush=True)
+        done[name] = measure(name, lines.parent)
+        print(done[name].refusal or f"{done[name].seconds:.0f} s", flush=True)
+        with lines.open("a") as file:  # the last line of a model counts
+            file.write(f"{json.dumps(asdict(done[name]))}\n")
+    text = table([done[name] for name in MODELS if name in done])
+    print(text)
+    if options.output:
+        options.output.write_text(text)
+
+
+def _read(lines: Path) -> dict[str, Outcome]:
+    if not lines.exists():
+        return {}
+    found = [Outcome(**json.loads(line)) for line in lines.read_text().splitlines()]
+    return {item.name: item for item in found}
+
+
+if __name__ == "__main__":
+    main()
