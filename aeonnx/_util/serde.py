@@ -1,8 +1,9 @@
 """Frozen dataclasses <-> JSON documents with a format name and a version. Standard library only.
 
-The type hints are the schema: every field must be present and have the hinted type; unknown fields
-are ignored. Numbers must be finite, and strings and keys must not contain control characters or
-surrogates. A dataclass checks further rules in `__post_init__` with `require`.
+The type hints are the schema: every field must have the hinted type and be present, unless its
+metadata is `OPTIONAL`; unknown fields are ignored. Numbers must be finite, and strings and keys
+must not contain control characters or surrogates. A dataclass checks further rules in
+`__post_init__` with `require`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from typing import Any, NoReturn, TypeVar
 
 from aeonnx._util.text import printable
 
-__all__ = ["dump", "load", "load_lines", "require"]
+__all__ = ["OPTIONAL", "dump", "load", "load_lines", "require"]
 
 T = TypeVar("T")
+
+OPTIONAL = types.MappingProxyType({"optional": True})
+"""Metadata of a field that a document may lack: its default stands for it."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHOWN = 60  # characters of a value that an error shows
@@ -185,10 +189,15 @@ def _decode_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
     _require_type(value, dict, path)
     hints = _hints(cls)
-    missing = hints.keys() - value.keys()
+    absent = hints.keys() - value.keys()
+    missing = absent - _optional(cls)
     if missing:
         raise ValueError(f"{path[1:] or 'top level'}: missing {', '.join(sorted(missing))}")
-    fields = {name: _decode(hint, value[name], f"{path}.{name}") for name, hint in hints.items()}
+    fields = {
+        name: _decode(hint, value[name], f"{path}.{name}")
+        for name, hint in hints.items()
+        if name not in absent
+    }
     try:
         return cls(**fields)
     except ValueError as error:
@@ -198,6 +207,11 @@ def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
 @cache  # evaluating the hints for every object would take longer than reading the manifest
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
+
+
+@cache
+def _optional(cls: type) -> frozenset[str]:
+    return frozenset(item.name for item in dataclasses.fields(cls) if item.metadata == OPTIONAL)
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -34,7 +34,13 @@ from aeonnx.bundle.manifest import (
 from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
-from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
+from aeonnx.bundle.variant import (
+    ActivationCoverage,
+    Conversion,
+    OutputParity,
+    Quality,
+    Variant,
+)
 
 __all__ = [
     "BATCH",
@@ -45,6 +51,7 @@ __all__ = [
     "NAME",
     "ActivationCoverage",
     "Axis",
+    "Conversion",
     "Golden",
     "GoldenTensor",
     "Interface",

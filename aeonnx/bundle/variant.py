@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at
 from aeonnx.bundle.rows import batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import (
@@ -17,10 +17,11 @@ from aeonnx.bundle.tensors import (
     require_file,
 )
 
-__all__ = ["ActivationCoverage", "OutputParity", "Quality", "Variant"]
+__all__ = ["ActivationCoverage", "Conversion", "OutputParity", "Quality", "Variant"]
 
 
 _METRICS = ("snr", "psnr", "agreement")
+_METHODS = ("float16", "dynamic", "static", "weights")
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,15 @@ class OutputParity:
     sizes: dict[str, int]
 
     def __post_init__(self) -> None:
-        for axis, size in self.sizes.items():
-            require(
-                NAME.fullmatch(axis) and is_size(size, 1),
-                f"sizes: expected sizes above 0 by the name of their axis, got {axis!r}: {size}",
-            )
+        _require_sizes(self.sizes)
+
+
+def _require_sizes(sizes: dict[str, int]) -> None:
+    for axis, size in sizes.items():
+        require(
+            NAME.fullmatch(axis) and is_size(size, 1),
+            f"sizes: expected sizes above 0 by the name of their axis, got {axis!r}: {size}",
+        )
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Quality:
         least: the lowest `value` that passes.
         images: number of images.
         fp32: PSNR of the fp32 graph; None for the other metrics, which compare with that graph.
+        sizes: of the other dynamic axes, by name; empty without any.
     """
 
     metric: str
@@ -88,12 +94,14 @@ class Quality:
     least: float
     images: int
     fp32: float | None
+    sizes: dict[str, int] = field(default_factory=dict, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(
             self.metric in _METRICS,
             f"metric: expected one of {', '.join(_METRICS)}, got {self.metric!r}",
         )
+        _require_sizes(self.sizes)
 
     @property
     def passed(self) -> bool:
@@ -104,6 +112,33 @@ class Quality:
     def drop(self) -> float | None:
         """PSNR of the fp32 graph minus that of the variant, in dB; None for other metrics."""
         return None if self.fp32 is None else self.fp32 - self.value
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a graph in reduced precision was made of the fp32 graph.
+
+    Args:
+        method: "float16"; "dynamic" or "static", with weights in int8 and activations in uint8,
+            whose ranges are found at run time or at export; or "weights", with weights in int8 and
+            activations in float32.
+        in_fp32: number of nodes (float16) or layers with weights (others) that stay in float32.
+        of: number of all such nodes or layers.
+    """
+
+    method: str
+    in_fp32: int
+    of: int
+
+    def __post_init__(self) -> None:
+        require(
+            self.method in _METHODS,
+            f"method: expected one of {', '.join(_METHODS)}, got {self.method!r}",
+        )
+        require(
+            0 <= self.in_fp32 <= self.of,
+            f"in_fp32: expected 0 to {self.of}, as `of` says, got {self.in_fp32}",
+        )
 
 
 @dataclass(frozen=True)
@@ -129,6 +164,7 @@ class Variant:
         quality: of each output against the fp32 graph's; None if the graph is the fp32 graph or
             exactly as good.
         percentiles: of outputs over training images, by output name and percentile such as "p99".
+        conversion: how the graph was made of the fp32 graph; None if it is in fp32.
     """
 
     file: str
@@ -147,6 +183,7 @@ class Variant:
     golden: tuple[Golden, ...]
     quality: dict[str, tuple[Quality, ...]] | None
     percentiles: dict[str, dict[str, float]]
+    conversion: Conversion | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require_file(self.file)

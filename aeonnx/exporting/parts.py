@@ -14,6 +14,7 @@ from aeonnx._util import files
 from aeonnx.bundle import (
     FORMAT_VERSION,
     ActivationCoverage,
+    Conversion,
     Golden,
     OutputParity,
     Quality,
@@ -97,7 +98,9 @@ class ExportedGraph:
         stored: inputs of the first golden vectors, those of the usual sizes.
         golden: golden vectors, with tolerances: these inputs with the expected outputs, and others
             at another size of each dynamic axis.
-        macs, activations, quality, percentiles: see `Variant`.
+        macs, activations, quality, percentiles, conversion: see `Variant`.
+        note: why a graph in reduced precision has this form and not a smaller one; None without
+            a reason.
     """
 
     part: str
@@ -113,6 +116,8 @@ class ExportedGraph:
     activations: ActivationCoverage | None = None
     quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
+    conversion: Conversion | None = None
+    note: str | None = None
 
     @property
     def run(self) -> Run:
@@ -144,6 +149,7 @@ class ExportedGraph:
             golden=self.golden,
             quality=self.quality,
             percentiles=self.percentiles,
+            conversion=self.conversion,
         )
 
 

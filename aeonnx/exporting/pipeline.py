@@ -69,6 +69,8 @@ class Exported:
         parts: names of the parts that this export wrote.
         report: all parity checks; each of them passed.
         left_out: a line for each part that was not requested by name and cannot be exported.
+        notes: a line for each variant in reduced precision that is not in its smallest form, with
+            the reason.
     """
 
     output: Path
@@ -76,6 +78,7 @@ class Exported:
     parts: tuple[str, ...]
     report: Report
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Listener(Protocol):
@@ -131,7 +134,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     for line in plan.left_out:
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
-    return Exported(output, contents, plan.parts, report, plan.left_out)
+    notes = tuple(item.note for item in made.graphs if item.note and item.quality is not None)
+    return Exported(output, contents, plan.parts, report, plan.left_out, notes)
 
 
 def _source(options: ExportOptions) -> Checkpoint:
