@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -202,6 +204,37 @@ def test_without_the_nodes_in_fp32_it_is_refused(
     with pytest.raises(QualityError, match=r"^decoder in fp16: y has NaN or infinite values on 24"):
         exported("large", "decoder", "fp16")
     assert not (tmp_path / "b").exists()
+
+
+PEAK = """
+import resource
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from aeonnx.exporting.passes.float16 import nodes_outside_float16
+
+names = [f"t{i}" for i in range(101)]
+sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 16, 128, 128])
+         for name in (names[0], names[-1])]
+nodes = [helper.make_node("Add", [a, "one"], [b], b) for a, b in zip(names, names[1:])]
+one = onnx.numpy_helper.from_array(np.array(1000, np.float32), "one")
+graph = helper.make_graph(nodes, "deep", sides[:1], sides[1:], [one])
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+batch = {"t0": np.zeros((8, 16, 128, 128), np.float32)}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = nodes_outside_float16(model, [batch])
+print(len(found), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_the_search_for_large_numbers_keeps_few_tensors_in_memory() -> None:
+    """Of 100 tensors of 8 MB, the last 68 are above 32,752 and so is one node's result before."""
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    count, megabytes = map(float, done.stdout.split())
+    assert count == 68
+    assert megabytes < 300
 
 
 def test_convolutions_with_group_norm_are_int8(exported: Export, tmp_path: Path) -> None:
