@@ -41,6 +41,7 @@ from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
+from aeonnx.io.pictures import ANY
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
 from aeonnx.models import Part
@@ -289,7 +290,11 @@ def _train_inputs(
             f"--calibration: expected a model of images, got one whose first input, {image.name}, "
             f"is a {image.kind}: leave it out"
         )
-    images = read_images(options.calibration, shape_at(image.shape[1:], {}), bounds)
+    _, *declared = first_input(parts).shape
+    channels, *size = shape_at(image.shape[1:], {})
+    # Images of any size give their middle, at the size at which the part is compared in full.
+    shape = [channels, *(ANY if isinstance(axis, str) else axis for axis in declared[1:])]
+    images = read_images(options.calibration, shape, bounds, (size[0], size[1]))
     try:
         return inputs_of(parts, images)
     except InputError as error:

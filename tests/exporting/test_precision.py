@@ -15,11 +15,12 @@ import onnx.helper
 import onnx.numpy_helper
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import aeonnx as library
 from aeonnx.bundle import Axis, Conversion, TensorSpec
-from aeonnx.errors import QualityError
+from aeonnx.errors import ImageError, QualityError
 from aeonnx.exporting import Exported, ExportOptions, export, variants
 from aeonnx.exporting.passes import precision as passes
 from aeonnx.exporting.passes.precision import Candidate
@@ -164,19 +165,23 @@ def exported(tmp_path: Path) -> Export:
     """(factory, part, precision, more options) -> the export, into the folder b."""
 
     def make(factory: str, part: str, precision: str, **more: Any) -> Exported:
-        rng = np.random.default_rng(0)
+        rng, calibration = np.random.default_rng(0), tmp_path / "x.npy"
         small = rng.random((24, 3, 4, 4), np.float32)
-        images = small.repeat(4, 2).repeat(4, 3) * 2 - 1
-        if factory not in ("plain", "large"):
-            images = small[:, :1].repeat(2, 2).repeat(2, 3)
-        np.save(tmp_path / "x.npy", images)
+        if factory in ("plain", "large"):  # of any size, and so are the pictures
+            calibration = tmp_path / "pictures"
+            calibration.mkdir()
+            for number, row in enumerate(small):
+                pixels = (row.repeat(5, 1).repeat(6 + number % 3, 2) * 255).astype(np.uint8)
+                Image.fromarray(pixels.transpose(1, 2, 0)).save(calibration / f"{number:02}.png")
+        else:
+            np.save(calibration, small[:, :1].repeat(2, 2).repeat(2, 3))
         options = ExportOptions(
             factory,
             tmp_path / "b",
             parts=(part,),
             precisions=(precision,),
             from_module=f"{__name__}:{factory}",
-            calibration=tmp_path / "x.npy",
+            calibration=calibration,
             **more,
         )
         return export(options)
@@ -266,6 +271,21 @@ def test_variants_of_any_size_are_judged_at_two(exported: Export, tmp_path: Path
     assert quality is not None
     sizes = [item.sizes for item in quality["z"] if item.metric == "psnr"]
     assert sizes == [usual, {"height": 12, "width": 20}]
+
+
+def test_pictures_smaller_than_the_usual_size_are_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 15)).save(tmp_path / "low.png")
+    options = ExportOptions(
+        "plain",
+        tmp_path / "b",
+        from_module=f"{__name__}:plain",
+        calibration=tmp_path / "low.png",
+    )
+    with pytest.raises(
+        ImageError, match=r"low.png: expected images of at least 16x16, got one of 15x40: "
+    ):
+        export(options)
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_loss_at_another_size_is_refused(
