@@ -54,8 +54,8 @@ def lines_of(model: str, arch: str, epochs: int, folder: Path) -> Iterator[str]:
         batches = Calibration(part, complete_inputs(part, context.train)).batches
         for precision in ("fp16", "int8"):
             original = onnx.load_model_from_string(graph.data)
-            for number, form in enumerate(in_precision(original, precision, batches)):
-                _, session = open_graph(form, name, f"{precision}.{number}", context)
+            for number, candidate in enumerate(in_precision(original, precision, batches)):
+                _, session = open_graph(candidate.graph, name, f"{precision}.{number}", context)
                 for loss in measure(part, precision, task, fp32.run, session.run):
                     place = f"| {model} | {arch} | {epochs} | {name} | {precision}.{number}"
                     yield f"{place} | {_told(loss)}"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeonnx.bundle import manifest
+from aeonnx.bundle import Conversion, manifest
 from aeonnx.errors import BundleError, ManifestError
 from tests.clients.manifests import by_hand, refusal
 
@@ -296,3 +296,36 @@ def test_missing_bundle_says_how_to_make_one(tmp_path: Path) -> None:
         manifest.read(tmp_path / "none")
     with pytest.raises(BundleError, match=r"it has no manifest.json"):
         manifest.read(tmp_path)
+
+
+def test_how_a_variant_was_made_is_optional_and_checked(document: dict[str, Any]) -> None:
+    edited = copy.deepcopy(document)
+    variant = edited["parts"]["decoder"]["fp32"]
+    del variant["conversion"]
+    assert parse(edited) == parse(document)
+    jsonschema.validate(edited, SCHEMA)
+    variant["conversion"] = {"method": "static", "in_fp32": 1, "of": 4}
+    assert parse(edited).parts["decoder"]["fp32"].conversion == Conversion("static", 1, 4)
+    jsonschema.validate(edited, SCHEMA)
+    for change, text in (
+        ({"method": "int4"}, r"conversion.method: expected one of float16, dynamic, static, wei"),
+        ({"in_fp32": 5}, r"conversion.in_fp32: expected 0 to 4, as `of` says, got 5"),
+        ({"of": "4"}, r"conversion.of: expected a whole number, got \"4\""),
+    ):
+        variant["conversion"] = {"method": "static", "in_fp32": 1, "of": 4} | change
+        with pytest.raises(ManifestError, match=text):
+            parse(edited)
+
+
+def test_quality_without_sizes_is_read(document: dict[str, Any]) -> None:
+    item = {"metric": "snr", "value": 50.0, "least": 42.0, "images": 8, "fp32": None}
+    edited = copy.deepcopy(document)
+    quality = {"reconstruction": [item, item | {"sizes": {"height": 12}}]}
+    edited["parts"]["decoder"]["fp32"]["quality"] = quality
+    found = parse(edited).parts["decoder"]["fp32"].quality
+    assert found is not None
+    assert [kept.sizes for kept in found["reconstruction"]] == [{}, {"height": 12}]
+    jsonschema.validate(edited, SCHEMA)
+    quality["reconstruction"][0]["sizes"] = {"height": 0}
+    with pytest.raises(ManifestError, match="sizes: expected sizes above 0 by the name of their"):
+        parse(edited)

@@ -36,7 +36,13 @@ from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, sol
 from aeonnx.bundle.scaling import Scaling
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
-from aeonnx.bundle.variant import ActivationCoverage, OutputParity, Quality, Variant
+from aeonnx.bundle.variant import (
+    ActivationCoverage,
+    Conversion,
+    OutputParity,
+    Quality,
+    Variant,
+)
 
 __all__ = [
     "BATCH",
@@ -48,6 +54,7 @@ __all__ = [
     "ActivationCoverage",
     "Axis",
     "Blending",
+    "Conversion",
     "Golden",
     "GoldenTensor",
     "Interface",

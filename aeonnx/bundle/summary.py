@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aeonnx.bundle import BATCH, Manifest, Prior, Quality, TensorSpec, Training
+from aeonnx.bundle import BATCH, Conversion, Manifest, Prior, Quality, TensorSpec, Training
 
 __all__ = [
     "NUMERIC",
@@ -88,7 +88,7 @@ def training_facts(training: Training) -> dict[str, str]:
 
 def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table:
     """A row per graph, of all parts or of the named ones."""
-    names = "part variant file bytes multiply-adds quality opset onnxruntime sha256"
+    names = "part variant file bytes multiply-adds conversion quality opset onnxruntime sha256"
     rows = (
         (
             part,
@@ -96,6 +96,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
             variant.file,
             f"{variant.bytes:,}",
             "" if variant.macs is None else f"{variant.macs:,}",
+            _conversion(variant.conversion),
             _quality(variant.quality),
             f"{variant.opset} (IR {variant.ir_version})",
             f">= {variant.min_onnxruntime}",
@@ -186,6 +187,16 @@ def _prior(prior: Prior | None) -> str:
     return f"{prior.kind}{temperature}"
 
 
+def _conversion(found: Conversion | None) -> str:
+    """How a graph was made of the fp32 graph, and what of it stays in fp32."""
+    if found is None:
+        return ""
+    name = {"float16": "", "weights": "int8 weights alone"}.get(found.method, found.method)
+    what = "nodes" if found.method == "float16" else "layers"
+    kept = f"{found.in_fp32} of {found.of} {what} in fp32" if found.in_fp32 else ""
+    return ", ".join(filter(None, (name, kept)))
+
+
 def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
     """The worst measurement, PSNR first, then agreement; `quality` lists all of them."""
     if quality is None:
@@ -202,7 +213,7 @@ def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
 
 def quality(contents: Manifest) -> Table:
     """A row per output and metric of each reduced-precision variant."""
-    head = ("part", "variant", "output", "measure", "value", "at least")
+    head = ("part", "variant", "output", "sizes", "measure", "value", "at least")
     rows = []
     for part, variants in contents.parts.items():
         for name, variant in variants.items():
@@ -210,7 +221,8 @@ def quality(contents: Manifest) -> Table:
                 for item in found:
                     form = _FORMS[item.metric]
                     numbers = (form.format(item.value), form.format(item.least))
-                    rows.append((part, name, output, item.metric.upper(), *numbers))
+                    sizes = "x".join(map(str, item.sizes.values()))
+                    rows.append((part, name, output, sizes, item.metric.upper(), *numbers))
     return Table(head, tuple(rows))
 
 

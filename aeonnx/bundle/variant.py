@@ -18,10 +18,11 @@ from aeonnx.bundle.tensors import (
     require_file,
 )
 
-__all__ = ["ActivationCoverage", "OutputParity", "Quality", "Variant"]
+__all__ = ["ActivationCoverage", "Conversion", "OutputParity", "Quality", "Variant"]
 
 
 _METRICS = ("snr", "psnr", "agreement")
+_METHODS = ("float16", "dynamic", "static", "weights")
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,15 @@ class OutputParity:
     sizes: dict[str, int]
 
     def __post_init__(self) -> None:
-        for axis, size in self.sizes.items():
-            require(
-                NAME.fullmatch(axis) and is_size(size, 1),
-                f"sizes: expected sizes above 0 by the name of their axis, got {axis!r}: {size}",
-            )
+        _require_sizes(self.sizes)
+
+
+def _require_sizes(sizes: dict[str, int]) -> None:
+    for axis, size in sizes.items():
+        require(
+            NAME.fullmatch(axis) and is_size(size, 1),
+            f"sizes: expected sizes above 0 by the name of their axis, got {axis!r}: {size}",
+        )
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Quality:
         least: the lowest `value` that passes.
         images: number of images.
         fp32: PSNR of the fp32 graph; None for the other metrics, which compare with that graph.
+        sizes: of the other dynamic axes, by name; empty without any.
     """
 
     metric: str
@@ -89,12 +95,14 @@ class Quality:
     least: float
     images: int
     fp32: float | None
+    sizes: dict[str, int] = field(default_factory=dict, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(
             self.metric in _METRICS,
             f"metric: expected one of {', '.join(_METRICS)}, got {self.metric!r}",
         )
+        _require_sizes(self.sizes)
 
     @property
     def passed(self) -> bool:
@@ -105,6 +113,33 @@ class Quality:
     def drop(self) -> float | None:
         """PSNR of the fp32 graph minus that of the variant, in dB; None for other metrics."""
         return None if self.fp32 is None else self.fp32 - self.value
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a graph in reduced precision was made of the fp32 graph.
+
+    Args:
+        method: "float16"; "dynamic" or "static", with weights in int8 and activations in uint8,
+            whose ranges are found at run time or at export; or "weights", with weights in int8 and
+            activations in float32.
+        in_fp32: number of nodes (float16) or layers with weights (others) that stay in float32.
+        of: number of all such nodes or layers.
+    """
+
+    method: str
+    in_fp32: int
+    of: int
+
+    def __post_init__(self) -> None:
+        require(
+            self.method in _METHODS,
+            f"method: expected one of {', '.join(_METHODS)}, got {self.method!r}",
+        )
+        require(
+            0 <= self.in_fp32 <= self.of,
+            f"in_fp32: expected 0 to {self.of}, as `of` says, got {self.in_fp32}",
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +167,7 @@ class Variant:
         percentiles: of outputs over training images, by output name and percentile such as "p99".
         blending: what the fp32 graph loses in blended tiles, if an axis has no margin; None if it
             was not measured.
+        conversion: how the graph was made of the fp32 graph; None if it is in fp32.
     """
 
     file: str
@@ -151,6 +187,7 @@ class Variant:
     quality: dict[str, tuple[Quality, ...]] | None
     percentiles: dict[str, dict[str, float]]
     blending: Blending | None = field(default=None, metadata=OPTIONAL)
+    conversion: Conversion | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require_file(self.file)

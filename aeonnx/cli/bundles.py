@@ -104,8 +104,8 @@ __all__ = ["export", "inspect", "verify"]
 )
 @force_option("Replace a bundle of another checkpoint.")
 @json_option(
-    "an object with `output`, `parts` (their files and tensors), `left_out` (texts) and `parity` "
-    "(all checks)"
+    "an object with `output`, `parts` (their files and tensors), `left_out` and `notes` (texts) "
+    "and `parity` (all checks)"
 )
 def export(
     model: str | None,

@@ -84,6 +84,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
                     for name in exported.parts
                 },
                 "left_out": list(exported.left_out),
+                "notes": list(exported.notes),
                 "parity": exported.report.to_json(),
             }
         )
@@ -95,7 +96,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(table(written, without=("part", "variant", "multiply-adds")))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
-    for line in (*_inactive(contents, exported.parts), *exported.left_out):
+    for line in (*_inactive(contents, exported.parts), *exported.notes, *exported.left_out):
         console.print(line, soft_wrap=True)
     quoted = _quoted(folder)
     verb = f"aeonnx inspect {quoted}"

@@ -15,7 +15,7 @@ from aeonnx.bundle import summary
 __all__ = ["new_console", "print_json", "say", "table", "table_of"]
 
 _FILE_WIDTH = 160
-_WRAPPED = ("description", "finding", "metrics", "options")  # columns of sentences
+_WRAPPED = ("conversion", "description", "finding", "metrics", "options")  # columns of sentences
 
 
 class _Console(Console):

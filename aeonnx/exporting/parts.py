@@ -15,6 +15,7 @@ from aeonnx.bundle import (
     FORMAT_VERSION,
     ActivationCoverage,
     Blending,
+    Conversion,
     Golden,
     OutputParity,
     Quality,
@@ -99,7 +100,9 @@ class ExportedGraph:
         stored: inputs of the first golden vectors, those of the usual sizes.
         golden: golden vectors, with tolerances: these inputs with the expected outputs, and others
             at another size of each dynamic axis.
-        macs, activations, quality, percentiles, blending: see `Variant`.
+        macs, activations, quality, percentiles, blending, conversion: see `Variant`.
+        note: why a graph in reduced precision has this form and not a smaller one; None without
+            a reason.
     """
 
     part: str
@@ -116,6 +119,8 @@ class ExportedGraph:
     quality: dict[str, tuple[Quality, ...]] | None = None
     percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
     blending: Blending | None = None
+    conversion: Conversion | None = None
+    note: str | None = None
 
     @property
     def run(self) -> Run:
@@ -147,6 +152,7 @@ class ExportedGraph:
             quality=self.quality,
             percentiles=self.percentiles,
             blending=self.blending,
+            conversion=self.conversion,
         )
 
 

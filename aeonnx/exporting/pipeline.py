@@ -42,6 +42,7 @@ from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
+from aeonnx.io.pictures import ANY
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import read_images
 from aeonnx.models import Part
@@ -70,6 +71,8 @@ class Exported:
         parts: names of the parts that this export wrote.
         report: all parity checks; each of them passed.
         left_out: a line for each part that was not requested by name and cannot be exported.
+        notes: a line for each variant in reduced precision that is not in its smallest form, with
+            the reason.
     """
 
     output: Path
@@ -77,6 +80,7 @@ class Exported:
     parts: tuple[str, ...]
     report: Report
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Listener(Protocol):
@@ -132,7 +136,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     for line in plan.left_out:
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
-    return Exported(output, contents, plan.parts, report, plan.left_out)
+    notes = tuple(item.note for item in made.graphs if item.note and item.quality is not None)
+    return Exported(output, contents, plan.parts, report, plan.left_out, notes)
 
 
 def _source(options: ExportOptions) -> Checkpoint:
@@ -286,7 +291,11 @@ def _train_inputs(
             f"--calibration: expected a model of images, got one whose first input, {image.name}, "
             f"is a {image.kind}: leave it out"
         )
-    images = read_images(options.calibration, shape_at(image.shape[1:], {}), bounds)
+    _, *declared = first_input(parts).shape
+    channels, *size = shape_at(image.shape[1:], {})
+    # Images of any size give their middle, at the size at which the part is compared in full.
+    shape = [channels, *(ANY if isinstance(axis, str) else axis for axis in declared[1:])]
+    images = read_images(options.calibration, shape, bounds, (size[0], size[1]))
     try:
         return inputs_of(parts, images)
     except InputError as error:

@@ -126,12 +126,40 @@ def open_images(
     return replace(_joined(parts), left_out=tuple(left))
 
 
-def read_images(path: Path, shape: Sequence[int], bounds: Bounds = UNIT) -> Array:
-    """All rows of `open_images` at once; pixels become floats if any other rows are floats."""
+def read_images(
+    path: Path,
+    shape: Sequence[int],
+    bounds: Bounds = UNIT,
+    centre: tuple[int, int] | None = None,
+) -> Array:
+    """All rows of `open_images` at once; pixels become floats if any other rows are floats.
+
+    Args:
+        path: of pictures or arrays.
+        shape: [C, H, W]; `ANY` stands for any size.
+        bounds: of floats.
+        centre: the size [H, W] that is cut out of the middle of each image; None for all of it.
+
+    Raises:
+        ImageError: see `open_images`; also an image smaller than `centre`.
+    """
     found = list(open_images([path], shape, Reading(bounds=bounds)).batches(_AT_ONCE))
+    if centre is not None:
+        found = [_middle(rows, centre, path) for rows in found]
     if len({rows.dtype for rows in found}) > 1:
         found = [from_pixels(rows, bounds) if rows.dtype == np.uint8 else rows for rows in found]
     return np.concatenate(found)
+
+
+def _middle(rows: Array, size: tuple[int, int], path: Path) -> Array:
+    starts = [(have - want) // 2 for have, want in zip(rows.shape[2:], size, strict=True)]
+    if min(starts) < 0:
+        raise ImageError(
+            f"{named(path)}: expected images of at least {size[0]}x{size[1]}, got one of "
+            f"{rows.shape[2]}x{rows.shape[3]}: leave it out, or enlarge it"
+        )
+    top, left = starts
+    return rows[:, :, top : top + size[0], left : left + size[1]]
 
 
 def open_latents(path: Path | str, wanted: Sequence[int], dtype: str = "float32") -> Source:

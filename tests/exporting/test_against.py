@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.helper
 import onnx.numpy_helper
 import pytest
 import torch
 from click.testing import Result
 from onnx import ModelProto
+from torch import nn
 
 from aeonnx import load
-from aeonnx.bundle import manifest
-from aeonnx.exporting import Source, verify_checkpoint
+from aeonnx.bundle import Axis, TensorSpec, manifest
+from aeonnx.exporting import ExportOptions, Source, export, verify_checkpoint
+from aeonnx.models import Part
 from tests.exporting.theirs import THEIRS
 
 Maker = Callable[..., Path]
@@ -103,6 +106,61 @@ def test_each_graph_that_is_wrong_is_named(
     assert not report.passed
     wrong = [line for line in report.failures if line.startswith(told)]
     assert wrong, report.failures
+
+
+class Sized(nn.Module):
+    """A denoiser of grey pictures of any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        first, last = nn.Conv2d(1, 64, 3, padding=1), nn.Conv2d(64, 1, 3, padding=1)
+        self.denoiser = nn.Sequential(first, nn.Sigmoid(), last, nn.Sigmoid())
+
+    def parts(self) -> dict[str, Part]:
+        shape = ("batch", 1, "height", "width")
+        x, y = (TensorSpec(name, shape, range=(0.0, 1.0), kind="image") for name in "xy")
+        axes = {name: Axis(min=4) for name in ("height", "width")}
+        sizes = {"height": 12, "width": 12}
+        return {"denoiser": Part(self.denoiser, (x,), (y,), axes=axes, sizes=sizes)}
+
+
+def sized() -> nn.Module:
+    return Sized()
+
+
+def longer(graph: ModelProto) -> None:
+    """Add to the output what the longest axis has more than 12 places, which is 0 as a rule."""
+    nodes = graph.graph.node
+    for node in nodes:
+        node.output[:] = ["right" if name == "y" else name for name in node.output]
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.array(12, np.float32), "usual"))
+    for operator, inputs, output, more in (
+        ("Shape", ["x"], "shape", {"start": 2}),
+        ("ReduceMax", ["shape"], "longest", {"keepdims": 0}),
+        ("Cast", ["longest"], "length", {"to": onnx.TensorProto.FLOAT}),
+        ("Sub", ["length", "usual"], "unusual", {}),
+        ("Add", ["right", "unusual"], "y", {}),
+    ):
+        nodes.append(onnx.helper.make_node(operator, inputs, [output], **more))
+
+
+def test_variants_are_compared_at_each_size_of_their_golden_vectors(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((8, 1, 12, 12), np.float32))
+    folder, target = tmp_path / "b", f"{__name__}:sized"
+    wanted = {"precisions": ("fp16",), "io": ("uint8",), "calibration": tmp_path / "x.npy"}
+    export(ExportOptions("sized", folder, from_module=target, **wanted))
+    source = Source(from_module=target)
+    report = verify_checkpoint(load(folder), source)
+    assert report.passed, report.failures
+    for variant in ("fp16", "fp32-uint8", "fp16-uint8"):
+        checks = [check for check in report.checks if check.precision == variant]
+        assert len({tuple(check.sizes.values()) for check in checks}) == 2, variant
+    edit(folder, "denoiser", "fp16", longer)
+    failures = verify_checkpoint(load(folder), source).failures
+    assert [line for line in failures if line.startswith("denoiser: y: expected values in [0, 1]")]
+    pixels = "denoiser (fp16-uint8): y: "  # they follow from the float graph, which is another now
+    assert [line for line in failures if line.startswith(pixels)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,9 @@ def test_a_fault_in_a_second_output_is_refused(
     monkeypatch.setattr(
         variants,
         "in_precision",
-        lambda *given: [perturbed(form, output, offset) for form in real(*given)],
+        lambda *given: [
+            replace(form, graph=perturbed(form.graph, output, offset)) for form in real(*given)
+        ],
     )
     result = aeonnx(
         "export", "-m", "vae", "--part", part, "--checkpoint", run_of(), "-o", "b",

@@ -6,19 +6,14 @@ Nagel et al. 2019, "Data-free quantization through weight equalization and bias 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-
 import numpy as np
 import onnx.numpy_helper
-import onnxruntime as ort
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto
 
+from aeonnx.exporting.passes.tensors import Batches, tensors_of
 from aeonnx.runtime.session import Array
 
-__all__ = ["tensors_of", "with_corrected_bias"]
-
-Batches = Callable[..., Iterable[Mapping[str, Array]]]
-"""(rows per batch) -> batches of calibration inputs, each [rows, ...] by tensor name."""
+__all__ = ["with_corrected_bias"]
 
 
 def with_corrected_bias(
@@ -47,35 +42,6 @@ def with_corrected_bias(
     value = onnx.numpy_helper.to_array(bias).astype(np.float64) - (means[0] - means[1])
     bias.CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float32), bias.name))
     return quantised
-
-
-def tensors_of(
-    graph: ModelProto, names: Iterable[str], *, optimised: bool
-) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
-    """The graph as a function that returns intermediate tensors by name.
-
-    Args:
-        graph: not changed.
-        names: of the tensors to return.
-        optimised: apply onnxruntime's graph optimisations; otherwise nodes run as they are stored.
-    """
-    opened = ModelProto()
-    opened.CopyFrom(graph)
-    wanted = [*names]
-    given = {value.name for value in opened.graph.output}
-    opened.graph.output.extend(ValueInfoProto(name=name) for name in wanted if name not in given)
-    options = ort.SessionOptions()
-    if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        opened.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(wanted, session.run(wanted, dict(inputs)), strict=True))
-
-    return run
 
 
 def _own_bias(layer: NodeProto, original: ModelProto, quantised: ModelProto) -> TensorProto | None:

@@ -2,66 +2,112 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+import onnx.helper
 import onnx.numpy_helper
 from onnx import ModelProto, NodeProto, TensorProto
 
-from aeonnx.exporting.passes.bias_correction import Batches, tensors_of
+from aeonnx.exporting.passes.tensors import tensors_of
+from aeonnx.exporting.shapes import infer_at
 from aeonnx.runtime.session import Array
 
-__all__ = ["nodes_outside_float16", "without_round_trips"]
+__all__ = ["float_nodes", "nodes_outside_float16", "without_round_trips"]
 
-_ROWS_AT_ONCE = 8  # few, since every tensor of the graph is kept in memory
-_BATCHES = 8
 _LARGEST = 0.5 * float(np.finfo(np.float16).max)  # margin: other inputs may have larger values
 _SMALLEST = float(np.finfo(np.float16).tiny)  # smaller values are subnormal and lose precision
+_SHARES = ("large", "small", "nonzero")
+"""Shares of a tensor's values: above `_LARGEST` in magnitude, or NaN; below `_SMALLEST`, but not 0;
+not 0."""
 
 
-def nodes_outside_float16(graph: ModelProto, batches: Batches) -> list[str]:
+def nodes_outside_float16(graph: ModelProto, batches: Iterable[Mapping[str, Array]]) -> list[str]:
     """Names of nodes with an input or output that float16 cannot represent.
 
     These are tensors with a magnitude above half of float16's largest, 65,504, or with most of
     their non-zero magnitudes (of a constant: all) below its smallest normal number, 6.1e-5.
 
+    The graph itself measures each tensor as soon as it is made, so that memory is that of a usual
+    run, not that of all tensors.
+
     Args:
         graph: in float32, whose nodes have distinct names; not changed.
-        batches: calibration inputs.
+        batches: inputs to run it on, at least one.
     """
     outside = {
         tensor.name
         for tensor in graph.graph.initializer
         if tensor.data_type == TensorProto.FLOAT and _constant_outside(tensor)
     }
-    seen: dict[str, _Extent] = {}
-    made = [name for node in graph.graph.node for name in node.output if name]
-    run = tensors_of(graph, made, optimised=False)
-    for inputs in islice(batches(_ROWS_AT_ONCE), _BATCHES):
-        for name, value in {**inputs, **run(inputs)}.items():
-            if value.dtype == np.float32:
-                seen.setdefault(name, _Extent()).add(value)
-    outside |= {name for name, extent in seen.items() if extent.outside}
+    tensors = _float_tensors(graph)
+    wanted = [f"{share}:{name}" for name in tensors for share in _SHARES]
+    run = tensors_of(_with_shares(graph, tensors), wanted, optimised=False)
+    shares = sum(np.array([*run(batch).values()], np.float64) for batch in batches)
+    for name, (large, small, nonzero) in zip(
+        tensors, np.reshape(shares, (-1, len(_SHARES))), strict=True
+    ):
+        if large > 0 or 2 * small > nonzero:
+            outside.add(name)
     return [node.name for node in graph.graph.node if outside & {*node.input, *node.output}]
 
 
-class _Extent:
-    """Magnitudes of a tensor's values over several batches."""
+def _float_tensors(graph: ModelProto) -> list[str]:
+    """Names of inputs and results of nodes that are float32, or whose type is unknown."""
+    kinds = infer_at(graph, {})
+    made = (name for node in graph.graph.node for name in node.output if name)
+    names = [*(value.name for value in graph.graph.input), *made]
+    return [name for name in names if kinds.get(name, (None,))[0] in (None, "float32")]
 
-    def __init__(self) -> None:
-        self._largest, self._small, self._all = 0.0, 0, 0
 
-    def add(self, value: Array) -> None:
-        sizes = np.abs(value[value != 0])
-        if sizes.size:
-            # Count NaN, such as 0 / 0, as out of range.
-            self._largest = max(self._largest, float(np.nan_to_num(sizes, nan=np.inf).max()))
-            self._small += int((sizes < _SMALLEST).sum())
-            self._all += sizes.size
+def float_nodes(graph: ModelProto) -> list[NodeProto]:
+    """The nodes with a float32 result, which float16 may hold: not those of shapes and indices."""
+    floats = {*_float_tensors(graph)}
+    return [node for node in graph.graph.node if floats & {*node.output}]
 
-    @property
-    def outside(self) -> bool:
-        return self._largest > _LARGEST or 2 * self._small > self._all
+
+def _with_shares(graph: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """A copy that also computes the shares of tensors, each right after it is made."""
+    copied, wanted = ModelProto(), {*tensors}
+    copied.CopyFrom(graph)
+    limits = {"largest:": _LARGEST, "smallest:": _SMALLEST, "zero:": 0.0}
+    copied.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in limits.items()
+    )
+    nodes: list[NodeProto] = []
+    for value in graph.graph.input:
+        nodes += _shares_of(value.name) if value.name in wanted else []
+    for node in graph.graph.node:
+        nodes.append(node)
+        for name in wanted.intersection(node.output):
+            nodes += _shares_of(name)
+    del copied.graph.node[:]
+    copied.graph.node.extend(nodes)
+    return copied
+
+
+def _shares_of(name: str) -> list[NodeProto]:
+    def made(operator: str, inputs: list[str], output: str, **more: Any) -> NodeProto:
+        names = [
+            item if item.endswith(":") or item == name else f"{item}:{name}" for item in inputs
+        ]
+        return onnx.helper.make_node(operator, names, [f"{output}:{name}"], **more)
+
+    nodes = [
+        made("Cast", [name], "float", to=TensorProto.FLOAT),
+        made("Abs", ["float"], "size"),
+        made("LessOrEqual", ["size", "largest:"], "fits"),
+        made("Not", ["fits"], "is-large"),
+        made("Greater", ["size", "zero:"], "is-nonzero"),
+        made("Less", ["size", "smallest:"], "is-below"),
+        made("And", ["is-below", "is-nonzero"], "is-small"),
+    ]
+    for share in _SHARES:
+        nodes.append(made("Cast", [f"is-{share}"], f"numbers-{share}", to=TensorProto.FLOAT))
+        nodes.append(made("ReduceMean", [f"numbers-{share}"], share, keepdims=0))
+    return nodes
 
 
 def _constant_outside(tensor: TensorProto) -> bool:

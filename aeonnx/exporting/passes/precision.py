@@ -1,51 +1,57 @@
-"""Convert graphs to fp16 and int8 by onnxruntime's converters; inputs and outputs stay float32."""
+"""Convert graphs to fp16 and int8; inputs and outputs stay float32."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
-from pathlib import Path
+from itertools import islice
 
-import onnx
-import onnx.helper
-from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
 from onnxruntime.transformers import float16
 
-from aeonnx.errors import OutputError
-from aeonnx.exporting.passes.bias_correction import Batches, with_corrected_bias
-from aeonnx.exporting.passes.float16 import nodes_outside_float16, without_round_trips
+from aeonnx.bundle import Conversion
+from aeonnx.exporting.passes.bias_correction import with_corrected_bias
+from aeonnx.exporting.passes.float16 import (
+    float_nodes,
+    nodes_outside_float16,
+    without_round_trips,
+)
+from aeonnx.exporting.passes.int8 import dynamic_int8, static_int8
+from aeonnx.exporting.passes.layer_losses import layer_losses
+from aeonnx.exporting.passes.layers import CONVOLUTIONS, share_of_weights, weighted
+from aeonnx.exporting.passes.tensors import Batches
+from aeonnx.exporting.passes.weights import with_int8_weights
 from aeonnx.runtime.session import Array
 
-__all__ = ["in_precision"]
+__all__ = ["Candidate", "in_precision"]
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
-_WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
+_BATCHES, _ROWS = 8, 8  # of calibration inputs that tensors are measured on
+_KEPT = (1, 2, 4, 8)  # layers that lose most, which stay in float32 where the gate needs it
+_LAST_KEPT = "its last layer in fp32"
+_MOST_KEPT = 0.5  # share of all weights; with more in float32, weights in int8 are smaller
 # Their internal sums or squares exceed 65,504, float16's largest number, or lose precision.
 _KEPT_IN_FP32 = (
+    "AveragePool",
     "Exp",
+    "GlobalAveragePool",
+    "GlobalLpPool",
     "GroupNormalization",
     "InstanceNormalization",
+    "LRN",
     "LayerNormalization",
     "Log",
     "LogSoftmax",
     "LpNormalization",
+    "LpPool",
     "MeanVarianceNormalization",
     "Pow",
     "ReduceL1",
     "ReduceL2",
+    "ReduceLogSum",
     "ReduceLogSumExp",
     "ReduceMean",
+    "ReduceProd",
     "ReduceSum",
     "ReduceSumSquare",
     "Softmax",
@@ -54,39 +60,97 @@ _KEPT_IN_FP32 = (
 )
 
 
-def in_precision(graph: ModelProto, precision: str, batches: Batches) -> list[ModelProto]:
-    """Candidate graphs in a precision, smallest first; inputs and outputs stay float32.
+@dataclass(frozen=True)
+class Candidate:
+    """A graph in reduced precision that has not passed the gate yet.
 
-    fp16: nodes whose values float16 cannot represent stay in float32, see `nodes_outside_float16`.
+    Args:
+        graph: its graph.
+        conversion: how it was made.
+        form: what distinguishes it from the first candidate, such as "its last layer in fp32"; ""
+            for the first.
+    """
+
+    graph: ModelProto
+    conversion: Conversion
+    form: str = ""
+
+
+def in_precision(
+    graph: ModelProto,
+    precision: str,
+    batches: Batches,
+    extremes: Iterable[Mapping[str, Array]] = (),
+) -> Iterator[Candidate]:
+    """Candidate graphs in a precision, the best one first; inputs and outputs stay float32.
+
+    fp16: nodes whose values float16 cannot represent stay in float32, see `nodes_outside_float16`;
+    then the last layer, too, with what follows it.
 
     int8: weights are quantised per channel. Activations are quantised at run time (dynamic) if all
     layers are linear, and to ranges found on the calibration inputs (static) if the graph has
-    convolutions, since no engine runs dynamically quantised convolutions fast. A last layer in
-    float32 is corrected for the mean shift that the other layers cause.
+    convolutions, since no engine runs dynamically quantised convolutions fast. Then the last layer
+    stays in float32 and is corrected for the mean shift that the other layers cause; in static
+    graphs the layers that lose most, too, while the others have most of the weights. The last
+    candidate has int8 weights and float32 activations.
 
     Args:
         graph: in float32, not changed.
-        precision: one of `options.PRECISIONS`.
+        precision: "fp16" or "int8".
         batches: calibration inputs.
+        extremes: batches of other inputs on which a graph in fp16 must stay finite.
 
-    Returns:
-        Two graphs, the second with its last layer in float32. One graph if there is only one layer
-        with weights. Without such a layer: one in fp16, none in int8. For fp32, the graph itself.
+    Yields:
+        At least one graph in fp16; none in int8 without layers that have weights.
     """
-    if precision == "fp32":
-        return [graph]
-    if precision == "fp16":
-        return [_clean(form, graph) for form in _fp16_forms(_named(graph), batches)]
-    weighted = _weighted(graph)
-    if not weighted:
-        return []
-    *others, last = weighted
-    forms = [_to_int8(graph, [], batches)]
-    if others:
-        # The quantizer splits a Gemm, and matches excluded nodes by the name of its MatMul.
-        mixed = _to_int8(graph, [last, f"{last}_MatMul"], batches)
-        forms.append(with_corrected_bias(mixed, graph, last, batches))
-    return [_clean(form, graph) for form in forms]
+    forms = (
+        _fp16_forms(_named(graph), batches, extremes)
+        if precision == "fp16"
+        else (_int8_forms(graph, batches))
+    )
+    for form in forms:
+        yield replace(form, graph=_clean(form.graph, graph))
+
+
+def _int8_forms(graph: ModelProto, batches: Batches) -> Iterator[Candidate]:
+    layers = weighted(graph)
+    if not layers:
+        return
+    static = any(node.op_type in CONVOLUTIONS for node in graph.graph.node)
+    method = "static" if static else "dynamic"
+    quantise = static_int8(graph, batches) if static else dynamic_int8(graph)
+    whole = quantise([])
+    yield Candidate(whole, Conversion(method, 0, len(layers)))
+    last = layers[-1]
+    for kept in _kept_layers(graph, whole, layers, batches, static=static):
+        mixed = with_corrected_bias(quantise(kept), graph, last, batches)
+        form = f"{len(kept)} of {len(layers)} layers in fp32" if kept[1:] else _LAST_KEPT
+        yield Candidate(mixed, Conversion(method, len(kept), len(layers)), form)
+    weights = Conversion("weights", 0, len(layers))
+    yield Candidate(with_int8_weights(graph), weights, "int8 weights alone")
+
+
+def _kept_layers(
+    graph: ModelProto, whole: ModelProto, layers: list[str], batches: Batches, *, static: bool
+) -> Iterator[list[str]]:
+    """The layers that stay in float32: the last one, then also those that lose most."""
+    *others, last = layers
+    if not others:
+        return
+    yield [last]
+    if not static:
+        return
+    losses = layer_losses(whole, graph, _few(batches))
+    worst = sorted((name for name in losses if name != last), key=lambda name: -losses[name])
+    for count in _KEPT:
+        kept = [last, *worst[:count]]
+        if count > len(worst) or share_of_weights(graph, kept) > _MOST_KEPT:
+            return
+        yield kept
+
+
+def _few(batches: Batches) -> Iterator[Mapping[str, Array]]:
+    return islice(batches(_ROWS), _BATCHES)
 
 
 def _named(graph: ModelProto) -> ModelProto:
@@ -111,80 +175,30 @@ def _from(graph: ModelProto, first: str) -> list[str]:
     return found
 
 
-def _fp16_forms(graph: ModelProto, batches: Batches) -> list[ModelProto]:
-    outside, weighted = nodes_outside_float16(graph, batches), _weighted(graph)
-    forms = [_to_fp16(graph, outside)]
-    if len(weighted) > 1:
+def _fp16_forms(
+    graph: ModelProto, batches: Batches, extremes: Iterable[Mapping[str, Array]]
+) -> Iterator[Candidate]:
+    outside = nodes_outside_float16(graph, [*_few(batches), *extremes])
+    layers = weighted(graph)
+    yield _to_fp16(graph, outside)
+    if len(layers) > 1:
         # If the mean of an output is large relative to its spread, rounding the output itself to
         # float16 is too coarse.
-        forms.append(_to_fp16(graph, [*outside, *_from(graph, weighted[-1])]))
-    return forms
+        yield _to_fp16(graph, [*outside, *_from(graph, layers[-1])], _LAST_KEPT)
 
 
-def _to_fp16(graph: ModelProto, kept: list[str]) -> ModelProto:
+def _to_fp16(graph: ModelProto, outside: Sequence[str], form: str = "") -> Candidate:
     copied = ModelProto()
     copied.CopyFrom(graph)
     mine = {node.name for node in copied.graph.node}
+    blocked = {*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32}
     converted: ModelProto = float16.convert_float_to_float16(
-        copied,
-        keep_io_types=True,
-        op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_KEPT_IN_FP32],
-        node_block_list=kept,
+        copied, keep_io_types=True, op_block_list=sorted(blocked), node_block_list=list(outside)
     )
     without_round_trips(converted, mine)
-    return converted
-
-
-def _to_int8(graph: ModelProto, excluded: list[str], batches: Batches) -> ModelProto:
-    static = any(node.op_type in _CONVOLUTIONS for node in graph.graph.node)
-    with _temporary_folder() as folder, _quiet():
-        # Pass paths: if given a graph, the quantizer moves its weights to external files.
-        source, path = folder / "fp32.onnx", folder / "int8.onnx"
-        onnx.save(graph, source)
-        if static:
-            quantize_static(
-                source,
-                path,
-                _Rows(batches()),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(_WEIGHTED),
-                nodes_to_exclude=excluded,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-            )
-        else:
-            quantize_dynamic(
-                source,
-                path,
-                op_types_to_quantize=list(_WEIGHTED),
-                nodes_to_exclude=excluded,
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-            )
-        return onnx.load(path)
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    except (OSError, DecodeError) as error:  # DecodeError: on a full disk it reads a cut-off file
-        raise OutputError(
-            f"there is no room for temporary files in {tempfile.gettempdir()} ({error}): free "
-            "some, or set TMPDIR to a folder on another disk. Nothing was changed."
-        ) from error
-
-
-def _weighted(graph: ModelProto) -> list[str]:
-    """Names of the nodes with constant weights, in order."""
-    constants = {tensor.name for tensor in graph.graph.initializer}
-    return [
-        node.name
-        for node in graph.graph.node
-        if node.op_type in _WEIGHTED and node.input[1] in constants
-    ]
+    nodes = float_nodes(graph)
+    kept = [node for node in nodes if node.op_type in blocked or node.name in outside]
+    return Candidate(converted, Conversion("float16", len(kept), len(nodes)), form)
 
 
 def _clean(graph: ModelProto, original: ModelProto) -> ModelProto:
@@ -213,25 +227,3 @@ def _sorted(nodes: Iterable[NodeProto]) -> list[NodeProto]:
         order.add(name, *(read for read in by_output[name].input if read in by_output))
     # Keep a node with several outputs only once.
     return list({id(by_output[name]): by_output[name] for name in order.static_order()}.values())
-
-
-class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Batches of calibration inputs, for onnxruntime's quantizer."""
-
-    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
-        self._batches = iter(batches)
-
-    def get_next(self) -> Mapping[str, Array] | None:
-        return next(self._batches, None)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the quantizer's advice to pre-process: the graph is already simplified."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

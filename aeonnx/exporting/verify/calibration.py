@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
-from aeonnx.bundle import TensorSpec, has_rows
+import numpy as np
+from onnx import ModelProto
+
+from aeonnx.bundle import BATCH, TensorSpec, has_rows
+from aeonnx.exporting.shapes import infer_at
+from aeonnx.exporting.sizes import at_sizes, usual_sizes
 from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.probes import REAL, Rows, filled, whole
 from aeonnx.exporting.verify.quality import Task
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
-from aeonnx.runtime.interface import batch_of, select_rows
+from aeonnx.runtime.interface import batch_of, rows_in, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
-__all__ = ["Calibration", "complete_inputs", "first_input", "task_of"]
+__all__ = [
+    "Calibration",
+    "complete_inputs",
+    "first_input",
+    "in_chunks",
+    "parts_at",
+    "rows_at_once",
+    "task_of",
+]
 
 _AT_ONCE = 64  # rows
+_MEMORY = 512 * 2**20  # bytes of tensors at once
+_ALIVE = 8  # tensors of the largest size that are in memory at the same time
 
 
 def task_of(
@@ -32,11 +48,12 @@ def task_of(
     Args:
         name: of the part.
         parts: of the model, at one size of each axis.
-        test: inputs for test images, by tensor name.
+        test: inputs for test images, by tensor name; cut to the size of the parts.
         classes: number of classes of the model; 0 if it has no classifier.
         decode: runs the decoder, from all its inputs to all its outputs; None without one.
     """
     part = parts[name]
+    test = _of_size(parts, test)
     inputs = complete_inputs(part, test)
     image = first_input(parts)
     task = Task(inputs=inputs, images=test[image.name], bounds=image.range, classes=classes)
@@ -55,6 +72,54 @@ def task_of(
         return answer
 
     return replace(task, latents=first.name, decode=decoded, decoded=decoder.outputs[0])
+
+
+def parts_at(parts: Mapping[str, Part], sizes: Mapping[str, int]) -> dict[str, Part]:
+    """Parts at these sizes of the axes that they have, and at the usual sizes of their others."""
+    found = {}
+    for name, part in parts.items():
+        own = {axis: n for axis, n in sizes.items() if axis in part.axes}
+        fits = all(part.axes[axis].allows(n) for axis, n in own.items())
+        found[name] = at_sizes(part, {**usual_sizes(part), **(own if fits else {})})
+    return found
+
+
+def _of_size(parts: Mapping[str, Part], known: Mapping[str, Array]) -> dict[str, Array]:
+    """Known inputs [rows, ...] cut to the sizes of the parts; repeated where they are smaller."""
+    found = dict(known)
+    for spec in [spec for part in parts.values() for spec in part.inputs if spec.name in known]:
+        value = known[spec.name]
+        for axis, size in enumerate(spec.shape[1:], start=1):
+            if value.shape[axis] != size:
+                value = value.take(np.arange(int(size)) % value.shape[axis], axis)
+        found[spec.name] = value
+    return found
+
+
+def rows_at_once(graph: ModelProto, part: Part) -> int:
+    """How many rows run at once in about 512 MB: one row or more.
+
+    Args:
+        graph: of the part, in fp32.
+        part: the original part, whose usual sizes count.
+    """
+    shapes = [shape for _, shape in infer_at(graph, {**usual_sizes(part), BATCH: 1}).values()]
+    largest = max(4 * prod(size or 1 for size in shape) for shape in shapes if shape)
+    return max(_MEMORY // (_ALIVE * largest), 1)
+
+
+def in_chunks(part: Part, run: Run, rows: int) -> Run:
+    """A function that runs `rows` rows at once, of any number, to bound memory."""
+
+    def run_all(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        count = rows_in(part, inputs)
+        found = [
+            run(select_rows(part, inputs, slice(start, start + rows)))
+            for start in range(0, count, rows)
+        ]
+        return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
+
+    return run_all
 
 
 def first_input(parts: Mapping[str, Part]) -> TensorSpec:
@@ -86,14 +151,16 @@ class Calibration:
     Args:
         part: the part to calibrate.
         inputs: [rows, ...] by tensor name.
+        most: largest number of rows at once, for memory's sake.
     """
 
     part: Part
     inputs: Mapping[str, Array]
+    most: int = _AT_ONCE
 
     def batches(self, size: int = _AT_ONCE) -> Iterator[dict[str, Array]]:
-        """All rows in batches of `size`, or of the part's fixed batch size."""
+        """All rows in batches of `size`, fewer for memory's sake, or the part's fixed batch."""
         rows = whole(self.part, Rows.of(self.part, self.inputs, REAL))
-        step = batch_of(self.part) or size
+        step = batch_of(self.part) or min(size, self.most)
         for start in range(0, len(rows.kinds), step):
             yield select_rows(self.part, rows.values, slice(start, start + step))

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from aeonnx import checkpoint
+from aeonnx.bundle import BATCH, Golden
 from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
@@ -15,10 +18,10 @@ from aeonnx.exporting.capture.program import program_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
-from aeonnx.exporting.sizes import at_usual
+from aeonnx.exporting.sizes import at_usual, usual_sizes
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
-from aeonnx.exporting.verify.calibration import complete_inputs, task_of
+from aeonnx.exporting.verify.calibration import parts_at, task_of
 from aeonnx.exporting.verify.effort import comparisons
 from aeonnx.exporting.verify.inputs import (
     compare_sizes,
@@ -28,9 +31,10 @@ from aeonnx.exporting.verify.inputs import (
     verify_composed,
 )
 from aeonnx.exporting.verify.probes import Rows, whole
-from aeonnx.exporting.verify.quality import measure
+from aeonnx.exporting.verify.quality import Task, measure
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.variants import (
+    as_floats,
     as_pixels,
     compare_lossy,
     compare_pixels,
@@ -41,7 +45,7 @@ from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
-from aeonnx.runtime.interface import batch_of
+from aeonnx.runtime.interface import batch_of, stored_sizes
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verification import entry
@@ -88,10 +92,10 @@ def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:
     """Compare every graph of a bundle with the live model, as the export did.
 
     Parts in fp32 are compared alone and composed. Reduced-precision variants are measured on test
-    images, and must stay within the limits and the tolerances that follow from them; without test
-    images, as for a module from outside aeonnx, they are compared on their golden inputs, within
-    the tolerances in the manifest. Graphs with uint8 pixels must equal those with floats to the
-    bit. The sampler is compared with numpy's draws.
+    images, at each size that they have golden vectors of, and must stay within the limits and the
+    tolerances that follow from them; without test images, as for a module from outside aeonnx, they
+    are compared on their golden inputs, within the tolerances in the manifest. Graphs with uint8
+    pixels must equal those with floats to the bit. The sampler is compared with numpy's draws.
 
     Args:
         bundle: opened with the providers to compare on.
@@ -113,6 +117,21 @@ def verify_checkpoint(bundle: Bundle, source: Path | Source) -> Report:
         for variant in variants  # fp32 first
     ]
     return merged([*reports, entry("decoder(encoder)", "fp32", judge.composed)])
+
+
+@dataclass(frozen=True)
+class _At:
+    """Where a variant is judged.
+
+    Args:
+        parts: of the model, at these sizes.
+        sizes: of the axes other than that of rows.
+        golden: golden vectors of these sizes.
+    """
+
+    parts: Mapping[str, Part]
+    sizes: Mapping[str, int]
+    golden: Golden
 
 
 @dataclass(frozen=True)
@@ -142,19 +161,33 @@ class _Judge:
             )
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
-        session, known = self.bundle.session(part, variant), self.usual[part]
-        precision, _, pixels = variant.partition("-")
+        session = self.bundle.session(part, variant)
         if variant == "fp32":
             return self._floats(part, session)
-        if not pixels:
-            return self._reduced(part, precision, session.run)
-        lossy = None if precision == "fp32" else self._recorded(part, precision)
-        rows = self.every(part)
+        precision, _, pixels = variant.partition("-")
+        judge = self._pixels if pixels else self._reduced
+        stored = self.bundle.variant(part, variant).golden
+        places = [self._at(part, variant, golden) for golden in stored]
+        return merged([judge(part, precision, session.run, at) for at in places])
+
+    def _at(self, part: str, variant: str, golden: Golden) -> _At:
+        """The sizes at which a variant has golden vectors, and was judged at its export."""
+        found = stored_sizes(self.bundle.variant(part, variant), golden)
+        sizes = {axis: size for axis, size in found.items() if axis != BATCH}
+        return _At(parts_at(self.parts, sizes), sizes, golden)
+
+    def _pixels(self, part: str, precision: str, graph: Run, at: _At) -> Report:
+        """Compare a graph with pixels with that of floats, and with torch."""
+        known = at.parts[part]
+        lossy = None if precision == "fp32" else self._recorded(part, precision, at.sizes)
+        rows = self._every(part, at)
         if lossy is not None:
-            rows = whole(known, Rows.of(known, self._test(part, precision), "test"))
-        given = replace(rows, values=as_pixels(rows.values, images_of(known)))
+            rows = whole(known, Rows.of(known, self._task(part, at).inputs, "test"))
+        images = images_of(known)
+        given = replace(rows, values=as_pixels(rows.values, images))
         floats = any_rows(known, self.bundle.session(part, precision).run)
-        return compare_pixels(part, known, variant, session.run, floats, given, lossy)
+        variant = f"{precision}-uint8"
+        return compare_pixels(part, known, variant, graph, floats, given, lossy, at.sizes)
 
     def _floats(self, part: str, session: Session) -> Report:
         """Compare an fp32 graph at the usual sizes of its axes, and at others."""
@@ -201,32 +234,50 @@ class _Judge:
             return None
         return any_rows(self.parts["decoder"], self.bundle.session("decoder").run)
 
-    def _reduced(self, part: str, precision: str, graph: Run) -> Report:
-        known, test = self.usual[part], self._test(part, precision)
-        tolerances, missed = self._recorded(part, precision), list[str]()
+    def _reduced(self, part: str, precision: str, graph: Run, at: _At) -> Report:
+        """Measure what a graph loses, and compare it with torch."""
+        known, task = at.parts[part], self._task(part, at)
+        tolerances, missed = self._recorded(part, precision, at.sizes), list[str]()
         if self.real:
-            decode = self.decode
-            if decode is None and "decoder" in self.parts:
-                decode = Reference(self.parts["decoder"]).single
-            task = task_of(part, self.usual, self.real, self.classes, decode)
             floats = any_rows(known, self.bundle.session(part).run)
             losses = measure(known, precision, task, floats, any_rows(known, graph))
             tolerances = {loss.output: loss.tolerance for loss in losses}
             missed = [f"{part} ({precision}): {line}" for loss in losses for line in loss.missed]
-        report = compare_lossy(part, known, precision, graph, test, self.every(part), tolerances)
+        every = self._every(part, at)
+        report = compare_lossy(
+            part, known, precision, graph, task.inputs, every, tolerances, at.sizes
+        )
         return Report(report.checks, (*missed, *report.failures))
 
-    def _test(self, part: str, precision: str) -> dict[str, Array]:
-        """Inputs of a part: those for test images, or else those of its golden vectors."""
-        if self.real:
-            return complete_inputs(self.usual[part], self.real)
-        golden = self.bundle.variant(part, precision).golden[0].inputs
-        return {name: self.bundle.read_golden(tensor) for name, tensor in golden.items()}
+    def _every(self, part: str, at: _At) -> Rows:
+        """The rows that an fp32 graph is compared on at these sizes."""
+        if at.sizes == usual_sizes(self.parts[part]):
+            return self.every(part)
+        known = at.parts[part]
+        return few_rows(known, {})
 
-    def _recorded(self, part: str, variant: str) -> dict[str, float]:
+    def _task(self, part: str, at: _At) -> Task:
+        """Inputs of a part: those for test images, or else those of its golden vectors."""
+        if not self.real:
+            stored = at.golden.inputs
+            inputs = {name: self.bundle.read_golden(tensor) for name, tensor in stored.items()}
+            uint8 = {name for name, value in inputs.items() if value.dtype == np.uint8}
+            images = images_of(at.parts[part])
+            inputs = as_floats(inputs, {name: images[name] for name in images.keys() & uint8})
+            return Task(inputs, next(iter(inputs.values())), None, 0)
+        decode = self.decode
+        if decode is None and "decoder" in self.parts:
+            decode = Reference(self.parts["decoder"]).single
+        task = task_of(part, at.parts, self.real, self.classes, decode)
+        return replace(task, sizes=at.sizes)
+
+    def _recorded(self, part: str, variant: str, sizes: Mapping[str, int]) -> dict[str, float]:
         """The tolerances of a graph at its export, by output."""
         parity = self.bundle.variant(part, variant).parity
-        return {name: max(item.tolerance for item in kinds) for name, kinds in parity.items()}
+        return {
+            name: max((item.tolerance for item in kinds if item.sizes == sizes), default=0.0)
+            for name, kinds in parity.items()
+        }
 
 
 def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:

@@ -95,7 +95,7 @@ def rows_of(
     return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
 
-def few_rows(part: Part, real: Mapping[str, Array], most: int) -> Rows:
+def few_rows(part: Part, real: Mapping[str, Array], most: int = _FEW) -> Rows:
     """Real, random and edge rows, without a search for rows that activate units.
 
     Args:

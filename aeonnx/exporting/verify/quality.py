@@ -21,7 +21,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,6 +78,7 @@ class Task:
         latents: name of the output that is the latent, if there is a decoder for it.
         decode: latents -> images; None if no output is a latent.
         decoded: tensor spec of these images.
+        sizes: of the dynamic axes other than that of rows; empty without any.
     """
 
     inputs: Mapping[str, Array]
@@ -87,6 +88,7 @@ class Task:
     latents: str | None = None
     decode: Callable[[Array], Array] | None = None
     decoded: TensorSpec | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,14 @@ def measure(part: Part, precision: str, task: Task, fp32: Run, variant: Run) -> 
             "--calibration"
         )
     before, after = fp32(task.inputs), variant(task.inputs)
-    return [
+    losses = [
         _loss(spec, LIMITS[precision], task, before[spec.name], after[spec.name])
         for spec in part.outputs
+    ]
+    sizes = dict(task.sizes)
+    return [
+        replace(loss, found=tuple(replace(item, sizes=sizes) for item in loss.found))
+        for loss in losses
     ]
 
 
@@ -224,7 +231,10 @@ def _psnr(images: Array, targets: Array, spec: TensorSpec) -> float:
 
 
 def _told(output: str, found: Quality) -> str:
-    on = f"on {found.images} test images"
+    at = "".join(f", {axis} {size}" for axis, size in found.sizes.items())
+    on = f"on {found.images} test images{at}"
+    if not math.isfinite(found.value):
+        return f"{output} has NaN or infinite values {on}"
     if found.metric == "psnr" and found.fp32 is not None:
         return (
             f"{output} loses {found.fp32 - found.value:.3g} dB of PSNR {on} ({found.fp32:.4g} -> "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from aeonnx.bundle import TensorSpec, shape_at
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of, pixel_mismatch, pixel_spec
 from aeonnx.exporting.passes.sampler import sampler_specs
+from aeonnx.exporting.verify.calibration import in_chunks
+from aeonnx.exporting.verify.effort import BATCHES, effort_of
 from aeonnx.exporting.verify.probes import Rows, filled, whole
 from aeonnx.exporting.verify.reference import Arrays, Reference
-from aeonnx.exporting.verify.runs import ReferenceFn, compare_runs
+from aeonnx.exporting.verify.runs import Compared, ReferenceFn, compare_runs
 from aeonnx.exporting.verify.tolerance import ErrorStats, measured
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
@@ -37,6 +40,7 @@ __all__ = [
 
 _SEED = 0x0123456789ABCDEF
 _INDICES = (*range(30), 2**32 - 1, 2**32, 2**63 - 1)
+_AT_ONCE = max(BATCHES)  # rows: as many as the comparison runs
 
 
 def compare_lossy(
@@ -47,7 +51,8 @@ def compare_lossy(
     test: Mapping[str, Array],
     every: Rows,
     tolerances: Mapping[str, float],
-) -> Report:
+    sizes: Mapping[str, int] = MappingProxyType({}),
+) -> Compared:
     """Compare a reduced-precision graph with torch on test images.
 
     On all other inputs its outputs need only be finite: differences at edge values far from any
@@ -57,25 +62,29 @@ def compare_lossy(
         name, variant: part and variant of the graph.
         part: the original part.
         graph: runs the graph that is judged, at the batch sizes that it accepts.
-        test: inputs for test images, by name.
+        test: inputs for test images, by name; the first of them, where rows take long.
         every: the rows that the fp32 graph was compared on.
         tolerances: largest allowed |graph - torch|, by output.
+        sizes: of the axes that are dynamic in the graph, for the report.
     """
+    effort = effort_of(part)
     report = compare_runs(
         name,
         part,
         graph,
         Reference(part),
-        whole(part, Rows.of(part, test, "test")),
+        whole(part, Rows.of(part, test, "test").at_most(part, effort.rows)),
         variant=variant,
         limit=lambda spec, _: tolerances[spec.name],
+        sizes=sizes,
+        effort=effort,
     )
     failures = [
         f"{name} ({variant}): {key}: NaN or infinite values"
-        for key, value in any_rows(part, graph)(every.values).items()
+        for key, value in in_chunks(part, any_rows(part, graph), _AT_ONCE)(every.values).items()
         if not np.isfinite(value).all()
     ]
-    return Report(report.checks, (*report.failures, *failures))
+    return replace(report, failures=(*report.failures, *failures))
 
 
 def over_pixels_of(part: Part) -> Part:
@@ -95,7 +104,8 @@ def compare_pixels(
     floats: Run,
     rows: Rows,
     lossy: Mapping[str, float] | None,
-) -> Report:
+    sizes: Mapping[str, int] = MappingProxyType({}),
+) -> Compared:
     """Compare a graph with uint8 pixels with the float graph, to the bit, and with torch.
 
     numpy converts the pixels of the float graph's inputs and outputs.
@@ -105,8 +115,10 @@ def compare_pixels(
         part: the original part, with float images.
         graph: runs the graph that is judged, at the batch sizes that it accepts.
         floats: runs the graph with float images that it was made from, for any number of rows.
-        rows: the inputs, with images as pixels; see `as_pixels`.
+        rows: the inputs, with images as pixels; see `as_pixels`. Fewer are compared with torch,
+            where rows take long.
         lossy: tolerances of the float graph, if its precision is reduced; None if it is fp32.
+        sizes: of the axes that are dynamic in the graph, for the report.
     """
     images, interface = images_of(part), over_pixels_of(part)
     expected = as_pixels(floats(as_floats(rows.values, images)), images)
@@ -126,8 +138,20 @@ def compare_pixels(
         return min(lossy[spec.name] / (high - low) * 255 + 1.0, 255.0)  # both sides are rounded
 
     reference = PixelReference(Reference(part), images)
-    report = compare_runs(name, interface, graph, reference, rows, variant=variant, limit=limit)
-    return Report(report.checks, (*report.failures, *filter(None, unlike)))
+    effort = effort_of(part)
+    few = whole(interface, rows.at_most(interface, effort.rows))
+    report = compare_runs(
+        name,
+        interface,
+        graph,
+        reference,
+        few,
+        variant=variant,
+        limit=limit,
+        sizes=sizes,
+        effort=effort,
+    )
+    return replace(report, failures=(*report.failures, *filter(None, unlike)))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,127 @@
+"""Quantise graphs to int8 by onnxruntime's quantizers; inputs and outputs stay float32."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnx.shape_inference
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QDQQuantizer,
+    QuantType,
+    create_calibrator,
+    quantize_dynamic,
+)
+
+from aeonnx.errors import OutputError
+from aeonnx.exporting.passes.layers import WEIGHTED, weighted
+from aeonnx.exporting.passes.tensors import Batches
+from aeonnx.runtime.session import Array
+
+__all__ = ["Quantise", "dynamic_int8", "static_int8"]
+
+Quantise = Callable[[Sequence[str]], ModelProto]
+"""Names of layers that stay in float32 -> the quantised graph."""
+
+
+def dynamic_int8(graph: ModelProto) -> Quantise:
+    """Weights in int8 per channel; activations in uint8, with ranges found at run time."""
+
+    def quantise(kept: Sequence[str]) -> ModelProto:
+        with _temporary_folder() as folder, _quiet():
+            # Pass paths: if given a graph, the quantizer moves its weights to external files.
+            source, path = folder / "fp32.onnx", folder / "int8.onnx"
+            onnx.save(graph, source)
+            quantize_dynamic(
+                source,
+                path,
+                op_types_to_quantize=list(WEIGHTED),
+                # The quantizer splits a Gemm, and matches nodes by the name of its MatMul.
+                nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+            )
+            return onnx.load(path)
+
+    return quantise
+
+
+def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
+    """Weights in int8 per channel; activations in uint8, with ranges found on calibration inputs.
+
+    The ranges are found once, for all graphs that are made. Products of two activations, as in
+    attention, stay in float32.
+    """
+    with _temporary_folder() as folder, _quiet():
+        source = folder / "fp32.onnx"
+        onnx.save(graph, source)
+        calibrator = create_calibrator(
+            source, list(WEIGHTED), augmented_model_path=str(folder / "augmented.onnx")
+        )
+        calibrator.collect_data(_Rows(batches()))
+        ranges = calibrator.compute_data()
+        del calibrator
+
+    layers = {*weighted(graph)}
+    others = [node.name for node in graph.graph.node if node.name not in layers]
+
+    def quantise(kept: Sequence[str]) -> ModelProto:
+        with _quiet():
+            quantizer = QDQQuantizer(
+                onnx.shape_inference.infer_shapes(graph),
+                per_channel=True,
+                reduce_range=False,
+                weight_qType=QuantType.QInt8,
+                activation_qType=QuantType.QUInt8,
+                tensors_range=ranges,
+                nodes_to_quantize=[],
+                nodes_to_exclude=[*others, *kept],
+                op_types_to_quantize=list(WEIGHTED),
+                extra_options={},
+            )
+            quantizer.quantize_model()
+        made: ModelProto = quantizer.model.model
+        return made
+
+    return quantise
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except (OSError, DecodeError) as error:  # DecodeError: on a full disk it reads a cut-off file
+        raise OutputError(
+            f"there is no room for temporary files in {tempfile.gettempdir()} ({error}): free "
+            "some, or set TMPDIR to a folder on another disk. Nothing was changed."
+        ) from error
+
+
+class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Batches of calibration inputs, for onnxruntime's quantizer."""
+
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._batches = iter(batches)
+
+    def get_next(self) -> Mapping[str, Array] | None:
+        return next(self._batches, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the quantizer's advice to pre-process: the graph is already simplified."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
