@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = "train,gpu,tensorboard"  # not cpu, which excludes gpu
-GROUPS = ("benchmarks", "clients", "dev", "docs", "engines", "mutation")
+GROUPS = ("benchmarks", "clients", "dev", "docs", "engines", "mutation", "zoo")
 HEAD = """# The versions that CI runs on, by `make constraints`: see docs/dependencies.md. They only
 # choose among what pyproject.toml allows, and add nothing to an installation.
 """

@@ -234,7 +234,7 @@ def row(name: str, figures: Figures, pixels: int) -> str:
 def made(folder: Path) -> tuple[Path, Path]:
     """The bundle, and a copy whose margins are null, so that every program runs it whole."""
     bundle, whole = folder / "dncnn", folder / "whole"
-    export(ExportOptions("dncnn", bundle, from_module=f"{__name__}:DnCNN"))
+    export(ExportOptions("dncnn", bundle, from_source=f"module:{__name__}:DnCNN"))
     margin = aeonnx.load(bundle).variant("denoiser").axes["height"].margin
     assert margin == LAYERS, f"the margin is {margin}"
     shutil.copytree(bundle, whole)

@@ -147,10 +147,10 @@ def longer(graph: ModelProto) -> None:
 
 def test_variants_are_compared_at_each_size_of_their_golden_vectors(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((8, 1, 12, 12), np.float32))
-    folder, target = tmp_path / "b", f"{__name__}:sized"
+    folder, target = tmp_path / "b", f"module:{__name__}:sized"
     wanted = {"precisions": ("fp16",), "io": ("uint8",), "calibration": tmp_path / "x.npy"}
-    export(ExportOptions("sized", folder, from_module=target, **wanted))
-    source = Source(from_module=target)
+    export(ExportOptions("sized", folder, from_source=target, **wanted))
+    source = Source(from_source=target)
     report = verify_checkpoint(load(folder), source)
     assert report.passed, report.failures
     for variant in ("fp16", "fp32-uint8", "fp16-uint8"):

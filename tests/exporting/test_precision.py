@@ -180,7 +180,7 @@ def exported(tmp_path: Path) -> Export:
             tmp_path / "b",
             parts=(part,),
             precisions=(precision,),
-            from_module=f"{__name__}:{factory}",
+            from_source=f"module:{__name__}:{factory}",
             calibration=calibration,
             **more,
         )
@@ -278,7 +278,7 @@ def test_pictures_smaller_than_the_usual_size_are_refused(tmp_path: Path) -> Non
     options = ExportOptions(
         "plain",
         tmp_path / "b",
-        from_module=f"{__name__}:plain",
+        from_source=f"module:{__name__}:plain",
         calibration=tmp_path / "low.png",
     )
     with pytest.raises(

@@ -67,7 +67,7 @@ def normed() -> nn.Module:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("normed") / "b"
-    export(ExportOptions("normed", folder, from_module=f"{__name__}:normed"))
+    export(ExportOptions("normed", folder, from_source=f"module:{__name__}:normed"))
     return folder
 
 
@@ -175,7 +175,7 @@ def test_a_loss_that_cannot_be_measured_is_left_out(
         raise RunError("no room")
 
     monkeypatch.setattr("aeonnx.exporting.blending.run_blended", fail)
-    options = ExportOptions("b", tmp_path / "b", from_module=f"{__name__}:normed")
+    options = ExportOptions("b", tmp_path / "b", from_source=f"module:{__name__}:normed")
     export(replace(options, parts=("denoiser",)))
     assert library.load(tmp_path / "b").variant("denoiser").blending is None
     assert "denoiser: the loss in blended tiles was not measured: no room" in caplog.text

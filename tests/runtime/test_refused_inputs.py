@@ -80,7 +80,7 @@ def model() -> nn.Module:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "b"
-    export(ExportOptions("model", folder, from_module=f"{__name__}:model"))
+    export(ExportOptions("model", folder, from_source=f"module:{__name__}:model"))
     return folder
 
 

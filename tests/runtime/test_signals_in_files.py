@@ -57,9 +57,12 @@ def looks_at_all() -> nn.Module:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A codec with margins, encoder and decoder of 16 samples per frame, and `Global`."""
     folder = tmp_path_factory.mktemp("signals")
-    factories = {"codec": "clients.proof.external:signal", "whole": f"{__name__}:looks_at_all"}
+    factories = {
+        "codec": "module:clients.proof.external:signal",
+        "whole": f"module:{__name__}:looks_at_all",
+    }
     for name, factory in factories.items():
-        export(ExportOptions(name, folder / name, from_module=factory))
+        export(ExportOptions(name, folder / name, from_source=factory))
     return {name: folder / name for name in factories}
 
 
