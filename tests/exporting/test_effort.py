@@ -54,7 +54,7 @@ def expensive(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_follow_from_the_multiply_adds_of_a_row(size: int, channels: int) -> None:
     cost = size * size * channels * (3 * 9 + 10)  # a pointwise element counts as 10
     found = effort_of(fixed(size, channels))
-    assert found.rows == pytest.approx(1e12 / 20 / cost, rel=0.04)
+    assert found.rows == pytest.approx(1e12 / 20 / cost, rel=0.12)
     assert found == effort_of(fixed(size, channels))  # not a clock
 
 
@@ -110,6 +110,9 @@ def test_a_branch_on_a_large_batch_is_compared_above_it(tmp_path: Path) -> None:
 
 def test_a_branch_that_computes_something_else_is_refused(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 16, 16)
-    with pytest.raises(ParityError, match=r"on random inputs at batch 5, height 1, width 1"):
+    with pytest.raises(ParityError) as caught:
         aeonnx.export("d", tmp_path / "b", denoiser=Denoiser(0, rows=True), example=x)
     assert not (tmp_path / "b").exists()
+    assert "on random inputs at batch 5, height 1, width 1" in str(caught.value)
+    assert "whether the batch is larger than 4, and then computes" in str(caught.value)
+    assert "fix the batch with --static-batch" in str(caught.value)

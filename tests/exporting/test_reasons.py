@@ -69,10 +69,6 @@ def baking(self, z):
     return z.view(2, 2, 2).flatten(1)
 
 
-def small_batches(self, z):
-    return z * 2 if z.shape[0] > 5 else z
-
-
 class Straight(Function):
     @staticmethod
     def forward(ctx, z):
@@ -172,7 +168,6 @@ SIZES = "the code works only for some batch sizes"
         ("counted", NUMBER, "size = int(z.abs().sum())", "with torch.where"),
         ("looping", SIZES, "return torch.stack([row * 2 for row in z])", "the whole tensor"),
         ("baking", SIZES, "return z.view(2, 2, 2).flatten(1)", "x.reshape(x.shape[0], -1)"),
-        ("small_batches", SIZES, "return z * 2 if z.shape[0] > 5 else z", "--static-batch"),
         ("listed", NUMBER, "return torch.tensor(np.tanh(z.tolist()), dtype=torch.float32)", ""),
         ("short", BF16, "step(self", "compute in float32"),
         ("cast_by_itself", BF16, "step(self", "without .bfloat16() and autocast"),

@@ -22,7 +22,10 @@ from aeonnx.exporting.verify.traced import DoesNotRunError, Traced
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
-__all__ = ["Activations", "activation_rows"]
+__all__ = ["MOST_ROWS", "Activations", "activation_rows"]
+
+MOST_ROWS = 64
+"""Most rows that are kept."""
 
 # Number of units that one row is pushed for, and rank of the given row it starts from (0 is the
 # nearest). Units that groups do not activate are tried alone, and from other rows.
@@ -51,7 +54,7 @@ class Activations:
 
 
 def activation_rows(
-    part: Part, program: ExportedProgram, rows: Mapping[str, Array], most: int
+    part: Part, program: ExportedProgram, rows: Mapping[str, Array], most: int = MOST_ROWS
 ) -> Activations:
     """Rows that together activate the units which the given rows leave inactive.
 

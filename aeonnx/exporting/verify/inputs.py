@@ -11,7 +11,7 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.exporting.capture.program import captured_up_to
 from aeonnx.exporting.sizes import at_sizes, at_usual
 from aeonnx.exporting.sources.kinds import DATA_PARTS
-from aeonnx.exporting.verify.activations import Activations, activation_rows
+from aeonnx.exporting.verify.activations import MOST_ROWS, Activations, activation_rows
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
 from aeonnx.exporting.verify.effort import BATCHES, FULL, Comparison, Effort, comparisons
@@ -43,7 +43,11 @@ __all__ = [
 ]
 
 _FEW = 8  # rows at sizes where not all kinds are compared
-_MOST_ACTIVATION = 64  # rows that activate units
+_ANOTHER_BRANCH = (
+    "{name}: its code asks whether the batch is larger than {rows}, and then computes something "
+    "else: a graph has one way for all batches. Write it without the question, or fix the batch "
+    "with --static-batch"
+)
 _NONE = Activations({}, 0, 0)
 
 
@@ -90,7 +94,7 @@ def rows_of(
     """
     found = probes(part.inputs, real).at_most(part, effort.rows)
     random = found.first_of(part, (RANDOM,), len(found.kinds))
-    most = min(_MOST_ACTIVATION, effort.rows)
+    most = min(MOST_ROWS, effort.rows)
     activations = activation_rows(part, program, random.values, most)
     return whole(part, joined(part, found, activations.rows, ACTIVATION)), activations
 
@@ -144,10 +148,11 @@ def compare_sizes(
         report = compare(
             name, part, session, rows, sizes=item.sizes, reference=reference, effort=item.effort
         )
+        failures = report.failures
+        if failures and largest and item.effort.batches == (largest + 1,):
+            failures = (*failures, _ANOTHER_BRANCH.format(name=name, rows=largest))
         found.append(
-            ComparedAt(
-                report.checks, report.failures, kinds=report.kinds, rows=rows, sizes=item.sizes
-            )
+            ComparedAt(report.checks, failures, kinds=report.kinds, rows=rows, sizes=item.sizes)
         )
     return found, activations
 
