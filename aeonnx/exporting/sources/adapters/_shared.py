@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from aeonnx.bundle import Axis, TensorSpec
+from aeonnx.bundle import Axis, TensorSpec, nearest
 from aeonnx.errors import CheckpointError, SetupError
 from aeonnx.models import Part
 
@@ -22,6 +22,7 @@ __all__ = [
     "config_of",
     "image_axes",
     "image_of",
+    "image_sizes",
     "library",
     "require_all_loaded",
     "spatial",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _SHOWN = 4
+_LARGEST = 256  # height and width at which a part is traced and compared
 
 
 def library(name: str, where: str) -> ModuleType:
@@ -132,6 +134,24 @@ def scaled_axes(factor: int) -> tuple[str, str]:
 def image_axes(factor: int) -> dict[str, Axis]:
     """Sizes that images may have: two places of the latent or more."""
     return {name: Axis(factor, min=2 * factor) for name in ("height", "width")}
+
+
+def image_sizes(config: Any, axes: Mapping[str, Axis]) -> dict[str, int]:
+    """The usual sizes of images: those that the model was made for, up to 256x256.
+
+    Args:
+        config: of a model; may have `sample_size`, a number or (height, width).
+        axes: height and width.
+
+    Returns:
+        {} if the model does not say.
+    """
+    given = getattr(config, "sample_size", None)
+    wanted: list[Any] = list(given) if isinstance(given, list | tuple) else [given, given]
+    if not all(isinstance(size, int) and size > 0 for size in wanted) or len(wanted) != len(axes):
+        return {}
+    sizes = zip(axes.items(), wanted, strict=True)
+    return {name: nearest(axis, min(size, _LARGEST)) for (name, axis), size in sizes}
 
 
 class Clamped(nn.Module):

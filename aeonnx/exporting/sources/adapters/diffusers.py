@@ -22,6 +22,7 @@ from aeonnx.exporting.sources.adapters._shared import (
     config_of,
     image_axes,
     image_of,
+    image_sizes,
     library,
     require_all_loaded,
     scaled_axes,
@@ -173,9 +174,10 @@ def _image_parts(
     made = getattr(model.config, "out_channels", channels)
     reconstruction = image_of("reconstruction", made, "reconstructed images, clipped")
     axes = image_axes(factor)
+    sizes = image_sizes(model.config, axes)
     return {
-        "encoder": Part(modules[0], (x,), encoded, axes=axes),
-        "decoder": Part(modules[1], (z,), (reconstruction,), axes=axes),
+        "encoder": Part(modules[0], (x,), encoded, axes=axes, sizes=sizes),
+        "decoder": Part(modules[1], (z,), (reconstruction,), axes=axes, sizes=sizes),
     }
 
 
