@@ -32,7 +32,7 @@ from aeonnx.exporting.sizes import at_sizes, at_usual, usual_sizes
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.targets import check_operators
 from aeonnx.exporting.verify.batches import batch_sizes
-from aeonnx.exporting.verify.effort import Comparison, comparisons
+from aeonnx.exporting.verify.effort import Comparison, comparisons, thorough_of
 from aeonnx.exporting.verify.inputs import ComparedAt, compare_sizes
 from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
 from aeonnx.exporting.verify.reference import Reference
@@ -221,7 +221,7 @@ def _require_deterministic(
     name: str, part: Part, plan: Sequence[Comparison], real: Mapping[str, Array]
 ) -> None:
     """Call the module several times, at the sizes that are compared thoroughly: some 20 calls."""
-    item = next(item for item in plan if item.thorough)
+    item = thorough_of(plan)
     at, known = at_sizes(part, item.sizes), real if item is plan[0] else {}
     require_deterministic(name, at, probes(at.inputs, known).values)
 

@@ -20,10 +20,10 @@ from aeonnx.exporting.parts import (
 from aeonnx.exporting.passes.pixels import images_of, with_pixels
 from aeonnx.exporting.passes.precision import Candidate, in_precision
 from aeonnx.exporting.sizes import other_sizes, usual_sizes
+from aeonnx.exporting.verify.batches import in_chunks
 from aeonnx.exporting.verify.calibration import (
     Calibration,
     complete_inputs,
-    in_chunks,
     parts_at,
     rows_at_once,
     task_of,

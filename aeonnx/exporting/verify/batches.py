@@ -24,14 +24,18 @@ def drawn(part: Interface, kinds: Sequence[str], draw: int, effort: Effort) -> A
     return np.resize(np.array(few, np.int64), -(-len(few) // size) * size)
 
 
-def in_chunks(part: Interface, values: Mapping[str, Array], run: Run, at_once: int) -> Arrays:
-    """The outputs for all rows, computed `at_once` rows at a time, or in the fixed batch."""
-    count, size = rows_in(part, values), batch_of(part) or at_once
-    found = [
-        run(select_rows(part, values, np.arange(start, min(start + size, count))))
-        for start in range(0, count, size)
-    ]
-    return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
+def in_chunks(part: Interface, run: Run, rows: int) -> Run:
+    """A function that runs `rows` rows at once, or the fixed batch, of any number: for memory."""
+    size = batch_of(part) or rows
+
+    def run_all(inputs: Mapping[str, Array]) -> Arrays:
+        found = [
+            run(select_rows(part, inputs, slice(start, start + size)))
+            for start in range(0, rows_in(part, inputs), size)
+        ]
+        return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
+
+    return run_all
 
 
 def batch_sizes(part: Interface, rows: int, effort: Effort = FULL) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from aeonnx.exporting.verify.probes import REAL, Rows, filled, whole
 from aeonnx.exporting.verify.quality import Task
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
-from aeonnx.runtime.interface import batch_of, rows_in, select_rows
+from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
@@ -25,7 +25,6 @@ __all__ = [
     "Calibration",
     "complete_inputs",
     "first_input",
-    "in_chunks",
     "parts_at",
     "rows_at_once",
     "task_of",
@@ -106,20 +105,6 @@ def rows_at_once(graph: ModelProto, part: Part) -> int:
     shapes = [shape for _, shape in infer_at(graph, {**usual_sizes(part), BATCH: 1}).values()]
     largest = max(4 * prod(size or 1 for size in shape) for shape in shapes if shape)
     return max(_MEMORY // (_ALIVE * largest), 1)
-
-
-def in_chunks(part: Part, run: Run, rows: int) -> Run:
-    """A function that runs `rows` rows at once, of any number, to bound memory."""
-
-    def run_all(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        count = rows_in(part, inputs)
-        found = [
-            run(select_rows(part, inputs, slice(start, start + rows)))
-            for start in range(0, count, rows)
-        ]
-        return {key: np.concatenate([item[key] for item in found]) for key in found[0]}
-
-    return run_all
 
 
 def first_input(parts: Mapping[str, Part]) -> TensorSpec:

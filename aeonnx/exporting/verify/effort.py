@@ -8,7 +8,7 @@ clock, so that the same part is always compared on the same rows.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from aeonnx.exporting.sources.outputs import examples
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["BATCHES", "FULL", "Comparison", "Effort", "comparisons", "effort_of"]
+__all__ = ["BATCHES", "FULL", "Comparison", "Effort", "comparisons", "effort_of", "thorough_of"]
 
 BATCHES = (1, 2, 3, 7, 32)
 
@@ -78,8 +78,7 @@ class Comparison:
 
     def at_batch(self, size: int) -> Comparison:
         """The same at one batch size, in float64 too: another batch may take another branch."""
-        effort = replace(self.effort, batches=(size,), at_once=size)
-        return replace(self, effort=effort, thorough=False)
+        return replace(self, effort=replace(self.effort, batches=(size,), at_once=size))
 
 
 def comparisons(part: Part) -> list[Comparison]:
@@ -100,6 +99,11 @@ def comparisons(part: Part) -> list[Comparison]:
         found.append(Comparison(sizes, effort, thorough=True))
     others = [item for item in other_sizes(part) if item != sizes]
     return found + [Comparison(item, effort_of(at_sizes(part, item))) for item in others]
+
+
+def thorough_of(plan: Sequence[Comparison]) -> Comparison:
+    """The comparison of a plan that covers all kinds of rows."""
+    return next(item for item in plan if item.thorough)
 
 
 def effort_of(part: Part) -> Effort:

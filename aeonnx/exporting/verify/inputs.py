@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch.export import ExportedProgram
 
@@ -14,7 +14,7 @@ from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import MOST_ROWS, Activations, activation_rows
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
-from aeonnx.exporting.verify.effort import BATCHES, FULL, Comparison, Effort, comparisons
+from aeonnx.exporting.verify.effort import FULL, Comparison, Effort, comparisons, thorough_of
 from aeonnx.exporting.verify.probes import (
     ACTIVATION,
     RANDOM,
@@ -136,10 +136,15 @@ def compare_sizes(
         A report for each size, and the result of the search for rows that activate units.
     """
     reference, found, activations = Reference(part), [], _NONE
-    largest = captured_up_to(program)
-    if largest is not None:
-        cheapest = max(plan, key=lambda item: item.effort.rows)
-        plan = [*plan, cheapest.at_batch(largest + 1)]
+
+    def compared(item: Comparison, rows: Rows) -> ComparedAt:
+        report = compare(
+            name, part, session, rows, sizes=item.sizes, reference=reference, effort=item.effort
+        )
+        return ComparedAt(
+            report.checks, report.failures, kinds=report.kinds, rows=rows, sizes=item.sizes
+        )
+
     for place, item in enumerate(plan):
         at, known = at_sizes(part, item.sizes), {} if place else real
         if item.thorough:
@@ -147,17 +152,17 @@ def compare_sizes(
         else:
             most = item.effort.rows if place == 0 else min(item.effort.rows, _FEW)
             rows = few_rows(at, known, most)
-        if item.effort.batches != BATCHES:
-            rows = rows.repeated(at, max(item.effort.batches))
-        report = compare(
-            name, part, session, rows, sizes=item.sizes, reference=reference, effort=item.effort
-        )
-        failures = report.failures
-        if failures and largest and item.effort.batches == (largest + 1,):
-            failures = (*failures, _ANOTHER_BRANCH.format(name=name, rows=largest))
-        found.append(
-            ComparedAt(report.checks, failures, kinds=report.kinds, rows=rows, sizes=item.sizes)
-        )
+        found.append(compared(item, rows))
+    largest = captured_up_to(program)
+    if largest is not None:
+        cheapest = max(plan, key=lambda item: item.effort.rows)
+        at = at_sizes(part, cheapest.sizes)
+        rows = few_rows(at, {}, min(cheapest.effort.rows, _FEW)).repeated(at, largest + 1)
+        above = compared(cheapest.at_batch(largest + 1), rows)
+        if above.failures:
+            why = _ANOTHER_BRANCH.format(name=name, rows=largest)
+            above = replace(above, failures=(*above.failures, why))
+        found.append(above)
     return found, activations
 
 
@@ -197,10 +202,10 @@ def verify_composed(
     encoder, decoder = parts["encoder"], parts["decoder"]
     # No activation rows: they were searched for each part alone.
     both = composed(encoder, decoder)
-    first, *others = comparisons(both)
-    item = first if first.thorough else others[0]
+    plan = comparisons(both)
+    item = thorough_of(plan)
     part = at_sizes(both, item.sizes)
-    known = real if item is first else {}
+    known = real if item is plan[0] else {}
     rows = few_rows(part, known, item.effort.rows)
     return compare_composed(encoder, decoder, pair, rows, item.sizes, item.effort)
 

@@ -83,7 +83,7 @@ def compare_runs(
     Raises:
         DeviceMemoryError: the graph runs out of the device's memory.
     """
-    double = in_chunks(part, rows.values, reference.double, effort.at_once)
+    double = in_chunks(part, reference.double, effort.at_once)(rows.values)
     found = {spec.name: _Differences(spec, double[spec.name]) for spec in part.outputs}
     for draw in range(max(effort.draws, effort.edge_draws)):
         places = drawn(part, rows.kinds, draw, effort)
@@ -91,7 +91,7 @@ def compare_runs(
             break
         inputs = select_rows(part, rows.values, places)
         shaken = partial(reference.perturbed, draw=draw)
-        for key, value in in_chunks(part, inputs, shaken, effort.at_once).items():
+        for key, value in in_chunks(part, shaken, effort.at_once)(inputs).items():
             found[key].add_floor(places, value, simulated=True)
     failures: list[str] = []
     alone = _Alone()

@@ -12,7 +12,7 @@ from aeonnx.bundle import TensorSpec, shape_at
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of, pixel_mismatch, pixel_spec
 from aeonnx.exporting.passes.sampler import sampler_specs
-from aeonnx.exporting.verify.calibration import in_chunks
+from aeonnx.exporting.verify.batches import in_chunks
 from aeonnx.exporting.verify.effort import BATCHES, effort_of
 from aeonnx.exporting.verify.probes import Rows, filled, whole
 from aeonnx.exporting.verify.reference import Arrays, Reference
