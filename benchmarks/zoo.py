@@ -28,8 +28,12 @@ import numpy as np  # noqa: E402
 
 from benchmarks.zoo_models import MODELS  # noqa: E402
 
+_COLUMNS = (
+    *("model", "part", "s", "capture", "MB", "error / floor", "sizes", "batches"),
+    *("fp16", "int8", "torch", "bare"),
+)
 _ROUNDS, _SECONDS = 5, 0.1
-_ROWS = 16  # images that reduced precision is measured on
+_ROWS = 16  # inputs that reduced precision is measured on
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Outcome:
         seconds, megabytes: time and peak memory of the export.
         refusal: the error of the export; "" if there is none.
         parts: measurements by part, see `_measured`.
-        variants: "yes", or the refusal, by precision.
+        variants: "yes", or the refusal, by precision; empty where the model takes codes alone.
     """
 
     name: str
@@ -92,11 +96,10 @@ def measure(name: str, work: Path) -> Outcome:
     if done.code:
         return Outcome(name, entry.family, done.seconds, done.megabytes, _refusal(done.said))
     # One child for each precision: where one is refused, the other is still told.
-    images = _images(bundle, work / f"{name}.npy")
-    given = ("--calibration", str(images)) if images else ()
+    rows = _calibration(bundle, work / f"{name}.npy")
     variants = {}
-    for precision in ("fp16", "int8"):
-        tried = aeonnx(*export, "--precision", precision, *given)
+    for precision in ("fp16", "int8") if rows else ():
+        tried = aeonnx(*export, "--precision", precision, "--calibration", str(rows))
         variants[precision] = _refusal(tried.said) if tried.code else "yes"
     parts = dict(_measured(bundle, source))
     return Outcome(name, entry.family, done.seconds, done.megabytes, "", parts, variants)
@@ -109,34 +112,44 @@ def _refusal(said: str) -> str:
     return " ".join(" ".join(lines[at:]).split())[:600]
 
 
-def _images(bundle: Path, file: Path) -> Path | None:
-    """Smooth random images of the size at which the model was compared; None if it has none."""
+def _calibration(bundle: Path, file: Path) -> Path | None:
+    """Smooth random inputs of the size at which the model was compared; None if it takes codes."""
     from aeonnx import load
 
-    contents = load(bundle).manifest
-    for part in ("encoder", "denoiser"):
-        for variant in contents.parts.get(part, {}).values():
+    opened = load(bundle)
+    for part in ("encoder", "denoiser", "reconstructor"):
+        for variant in opened.manifest.parts.get(part, {}).values():
             x = variant.inputs[0]
-            if x.kind != "image":
+            stored = opened.read_golden(variant.golden[0].inputs[x.name])
+            if stored.dtype.kind != "f":
                 return None
-            shape = variant.golden[0].inputs[x.name].shape[1:]
-            coarse = np.random.default_rng(0).random((_ROWS, shape[0], 5, 5))
-            rows, columns = (np.arange(size) * 5 // size for size in shape[1:])
-            # As pixels, which are mapped to the range of the model.
-            np.save(file, (255 * coarse[:, :, rows][:, :, :, columns]).astype(np.uint8))
+            rows = np.random.default_rng(0).random((_ROWS, *stored.shape[1:2], *_coarse(stored)))
+            for axis, size in enumerate(stored.shape[2:], start=2):
+                rows = rows.take(np.arange(size) * rows.shape[axis] // size, axis)
+            low, high = x.range or (-1.0, 1.0)
+            # Pixels are mapped to the range of the model.
+            values = 255 * rows if x.kind == "image" else low + (high - low) * rows
+            np.save(file, values.astype(np.uint8 if x.kind == "image" else np.float32))
             return file
     return None
+
+
+def _coarse(stored: Any) -> list[int]:
+    return [min(size, 5) for size in stored.shape[2:]]
 
 
 def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Evidence of the parts from the manifest, and their speed at batch 1.
 
-    `torch` and `bare` are times of eager torch and of onnxruntime alone, divided by aeonnx's.
+    `capture` is what torch.export and the conversion alone take: the gate takes the rest of the
+    export. `torch` and `bare` are times of eager torch and of onnxruntime alone, divided by
+    aeonnx's.
     """
     import torch
 
     from aeonnx import load
     from aeonnx.catalog.source import Source
+    from aeonnx.exporting.capture.program import capture
     from aeonnx.exporting.sources.external import from_source
 
     torch.set_num_threads(1)
@@ -151,6 +164,9 @@ def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]
         stored = variant.golden[0].inputs
         row = {key: opened.read_golden(value)[:1] for key, value in stored.items()}
         speed = _speed(opened, name, row, declared[name].module)
+        start = time.perf_counter()
+        capture(declared[name], variant.opset)
+        capturing = time.perf_counter() - start
         yield (
             name,
             {
@@ -159,6 +175,7 @@ def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]
                 "sizes": _distinct(check.sizes for check in checks),
                 "batches": list(variant.parity_batches),
                 "bytes": variant.bytes,
+                "capture": capturing,
                 **speed,
             },
         )
@@ -221,15 +238,17 @@ def table(outcomes: list[Outcome]) -> str:
     lines = [
         f"{describe()}. {len(passed)} of {len(outcomes)} models were exported. One thread.",
         "",
-        "| model | part | s | MB | error / floor | sizes | batches | fp16 | int8 | torch | bare |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(_COLUMNS)} |",
+        f"|{'---|' * len(_COLUMNS)}",
     ]
     for item in passed:
-        verdicts = ["yes" if item.variants[key] == "yes" else "no" for key in ("fp16", "int8")]
+        said = [item.variants.get(key, "-") for key in ("fp16", "int8")]
+        verdicts = [word if word in ("yes", "-") else "no" for word in said]
         for part, found in item.parts.items():
             sizes = ", ".join("x".join(map(str, size.values())) for size in found["sizes"])
             cells = [
-                *(item.name, part, f"{item.seconds:.0f}", f"{item.megabytes:.0f}"),
+                *(item.name, part, f"{item.seconds:.0f}", f"{found['capture']:.0f}"),
+                f"{item.megabytes:.0f}",
                 f"{found['error']:.1e} / {found['floor']:.1e}",
                 *(sizes or "fixed", ", ".join(map(str, found["batches"])), *verdicts),
                 *(f"{found['torch']:.2f}", f"{found['bare']:.2f}"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from filelock import FileLock
@@ -35,6 +36,21 @@ Maker = Callable[..., Path]
 # A machine that does other things too is no reason to fail.
 settings.register_profile("aeonnx", deadline=None)
 settings.load_profile("aeonnx")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark cases of `shortened` tests as slow: all but some, from the first to the last."""
+    cases: dict[tuple[Any, ...], list[pytest.Item]] = {}
+    for item in items:
+        for marker in item.iter_markers("shortened"):
+            key = (item.nodeid.partition("[")[0], *marker.args)
+            cases.setdefault(key, []).append(item)
+    for (_, count), found in cases.items():
+        kept = {round(place) for place in np.linspace(0, len(found) - 1, count)}
+        for place, item in enumerate(found):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -47,6 +47,7 @@ def python(
     )
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     "words",
     [

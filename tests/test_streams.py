@@ -67,6 +67,7 @@ def test_what_standard_output_does_with_a_result(
     assert (closed.returncode, closed.stderr) == (0, b"")
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk", "utf-8", "utf-16"])
 def test_characters_that_an_encoding_lacks(bundle_of: Maker, encoding: str) -> None:
     done = shell("; }", "verify", bundle_of(), PYTHONIOENCODING=encoding)

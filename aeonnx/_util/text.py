@@ -1,13 +1,18 @@
-"""Escapes untrusted texts for the terminal. Standard library only."""
+"""Texts for people, and untrusted texts for the terminal. Standard library only."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["printable"]
+__all__ = ["counted", "printable"]
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that control a terminal, reverse text direction or break lines."""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 epoch", "2 epochs", "12,000 images"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def printable(text: str, *, keep: str = "") -> str:

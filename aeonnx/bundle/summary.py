@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aeonnx._util.text import counted
 from aeonnx.bundle import BATCH, Conversion, Manifest, Prior, Quality, TensorSpec, Training
 
 __all__ = [
@@ -71,7 +72,7 @@ def training_facts(training: Training) -> dict[str, str]:
     """Facts about the training and test metrics by name; empty ones are left out."""
     optimizer = {"batch size": training.batch_size, "lr": training.lr, **training.optimizer}
     stages = (
-        f"{stage.name}, {stage.epochs} epochs: {stage.objective}"
+        f"{stage.name}, {counted(stage.epochs, 'epoch')}: {stage.objective}"
         + (f", inputs with {stage.corruption}" if stage.corruption else "")
         for stage in training.stages
     )

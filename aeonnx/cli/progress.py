@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task, TaskID
 from rich.text import Text
 
-from aeonnx._util.text import printable
+from aeonnx._util.text import counted, printable
 from aeonnx.cli.tables import new_console
 
 if TYPE_CHECKING:
@@ -136,9 +136,8 @@ class TrainingProgress:
         self._images = done * images
         self._last_line = time.monotonic()
         before = f", {done} done before" if done else ""
-        self._bar.say(
-            f"Training {self._title}: {images} images, {epochs} epochs{before}, on {device}"
-        )
+        size = f"{counted(images, 'image')}, {counted(epochs, 'epoch')}"
+        self._bar.say(f"Training {self._title}: {size}{before}, on {device}")
         self._bar.show(self._images, self._total, f"epoch {self._epoch}", (self._percent,))
 
     def advanced(self, images: int) -> None:

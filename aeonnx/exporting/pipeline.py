@@ -15,13 +15,11 @@ import torch
 
 from aeonnx import __version__, checkpoint
 from aeonnx._util import files
-from aeonnx.bundle import Manifest, Prior, Variant, manifest, shape_at
+from aeonnx.bundle import Manifest, Prior, Variant, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
     DeviceMemoryError,
-    ImageError,
-    InputError,
     ManifestError,
     OutputError,
     ParityError,
@@ -29,22 +27,18 @@ from aeonnx.errors import (
     UsageError,
 )
 from aeonnx.exporting.blending import with_blending
+from aeonnx.exporting.calibration_data import read_calibration
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
-from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
-from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
-from aeonnx.io.pictures import ANY
-from aeonnx.io.pixels import UNIT
-from aeonnx.io.readers import read_images
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
@@ -281,25 +275,10 @@ def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str,
 def _train_inputs(
     options: ExportOptions, trained: Checkpoint, parts: Mapping[str, Part]
 ) -> dict[str, Array]:
-    if options.calibration is None:
-        examples = trained.examples
-        return {} if examples is None else inputs_of(parts, examples.train.numpy())
-    image = first_input({name: at_usual(part) for name, part in parts.items()})
-    bounds = image.range or UNIT
-    if image.kind != "image":
-        raise UsageError(
-            f"--calibration: expected a model of images, got one whose first input, {image.name}, "
-            f"is a {image.kind}: leave it out"
-        )
-    _, *declared = first_input(parts).shape
-    channels, *size = shape_at(image.shape[1:], {})
-    # Images of any size give their middle, at the size at which the part is compared in full.
-    shape = [channels, *(ANY if isinstance(axis, str) else axis for axis in declared[1:])]
-    images = read_images(options.calibration, shape, bounds, (size[0], size[1]))
-    try:
-        return inputs_of(parts, images)
-    except InputError as error:
-        raise ImageError(f"{options.calibration}: {error}") from error
+    if options.calibration is not None:
+        return read_calibration(options.calibration, parts)
+    examples = trained.examples
+    return {} if examples is None else inputs_of(parts, examples.train.numpy())
 
 
 def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:

@@ -33,7 +33,7 @@ from aeonnx.io.pictures import ANY, Treatment, image_of, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
-__all__ = ["Reading", "Source", "open_images", "open_latents", "read_images"]
+__all__ = ["Reading", "Source", "open_images", "open_latents", "open_rows", "read_images"]
 
 Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
@@ -163,27 +163,35 @@ def _middle(rows: Array, size: tuple[int, int], path: Path) -> Array:
 
 
 def open_latents(path: Path | str, wanted: Sequence[int], dtype: str = "float32") -> Source:
-    """Open latents, [n, *`wanted`], or one latent, `wanted`: a .npy or .npz array.
+    """Open latents or codes, see `open_rows`."""
+    what = "latents" if dtype.startswith("float") else "codes"
+    return open_rows(path, wanted, dtype, what, ", such as aeonnx encode makes of pictures")
+
+
+def open_rows(
+    path: Path | str, wanted: Sequence[int], dtype: str, what: str, way: str = ""
+) -> Source:
+    """Open rows, [n, *`wanted`], or one row, `wanted`: a .npy or .npz array.
 
     Args:
         path: of the file; "-" for stdin.
-        wanted: the shape of a latent; 0 stands for any size.
+        wanted: the shape of a row; 0 stands for any size.
         dtype: of the part's input: an array of floats for a float, which becomes float32; for
             codes, an array of whole numbers, which stay as they are.
+        what: names the rows in messages.
+        way: to such an array, for who gives a picture.
 
     Raises:
         ImageError: the file is missing or is not such an array.
     """
     where, floats = named(path), dtype.startswith("float")
     axes = ", ".join(("n", *(str(size or "any") for size in wanted)))
-    what, values = ("latents", "floats") if floats else ("codes", "whole numbers")
+    values = "floats" if floats else "whole numbers"
     expected = f"expected {what}, a .npy or .npz array of {values} [{axes}]"
     start, stream = first_bytes(path)
     kind = kind_of(start)
     if kind is not None:
-        raise ImageError(
-            f"{where} is a picture ({kind}): {expected}, such as aeonnx encode makes of pictures"
-        )
+        raise ImageError(f"{where} is a picture ({kind}): {expected}{way}")
     (array,) = stored(path, start, stream, lambda names: [names_of_latents(names, where)])
     shape = array.shape if len(array.shape) != len(wanted) else (1, *array.shape)
     if array.dtype.kind not in ("f" if floats else "iu") or not fits(shape[1:], wanted):

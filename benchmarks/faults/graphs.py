@@ -54,9 +54,12 @@ class Graph:
         node = self.producer(name)
         if node is None or len(node.output) > 1:
             return None
-        inputs = {item: self.constant(item) for item in node.input if item}
-        if any(value is None for value in inputs.values()):
-            return None
+        inputs = {}
+        for item in node.input:
+            if item:
+                inputs[item] = self.constant(item)
+                if inputs[item] is None:  # the others are not asked: paths multiply with depth
+                    return None
         return np.asarray(ReferenceEvaluator(node).run(None, inputs)[0])
 
     def weights(self, *ops: str) -> Iterator[tuple[NodeProto, int, Array]]:

@@ -5,9 +5,18 @@
 namespace aeonnx {
 namespace {
 
-// Where there is more than one tile, its length: by the number of axes that are cut.
-std::int64_t side_of(std::size_t axes) {
-    return axes == 1 ? std::int64_t{1} << 18 : axes == 2 ? 512 : 64;
+// Where there is more than one tile, its length in the tensor in which it is longest: by the number of
+// axes that are cut.
+std::int64_t side_of(const Variant& variant, std::size_t axes) {
+    std::int64_t largest = 1;
+    for (const auto* specs : {&variant.inputs, &variant.outputs}) {
+        for (const auto& spec : *specs) {
+            for (const Size& size : spec.shape) {
+                if (!size.axis.empty()) largest = std::max(largest, size.factor);
+            }
+        }
+    }
+    return (axes == 1 ? std::int64_t{1} << 18 : axes == 2 ? 512 : 64) / largest;
 }
 
 std::vector<std::string> cut_axes(const Variant& variant) {
@@ -67,7 +76,7 @@ void each_tile(const Variant& variant, const Sizes& sizes,
     std::vector<std::vector<Piece>> cuts;
     for (const std::string& name : names) {
         const std::int64_t size = sizes.at(name);
-        cuts.push_back(many ? pieces(variant.axes.at(name), size, side_of(names.size()))
+        cuts.push_back(many ? pieces(variant.axes.at(name), size, side_of(variant, names.size()))
                             : std::vector<Piece>{{0, size, 0, size}});
     }
     std::vector<std::size_t> at(names.size(), 0);

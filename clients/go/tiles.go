@@ -39,6 +39,23 @@ func (p *Part) cut() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.Axes)), isRows)
 }
 
+// tileSide is the length of a tile in the tensor in which it is longest, in places of the axes.
+func (p *Part) tileSide() int64 {
+	side, known := sides[len(p.cut())]
+	if !known {
+		side = sideOfMore
+	}
+	largest := int64(1)
+	for _, spec := range slices.Concat(p.Inputs, p.Outputs) {
+		for _, size := range spec.Shape {
+			if size.Axis != "" {
+				largest = max(largest, size.Factor)
+			}
+		}
+	}
+	return side / largest
+}
+
 // pieces are the tiles along an axis with a margin. They begin at multiples of the axis, so that strides
 // fall on the same places as in the whole.
 func pieces(axis Axis, size, side int64) iter.Seq[piece] {
@@ -73,15 +90,11 @@ func (p *Part) runTiles(run runner, inputs map[string]Tensor, sizes map[string]i
 		whole.Data = make([]byte, bytesOf(whole.DType, whole.Shape))
 		outputs[spec.Name] = whole
 	}
-	tile := map[string]piece{}
+	tile, side := map[string]piece{}, p.tileSide()
 	var cut func(axes []string) error
 	cut = func(axes []string) error {
 		if len(axes) == 0 {
 			return p.runTile(run, inputs, outputs, sizes, tile)
-		}
-		side, known := sides[len(p.cut())]
-		if !known {
-			side = sideOfMore
 		}
 		for piece := range pieces(p.Axes[axes[0]], sizes[axes[0]], side) {
 			tile[axes[0]] = piece

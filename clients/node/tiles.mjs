@@ -48,13 +48,19 @@ export function tilesOf(variant, sizes, whole) {
   const names = sizedAxes(variant);
   const known = [...variant.axes.values()].every(({ margin }) => margin !== null);
   if (!names.length || !known || rowValues(variant, sizes) <= whole) return [WHOLE];
-  const side = SIDES.get(names.length) ?? OTHER_SIDE;
+  const side = (SIDES.get(names.length) ?? OTHER_SIDE) / largestFactor(variant);
   let tiles = [WHOLE];
   for (const name of names) {
     const cuts = pieces(/** @type {Axis} */ (variant.axes.get(name)), sizes.get(name) ?? 0, side);
     tiles = tiles.flatMap((tile) => cuts.map((piece) => new Map([...tile, [name, piece]])));
   }
   return tiles.length > 1 ? tiles : [WHOLE];
+}
+
+/** A tile has its side in the tensor in which it is longest. */
+function largestFactor({ inputs, outputs }) {
+  const places = [...inputs, ...outputs].flatMap((tensor) => tensor.places);
+  return Math.max(...places.map((place) => (typeof place === "number" ? 1 : place.factor)));
 }
 
 function rowValues({ inputs, outputs }, sizes) {

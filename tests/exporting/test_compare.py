@@ -83,6 +83,7 @@ def test_graphs_as_exported_pass(name: str, bundle_of: Maker, vae: Judged, tmp_p
     assert all(0 < check.needed <= check.tolerance for check in report.checks)
 
 
+@pytest.mark.shortened(1)
 @given(index=st.integers(0, 3), place=st.integers(0, 10**6), sign=st.sampled_from([-1, 1]))
 @settings(
     max_examples=40,

@@ -90,6 +90,7 @@ def conditional(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]
     sys.modules.pop("conditions", None)
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("batch", [None, 4])
 def test_every_input_is_fed(conditional: Callable[..., Result], batch: int | None) -> None:
     fixed = () if batch is None else ("--static-batch", str(batch))

@@ -50,6 +50,7 @@ def _library(model: Any, name: str, x: torch.Tensor) -> tuple[torch.Tensor, torc
     return z, model.decode(z).sample
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize("name", [name for name in CONFIGS if "Temporal" not in name])
 def test_parts_compute_what_the_library_computes(name: str, tmp_path: Path) -> None:
     diffusers = pytest.importorskip("diffusers")

@@ -27,6 +27,7 @@ def part_of(model: str = "vae", arch: str = "conv", name: str = "decoder") -> Pa
     return models.build(models.configure(model, arch, (1, 28, 28))).eval().parts()[name]
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize("opset", sorted(IR))
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_opset_is_the_one_asked_for_with_its_lowest_ir(name: str, opset: int) -> None:

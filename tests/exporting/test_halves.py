@@ -98,6 +98,7 @@ def halved(aeonnx: Callable[..., Result]) -> Iterator[Callable[[str], Result]]:
     sys.modules.pop("halves", None)
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("factory", ["overflows", "loses", "normed"])
 def test_what_float16_does_not_hold_stays_in_fp32(
     halved: Callable[[str], Result], factory: str

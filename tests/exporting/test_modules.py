@@ -60,6 +60,7 @@ def tied() -> nn.Module:
     return nn.Sequential(module, module)
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize(
     "module",
     [

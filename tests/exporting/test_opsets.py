@@ -104,6 +104,7 @@ RUN: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.shortened(10)
 @pytest.mark.parametrize("name", RUN)
 def test_every_opset_runs_as_torch_does(name: str) -> None:
     torch.manual_seed(0)
@@ -129,6 +130,7 @@ def test_every_opset_runs_as_torch_does(name: str) -> None:
             )
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     ("module", "sizes", "opset", "text"),
     [
@@ -217,6 +219,7 @@ def shrinking():
 """
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("target", "opset"), [("tensorrt-8", 17), ("jetson-jp5", 16), ("opencv", 13)]
 )

@@ -158,6 +158,7 @@ def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Re
     assert aeonnx_package.load("b").manifest.model == "photos"
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     ("factory", "code", "text"),
     [

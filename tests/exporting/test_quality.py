@@ -180,6 +180,7 @@ def perturbed(graph: onnx.ModelProto, output: str, offset: float) -> onnx.ModelP
     return graph
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("precision", "part", "output", "offset"),
     [

@@ -31,6 +31,7 @@ def wrong(fault: Fault) -> tuple[Subject, ModelProto]:
     raise AssertionError(f"{fault.name} has no place in any network")
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_right_graphs_pass(name: str) -> None:
     assert judged(network(name).graph, network(name))
@@ -40,6 +41,7 @@ OFTEN = [*FAULTS][::3]
 """What every run of the tests seeds; the others are `slow`, and in the benchmark."""
 
 
+@pytest.mark.shortened(9)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in FAULTS]
 )

@@ -45,6 +45,7 @@ def test_a_fixed_batch_is_in_every_graph_and_any_rows_still_run(
     np.testing.assert_allclose(bundle.generate(7, 1), free.generate(7, 1), atol=1e-6)
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_a_target_chooses_opset_and_batch(
     aeonnx: Callable[..., Result], run_of: Maker, target: str
@@ -60,6 +61,7 @@ def test_a_target_chooses_opset_and_batch(
     assert verify(load("b")).passed
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     "target",
     [

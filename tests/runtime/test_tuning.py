@@ -169,6 +169,7 @@ def rewritten(path: Path, seconds: object) -> str:
     return json.dumps(document)
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize(
     "seconds",
     [
@@ -220,6 +221,7 @@ def plant(path: Path, how: str) -> None:
             path.write_text(text)
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     "how", ["fifo", "zero", "folder", "huge", "another's", "", "{", "[]", '{"key": 1}', "[" * 10**5]
 )

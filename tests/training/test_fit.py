@@ -38,6 +38,7 @@ def of(options: TrainOptions, model: str, **changes: object) -> TrainOptions:
     return replace(options, model=model, recipe=FAST.get(model, {}), **changes)
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize(
     ("model", "arch"),
     [(m, a) for m in ("ae", "dae", "sae", "vae") for a in ("mlp", "conv")] + [("sdae", "mlp")],

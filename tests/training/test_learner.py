@@ -64,6 +64,7 @@ def steep(value: Tensor) -> Tensor:
     return value + torch.where(value > 0, 0 * value, value).sqrt()
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize("how", [nan, infinite, steep])
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
 @pytest.mark.parametrize("ema", [0.0, 0.9])

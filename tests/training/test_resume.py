@@ -46,6 +46,7 @@ def newest_number(run: Path) -> int:
     return max(map(int, numbers), default=0)
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     ("model", "change"),
     [
@@ -92,6 +93,7 @@ def test_a_finished_run_stays_as_it_is(options: TrainOptions) -> None:
     assert again.epochs == before.epochs
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("number", "code", "name"),
     [

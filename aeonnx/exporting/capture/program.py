@@ -6,11 +6,6 @@ with `torch.fx.Interpreter` and inspect intermediate values.
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +31,10 @@ from aeonnx.exporting.capture.reasons import (
     where_of_step,
     where_specialised,
 )
+from aeonnx.exporting.capture.recurrent import sequences_of_any_length
 from aeonnx.exporting.capture.torchlib import build_tables_once
 from aeonnx.exporting.capture.translation import graphs_in, nodes_of, translated
+from aeonnx.exporting.quiet import quiet
 from aeonnx.exporting.sources.modules import plain
 from aeonnx.exporting.sources.outputs import CAPTURED_ROWS, examples
 from aeonnx.models import Part
@@ -88,7 +85,7 @@ def capture(part: Part, opset: int) -> Captured:
     """
     program = program_of(part)
     try:
-        with _quiet():
+        with quiet(), sequences_of_any_length():
             graph = translated(program, part)
     except GraphError:
         raise
@@ -155,13 +152,13 @@ def steps_of(program: ExportedProgram) -> list[torch.fx.Node]:
 def _program(module: torch.nn.Module, part: Part, largest: int | None = None) -> ExportedProgram:
     """Trace the module; if that fails, analyse its Python bytecode (`strict=True`)."""
     try:
-        with _quiet():
+        with quiet():
             return _export(module, part, largest, strict=False)
     except Exception as error:
         _require_no_interrupt(error)
         first = error
     try:
-        with _quiet():
+        with quiet():
             return _export(module, part, largest, strict=True)
     except Exception as error:
         _require_no_interrupt(error)
@@ -177,7 +174,7 @@ def _export(
     # batch sizes detects wrong ones. A module that fixes the batch size is refused, whereas
     # torch.onnx would silently export a graph of fixed batch size.
     patched = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with patched, build_tables_once(), DetachedData():
+    with patched, build_tables_once(), DetachedData(), sequences_of_any_length():
         return torch.export.export(
             module,
             tuple(examples(part, CAPTURED_ROWS).values()),
@@ -257,20 +254,6 @@ def _require_no_interrupt(error: BaseException) -> None:
         if isinstance(met, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         met = met.__cause__ or met.__context__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter's output, logs and warnings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        out = io.StringIO()
-        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(out):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _strip(graph: onnx.GraphProto) -> None:

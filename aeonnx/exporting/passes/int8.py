@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from onnxruntime.quantization import (
 from aeonnx.errors import OutputError
 from aeonnx.exporting.passes.layers import WEIGHTED, weighted
 from aeonnx.exporting.passes.tensors import Batches
+from aeonnx.exporting.quiet import quiet
 from aeonnx.runtime.session import Array
 
 __all__ = ["Quantise", "dynamic_int8", "static_int8"]
@@ -35,7 +35,7 @@ def dynamic_int8(graph: ModelProto) -> Quantise:
     """Weights in int8 per channel; activations in uint8, with ranges found at run time."""
 
     def quantise(kept: Sequence[str]) -> ModelProto:
-        with _temporary_folder() as folder, _quiet():
+        with _temporary_folder() as folder, quiet():
             # Pass paths: if given a graph, the quantizer moves its weights to external files.
             source, path = folder / "fp32.onnx", folder / "int8.onnx"
             onnx.save(graph, source)
@@ -59,7 +59,7 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
     The ranges are found once, for all graphs that are made. Products of two activations, as in
     attention, stay in float32.
     """
-    with _temporary_folder() as folder, _quiet():
+    with _temporary_folder() as folder, quiet():
         source = folder / "fp32.onnx"
         onnx.save(graph, source)
         calibrator = create_calibrator(
@@ -73,7 +73,7 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
     others = [node.name for node in graph.graph.node if node.name not in layers]
 
     def quantise(kept: Sequence[str]) -> ModelProto:
-        with _quiet():
+        with quiet():
             quantizer = QDQQuantizer(
                 onnx.shape_inference.infer_shapes(graph),
                 per_channel=True,
@@ -113,15 +113,3 @@ class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no 
 
     def get_next(self) -> Mapping[str, Array] | None:
         return next(self._batches, None)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the quantizer's advice to pre-process: the graph is already simplified."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from aeonnx.bundle import BATCH, NAME, Axis, TensorSpec, axes_of
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import UsageError
+from aeonnx.exporting.quiet import quiet
 from aeonnx.exporting.sources.external import as_checkpoint
 from aeonnx.exporting.sources.outputs import fields_of
 from aeonnx.exporting.sources.user_code import user_code
@@ -32,6 +36,9 @@ _OUTPUTS |= {"denoiser": "denoised", "scorer": "error"}
 
 Called = dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]
 """Inputs and outputs of each part, by name."""
+
+Call = Callable[[Sequence[Tensor]], Called]
+"""Runs all modules on inputs of the first."""
 
 
 def from_modules(
@@ -69,9 +76,10 @@ def from_modules(
     usual = dict(zip(names, inputs[0].shape[2:], strict=bool(names)))
     with torch.no_grad():
         base = _called(modules, inputs, told=True)
-        axes = {axis: _axis(modules, inputs, base, usual, axis) for axis in names}
+        call = _shapes_only(modules, inputs, base)
+        axes = {axis: _axis(call, inputs, base, usual, axis) for axis in names}
         grown = {
-            axis: _called(modules, _resized(inputs, usual, {axis: 2 * usual[axis]}))
+            axis: call(_resized(inputs, usual, {axis: 2 * usual[axis]}))
             for axis, rule in axes.items()
             if rule is not None
         }
@@ -120,6 +128,29 @@ def _called(
     return found
 
 
+def _shapes_only(modules: Mapping[str, nn.Module], inputs: Sequence[Tensor], base: Called) -> Call:
+    """A function that finds the shapes of all inputs and outputs for some inputs.
+
+    It computes no values, which takes minutes in large models, unless the modules need them: code
+    that asks for values, or that torch does not run, such as numpy's.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def call(values: Sequence[Tensor]) -> Called:
+        with mode, quiet():
+            return _called(copies, [mode.from_tensor(value) for value in values])
+
+    try:
+        # Copies, in which what modules keep of a call may stay.
+        copies = {name: copy.deepcopy(module) for name, module in modules.items()}
+        found = call(inputs)
+    except Exception:  # of many classes
+        found = {}
+    if found and all(before == after for before, after in _pairs(base, found)):
+        return call
+    return partial(_called, modules)
+
+
 def _parameters(module: nn.Module) -> list[str]:
     """Names of the inputs that `forward` needs."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -166,7 +197,7 @@ def _resized(
 
 
 def _axis(
-    modules: Mapping[str, nn.Module],
+    call: Call,
     inputs: Sequence[Tensor],
     base: Called,
     usual: Mapping[str, int],
@@ -176,7 +207,7 @@ def _axis(
 
     def fits(size: int) -> bool:
         try:
-            found = _called(modules, _resized(inputs, usual, {axis: size}))
+            found = call(_resized(inputs, usual, {axis: size}))
         except Exception:  # the module's own
             return False
         return all(
@@ -188,7 +219,7 @@ def _axis(
 
     size = usual[axis]
     try:
-        twice = _called(modules, _resized(inputs, usual, {axis: 2 * size}))
+        twice = call(_resized(inputs, usual, {axis: 2 * size}))
     except Exception:  # the module's own: it has one size
         return None
     doubled = [after for _, after in _pairs(base, twice)]

@@ -29,12 +29,7 @@ pub(crate) type Tile = BTreeMap<String, Piece>;
 /// axis can change outputs anywhere.
 pub(crate) fn tiles(variant: &Variant, sizes: &Sizes) -> impl Iterator<Item = Tile> + use<> {
     let axes: Vec<_> = variant.axes.iter().filter(|(name, _)| *name != BATCH).collect();
-    let side = match axes.len() {
-        _ if !is_cut(variant, sizes) => u64::MAX,
-        1 => 1 << 18,
-        2 => 512,
-        _ => 64,
-    };
+    let side = if is_cut(variant, sizes) { side(variant, axes.len()) } else { u64::MAX };
     let along =
         |(name, axis): &(&String, &Axis)| ((*name).clone(), pieces(axis, sizes[*name], side));
     let cuts: Vec<_> = axes.iter().map(along).collect();
@@ -48,6 +43,21 @@ pub(crate) fn tiles(variant: &Variant, sizes: &Sizes) -> impl Iterator<Item = Ti
         });
         along.collect()
     })
+}
+
+/// The length of a tile, by the number of axes that are cut: of the tensor in which it is longest.
+fn side(variant: &Variant, axes: usize) -> u64 {
+    let side = match axes {
+        1 => 1 << 18,
+        2 => 512,
+        _ => 64,
+    };
+    let tensors = variant.inputs.iter().chain(&variant.outputs);
+    let factor = |size: &Size| match size {
+        Size::Axis { factor, .. } => *factor,
+        Size::Fixed(_) => 1,
+    };
+    side / tensors.flat_map(|spec| spec.shape.iter().map(factor)).max().unwrap_or(1)
 }
 
 /// Whether a row with these sizes runs in more than one piece.

@@ -194,6 +194,32 @@ fn a_long_signal_runs_in_long_tiles() {
     }
 }
 
+/// Outputs that are longer than the axis are cut to the usual length: a tile is shorter then.
+#[test]
+fn tiles_are_measured_where_they_are_longest() {
+    let folder = Folder::new();
+    let spec = |name, shape| spec(name, "signal", shape, json!(null));
+    let golden = json!({
+        "inputs": {"x": folder.array("x.bin", &[1, 1, 4], &[0.0; 4])},
+        "outputs": {"y": with(folder.array("y.bin", &[1, 1, 16], &[0.0; 16]), json!({"tolerance": [1]}))},
+    });
+    let axes = with(rows(), json!({"n": axis(1, 1, json!(null), json!(2))}));
+    let x = spec("x", json!(["batch", 1, "n"]));
+    let tensors = [json!([x]), json!([spec("y", json!(["batch", 1, "4*n"]))])];
+    let engine = made(|inputs| {
+        let Values::Float32(values) = &inputs[0].values else { unreachable!() };
+        let four = values.iter().flat_map(|value| [*value; 4]).collect();
+        vec![Tensor::new(&[1, 1, 4 * values.len()], Values::Float32(four)).unwrap()]
+    });
+    let manifest = folder.manifest("encoder", tensors, axes, golden);
+    let bundle = folder.open(&manifest, engine.clone()).unwrap();
+    let mut part = bundle.part("encoder", "fp32").unwrap();
+    let size = (1 << 20) + 1; // the output has four values more than run as a whole
+    let x = Tensor::new(&[1, 1, size], Values::Float32(vec![1.0; size])).unwrap();
+    assert_eq!(part.run(&HashMap::from([("x".to_string(), x)])).unwrap()["y"].shape[2], 4 * size);
+    assert!(engine.seen.take().iter().all(|x| x.shape[2] <= 1 << 16));
+}
+
 /// What two inputs share has one size, and scaled sizes follow it.
 #[test]
 fn axes_follow_from_all_inputs() {

@@ -68,7 +68,6 @@ def load(location: str, options: SourceOptions) -> nn.Module:
         output_loading_info=True,
     )
     require_all_loaded(info["missing_keys"], where)
-    _ask_nothing_of_the_batch(model)
     scaled = options.latents == "scaled"
     scaling = scaling_of(model.config, in_graph=scaled)
     if scaling is None:
@@ -307,9 +306,10 @@ def _temporal(model: Any) -> dict[str, Part]:
     z = TensorSpec("z", latents, description="latent", kind="latent")
     encoder = Frames(Moments(model.encoder, model.quant_conv))
     axes = image_axes(factor)
+    sizes = image_sizes(config, axes)
     return {
-        "encoder": Part(encoder, (x,), (mu, logvar), axes=axes),
-        "decoder": Part(Clips(model.decoder), (z,), (made,), axes=axes),
+        "encoder": Part(encoder, (x,), (mu, logvar), axes=axes, sizes=sizes),
+        "decoder": Part(Clips(model.decoder), (z,), (made,), axes=axes, sizes=sizes),
     }
 
 
@@ -329,25 +329,3 @@ _PARTS: Mapping[str, Callable[[Any], dict[str, Part]]] = {
 
 _SCALED: Mapping[str, Callable[[Any], dict[str, Part]]] = {"VQModel": _vectors}
 """Parts for `--latents scaled`, where diffusion models work on other latents than programs."""
-
-
-def _ask_nothing_of_the_batch(model: nn.Module) -> None:
-    """Let upsampling be captured for any batch.
-
-    diffusers asks whether there are 64 rows or more, to work around a fault of torch with memory
-    formats, and whether there are 2**31 values; torch.export would restrict the graph to the
-    answers. Both questions change no value.
-    """
-    from diffusers.models.upsampling import Upsample2D
-
-    def forward(self: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-        made = functional.interpolate(hidden_states, scale_factor=2.0, mode="nearest")
-        convolution = self.conv if self.name == "conv" else self.Conv2d_0
-        found: Tensor = convolution(made) if self.use_conv else made
-        return found
-
-    of_any_batch = type("Upsample2D", (Upsample2D,), {"forward": forward})
-    for module in model.modules():
-        known: Any = module if type(module) is Upsample2D else None
-        if known and known.norm is None and known.interpolate and not known.use_conv_transpose:
-            known.__class__ = of_any_batch

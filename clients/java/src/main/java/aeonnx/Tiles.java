@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 
 /**
  * Runs a part on rows of any size in tiles, whose outputs are those of the whole.
@@ -58,6 +59,13 @@ final class Tiles {
         return possible && (isLarge(variant.inputs(), sizes) || isLarge(variant.outputs(), sizes));
     }
 
+    /** A tile has its side in the tensor in which it is longest. */
+    private static long largestFactor(Variant variant) {
+        return Stream.concat(variant.inputs().stream(), variant.outputs().stream())
+                .flatMap(spec -> spec.shape().stream())
+                .filter(size -> !size.isNumber()).mapToLong(Size::factor).max().orElse(1);
+    }
+
     /**
      * Run a part tile by tile, and put its outputs together.
      *
@@ -69,8 +77,8 @@ final class Tiles {
             Map<String, Tensor> inputs, UnaryOperator<Map<String, Tensor>> run) {
         String[] axes = dynamic(variant);
         Cut[] cuts = new Cut[axes.length];
+        long side = SIDES[Math.min(axes.length, SIDES.length - 1)] / largestFactor(variant);
         for (int i = 0; i < axes.length; i++) {
-            long side = SIDES[Math.min(axes.length, SIDES.length - 1)];
             cuts[i] = Cut.of(variant.axes().get(axes[i]), sizes.get(axes[i]), side);
         }
         long[] counts = Arrays.stream(cuts).mapToLong(Cut::count).toArray();

@@ -1,0 +1,64 @@
+"""Read what `--calibration` names: real inputs of a model, to measure reduced precision on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx.bundle import TensorSpec, shape_at
+from aeonnx.errors import ImageError, InputError
+from aeonnx.exporting.sizes import at_usual
+from aeonnx.exporting.verify.calibration import first_input
+from aeonnx.exporting.verify.inputs import inputs_of
+from aeonnx.io.pictures import ANY
+from aeonnx.io.pixels import UNIT
+from aeonnx.io.readers import open_rows, read_images
+from aeonnx.models import Part
+from aeonnx.runtime.session import Array
+
+__all__ = ["read_calibration"]
+
+_AT_ONCE = 1024  # rows
+
+
+def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
+    """Real inputs of parts, at the usual sizes of their axes, by tensor name.
+
+    Larger images, signals and volumes give their middle.
+
+    Args:
+        path: pictures, a folder of them, or an array of rows; for models of anything but images,
+            a .npy or .npz array [n, ...] of what the first input takes.
+        parts: of a model.
+
+    Raises:
+        ImageError: there are none, or they do not fit the first input.
+    """
+    usual = first_input({name: at_usual(part) for name, part in parts.items()})
+    declared = first_input(parts)
+    size = shape_at(usual.shape[1:], {})
+    wanted = [ANY if isinstance(axis, str) else axis for axis in declared.shape[1:]]
+    if usual.kind == "image":
+        rows = read_images(path, [size[0], *wanted[1:]], usual.range or UNIT, (size[1], size[2]))
+    else:
+        rows = _read_rows(path, usual, wanted, size)
+    try:
+        return inputs_of(parts, rows)
+    except InputError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def _read_rows(path: Path, spec: TensorSpec, wanted: list[int], size: tuple[int, ...]) -> Array:
+    found = open_rows(path, wanted, spec.dtype, f"rows of {spec.name}").batches(_AT_ONCE)
+    rows = np.concatenate([*found])
+    if any(have < want for have, want in zip(rows.shape[1:], size, strict=True)):
+        raise ImageError(
+            f"{path}: expected rows of at least {list(size)}, got {list(rows.shape[1:])}: give "
+            "larger ones"
+        )
+    for axis, want in enumerate(size, start=1):
+        start = (rows.shape[axis] - want) // 2
+        rows = rows.take(range(start, start + want), axis)
+    return rows
