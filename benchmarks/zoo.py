@@ -95,14 +95,20 @@ def measure(name: str, work: Path) -> Outcome:
     done = aeonnx(*export, "--force")
     if done.code:
         return Outcome(name, entry.family, done.seconds, done.megabytes, _refusal(done.said))
-    # One child for each precision: where one is refused, the other is still told.
     rows = _calibration(bundle, work / f"{name}.npy")
-    variants = {}
-    for precision in ("fp16", "int8") if rows else ():
-        tried = aeonnx(*export, "--precision", precision, "--calibration", str(rows))
-        variants[precision] = _refusal(tried.said) if tried.code else "yes"
+    variants = _variants(export, rows) if rows else {}
     parts = dict(_measured(bundle, source))
     return Outcome(name, entry.family, done.seconds, done.megabytes, "", parts, variants)
+
+
+def _variants(export: tuple[str, ...], rows: Path) -> dict[str, str]:
+    """Whether each precision is exported, or why not."""
+    asked = {key: ("--precision", key) for key in ("fp16", "int8")}
+    given = (*export, "--calibration", str(rows))
+    if not aeonnx(*given, *asked["fp16"], *asked["int8"]).code:
+        return dict.fromkeys(asked, "yes")
+    tried = {key: aeonnx(*given, *words) for key, words in asked.items()}
+    return {key: _refusal(child.said) if child.code else "yes" for key, child in tried.items()}
 
 
 def _refusal(said: str) -> str:
@@ -127,9 +133,7 @@ def _calibration(bundle: Path, file: Path) -> Path | None:
             for axis, size in enumerate(stored.shape[2:], start=2):
                 rows = rows.take(np.arange(size) * rows.shape[axis] // size, axis)
             low, high = x.range or (-1.0, 1.0)
-            # Pixels are mapped to the range of the model.
-            values = 255 * rows if x.kind == "image" else low + (high - low) * rows
-            np.save(file, values.astype(np.uint8 if x.kind == "image" else np.float32))
+            np.save(file, (low + (high - low) * rows).astype(np.float32))
             return file
     return None
 

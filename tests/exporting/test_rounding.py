@@ -127,6 +127,29 @@ def test_casts_to_float32_do_not_narrow_the_truth() -> None:
     assert np.abs(double - by_hand.numpy()).max() < 1e-13
 
 
+@pytest.mark.parametrize("masks", [1, 2])
+def test_what_masks_hide_stays_hidden(masks: int) -> None:
+    """As in attention of transformers: scores plus the lowest number, twice of which overflows."""
+    mask = torch.full((6, 6), torch.finfo(torch.float32).min).triu(1)
+
+    def masked(x: Tensor) -> Tensor:
+        scores = x @ x.transpose(1, 2)
+        for _ in range(masks):
+            scores = scores + mask
+        return scores.softmax(-1) @ x
+
+    part = Part(
+        Of(masked).eval(),
+        (TensorSpec("x", ("batch", *TOKENS)),),
+        (TensorSpec("y", ("batch", *TOKENS)),),
+    )
+    x = {"x": np.random.default_rng(0).normal(size=(32, *TOKENS)).astype(np.float32)}
+    reference = Reference(part)
+    exact = reference.double(x)["y"]
+    for draw in range(8):
+        np.testing.assert_allclose(reference.perturbed(x, draw)["y"], exact, rtol=0, atol=1e-4)
+
+
 def test_a_constant_image_shows_what_a_norm_amplifies() -> None:
     # Its variance is 0, so that 1 / sqrt(1e-5) multiplies the last bit of every mean.
     torch.manual_seed(0)

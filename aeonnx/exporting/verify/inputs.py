@@ -12,9 +12,17 @@ from aeonnx.exporting.capture.program import captured_up_to
 from aeonnx.exporting.sizes import at_sizes, at_usual
 from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import MOST_ROWS, Activations, activation_rows
+from aeonnx.exporting.verify.batches import in_chunks
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
-from aeonnx.exporting.verify.effort import FULL, Comparison, Effort, comparisons, thorough_of
+from aeonnx.exporting.verify.effort import (
+    FULL,
+    Comparison,
+    Effort,
+    comparisons,
+    effort_of,
+    thorough_of,
+)
 from aeonnx.exporting.verify.probes import (
     ACTIVATION,
     RANDOM,
@@ -75,7 +83,10 @@ def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
     encoder, decoder = parts.get("encoder"), parts.get("decoder")
     if encoder is None or decoder is None:
         return inputs
-    latent = Reference(encoder).single(inputs)[encoder.outputs[0].name]
+    usual = at_usual(encoder)
+    encode = in_chunks(usual, Reference(encoder).single, effort_of(usual).at_once)
+    given = {spec.name: inputs[spec.name] for spec in encoder.inputs}
+    latent = encode(given)[encoder.outputs[0].name]
     return filled(at_usual(decoder).inputs, {**inputs, decoder.inputs[0].name: latent}, len(x))
 
 

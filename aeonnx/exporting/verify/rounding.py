@@ -21,6 +21,7 @@ __all__ = ["InFloat64", "RoundedToFloat32"]
 _NARROWER = (torch.float32, torch.float16, torch.bfloat16)
 
 _EPSILON = torch.finfo(torch.float32).eps
+_LARGEST = torch.finfo(torch.float32).max
 _EXPONENT = 0x7F800000  # its bits in a float32
 
 Operator = torch._ops.OpOverload
@@ -102,9 +103,12 @@ class RoundedToFloat32(InFloat64):  # type: ignore[no-untyped-call]
             return value.copy_(nearest)
         # The bits of the exponent alone are a power of two; frexp is several times slower.
         place = nearest.view(torch.int32).bitwise_and(_EXPONENT).view(torch.float32)
+        kept = nearest.eq(value).logical_or_(place.isinf())  # what overflows has no error
         shift = torch.rand(value.shape, generator=self._generator, dtype=torch.float32)
-        shaken = (value + shift.sub_(0.5).mul_(place).mul_(_EPSILON)).to(torch.float32)
-        return value.copy_(torch.where(nearest == value, nearest, shaken))
+        shaken = value + shift.sub_(0.5).mul_(place).mul_(_EPSILON)
+        # An error alone does not overflow: masks hold the lowest number.
+        shaken = shaken.clamp_(-_LARGEST, _LARGEST).to(torch.float32)
+        return value.copy_(torch.where(kept, nearest, shaken))
 
 
 def _widened(values: Any) -> Any:
