@@ -38,6 +38,15 @@ settings.register_profile("aeonnx", deadline=None)
 settings.load_profile("aeonnx")
 
 
+def pytest_configure() -> None:
+    """Give each worker its own core: waiting threads of onnxruntime would take the others' time."""
+    name, count = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if name and count and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) >= int(count):
+            os.sched_setaffinity(0, {cores[int(name.removeprefix("gw"))]})
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark cases of `shortened` tests as slow: all but some, from the first to the last."""

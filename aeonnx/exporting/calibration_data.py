@@ -13,7 +13,6 @@ from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of
 from aeonnx.io.pictures import ANY
-from aeonnx.io.pixels import UNIT
 from aeonnx.io.readers import open_rows, read_images
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
@@ -29,8 +28,8 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     Larger images, signals and volumes give their middle.
 
     Args:
-        path: pictures, a folder of them, or an array of rows; for models of anything but images,
-            a .npy or .npz array [n, ...] of what the first input takes.
+        path: pictures, a folder of them, or an array of rows; for models of anything but images
+            with a range, a .npy or .npz array [n, ...] of what the first input takes.
         parts: of a model.
 
     Raises:
@@ -40,8 +39,8 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     declared = first_input(parts)
     size = shape_at(usual.shape[1:], {})
     wanted = [ANY if isinstance(axis, str) else axis for axis in declared.shape[1:]]
-    if usual.kind == "image":
-        rows = read_images(path, [size[0], *wanted[1:]], usual.range or UNIT, (size[1], size[2]))
+    if usual.kind == "image" and usual.range:
+        rows = read_images(path, [size[0], *wanted[1:]], usual.range, (size[1], size[2]))
     else:
         rows = _read_rows(path, usual, wanted, size)
     try:
