@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 
@@ -14,6 +16,7 @@ from aeonnx.bundle import BATCH, Shape, TensorSpec, Variant, shape_at
 from aeonnx.errors import DeviceMemoryError, InputError
 from aeonnx.runtime.array_like import is_number
 from aeonnx.runtime.batching import any_batch, any_rows
+from aeonnx.runtime.by_shapes import ByShapes
 from aeonnx.runtime.interface import (
     batch_of,
     is_sized,
@@ -21,6 +24,7 @@ from aeonnx.runtime.interface import (
     shape_of_rows,
     sizes_of,
 )
+from aeonnx.runtime.ready import IsReady
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.tiling import LARGE, Tiling, advice
 from aeonnx.runtime.validation import check_input, check_output
@@ -35,7 +39,13 @@ _DIRECT = 1024
 _COPIED = 2**18
 """Outputs of up to so many bytes are copied to `out`: binding the buffer would take longer."""
 
-_FINITE = float(np.finfo(np.float32).max)
+
+@dataclass(frozen=True)
+class _Sizes:
+    """The sizes of a run's axes, and whether it runs in tiles."""
+
+    of: Mapping[str, int]
+    cut: bool = False
 
 
 class Runner(Protocol):
@@ -44,6 +54,23 @@ class Runner(Protocol):
     def values(self, inputs: Mapping[str, Array], outputs: list[str]) -> list[Array]: ...
 
     def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None: ...
+
+
+def _solved(
+    part: str, variant: Variant, tiling: Tiling | None, inputs: Mapping[str, Array]
+) -> _Sizes:
+    """The sizes of the axes, which must be the same in all inputs.
+
+    Raises:
+        InputError: they differ, or an axis may not have its size.
+    """
+    if len(inputs) == 1 and not is_sized(variant):
+        return _Sizes({BATCH: len(inputs[variant.inputs[0].name])})
+    try:
+        sizes = sizes_of(variant, inputs)
+    except ValueError as error:
+        raise InputError(f"{part}: {error}") from error
+    return _Sizes(sizes, tiling is not None and tiling.cuts(sizes))
 
 
 class PartRunner:
@@ -76,10 +103,9 @@ class PartRunner:
         self.tiling = tiling
         self.blended = False
         """Whether a result was put together from blended tiles so far, and so is not exact."""
-        spec = variant.inputs[0]
-        self._input, self._dtype, self._row = spec.name, np.dtype(spec.dtype), spec.shape[1:]
-        self._axes = len(spec.shape)
-        self._low, self._high = spec.range or (-_FINITE, _FINITE)
+        self._is_ready = {name: IsReady(spec) for name, spec in self._specs.items()}
+        self._sizes = ByShapes(self._specs, partial(_solved, part, variant, tiling))
+        self._input = variant.inputs[0].name
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
 
@@ -118,9 +144,9 @@ class PartRunner:
         sizes = self._sizes(inputs)
         if out is not None:
             spec = self._outputs[name]
-            check_output(self._part, spec, shape_at(self._like(spec), sizes), value, out)
+            check_output(self._part, spec, shape_at(self._like(spec), sizes.of), value, out)
             if out.nbytes > _COPIED:
-                return self._in_batches(inputs, {name: out}, sizes)[name]
+                return self._in_batches(inputs, {name: out}, sizes.of)[name]
             out[...] = self._run(inputs, [name], sizes)[0]
             return out
         return self._run(inputs, [name], sizes)[0]
@@ -184,47 +210,22 @@ class PartRunner:
                 value = np.full(shape, value)
                 if np.can_cast(value.dtype, spec.dtype, "same_kind"):  # else check_input says so
                     value = value.astype(spec.dtype)
-            checked[name] = check_input(self._part, spec, value)
+            checked[name] = self._checked_as(name, value)
         return checked
-
-    def _sizes(self, inputs: Mapping[str, Array]) -> dict[str, int]:
-        """The sizes of the axes, which must be the same in all inputs.
-
-        Raises:
-            InputError: they differ, or an axis may not have its size.
-        """
-        if not self.sized and not self._others:
-            return {BATCH: len(inputs[self._input])}
-        try:
-            return sizes_of(self._variant, inputs)
-        except ValueError as error:
-            raise InputError(f"{self._part}: {error}") from error
 
     def _prepared(self, value: Any) -> Array:
         """The first input, checked and converted for the graph."""
-        if self._is_ready(value):
+        return self._checked_as(self._input, value)
+
+    def _checked_as(self, name: str, value: Any) -> Array:
+        if self._is_ready[name](value):
             return cast(Array, value)
-        return check_input(self._part, self._specs[self._input], value)
+        return check_input(self._part, self._specs[name], value)
 
-    def _is_ready(self, value: Any) -> bool:
-        """Whether the input needs no conversion: a fast path around `check_input`."""
-        return (
-            type(value) is np.ndarray
-            and value.dtype == self._dtype
-            and value.ndim == self._axes
-            and value.shape[1:] == self._row
-            and value.flags.c_contiguous
-            and len(value) > 0
-            # argmin and argmax find NaN, which compares as false; far cheaper than min and max.
-            and self._low <= value.item(value.argmin())
-            and value.item(value.argmax()) <= self._high
-        )
-
-    def _run(
-        self, inputs: Mapping[str, Array], names: list[str], sizes: Mapping[str, int]
-    ) -> list[Array]:
+    def _run(self, inputs: Mapping[str, Array], names: list[str], found: _Sizes) -> list[Array]:
+        sizes = found.of
         rows = sizes[BATCH]
-        if self.tiling and self.tiling.cuts(sizes):
+        if self.tiling and found.cut:
             return self._tiled(self.tiling, inputs, names, sizes)
         if rows <= self._direct and not (self.sized and rows > self._fitting(inputs)):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from aeonnx.errors import (
     RefusedGraphError,
     RunError,
 )
+from aeonnx.runtime.by_shapes import ByShapes
 from aeonnx.runtime.forks import forks, keep_in_children, opening
 from aeonnx.runtime.interface import Array, is_sized, sizes_of
 from aeonnx.runtime.providers import Provider, create_session
@@ -112,7 +114,10 @@ class Session:
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._outputs = [node.name for node in session.get_outputs()]
         self._rows, self._expected = _expected(variant) if variant else ("", {})
-        self._variant = variant if variant and is_sized(variant) else None
+        self._shapes: ByShapes[dict[str, tuple[int, ...]]] | None = None
+        if variant and is_sized(variant):
+            names = [spec.name for spec in variant.inputs]
+            self._shapes = ByShapes(names, partial(_row_shapes, variant))
 
     def interface_mismatches(
         self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -164,11 +169,11 @@ class Session:
             raise self.run_error(inputs, error) from error
         if self._expected:
             rows = len(inputs[self._rows])
-            sizes = sizes_of(self._variant, inputs) if self._variant else None
+            shapes = self._shapes(inputs) if self._shapes else None
             for name, value in zip(outputs, values, strict=True):
                 dtype, row = self._expected[name]
-                if sizes is not None:
-                    row = shape_at(row, sizes)
+                if shapes is not None:
+                    row = shapes[name]
                 if (
                     type(value) is not np.ndarray
                     or value.shape != (rows, *row)
@@ -268,6 +273,11 @@ def _expected(variant: Variant) -> tuple[str, dict[str, tuple[np.dtype[Any], Sha
     """Name of an input with a batch axis; dtype and shape of one row of each output."""
     rows = next(spec.name for spec in variant.inputs if has_rows(variant, spec))
     return rows, {spec.name: (np.dtype(spec.dtype), spec.shape[1:]) for spec in variant.outputs}
+
+
+def _row_shapes(variant: Variant, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    sizes = sizes_of(variant, inputs)
+    return {spec.name: shape_at(spec.shape[1:], sizes) for spec in variant.outputs}
 
 
 def _text(error: Exception) -> str:

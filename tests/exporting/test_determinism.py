@@ -415,7 +415,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.shortened(12)
+@pytest.mark.shortened(8)
 @pytest.mark.parametrize(("body", "texts"), REFUSED.values(), ids=REFUSED)
 def test_what_changes_from_call_to_call_is_refused_with_its_cause(
     export: Export, body: str, texts: tuple[str, ...]

@@ -104,7 +104,7 @@ RUN: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.shortened(10)
+@pytest.mark.shortened(7)
 @pytest.mark.parametrize("name", RUN)
 def test_every_opset_runs_as_torch_does(name: str) -> None:
     torch.manual_seed(0)

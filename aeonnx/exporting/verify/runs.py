@@ -1,7 +1,8 @@
 """Compare a graph with its reference, on the same inputs and at every batch size.
 
-Where float32's noise floor is more than `LARGEST_FLOOR` of an output's spread, a correct graph
-cannot be told from a wrong one: a few such inputs are judged separately, many are a failure.
+Where float32's noise floor is more than `LARGEST_FLOOR` of an output's spread, or changes a code, a
+correct graph cannot be told from a wrong one: a few such inputs are judged separately, many are a
+failure.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from aeonnx.runtime.session import Array
 __all__ = ["ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_runs"]
 
 ILL_CONDITIONED = "ill-conditioned"
-"""The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`."""
+"""The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`, or changes a code."""
 
 _ILL_SHARE = 1 / 8  # largest share of the real or random inputs that may be ill-conditioned
 
@@ -183,8 +184,10 @@ def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[s
     """The kinds, with `ILL_CONDITIONED` where the floor is too large a share of some output."""
     ill = np.zeros(len(kinds), bool)
     for item in found:
-        if item.is_float:  # a pixel can only change by a whole step
+        if item.is_float:
             ill |= item.floor > LARGEST_FLOOR * item.spread(kinds)
+        elif item.spec.dtype != "uint8":  # a pixel can only change by a whole step
+            ill |= item.floor > 0  # a code that changes is another one, however near
     return tuple(
         ILL_CONDITIONED if bad else kind for kind, bad in zip(kinds, ill.tolist(), strict=True)
     )
