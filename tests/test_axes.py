@@ -106,6 +106,17 @@ def test_sizes_that_break_a_rule_are_named(
 
 
 @pytest.mark.parametrize(
+    ("kind", "axes"), [("image", 4), ("volume", 5), ("signal", 3), ("vector", 2), ("score", 1)]
+)
+def test_kinds_have_their_axes(kind: str, axes: int) -> None:
+    shape = ("batch", *[4] * 5)
+    assert len(TensorSpec("x", shape[:axes], kind=kind).shape) == axes
+    for wrong in {1, 2, 3, 4, 5, 6} - {axes}:
+        with pytest.raises(ValueError, match=f"kind: expected {axes} axes"):
+            TensorSpec("x", shape[:wrong], kind=kind)
+
+
+@pytest.mark.parametrize(
     ("kind", "shape", "text"),
     [
         ("image", ("batch", 3, 8), "kind: expected 4 axes of a tensor of the kind image, got"),
@@ -113,7 +124,9 @@ def test_sizes_that_break_a_rule_are_named(
         ("score", ("batch", 1), "kind: expected 1 axes"),
     ],
 )
-def test_kinds_have_their_axes(kind: str, shape: tuple[int | str, ...], text: str) -> None:
+def test_other_numbers_of_axes_are_refused(
+    kind: str, shape: tuple[int | str, ...], text: str
+) -> None:
     with pytest.raises(ValueError, match=text):
         TensorSpec("x", shape, kind=kind)
 

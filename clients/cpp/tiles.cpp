@@ -11,7 +11,7 @@ std::int64_t side_of(const Variant& variant, std::size_t axes) {
     std::int64_t largest = 1;
     for (const auto* specs : {&variant.inputs, &variant.outputs}) {
         for (const auto& spec : *specs) {
-            for (const Size& size : spec.shape) {
+            for (const Extent& size : spec.shape) {
                 if (!size.axis.empty()) largest = std::max(largest, size.factor);
             }
         }

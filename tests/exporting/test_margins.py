@@ -35,6 +35,17 @@ class Placed(nn.Module):
         return x + 0.01 * torch.arange(x.shape[-1])
 
 
+class Running(nn.Module):
+    """The running sum from one end."""
+
+    def __init__(self, *, back: bool) -> None:
+        super().__init__()
+        self.back = back
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(-1).cumsum(-1).flip(-1) if self.back else x.cumsum(-1)
+
+
 def convolutions(*kernels: int, dilation: int = 1) -> list[nn.Module]:
     widths = [1, *[CHANNELS] * (len(kernels) - 1), 1]
     layers: list[nn.Module] = []
@@ -89,6 +100,13 @@ def tiled_and_whole(found: Part, height: int, width: int, side: int) -> tuple[np
     sizes = {"height": height, "width": width, BATCH: 2}
     tiles = run_tiled(found, reference.double, {"x": x}, sizes, side)["y"]
     return tiles, reference.double({"x": x})["y"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_what_reaches_one_end_alone_has_no_margin(back: bool) -> None:
+    axes = with_margins(part(Running(back=back))).axes
+    assert axes["width"].margin is None
+    assert axes["height"].margin == 0
 
 
 @given(

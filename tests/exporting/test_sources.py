@@ -97,6 +97,10 @@ def test_another_distribution_adds_a_source(shop: Cli) -> None:
     assert (bundle.manifest.model, bundle.manifest.arch) == ("3", "Bought")
     assert bundle.inputs("decoder")[0].kind == "latent"
     assert shop("verify", "b", "--from", "shop:3").exit_code == 0
+    result = shop("export", "--from", "shop:3", "-o", "p", "--part", "decodr")
+    assert result.exit_code == 2
+    assert "unknown part of 3 'decodr'. Did you mean 'decoder'?" in result.stderr
+    assert not Path("p").exists()
     torch.save({"network.weight": torch.ones(3, 4), "network.bias": torch.zeros(3)}, "w.pt")
     result = shop("export", "--from", "shop:3", "--weights", "w.pt", "-o", "w")
     assert result.exit_code == 0, result.stderr
