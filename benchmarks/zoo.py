@@ -168,7 +168,7 @@ def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]
 
     torch.set_num_threads(1)
     declared = from_source(Source(from_source=source), "zoo").model.parts()
-    opened = load(bundle, ["CPUExecutionProvider"])
+    opened = load(bundle, ["CPUExecutionProvider"], threads=1)
     for name, variants in opened.manifest.parts.items():
         if name not in declared:  # the sampler
             continue
