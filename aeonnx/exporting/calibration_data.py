@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from aeonnx.bundle import TensorSpec, shape_at
+from aeonnx.bundle import shape_at
 from aeonnx.errors import ImageError, InputError
 from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of
 from aeonnx.io.pictures import ANY
-from aeonnx.io.readers import open_rows, read_images
+from aeonnx.io.readers import read_images, read_rows
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
 __all__ = ["read_calibration"]
-
-_AT_ONCE = 1024  # rows
 
 
 def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -42,22 +38,8 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     if usual.kind == "image" and usual.range:
         rows = read_images(path, [size[0], *wanted[1:]], usual.range, (size[1], size[2]))
     else:
-        rows = _read_rows(path, usual, wanted, size)
+        rows = read_rows(path, wanted, usual.dtype, f"rows of {usual.name}", size)
     try:
         return inputs_of(parts, rows)
     except InputError as error:
         raise ImageError(f"{path}: {error}") from error
-
-
-def _read_rows(path: Path, spec: TensorSpec, wanted: list[int], size: tuple[int, ...]) -> Array:
-    found = open_rows(path, wanted, spec.dtype, f"rows of {spec.name}").batches(_AT_ONCE)
-    rows = np.concatenate([*found])
-    if any(have < want for have, want in zip(rows.shape[1:], size, strict=True)):
-        raise ImageError(
-            f"{path}: expected rows of at least {list(size)}, got {list(rows.shape[1:])}: give "
-            "larger ones"
-        )
-    for axis, want in enumerate(size, start=1):
-        start = (rows.shape[axis] - want) // 2
-        rows = rows.take(range(start, start + want), axis)
-    return rows

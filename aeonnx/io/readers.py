@@ -33,7 +33,7 @@ from aeonnx.io.pictures import ANY, Treatment, image_of, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
-__all__ = ["Reading", "Source", "open_images", "open_latents", "open_rows", "read_images"]
+__all__ = ["Reading", "Source", "open_images", "open_latents", "read_images", "read_rows"]
 
 Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
@@ -152,23 +152,53 @@ def read_images(
 
 
 def _middle(rows: Array, size: tuple[int, int], path: Path) -> Array:
-    starts = [(have - want) // 2 for have, want in zip(rows.shape[2:], size, strict=True)]
-    if min(starts) < 0:
+    found = _centre(rows, (rows.shape[1], *size))
+    if found is None:
         raise ImageError(
             f"{named(path)}: expected images of at least {size[0]}x{size[1]}, got one of "
             f"{rows.shape[2]}x{rows.shape[3]}: leave it out, or enlarge it"
         )
-    top, left = starts
-    return rows[:, :, top : top + size[0], left : left + size[1]]
+    return found
+
+
+def read_rows(
+    path: Path, wanted: Sequence[int], dtype: str, what: str, centre: Sequence[int]
+) -> Array:
+    """All rows of `_open_rows` at once.
+
+    Args:
+        path, wanted, dtype, what: see `_open_rows`.
+        centre: the shape that is cut out of the middle of each row.
+
+    Raises:
+        ImageError: see `_open_rows`; also rows smaller than `centre`.
+    """
+    rows = np.concatenate([*_open_rows(path, wanted, dtype, what).batches(_AT_ONCE)])
+    found = _centre(rows, centre)
+    if found is None:
+        raise ImageError(
+            f"{named(path)}: expected rows of at least {list(centre)}, got "
+            f"{list(rows.shape[1:])}: give larger ones"
+        )
+    return found
+
+
+def _centre(rows: Array, size: Sequence[int]) -> Array | None:
+    """The middle of each row; None if rows are smaller."""
+    starts = [(have - want) // 2 for have, want in zip(rows.shape[1:], size, strict=True)]
+    if min(starts) < 0:
+        return None
+    cuts = (slice(start, start + want) for start, want in zip(starts, size, strict=True))
+    return rows[(slice(None), *cuts)]
 
 
 def open_latents(path: Path | str, wanted: Sequence[int], dtype: str = "float32") -> Source:
-    """Open latents or codes, see `open_rows`."""
+    """Open latents or codes, see `_open_rows`."""
     what = "latents" if dtype.startswith("float") else "codes"
-    return open_rows(path, wanted, dtype, what, ", such as aeonnx encode makes of pictures")
+    return _open_rows(path, wanted, dtype, what, ", such as aeonnx encode makes of pictures")
 
 
-def open_rows(
+def _open_rows(
     path: Path | str, wanted: Sequence[int], dtype: str, what: str, way: str = ""
 ) -> Source:
     """Open rows, [n, *`wanted`], or one row, `wanted`: a .npy or .npz array.

@@ -136,7 +136,7 @@ class PartRunner:
             raise self._advised(error) from error
 
     def _one(self, value: Any, out: Array | None, name: str, others: Mapping[str, Any]) -> Array:
-        value = self._prepared(value)
+        value = self._checked_as(self._input, value)
         inputs = {self._input: value}
         if others or self._others:
             self._require_names((self._input, *others))
@@ -180,7 +180,7 @@ class PartRunner:
 
     def _all(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         self._require_names(inputs)
-        first = self._prepared(inputs[self._input])
+        first = self._checked_as(self._input, inputs[self._input])
         others = {name: inputs[name] for name in self._others}
         if self._specs[self._input].shape[0] == BATCH:
             rows = len(first)
@@ -213,11 +213,8 @@ class PartRunner:
             checked[name] = self._checked_as(name, value)
         return checked
 
-    def _prepared(self, value: Any) -> Array:
-        """The first input, checked and converted for the graph."""
-        return self._checked_as(self._input, value)
-
     def _checked_as(self, name: str, value: Any) -> Array:
+        """An input, checked and converted for the graph."""
         if self._is_ready[name](value):
             return cast(Array, value)
         return check_input(self._part, self._specs[name], value)
