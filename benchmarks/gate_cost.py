@@ -15,9 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+import children
+from children import Child
 from machine import describe
 
 from aeonnx import models
@@ -27,15 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _GIT = shutil.which("git") or "git"
 
 
-@dataclass(frozen=True)
-class Cost:
-    """The cost of one export."""
-
-    seconds: float  # of CPU time
-    megabytes: float  # peak resident memory
-
-
-def measure(tree: Path, checkpoint: Path, model: str, output: Path) -> Cost:
+def measure(tree: Path, checkpoint: Path, model: str, output: Path) -> Child:
     """Export all parts of a checkpoint with the sources in `tree`.
 
     Raises:
@@ -43,20 +36,11 @@ def measure(tree: Path, checkpoint: Path, model: str, output: Path) -> Cost:
     """
     command = [sys.executable, "-m", "aeonnx", "export", "--model", model, "--force"]
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [*command, "--checkpoint", str(checkpoint), "-o", str(output)],
-            cwd=checkpoint,
-            env=environment,
-            stdout=said,
-            stderr=said,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(said.read().decode())
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    arguments = ["--checkpoint", str(checkpoint), "-o", str(output)]
+    child = children.run([*command, *arguments], cwd=checkpoint, env=environment)
+    if child.code:
+        raise RuntimeError(child.said)
+    return child
 
 
 def main() -> None:
@@ -103,12 +87,12 @@ def row(model: str, arch: str, folder: Path, before: Path, rounds: int) -> str:
     """A row of the table."""
     run = folder / f"{model}-{arch}"
     train(TrainOptions(model, run, arch=arch, epochs=1, device="cpu"))
-    costs: dict[Path, list[Cost]] = {before: [], ROOT: []}
+    costs: dict[Path, list[Child]] = {before: [], ROOT: []}
     for _ in range(rounds):
         for tree, found in costs.items():
             found.append(measure(tree, run, model, folder / f"bundle-{tree.name}"))
     cells = []
-    for field in ("seconds", "megabytes"):
+    for field in ("cpu", "megabytes"):
         old, new = (
             statistics.median(getattr(cost, field) for cost in found) for found in costs.values()
         )

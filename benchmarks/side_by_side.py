@@ -20,12 +20,8 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +31,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from children import Child, run
 from faults import FAULTS
 from faults.graphs import Graph
 from machine import describe
@@ -65,14 +62,6 @@ _SHARE = ", times "
 _LATENTS = 4  # channels
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What an export took: seconds and peak memory, imports included."""
-
-    seconds: float
-    megabytes: float
-
-
 def save_model(folder: Path) -> None:
     """Save a small AutoencoderKL with random weights, as diffusers does."""
     from diffusers import AutoencoderKL
@@ -89,19 +78,16 @@ def save_model(folder: Path) -> None:
     model.eval().save_pretrained(folder)
 
 
-def timed(*command: str) -> Cost:
-    """Run a command in a process of its own.
+def timed(*command: str) -> Child:
+    """Run a command of Python in a process of its own.
 
     Raises:
-        CalledProcessError: it failed.
+        RuntimeError: it failed.
     """
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(time.perf_counter() - start, used.ru_maxrss / 1024)
+    child = run([sys.executable, *command], cwd=ROOT)
+    if child.code:
+        raise RuntimeError(child.said)
+    return child
 
 
 class Optimum:
@@ -306,7 +292,7 @@ def largest_error(exporter: Optimum | Aeonnx, part: str) -> float:
 
 def report(
     both: Mapping[str, Optimum | Aeonnx],
-    costs: Mapping[str, Cost],
+    costs: Mapping[str, Child],
     errors: Mapping[str, list[float]],
     found: Mapping[str, Mapping[str, list[str]]],
 ) -> str:

@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import children
 from machine import describe
 
 import aeonnx
@@ -60,21 +59,15 @@ class Timing:
 
     def run(self, *, keep: bool) -> None:
         """Start the process and wait for it."""
-        started = time.perf_counter()
         # A user's Python caches bytecode, and does not compile modules at every start.
         settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        process = subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True, env=settings)
-        assert process.stdout
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        total = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, self.words
+        child = children.run(self.words, env=settings, keep="stdout")
+        assert child.code == 0, self.words
         if keep:
-            self.total.append(total)
-            self.peak.append(usage.ru_maxrss / 1024)
-            if said[0].isdigit():
-                self.first.append(float(said))
+            self.total.append(child.seconds)
+            self.peak.append(child.megabytes)
+            if child.said[0].isdigit():
+                self.first.append(float(child.said))
 
     @property
     def row(self) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ sys.path.append(str(ROOT))  # behind the libraries, which may have modules of th
 
 import numpy as np  # noqa: E402
 
+from benchmarks.children import Child, run  # noqa: E402
 from benchmarks.zoo_models import MODELS  # noqa: E402
 
 _COLUMNS = (
@@ -34,16 +34,6 @@ _COLUMNS = (
 )
 _ROUNDS, _SECONDS = 5, 0.1
 _ROWS = 16  # inputs that reduced precision is measured on
-
-
-@dataclass(frozen=True)
-class Child:
-    """What a command came to."""
-
-    code: int
-    seconds: float
-    megabytes: float  # peak resident memory
-    said: str  # on stderr
 
 
 @dataclass(frozen=True)
@@ -70,21 +60,7 @@ class Outcome:
 def aeonnx(*arguments: str) -> Child:
     """Run a command of aeonnx with one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aeonnx", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr  # a pipe was asked for
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
-    return Child(process.returncode, seconds, used.ru_maxrss / 1024, said)
+    return run([sys.executable, "-m", "aeonnx", *arguments], cwd=ROOT, env=environment)
 
 
 def measure(name: str, work: Path) -> Outcome:
