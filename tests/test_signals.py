@@ -140,6 +140,8 @@ with files.new_folder(Path("made")) as staged, files.new_file(Path("x.npy")) as 
         lock.acquire()
         lock.acquire()
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, timeout=60)
-    assert done.returncode == 143
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (143, "Stopped by SIGTERM.\n")
     assert not list(tmp_path.iterdir())

@@ -92,7 +92,7 @@ def _status(command: Callable[[], Any]) -> int:
 
 
 def _stopped(number: signal.Signals) -> int:
-    _tell("Stopped." if number == signal.SIGINT else f"Stopped by {number.name}.")
+    _tell(signals.message(number))
     return 128 + number
 
 

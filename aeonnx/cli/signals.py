@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from types import FrameType
 
 from aeonnx._util import files
 
-__all__ = ["prepare", "received"]
+__all__ = ["message", "prepare", "received"]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE_S = 10  # for unfinished files to be removed
@@ -41,7 +42,10 @@ class _Handler:
         The exception may reach a thread pool while it acquires a lock, which then is never freed.
         """
         files.abandon()
-        os._exit(128 + (self.received or signal.SIGINT))
+        number = self.received or signal.SIGINT
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            os.write(2, f"{message(number)}\n".encode())  # sys.stderr may be locked as well
+        os._exit(128 + number)
 
 
 _handler: _Handler | None = None
@@ -59,6 +63,11 @@ def prepare() -> None:
 def received() -> signal.Signals | None:
     """The signal that came, even if a library has caught or replaced its exception since."""
     return _handler.received if _handler else None
+
+
+def message(number: signal.Signals) -> str:
+    """What the user reads when this signal has ended a command."""
+    return "Stopped." if number == signal.SIGINT else f"Stopped by {number.name}."
 
 
 def _end(number: int) -> None:
