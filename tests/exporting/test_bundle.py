@@ -244,3 +244,20 @@ def test_a_forged_journal_moves_nothing(run_of: Maker, tmp_path: Path) -> None:
     export(ExportOptions("vae", tmp_path / "b", run, parts=("decoder",)))
     assert not list((tmp_path / "ssh").iterdir())
     assert (run / ".committed/sub/authorized_keys").exists()
+
+
+def test_progress_counts_every_graph(run_of: Maker, tmp_path: Path) -> None:
+    seen: list[tuple[str, str, int, int]] = []
+
+    class Counting:
+        def exporting(self, part: str, variant: str, number: int, total: int) -> None:
+            seen.append((part, variant, number, total))
+
+    parts = ("encoder", "decoder", "sampler")
+    options = ExportOptions("vae", tmp_path / "b", run_of(), parts, io=("uint8",), force=True)
+    exported = export(options, Counting())
+    graphs = [(name, each) for name, part in exported.manifest.parts.items() for each in part]
+    assert sorted((part, name) for part, name, *_ in seen) == sorted(graphs)
+    assert [(number, total) for *_, number, total in seen] == [
+        (number, len(graphs)) for number in range(1, len(graphs) + 1)
+    ]

@@ -315,7 +315,7 @@ def test_a_loss_at_another_size_is_refused(
             yield candidate
 
     monkeypatch.setattr(variants, "in_precision", spoiled)
-    text = r"z has a signal-to-noise ratio of .* on 24 test images, height 12, width 20 \("
+    text = r"z has a signal-to-noise ratio of .* on 24 test inputs, height 12, width 20 \("
     with pytest.raises(QualityError, match=text):
         exported("plain", "encoder", "fp16")
     assert not (tmp_path / "b").exists()

@@ -104,7 +104,7 @@ def test_a_collapsed_output_is_held_to_its_size(precision: str) -> None:
     ("value", "images", "text"),
     [
         (np.zeros((64, 3), np.float32), 64, "z: the loss of reduced precision cannot be "
-         "measured, since fp32 outputs only zeros for 64 test images: leave the part or the "
+         "measured, since fp32 outputs only zeros for 64 test inputs: leave the part or the "
          "precision out"),
         (np.full((64, 3), np.inf, np.float32), 64, "fp32 outputs NaN or infinite values"),
         (np.ones((1, 3), np.float32), 1, "cannot be measured on 1 image: pass more with "
@@ -159,7 +159,7 @@ def test_scores_of_classes_and_whole_numbers_must_agree() -> None:
     moved = codes.copy()
     moved[:2] += 1
     found = losses({"codes": codes}, {"codes": moved}, about, "int8")["codes"]
-    assert "codes agrees with fp32 in 96.88% of cases on 64 test images" in found.failures[0]
+    assert "codes agrees with fp32 in 96.88% of cases on 64 test inputs" in found.failures[0]
     assert not losses({"codes": codes}, {"codes": codes}, about, "fp16")["codes"].failures
 
 
@@ -213,7 +213,7 @@ def test_a_fault_in_a_second_output_is_refused(
     )  # fmt: skip
     assert result.exit_code == 3
     assert f"{part} in {precision}: {output} has a signal-to-noise ratio of " in result.stderr
-    assert "dB on 64 test images" in result.stderr
+    assert "dB on 64 test inputs" in result.stderr
     assert not Path("b").exists()
 
 

@@ -93,6 +93,11 @@ def unknown(self, z):
     return torch.special.bessel_j0(z)
 
 
+def five_axes(self, z):
+    z = z[:, None, None, None]
+    return torch.nn.functional.scaled_dot_product_attention(z, z, z)[:, 0, 0, 0]
+
+
 def drawing(self, z):
     return z + torch.randn_like(z)
 
@@ -174,6 +179,12 @@ SIZES = "the code works only for some batch sizes"
         (
             "unknown",
             "torch.onnx does not support the operator prims.bessel_j0",
+            "step(self, self.linear",
+            "write it with other operators",
+        ),
+        (
+            "five_axes",
+            "cannot translate this use of the operator aten.scaled_dot_product_attention (only 4D ",
             "step(self, self.linear",
             "write it with other operators",
         ),

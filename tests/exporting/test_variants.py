@@ -200,7 +200,7 @@ def test_a_variant_that_loses_too_much_is_refused_with_the_number(
     )  # fmt: skip
     assert result.exit_code == 3
     assert "decoder in int8: reconstruction loses" in result.stderr
-    assert "dB of PSNR on 64 test images" in result.stderr
+    assert "dB of PSNR on 64 test inputs" in result.stderr
     assert "with its last layer in fp32, reconstruction loses" in result.stderr
     assert "at most -1 is allowed" in result.stderr
     assert not Path("b").exists()

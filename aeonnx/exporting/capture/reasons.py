@@ -47,6 +47,9 @@ _TRACE = "pkg.torch.onnx.stack_trace"
 _SYMBOL = re.compile(r"\bs\d+\b")  # torch's name of the batch, the one dynamic axis
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in ')
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.:]+?)(?:\.default)?'")
+_TRANSLATED = re.compile(
+    r"Error when translating node .*?target=torch\.ops\.([\w.]+?)(?:\.default)?\]"
+)
 _SUGGESTED = re.compile(r"^  (\w+) = (.+)$", re.MULTILINE)
 _UP_TO = re.compile(rf"Dim\('{BATCH}', max=(\d+)\)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -63,6 +66,7 @@ _SIZES_ADVICE = (
     "write it without a question about the size, or state in parts() which sizes the axis may have "
     "(min, max, multiple), or one number in its place in the shape"
 )
+_OPERATOR_ADVICE = "write it with other operators, or leave that step out of the part"
 _DATA_IS_LOST = (
     ".data is captured as a constant, cut off from its input",
     "write .detach() instead of .data",
@@ -110,11 +114,9 @@ def reason_of(error: BaseException, place: Where | None = None) -> str:
     """
     chain = list(_chain(error))
     place = place or _where(chain)
-    operator = _operator(chain)
-    if operator:
-        return Where.told(f"torch.onnx does not support the operator {operator}", place) + (
-            ": write it with other operators, or leave that step out of the part"
-        )
+    reason = _untranslated(chain)
+    if reason:
+        return Where.told(reason, place) + f": {_OPERATOR_ADVICE}"
     reason, advice = _known(chain, place)
     return Where.told(reason, place) + (f": {advice}" if advice else "")
 
@@ -163,7 +165,8 @@ def _known(chain: list[BaseException], place: Where | None) -> tuple[str, str]:
         return _DATA_IS_LOST
     if re.search(r"\.(item|tolist)\(", code):
         return "a tensor's value is converted to a Python number", _VALUES_ADVICE
-    return _first_words(chain[0]), ""
+    # Where torch.onnx fails, its own error is general advice, and the cause has the reason.
+    return _first_words(chain[-1] if "Next steps:" in str(chain[0]) else chain[0]), ""
 
 
 def _axes(text: str) -> str:
@@ -189,12 +192,19 @@ def _first_words(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _operator(chain: Iterable[BaseException]) -> str | None:
+def _untranslated(chain: list[BaseException]) -> str | None:
+    """That torch.onnx has no translation of an operator, or one that failed; None otherwise."""
     for item in chain:
         if type(item).__name__ == "DispatchError" or "No ONNX function found" in str(item):
             found = _OPERATOR.search(str(item))
             if found:
-                return found[1].replace("aten::", "aten.")
+                operator = found[1].replace("aten::", "aten.")
+                return f"torch.onnx does not support the operator {operator}"
+    for item in chain:
+        found = _TRANSLATED.search(str(item))
+        if found:
+            why = _first_words(chain[-1])
+            return f"torch.onnx cannot translate this use of the operator {found[1]} ({why})"
     return None
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aeonnx._util.text import counted
 from aeonnx.bundle import Quality, TensorSpec
 from aeonnx.errors import QualityError
 from aeonnx.models import Part
@@ -207,7 +208,7 @@ def _scale(spec: TensorSpec, values: Array) -> float:
         raise QualityError(
             f"{spec.name}: the loss of reduced precision cannot be measured, since fp32 outputs "
             f"{'only zeros' if finite else 'NaN or infinite values'} for {len(values)} test "
-            "images: leave the part or the precision out"
+            "inputs: leave the part or the precision out"
         )
     spread = math.sqrt(float(exact.var(0).mean()))
     size = math.sqrt(float(np.square(exact).mean()))
@@ -232,7 +233,7 @@ def _psnr(images: Array, targets: Array, spec: TensorSpec) -> float:
 
 def _told(output: str, found: Quality) -> str:
     at = "".join(f", {axis} {size}" for axis, size in found.sizes.items())
-    on = f"on {found.images} test images{at}"
+    on = f"on {counted(found.images, 'test input')}{at}"
     if not math.isfinite(found.value):
         return f"{output} has NaN or infinite values {on}"
     if found.metric == "psnr" and found.fp32 is not None:
