@@ -115,6 +115,11 @@ def uninitialised() -> nn.Module:
             "decoder: 0.weight has no shape yet (a Lazy module that never ran): call",
         ),
         (nn.Linear(4, 3, device="meta"), "decoder: weight is on the device meta, which holds no"),
+        (
+            nn.Embedding.from_pretrained(torch.zeros(1).expand(2**23, 80)),
+            "decoder: expected weights of at most 2 GB, the most that one ONNX file can hold, got "
+            "2.5 GB: divide it into several parts",
+        ),
         (nn.Linear(4, 3).bfloat16(), "decoder: weight is torch.bfloat16, expected torch.float32"),
         (nn.Linear(4, 3).half(), "decoder: weight is torch.float16, expected torch.float32: call"),
         (nn.Linear(4, 3).double(), "decoder: weight is torch.float64, expected torch.float32"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,6 +126,35 @@ def test_what_goes_wrong_in_a_source_of_another_distribution(
     result = shop("export", "--from", source, "-o", "b")
     assert result.exit_code == code, result.stderr
     assert text in result.stderr
+    assert not Path("b").exists()
+
+
+@pytest.mark.parametrize(
+    ("library", "file", "config"),
+    [
+        ("diffusers", "config.json", {"_class_name": "AutoencoderKL"}),
+        ("transformers", "config.json", {"architectures": ["EncodecModel"]}),
+        ("pythae", "model_config.json", {"name": "VAEConfig"}),
+    ],
+)
+def test_a_library_that_is_not_installed(
+    aeonnx: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+    file: str,
+    config: dict[str, str],
+) -> None:
+    (tmp_path / file).write_text(json.dumps(config))
+    for weights in ("model.pt", "model.safetensors"):
+        (tmp_path / weights).touch()
+    monkeypatch.setattr("aeonnx.exporting.sources.adapters._shared.find_spec", lambda _: None)
+    result = aeonnx("export", "--from", f"{library}:{tmp_path}", "-o", "b")
+    assert result.exit_code == 4, result.stderr
+    assert (
+        f"Error: --from {library}:{tmp_path} needs {library}, which is not installed: "
+        f"pip install {library}\n"
+    ) in result.stderr
     assert not Path("b").exists()
 
 
