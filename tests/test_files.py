@@ -358,6 +358,28 @@ def test_disk_full_keeps_the_old_file_and_says_so(
     assert contents(tmp_path) == {"a": "old"}
 
 
+def test_a_folder_changes_after_all_its_files_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "b"
+    with files.staging(folder) as staged:
+        fill(staged, {"a": "old", "index": "old"})
+        files.commit(staged, folder, "index")
+
+    def full(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        files.staging(folder) as staged,
+        pytest.raises(OutputError, match="the disk is full"),
+    ):
+        fill(staged, {"a2": "new", "index": "new"})
+        files.commit(staged, folder, "index")
+    assert contents(folder) == {"a": "old", "index": "old"}
+
+
 def test_an_error_names_no_hidden_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -166,6 +166,16 @@ def test_a_constant_image_shows_what_a_norm_amplifies() -> None:
     assert floors[0] > 10 * floors[1]
 
 
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(3), nn.GroupNorm(1, 3), nn.LayerNorm(8)])
+def test_the_variance_of_large_equal_values_is_never_negative(norm: nn.Module) -> None:
+    # E[x^2] - E[x]^2 of equal values near 1000 is off by hundredths: 1 / sqrt of it would be NaN.
+    torch_like = reference(norm, (3, 8, 8))
+    rows = np.random.default_rng(0).uniform(900, 1100, (64, 1, 1, 1)).astype(np.float32)
+    flat = {"x": np.broadcast_to(rows, (64, 3, 8, 8)).copy()}
+    for draw in range(8):
+        assert np.isfinite(torch_like.perturbed(flat, draw)["y"]).all()
+
+
 @pytest.mark.parametrize(("runs", "count"), [(1, 100), (1, 1292), (1, 5000), (4, 1152), (8, 800)])
 def test_equal_terms_are_rounded_one_way(runs: int, count: int) -> None:
     # The mean of equal numbers is off by more than that of different ones, and a norm divides what
