@@ -47,7 +47,7 @@ def python(
     )
 
 
-@pytest.mark.shortened(2)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     "words",
     [

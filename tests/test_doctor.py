@@ -123,6 +123,7 @@ def test_an_unknown_provider_is_a_typo(aeonnx: Cli) -> None:
     assert "unknown provider 'cudda'. Did you mean 'cuda'?" in result.stderr
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -284,6 +285,7 @@ def test_a_frozen_program_does_not_start_itself(tmp_path: Path) -> None:
     assert "unknown provider 'cudda'. Did you mean 'cuda'?" in done.stderr
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

@@ -52,6 +52,7 @@ def filled(
     return lambda words: [word.format(b=bundle_of()) for word in words]
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_what_standard_output_does_with_a_result(
     filled: Callable[..., list[str]], words: list[str]
@@ -67,7 +68,7 @@ def test_what_standard_output_does_with_a_result(
     assert (closed.returncode, closed.stderr) == (0, b"")
 
 
-@pytest.mark.shortened(3)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk", "utf-8", "utf-16"])
 def test_characters_that_an_encoding_lacks(bundle_of: Maker, encoding: str) -> None:
     done = shell("; }", "verify", bundle_of(), PYTHONIOENCODING=encoding)

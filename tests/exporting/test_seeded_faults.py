@@ -41,7 +41,7 @@ OFTEN = [*FAULTS][::3]
 """What every run of the tests seeds; the others are `slow`, and in the benchmark."""
 
 
-@pytest.mark.shortened(6)
+@pytest.mark.shortened(5)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in FAULTS]
 )
@@ -58,6 +58,7 @@ def test_a_term_against_log_of_0_is_missed_where_0_is_inside_the_range() -> None
     assert any("NaN or infinite values" in text for text in refusals(graph, where))
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("name", ["bias lost", "dilation lost"])
 def test_a_fault_of_no_size_is_the_right_graph(name: str) -> None:
     """Smaller faults are nearer to it, whether they scale a value or the effect."""

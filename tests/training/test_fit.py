@@ -139,6 +139,7 @@ def test_training_leaves_the_callers_random_state_alone(options: TrainOptions) -
     assert torch.equal(torch.rand(4), expected)
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("model", ["dae", "sdae", "vae"])
 def test_streamed_and_resident_images_give_the_same_weights(
     options: TrainOptions, tmp_path: Path, model: str

@@ -142,6 +142,13 @@ def test_more_processes_than_data_are_refused(digits: Path, tmp_path: Path) -> N
         make_plan(options, Ranks(rank=0, size=401))
 
 
+def test_more_processes_than_a_batch_make_no_plan(digits: Path, tmp_path: Path) -> None:
+    options = TrainOptions("ae", tmp_path / "run", data=str(digits), batch_size=1, device="cpu")
+    with pytest.raises(DataError, match="2 processes are more than the 1 images of a batch: start"):
+        make_plan(options, Ranks(rank=0, size=2))
+
+
+@pytest.mark.slow
 def test_more_processes_than_a_batch_are_refused(
     command: Command, digits: Path, tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ def newest_number(run: Path) -> int:
     return max(map(int, numbers), default=0)
 
 
-@pytest.mark.shortened(3)
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("model", "change"),
     [
@@ -111,7 +111,7 @@ def test_a_signal_saves_and_resume_goes_on(
     name: str,
     shared: Shared,
 ) -> None:
-    arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 100, *FLAGS, "-o", "run")
+    arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 40, *FLAGS, "-o", "run")
     process = command(*arguments, "--save-seconds", "0.2")
     wait_for(lambda: (tmp_path / "run/state").is_dir() and folders_of_states(tmp_path / "run"))
     process.send_signal(number)
@@ -126,7 +126,7 @@ def test_a_signal_saves_and_resume_goes_on(
     process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    whole = shared("whole", lambda folder: train(replace(options, epochs=100, output=folder)))
+    whole = shared("whole", lambda folder: train(replace(options, epochs=40, output=folder)))
     assert weights(tmp_path / "run") == weights(whole)
 
 
@@ -277,7 +277,7 @@ def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> No
     (tmp_path / "disk").mkdir()
     state_bytes = 4 * 4 * 66_000  # weights, two moments, average
     train_it = f"{sys.executable} -m aeonnx train -m vae --data {options.data} {' '.join(FLAGS)} "
-    train_it += "--epochs 4 -o disk/run --save-seconds 0"
+    train_it += "--epochs 2 -o disk/run --save-seconds 0"
     script = f"""
         mount -t tmpfs -o size=16m none disk
         head -c $((16 * 1048576 - {5 * state_bytes // 2})) /dev/zero > disk/filler
@@ -298,7 +298,7 @@ def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> No
     codes = [line for line in done.stdout.splitlines() if line.startswith("code")]
     assert codes == ["code 1", "code 0"], done.stderr
     assert "the disk is full: free some space" in done.stderr
-    expected = train(replace(options, output=tmp_path / "whole"))
+    expected = train(replace(options, epochs=2, output=tmp_path / "whole"))
     assert weights(tmp_path / "whole-run") == weights(expected.output)
 
 

@@ -91,6 +91,7 @@ def test_a_run_is_resumed_by_its_folder_alone(stopped: Cli) -> None:
     )
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     ("given", "text"),
     [
