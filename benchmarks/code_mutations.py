@@ -1,12 +1,13 @@
 """How many faults in our own source the tests find.
 
     python benchmarks/code_mutations.py --work FOLDER [--count 300] [--workers 2] [--tree SOURCES]
-        [-o benchmarks/results/code_mutations.md]
+        [--again TEST ...] [-o benchmarks/results/code_mutations.md]
 
 Draws places of the source at random, puts one fault of cosmic-ray's (or a deleted call or raise) in
 each, and runs the tests that run these lines, the fastest first, until one fails. Lines and tests
 are measured once, with coverage; outcomes are kept in FOLDER as they come, so that a run which was
 stopped goes on. `--tree` is a checkout of another version, which then is judged with its own tests.
+`--again` puts what survived into this checkout, and runs tests that were written since.
 Needs `pip install --group mutation`. Hours: a fault that no test finds has run them all.
 """
 
@@ -20,11 +21,11 @@ import shutil
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutants.making import Mutant, Place, choose, places
+from mutants.making import Mutant, Place, choose, places, put_again
 from mutants.trying import Tests, fails, read, run_tests, temporary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,7 @@ TESTS = (
     *(f"tests/test_{name}.py" for name in ("manifest", "files", "outputs", "checkpoint", "cli")),
     *(f"tests/test_{name}.py" for name in ("hostile_checkpoints", "public", "extending")),
     *(f"tests/test_{name}.py" for name in ("images", "pixels")),
+    "tests/inspection",
 )
 COPIED = (
     *("aeonnx", "tests", "benchmarks", "clients", "docs", "pyproject.toml"),
@@ -65,7 +67,8 @@ class Outcome:
         line: from 1.
         operator: what was changed.
         diff: lines that differ.
-        result: "killed", "timeout", "survived", or "no test" where none runs the line.
+        result: "killed", "timeout", "survived", "no test" where none runs the line, or "killed
+            since" by a test that was written later.
         tests: how many could have seen it.
     """
 
@@ -141,26 +144,41 @@ def judge(mutant: Mutant, root: Path, tests: Tests, runs: Path) -> Outcome:
     return Outcome(place.file, place.line, mutant.operator, mutant.diff, result, len(chosen))
 
 
+def judge_again(item: Outcome, root: Path, tests: list[str]) -> Outcome:
+    """Whether these tests find in a later version what survived in an earlier one."""
+    place = Place(item.file, item.line, item.line, 0, ())
+    text = put_again(item.diff, (root / item.file).read_text())
+    if text is None:
+        return item
+    mutant = Mutant(place, item.operator, text, item.diff)
+    found = fails(mutant, root, tests, 600, None)
+    return item if found == "survived" else replace(item, result="killed since")
+
+
 def report(outcomes: list[Outcome], all_places: int) -> str:
     """The page: shares by file, and each mutant that survived."""
     # Not at the top: processes of tests import this file, and must import aeonnx as it was changed.
     from machine import describe
 
-    total, left = Counter[str](), Counter[str]()
+    total, before, left = Counter[str](), Counter[str](), Counter[str]()
     for item in outcomes:
         total[item.file] += 1
+        before[item.file] += item.result in ("survived", "no test", "killed since")
         left[item.file] += item.result in ("survived", "no test")
-    count, survived = total.total(), left.total()
+    count, first, survived = total.total(), before.total(), left.total()
+    share = f"{first} faults were not found by the tests ({first / max(count, 1):.1%})"
+    if first > survived:
+        share += f", {survived} by those written since ({survived / max(count, 1):.1%})"
     lines = [
         f"{describe('cosmic-ray', 'pytest', 'coverage')}. {count} places drawn from {all_places:,};"
-        f" {survived} faults were not found by the tests ({survived / max(count, 1):.1%}).",
+        f" {share}.",
         "",
-        "| file | faults | not found |",
-        "|---|---|---|",
-        *(f"| {file} | {total[file]} | {left[file]} |" for file in sorted(total)),
+        "| file | faults | not found at first | not found |",
+        "|---|---|---|---|",
+        *(f"| {file} | {total[file]} | {before[file]} | {left[file]} |" for file in sorted(total)),
     ]
     for item in outcomes:
-        if item.result in ("survived", "no test"):
+        if item.result in ("survived", "no test", "killed since"):
             title = f"{item.file}:{item.line}, {item.operator}: {item.result}"
             lines += ["", f"{title} ({item.tests} tests)", "```diff", item.diff, "```"]
     return "\n".join(lines) + "\n"
@@ -174,6 +192,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--again", nargs="+", default=[], metavar="TEST", help="of this checkout")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     work = arguments.work.resolve()
@@ -214,6 +233,12 @@ def main() -> None:
     mutants = list(choose(roots[0], everywhere, arguments.count, arguments.seed))
     with ThreadPoolExecutor(arguments.workers) as pool:
         outcomes = list(pool.map(one, mutants))
+    if arguments.again:
+        now = copy_of(ROOT, work / "now")
+        outcomes = [
+            judge_again(item, now, arguments.again) if item.result == "survived" else item
+            for item in outcomes
+        ]
     text = report(outcomes, len(everywhere))
     print(text)
     if arguments.output:

@@ -53,6 +53,15 @@ class Mutant:
     diff: str
 
 
+def put_again(diff: str, source: str) -> str | None:
+    """A later version of the file with the fault of `diff`; None unless its lines are there once."""
+    lines = diff.splitlines()
+    before, after = (
+        "".join(f"{line[1:]}\n" for line in lines if line.startswith(sign)) for sign in "-+"
+    )
+    return source.replace(before, after) if source.count(before) == 1 else None
+
+
 def places(root: Path, files: list[str]) -> list[Place]:
     """All places of these files, in order."""
     return [place for file in files for place in _places(file, (root / file).read_text())]
