@@ -32,10 +32,12 @@ class OutputParity:
     Args:
         inputs: kind of inputs: "real", "random", "edge" values, "activation" for inputs that
             activate further units, "ill-conditioned" for inputs at which float32 itself is too
-            inaccurate.
+            inaccurate, "other codes" for inputs for which a graph in reduced precision gives more
+            other codes than a golden row may have.
         rows: number of rows.
         batch: batch size at which the largest difference occurred, of all that were tried.
-        max_abs_diff: largest |graph - torch float32|.
+        max_abs_diff: largest |graph - torch float32|; of codes and other outputs of int32, int64 or
+            bool, the largest share of a row's values that differ, here and below.
         max_rel_diff: largest |graph - torch float32| / |torch float32|, over values that are not
             tiny.
         error: largest |graph - torch float64|.

@@ -38,7 +38,7 @@ from aeonnx.exporting.verify.probes import (
 )
 from aeonnx.exporting.verify.quality import Loss, Task, measure, speedup
 from aeonnx.exporting.verify.reference import Reference
-from aeonnx.exporting.verify.runs import Compared
+from aeonnx.exporting.verify.runs import OTHER_CODES, Compared
 from aeonnx.exporting.verify.variants import (
     PixelReference,
     as_pixels,
@@ -222,11 +222,12 @@ def _judged(
 
 
 def _stored(setting: _Setting, report: Compared) -> Rows:
-    """The rows of golden vectors: the first test images."""
+    """The rows of golden vectors: the first test images whose codes are those of torch."""
     rows = whole(setting.part, _test_rows(setting)).chosen(setting.part, range(len(report.kinds)))
     images = Rows(rows.values, report.kinds)
-    count = min(_STORED_BESIDE if setting.where else _STORED, len(images.kinds))
-    return whole(setting.part, images.chosen(setting.part, range(count)))
+    good = [place for place, kind in enumerate(images.kinds) if kind != OTHER_CODES]
+    count = _STORED_BESIDE if setting.where else _STORED
+    return whole(setting.part, images.chosen(setting.part, good[:count]))
 
 
 def _test_rows(setting: _Setting) -> Rows:
@@ -257,7 +258,8 @@ def _judged_at(
     )
     _require_kept([*report.failures])
     # The loss must also be small at other batch sizes than that of all test images at once.
-    _require_kept([line for c in report.checks for line in losses[c.output].too_large(c.needed)])
+    kept = [check for check in report.checks if check.inputs != OTHER_CODES]
+    _require_kept([line for check in kept for line in losses[check.output].too_large(check.needed)])
     return losses, report
 
 
@@ -312,7 +314,8 @@ def over_pixels(base: ExportedGraph, context: ExportContext) -> ExportedGraph:
         if rows:
             few = given.at_most(part, len(report.kinds))
             judged = Rows(few.values, report.kinds)
-            stored = whole(part, judged.first_of(part, dict.fromkeys(judged.kinds), _STORED_BESIDE))
+            kinds = [kind for kind in dict.fromkeys(judged.kinds) if kind != OTHER_CODES]
+            stored = whole(part, judged.first_of(part, kinds, _STORED_BESIDE))
         reference = PixelReference(Reference(part), images)
         golden.append(write_golden(context, f"{where}.{kind}", stored, reference, report.checks))
         rows.append(given)

@@ -16,6 +16,7 @@ __all__ = [
     "Check",
     "Report",
     "differences",
+    "is_categorical",
     "malformed",
     "merged",
 ]
@@ -32,15 +33,17 @@ class Check:
         part: name of the part.
         precision: name of the variant, such as "fp32".
         output: name of the output.
-        max_abs_diff: largest |difference| from eager torch.
+        max_abs_diff: largest |difference| from eager torch; of an output of whole numbers, such as
+            codes, the largest share of a row's values that differ, see `differences`.
         max_rel_diff: the same, relative to eager torch.
-        tolerance: largest allowed |difference|.
+        tolerance: largest allowed |difference|, or share.
         error: largest |difference| from float64 torch; None if not compared.
         noise_floor: difference that rounding to float32 alone causes; None if not compared.
         inputs: kind of inputs, such as "golden".
         rows: number of input rows.
         batch: batch size at which the largest difference occurred.
         sizes: of the other dynamic axes of the graph.
+        categorical: whether the differences are shares.
     """
 
     part: str
@@ -55,6 +58,7 @@ class Check:
     rows: int = 0
     batch: int = 1
     sizes: Mapping[str, int] = field(default_factory=dict)
+    categorical: bool = False
 
     @property
     def needed(self) -> float:
@@ -75,6 +79,12 @@ class Check:
     @property
     def failure(self) -> str:
         """One line: output, differences, where, tolerance, and the tolerance that would pass."""
+        if self.categorical:
+            return (
+                f"{self.part}.{self.output} ({self.precision}): {self.needed:.3%} of the values of "
+                f"a row differ from torch's on {self.inputs} inputs at {self._where}, at most "
+                f"{self.tolerance:.3%} may"
+            )
         return (
             f"{self.part}.{self.output} ({self.precision}): max abs {self.max_abs_diff:.3g}, "
             f"max rel {self.max_rel_diff:.3g} on {self.inputs} inputs at {self._where}, "
@@ -168,14 +178,27 @@ def _outside(value: Array, bounds: tuple[float, float]) -> bool:
     return bool(value.min() < bounds[0] - slack or value.max() > bounds[1] + slack)
 
 
-def differences(actual: Array, expected: Array) -> tuple[Array, Array]:
+def is_categorical(dtype: str) -> bool:
+    """Whether values of this dtype are codes, labels or the like, whose distances mean nothing.
+
+    uint8 values are pixels.
+    """
+    return dtype in ("int32", "int64", "bool")
+
+
+def differences(
+    actual: Array, expected: Array, *, categorical: bool = False
+) -> tuple[Array, Array]:
     """Largest absolute and largest relative |actual - expected| of each row, float64 [rows].
 
     The relative one ignores expected values below a millionth of the largest: dividing by them
-    would say nothing.
+    would say nothing. If `categorical`, both are the share of the row's values that differ.
     """
     rows = len(expected)
     actual, expected = (value.astype(np.float64).reshape(rows, -1) for value in (actual, expected))
+    if categorical:
+        share = (actual != expected).mean(1) if actual.size else np.zeros(rows)
+        return share, share
     difference, size = np.abs(actual - expected), np.abs(expected)
     counted = size > 1e-6 * size.max(initial=0.0)
     relative = np.divide(difference, size, out=np.zeros_like(difference), where=counted)

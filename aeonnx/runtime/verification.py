@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from aeonnx.bundle import Golden, GoldenTensor, Variant
 from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
-from aeonnx.runtime.compare import Check, Report, differences, malformed, merged
+from aeonnx.runtime.compare import (
+    Check,
+    Report,
+    differences,
+    is_categorical,
+    malformed,
+    merged,
+)
 from aeonnx.runtime.interface import batch_of, rows_in, select_rows, sizes_of
 from aeonnx.runtime.session import Array, Session
 
@@ -104,7 +111,9 @@ def _checks(
 ) -> Iterator[Check]:
     """A check for each row of a batch, against its own tolerance."""
     tolerances = (tensor.tolerance or ())[batch]
-    numbers = zip(*differences(given, expected[batch]), tolerances, strict=True)
+    categorical = is_categorical(tensor.dtype)
+    found = differences(given, expected[batch], categorical=categorical)
+    numbers = zip(*found, tolerances, strict=True)
     for absolute, relative, tolerance in numbers:
         yield Check(
             part,
@@ -115,6 +124,7 @@ def _checks(
             tolerance,
             rows=tensor.shape[0],
             batch=len(given),
+            categorical=categorical,
         )
 
 

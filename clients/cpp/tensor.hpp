@@ -42,7 +42,8 @@ Tensors rows_of(const Variant& variant, const Tensors& inputs, std::int64_t firs
                 std::int64_t rows);
 
 // Largest |found - expected| of each row of `found`, which stand for those from `first` on; NaN if
-// there is one. Throws Error 1: there are no such rows, or they are float16.
+// there is one. Of int32, int64 and bool the share of the row's values that differ. Throws Error 1:
+// there are no such rows, or they are float16.
 std::vector<double> differences(const Tensor& found, const Tensor& expected, std::int64_t first);
 
 }  // namespace aeonnx

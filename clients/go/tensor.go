@@ -80,9 +80,19 @@ func (t Tensor) like(other Tensor) bool {
 	return t.DType == other.DType && slices.Equal(t.Shape, other.Shape)
 }
 
-// difference is the largest |a - b| of two tensors that are alike; NaN where either is.
+// difference is the largest |a - b| of two tensors that are alike, NaN where either is; of int32, int64
+// and bool the share of the values that differ.
 func difference(a, b Tensor) (largest float64) {
-	for i := range len(a.Data) / int(widths[a.DType]) {
+	count := len(a.Data) / int(widths[a.DType])
+	if slices.Contains([]string{"int32", "int64", "bool"}, a.DType) {
+		for i := range count {
+			if a.value(i) != b.value(i) {
+				largest += 1 / float64(count)
+			}
+		}
+		return largest
+	}
+	for i := range count {
 		largest = max(largest, math.Abs(a.value(i)-b.value(i))) // keeps NaN
 	}
 	return largest

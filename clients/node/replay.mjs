@@ -30,11 +30,11 @@ export async function replay(part, { inputs, outputs }, stored) {
   for (const [start, stop] of batches) {
     const found = await part.run(part.taken(inputs, start, stop));
     for (const [name, largest] of errors) {
-      const { data } = outputs[name];
+      const { data, dtype } = outputs[name];
       const width = data.length / rows;
       for (let row = start; row < stop; row++) {
         const expected = data.subarray(row * width, (row + 1) * width);
-        const error = difference(found[name].subarray((row - start) * width), expected);
+        const error = difference(found[name].subarray((row - start) * width), expected, dtype);
         largest[row] = Math.max(largest[row], error); // keeps NaN
       }
     }
@@ -73,7 +73,17 @@ export async function timed(part, { inputs }) {
   return times.sort((a, b) => a - b)[TIMED / 2];
 }
 
-function difference(found, expected) {
+const CODES = ["int32", "int64", "bool"];
+
+/** The largest |found - expected|, NaN if one is; of codes the share of the values that differ. */
+function difference(found, expected, dtype) {
+  if (CODES.includes(dtype)) {
+    let differ = 0;
+    for (let index = 0; index < expected.length; index++) {
+      if (Number(found[index]) !== Number(expected[index])) differ++;
+    }
+    return differ / Math.max(1, expected.length);
+  }
   let largest = 0;
   for (let index = 0; index < expected.length; index++) {
     const apart = Math.abs(Number(found[index]) - Number(expected[index]));

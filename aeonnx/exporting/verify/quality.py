@@ -28,6 +28,7 @@ import numpy as np
 from aeonnx._util.text import counted
 from aeonnx.bundle import Quality, TensorSpec
 from aeonnx.errors import QualityError
+from aeonnx.exporting.verify.runs import GOLDEN_SHARE
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 from aeonnx.runtime.session import Array
@@ -64,7 +65,6 @@ _LOUDEST = 200.0  # dB, stands for no difference
 # Largest difference / root mean square difference of correct variants. Errors of a bounded output
 # concentrate where its last function is steep, at the edges of strokes.
 _BOUNDED_PEAK, _UNBOUNDED_PEAK = 16.0, 6.0
-_OWN_SHARE = 0.8  # share of the tolerance allowed here: other machines have other int8 kernels
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Loss:
 
     def too_large(self, difference: float) -> list[str]:
         """A line if a difference is too near the tolerance to hold on other machines."""
-        most = _OWN_SHARE * self.tolerance
+        most = GOLDEN_SHARE * self.tolerance
         if difference <= most:
             return []
         return [f"{self.output} differs by up to {difference:.3g}, at most {most:.3g} is allowed"]
@@ -171,9 +171,7 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     count = len(before)
     if not np.issubdtype(before.dtype, np.floating):
         kept = Quality("agreement", float((before == after).mean()), limits.agreement, count, None)
-        # Distances between codes or labels mean nothing, so the tolerance is the whole range.
-        width = max(float(np.ptp(spec.range or before)), 1.0)
-        return Loss(spec.name, (kept,), 0.0, width / _OWN_SHARE)
+        return Loss(spec.name, (kept,), 0.0, _share_of_row(limits, math.prod(before.shape[1:])))
     scale = _scale(spec, before)
     difference = np.abs(after.astype(np.float64) - before)
     largest = float(difference.max())
@@ -194,6 +192,17 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     if spec.range:
         tolerance = min(tolerance, float(np.ptp(spec.range)))
     return Loss(spec.name, tuple(found), largest, tolerance)
+
+
+def _share_of_row(limits: Limits, values: int) -> float:
+    """The share of a row's codes that may differ: four standard deviations above the mean.
+
+    Args:
+        limits: of the precision, with the mean over all inputs.
+        values: number of codes of a row; where there is one, it must be equal.
+    """
+    mean = 1.0 - limits.agreement
+    return mean + 4.0 * math.sqrt(mean * (1.0 - mean) / max(values, 1))
 
 
 def _scale(spec: TensorSpec, values: Array) -> float:

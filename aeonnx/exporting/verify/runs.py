@@ -24,16 +24,31 @@ from aeonnx.exporting.verify.reference import Arrays
 from aeonnx.exporting.verify.tolerance import FACTOR, LARGEST_FLOOR, ErrorStats, Limit, measured
 from aeonnx.runtime import Check, Report
 from aeonnx.runtime.batching import Run
-from aeonnx.runtime.compare import differences, malformed
+from aeonnx.runtime.compare import differences, is_categorical, malformed
 from aeonnx.runtime.interface import Interface, rows_in, select_rows
 from aeonnx.runtime.session import Array
 
-__all__ = ["ILL_CONDITIONED", "Compared", "ReferenceFn", "compare_runs"]
+__all__ = [
+    "GOLDEN_SHARE",
+    "ILL_CONDITIONED",
+    "OTHER_CODES",
+    "Compared",
+    "ReferenceFn",
+    "compare_runs",
+]
+
+GOLDEN_SHARE = 0.8
+"""Share of the tolerance that golden rows of a lossy graph need: other machines round otherwise."""
+
+OTHER_CODES = "other codes"
+"""The kind of inputs for which a lossy graph gives more other codes than a golden row may have."""
 
 ILL_CONDITIONED = "ill-conditioned"
 """The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`, or changes a code."""
 
 _ILL_SHARE = 1 / 8  # largest share of the real or random inputs that may be ill-conditioned
+_OTHER_SHARE = 1 / 8  # largest share of the inputs that may be of the kind `OTHER_CODES`
+_NO_VALUE = 1e-12  # share of a row that is less than one of its values
 
 
 class ReferenceFn(Protocol):
@@ -48,7 +63,7 @@ class ReferenceFn(Protocol):
 
 @dataclass(frozen=True)
 class Compared(Report):
-    """A report, and the kind of each row: that of `Rows`, or `ILL_CONDITIONED`."""
+    """A report, and the kind of each row: that of `Rows`, `ILL_CONDITIONED` or `OTHER_CODES`."""
 
     kinds: tuple[str, ...] = ()
 
@@ -64,6 +79,7 @@ def compare_runs(
     limit: Limit = measured,
     sizes: Mapping[str, int] = MappingProxyType({}),
     effort: Effort = FULL,
+    lossy: bool = False,
 ) -> Compared:
     """Compare the outputs of a graph with its reference.
 
@@ -80,6 +96,8 @@ def compare_runs(
         limit: the tolerance of an output, from its measured differences.
         sizes: of the axes that are dynamic in the graph, for the report.
         effort: how many rows run at once, and how often rounding is simulated.
+        lossy: whether the graph may give other codes than torch for a few inputs: their share is
+            limited by `quality`.
 
     Raises:
         DeviceMemoryError: the graph runs out of the device's memory.
@@ -116,6 +134,9 @@ def compare_runs(
             found[key].add(places, value, single[key])
         alone.add(places, outputs, single)
     kinds = _conditioned(rows.kinds, [*found.values()])
+    if lossy:
+        kinds, lines = _other_codes(f"{name} ({variant})", kinds, [*found.values()], limit)
+        failures += lines
     checks = [
         replace(_check(name, variant, found[spec.name], kinds, kind, limit), sizes=dict(sizes))
         for spec in part.outputs
@@ -133,6 +154,7 @@ class _Differences:
     def __init__(self, spec: TensorSpec, double: Array) -> None:
         self.spec = spec
         self.is_float = np.issubdtype(np.dtype(spec.dtype), np.floating)
+        self.is_categorical = is_categorical(spec.dtype)
         self.double = double.astype(np.float64)
         count = len(double)
         self.floor, self.absolute, self.relative, self.error = np.zeros((4, count))
@@ -141,15 +163,16 @@ class _Differences:
 
     def add_floor(self, places: Array, value: Array, *, simulated: bool = False) -> None:
         """Raise the floor of some rows by a float32 output, or by a simulated one."""
-        lost, _ = differences(value, self.double[places])
+        lost, _ = differences(value, self.double[places], categorical=self.is_categorical)
         self.floor[places] = np.maximum(self.floor[places], lost)
         if simulated:
             self.simulated[places] = np.maximum(self.simulated[places], lost)
 
     def add(self, places: Array, graph: Array, single: Array) -> None:
         """Add the outputs of the graph and of float32 torch for some rows."""
-        absolute, relative = differences(graph, single)
-        error, _ = differences(graph, self.double[places])
+        categorical = self.is_categorical
+        absolute, relative = differences(graph, single, categorical=categorical)
+        error, _ = differences(graph, self.double[places], categorical=categorical)
         before = np.maximum(self.absolute[places], self.error[places])
         self.batch[places] = np.where(
             np.maximum(absolute, error) > before, len(places), self.batch[places]
@@ -167,14 +190,19 @@ class _Differences:
             float(number[chosen].max(initial=0.0))
             for number in (self.absolute, self.relative, self.error, self.floor)
         )
+        if self.is_categorical:
+            return ErrorStats(absolute, relative, error, floor, _NO_VALUE)
         largest = np.float32(np.abs(self.double[chosen]).max(initial=0.0))
         return ErrorStats(absolute, relative, error, floor, float(np.spacing(largest)))
 
     def spread(self, kinds: Sequence[str]) -> float:
         """Range of the values on real and random inputs; without any, on all inputs.
 
-        At least a hundredth of the largest absolute value: an output may be constant.
+        At least a hundredth of the largest absolute value: an output may be constant. 1 for codes,
+        whose differences are shares.
         """
+        if self.is_categorical:
+            return 1.0
         chosen = [kind in (REAL, RANDOM) for kind in kinds]
         values = self.double[chosen] if any(chosen) else self.double
         return float(max(np.ptp(values), 0.01 * np.abs(values).max())) if values.size else 0.0
@@ -193,6 +221,25 @@ def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[s
     )
 
 
+def _other_codes(
+    name: str, kinds: Sequence[str], found: Sequence[_Differences], limit: Limit
+) -> tuple[tuple[str, ...], list[str]]:
+    """The kinds, with `OTHER_CODES` for inputs that cannot be golden; a line if they are many."""
+    other = np.zeros(len(kinds), bool)
+    for item in found:
+        if item.is_categorical:
+            most = GOLDEN_SHARE * limit(item.spec, item.of(np.ones(len(kinds), bool)))
+            other |= np.maximum(item.absolute, item.error) > most
+    lines = []
+    if other.sum() > max(1, _OTHER_SHARE * len(kinds)):
+        lines.append(
+            f"{name}: for {other.sum()} of {len(kinds)} inputs, more codes differ from torch's "
+            "than may in a golden row"
+        )
+    own = zip(kinds, other.tolist(), strict=True)
+    return tuple(OTHER_CODES if differs else kind for kind, differs in own), lines
+
+
 def _ill_conditioned(
     name: str, before: Sequence[str], after: Sequence[str], found: Sequence[_Differences]
 ) -> list[str]:
@@ -204,6 +251,14 @@ def _ill_conditioned(
         if len(ill) <= _ILL_SHARE * len(places):
             continue
         worst = max(found, key=lambda item: item.floor[ill].max() / (item.spread(before) or 1))
+        if worst.is_categorical:
+            lines.append(
+                f"{name}.{worst.spec.name}: {len(ill)} of {len(places)} {kind} inputs are "
+                f"ill-conditioned: there up to {worst.floor[ill].max():.2%} of the values of a row "
+                "differ between float32 torch and float64 torch, so that a right graph cannot be "
+                "told from a wrong one. Look for a choice among equal values"
+            )
+            continue
         lines.append(
             f"{name}.{worst.spec.name}: {len(ill)} of {len(places)} {kind} inputs are "
             f"ill-conditioned: there float32 torch is off by up to {worst.floor[ill].max():.3g} "
@@ -226,12 +281,13 @@ def _check(
         output=item.spec.name,
         max_abs_diff=stats.absolute,
         max_rel_diff=stats.relative,
-        tolerance=limit(item.spec, stats),
+        tolerance=1.0 if kind == OTHER_CODES and item.is_categorical else limit(item.spec, stats),
         error=stats.error,
         noise_floor=stats.floor,
         inputs=kind,
         rows=int(chosen.sum()),
         batch=int(item.batch[worst]) or 1,
+        categorical=item.is_categorical,
     )
 
 
@@ -273,7 +329,8 @@ class _Alone:
                 ("eager torch: ", self._torch, mixed),
             ):
                 for batch, outputs in runs.items():
-                    difference = differences(outputs[key][:1], runs[1][key][:1])[0].max()
+                    pair = outputs[key][:1], runs[1][key][:1]
+                    difference = differences(*pair, categorical=item.is_categorical)[0].max()
                     if difference > most:
                         lines.append(
                             f"{name}.{key}: {whose}a row alone and the same row in a batch of "

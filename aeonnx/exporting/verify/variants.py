@@ -78,6 +78,7 @@ def compare_lossy(
         limit=lambda spec, _: tolerances[spec.name],
         sizes=sizes,
         effort=effort,
+        lossy=True,
     )
     failures = [
         f"{name} ({variant}): {key}: NaN or infinite values"
@@ -150,6 +151,7 @@ def compare_pixels(
         limit=limit,
         sizes=sizes,
         effort=effort,
+        lossy=lossy is not None,
     )
     return replace(report, failures=(*report.failures, *filter(None, unlike)))
 

@@ -234,12 +234,18 @@ impl Tensor {
     }
 
     /// Largest |self - expected| of each row, which stand for those from `first` on; NaN if one is.
-    /// Both have rows of the same size.
+    /// Of int32, int64 and bool the share of the row's values that differ. Both have rows of the same
+    /// size.
     pub(crate) fn differences(&self, expected: &Self, first: usize) -> Vec<f64> {
         let size = self.values.len() / self.rows().max(1);
         let apart = |i| (self.values.at(i) - expected.values.at(first * size + i)).abs();
-        let row = |row| (row * size..(row + 1) * size).map(apart).fold(0.0, larger);
-        (0..self.rows()).map(row).collect()
+        let values = |row| row * size..(row + 1) * size;
+        let largest = |row| values(row).map(apart).fold(0.0, larger);
+        let share = |row| {
+            values(row).filter(|&i| apart(i) > 0.0).count() as f64 / size.max(1) as f64
+        };
+        let codes = matches!(self.values.dtype(), DType::Int32 | DType::Int64 | DType::Bool);
+        (0..self.rows()).map(|row| if codes { share(row) } else { largest(row) }).collect()
     }
 }
 

@@ -108,8 +108,18 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
         return dtype == other.dtype && Arrays.equals(shape, other.shape);
     }
 
-    /** Largest |this - other| of two that are alike; NaN if one is. */
+    /**
+     * Largest |this - other| of two that are alike, NaN if one is; of int32, int64 and bool the share
+     * of the values that differ.
+     */
     double difference(Tensor other) {
+        if (dtype == DType.INT32 || dtype == DType.INT64 || dtype == DType.BOOL) {
+            int differ = 0;
+            for (int i = 0; i < count(); i++) {
+                differ += at(i) == other.at(i) ? 0 : 1;
+            }
+            return count() == 0 ? 0 : (double) differ / count();
+        }
         double worst = 0;
         for (int i = 0; i < count(); i++) {
             worst = Math.max(worst, Math.abs(at(i) - other.at(i))); // NaN stays
