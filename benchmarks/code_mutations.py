@@ -146,13 +146,15 @@ def judge(mutant: Mutant, root: Path, tests: Tests, runs: Path) -> Outcome:
 
 def judge_again(item: Outcome, root: Path, tests: list[str]) -> Outcome:
     """Whether these tests find in a later version what survived in an earlier one."""
-    place = Place(item.file, item.line, item.line, 0, ())
-    text = put_again(item.diff, (root / item.file).read_text())
-    if text is None:
-        return item
-    mutant = Mutant(place, item.operator, text, item.diff)
-    found = fails(mutant, root, tests, 600, None)
-    return item if found == "survived" else replace(item, result="killed since")
+    moved = sorted(path.relative_to(root).as_posix() for path in (root / "aeonnx").rglob("*.py"))
+    for file in (item.file, *moved):
+        source = root / file
+        text = put_again(item.diff, source.read_text()) if source.exists() else None
+        if text is not None:
+            mutant = Mutant(Place(file, 1, 1, 0, ()), item.operator, text, item.diff)
+            found = fails(mutant, root, tests, 600, None)
+            return item if found == "survived" else replace(item, result="killed since")
+    return item
 
 
 def report(outcomes: list[Outcome], all_places: int) -> str:

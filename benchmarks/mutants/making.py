@@ -54,7 +54,7 @@ class Mutant:
 
 
 def put_again(diff: str, source: str) -> str | None:
-    """A later version of the file with the fault of `diff`; None unless its lines are there once."""
+    """A later file with the fault of `diff`; None unless the right lines are there once."""
     lines = diff.splitlines()
     before, after = (
         "".join(f"{line[1:]}\n" for line in lines if line.startswith(sign)) for sign in "-+"

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 import aeonnx
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import GraphError, ParityError
+from aeonnx.exporting.plan import with_fixed_batch
 from aeonnx.exporting.verify import effort
-from aeonnx.exporting.verify.effort import comparisons, effort_of
+from aeonnx.exporting.verify.batches import drawn
+from aeonnx.exporting.verify.effort import FULL, comparisons, effort_of
+from aeonnx.exporting.verify.probes import RANDOM
 from aeonnx.models import Part
 
 
@@ -116,3 +119,11 @@ def test_a_branch_that_computes_something_else_is_refused(tmp_path: Path) -> Non
     assert "on random inputs at batch 5, height 1, width 1" in str(caught.value)
     assert "whether the batch is larger than 4, and then computes" in str(caught.value)
     assert "fix the batch with --static-batch" in str(caught.value)
+
+
+@pytest.mark.parametrize(("batch", "rows"), [(None, 7), (4, 8)])
+def test_rounding_is_simulated_for_each_row_in_whole_batches(batch: int | None, rows: int) -> None:
+    part = with_fixed_batch(fixed(32), batch)
+    places = drawn(part, [RANDOM] * 7, 0, FULL)
+    assert sorted(set(places.tolist())) == list(range(7))
+    assert len(places) == rows

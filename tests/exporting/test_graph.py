@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import onnx
@@ -137,13 +138,16 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], v) for name, v in part.module.state_dict().items())
 
 
-def test_ctrl_c_that_the_exporter_made_an_error_of(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("exporter", [torch.onnx, torch.export], ids=lambda item: item.__name__)
+def test_ctrl_c_that_an_exporter_made_an_error_of(
+    monkeypatch: pytest.MonkeyPatch, exporter: ModuleType
+) -> None:
     def exporting(*_: Any, **__: Any) -> None:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:
             raise RuntimeError("a pass failed")  # noqa: B904  # as C++ bindings do
 
-    monkeypatch.setattr(torch.onnx, "export", exporting)
+    monkeypatch.setattr(exporter, "export", exporting)
     with pytest.raises(KeyboardInterrupt):
         build_graph(part_of(), 18, {})

@@ -245,3 +245,23 @@ def test_a_target_that_cannot_is_not_told_to_take_a_newer_opset_alone(
     assert "export without --target and with --opset 16 or newer" in told
     assert not Path("b").exists()
     assert aeonnx(*command, "--opset", "16").exit_code == 0
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "constant"])
+def test_pads_of_some_axes_are_pads_of_all(mode: str) -> None:
+    """torch writes pads of all axes; a model from elsewhere may have them of some."""
+    ends = {"x": ["n", 2, 5, 6], "y": ["n", 2, 8, 9]}
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in ends.items())
+    numbers = {"pads": [1, 2, 2, 1], "axes": [2, 3]}
+    stored = [onnx.numpy_helper.from_array(np.array(v), name) for name, v in numbers.items()]
+    node = onnx.helper.make_node("Pad", ["x", "pads", "", "axes"], ["y"], mode=mode)
+    graph = onnx.helper.make_graph([node], "g", [x], [y], stored)
+    imports = [onnx.helper.make_opsetid("", 18)]
+    model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=8)
+    given = np.random.default_rng(0).standard_normal((3, 2, 5, 6)).astype(np.float32)
+    expected, found = (
+        onnxruntime.InferenceSession(made.SerializeToString()).run(None, {"x": given})[0]
+        for made in (model, at_opset(copy.deepcopy(model), 17))
+    )
+    assert expected.shape == (3, 2, 8, 9)
+    np.testing.assert_array_equal(found, expected)
