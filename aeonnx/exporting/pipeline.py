@@ -124,7 +124,6 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
             report = _judged(made, before, context)
             contents = _contents(plan, made, before, trained)
             files.write(staged / manifest.FILE_NAME, manifest.serialize(contents))
-            _remove_unnamed(staged, contents)
             files.commit(staged, output, manifest.FILE_NAME)
             files.remove_unnamed(output, manifest.file_names(contents), _PLACES)
     for line in plan.left_out:
@@ -304,17 +303,6 @@ def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | 
         f"has {checkpoint_id[:12]}), and parts of two checkpoints do not fit together: pass "
         "--force to replace the bundle, or another -o"
     )
-
-
-def _remove_unnamed(staged: Path, contents: Manifest) -> None:
-    """Remove intermediate files, such as a decoder that was built only for the sampler."""
-    named = manifest.file_names(contents) | {manifest.FILE_NAME}
-    for path in [path for path in staged.rglob("*") if path.is_file()]:
-        if path.relative_to(staged).as_posix() not in named:
-            path.unlink()
-    for path in sorted(staged.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
 
 
 def _manifest(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 import aeonnx
 from aeonnx import models
 from aeonnx._util import files
+from aeonnx.bundle.manifest import file_names
 from aeonnx.errors import (
     BundleError,
     CheckpointError,
@@ -261,3 +263,17 @@ def test_progress_counts_every_graph(run_of: Maker, tmp_path: Path) -> None:
     assert [(number, total) for *_, number, total in seen] == [
         (number, len(graphs)) for number in range(1, len(graphs) + 1)
     ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"parts": ("sampler",)}, {"parts": ("encoder",), "precisions": ("fp16",)}],
+    ids=["sampler", "encoder in fp16"],
+)
+def test_what_was_built_on_the_way_is_no_part_of_the_bundle(
+    run_of: Maker, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """The decoder: a sampler contains it, and latents are measured on the images that it makes."""
+    exported = export(ExportOptions("vae", tmp_path / "b", run_of(), **options))
+    assert set(exported.manifest.parts) == {*options["parts"]}
+    assert digests(tmp_path / "b").keys() == {"manifest.json"} | file_names(exported.manifest)
