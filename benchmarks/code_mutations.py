@@ -67,8 +67,8 @@ class Outcome:
         line: from 1.
         operator: what was changed.
         diff: lines that differ.
-        result: "killed", "timeout", "survived", "no test" where none runs the line, or "killed
-            since" by a test that was written later.
+        result: "killed", "timeout", "survived", "no test" where none runs the line; of what
+            survived, "killed since" by a test that was written later, or "gone" with its lines.
         tests: how many could have seen it.
     """
 
@@ -149,12 +149,12 @@ def judge_again(item: Outcome, root: Path, tests: list[str]) -> Outcome:
     moved = sorted(path.relative_to(root).as_posix() for path in (root / "aeonnx").rglob("*.py"))
     for file in (item.file, *moved):
         source = root / file
-        text = put_again(item.diff, source.read_text()) if source.exists() else None
+        text = put_again(item.diff, item.line, source.read_text()) if source.exists() else None
         if text is not None:
             mutant = Mutant(Place(file, 1, 1, 0, ()), item.operator, text, item.diff)
             found = fails(mutant, root, tests, 600, None)
             return item if found == "survived" else replace(item, result="killed since")
-    return item
+    return replace(item, result="gone")
 
 
 def report(outcomes: list[Outcome], all_places: int) -> str:
@@ -165,12 +165,15 @@ def report(outcomes: list[Outcome], all_places: int) -> str:
     total, before, left = Counter[str](), Counter[str](), Counter[str]()
     for item in outcomes:
         total[item.file] += 1
-        before[item.file] += item.result in ("survived", "no test", "killed since")
+        before[item.file] += item.result in ("survived", "no test", "killed since", "gone")
         left[item.file] += item.result in ("survived", "no test")
     count, first, survived = total.total(), before.total(), left.total()
     share = f"{first} faults were not found by the tests ({first / max(count, 1):.1%})"
     if first > survived:
-        share += f", {survived} by those written since ({survived / max(count, 1):.1%})"
+        share += (
+            f"; {survived} are not by those written since ({survived / max(count, 1):.1%}), and "
+            f"{sum(item.result == 'gone' for item in outcomes)} were in lines that are gone"
+        )
     lines = [
         f"{describe('cosmic-ray', 'pytest', 'coverage')}. {count} places drawn from {all_places:,};"
         f" {share}.",
@@ -180,7 +183,7 @@ def report(outcomes: list[Outcome], all_places: int) -> str:
         *(f"| {file} | {total[file]} | {before[file]} | {left[file]} |" for file in sorted(total)),
     ]
     for item in outcomes:
-        if item.result in ("survived", "no test", "killed since"):
+        if item.result in ("survived", "no test", "killed since", "gone"):
             title = f"{item.file}:{item.line}, {item.operator}: {item.result}"
             lines += ["", f"{title} ({item.tests} tests)", "```diff", item.diff, "```"]
     return "\n".join(lines) + "\n"

@@ -53,13 +53,22 @@ class Mutant:
     diff: str
 
 
-def put_again(diff: str, source: str) -> str | None:
-    """A later file with the fault of `diff`; None unless the right lines are there once."""
-    lines = diff.splitlines()
-    before, after = (
-        "".join(f"{line[1:]}\n" for line in lines if line.startswith(sign)) for sign in "-+"
-    )
-    return source.replace(before, after) if source.count(before) == 1 else None
+def put_again(diff: str, line: int, source: str) -> str | None:
+    """A later file with the fault of `diff`, near where it was; None if its lines are gone.
+
+    Args:
+        diff: of a mutant.
+        line: where it was, from 1.
+        source: the later file.
+    """
+    lines, text = diff.splitlines(), source.splitlines()
+    before, after = ([item[1:] for item in lines if item.startswith(sign)] for sign in "-+")
+    count = len(before)
+    places = [place for place in range(len(text)) if text[place : place + count] == before]
+    if not places:
+        return None
+    place = min(places, key=lambda place: abs(place + 1 - line))
+    return "\n".join([*text[:place], *after, *text[place + count :], ""])
 
 
 def places(root: Path, files: list[str]) -> list[Place]:

@@ -277,3 +277,11 @@ def test_what_was_built_on_the_way_is_no_part_of_the_bundle(
     exported = export(ExportOptions("vae", tmp_path / "b", run_of(), **options))
     assert set(exported.manifest.parts) == {*options["parts"]}
     assert digests(tmp_path / "b").keys() == {"manifest.json"} | file_names(exported.manifest)
+
+
+def test_an_error_of_our_own_is_not_laid_on_the_module(
+    run_of: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aeonnx.exporting.pipeline.export_part", len)  # it takes one argument
+    with pytest.raises(TypeError, match="takes exactly one argument"):
+        export(ExportOptions("vae", tmp_path / "b", run_of()))

@@ -123,3 +123,31 @@ def test_rows_that_do_not_fit_are_refused(
     assert result.exit_code == 1
     assert text in result.stderr, result.stderr
     assert not Path("b").exists()
+
+
+class Unlike(Table):
+    """Its encoder does not take what it says."""
+
+    def parts(self) -> dict[str, Part]:
+        z = TensorSpec("z", ("batch", 64), kind="latent")
+        x = TensorSpec("x", ("batch", 5), range=(0.0, 1.0), kind="vector")
+        made = TensorSpec("y", ("batch", 3), kind="vector")
+        return {
+            "encoder": Part(self.layers[0], (x,), (z,)),
+            "decoder": Part(self.layers[2], (z,), (made,)),
+        }
+
+
+def unlike() -> nn.Module:
+    return Unlike()
+
+
+def test_the_encoder_that_makes_the_latents_of_rows_is_checked(
+    aeonnx: Callable[..., Result], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((100, 5), np.float32))
+    source = ("--from", f"module:{__name__}:unlike", "--part", "decoder", "--precision", "fp16")
+    done = aeonnx("export", *source, "--calibration", "rows.npy", "-o", "b")
+    assert done.exit_code == 1
+    assert "Error: encoder: its module, called at batch 2, raised RuntimeError: " in done.stderr
+    assert not (tmp_path / "b").exists()
