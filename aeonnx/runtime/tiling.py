@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aeonnx.bundle import Interface, Variant, axes_of, shape_at
+from aeonnx.bundle import Axis, Interface, Variant, axes_of, shape_at
 from aeonnx.errors import UsageError
 from aeonnx.runtime.blending import run_blended
 from aeonnx.runtime.interface import Array, stored_sizes
@@ -145,12 +145,11 @@ def require_cuttable(name: str, part: Interface) -> None:
 def _require_side(name: str, part: Interface, tile: int, *, exact: bool) -> None:
     axes, step = sized_axes(part), _step(part)
     low, high = _bounds(part, exact=exact)
-    margin = max(axis.margin or 0 for axis in axes.values())
     if high is not None and high < low:
         raise UsageError(f"tile: expected none, no tile fits all axes of {name}: leave it out")
     if tile < low:
         twice = exact and low > _rounded(max(axis.min for axis in axes.values()), step)
-        why = f"more than twice its margin, {margin}" if twice else "its smallest size"
+        why = _two_margins(max(axes.values(), key=least_side)) if twice else "its smallest size"
         raise UsageError(f"tile: expected at least {low} for {name}, {why}, got {tile}")
     if high is not None and tile > high:
         raise UsageError(f"tile: expected at most {high} for {name}, its largest size, got {tile}")
@@ -161,6 +160,13 @@ def _require_side(name: str, part: Interface, tile: int, *, exact: bool) -> None
             f"tile: expected a multiple of {step} for {name}, got {tile}: "
             f"the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(near)}"
         )
+
+
+def _two_margins(axis: Axis) -> str:
+    """Why a tile cannot be shorter than `least_side`, in words."""
+    margin, step = axis.margin or 0, axis.multiple
+    rounded = f" (rounded up to a multiple of {step})" if margin % step else ""
+    return f"two margins of {_rounded(margin, step)}{rounded} and {step} between them"
 
 
 def advice(variant: Variant) -> str:

@@ -104,7 +104,8 @@ def test_tiles_of_any_length_give_the_whole(made: Callable[[str], Path], tile: i
     [
         (
             {"tile": 16},
-            "tile: expected at least 18 for denoiser, more than twice its margin, 7, got 16",
+            "tile: expected at least 18 for denoiser, two margins of 8 (rounded up to a multiple "
+            "of 2) and 2 between them, got 16",
         ),
         (
             {"tile": 33},
