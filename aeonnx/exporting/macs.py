@@ -13,11 +13,14 @@ from aeonnx.exporting.shapes import infer_at
 
 __all__ = ["macs"]
 
+_PRODUCTS = ("Gemm", "MatMul", "Conv", "ConvTranspose")
+_RECURRENT = ("LSTM", "GRU", "RNN")
+
 
 def macs(
     model: ModelProto, rows: int = 1, sizes: Mapping[str, int] = MappingProxyType({})
 ) -> int | None:
-    """Multiply-accumulates per row in Gemm, MatMul, Conv and ConvTranspose.
+    """Multiply-accumulates per row in matrix products, convolutions and recurrent layers.
 
     These operators take nearly all of the time. A convolution counts all products with its kernel,
     including those with padding and those that a transposed convolution crops.
@@ -34,22 +37,25 @@ def macs(
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     total = 0
     for node in model.graph.node:
-        if node.op_type in ("Gemm", "MatMul", "Conv", "ConvTranspose"):
-            names = (*node.input[:2], node.output[0])
-            left, right, output = (_known(shapes.get(name)) for name in names)
-            if left is None or right is None or output is None:
+        if node.op_type in (*_PRODUCTS, *_RECURRENT):
+            third = node.input[2] if node.op_type in _RECURRENT else node.output[0]
+            left, right, other = (_known(shapes.get(name)) for name in (*node.input[:2], third))
+            if left is None or right is None or other is None:
                 return None
-            total += _products(node, left, right, output)
+            total += _products(node, left, right, other)
     return total // rows
 
 
-def _products(node: NodeProto, left: list[int], right: list[int], output: list[int]) -> int:
+def _products(node: NodeProto, left: list[int], right: list[int], other: list[int]) -> int:
+    """Of one node; `other` is the shape of its output, or of a recurrent layer's third input."""
+    if node.op_type in _RECURRENT:  # sequence [length, rows, in]; all weights at each place
+        return prod(left[:2]) * (prod(right) + prod(other))
     if node.op_type == "Conv":  # kernel [out, in / groups, ...]; all of it per output
-        return prod(output) * prod(right[1:])
+        return prod(other) * prod(right[1:])
     if node.op_type == "ConvTranspose":  # kernel [in, out / groups, ...]; all of it per input
         return prod(left) * prod(right[1:])
     across = any(item.name == "transA" and item.i for item in node.attribute)
-    return prod(output) * left[0 if across else -1]
+    return prod(other) * left[0 if across else -1]
 
 
 def _known(sizes: list[int | None] | None) -> list[int] | None:

@@ -41,6 +41,9 @@ CONV = """g (float[batch, 4, 9, 8] x) => (float[batch, 6, 5, 4] y) {
 UP = """g (float[batch, 4, 5, 6] x) => (float[batch, 3, 10, 12] y) {
     y = ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1]> (x, w)
 }"""
+LSTM = """g (float[7, batch, 5] x) => (float[7, 2, batch, 3] y) {
+    y = LSTM <direction = "bidirectional", hidden_size = 3> (x, w, r)
+}"""
 TWO = """g (float[batch, 5] x) => (float[batch, 2] y) {
     h = Gemm (x, w)
     r = Relu (h)
@@ -57,9 +60,19 @@ TWO = """g (float[batch, 5] x) => (float[batch, 2] y) {
         (RESHAPED, {"w": (5, 3)}, 2 * 5 * 3),
         (CONV, {"w": (6, 2, 3, 3)}, 6 * 5 * 4 * 2 * 3 * 3),
         (UP, {"w": (4, 3, 4, 4)}, 4 * 5 * 6 * 3 * 4 * 4),
+        (LSTM, {"w": (2, 12, 5), "r": (2, 12, 3)}, 7 * 2 * 4 * 3 * (5 + 3)),
         (TWO, {"w": (5, 3), "v": (3, 2)}, 5 * 3 + 3 * 2),
     ],
-    ids=["gemm", "transposed", "matmul", "reshaped", "grouped-conv", "conv-transpose", "two"],
+    ids=[
+        "gemm",
+        "transposed",
+        "matmul",
+        "reshaped",
+        "grouped-conv",
+        "conv-transpose",
+        "lstm",
+        "two",
+    ],
 )
 def test_known_graphs_are_counted_to_the_product(
     text: str, weights: dict[str, tuple[int, ...]], expected: int
