@@ -19,7 +19,8 @@ from hypothesis.extra import numpy as arrays
 
 from aeonnx.errors import AeonnxError, ImageError
 from aeonnx.io import npy, npz
-from aeonnx.io.readers import open_images, open_latents, read_images
+from aeonnx.io.readers import open_images, read_images
+from aeonnx.io.rows import Rows, open_latents
 from aeonnx.training.data import load_data
 
 SHAPE = (1, 4, 5)
@@ -148,7 +149,7 @@ def test_hostile_headers_are_refused(tmp_path: Path, text: str, reason: str, ver
     path.write_bytes(header(text, version))
     readers: tuple[Callable[[], object], ...] = (
         lambda: open_images([path], SHAPE),
-        lambda: open_latents(path, (20,)),
+        lambda: open_latents(path, Rows("z", (20,))),
         lambda: load_data(str(path), Path("/nowhere")),
     )
     for read in readers:
@@ -204,7 +205,7 @@ def test_two_thousand_damaged_arrays_are_read_or_refused(tmp_path: Path) -> None
         path.write_bytes(content)
         for read in (
             lambda path=path: read_images(path, SHAPE),
-            lambda path=path: list(open_latents(path, (5,)).batches(9)),
+            lambda path=path: list(open_latents(path, Rows("z", (5,))).batches(9)),
             lambda path=path: load_data(str(path), Path("/nowhere")),
         ):
             try:
@@ -266,7 +267,7 @@ def test_only_regular_files_are_arrays(tmp_path: Path) -> None:
         with pytest.raises(ImageError, match=f"cannot read .*{name}: it is a FIFO"):
             open_images([tmp_path / name], SHAPE)
         with pytest.raises(ImageError, match=f"cannot read .*{name}: it is a FIFO"):
-            open_latents(tmp_path / name, (5,))
+            open_latents(tmp_path / name, Rows("z", (5,)))
         with pytest.raises(AeonnxError, match=f"cannot read .*{name}: it is a FIFO"):
             load_data(str(tmp_path / name), Path("/nowhere"))
 
@@ -395,13 +396,13 @@ def test_latents_are_floats_of_the_right_length(tmp_path: Path) -> None:
         np.save(tmp_path / "z.npy", stored)
         np.savez(tmp_path / "z.npz", features=stored, names=np.array(["a"]))
         for name in ("z.npy", "z.npz"):
-            found = np.concatenate(list(open_latents(tmp_path / name, (5,)).batches(2)))
+            found = np.concatenate(list(open_latents(tmp_path / name, Rows("z", (5,))).batches(2)))
             np.testing.assert_array_equal(found, z[: len(found)])
             assert found.dtype == np.float32
     for wrong in (z.astype(int), z[:, :4], z[None], np.float32(3)):
         np.save(tmp_path / "z.npy", wrong)
         with pytest.raises(ImageError, match=r"expected latents, a .npy or .npz array of floats"):
-            open_latents(tmp_path / "z.npy", (5,))
+            open_latents(tmp_path / "z.npy", Rows("z", (5,), what="latents"))
     np.savez(tmp_path / "z.npz", a=z, b=z)
     with pytest.raises(ImageError, match="expected one array of latents .named z, .* got a, b"):
-        open_latents(tmp_path / "z.npz", (5,))
+        open_latents(tmp_path / "z.npz", Rows("z", (5,), what="latents"))

@@ -155,7 +155,11 @@ def test_mistakes_are_told_in_words(
     [
         (["encode", "{b}", "none.png", "-o", "z.npy"], 1, "none.png does not exist"),
         (["encode", "{b}", "text.png", "-o", "z.npy"], 1, "is not a readable PNG, JPEG, BMP"),
-        (["encode", "{b}", "digits.npy", "-o", "z.png"], 2, "latents are not images"),
+        (
+            ["encode", "{b}", "digits.npy", "-o", "z.png"],
+            2,
+            "mu is of the kind latent, not an image",
+        ),
         (
             ["decode", "{b}", "digits.npy", "-o", "x.png"],
             1,

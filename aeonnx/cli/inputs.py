@@ -21,7 +21,8 @@ def others_option(command: F) -> F:
         "others",
         multiple=True,
         metavar="NAME=NUMBER",
-        help="A number for a further input of the part, such as sigma=0.1. May be repeated.  "
+        help="A number for a further input of the part, such as sigma=0.1. May be repeated. The "
+        "decoder takes what the encoder makes, so reconstruct needs none for that.  "
         "[default: none]",
     )(command)
 

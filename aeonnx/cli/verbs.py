@@ -38,22 +38,24 @@ _FORCE = "Replace an existing file; write into a folder that is not empty."
 _IMAGES = (
     "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
     ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
-    "images), or - for one such file on stdin."
+    "images), or - for one such file on stdin. A model of anything but images, such as vectors or "
+    "volumes, reads .npy and .npz arrays of rows."
 )
 _SIGNALS = (
-    "A bundle of signals reads .wav files (PCM), or .npy arrays [n, channels, time], of any length "
-    "and in constant memory, and writes a .npy, a .wav for one signal, or a folder for several "
-    "files."
+    "A bundle of signals reads .wav files (PCM), folders of them, or .npy arrays [n, channels, "
+    "time], of any length and in constant memory, or one such file on stdin; and writes a .npy, a "
+    ".wav for one signal, or a folder for several files, but not to stdout."
 )
 _TO_PICTURE = (
     "Where to write the images: a .png, .jpg, .webp or .tif file for a grid of images; a .npy or "
-    ".npz array; a folder (no suffix, or / at the end) for one PNG per image; - for stdout, which "
-    "gets "
+    ".npz array; a folder (no suffix, or / at the end) for one PNG per image, or one .npy per row "
+    "of what is no image; - for stdout, which gets "
 )
 _FROM_PICTURES = "a PNG if all IMAGES are pictures, else a .npy."
 _WRITTEN = json_option(
-    "an object with `output` (path), `dtype`, `shape`, `provider`, `left_out` and `skipped` "
-    "(texts), and `blended` (parts whose tiles were blended: not exact)"
+    "an object with `output` (path), `dtype`, `shape` (with null for a size that differs between "
+    "rows), `provider`, `left_out` and `skipped` (texts), and `blended` (parts whose tiles were "
+    "blended: not exact)"
 )
 _NAMED = 3  # skipped pictures that the message names
 
@@ -117,8 +119,13 @@ def _say(written: Written, bundle: Bundle, *, as_json: bool) -> None:
 
         report.print_written(written, bundle)
         return
-    line = f"{written.target}: {written.dtype} {list(written.shape)} on {bundle.provider}"
+    line = f"{written.target}: {written.dtype} {_shown(written.shape)} on {bundle.provider}"
     click.echo(printable(line), err=written.target == "stdout")
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    """ "[2, 3, any, any]": a size that differs between rows is "any"."""
+    return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
 def _inexact(part: str, bundle: Bundle) -> str:
@@ -202,7 +209,9 @@ encode = _image_verb(
     "encode",
     "Encode images to latents.",
     "Where to write the latents: a .npy array, float32 [n, latent]; a .npz with this array as "
-    "`features` and the images' names as `names`; - for a .npy on stdout.",
+    "`features`, the images' names as `names`, and each further output that the decoder takes, by "
+    "its name; a folder (no suffix, or / at the end) for one .npy or .npz per image; - for a .npy "
+    "on stdout.",
     "aeonnx encode dist/sdae scans -o features.npz",
 )
 reconstruct = _image_verb(
@@ -241,9 +250,10 @@ def decode(
 ) -> None:
     """Decode latents to images.
 
-    LATENTS is a .npy or .npz array of floats [n, latent], as `aeonnx encode` writes, or - for one
-    on stdin. Latents or codes of signals are a .npy array, and become a .npy or, of one signal, a
-    .wav.
+    LATENTS is a .npy or .npz array of floats [n, latent], or of whole numbers for codes, as
+    `aeonnx encode` writes, or - for one on stdin. A .npz can have further inputs of the decoder
+    too, each as the array of its name. Latents or codes of signals become a .npy or, of one signal,
+    a .wav.
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import run_on_files
@@ -295,7 +305,7 @@ def classify(
 ) -> None:
     from aeonnx.cli import report
     from aeonnx.cli.progress import RowsProgress
-    from aeonnx.runtime.file_ops import classify_files
+    from aeonnx.runtime.classifying import classify_files
 
     refuse_two_documents(output, as_json=as_json)
     reading = _reading(resize, background, recursive, skip_bad)

@@ -11,7 +11,8 @@ from aeonnx.exporting.sizes import at_usual
 from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of
 from aeonnx.io.pictures import ANY
-from aeonnx.io.readers import read_images, read_rows
+from aeonnx.io.readers import read_images
+from aeonnx.io.rows import Rows, read_rows
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
 
@@ -38,7 +39,8 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     if usual.kind == "image" and usual.range:
         rows = read_images(path, [size[0], *wanted[1:]], usual.range, (size[1], size[2]))
     else:
-        rows = read_rows(path, wanted, usual.dtype, f"rows of {usual.name}", size)
+        what = f"rows of {usual.name}"
+        rows = read_rows(path, Rows(usual.name, tuple(wanted), usual.dtype, what), size)
     try:
         return inputs_of(parts, rows)
     except InputError as error:

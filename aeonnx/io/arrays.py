@@ -71,13 +71,23 @@ def names_of_images(names: Collection[str], where: str) -> tuple[tuple[str, ...]
     return (*images,), (*labels,)
 
 
-def names_of_latents(names: Collection[str], where: str) -> str:
+def names_of_latents(
+    names: Collection[str], where: str, name: str = "", others: Collection[str] = ()
+) -> str:
     """Name of an archive's array of latents.
+
+    Args:
+        names: of all arrays.
+        where: name of the archive, for messages.
+        name: of the input that takes the latents, which goes before the usual names.
+        others: names of the arrays of further inputs.
 
     Raises:
         ImageError: the names are ambiguous.
     """
-    found = set(names) - {_NAMES}
+    found = set(names) - {_NAMES, *others}
+    if name in found:
+        return name
     latents = found & {*_LATENTS} or found - {*LABELS}
     if len(latents) != 1:
         raise ImageError(

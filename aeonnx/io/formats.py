@@ -27,7 +27,7 @@ _PICTURES = {
 _ARRAYS = {".npy": "npy", ".npz": "npz"}
 FORMS = (
     "*.png, *.jpg, *.webp or *.tif (one picture), *.npy or *.npz (arrays), or a folder (a picture "
-    "of each): a name without a suffix, that ends in /, or of an existing folder"
+    "of each image): a name without a suffix, that ends in /, or of an existing folder"
 )
 _LARGEST_EDGE = {"jpg": 65_535, "webp": 16_383}
 _STDOUT = "-"
@@ -40,15 +40,17 @@ class Target:
     Args:
         path: of the file or folder; None for stdout.
         form: "png", "jpg", "webp", "tif", "npy", "npz", or "folder".
+        images: whether the results are images: then a folder gets pictures, else arrays.
     """
 
     path: Path | None
     form: str
+    images: bool = True
 
     @property
     def pictures(self) -> bool:
-        """Whether images are written as pictures (uint8), not as arrays."""
-        return self.form not in _ARRAYS.values()
+        """Whether results are written as pictures (uint8), not as arrays."""
+        return self.images and self.form not in _ARRAYS.values()
 
     def __str__(self) -> str:
         return "stdout" if self.path is None else f"{self.path}"
@@ -89,14 +91,21 @@ class Target:
             )
 
 
-def target_of(name: Path | str, *, images: bool = True, pictures: bool = False) -> Target:
+def target_of(
+    name: Path | str,
+    *,
+    images: bool = True,
+    pictures: bool = False,
+    what: str = "the results are no images",
+) -> Target:
     """The target for an output's name.
 
     Args:
         name: path of a file or folder; "-" for stdout.
-        images: whether the results are images; False for latents.
+        images: whether the results are images; else they are arrays, such as latents.
         pictures: whether the sources were pictures: then stdout, a device or a pipe gets a PNG,
             else a .npy.
+        what: says what the results are, if not images, for the message.
 
     Raises:
         UsageError: the suffix is unknown, or does not fit the results.
@@ -107,6 +116,7 @@ def target_of(name: Path | str, *, images: bool = True, pictures: bool = False) 
         return Target(None, plain)
     path = Path(text)
     suffix = path.suffix.lower()
+    form: str | None
     forms = {**_PICTURES, **_ARRAYS, "": "folder"}
     if text.endswith(("/", os.sep)) or os.path.isdir(path):
         form = "folder"
@@ -115,12 +125,15 @@ def target_of(name: Path | str, *, images: bool = True, pictures: bool = False) 
     elif _special(path):
         form = plain
     else:
-        raise UsageError(f"{name}: expected {FORMS}")
-    if not images and form not in _ARRAYS.values():
+        form = None
+    if not images and (form is None or form in _PICTURES.values()):
         raise UsageError(
-            f"{name}: latents are not images: expected a name that ends in .npy or .npz"
+            f"{name}: {what}: expected a name that ends in .npy or .npz, or a folder, such as "
+            "results/, for a .npy of each row"
         )
-    return Target(path, form)
+    if form is None:
+        raise UsageError(f"{name}: expected {FORMS}")
+    return Target(path, form, images)
 
 
 def _special(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Reads input rows for a part from pictures and arrays, lazily and in constant memory.
+"""Reads images for a part from pictures and arrays, lazily and in constant memory.
 
 Training reads the same files to bit-identical values.
 """
@@ -21,24 +21,26 @@ from aeonnx.io import npy, npz
 from aeonnx.io.arrays import (
     check_dtype,
     check_range,
-    fits,
     names_of_images,
-    names_of_latents,
     rows_shape,
     to_values,
 )
-from aeonnx.io.decode import kind_of
 from aeonnx.io.folders import pictures_in
 from aeonnx.io.pictures import ANY, Treatment, image_of, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
+from aeonnx.io.rows import centre_of
+from aeonnx.io.source import Source, joined, numbered
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
-__all__ = ["Reading", "Source", "open_images", "open_latents", "read_images", "read_rows"]
+__all__ = ["Reading", "open_images", "read_images"]
 
 Array = npt.NDArray[Any]
-Batches = Callable[[int], Iterator[Array]]
 
 _AT_ONCE = 1024
+_PIXELS = (
+    "has pixels of 0 to 255, and the model does not say which range its images have: give a .npy "
+    "of floats that are normalised as the model expects"
+)
 _NAMED = 3  # most bad files that an error lists
 
 
@@ -50,35 +52,14 @@ class Reading:
         how: how to convert pictures that do not fit the model.
         recursive: read folders at any depth.
         skip_bad: skip pictures that cannot be read, instead of raising.
-        bounds: lowest and highest allowed value of floats in arrays.
+        bounds: lowest and highest allowed value of floats in arrays; None for any value. Then
+            pixels stand for nothing, and are refused.
     """
 
     how: Treatment = field(default_factory=Treatment)
     recursive: bool = False
     skip_bad: bool = False
-    bounds: Bounds = UNIT
-
-
-@dataclass(frozen=True)
-class Source:
-    """Rows that are read on demand.
-
-    Args:
-        names: names of the rows: files, or numbers from 0.
-        batches: called with a batch size, returns an iterator over batches of at most so many rows.
-        outputs: relative path for the result of each row, with the suffix of its source; None to
-            number the results.
-        pictures: whether all sources are pictures.
-        left_out: number of files and folders that were not read, a line for each folder.
-        skipped: error message of each picture that was skipped.
-    """
-
-    names: Sequence[str]
-    batches: Batches
-    outputs: Sequence[str] | None = None
-    pictures: bool = False
-    left_out: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
+    bounds: Bounds | None = UNIT
 
 
 @dataclass(frozen=True)
@@ -123,7 +104,7 @@ def open_images(
         else:
             pictures += found
     parts += _of_pictures(pictures, reading, alike=ANY not in wanted)
-    return replace(_joined(parts), left_out=tuple(left))
+    return replace(joined(parts), left_out=tuple(left))
 
 
 def read_images(
@@ -152,84 +133,13 @@ def read_images(
 
 
 def _middle(rows: Array, size: tuple[int, int], path: Path) -> Array:
-    found = _centre(rows, (rows.shape[1], *size))
+    found = centre_of(rows, (rows.shape[1], *size))
     if found is None:
         raise ImageError(
             f"{named(path)}: expected images of at least {size[0]}x{size[1]}, got one of "
             f"{rows.shape[2]}x{rows.shape[3]}: leave it out, or enlarge it"
         )
     return found
-
-
-def read_rows(
-    path: Path, wanted: Sequence[int], dtype: str, what: str, centre: Sequence[int]
-) -> Array:
-    """All rows of `_open_rows` at once.
-
-    Args:
-        path, wanted, dtype, what: see `_open_rows`.
-        centre: the shape that is cut out of the middle of each row.
-
-    Raises:
-        ImageError: see `_open_rows`; also rows smaller than `centre`.
-    """
-    rows = np.concatenate([*_open_rows(path, wanted, dtype, what).batches(_AT_ONCE)])
-    found = _centre(rows, centre)
-    if found is None:
-        raise ImageError(
-            f"{named(path)}: expected rows of at least {list(centre)}, got "
-            f"{list(rows.shape[1:])}: give larger ones"
-        )
-    return found
-
-
-def _centre(rows: Array, size: Sequence[int]) -> Array | None:
-    """The middle of each row; None if rows are smaller."""
-    starts = [(have - want) // 2 for have, want in zip(rows.shape[1:], size, strict=True)]
-    if min(starts) < 0:
-        return None
-    cuts = (slice(start, start + want) for start, want in zip(starts, size, strict=True))
-    return rows[(slice(None), *cuts)]
-
-
-def open_latents(path: Path | str, wanted: Sequence[int], dtype: str = "float32") -> Source:
-    """Open latents or codes, see `_open_rows`."""
-    what = "latents" if dtype.startswith("float") else "codes"
-    return _open_rows(path, wanted, dtype, what, ", such as aeonnx encode makes of pictures")
-
-
-def _open_rows(
-    path: Path | str, wanted: Sequence[int], dtype: str, what: str, way: str = ""
-) -> Source:
-    """Open rows, [n, *`wanted`], or one row, `wanted`: a .npy or .npz array.
-
-    Args:
-        path: of the file; "-" for stdin.
-        wanted: the shape of a row; 0 stands for any size.
-        dtype: of the part's input: an array of floats for a float, which becomes float32; for
-            codes, an array of whole numbers, which stay as they are.
-        what: names the rows in messages.
-        way: to such an array, for who gives a picture.
-
-    Raises:
-        ImageError: the file is missing or is not such an array.
-    """
-    where, floats = named(path), dtype.startswith("float")
-    axes = ", ".join(("n", *(str(size or "any") for size in wanted)))
-    values = "floats" if floats else "whole numbers"
-    expected = f"expected {what}, a .npy or .npz array of {values} [{axes}]"
-    start, stream = first_bytes(path)
-    kind = kind_of(start)
-    if kind is not None:
-        raise ImageError(f"{where} is a picture ({kind}): {expected}{way}")
-    (array,) = stored(path, start, stream, lambda names: [names_of_latents(names, where)])
-    shape = array.shape if len(array.shape) != len(wanted) else (1, *array.shape)
-    if array.dtype.kind not in ("f" if floats else "iu") or not fits(shape[1:], wanted):
-        raise ImageError(f"{array.where}: {expected}, got {array.dtype} {list(array.shape)}")
-    if not shape[0]:
-        raise ImageError(f"{array.where} holds no rows: give at least one")
-    ready = to_values if floats else np.ascontiguousarray
-    return Source(Numbers(shape[0]), lambda n: (ready(rows) for rows in array.rows(shape, n)))
 
 
 def _opened(
@@ -249,13 +159,8 @@ def _opened(
     if start.startswith((npy.MAGIC, *npz.MAGIC)) or suffix in (".npy", ".npz"):
         arrays = stored(path, start, stream, lambda names: names_of_images(names, where)[0])
         parts = [_of_array(array, wanted, reading.bounds) for array in arrays]
-        found = parts[0] if len(parts) == 1 else _joined(parts)
-        if several:
-            width = len(str(len(found.names) - 1))
-            names = [f"{where}:{number}" for number in found.names]
-            outputs = [f"{Path(where).stem}-{number:0>{width}}.npy" for number in found.names]
-            found = replace(found, names=names, outputs=outputs)
-        return found
+        found = parts[0] if len(parts) == 1 else joined(parts)
+        return numbered(found, where) if several else found
     name = where if several else Path(where).name
     if stream is None:
         read = partial(read_picture, Path(path), wanted, reading.how)
@@ -292,6 +197,8 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
         alike: whether all have one size.
     """
     skipped: list[str] = []
+    if pictures and reading.bounds is None:
+        raise ImageError(f"{pictures[0].name} {_PIXELS}")
     if reading.skip_bad:
         with ThreadPoolExecutor() as pool:
             wrong = list(pool.map(_wrong_with, pictures))
@@ -324,32 +231,17 @@ def _wrong_with(picture: _Picture) -> str | None:
     return None
 
 
-def _of_array(array: Stored, wanted: tuple[int, int, int], bounds: Bounds) -> Source:
+def _of_array(array: Stored, wanted: tuple[int, int, int], bounds: Bounds | None) -> Source:
     check_dtype(array.dtype, array.where)
+    if bounds is None and array.dtype == np.uint8:
+        raise ImageError(f"{array.where} {_PIXELS}")
     shape = rows_shape(array.shape, wanted, array.where)
 
     def batches(size: int) -> Iterator[Array]:
         for rows in array.rows(shape, size):
             values = to_values(rows)
-            if values.dtype != np.uint8:
+            if bounds is not None and values.dtype != np.uint8:
                 check_range(float(values.min()), float(values.max()), array.where, bounds)
             yield values
 
     return Source(Numbers(shape[0]), batches)
-
-
-def _joined(parts: list[Source]) -> Source:
-    if len(parts) == 1:
-        return parts[0]
-
-    def batches(size: int) -> Iterator[Array]:
-        for part in parts:
-            yield from part.batches(size)
-
-    skipped = tuple(text for part in parts for text in part.skipped)
-    if all(part.outputs is None for part in parts):
-        return Source(Numbers(sum(len(part.names) for part in parts)), batches)
-    names = [name for part in parts for name in part.names]
-    outputs = [name for part in parts for name in part.outputs or part.names]
-    pictures = all(part.pictures for part in parts)
-    return Source(names, batches, outputs, pictures, skipped=skipped)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -22,20 +22,24 @@ import numpy.typing as npt
 from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io import images
+from aeonnx.io.array_writers import NpyWriter, array_bytes, npz_writer, one_shape
 from aeonnx.io.formats import Target, distinct, target_of
 
 __all__ = ["Writer", "open_writer", "results_folder", "write", "write_bytes"]
 
 Array = npt.NDArray[Any]
 
-_OLDEST = (1980, 1, 1, 0, 0, 0)  # constant, so that equal results give equal files
-
 
 class Writer(Protocol):
     """Writes batches of rows in order."""
 
-    def write(self, rows: Array) -> None:
-        """Write the next rows, of the same dtype and row shape as those before."""
+    def write(self, rows: Array, **others: Array) -> None:
+        """Write the next rows, of the same dtype and row shape as those before.
+
+        Args:
+            rows: of the results.
+            others: the same rows of each further array, by name.
+        """
 
 
 @contextmanager
@@ -46,6 +50,7 @@ def open_writer(
     key: str = "images",
     names: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
+    others: Sequence[str] = (),
     force: bool = False,
 ) -> Iterator[Writer]:
     """Open a writer of `count` rows; leaving the block moves the result to its final name.
@@ -57,8 +62,9 @@ def open_writer(
         count: number of rows that will be written.
         key: name of the array in a .npz.
         names: names of the rows, stored in a .npz as a second array.
-        outputs: relative paths of the rows' sources, after which pictures in a folder are named;
+        outputs: relative paths of the rows' sources, after which the files in a folder are named;
             None to number them.
+        others: names of further arrays, which a .npz and a folder of arrays hold too.
         force: replace an existing file; add to an existing folder.
 
     Raises:
@@ -68,9 +74,10 @@ def open_writer(
     if target.path is not None:
         files.refuse_existing(target.path, force=force)
     if target.form == "folder" and target.path is not None:
+        suffix = ".png" if target.pictures else ".npz" if others else ".npy"
         with results_folder(target.path) as folder, ThreadPoolExecutor() as pool:
-            names = distinct(outputs, ".png") if outputs else None
-            yield _Pictures(folder, pool, names, count)
+            encode = images.png if target.pictures else partial(array_bytes, key)
+            yield _Folder(folder, pool, _names(outputs, count, suffix), encode)
     elif target.pictures:
         grid = _Grid()
         yield grid
@@ -78,14 +85,10 @@ def open_writer(
     else:
         with _stream(target) as stream:
             if target.form == "npy":
-                yield _Npy(stream, count)
+                yield NpyWriter(stream, count)
             else:
-                with zipfile.ZipFile(stream, "w") as archive:
-                    with _member(archive, key) as member:
-                        yield _Npy(member, count)
-                    if names is not None:
-                        with _member(archive, "names") as member:
-                            _Npy(member, count).write(np.array(names[:]))
+                with npz_writer(stream, count, key, names, others) as writer:
+                    yield writer
 
 
 def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
@@ -158,75 +161,47 @@ def results_folder(path: Path) -> Iterator[Path]:
         files.add(staged, path)
 
 
-@contextmanager
-def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
-    with archive.open(zipfile.ZipInfo(f"{name}.npy", _OLDEST), "w", force_zip64=True) as stream:
-        yield stream  # type: ignore[misc]
-
-
-@dataclass
-class _Npy:
-    """A .npy file, whose header is written with the first rows."""
-
-    stream: BinaryIO
-    count: int
-    begun: bool = False
-    shape: tuple[int, ...] | None = None
-
-    def write(self, rows: Array) -> None:
-        self.shape = _one_shape(self.shape, rows)
-        if not self.begun:  # not np.save, which needs a seekable file
-            self.begun = True
-            head = {
-                "descr": np.lib.format.dtype_to_descr(rows.dtype),
-                "fortran_order": False,
-                "shape": (self.count, *rows.shape[1:]),
-            }
-            np.lib.format.write_array_header_1_0(self.stream, head)
-        flat = np.ascontiguousarray(rows)
-        self.stream.write(flat.tobytes() if flat.dtype.kind == "U" else flat.data)
-
-
 @dataclass
 class _Grid:
     """A grid picture: all its images are kept until the end."""
 
     rows: list[Array] = field(default_factory=list)
 
-    def write(self, rows: Array) -> None:
-        _one_shape(self.rows[0].shape[1:] if self.rows else None, rows)
+    def write(self, rows: Array, **_: Array) -> None:
+        one_shape(self.rows[0].shape[1:] if self.rows else None, rows)
         self.rows.append(rows)
 
 
-def _one_shape(before: tuple[int, ...] | None, rows: Array) -> tuple[int, ...]:
-    """The shape of the rows of a file, which must be that of the rows before.
+@dataclass
+class _Folder:
+    """A folder with one file per row.
 
-    Raises:
-        UsageError: it is another.
+    Args:
+        path: of the folder.
+        pool: writes the files.
+        name: returns the name of the file of a row.
+        encode: returns the content of a file, from one row and those of further arrays.
     """
-    shape: tuple[int, ...] = rows.shape[1:]
-    if before not in (None, shape):
-        raise UsageError(
-            f"one file holds images of one size, not of {list(before or ())} and {list(shape)}: "
-            "give a folder, such as -o results/"
-        )
-    return shape
+
+    path: Path
+    pool: ThreadPoolExecutor
+    name: Callable[[int], str]
+    encode: Callable[..., bytes]
+    done: int = 0
+
+    def write(self, rows: Array, **others: Array) -> None:
+        def write_one(place: int) -> None:
+            one = slice(place, place + 1)
+            data = self.encode(rows[one], **{key: value[one] for key, value in others.items()})
+            files.write(self.path / self.name(self.done + place), data)
+
+        list(self.pool.map(write_one, range(len(rows))))
+        self.done += len(rows)
 
 
-class _Pictures:
-    """A folder with one PNG per image, named by `names` or by zero-padded numbers."""
-
-    def __init__(
-        self, folder: Path, pool: ThreadPoolExecutor, names: Sequence[str] | None, count: int
-    ) -> None:
-        self._folder, self._pool, self._names, self._done = folder, pool, names, 0
-        self._digits = len(str(count - 1))
-
-    def write(self, rows: Array) -> None:
-        places = range(self._done, self._done + len(rows))
-        names = [self._names[i] if self._names else f"{i:0{self._digits}}.png" for i in places]
-        self._done += len(rows)
-        list(self._pool.map(self._write_one, names, rows))
-
-    def _write_one(self, name: str, image: Array) -> None:
-        files.write(self._folder / name, images.png(image[None]))
+def _names(outputs: Sequence[str] | None, count: int, suffix: str) -> Callable[[int], str]:
+    """The name of the file of each row: after its source, or its number with leading zeros."""
+    if outputs is not None:
+        return distinct(outputs, suffix).__getitem__
+    digits = len(str(count - 1))
+    return lambda row: f"{row:0{digits}}{suffix}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -11,18 +11,20 @@ import numpy as np
 
 from aeonnx.bundle import Variant
 from aeonnx.errors import BundleError, InputError, UsageError
-from aeonnx.io.pixels import has_pixels, to_pixels
+from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime.array_like import ArrayLike
+from aeonnx.runtime.composing import conditions, fed
 from aeonnx.runtime.interface import is_sized
+from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
 from aeonnx.runtime.tiling import require_cuttable, tiling_of
-from aeonnx.runtime.validation import check_output, input_array
+from aeonnx.runtime.validation import check_output, input_array, require_names
 from aeonnx.runtime.variants import Variants
-from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, steps_of
+from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, made_by, steps_of
 
 __all__ = ["NONE", "Answers"]
 
@@ -67,6 +69,23 @@ class Answers:
             check_verb(contents, step)
         self._require_tiles(verb)
         self._fit.add(verb)
+
+    def require_call(self, verb: str, given: Collection[str], *, pixels: bool) -> None:
+        """See `Bundle.require`."""
+        self.require(verb)
+        steps = steps_of(self._manifest, verb)
+        if steps == ("encode", "decode"):
+            encoder, decoder = self._variant("encoder"), self._variant("decoder")
+            before, after = conditions(verb, encoder, decoder, dict.fromkeys(given))
+            calls = {"encoder": {encoder.inputs[0].name, *before}}
+            calls["decoder"] = {*fed(encoder, decoder), *after}
+        else:
+            part = PARTS[steps[0]]
+            calls = {part: {self._variant(part).inputs[0].name, *given}}
+        for part, names in calls.items():
+            require_names(part, [spec.name for spec in self._variant(part).inputs], names)
+        if pixels:
+            pixel_range(self._manifest, *made_by(self._manifest, verb))
 
     def _require_tiles(self, verb: str) -> None:
         """Check the tiles that were asked for, see `tiling_of`."""
@@ -157,6 +176,12 @@ class Answers:
         self.require("encode")
         return self.one("encode", self._padded("encoder", value)[1], out, others=others)
 
+    def encode_all(self, value: ArrayLike, others: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """All outputs of the encoder, for an input of any size as in `encode`."""
+        self.require("encode")
+        first = self._variant("encoder").inputs[0].name
+        return self.runner("encode")({first: self._padded("encoder", value)[1], **others})
+
     def _padded(self, part: str, value: ArrayLike) -> tuple[Any, Any]:
         """The first input of a part as an array, and the same if its sizes are allowed, or padded.
 
@@ -183,13 +208,12 @@ class Answers:
         """The answer of a verb that one part runs, or encoder and decoder one after the other."""
         if steps_of(self._manifest, verb) != ("encode", "decode"):
             return self.one(verb, value, out, pixels, others)
-        encoders, decoders = (
-            {spec.name for spec in self._variant(part).inputs} for part in ("encoder", "decoder")
-        )
-        given = {name: v for name, v in others.items() if name in encoders or name not in decoders}
-        z = self.one("encode", value, others=given)
-        given = {name: v for name, v in others.items() if name in decoders}
-        return self.one("decode", z, out, pixels, given)
+        encoder, decoder = self._variant("encoder"), self._variant("decoder")
+        before, after = conditions(verb, encoder, decoder, others)
+        made = self.runner("encode")({encoder.inputs[0].name: value, **before})
+        taken = {name: made[output] for name, output in fed(encoder, decoder).items()}
+        z = taken.pop(decoder.inputs[0].name)
+        return self.one("decode", z, out, pixels, {**taken, **after})
 
     def _pixels(
         self, verb: str, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]
@@ -197,6 +221,8 @@ class Answers:
         """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
         part = PARTS[verb]
         self.require(verb)
+        first, *further = [spec.name for spec in self._variant(part).inputs]
+        require_names(part, (first, *further), (first, *others))
         chosen = self._variants.choice(part)
         variant = self._variant(part, chosen)
         spec, floats = variant.inputs[0], variant.outputs[0]
@@ -206,12 +232,8 @@ class Answers:
             dtype = self._variant(part, name).inputs[0].dtype
             if value.dtype == dtype:
                 return self._variants.runner(part, name).output(value, out, others=others)
-        if not floats.range or not has_pixels(floats.range):
-            raise BundleError(
-                f"{part}: {floats.name} has no range [low, high] that 0 to 255 could stand for: "
-                "leave pixels out"
-            )
-        made = to_pixels(self.one(verb, value, others=others), floats.range)
+        bounds = pixel_range(self._manifest, part, floats)
+        made = to_pixels(self.one(verb, value, others=others), bounds)
         if out is None:
             return made
         check_output(part, replace(floats, dtype="uint8"), made.shape, made, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,26 +112,43 @@ class Bundle:
             for rows in sorted(batch_sizes, reverse=True):
                 self.runner(part)(tile_rows(variant, inputs, rows))
 
-    def require(self, verb: str) -> None:
+    def require(
+        self, verb: str, inputs: Collection[str] | None = None, *, pixels: bool = False
+    ) -> None:
         """Check from the manifest that a verb can run, before any graph is opened.
 
         Args:
             verb: "encode", "decode", "reconstruct", "denoise", "score", "classify" or "generate".
+            inputs: names of the further inputs that will be given, not for "generate"; None to
+                check neither these nor `pixels`.
+            pixels: whether the result is to be uint8.
 
         Raises:
-            BundleError: the verb's part is missing, or its inputs or outputs do not fit the verb.
+            BundleError: the verb's part is missing or does not fit the verb, or no range is known
+                that pixels could stand for.
+            InputError: an input is missing or unknown.
         """
-        self._answers.require(verb)
+        if inputs is None:
+            self._answers.require(verb)
+        else:
+            self._answers.require_call(verb, inputs, pixels=pixels)
 
     def encode(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Encode images: float32 [n, C, H, W] in range, or uint8 -> latents, float32 [n, latent].
 
         All verbs also accept float16 and float64, and round them to float32.
 
-        For a VAE the latent is `mu`; `run("encoder", x=x)` returns `logvar` too. Where the encoder
-        accepts inputs of any size, they are padded as by `denoise`.
+        For a VAE the latent is `mu`; `encode_all` returns `logvar` too. Where the encoder accepts
+        inputs of any size, they are padded as by `denoise`.
         """
         return self._answers.encode(x, out, others)
+
+    def encode_all(self, x: ArrayLike, **others: ArrayLike) -> dict[str, Array]:
+        """Encode as `encode` does, and return every output of the encoder by name.
+
+        A decoder that takes several runs with `decode(found["z"], top=found["top"])`.
+        """
+        return self._answers.encode_all(x, others)
 
     def decode(
         self, z: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
@@ -144,7 +161,9 @@ class Bundle:
     ) -> Array:
         """Encode and decode images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
-        Runs the reconstructor, or encoder and decoder if the bundle has none.
+        Runs the reconstructor, or encoder and decoder if the bundle has none. Then the decoder
+        takes every output of the encoder that has the name, the dtype and the shape of one of its
+        inputs, and `others` are the inputs that remain.
         """
         return self._answers.same_size("reconstruct", x, out, pixels, others)
 

@@ -27,7 +27,7 @@ from aeonnx.runtime.interface import (
 from aeonnx.runtime.ready import IsReady
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.tiling import LARGE, Tiling, advice
-from aeonnx.runtime.validation import check_input, check_output
+from aeonnx.runtime.validation import check_input, check_output, require_names
 
 __all__ = ["PartRunner", "Runner"]
 
@@ -192,13 +192,7 @@ class PartRunner:
 
     def _require_names(self, inputs: Iterable[str]) -> None:
         if {*inputs} != self._specs.keys():
-            expected, got = sorted(self._specs), sorted(inputs)
-            missing = [name for name in expected if name not in got]
-            unknown = [name for name in got if name not in expected]
-            todo = (
-                f"give {', '.join(missing)} too" if missing else f"leave out {', '.join(unknown)}"
-            )
-            raise InputError(f"{self._part}: expected inputs {expected}, got {got}: {todo}")
+            require_names(self._part, tuple(self._specs), inputs)
 
     def _checked(self, others: Mapping[str, Any], rows: int) -> dict[str, Array]:
         """The inputs other than the first; a single number stands for a row of it each."""

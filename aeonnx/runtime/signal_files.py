@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from aeonnx._util import files
-from aeonnx.bundle import TensorSpec, scaled
-from aeonnx.errors import BundleError, UsageError
-from aeonnx.io.formats import distinct
+from aeonnx.bundle import TensorSpec, Variant, scaled
+from aeonnx.errors import InputError, UsageError
+from aeonnx.io.array_writers import zip_files
+from aeonnx.io.formats import Target, distinct
 from aeonnx.io.wav import Wav
 from aeonnx.io.writers import results_folder
 from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.composing import fed, kept
+from aeonnx.runtime.file_rows import require_inputs
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.signals import SignalFile, Write, long_axis, npy_writer, open_signal, wav_writer
-from aeonnx.runtime.streaming import along, pieces_of, run_pieces
-from aeonnx.runtime.verbs import OUTPUTS, PARTS, steps_of
+from aeonnx.runtime.signal_sources import as_files
+from aeonnx.runtime.signal_targets import is_folder, require_suffix, signal_writer
+from aeonnx.runtime.signals import SignalFile, Write, open_signal, open_signals
+from aeonnx.runtime.streaming import Pieces, Streamed, along, long_axis, pieces_of, run_pieces
+from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.written import Written, common_shape, left_out_of
 
 __all__ = ["is_on_signals", "run_on_signals"]
 
-_LOG = logging.getLogger(__name__)
-
-_BITS = 16  # of a .wav file whose source has none
 _SAME = ("denoise", "reconstruct")
 """Verbs whose result is as long as the input."""
+
+_Given = Mapping[str, SignalFile]
+"""The inputs of a part that are read from a file, by name; the first is the one that is cut."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A verb that one part runs, and the tensors that it streams."""
+    """A verb that one part runs, and the tensors that it streams.
 
-    verb: str
+    Args:
+        part: name of the part.
+        given: its inputs; the first is the one that is cut.
+        made: the outputs that are written; the first is what the verb returns.
+    """
+
     part: str
-    given: TensorSpec
-    made: TensorSpec
+    given: Sequence[TensorSpec]
+    made: Sequence[TensorSpec]
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,16 @@ class _Job:
 
 
 def is_on_signals(bundle: Bundle, verb: str) -> bool:
-    """Whether a verb takes or gives signals."""
+    """Whether a verb takes or gives signals that can be read and written in pieces."""
     steps = _steps(bundle, verb)
-    return "signal" in (steps[0].given.kind, steps[-1].made.kind)
+    if "signal" not in (steps[0].given[0].kind, steps[-1].made[0].kind):
+        return False
+    for step in steps:
+        if len(bundle.variant(step.part).axes.keys() - {"batch"}) != 1:
+            return False
+        if long_axis(step.given[0]) is None or long_axis(step.made[0]) is None:
+            return False
+    return True
 
 
 def run_on_signals(
@@ -76,82 +92,92 @@ def run_on_signals(
     force: bool,
     advanced: Callable[[int, int], None] | None,
     others: Mapping[str, float],
-) -> tuple[str, tuple[int, ...]]:
+) -> Written:
     """Run a verb on each of some files.
 
     Args:
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        sources: .wav files, or .npy arrays, see `open_signal`.
-        target: a .wav for one signal, or a .npy; a folder for a file per source.
+        sources: .wav files, or .npy arrays, see `open_signal`; folders, of which the .wav files are
+            read; "-" for one file on stdin.
+        target: a .wav for one signal, or a .npy; for "encode" a .npz too, with every further output
+            that the decoder takes; a folder for a file per source.
         force: replace an existing file; add to a folder that is not empty.
         advanced: is called with the samples that are read, and the number of all.
         others: a number for each further input of the parts.
 
-    Returns:
-        dtype and shape of the result; of several, their number instead of the shape.
-
     Raises:
-        BundleError: the verb's parts have more dynamic axes than that of time, or none.
         ImageError: a source is missing, or does not fit.
         InputError: a signal is shorter than one frame, or has values outside of the range.
         UsageError, OutputError: the target does not fit, or cannot be written.
     """
-    steps = _steps(bundle, verb)
-    _require_streams(bundle, verb, steps)
     bundle.require(verb)
-    inside = _is_folder(target)
-    if len(sources) > 1 and not inside:
-        raise UsageError(
-            f"{target}: expected a folder for the results of {len(sources)} files: give a name "
-            "without a suffix"
-        )
-    if not inside:
-        _require_suffix(target, steps[-1].made)
-    files.refuse_existing(Path(target), force=force)
-    opened = [open_signal(source, steps[0].given) for source in sources]
-    job = _Job(bundle, steps, verb in _SAME, others, _progress(opened, advanced))
-    if inside:
-        with results_folder(Path(target)) as folder:
-            names = distinct([Path(source).name for source in sources], ".npy")
-            paths = [folder / name for name in names]
-            shapes = []
-            for source, path in zip(opened, paths, strict=True):
-                wave = source.wav is not None and steps[-1].made.kind == "signal"
-                shapes.append(_run_one(job, source, path.with_suffix(".wav" if wave else ".npy")))
-    else:
-        shapes = [_run_one(job, opened[0], Path(target))]
-    one = len({*shapes}) == 1 and len(shapes) == 1
-    shape = shapes[0] if one else (len(shapes),)
-    return steps[-1].made.dtype, shape
+    steps = _steps(bundle, verb)
+    inside = is_folder(target)
+    with as_files(sources) as (paths, left_out):
+        if len(paths) > 1 and not inside:
+            raise UsageError(
+                f"{target}: expected a folder for the results of {len(paths)} files: give a name "
+                "without a suffix"
+            )
+        if not inside:
+            require_suffix(target, steps[-1].made[0])
+        files.refuse_existing(Path(target), force=force)
+        first, *further = steps[0].given
+        opened = [open_signals(path, first, further if verb == "decode" else ()) for path in paths]
+        for path, given in zip(paths, opened, strict=True):
+            arrays = given.keys() - {first.name}
+            require_inputs(bundle, verb, f"{path}", arrays, others)
+            bundle.require(verb, (*others, *arrays))
+        tell = _progress([given[first.name] for given in opened], advanced)
+        job = _Job(bundle, steps, verb in _SAME, others, tell)
+        if inside:
+            shapes = _run_all(job, opened, paths, Path(target))
+        else:
+            shapes = [_run_one(job, opened[0], Path(target))]
+            to = Target(Path(target), Path(target).suffix[1:].lower())
+            left_out += left_out_of(to, steps[-1].made[0], [s.name for s in steps[-1].made[1:]])
+    shape = (sum(shape[0] for shape in shapes), *common_shape([s[1:] for s in shapes]))
+    return Written(f"{target}", steps[-1].made[0].dtype, shape, tuple(left_out))
+
+
+def _run_all(
+    job: _Job, opened: Sequence[_Given], paths: Sequence[Path], target: Path
+) -> list[tuple[int, ...]]:
+    """Run all steps on each file, and write the results to a folder."""
+    made, shapes = job.steps[-1].made, []
+    with results_folder(target) as folder:
+        names = distinct([path.name for path in paths], ".npy")
+        for given, name in zip(opened, names, strict=True):
+            is_wav = _first(given).wav is not None and made[0].kind == "signal"
+            suffix = ".wav" if is_wav else ".npz" if len(made) > 1 else ".npy"
+            shapes.append(_run_one(job, given, (folder / name).with_suffix(suffix)))
+    return shapes
 
 
 def _steps(bundle: Bundle, verb: str) -> list[_Step]:
-    found = []
-    for step in steps_of(bundle.manifest, verb):
-        variant, name = bundle.variant(PARTS[step]), OUTPUTS[step]
-        made = next(spec for spec in variant.outputs if spec.name == name or not name)
-        found.append(_Step(step, PARTS[step], variant.inputs[0], made))
-    return found
+    """The steps of a verb; of two, the first makes what the second takes."""
+    names = [PARTS[step] for step in steps_of(bundle.manifest, verb)]
+    if len(names) == 1:
+        more = kept(bundle.manifest) if verb == "encode" else ()
+        variant, made = bundle.variant(names[0]), made_by(bundle.manifest, verb)[1]
+        further = [spec for spec in variant.outputs if spec.name in more]
+        return [_Step(names[0], variant.inputs, [made, *further])]
+    encoder, decoder = (bundle.variant(name) for name in names)
+    outputs = {spec.name: spec for spec in encoder.outputs}
+    feeds = fed(encoder, decoder)
+    made = made_by(bundle.manifest, verb)[1]
+    return [
+        _Step(
+            names[0], encoder.inputs, [outputs[feeds[spec.name]] for spec in _taken(decoder, feeds)]
+        ),
+        _Step(names[1], _taken(decoder, feeds), [made]),
+    ]
 
 
-def _require_streams(bundle: Bundle, verb: str, steps: Sequence[_Step]) -> None:
-    for step in steps:
-        sized = bundle.variant(step.part).axes.keys() - {"batch"}
-        if len(sized) != 1 or long_axis(step.given) is None or long_axis(step.made) is None:
-            raise BundleError(
-                f"{verb} of files needs a {step.part} whose input and output follow one dynamic "
-                f"axis, got {list(step.given.shape)} -> {list(step.made.shape)}: give it an array "
-                f"in Python, bundle.{verb}(array)"
-            )
-
-
-def _is_folder(target: Path | str) -> bool:
-    """Whether results go into a folder: it exists, or the name ends in / or has no suffix."""
-    name = os.fspath(target)
-    if name == "-":
-        raise UsageError("-o -: signals are written to files: give a name, such as -o x.npy")
-    return name.endswith(("/", os.sep)) or os.path.isdir(name) or not Path(name).suffix
+def _taken(decoder: Variant, feeds: Mapping[str, str]) -> list[TensorSpec]:
+    """The inputs of a decoder that the encoder feeds."""
+    return [spec for spec in decoder.inputs if spec.name in feeds]
 
 
 def _progress(
@@ -170,34 +196,39 @@ def _progress(
     return tell
 
 
-def _require_suffix(target: Path | str, made: TensorSpec) -> None:
-    path = Path(target)
-    suffixes = (".npy", ".wav") if made.kind == "signal" else (".npy",)
-    if path.suffix.lower() not in suffixes:
-        what = "a signal" if made.kind == "signal" else f"{made.name}, a {made.kind},"
-        raise UsageError(
-            f"{path}: {what} is written to a name that ends in {' or '.join(suffixes)}"
-        )
-
-
-def _run_one(job: _Job, source: SignalFile, target: Path) -> tuple[int, ...]:
+def _run_one(job: _Job, given: _Given, target: Path) -> tuple[int, ...]:
     """Run all steps on the rows of a file; returns the shape of the result."""
-    keep = source.length if job.same else None
-    if len(job.steps) == 1:
-        return _run_step(job, job.steps[0], source, target, keep, source.wav, job.tell)
-    # The latents of a long signal are long too: they go through a file.
+    first = _first(given)
+    keep = first.length if job.same else None
+    *before, last = job.steps
     with tempfile.TemporaryDirectory() as folder:
-        between = Path(folder) / "latents.npy"
-        _run_step(job, job.steps[0], source, between, None, None, job.tell)
-        latents = open_signal(between, job.steps[1].given)
-        return _run_step(job, job.steps[1], latents, target, keep, source.wav, lambda _: None)
+        if not before and target.suffix.lower() != ".npz":
+            return _run_step(job, last, given, [target], keep, first.wav, job.tell)
+        # The latents of a long signal are long too: they go through files.
+        step = job.steps[0]
+        between = [Path(folder) / f"{spec.name}.npy" for spec in step.made]
+        shape = _run_step(job, step, given, between, None, None, job.tell)
+        if not before:
+            names = ("features", *(spec.name for spec in step.made[1:]))
+            with files.new_file(target) as stream:
+                zip_files(stream, dict(zip(names, between, strict=True)))
+            return shape
+        latents = {
+            spec.name: open_signal(path, spec)
+            for spec, path in zip(last.given, between, strict=True)
+        }
+        return _run_step(job, last, latents, [target], keep, first.wav, lambda _: None)
+
+
+def _first(given: _Given) -> SignalFile:
+    return next(iter(given.values()))
 
 
 def _run_step(
     job: _Job,
     step: _Step,
-    source: SignalFile,
-    target: Path,
+    given: _Given,
+    targets: Sequence[Path],
     keep: int | None,
     wave: Wav | None,
     tell: Callable[[int], None],
@@ -207,78 +238,78 @@ def _run_step(
     Args:
         job: what all steps share.
         step: the part.
-        source: its input.
-        target: of its output.
+        given: its inputs that are read from files.
+        targets: of its outputs; those that have none are not written.
         keep: the length of the output that is kept; None for all.
         wave: the .wav file that the first step reads, if it is one.
         tell: is called with the length of the input that is done.
+
+    Returns:
+        The shape of the first output.
     """
     runner, others = job.bundle.runner(step.part), _numbers_of(job, step)
-    how = pieces_of(
-        step.part, job.bundle.variant(step.part), step.made, source.length, runner.tiling
-    )
+    source = _first(given)
+    how = pieces_of(step.part, job.bundle.variant(step.part), source.length, runner.tiling)
     runner.blended |= how.blended
-    length = keep or how.size
-    shape = (
-        source.rows,
-        *(length if scaled(size) else int(size) for size in step.made.shape[1:]),
-    )
-
-    place = long_axis(step.made) or 1
-
-    def run(x: Array) -> Array:
-        return runner({step.given.name: x, **others})[step.made.name]
-
-    with _writer(target, shape, step.made, wave) as write:
+    specs = {spec.name: spec for spec in step.given}
+    _require_lengths(step, given, how)
+    made = list(zip(step.made, targets, strict=False))  # a .npy has no place for further outputs
+    shapes = [_shape(spec, source.rows, keep, how) for spec, _ in made]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(signal_writer(target, shape, spec, wave))
+            for (spec, target), shape in zip(made, shapes, strict=True)
+        ]
         for row in range(source.rows):
-
-            def write_kept(start: int, values: Array, row: int = row) -> None:
-                if start < length:
-                    write(row, start, along(values, place, 0, length - start))
+            streamed = [
+                Streamed(specs[name], one.length, partial(one.read, row))
+                for name, one in given.items()
+            ]
+            outputs = [
+                (spec, partial(_write_kept, write, spec, shape, row))
+                for (spec, _), shape, write in zip(made, shapes, writers, strict=True)
+            ]
 
             def tell_done(done: int, row: int = row) -> None:
                 tell(row * source.length + min(done, source.length))
 
-            run_pieces(how, run, partial(source.read, row), write_kept, tell_done)
-    return shape
+            run_pieces(how, lambda x: runner({**x, **others}), streamed, outputs, tell_done)
+    return shapes[0]
+
+
+def _shape(spec: TensorSpec, rows: int, keep: int | None, how: Pieces) -> tuple[int, ...]:
+    """The shape of an output of all rows."""
+    sizes = (keep or how.size(spec) if scaled(size) else int(size) for size in spec.shape[1:])
+    return (rows, *sizes)
+
+
+def _write_kept(
+    write: Write, spec: TensorSpec, shape: tuple[int, ...], row: int, start: int, values: Array
+) -> None:
+    """Write values from a place on, without those that are not kept."""
+    place = long_axis(spec)
+    if place is None:
+        write(row, 0, values)
+    elif start < shape[place]:
+        write(row, start, along(values, place, 0, shape[place] - start))
+
+
+def _require_lengths(step: _Step, given: _Given, how: Pieces) -> None:
+    """Check that all inputs from files are equally long.
+
+    Raises:
+        InputError: one is not.
+    """
+    for spec in step.given[1:]:
+        found = given.get(spec.name)
+        if found and long_axis(spec) is not None and found.length != how.size(spec):
+            raise InputError(
+                f"{found.where}: expected a length of {how.size(spec)}, as {step.given[0].name} "
+                f"has, got {found.length}"
+            )
 
 
 def _numbers_of(job: _Job, step: _Step) -> dict[str, float]:
-    """The further inputs of a step; one that no step knows is the first's, which refuses it."""
-    known = {each.part: {i.name for i in job.bundle.inputs(each.part)} for each in job.steps}
-    unknown = job.others.keys() - set().union(*known.values())
-    mine = known[step.part] | (unknown if step is job.steps[0] else set())
-    return {name: number for name, number in job.others.items() if name in mine}
-
-
-@contextmanager
-def _writer(
-    target: Path, shape: tuple[int, ...], made: TensorSpec, wave: Wav | None
-) -> Iterator[Write]:
-    """Writes the result to a file, which gets its name when it is complete."""
-    with files.new_file(target) as stream:
-        if not stream.seekable():
-            raise UsageError(f"{target}: signals are written to regular files, in pieces")
-        if target.suffix.lower() == ".wav":
-            rate = made.rate or (wave.rate if wave else None)
-            if rate is None:
-                raise UsageError(
-                    f"{target}: the rate of {made.name} is unknown: expected a name that ends in "
-                    ".npy"
-                )
-            if shape[0] != 1 or len(shape) != 3:
-                raise UsageError(
-                    f"{target}: a .wav file holds one signal, not {list(shape)}: expected a name "
-                    "that ends in .npy"
-                )
-            bits = wave.bits if wave else _BITS
-            with wav_writer(stream, shape, rate, bits, partial(_warn, target)) as write:
-                yield write
-        else:
-            with npy_writer(stream, shape, long_axis(made) or 1, made.dtype) as write:
-                yield write
-
-
-def _warn(target: Path, clipped: int) -> None:
-    if clipped:
-        _LOG.warning("%s: %s samples beyond [-1, 1] were clipped", target, f"{clipped:,}")
+    """The numbers that are given for further inputs of a step, and do not come from files."""
+    known = {spec.name for spec in job.bundle.inputs(step.part)}
+    return {name: number for name, number in job.others.items() if name in known}

@@ -7,17 +7,22 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.bundle import TensorSpec, scaled
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import ImageError, UsageError
-from aeonnx.io import npy, wav
+from aeonnx.io import npy, npz, wav
+from aeonnx.io.arrays import names_of_latents
+from aeonnx.io.rows import whole_numbers
+from aeonnx.io.stored import Stored, stored
+from aeonnx.runtime.streaming import long_axis
 
-__all__ = ["SignalFile", "Write", "long_axis", "npy_writer", "open_signal", "wav_writer"]
+__all__ = ["SignalFile", "Write", "npy_writer", "open_signal", "open_signals", "wav_writer"]
 
 Array = npt.NDArray[Any]
 
@@ -44,13 +49,7 @@ class SignalFile:
     wav: wav.Wav | None = None
 
 
-def long_axis(spec: TensorSpec) -> int | None:
-    """The place of the only axis of a tensor that is dynamic, beside that of rows; None without."""
-    places = [place for place, size in enumerate(spec.shape) if place and scaled(size)]
-    return places[0] if len(places) == 1 else None
-
-
-def open_signal(path: Path | str, spec: TensorSpec) -> SignalFile:
+def open_signal(path: Path, spec: TensorSpec) -> SignalFile:
     """Open a .wav file, or a .npy array, for an input.
 
     Args:
@@ -61,18 +60,56 @@ def open_signal(path: Path | str, spec: TensorSpec) -> SignalFile:
     Raises:
         ImageError: it is missing, neither of them, or has other channels or another rate.
     """
-    file = Path(path)
-    start = b"" if str(path) == "-" else npy.start_of(file, len(npy.MAGIC))
-    if start.startswith(wav.MAGIC) and spec.kind == "signal":
-        return _of_wav(wav.open_wav(file), spec)
-    if not start.startswith(npy.MAGIC):
-        kinds = "a .wav file or a .npy array" if spec.kind == "signal" else "a .npy array"
-        raise ImageError(f"{path}: expected {kinds} of {spec.name}, a {spec.kind}, as a file")
-    return _of_array(npy.open_array(file), spec)
+    return open_signals(path, spec)[spec.name]
+
+
+def open_signals(
+    path: Path, spec: TensorSpec, others: Sequence[TensorSpec] = ()
+) -> dict[str, SignalFile]:
+    """Open the file of an input, see `open_signal`, or a .npz with arrays of several inputs.
+
+    Args:
+        path: of the file.
+        spec: the first input, see `open_signal`; in a .npz the array of its name, or see
+            `names_of_latents`.
+        others: further inputs, which are read from the arrays of their names in a .npz; those that
+            it does not have are left out.
+
+    Raises:
+        ImageError: see `open_signal`; or arrays have different numbers of rows.
+    """
+    where, start = f"{path}", npy.start_of(path, len(npy.MAGIC))
+    is_signal = spec.kind == "signal"
+    kinds = "a .wav file, or a .npy or .npz array" if is_signal else "a .npy or .npz array"
+    expected = f"expected {kinds} of {spec.name}, of the kind {spec.kind}"
+    if not start:
+        raise ImageError(f"{where} is empty: {expected}")
+    if start.startswith(wav.MAGIC) and is_signal:
+        return {spec.name: _of_wav(wav.open_wav(path), spec)}
+    if not start.startswith((npy.MAGIC, *npz.MAGIC)):
+        what = "is neither a .wav file nor an array" if is_signal else "is no array"
+        raise ImageError(f"{where} {what}: {expected}")
+    found = [spec]
+
+    def choose(names: set[str]) -> list[str]:
+        found.extend(each for each in others if each.name in names)
+        further = [each.name for each in found[1:]]
+        return [names_of_latents(names, where, spec.name, further), *further]
+
+    arrays = stored(path, start, None, choose)
+    opened = {each.name: _of_array(one, each) for one, each in zip(arrays, found, strict=True)}
+    rows = opened[spec.name].rows
+    for name, one in opened.items():
+        if one.rows != rows:
+            raise ImageError(
+                f"{one.where}: expected {rows} rows of {name}, as many as of {spec.name}, got "
+                f"{one.rows}"
+            )
+    return opened
 
 
 def _of_wav(file: wav.Wav, spec: TensorSpec) -> SignalFile:
-    where, quoted = str(file.path), shlex.quote(str(file.path))
+    where, quoted = f"{file.path}", shlex.quote(f"{file.path}")
     if spec.rate is not None and file.rate != spec.rate:
         raise ImageError(
             f"{where}: expected {spec.rate:g} Hz, as {spec.name} has, got {file.rate} Hz: resample "
@@ -94,24 +131,29 @@ def _channels(count: object) -> str:
     return "1 channel" if count == 1 else f"{count} channels"
 
 
-def _of_array(file: npy.ArrayFile, spec: TensorSpec) -> SignalFile:
-    where, found = f"{file.path}", file.header.shape
-    row, place = spec.shape[1:], long_axis(spec) or 1
-    forms = [row, *([row[1:]] if row[0] == 1 and len(row) > 1 else [])]
+def _of_array(array: Stored, spec: TensorSpec) -> SignalFile:
+    where, found = array.where, array.shape
+    row, place = spec.shape[1:], long_axis(spec)
+    short = [row[1:]] if len(row) > 1 and row[0] == 1 and place is not None else []
+    forms = [row, *short]
     shape = next((new for form in forms for new in _as_rows(found, form, row)), None)
     if shape is None:
         accepted = " or ".join(f"[n, {', '.join(map(str, form))}]" for form in forms)
         raise ImageError(f"{where}: expected {accepted}, or one without n, got {list(found)}")
     if not math.prod(shape):
         raise ImageError(f"{where} holds no values: give at least one")
-    mapped = file.mapped().reshape(shape)
+    whole = array.values if array.file is None else array.file.mapped()
+    mapped = np.asarray(whole).reshape(shape)
+    ready = partial(whole_numbers, where, spec.dtype) if spec.dtype.startswith("int") else np.array
 
     def read(number: int, first: int, last: int) -> Array:
         cut = [slice(None)] * len(shape)
-        cut[0], cut[place] = slice(number, number + 1), slice(first, last)
-        return np.array(mapped[tuple(cut)])
+        cut[0] = slice(number, number + 1)
+        if place is not None:
+            cut[place] = slice(first, last)
+        return ready(mapped[tuple(cut)])
 
-    return SignalFile(where, shape[0], shape[place], read)
+    return SignalFile(where, shape[0], 1 if place is None else shape[place], read)
 
 
 def _as_rows(
@@ -128,20 +170,24 @@ def _as_rows(
 
 
 @contextmanager
-def npy_writer(stream: BinaryIO, shape: tuple[int, ...], place: int, dtype: str) -> Iterator[Write]:
+def npy_writer(
+    stream: BinaryIO, shape: tuple[int, ...], place: int | None, dtype: str
+) -> Iterator[Write]:
     """Writes an array in pieces along an axis to a stream that can be sought in.
 
     Args:
         stream: of a new file.
         shape: of the array, with the axis of rows.
-        place: of the axis along which it is written.
+        place: of the axis along which it is written; None if each row is written at once.
         dtype: of the array.
     """
     kind = np.dtype(dtype)
     head = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, head)
-    begin, inner = stream.tell(), math.prod(shape[place + 1 :]) * kind.itemsize
-    outer = math.prod(shape[1:place])
+    begin = stream.tell()
+    if place is None:
+        shape, place = (shape[0], math.prod(shape[1:])), 1
+    inner, outer = math.prod(shape[place + 1 :]) * kind.itemsize, math.prod(shape[1:place])
 
     def write(row: int, start: int, values: Array) -> None:
         lines = np.ascontiguousarray(values, kind).reshape(outer, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from aeonnx.io.pixels import UNIT, from_pixels
 from aeonnx.runtime.array_like import as_array, takes_pixels
 from aeonnx.runtime.session import Array
 
-__all__ = ["check_input", "check_output", "input_array"]
+__all__ = ["check_input", "check_output", "input_array", "require_names"]
 
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """Dtypes that are rounded to float32."""
@@ -50,6 +51,34 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         ready = np.ascontiguousarray(value, spec.dtype)
     _check_values(where, spec, ready)
     return ready
+
+
+def require_names(part: str, names: Sequence[str], given: Iterable[str]) -> None:
+    """Check that exactly the inputs of a part are given.
+
+    Args:
+        part: name of the part, for the message.
+        names: of its inputs.
+        given: the names that are given.
+
+    Raises:
+        InputError: one is missing or unknown; the message says how to give those that are missing.
+    """
+    got = sorted(given)
+    missing = [name for name in names if name not in got]
+    unknown = [name for name in got if name not in names]
+    if not missing and not unknown:
+        return
+    todo = []
+    if unknown:
+        todo.append(f"leave out {', '.join(unknown)}, which it does not have")
+    if missing:
+        how = ""
+        if names[0] not in missing:  # the first is the argument of the verb
+            options = " ".join(f"--input {name}=NUMBER" for name in missing)
+            how = f", with {options}, in Python with the keyword {', '.join(missing)}"
+        todo.append(f"give {', '.join(missing)} too{how}")
+    raise InputError(f"{part}: expected inputs {sorted(names)}, got {got}: {', and '.join(todo)}")
 
 
 def input_array(part: str, spec: TensorSpec, value: Any) -> Array:
@@ -103,6 +132,11 @@ def _conversion(spec: TensorSpec, dtype: np.dtype[Any]) -> str:
         )
     if dtype.kind not in "biuf":
         return "its elements are not numbers: pass an array of numbers"
+    if dtype == np.uint8 and spec.kind == "image" and spec.range is None:
+        return (
+            "the model does not say which range its images have: pass floats that are normalised "
+            "as it expects"
+        )
     if dtype.kind in "iu" and takes_pixels(spec):
         if dtype == np.uint16 and spec.range == UNIT:
             return "divide 16-bit pixels by 65535"

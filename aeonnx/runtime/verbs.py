@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aeonnx.bundle import Manifest, TensorSpec, Variant
 from aeonnx.errors import BundleError
 
-__all__ = ["OUTPUTS", "PARTS", "check_verb", "steps_of"]
+__all__ = ["OUTPUTS", "PARTS", "check_verb", "made_by", "steps_of"]
 
 _DATA = ("image", "signal", "volume", "vector", "other")
 _LATENT = ("latent", "codes", "vector", "other")
@@ -59,6 +59,14 @@ def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:
     if verb == "generate" and ("decoder" in has or "sampler" not in has):
         return ("decode",)
     return (verb,)
+
+
+def made_by(contents: Manifest, verb: str) -> tuple[str, TensorSpec]:
+    """The part whose output a verb returns, and that output."""
+    last = steps_of(contents, verb)[-1]
+    part, name = PARTS[last], OUTPUTS[last]
+    outputs = contents.parts[part]["fp32"].outputs
+    return part, next(spec for spec in outputs if spec.name == name or not name)
 
 
 def check_verb(contents: Manifest, verb: str) -> None:

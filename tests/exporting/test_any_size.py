@@ -148,7 +148,7 @@ def test_pictures_of_any_size(aeonnx: Cli, made: Callable[[str], Path], tmp_path
             assert picture.size == (width, height)
     refused = aeonnx("denoise", made("any_size"), "in", "-o", "grid.png")
     assert refused.exit_code == 2
-    text = "one file holds images of one size, not of [1, 37, 53] and [1, 1, 1]: give a folder"
+    text = "one file holds results of one size, not of [1, 37, 53] and [1, 1, 1]: give a folder"
     assert text in refused.stderr
     assert not (tmp_path / "grid.png").exists()
 

@@ -313,7 +313,10 @@ def test_a_picture_is_no_latents(aeonnx: Cli, bundle_of: Maker, digits: Any) -> 
     done(aeonnx("decode", bundle_of(), "z.npz", "-o", "y.png"))
     result = aeonnx("encode", bundle_of(), "x.png", "-o", "z.png")
     assert result.exit_code == 2
-    assert "latents are not images: expected a name that ends in .npy or .npz" in result.stderr
+    assert (
+        "z.png: mu is of the kind latent, not an image: expected a name that ends in .npy"
+        in result.stderr
+    )
 
 
 def test_rows_without_an_axis_are_described_as_they_are(

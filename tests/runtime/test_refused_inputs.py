@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from torch import Tensor, nn
 
 import aeonnx as library
@@ -94,11 +96,16 @@ def test_codes_go_from_file_to_file(aeonnx: Cli, made: Path, tmp_path: Path) -> 
     assert done.exit_code == 0, done.stderr
     codes = np.load(tmp_path / "codes.npy")
     assert (codes.dtype, codes.shape) == (np.dtype(np.int64), (3, 4, 6))
-    for name, values in (("codes.npy", codes), ("small.npy", codes.astype(np.int64)[0])):
+    dtypes = ("uint8", "int32", "float32", ">i2")
+    for name, values in (
+        ("codes.npy", codes),
+        ("small.npy", codes[0]),
+        *((f"{dtype[1:]}.npy", codes.astype(dtype)) for dtype in dtypes),
+    ):
         np.save(tmp_path / name, values)
         done = aeonnx("decode", made, name, "-o", "y.npy", "--force")
         assert done.exit_code == 0, done.stderr
-        expected = library.load(made).decode(values.reshape(-1, 4, 6))
+        expected = library.load(made).decode(values.astype(np.int64).reshape(-1, 4, 6))
         np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), expected)
 
 
@@ -120,9 +127,14 @@ def test_codes_in_tiles_are_those_of_the_whole(made: Path) -> None:
         ),
         (
             "decode",
-            np.zeros((1, 4, 4), np.float32),
-            "in.npy: expected codes, a .npy or .npz array of whole numbers [n, any, any], got "
-            "float32 [1, 4, 4]",
+            np.full((1, 4, 4), 2.5, np.float32),
+            "in.npy: expected whole numbers (int64), got float32 with 2.5",
+        ),
+        (
+            "decode",
+            np.zeros((1, 4, 4), np.bool_),
+            "in.npy: expected codes, a .npy or .npz array of whole numbers [n, any, any], got bool "
+            "[1, 4, 4]",
         ),
         (
             "decode",
@@ -145,7 +157,8 @@ def test_codes_in_tiles_are_those_of_the_whole(made: Path) -> None:
         (
             "denoise",
             picture(1, 1, 8, 8),
-            "denoiser: expected inputs ['sigma', 'x'], got ['x']: give sigma too",
+            "denoiser: expected inputs ['sigma', 'x'], got ['x']: give sigma too, with --input "
+            "sigma=NUMBER, in Python with the keyword sigma",
         ),
     ],
 )
@@ -172,6 +185,54 @@ def test_a_condition_is_given_as_a_number(aeonnx: Cli, made: Path, tmp_path: Pat
         bundle.denoise(x, sigma=np.full(3, 0.25))
     with pytest.raises(InputError, match=r"^denoiser: sigma: expected float32 \[batch\] in \[0, 1"):
         bundle.denoise(x, sigma=2.0)
+
+
+def test_images_without_a_range_are_written_in_that_of_the_input(
+    aeonnx: Cli, made: Path, tmp_path: Path
+) -> None:
+    x = picture(1, 1, 16, 24)
+    np.save(tmp_path / "x.npy", x)
+    bundle = library.load(made, ["cpu"])
+    found = bundle.reconstruct(x)
+    assert bundle.variant("decoder").outputs[0].range is None
+    assert found.min() < 0  # clipped
+    expected = np.rint(np.clip(found, 0, 1) * 255).astype(np.uint8)
+    np.testing.assert_array_equal(bundle.reconstruct(x, pixels=True), expected)
+    np.testing.assert_array_equal(bundle.decode(bundle.encode(x), pixels=True), expected)
+    done = aeonnx("encode", made, "x.npy", "-o", "codes.npy")
+    for verb, source in (("reconstruct", "x.npy"), ("decode", "codes.npy")):
+        done = aeonnx(verb, made, source, "-o", f"{verb}.png")
+        assert done.exit_code == 0, done.stderr
+        with Image.open(tmp_path / f"{verb}.png") as shown:
+            np.testing.assert_array_equal(np.asarray(shown), expected[0, 0])
+
+
+def test_rows_of_several_sizes_go_to_a_folder(aeonnx: Cli, made: Path, tmp_path: Path) -> None:
+    sizes = {"a": (16, 24), "b": (9, 8), "c": (16, 24)}
+    for name, size in sizes.items():
+        Image.fromarray((picture(*size) * 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    names = [f"{name}.png" for name in sizes]
+    done = aeonnx("encode", made, *names, "-o", "codes.npy")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "Error: one file holds results of one size, not of [4, 6] and [3, 2]: give a folder, such "
+        "as -o results/, for a file of each\n",
+    )
+    assert not (tmp_path / "codes.npy").exists()
+    done = aeonnx("encode", made, *names, "-o", "codes/")
+    assert done.stdout == "codes: int64 [3, any, any] on CPUExecutionProvider\n"
+    assert sorted(path.name for path in (tmp_path / "codes").iterdir()) == [
+        f"{name}.npy" for name in sizes
+    ]
+    assert np.load(tmp_path / "codes" / "b.npy").shape == (1, 3, 2)
+    assert aeonnx("decode", made, "codes/b.npy", "-o", "b.out.png").exit_code == 0
+    done = aeonnx("reconstruct", made, *names, "-o", "out/", "--json")
+    assert json.loads(done.stdout)["shape"] == [3, 1, None, None]
+    done = aeonnx("encode", made, *names, "-o", "codes.png")
+    assert done.stderr == (
+        "Error: codes.png: codes is of the kind codes, not an image: expected a name that ends in "
+        ".npy or .npz, or a folder, such as results/, for a .npy of each row\n"
+    )
 
 
 @pytest.mark.parametrize("kind", ["codes", "label"])

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import aeonnx as library
 from aeonnx.bundle import Axis, TensorSpec
+from aeonnx.cli import cli
 from aeonnx.errors import ImageError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.io.wav import WavWriter, open_wav
@@ -172,6 +173,44 @@ def test_several_files_into_a_folder(aeonnx: Cli, made: dict[str, Path], tmp_pat
     assert np.load(tmp_path / "out" / "b.npy").shape == (2, 1, 64)
 
 
+def test_a_folder_and_stdin(aeonnx: Cli, made: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, length in (("b", 100), ("a", 64)):
+        save_wav(tmp_path / "in" / f"{name}.wav", sound(1, length))
+    (tmp_path / "in" / "notes.txt").write_text("")
+    done = aeonnx("reconstruct", made["codec"], "in", "-o", "out/")
+    assert done.stdout == "out/: float32 [2, 1, any] on CPUExecutionProvider\n"
+    assert done.stderr == "in: left out 1 not named *.wav\n"
+    assert open_wav(tmp_path / "out" / "a.wav").length == 64
+    data = (tmp_path / "in" / "b.wav").read_bytes()
+    command = ["reconstruct", str(made["codec"]), "-", "-o", "y.wav"]
+    done = CliRunner().invoke(cli, command, input=data)
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "y.wav").read_bytes() == (tmp_path / "out" / "b.wav").read_bytes()
+    done = CliRunner().invoke(cli, [*command, "--force"], input=b"RIFF junk")
+    assert (done.exit_code, done.stderr.startswith("Error: stdin is not a readable")) == (1, True)
+    (tmp_path / "none").mkdir()
+    done = aeonnx("reconstruct", made["codec"], "none", "-o", "no/")
+    assert done.stderr == "Error: none holds no signal: expected files named *.wav\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "x.wav is empty: expected a .wav file, or a .npy or .npz array of x, of the kind si"),
+        (b"ID3 no wav", "x.wav is neither a .wav file nor an array: expected a .wav file, or a"),
+        (b"RIFF\0\0\0\0junk", "x.wav is not a readable .wav file: "),
+    ],
+)
+def test_files_that_are_no_signals_are_named(
+    aeonnx: Cli, made: dict[str, Path], tmp_path: Path, data: bytes, text: str
+) -> None:
+    (tmp_path / "x.wav").write_bytes(data)
+    done = aeonnx("encode", made["codec"], "x.wav", "-o", "z.npy")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Error: {text}")
+
+
 def test_memory_does_not_grow_with_length(made: dict[str, Path], tmp_path: Path) -> None:
     peaks = []
     with library.load(made["codec"], ["cpu"], tile=1024) as bundle:
@@ -245,7 +284,7 @@ def write(path: Path, values: np.ndarray, **options: int) -> None:
         ("x.npy", sound(1, 1, 0), {}, "x.npy holds no values: give at least one"),
         ("x.npy", sound(1, 1, 64) * 3, {}, "encoder: x: expected float32 [batch, 1, 16*frames] in"),
         ("x.npy", np.zeros((1, 1, 64), "i2"), {}, "encoder: x: expected float32 [batch, 1, 16*fra"),
-        ("x.txt", sound(1, 4), {}, "x.txt: expected a .wav file or a .npy array of x, a signal"),
+        ("x.txt", sound(1, 4), {}, "x.txt is neither a .wav file nor an array: expected a .wav"),
     ],
 )
 def test_signals_that_do_not_fit_are_refused(
@@ -270,7 +309,11 @@ def test_signals_that_do_not_fit_are_refused(
 @pytest.mark.parametrize(
     ("verb", "target", "text"),
     [
-        ("encode", "z.wav", "z.wav: z, a latent, is written to a name that ends in .npy"),
+        (
+            "encode",
+            "z.wav",
+            "z.wav: z, of the kind latent, is written to a name that ends in .npy or .npz",
+        ),
         ("reconstruct", "y.png", "y.png: a signal is written to a name that ends in .npy or .wav"),
         ("reconstruct", "-", "-o -: signals are written to files: give a name, such as -o x.npy"),
         ("reconstruct", "y.wav", "y.wav: a .wav file holds one signal, not [2, 1, 64]: expected a"),

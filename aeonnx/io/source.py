@@ -1,0 +1,75 @@
+"""Rows that are read on demand from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from aeonnx.io.stored import Numbers
+
+__all__ = ["Batches", "Source", "joined", "numbered"]
+
+Array = npt.NDArray[Any]
+Batches = Callable[[int], Iterator[Array]]
+"""Called with a batch size, returns an iterator over batches of at most so many rows."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that are read on demand.
+
+    Args:
+        names: names of the rows: files, or numbers from 0.
+        batches: called with a batch size, returns an iterator over batches of at most so many rows.
+        outputs: relative path for the result of each row, with the suffix of its source; None to
+            number the results.
+        pictures: whether all sources are pictures.
+        left_out: number of files and folders that were not read, a line for each folder.
+        skipped: error message of each picture that was skipped.
+        others: the same rows of further inputs, by their names.
+    """
+
+    names: Sequence[str]
+    batches: Batches
+    outputs: Sequence[str] | None = None
+    pictures: bool = False
+    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    others: Mapping[str, Batches] = field(default_factory=dict)
+
+    def pairs(self, size: int) -> Iterator[tuple[Array, dict[str, Array]]]:
+        """Batches of at most `size` rows, each with the same rows of the further inputs."""
+        others = {name: batches(size) for name, batches in self.others.items()}
+        for rows in self.batches(size):
+            yield rows, {name: next(batches) for name, batches in others.items()}
+
+
+def joined(parts: list[Source]) -> Source:
+    """The rows of several sources, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def batches(size: int) -> Iterator[Array]:
+        for part in parts:
+            yield from part.batches(size)
+
+    skipped = tuple(text for part in parts for text in part.skipped)
+    if all(part.outputs is None for part in parts):
+        return Source(Numbers(sum(len(part.names) for part in parts)), batches)
+    names = [name for part in parts for name in part.names]
+    outputs = [name for part in parts for name in part.outputs or part.names]
+    pictures = all(part.pictures for part in parts)
+    return Source(names, batches, outputs, pictures, skipped=skipped)
+
+
+def numbered(source: Source, where: str) -> Source:
+    """The rows of one file of several, named by the file and their numbers."""
+    width = len(str(len(source.names) - 1))
+    stem = Path(where).stem
+    names = [f"{where}:{number}" for number in source.names]
+    outputs = [f"{stem}-{number:0>{width}}.npy" for number in source.names]
+    return replace(source, names=names, outputs=outputs)

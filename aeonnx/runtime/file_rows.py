@@ -1,0 +1,127 @@
+"""Opens the files that a verb runs on: images, rows of any other kind, latents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from aeonnx._util.text import printable
+from aeonnx.bundle import TensorSpec
+from aeonnx.errors import InputError, UsageError
+from aeonnx.io.pictures import ANY
+from aeonnx.io.readers import Reading, open_images
+from aeonnx.io.rows import Rows, open_latents, open_rows
+from aeonnx.io.source import Source
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.composing import kept
+from aeonnx.runtime.verbs import PARTS, steps_of
+
+__all__ = ["log_skipped", "open_rows_of", "refuse_options", "require_inputs", "sizes"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def open_rows_of(
+    bundle: Bundle, verb: str, sources: Sequence[Path | str], reading: Reading | None
+) -> Source:
+    """The rows that a verb is run on.
+
+    Args:
+        bundle: the bundle.
+        verb: "encode", "decode", "reconstruct", "denoise" or "classify".
+        sources: for "decode" one file of latents, see `open_latents`, which in a .npz can have
+            arrays of the decoder's further inputs too; images for a part that takes images, see
+            `open_images`; arrays for every other part, see `open_rows`.
+        reading: how pictures are read.
+
+    Raises:
+        ImageError: a source is missing or does not fit.
+        UsageError: something is asked for that only pictures have.
+    """
+    part = PARTS[steps_of(bundle.manifest, verb)[0]]
+    spec, *others = bundle.inputs(part)
+    if verb == "decode":
+        (one,) = sources
+        what = "latents" if spec.dtype.startswith("float") else "codes"
+        return open_latents(one, _rows(spec, what), [_rows(each, each.name) for each in others])
+    reading = reading or Reading()
+    if spec.kind == "image":
+        return open_images(sources, sizes(spec), replace(reading, bounds=spec.range))
+    refuse_options(verb, spec, reading)
+    return open_rows(sources, _rows(spec, f"{spec.name} of the kind {spec.kind}"))
+
+
+def _rows(spec: TensorSpec, what: str) -> Rows:
+    return Rows(spec.name, sizes(spec), spec.dtype, what)
+
+
+def sizes(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape of a row for readers and writers, which take `ANY` for an axis."""
+    return tuple(ANY if isinstance(size, str) else size for size in spec.shape[1:])
+
+
+def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) -> None:
+    """Check that nothing is asked for that only pictures have.
+
+    Raises:
+        UsageError: something is.
+    """
+    asked = {
+        **{f"--{name}": is_given for name, is_given in more.items()},
+        "--resize": reading.how.resize is not None,
+        "--background": reading.how.background is not None,
+        "--recursive": reading.recursive,
+        "--skip-bad": reading.skip_bad,
+    }
+    given = [name for name, is_given in asked.items() if is_given]
+    if given:
+        them = "it" if len(given) == 1 else "them"
+        raise UsageError(
+            f"{', '.join(given)}: {verb} of this bundle runs on {_PLURALS.get(spec.kind, 'arrays')}"
+            f", and not on pictures: leave {them} out"
+        )
+
+
+_PLURALS = {kind: f"{kind}s" for kind in ("signal", "volume", "vector", "latent")}
+
+
+def log_skipped(rows: Source) -> None:
+    """Log the pictures that were skipped."""
+    for line in rows.skipped:
+        _LOG.info("skipped: %s", printable(line))
+
+
+def require_inputs(
+    bundle: Bundle, verb: str, where: str, arrays: Collection[str], others: Collection[str]
+) -> None:
+    """Check the further inputs of a decoder.
+
+    Args:
+        bundle: the bundle.
+        verb: which of its verbs runs.
+        where: name of the file of latents.
+        arrays: names of the inputs that it has arrays for.
+        others: names of the inputs that numbers are given for.
+
+    Raises:
+        UsageError: both give one.
+        InputError: the encoder makes one, and neither gives it.
+    """
+    for name in arrays:
+        if name in others:
+            raise UsageError(
+                f"--input {name}: expected none, {where} has an array of that name: leave it out"
+            )
+    if verb != "decode":
+        return
+    missing = [name for name in kept(bundle.manifest) if name not in {*arrays, *others}]
+    if missing:
+        specs = [spec for spec in bundle.inputs("decoder") if spec.name in missing]
+        numbers = " ".join(f"--input {spec.name}=NUMBER" for spec in specs)
+        single = all(sizes(spec) in ((), (1,)) for spec in specs)  # one number per row
+        raise InputError(
+            f"{where}: expected a .npz with {' and '.join(missing)} too, which the decoder takes: "
+            f"write one with aeonnx encode -o NAME.npz{f', or give {numbers}' if single else ''}"
+        )
