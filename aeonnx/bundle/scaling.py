@@ -47,9 +47,11 @@ class Scaling:
             )
 
     def __str__(self) -> str:
-        factor, shift = (_shown(numbers) for numbers in (self.factor, self.shift))
         where = "in the graph" if self.in_graph else "not in the graph"
-        return f"(z - {shift}) * {factor} for a diffusion model, {where}"
+        scaled = f"(z - {_shown(self.shift)})" if any(self.shift) else "z"
+        if {*self.factor} != {1.0}:
+            scaled += f" * {_shown(self.factor)}"
+        return "not scaled" if scaled == "z" else f"{scaled} for a diffusion model, {where}"
 
 
 def _shown(numbers: tuple[float, ...]) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aeonnx._util.text import counted
-from aeonnx.bundle import BATCH, Conversion, Manifest, Prior, Quality, TensorSpec, Training
+from aeonnx.bundle import (
+    BATCH,
+    Axis,
+    Conversion,
+    Manifest,
+    Prior,
+    Quality,
+    TensorSpec,
+    Training,
+    Variant,
+)
 
 __all__ = [
     "NUMERIC",
     "Table",
-    "activations",
     "facts",
     "graph_files",
-    "parity",
-    "quality",
-    "tensors",
-    "thresholds",
-    "tiles",
+    "tables",
     "training_facts",
 ]
 
@@ -87,6 +92,21 @@ def training_facts(training: Training) -> dict[str, str]:
     return {name: fact for name, fact in found.items() if fact}
 
 
+def tables(contents: Manifest) -> dict[str, Table]:
+    """All tables about the graphs of a bundle by title; those without rows are left out."""
+    made = {
+        "Graphs": graph_files(contents),
+        "Tensors": _tensors(contents),
+        "Axes": _axes(contents),
+        "Parity with torch": _parity(contents),
+        "Activations": _activations(contents),
+        "Quality": _quality_of_each(contents),
+        "Tiles": _tiles(contents),
+        "Thresholds": _thresholds(contents),
+    }
+    return {title: table for title, table in made.items() if table.rows}
+
+
 def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table:
     """A row per graph, of all parts or of the named ones."""
     names = "part variant file bytes multiply-adds conversion quality opset onnxruntime sha256"
@@ -96,7 +116,7 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
             precision,
             variant.file,
             f"{variant.bytes:,}",
-            "" if variant.macs is None else f"{variant.macs:,}",
+            "" if variant.macs is None else f"{variant.macs:,}{_at_usual(variant)}",
             _conversion(variant.conversion),
             _quality(variant.quality),
             f"{variant.opset} (IR {variant.ir_version})",
@@ -109,9 +129,9 @@ def graph_files(contents: Manifest, parts: Iterable[str] | None = None) -> Table
     return Table(tuple(names.split()), tuple(rows))
 
 
-def tensors(contents: Manifest) -> Table:
+def _tensors(contents: Manifest) -> Table:
     """A row per input and output; variants with the same interface share their rows."""
-    head = ("part", "variant", "", "tensor", "dtype and shape", "range", "description")
+    head = ("part", "variant", "", "tensor", "dtype and shape", "kind", "range", "description")
     rows: list[tuple[str, ...]] = []
     for part, variants in contents.parts.items():
         shared: dict[tuple[tuple[TensorSpec, ...], ...], list[str]] = {}
@@ -123,9 +143,9 @@ def tensors(contents: Manifest) -> Table:
     return Table(head, tuple(rows))
 
 
-def parity(contents: Manifest) -> Table:
+def _parity(contents: Manifest) -> Table:
     """A row per graph, output and kind of inputs: the difference from torch."""
-    head = ("", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance")
+    names = ("part", "variant", "output", "inputs", "sizes")
     rows = []
     for part, variants in contents.parts.items():
         for precision, variant in variants.items():
@@ -134,12 +154,23 @@ def parity(contents: Manifest) -> Table:
                     passed = max(found.max_abs_diff, found.error) <= found.tolerance
                     numbers = (found.max_abs_diff, found.noise_floor, found.tolerance)
                     texts = (f"{number:.1e}" for number in numbers)
-                    names = (part, precision, output, f"{found.rows} {found.inputs}")
-                    rows.append(("✓" if passed else "✗", *names, *texts))
-    return Table(head, tuple(rows))
+                    inputs = f"{found.rows} {found.inputs}"
+                    where = (part, precision, output, inputs, _sizes(found.sizes))
+                    rows.append(("✓" if passed else "✗", *where, *texts))
+    return Table(("", *names, "max |error|", "noise floor", "tolerance"), tuple(rows))
 
 
-def activations(contents: Manifest) -> Table:
+def _at_usual(variant: Variant) -> str:
+    """The sizes at which multiply-adds were counted: those of the first golden vectors."""
+    found = next(iter(variant.parity.values()), ())
+    return f" at {_sizes(found[0].sizes)}" if found and found[0].sizes else ""
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return "x".join(map(str, sizes.values()))
+
+
+def _activations(contents: Manifest) -> Table:
     """A row per graph with activation functions: number of units, and of inactive ones."""
     head = ("part", "variant", "units", "inactive")
     rows = [
@@ -151,25 +182,46 @@ def activations(contents: Manifest) -> Table:
     return Table(head, tuple(rows))
 
 
-def tiles(contents: Manifest) -> Table:
+def _axes(contents: Manifest) -> Table:
+    """A row per dynamic axis of each part: the sizes that it allows, and its margin."""
+    rows = [
+        (part, name, _allowed(axis), _margin(axis))
+        for part, variants in contents.parts.items()
+        for name, axis in variants["fp32"].axes.items()
+        if name != BATCH
+    ]
+    return Table(("part", "axis", "sizes", "margin"), tuple(rows))
+
+
+def _allowed(axis: Axis) -> str:
+    sizes = f"{axis.min:,} or more" if axis.max is None else f"{axis.min:,} to {axis.max:,}"
+    return sizes if axis.multiple == 1 else f"multiples of {axis.multiple:,}, {sizes}"
+
+
+def _margin(axis: Axis) -> str:
+    return "none: results depend on the whole input" if axis.margin is None else f"{axis.margin:,}"
+
+
+def _tiles(contents: Manifest) -> Table:
     """A row per part with dynamic axes: how inputs that are longer than a tile run."""
     rows = []
     for part, variants in contents.parts.items():
         fp32 = variants["fp32"]
-        margins = {name: axis.margin for name, axis in fp32.axes.items() if name != BATCH}
+        margins = [axis.margin for name, axis in fp32.axes.items() if name != BATCH]
         if not margins:
             continue
-        shown = ", ".join(
-            f"{name} {'any' if margin is None else margin}" for name, margin in margins.items()
-        )
-        blending, exact = fp32.blending, None not in margins.values()
-        how = f"{blending.tile}, overlap {blending.overlap}" if blending else ""
-        loss = blending.loss if blending else "not measured"
-        rows.append((part, shown, how, "none" if exact else loss))
-    return Table(("part", "margin", "blended tiles", "loss in tiles"), tuple(rows))
+        blending = fp32.blending
+        if None not in margins:
+            rows.append((part, "exact", "none"))
+        elif blending is None:
+            rows.append((part, "blended", "not measured"))
+        else:
+            how = f"blended, of {blending.tile} with an overlap of {blending.overlap}"
+            rows.append((part, how, blending.loss))
+    return Table(("part", "tiles", "loss in tiles"), tuple(rows))
 
 
-def thresholds(contents: Manifest) -> Table:
+def _thresholds(contents: Manifest) -> Table:
     """A row per output and percentile over training images, if percentiles were measured."""
     rows = [
         (part, name, output, percentile, f"{value:.5g}")
@@ -205,14 +257,14 @@ def _quality(quality: dict[str, tuple[Quality, ...]] | None) -> str:
     found = [item for items in quality.values() for item in items]
     drops = [item.drop for item in found if item.drop is not None]
     if drops:
-        return f"{-max(drops):+.3f} dB"
+        return f"{round(-max(drops), 3) or 0.0:+.3f} dB PSNR"
     agreed = [item.value for item in found if item.metric == "agreement"]
     if agreed:
-        return f"{min(agreed):.1%} of labels"
+        return f"{min(agreed):.1%} equal"
     return f"{min(item.value for item in found):.1f} dB SNR"
 
 
-def quality(contents: Manifest) -> Table:
+def _quality_of_each(contents: Manifest) -> Table:
     """A row per output and metric of each reduced-precision variant."""
     head = ("part", "variant", "output", "sizes", "measure", "value", "at least")
     rows = []
@@ -222,16 +274,21 @@ def quality(contents: Manifest) -> Table:
                 for item in found:
                     form = _FORMS[item.metric]
                     numbers = (form.format(item.value), form.format(item.least))
-                    sizes = "x".join(map(str, item.sizes.values()))
-                    rows.append((part, name, output, sizes, item.metric.upper(), *numbers))
+                    rows.append(
+                        (part, name, output, _sizes(item.sizes), item.metric.upper(), *numbers)
+                    )
     return Table(head, tuple(rows))
 
 
-def _described(spec: TensorSpec) -> tuple[str, str, str, str]:
+def _described(spec: TensorSpec) -> tuple[str, ...]:
     shape = ", ".join(str(size) for size in spec.shape)
     bounds = f"[{spec.range[0]:.4g}, {spec.range[1]:.4g}]" if spec.range else "any"
-    told = f"{spec.description}; {spec.scaling}" if spec.scaling else spec.description
-    return spec.name, f"{spec.dtype} [{shape}]", bounds, told
+    kind = f"{spec.kind}, {spec.rate:g} Hz" if spec.rate else spec.kind
+    units = spec.units or ("",) * len(spec.names)
+    columns = (f"{name} {unit}".rstrip() for name, unit in zip(spec.names, units, strict=True))
+    scaling = str(spec.scaling) if spec.scaling else ""
+    told = "; ".join(filter(None, (spec.description, ", ".join(columns), scaling)))
+    return spec.name, f"{spec.dtype} [{shape}]", kind, bounds, told
 
 
 def _listed(values: dict[str, str | float] | dict[str, float]) -> str:

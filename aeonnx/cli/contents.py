@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from aeonnx._util.text import printable
 from aeonnx.bundle import Manifest, manifest, summary
-from aeonnx.cli.tables import new_console, print_json, say, table, table_of
+from aeonnx.cli.tables import new_console, print_json, say, show, table_of
 
 if TYPE_CHECKING:
     from aeonnx.tools.inspection import Graph, Node, Value
 
 __all__ = ["print_graph", "print_manifest", "print_page"]
-
-_WIDE = 100  # terminal columns from which all table columns fit
 
 
 def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
@@ -29,26 +27,9 @@ def print_manifest(folder: Path, contents: Manifest, *, as_json: bool) -> None:
     facts = {"bundle": str(folder), **summary.facts(contents), **training}
     for name, fact in facts.items():
         console.print(printable(f"{name:<11}{fact}"), soft_wrap=True)
-    narrow = console.width < _WIDE
-    console.print()
-    left_out = ("file", "multiply-adds", "onnxruntime") * narrow
-    console.print(table(summary.graph_files(contents), left_out))
-    console.print()
-    console.print(table(summary.tensors(contents), ("range", "description") * narrow))
-    console.print()
-    console.print(table(summary.parity(contents)))
-    if (activations := summary.activations(contents)).rows:
+    for content in summary.tables(contents).values():
         console.print()
-        console.print(table(activations))
-    if (quality := summary.quality(contents)).rows:
-        console.print()
-        console.print(table(quality))
-    if (tiles := summary.tiles(contents)).rows:
-        console.print()
-        console.print(table(tiles))
-    if (thresholds := summary.thresholds(contents)).rows:
-        console.print()
-        console.print(table(thresholds))
+        show(console, content)
 
 
 def print_graph(part: str, variant: str, graph: Graph, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from aeonnx._util.text import printable
 from aeonnx.bundle import manifest as contract
 from aeonnx.bundle import summary
 from aeonnx.catalog.source import default_folder
-from aeonnx.cli.tables import new_console, print_json, say, table, table_of
+from aeonnx.cli.tables import new_console, print_json, say, show, table_of
 from aeonnx.errors import GoldenMismatchError, SetupError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     console.print(_parity_table(exported.report))
     console.print()
     written = summary.graph_files(contents, exported.parts)
-    console.print(table(written, without=("part", "variant", "multiply-adds")))
+    show(console, written, without=("part", "variant", "multiply-adds"))
     folder = exported.output
     console.print(f"{folder / contract.FILE_NAME}", soft_wrap=True)
     for line in (*_inactive(contents, exported.parts), *exported.notes, *exported.left_out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,9 +13,14 @@ from rich.text import Text
 from aeonnx._util.text import printable
 from aeonnx.bundle import summary
 
-__all__ = ["new_console", "print_json", "say", "table", "table_of"]
+__all__ = ["new_console", "print_json", "say", "show", "table_of"]
 
 _FILE_WIDTH = 160
+_GAP = 2  # spaces between columns
+_SENTENCE = 24  # columns of the terminal that a sentence needs at least
+_TITLE = ("", "part", "variant", "output", "tensor", "axis", "inputs", "sizes")
+"""Columns that say what a row is about."""
+
 _WRAPPED = ("conversion", "description", "finding", "metrics", "options")  # columns of sentences
 
 
@@ -54,10 +60,39 @@ def table_of(*columns: str) -> Table:
     return made
 
 
-def table(content: summary.Table, without: tuple[str, ...] = ()) -> Table:
-    """The table of a summary, without some of its columns."""
+def show(console: Console, content: summary.Table, without: tuple[str, ...] = ()) -> None:
+    """Print a table of a summary. Where it is too wide, each row is a block with a line per cell.
+
+    No cell is cut: a number without its end would be another.
+    """
     kept = [index for index, name in enumerate(content.head) if name not in without]
-    made = table_of(*(content.head[index] for index in kept))
-    for row in content.rows:
-        made.add_row(*(row[index] for index in kept))
-    return made
+    head = [content.head[index] for index in kept]
+    rows = [[printable(row[index]) for index in kept] for row in content.rows]
+    columns = zip(head, *rows, strict=True)
+    widths = [
+        min(max(map(cell_len, column)), _SENTENCE if column[0] in _WRAPPED else _FILE_WIDTH)
+        for column in columns
+    ]
+    if sum(widths) + _GAP * (len(widths) - 1) <= console.width:
+        made = table_of(*head)
+        for row in rows:
+            made.add_row(*row)
+        console.print(made)
+        return
+    named = [index for index, name in enumerate(head) if name not in _TITLE]
+    longest = max(len(head[index]) for index in named)
+    for row in rows:
+        title = (cell for cell, name in zip(row, head, strict=True) if cell and name in _TITLE)
+        console.print(" ".join(title), style="bold")
+        said = [f"{head[index]} {row[index]}" for index in named if row[index]]
+        if sum(map(cell_len, said)) + _GAP * len(said) <= console.width:
+            console.print("  " + "  ".join(said))
+            continue
+        for index in named:
+            if row[index]:
+                line = Text(f"{row[index]}")
+                grid = Table.grid(padding=(0, _GAP))
+                grid.add_column(width=longest + _GAP, no_wrap=True)
+                grid.add_column(overflow="fold")
+                grid.add_row(f"  {head[index]}", line)
+                console.print(grid)

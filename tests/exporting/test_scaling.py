@@ -124,7 +124,7 @@ def test_a_bundle_with_scaled_latents_is_verified_without_being_told(
     z = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
     assert abs(scaled.decode(z * 0.5) - plain.decode(z)).max() < 1e-5
     told = aeonnx("inspect", "s").stdout
-    assert "(z - 0) * 0.5" in " ".join(told.split())
+    assert "z * 0.5" in " ".join(told.split())
     result = aeonnx("verify", "s", *model[:2])
     assert result.exit_code == 0, result.stderr
     result = aeonnx("export", *model, "-o", "s")

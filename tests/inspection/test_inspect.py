@@ -10,6 +10,7 @@ import random
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from click.testing import Result
 from onnx import helper, numpy_helper
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
+from torch import nn
 
 import aeonnx as package
+from aeonnx.bundle import Axis, TensorSpec, manifest, summary
+from aeonnx.cli.tables import show
 from aeonnx.errors import AeonnxError, IntegrityError
+from aeonnx.exporting import ExportOptions, export
+from aeonnx.models import Part
 from aeonnx.tools.inspection import read_graph, write_page
 from tests.support import graph_file, weights_file
 
@@ -380,3 +388,51 @@ def test_shapes_follow_the_batch(bundle_copy: Path) -> None:
     shapes = {value.name: (value.dtype, value.shape) for value in outputs}
     assert shapes["double"] == ("float32", ("2*batch", 20))
     assert shapes["places"] == ("int64", (2, "?"))
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 120, 300])
+def test_no_width_of_a_terminal_cuts_a_cell(variants: Path, width: int) -> None:
+    contents = manifest.read(variants)
+    for content in summary.tables(contents).values():
+        console = Console(file=io.StringIO(), width=width, highlight=False, markup=False)
+        show(console, content)
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "…" not in shown
+        together = "".join(shown.split())
+        for row in content.rows:
+            for cell in row:
+                assert all(word in together for word in cell.split()), (cell, shown)
+
+
+def test_sizes_kinds_rates_and_columns_are_shown(aeonnx: Cli, tmp_path: Path) -> None:
+    options = ExportOptions("things", tmp_path / "b", from_source=f"module:{__name__}:things")
+    export(options)
+    out = " ".join(aeonnx("inspect", "b").stdout.split())
+    assert "encoder frames multiples of 4, 8 to 400 " in out
+    assert "float32 [batch, 1, 2*frames] signal, 50 Hz [-1, 1]" in out
+    assert "float32 [batch, 2] vector any heat K, pressure" in out
+    for size in (8, 100):
+        assert f" {size} " in out.partition("inputs")[2]  # the sizes at which it was compared
+    aeonnx("inspect", "b", "--html", "b.html")
+    page = (tmp_path / "b.html").read_text()
+    for text in ("multiples of 4, 8 to 400", "signal, 50 Hz", "heat K, pressure"):
+        assert text in page
+
+
+class Things(nn.Module):
+    """A signal to numbers of it, and a row of a table to itself."""
+
+    def parts(self) -> dict[str, Part]:
+        x = TensorSpec("x", ("batch", 1, "2*frames"), range=(-1.0, 1.0), kind="signal", rate=50.0)
+        z = TensorSpec("z", ("batch", 1, "frames"), kind="latent")
+        names, units = ("heat", "pressure"), ("K", "")
+        row = TensorSpec("row", ("batch", 2), kind="vector", names=names, units=units)
+        same = replace(row, name="same")
+        axes = {"frames": Axis(4, min=8, max=400)}
+        encoder = Part(nn.Conv1d(1, 1, 2, 2), (x,), (z,), axes=axes, sizes={"frames": 100})
+        return {"encoder": encoder, "denoiser": Part(nn.Linear(2, 2), (row,), (same,))}
+
+
+def things() -> nn.Module:
+    torch.manual_seed(0)
+    return Things()

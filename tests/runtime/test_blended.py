@@ -193,7 +193,7 @@ def test_export_measures_the_loss(aeonnx: Cli, made: Path) -> None:
     assert bundle.variant("decoder").blending is None  # its margin is known
     assert bundle.variant("decoder").axes["height"].margin is not None
     shown = aeonnx("inspect", made).stdout
-    assert f"68, overlap 20 {found.value:.1f} dB PSNR" in " ".join(shown.replace("│", " ").split())
+    assert f"of 68 with an overlap of 20 {found.value:.1f} dB PSNR" in " ".join(shown.replace("│", " ").split())
     page = aeonnx("inspect", made, "--html", "page.html")
     assert page.exit_code == 0
     document = json.loads((made / manifest.FILE_NAME).read_text())

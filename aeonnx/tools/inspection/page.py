@@ -58,20 +58,12 @@ def write_page(folder: Path, target: Path, *, force: bool = False) -> int:
 
 
 def _page(contents: Manifest, graphs: Sequence[NamedGraph], pictures: Sequence[Picture]) -> str:
-    training, thresholds = contents.training, summary.thresholds(contents)
-    tiles = summary.tiles(contents)
-    quality, activations = summary.quality(contents), summary.activations(contents)
+    training = contents.training
     sections = {
         "Pictures": _row(_figure(picture) for picture in pictures),
         "Bundle": _facts(summary.facts(contents)),
         "Training": _facts(summary.training_facts(training)) if training else "",
-        "Graphs": _table(summary.graph_files(contents)),
-        "Parity with torch": _table(summary.parity(contents)),
-        "Activations": _table(activations) if activations.rows else "",
-        "Quality": _table(quality) if quality.rows else "",
-        "Tiles": _table(tiles) if tiles.rows else "",
-        "Thresholds": _table(thresholds) if thresholds.rows else "",
-        "Tensors": _table(summary.tensors(contents)),
+        **{title: _table(table) for title, table in summary.tables(contents).items()},
         "Nodes": "\n".join([_NETRON, *(_graph(*named) for named in graphs)]),
     }
     template = resources.files("aeonnx.tools.inspection").joinpath("page.html").read_text("utf-8")
