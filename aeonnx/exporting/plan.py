@@ -9,9 +9,8 @@ from aeonnx.errors import UsageError
 from aeonnx.exporting.opsets import SAMPLER_OPSET
 from aeonnx.exporting.options import SAMPLER, ExportOptions, require_parts
 from aeonnx.exporting.passes.pixels import require_pixels
-from aeonnx.exporting.sizes import usual_sizes
-from aeonnx.io.pixels import has_pixels
 from aeonnx.models import Model, Part
+from aeonnx.runtime.export_advice import why_no_sampler
 
 __all__ = ["Plan", "WantedVariant", "make_plan", "prior_of", "with_fixed_batch"]
 
@@ -105,7 +104,7 @@ def _parts(
             f"it needs the bitwise operators of opset {SAMPLER_OPSET}, and this is opset {opset}"
         )
     else:
-        problem = _why_no_sampler(declared.get("decoder"))
+        problem = why_no_sampler(declared.get("decoder"))
     require_parts(options, known)
     if SAMPLER in options.parts and problem:
         raise UsageError(f"no sampler: {problem}")
@@ -114,27 +113,6 @@ def _parts(
     # Do not report the sampler as left out if the model has no prior: nobody expects one.
     told = [f"sampler left out: {problem}"] if problem and prior and not options.parts else []
     return parts, told
-
-
-def _why_no_sampler(decoder: Part | None) -> str | None:
-    """Why latents drawn at random cannot become pixels; None if they can."""
-    if decoder is None:
-        return "the model has no decoder"
-    latent = decoder.inputs[0]
-    if usual_sizes(decoder) or len(latent.shape) < 2 or latent.dtype != "float32":
-        return (
-            "it draws float32 latents of one size, and the decoder takes "
-            f"{latent.name}: {latent.dtype} {list(latent.shape)}"
-        )
-    image = decoder.outputs[0]
-    if image.kind != "image":
-        return f"it outputs pixels, and the decoder's {image.name} is a {image.kind}"
-    if not has_pixels(image.range):
-        return (
-            f"it outputs pixels, and the decoder's {image.name} has no range [low, high] whose "
-            "width is a float32 above 0"
-        )
-    return None
 
 
 def with_fixed_batch(part: Part, batch: int | None) -> Part:

@@ -14,6 +14,7 @@ from aeonnx.errors import BundleError, InputError, UsageError
 from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.composing import conditions, fed
+from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.prior import Gaussian
@@ -60,7 +61,7 @@ class Answers:
         contents = self._manifest
         if verb == "classify" and not contents.classes:
             raise BundleError(
-                f"a {contents.model} learns no classes, so it cannot classify: use an sdae"
+                f"{model_of(contents)} learns no classes, so it cannot classify: use an sdae"
             )
         if verb == "generate":
             self.gaussian()
@@ -108,12 +109,12 @@ class Answers:
         Raises:
             BundleError: there is none.
         """
-        prior, model = self._manifest.prior, self._manifest.model
+        contents = self._manifest
+        prior = contents.prior
         if prior is None:
             raise BundleError(
-                f"this {model} has no prior over its latents to generate from: "
-                f"fit one with: aeonnx export --model {model} --prior fitted; or "
-                "decode latents of your own"
+                f"{model_of(contents)} has no prior over its latents to generate from: "
+                + missing_prior(self._pool.folder, contents)
             )
         if self._prior is None:
             read = self._pool.read_golden

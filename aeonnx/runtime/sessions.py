@@ -17,6 +17,7 @@ from aeonnx.errors import (
     ManifestError,
     UnknownNameError,
 )
+from aeonnx.runtime.export_advice import missing_part
 from aeonnx.runtime.forks import after_fork
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.settings import Settings, graph_providers
@@ -63,11 +64,8 @@ class SessionPool:
         """
         if part not in self.manifest.parts:
             has = ", ".join(sorted(self.manifest.parts)) or "none"
-            model = self.manifest.model
-            raise BundleError(
-                f"this bundle has no part {part!r}, it has: {has}. If a {model} has "
-                f"one, add it with: aeonnx export --model {model} --part {part}"
-            )
+            advice = missing_part(self.folder, self.manifest, part)
+            raise BundleError(f"this bundle has no part {part!r}, it has: {has}. {advice}")
         variants = self.manifest.parts[part]
         if name not in variants:
             raise UnknownNameError(f"variant of {part}", name, variants)

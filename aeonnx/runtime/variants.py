@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aeonnx.errors import BundleError, GraphError, OldRuntimeError, RunError
+from aeonnx.runtime.export_advice import export_command
 from aeonnx.runtime.runner import PartRunner, Runner
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiling import tiling_of
@@ -82,11 +83,12 @@ class Variants:
         self._pool.variant(part, "fp32")
         name = self._settings.precision
         if name != "auto" and name not in self._parts[part]:
-            has, model = ", ".join(self._parts[part]), self._pool.manifest.model
+            has, pool = ", ".join(self._parts[part]), self._pool
+            words = (f"--part {part}", f"--precision {name}")
             raise BundleError(
-                f"{part} is not in this bundle in {name}, but in {has}: export it with: "
-                f"aeonnx export --model {model} --part {part} --precision {name}; "
-                "or open the bundle with precision='auto'"
+                f"{part} is not in this bundle in {name}, but in {has}: open the bundle with "
+                "precision='auto' (--precision auto), or export it with: "
+                + export_command(pool.folder, pool.manifest, *words, measured=True)
             )
 
     @property

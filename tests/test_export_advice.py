@@ -1,0 +1,141 @@
+"""The commands that messages recommend for what a bundle lacks: each of them works."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from torch import nn
+
+from aeonnx.bundle import TensorSpec
+from aeonnx.models import Part, image, latent
+
+Cli = Callable[..., Result]
+
+
+class Small(nn.Module):
+    """An autoencoder of images of 8x8 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+        self.decoder = nn.Sequential(nn.Linear(2, 64), nn.Unflatten(1, (1, 8, 8)), nn.Sigmoid())
+
+    def parts(self) -> dict[str, Part]:
+        x, y, z = image("x", (1, 8, 8), ""), image("y", (1, 8, 8), ""), latent("z", 2, "latent")
+        return {
+            "encoder": Part(self.encoder, (x,), (z,)),
+            "decoder": Part(self.decoder, (z,), (y,)),
+        }
+
+
+class Rows(nn.Module):
+    """An encoder and a decoder of rows, which are no images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.decoder = nn.Linear(8, 2), nn.Linear(2, 8)
+
+    def parts(self) -> dict[str, Part]:
+        x, y = (TensorSpec(name, ("batch", 8), kind="vector") for name in "xy")
+        z = latent("z", 2, "latent")
+        return {
+            "encoder": Part(self.encoder, (x,), (z,)),
+            "decoder": Part(self.decoder, (z,), (y,)),
+        }
+
+
+SOURCE = f"module:{__name__}:Small"
+
+
+def recommended(result: Result, **meant: object) -> list[str]:
+    """The command in a message, with its placeholders filled in."""
+    assert result.exit_code == 1, result.output
+    command = result.stderr.rpartition("aeonnx export ")[2].partition(" (")[0]
+    for name, value in meant.items():
+        command = command.replace(name, str(value))
+    return ["export", *shlex.split(command)]
+
+
+def test_commands_for_a_model_of_aeonnx_work(aeonnx: Cli, run_of: Callable[..., Path]) -> None:
+    Path("runs").mkdir()
+    Path("runs/dae").symlink_to(run_of("dae"))
+    there = "my bundle"
+    assert aeonnx("export", "--model", "dae", "--part", "encoder", "-o", there).exit_code == 0
+    np.save("z.npy", np.zeros((1, 32), np.float32))
+    lacking = aeonnx("decode", there, "z.npy", "-o", "x.npy")
+    assert "no part 'decoder', it has: encoder. Add it with: aeonnx export" in lacking.stderr
+    assert "--from" not in lacking.stderr
+    assert aeonnx(*recommended(lacking)).exit_code == 0
+    lacking = aeonnx("generate", there, "-n", 1, "-o", "x.npy")
+    assert "this dae has no prior over its latents" in lacking.stderr
+    done = aeonnx(*recommended(lacking))
+    assert done.exit_code == 0, done.output
+    assert aeonnx("generate", there, "-n", 1, "-o", "x.npy").exit_code == 0
+
+
+def test_a_part_that_a_model_never_has_is_told_with_the_models_that_have_it(
+    aeonnx: Cli, bundle_of: Callable[..., Path]
+) -> None:
+    lacking = aeonnx("denoise", bundle_of(), "x.npy", "-o", "y.npy")
+    assert "A vae has none; models of aeonnx that have one: dae, sdae" in lacking.stderr
+    assert "aeonnx export" not in lacking.stderr
+
+
+def test_commands_for_a_model_from_elsewhere_work(aeonnx: Cli) -> None:
+    first = ("--model", "mine", "--from", SOURCE, "--part", "encoder", "-o", "there")
+    assert aeonnx("export", *first).exit_code == 0
+    inputs = np.random.default_rng(0).random((64, 1, 8, 8), np.float32)
+    np.save("x.npy", inputs)
+    np.save("z.npy", np.zeros((1, 2), np.float32))
+    meant = {"SOURCE": SOURCE, "INPUTS.npy": "x.npy"}
+    lacking = aeonnx("decode", "there", "z.npy", "-o", "y.npy")
+    assert "If mine (Small) has one, add it with: aeonnx export --model mine --from SOURCE" in (
+        lacking.stderr
+    )
+    assert "SOURCE is what the bundle was exported from" in lacking.stderr
+    assert aeonnx(*recommended(lacking, **meant)).exit_code == 0
+    assert aeonnx("decode", "there", "z.npy", "-o", "y.npy").exit_code == 0
+
+    lacking = aeonnx("generate", "there", "-n", 2, "-o", "made.npy")
+    assert "mine (Small) has no prior over its latents" in lacking.stderr
+    done = aeonnx(*recommended(lacking, **meant))
+    assert done.exit_code == 0, done.output
+    assert aeonnx("generate", "there", "-n", 2, "-o", "made.npy").exit_code == 0
+
+    lacking = aeonnx("encode", "there", "x.npy", "-o", "y.npy", "--precision", "fp16", "--force")
+    assert "encoder is not in this bundle in fp16, but in fp32" in lacking.stderr
+    assert "--part encoder --precision fp16 --calibration x.npy" in " ".join(
+        recommended(lacking, **meant)
+    )
+
+    lacking = aeonnx("classify", "there", "x.npy", "-o", "y.npy")
+    assert "mine (Small) learns no classes, so it cannot classify: use an sdae" in lacking.stderr
+
+
+def test_no_prior_is_recommended_where_the_export_can_fit_none(aeonnx: Cli) -> None:
+    rows = ("export", "--model", "rows", "--from", f"module:{__name__}:Rows", "-o", "there")
+    assert aeonnx(*rows).exit_code == 0
+    lacking = aeonnx("generate", "there", "-n", 2, "-o", "made.npy")
+    assert lacking.stderr == (
+        "Error: rows (Rows) has no prior over its latents to generate from: decode latents of "
+        "your own\n"
+    )
+    assert aeonnx(*rows, "--prior", "fitted").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["vae", "dae"])
+def test_another_class_under_the_name_of_a_model_of_aeonnx_is_from_elsewhere(
+    aeonnx: Cli, name: str
+) -> None:
+    source = ("--model", name, "--from", SOURCE, "--part", "encoder")
+    assert aeonnx("export", *source, "-o", "there").exit_code == 0
+    np.save("z.npy", np.zeros((1, 2), np.float32))
+    assert "--from SOURCE" in aeonnx("decode", "there", "z.npy", "-o", "y.npy").stderr
