@@ -193,7 +193,8 @@ def test_export_measures_the_loss(aeonnx: Cli, made: Path) -> None:
     assert bundle.variant("decoder").blending is None  # its margin is known
     assert bundle.variant("decoder").axes["height"].margin is not None
     shown = aeonnx("inspect", made).stdout
-    assert f"of 68 with an overlap of 20 {found.value:.1f} dB PSNR" in " ".join(shown.replace("│", " ").split())
+    words = " ".join(shown.replace("│", " ").split())
+    assert f"of 68 with an overlap of 20 {found.value:.1f} dB PSNR" in words
     page = aeonnx("inspect", made, "--html", "page.html")
     assert page.exit_code == 0
     document = json.loads((made / manifest.FILE_NAME).read_text())
