@@ -123,5 +123,5 @@ def test_rows_of_arrays_are_numbered(aeonnx: Cli, bundle_of: Maker, digits: np.n
 
 
 def test_a_model_without_classes_says_so(bundle_of: Maker, digits: np.ndarray) -> None:
-    with pytest.raises(BundleError, match="a vae learns no classes, .* use an sdae"):
+    with pytest.raises(BundleError, match="this vae learns no classes, .* use an sdae"):
         package.load(bundle_of()).classify(digits)
