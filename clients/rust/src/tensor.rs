@@ -241,9 +241,8 @@ impl Tensor {
         let apart = |i| (self.values.at(i) - expected.values.at(first * size + i)).abs();
         let values = |row| row * size..(row + 1) * size;
         let largest = |row| values(row).map(apart).fold(0.0, larger);
-        let share = |row| {
-            values(row).filter(|&i| apart(i) > 0.0).count() as f64 / size.max(1) as f64
-        };
+        let share =
+            |row| values(row).filter(|&i| apart(i) > 0.0).count() as f64 / size.max(1) as f64;
         let codes = matches!(self.values.dtype(), DType::Int32 | DType::Int64 | DType::Bool);
         (0..self.rows()).map(|row| if codes { share(row) } else { largest(row) }).collect()
     }
