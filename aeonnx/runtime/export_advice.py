@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aeonnx import catalog
 from aeonnx.bundle import Interface, Manifest
 from aeonnx.io.pixels import has_pixels
 from aeonnx.runtime.tiles import sized_axes
+
+if TYPE_CHECKING:
+    from aeonnx.catalog import KnownModel
 
 __all__ = ["export_command", "missing_part", "missing_prior", "model_of", "why_no_sampler"]
 
@@ -43,7 +47,7 @@ def export_command(folder: Path, contents: Manifest, *options: str, measured: bo
 def missing_part(folder: Path, contents: Manifest, part: str) -> str:
     """A sentence about how to get a part that a bundle lacks."""
     command = export_command(folder, contents, f"--part {part}")
-    known = catalog.models()
+    known = _models()
     if not _is_own(contents):
         return f"If {model_of(contents)} has one, add it with: {command}"
     if part in (*known[contents.model].parts, _MADE_AT_EXPORT):
@@ -91,5 +95,12 @@ def model_of(contents: Manifest) -> str:
 
 def _is_own(contents: Manifest) -> bool:
     """Whether the model is one of aeonnx's own, which `--model` alone can export."""
-    known = catalog.models().get(contents.model)
+    known = _models().get(contents.model)
     return known is not None and contents.arch in known.archs
+
+
+def _models() -> Mapping[str, KnownModel]:
+    """The models of aeonnx by name, imported for advice alone: opening a bundle does not wait."""
+    from aeonnx import catalog
+
+    return catalog.models()
