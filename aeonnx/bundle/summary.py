@@ -161,7 +161,7 @@ def _parity(contents: Manifest) -> Table:
 
 
 def _at_usual(variant: Variant) -> str:
-    """The sizes at which multiply-adds were counted: those of the first golden vectors."""
+    """The sizes at which multiply-adds were counted: the first of the comparison."""
     found = next(iter(variant.parity.values()), ())
     return f" at {_sizes(found[0].sizes)}" if found and found[0].sizes else ""
 

@@ -79,20 +79,21 @@ def show(console: Console, content: summary.Table, without: tuple[str, ...] = ()
             made.add_row(*row)
         console.print(made)
         return
-    named = [index for index, name in enumerate(head) if name not in _TITLE]
-    longest = max(len(head[index]) for index in named)
     for row in rows:
-        title = (cell for cell, name in zip(row, head, strict=True) if cell and name in _TITLE)
-        console.print(" ".join(title), style="bold")
-        said = [f"{head[index]} {row[index]}" for index in named if row[index]]
-        if sum(map(cell_len, said)) + _GAP * len(said) <= console.width:
-            console.print("  " + "  ".join(said))
-            continue
-        for index in named:
-            if row[index]:
-                line = Text(f"{row[index]}")
-                grid = Table.grid(padding=(0, _GAP))
-                grid.add_column(width=longest + _GAP, no_wrap=True)
-                grid.add_column(overflow="fold")
-                grid.add_row(f"  {head[index]}", line)
-                console.print(grid)
+        cells = [(name, cell) for name, cell in zip(head, row, strict=True) if cell]
+        console.print(" ".join(cell for name, cell in cells if name in _TITLE), style="bold")
+        _print_cells(console, [(name, cell) for name, cell in cells if name not in _TITLE])
+
+
+def _print_cells(console: Console, cells: list[tuple[str, str]]) -> None:
+    """Print cells with their names, on one line if they fit, else one below the other."""
+    line = "".join(f"{' ' * _GAP}{name} {cell}" for name, cell in cells)
+    if cell_len(line) <= console.width:
+        console.print(line)
+        return
+    block = Table.grid(padding=(0, _GAP))
+    block.add_column(no_wrap=True)
+    block.add_column(overflow="fold")
+    for name, cell in cells:
+        block.add_row(f"{' ' * _GAP}{name}", cell)
+    console.print(block)

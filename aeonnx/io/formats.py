@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io import images
 
@@ -54,6 +55,11 @@ class Target:
 
     def __str__(self) -> str:
         return "stdout" if self.path is None else f"{self.path}"
+
+    def refuse_existing(self, *, force: bool) -> None:
+        """Check that nothing is replaced unasked, see `files.refuse_existing`."""
+        if self.path is not None:
+            files.refuse_existing(self.path, force=force)
 
     def require(self, count: int, shape: Sequence[int]) -> None:
         """Check that images can be written in this form, before they are computed.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,15 @@ from aeonnx.io.decode import kind_of
 from aeonnx.io.source import Batches, Source, joined, numbered
 from aeonnx.io.stored import Numbers, Stored, first_bytes, named, stored
 
-__all__ = ["Rows", "centre_of", "open_latents", "open_rows", "read_rows", "whole_numbers"]
+__all__ = [
+    "Rows",
+    "arrays_of",
+    "centre_of",
+    "open_latents",
+    "open_rows",
+    "read_rows",
+    "whole_numbers",
+]
 
 Array = npt.NDArray[Any]
 
@@ -74,23 +82,37 @@ def open_latents(path: Path | str, latents: Rows, others: Sequence[Rows] = ()) -
     where = named(path)
     start, stream = first_bytes(path)
     _refuse_picture(start, where, latents, ", such as aeonnx encode makes of pictures")
-    found: list[Rows] = []
-
-    def choose(names: Collection[str]) -> list[str]:
-        found.extend(each for each in others if each.name in names)
-        further = [each.name for each in found]
-        return [names_of_latents(names, where, latents.name, further), *further]
-
-    first, *rest = stored(path, start, stream, choose)
-    count, batches = _of(first, latents)
+    arrays = arrays_of(path, start, stream, latents.name, [each.name for each in others])
+    count, batches = _of(arrays.pop(latents.name), latents)
+    further = {each.name: each for each in others}
     more = {}
-    for array, each in zip(rest, found, strict=True):
-        rows, more[each.name] = _of(array, each)
+    for name, array in arrays.items():
+        rows, more[name] = _of(array, further[name])
         if rows != count:
             raise ImageError(
                 f"{array.where}: expected {count} rows, as many as of {latents.name}, got {rows}"
             )
     return Source(Numbers(count), batches, others=more)
+
+
+def arrays_of(
+    path: Path | str, start: bytes, stream: BinaryIO | None, first: str, others: Sequence[str]
+) -> dict[str, Stored]:
+    """The array of a part's first input, and those of its further inputs that a .npz has, by input.
+
+    Args:
+        path, start, stream: see `stored`.
+        first: name of the first input, see `arrays.names_of_latents`.
+        others: names of the further inputs.
+    """
+    inputs = [first]
+
+    def choose(names: set[str]) -> list[str]:
+        further = [name for name in others if name in names]
+        inputs.extend(further)
+        return [names_of_latents(names, named(path), first, further), *further]
+
+    return dict(zip(inputs, stored(path, start, stream, choose), strict=True))
 
 
 def open_rows(paths: Sequence[Path | str], wanted: Rows) -> Source:

@@ -71,8 +71,7 @@ def open_writer(
         OutputError: the target exists and `force` is not set, or it cannot be written.
         UsageError: the target is stdout and stdout is a terminal.
     """
-    if target.path is not None:
-        files.refuse_existing(target.path, force=force)
+    target.refuse_existing(force=force)
     if target.form == "folder" and target.path is not None:
         suffix = ".png" if target.pictures else ".npz" if others else ".npy"
         with results_folder(target.path) as folder, ThreadPoolExecutor() as pool:
@@ -98,8 +97,7 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
         OutputError: the file exists and `force` is not set, or it cannot be written.
         UsageError: the target is stdout and stdout is a terminal.
     """
-    if target.path is not None:
-        files.refuse_existing(target.path, force=force)
+    target.refuse_existing(force=force)
     with _stream(target) as stream:
         stream.write(data)
 

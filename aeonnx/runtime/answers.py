@@ -77,9 +77,10 @@ class Answers:
         steps = steps_of(self._manifest, verb)
         if steps == ("encode", "decode"):
             encoder, decoder = self._variant("encoder"), self._variant("decoder")
-            before, after = conditions(verb, encoder, decoder, dict.fromkeys(given))
+            feeds = fed(encoder, decoder)
+            before, after = conditions(verb, encoder, decoder, feeds, dict.fromkeys(given))
             calls = {"encoder": {encoder.inputs[0].name, *before}}
-            calls["decoder"] = {*fed(encoder, decoder), *after}
+            calls["decoder"] = {*feeds, *after}
         else:
             part = PARTS[steps[0]]
             calls = {part: {self._variant(part).inputs[0].name, *given}}
@@ -210,9 +211,10 @@ class Answers:
         if steps_of(self._manifest, verb) != ("encode", "decode"):
             return self.one(verb, value, out, pixels, others)
         encoder, decoder = self._variant("encoder"), self._variant("decoder")
-        before, after = conditions(verb, encoder, decoder, others)
+        feeds = fed(encoder, decoder)
+        before, after = conditions(verb, encoder, decoder, feeds, others)
         made = self.runner("encode")({encoder.inputs[0].name: value, **before})
-        taken = {name: made[output] for name, output in fed(encoder, decoder).items()}
+        taken = {name: made[output] for name, output in feeds.items()}
         z = taken.pop(decoder.inputs[0].name)
         return self.one("decode", z, out, pixels, {**taken, **after})
 
@@ -222,8 +224,6 @@ class Answers:
         """The result as uint8: from the uint8 graph if there is one that accepts `value`."""
         part = PARTS[verb]
         self.require(verb)
-        first, *further = [spec.name for spec in self._variant(part).inputs]
-        require_names(part, (first, *further), (first, *others))
         chosen = self._variants.choice(part)
         variant = self._variant(part, chosen)
         spec, floats = variant.inputs[0], variant.outputs[0]
@@ -233,6 +233,8 @@ class Answers:
             dtype = self._variant(part, name).inputs[0].dtype
             if value.dtype == dtype:
                 return self._variants.runner(part, name).output(value, out, others=others)
+        names = [item.name for item in variant.inputs]
+        require_names(part, names, (names[0], *others))  # the range is a smaller fault
         bounds = pixel_range(self._manifest, part, floats)
         made = to_pixels(self.one(verb, value, others=others), bounds)
         if out is None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.formats import Target
 from aeonnx.io.readers import Reading
@@ -52,8 +51,8 @@ def classify_files(
     """
     bundle.require("classify")
     to = None if target is None else _table_target(target)
-    if to is not None and to.path is not None:
-        files.refuse_existing(to.path, force=force)
+    if to is not None:
+        to.refuse_existing(force=force)
     rows, done = open_rows_of(bundle, "classify", sources, reading), 0
 
     def classified(batch: Array) -> Classified:

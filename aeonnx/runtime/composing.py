@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from aeonnx.bundle import Manifest, Shape, TensorSpec, Variant
@@ -50,15 +50,24 @@ def kept(contents: Manifest) -> tuple[str, ...]:
 
 
 def conditions(
-    verb: str, encoder: Variant, decoder: Variant, given: Mapping[str, T]
+    verb: str,
+    encoder: Variant,
+    decoder: Variant,
+    feeds: Collection[str],
+    given: Mapping[str, T],
 ) -> tuple[dict[str, T], dict[str, T]]:
     """What is given by name to the encoder, and to the decoder that follows it.
+
+    Args:
+        verb: for messages.
+        encoder, decoder: the parts.
+        feeds: the inputs of the decoder that the encoder feeds, see `fed`.
+        given: what the caller gives, by name.
 
     Raises:
         InputError: no part has an input of such a name, or the encoder feeds it.
     """
     own = [spec.name for spec in encoder.inputs[1:]]
-    feeds = fed(encoder, decoder)
     free = [spec.name for spec in decoder.inputs if spec.name not in feeds]
     for name in given:
         if name in own or name in free:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from aeonnx._util import files
 from aeonnx.io.formats import Target, target_of
 from aeonnx.io.readers import Reading
 from aeonnx.io.source import Source
@@ -87,7 +86,7 @@ def run_on_files(
         )
     made = made_by(bundle.manifest, verb)[1]
     is_image, what = made.kind == "image", f"{made.name} is of the kind {made.kind}, not an image"
-    _refuse_existing(target_of(target, images=is_image, what=what), force=force)
+    target_of(target, images=is_image, what=what).refuse_existing(force=force)
     rows = open_rows_of(bundle, verb, sources, reading)
     to = target_of(target, images=is_image, pictures=rows.pictures, what=what)
     if is_image:
@@ -130,16 +129,11 @@ def generate_file(
     bundle.require("generate")
     to = target_of(target, pictures=True)
     to.require(n, sizes(made_by(bundle.manifest, "generate")[1]))
-    _refuse_existing(to, force=force)
+    to.refuse_existing(force=force)
     options = {"size": size, "pixels": pixels or to.pictures, **others}
     none: dict[str, Array] = {}
     results = ((images, none) for images in generated(bundle, n, seed, first, **options))
     return _write(results, to, n, "images", (), force=force, advanced=advanced)
-
-
-def _refuse_existing(target: Target, *, force: bool) -> None:
-    if target.path is not None:
-        files.refuse_existing(target.path, force=force)
 
 
 def _write(

@@ -17,9 +17,8 @@ import numpy.typing as npt
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import ImageError, UsageError
 from aeonnx.io import npy, npz, wav
-from aeonnx.io.arrays import names_of_latents
-from aeonnx.io.rows import whole_numbers
-from aeonnx.io.stored import Stored, stored
+from aeonnx.io.rows import arrays_of, whole_numbers
+from aeonnx.io.stored import Stored
 from aeonnx.runtime.streaming import long_axis
 
 __all__ = ["SignalFile", "Write", "npy_writer", "open_signal", "open_signals", "wav_writer"]
@@ -89,15 +88,9 @@ def open_signals(
     if not start.startswith((npy.MAGIC, *npz.MAGIC)):
         what = "is neither a .wav file nor an array" if is_signal else "is no array"
         raise ImageError(f"{where} {what}: {expected}")
-    found = [spec]
-
-    def choose(names: set[str]) -> list[str]:
-        found.extend(each for each in others if each.name in names)
-        further = [each.name for each in found[1:]]
-        return [names_of_latents(names, where, spec.name, further), *further]
-
-    arrays = stored(path, start, None, choose)
-    opened = {each.name: _of_array(one, each) for one, each in zip(arrays, found, strict=True)}
+    arrays = arrays_of(path, start, None, spec.name, [each.name for each in others])
+    specs = {each.name: each for each in (spec, *others)}
+    opened = {name: _of_array(array, specs[name]) for name, array in arrays.items()}
     rows = opened[spec.name].rows
     for name, one in opened.items():
         if one.rows != rows:

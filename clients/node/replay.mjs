@@ -5,12 +5,14 @@
  * @typedef {import("./part.mjs").Tensor} Tensor
  * @typedef {{inputs: Record<string, Tensor>, outputs: Record<string, Tensor>}} Golden
  *
- * The largest |output - golden| of a row, NaN if one is, and its tolerance.
+ * The largest |output - golden| of a row, NaN if one is, or the share of its codes that differ; and its
+ * tolerance.
  * @typedef {{error: number, tolerance: number}} Worst
  */
 
 const WARM_UP = 20;
 const TIMED = 200;
+const CODES = ["int32", "int64", "bool"];
 
 /**
  * Run golden inputs, all rows at once and each alone.
@@ -72,8 +74,6 @@ export async function timed(part, { inputs }) {
   }
   return times.sort((a, b) => a - b)[TIMED / 2];
 }
-
-const CODES = ["int32", "int64", "bool"];
 
 /** The largest |found - expected|, NaN if one is; of codes the share of the values that differ. */
 function difference(found, expected, dtype) {
