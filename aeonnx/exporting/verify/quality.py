@@ -7,8 +7,8 @@ Every output is compared with that of the fp32 graph. Its signal-to-noise ratio 
 where the variance is that over the images, averaged over the elements of a row. For an output that
 does not vary, such as a collapsed latent, the mean square replaces the variance. Images have a
 limit on the loss of PSNR against the test images, too; latents have it for the images that the fp32
-decoder makes of them. Predicted classes and integers must agree with fp32. An output whose quality
-cannot be measured is refused.
+decoder makes of them. Predicted classes, codes and labels must agree with fp32; uint8 values are
+levels of pixels and are measured as images. An output whose quality cannot be measured is refused.
 
 Correct variants pass the limits: all 37 parts of the built-in models, trained for 10 epochs, have
 48 dB or more in fp16 and 23 dB or more in int8. An offset of 1 % of the spread has 40 dB, one of
@@ -31,6 +31,7 @@ from aeonnx.errors import QualityError
 from aeonnx.exporting.verify.runs import GOLDEN_SHARE
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
+from aeonnx.runtime.compare import is_categorical
 from aeonnx.runtime.session import Array
 
 __all__ = ["LIMITS", "Limits", "Loss", "Task", "measure", "speedup"]
@@ -43,7 +44,7 @@ class Limits:
     Args:
         psnr_drop: largest drop of PSNR against the test images, in dB.
         snr: least signal-to-noise ratio, in dB.
-        agreement: least share of predicted classes and integers that equal those of fp32.
+        agreement: least share of predicted classes, codes and labels that equal those of fp32.
     """
 
     psnr_drop: float
@@ -169,7 +170,7 @@ def speedup(task: Task, fp32: Run, variant: Run) -> float:
 
 def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Array) -> Loss:
     count = len(before)
-    if not np.issubdtype(before.dtype, np.floating):
+    if is_categorical(spec.dtype):
         kept = Quality("agreement", float((before == after).mean()), limits.agreement, count, None)
         return Loss(spec.name, (kept,), 0.0, _share_of_row(limits, math.prod(before.shape[1:])))
     scale = _scale(spec, before)
@@ -189,6 +190,8 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
         same = float((before.argmax(1) == after.argmax(1)).mean())
         found.append(Quality("agreement", same, limits.agreement, count, None))
     tolerance = (_BOUNDED_PEAK if spec.range else _UNBOUNDED_PEAK) * limits.noise * scale
+    if spec.dtype == "uint8":
+        tolerance += 1.0  # the last rounding, to a level, adds up to half a level on both sides
     if spec.range:
         tolerance = min(tolerance, float(np.ptp(spec.range)))
     return Loss(spec.name, tuple(found), largest, tolerance)

@@ -214,7 +214,7 @@ def _conditioned(kinds: Sequence[str], found: Sequence[_Differences]) -> tuple[s
     for item in found:
         if item.is_float:
             ill |= item.floor > LARGEST_FLOOR * item.spread(kinds)
-        elif item.spec.dtype != "uint8":  # a pixel can only change by a whole step
+        elif item.is_categorical:  # a pixel, not so, can only change by a whole step
             ill |= item.floor > 0  # a code that changes is another one, however near
     return tuple(
         ILL_CONDITIONED if bad else kind for kind, bad in zip(kinds, ill.tolist(), strict=True)
