@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from aeonnx.bundle import BATCH, Shape, TensorSpec, Variant, shape_at
+from aeonnx.bundle import BATCH, Variant, shape_at
 from aeonnx.errors import DeviceMemoryError, InputError
 from aeonnx.runtime.array_like import is_number
 from aeonnx.runtime.batching import any_batch, any_rows
@@ -41,11 +41,24 @@ _COPIED = 2**18
 
 
 @dataclass(frozen=True)
-class _Sizes:
-    """The sizes of a run's axes, and whether it runs in tiles."""
+class _Plan:
+    """What follows from the shapes of a call's inputs.
 
-    of: Mapping[str, int]
-    cut: bool = False
+    Args:
+        sizes: of the axes.
+        rows: number of rows.
+        at_once: rows of this size that fit in a run.
+        cut: whether it runs in tiles.
+        direct: whether one run of the graph computes it.
+        shapes: of the outputs, by name.
+    """
+
+    sizes: Mapping[str, int]
+    rows: int
+    at_once: int
+    cut: bool
+    direct: bool
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 class Runner(Protocol):
@@ -56,21 +69,24 @@ class Runner(Protocol):
     def run_into(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None: ...
 
 
-def _solved(
+def _planned(
     part: str, variant: Variant, tiling: Tiling | None, inputs: Mapping[str, Array]
-) -> _Sizes:
-    """The sizes of the axes, which must be the same in all inputs.
+) -> _Plan:
+    """The plan of a call.
 
     Raises:
-        InputError: they differ, or an axis may not have its size.
+        InputError: the sizes of an axis differ, or an axis may not have its size.
     """
-    if len(inputs) == 1 and not is_sized(variant):
-        return _Sizes({BATCH: len(inputs[variant.inputs[0].name])})
     try:
         sizes = sizes_of(variant, inputs)
     except ValueError as error:
         raise InputError(f"{part}: {error}") from error
-    return _Sizes(sizes, tiling is not None and tiling.cuts(sizes))
+    rows, sized = sizes[BATCH], is_sized(variant)
+    values = math.prod(inputs[variant.inputs[0].name].shape[1:])
+    at_once = max(1, LARGE // max(1, values)) if sized else rows
+    cut = tiling is not None and tiling.cuts(sizes)
+    shapes = {spec.name: shape_at(shape_of_rows(variant, spec), sizes) for spec in variant.outputs}
+    return _Plan(sizes, rows, at_once, cut, not cut and rows <= at_once, shapes)
 
 
 class PartRunner:
@@ -104,7 +120,7 @@ class PartRunner:
         self.blended = False
         """Whether a result was put together from blended tiles so far, and so is not exact."""
         self._is_ready = {name: IsReady(spec) for name, spec in self._specs.items()}
-        self._sizes = ByShapes(self._specs, partial(_solved, part, variant, tiling))
+        self._plan = ByShapes(self._specs, partial(_planned, part, variant, tiling))
         self._input = variant.inputs[0].name
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
@@ -136,20 +152,20 @@ class PartRunner:
             raise self._advised(error) from error
 
     def _one(self, value: Any, out: Array | None, name: str, others: Mapping[str, Any]) -> Array:
-        value = self._checked_as(self._input, value)
+        if not self._is_ready[self._input](value):
+            value = check_input(self._part, self._specs[self._input], value)
         inputs = {self._input: value}
         if others or self._others:
             self._require_names((self._input, *others))
             inputs |= self._checked(others, len(value))
-        sizes = self._sizes(inputs)
+        plan = self._plan(inputs)
         if out is not None:
-            spec = self._outputs[name]
-            check_output(self._part, spec, shape_at(self._like(spec), sizes.of), value, out)
+            check_output(self._part, self._outputs[name], plan.shapes[name], value, out)
             if out.nbytes > _COPIED:
-                return self._in_batches(inputs, {name: out}, sizes.of)[name]
-            out[...] = self._run(inputs, [name], sizes)[0]
+                return self._in_batches(inputs, {name: out}, plan)[name]
+            out[...] = self._run(inputs, [name], plan)[0]
             return out
-        return self._run(inputs, [name], sizes)[0]
+        return self._run(inputs, [name], plan)[0]
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs by name, for all inputs by name.
@@ -187,7 +203,7 @@ class PartRunner:
         else:  # a seed: the rows are those of an index
             rows = next((len(v) for v in others.values() if hasattr(v, "__len__")), 1)
         checked = {self._input: first, **self._checked(others, rows)}
-        found = self._run(checked, self._names, self._sizes(checked))
+        found = self._run(checked, self._names, self._plan(checked))
         return dict(zip(self._names, found, strict=True))
 
     def _require_names(self, inputs: Iterable[str]) -> None:
@@ -213,21 +229,16 @@ class PartRunner:
             return cast(Array, value)
         return check_input(self._part, self._specs[name], value)
 
-    def _run(self, inputs: Mapping[str, Array], names: list[str], found: _Sizes) -> list[Array]:
-        sizes = found.of
-        rows = sizes[BATCH]
-        if self.tiling and found.cut:
-            return self._tiled(self.tiling, inputs, names, sizes)
-        if rows <= self._direct and not (self.sized and rows > self._fitting(inputs)):
+    def _run(self, inputs: Mapping[str, Array], names: list[str], plan: _Plan) -> list[Array]:
+        if plan.direct and plan.rows <= self._direct:
             try:
                 return self._runner.values(inputs, names)
             except DeviceMemoryError:
-                self._shrink(rows)
-        buffers = {}
-        for name in names:
-            spec = self._outputs[name]
-            buffers[name] = np.empty(shape_at(self._like(spec), sizes), spec.dtype)
-        return list(self._in_batches(inputs, buffers, sizes).values())
+                self._shrink(plan.rows)
+        if self.tiling and plan.cut:
+            return self._tiled(self.tiling, inputs, names, plan.sizes)
+        buffers = {name: np.empty(plan.shapes[name], self._outputs[name].dtype) for name in names}
+        return list(self._in_batches(inputs, buffers, plan).values())
 
     def _tiled(
         self,
@@ -249,21 +260,17 @@ class PartRunner:
         self.blended |= tiling.overlap is not None
         return [np.concatenate([row[name] for row in rows]) for name in names]
 
-    def _like(self, spec: TensorSpec) -> Shape:
-        return shape_of_rows(self._variant, spec)
-
     def _in_batches(
-        self, inputs: Mapping[str, Array], outputs: dict[str, Array], sizes: Mapping[str, int]
+        self, inputs: Mapping[str, Array], outputs: dict[str, Array], plan: _Plan
     ) -> dict[str, Array]:
         if self._fixed:
             found = any_rows(self._variant, self._by_name)(inputs)
             for name, buffer in outputs.items():
                 buffer[...] = found[name]
             return outputs
-        rows, start = sizes[BATCH], 0
-        most = self._fitting(inputs) if self.sized else rows
+        rows, start = plan.rows, 0
         while start < rows:
-            batch = slice(start, min(start + min(self._size(rows), most), rows))
+            batch = slice(start, min(start + min(self._size(rows), plan.at_once), rows))
             try:
                 self._runner.run_into(
                     select_rows(self._variant, inputs, batch),
@@ -292,8 +299,3 @@ class PartRunner:
         _LOG.warning(
             "%s: out of memory at %d rows per run, trying %d", self._part, rows, self._max_batch
         )
-
-    def _fitting(self, inputs: Mapping[str, Array]) -> int:
-        """Rows of inputs of this size that a run takes at once: one, or `LARGE` values."""
-        row = math.prod(inputs[self._input].shape[1:])
-        return max(1, LARGE // max(1, row))

@@ -101,6 +101,15 @@ def check_output(
     Raises:
         InputError: `out` does not fit; the message says what to do.
     """
+    if (
+        type(out) is np.ndarray
+        and out.shape == shape
+        and out.dtype == spec.dtype
+        and out.flags.c_contiguous
+        and out.flags.writeable
+        and not np.may_share_memory(value, out)
+    ):  # the text below takes longer than a small graph
+        return
     where = f"{part}: out: expected {spec.dtype} {list(shape)}"
     if not isinstance(out, np.ndarray):
         raise InputError(f"{where}, got a {type(out).__name__}: make it one with numpy.empty(...)")
