@@ -162,6 +162,52 @@ def test_missing_weights_are_named(aeonnx: Cli, folder: Path) -> None:
     assert f"its files lack weights of the model: {name}. Save the whole model" in result.stderr
 
 
+def _cut(folder: Path) -> None:
+    (folder / FILE).write_bytes((folder / FILE).read_bytes()[:1000])
+
+
+def _reshaped(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"latent_channels": 5}))
+
+
+def _unknown_activation(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"act_fn": "nonsense"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_cut, "SafetensorError: Error while deserializing header: invalid header length. Save"),
+        (_reshaped, "weights have other shapes than config.json says: decoder.layers.0.weight (["),
+        (_unknown_activation, "cannot read it: ValueError: activation function nonsense not found"),
+    ],
+)
+def test_a_damaged_folder_gives_one_line(
+    aeonnx: Cli,
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    text: str,
+) -> None:
+    """The library writes nothing of its own."""
+    damage(folder)
+    capfd.readouterr()
+    result = aeonnx("export", "--from", f"diffusers:{folder}", "-o", "b")
+    assert result.exit_code == 1
+    assert text in result.stderr
+    assert result.stderr.startswith("Error: --from diffusers:")
+    assert result.stderr.count("\n") == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_id_of_the_hub_says_how_to_download_it(aeonnx: Cli) -> None:
+    result = aeonnx("export", "--from", "diffusers:org/vae-2", "-o", "b")
+    assert result.exit_code == 1
+    assert "first: hf download org/vae-2 --local-dir vae-2" in result.stderr
+
+
 def test_a_folder_without_weights_is_refused(aeonnx: Cli, folder: Path) -> None:
     (folder / FILE).unlink()
     result = aeonnx("export", "--from", f"diffusers:{folder}", "-o", "b")

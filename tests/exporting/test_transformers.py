@@ -77,6 +77,42 @@ def test_masked_images_are_encoded_and_decoded_as_in_the_library(tmp_path: Path)
     torch.testing.assert_close(decoded, library.unpatchify(expected.logits))
 
 
+def _cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def _reshaped(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"codebook_dim": 6}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_cut, "SafetensorError: Error while deserializing header: invalid header length. Save"),
+        (_reshaped, "weights have other shapes than config.json says: quantizer.quantizers.0.code"),
+    ],
+)
+def test_a_damaged_folder_gives_one_line(
+    aeonnx: Cli,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    text: str,
+) -> None:
+    """The library writes nothing of its own."""
+    pytest.importorskip("transformers")
+    save("DacModel", tmp_path)
+    damage(tmp_path)
+    capfd.readouterr()
+    result = aeonnx("export", "--from", f"transformers:{tmp_path}", "-o", "b")
+    assert result.exit_code == 1
+    assert text in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -24,7 +24,7 @@ from aeonnx.exporting.sources.adapters._shared import (
     image_of,
     image_sizes,
     library,
-    require_all_loaded,
+    pretrained,
     scaled_axes,
     spatial,
     with_parts,
@@ -47,7 +47,7 @@ def load(location: str, options: SourceOptions) -> nn.Module:
 
     Raises:
         CheckpointError: there is no such folder, its class is none of those that are known here, or
-            weights are missing.
+            its weights are missing or damaged.
         SetupError: diffusers is not installed.
     """
     where = f"--from diffusers:{location}"
@@ -55,19 +55,13 @@ def load(location: str, options: SourceOptions) -> nn.Module:
     folder = _model_folder(Path(location))
     config = config_of(folder, "config.json", where, "save_pretrained of diffusers")
     name = class_of(config.get("_class_name"), _PARTS, where)
-    kind = getattr(library("diffusers", where), name)
+    diffusers = library("diffusers", where)
     if not [*folder.glob("diffusion_pytorch_model*")]:
         raise CheckpointError(
             f"{where}: expected weights in diffusion_pytorch_model.safetensors, there are none"
         )
-    model, info = kind.from_pretrained(
-        folder,
-        torch_dtype=torch.float32,
-        local_files_only=True,
-        low_cpu_mem_usage=False,
-        output_loading_info=True,
-    )
-    require_all_loaded(info["missing_keys"], where)
+    options_of = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
+    model = pretrained(diffusers, name, folder, where, **options_of)
     scaled = options.latents == "scaled"
     scaling = scaling_of(model.config, in_graph=scaled)
     if scaling is None:

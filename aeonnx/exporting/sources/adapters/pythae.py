@@ -50,7 +50,9 @@ def load(location: str, options: SourceOptions) -> nn.Module:
     options.refuse_scaled(where)
     folder = Path(location)
     config = config_of(folder, "model_config.json", where, "model.save of pythae")
-    stated = str(config.get("name", "")).removesuffix("Config").removesuffix("_")
+    stated = config.get("name")
+    if isinstance(stated, str):
+        stated = stated.removesuffix("Config").removesuffix("_")
     name = class_of(stated, (*_GAUSSIAN, *_PLAIN, *_QUANTISED), where)
     for network in ("encoder", "decoder"):
         if not config.get(f"uses_default_{network}", True) or (folder / f"{network}.pkl").exists():

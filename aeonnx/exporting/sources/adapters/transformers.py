@@ -21,7 +21,7 @@ from aeonnx.exporting.sources.adapters._shared import (
     class_of,
     config_of,
     library,
-    require_all_loaded,
+    pretrained,
     with_parts,
 )
 from aeonnx.models import Part
@@ -38,7 +38,7 @@ def load(location: str, options: SourceOptions) -> nn.Module:
 
     Raises:
         CheckpointError: there is no such folder, its class is none of those that are known here,
-            or weights are missing.
+            or its weights are missing or damaged.
         SetupError: transformers is not installed.
     """
     where = f"--from transformers:{location}"
@@ -55,15 +55,9 @@ def load(location: str, options: SourceOptions) -> nn.Module:
             f"{where}: expected weights in model.safetensors, there are none: save the model with "
             "save_pretrained, which writes them"
         )
-    kind = getattr(library("transformers", where), name)
-    model, info = kind.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        local_files_only=True,
-        output_loading_info=True,
-        attn_implementation="eager",
-    )
-    require_all_loaded(info["missing_keys"], where)
+    transformers = library("transformers", where)
+    options_of = {"dtype": torch.float32, "attn_implementation": "eager"}
+    model = pretrained(transformers, name, folder, where, **options_of)
     return with_parts(model, _PARTS[name](model))
 
 
