@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from types import MappingProxyType
 
@@ -18,7 +18,10 @@ _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
 def macs(
-    model: ModelProto, rows: int = 1, sizes: Mapping[str, int] = MappingProxyType({})
+    model: ModelProto,
+    rows: int = 1,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    of_run: Callable[[], Mapping[str, list[int]]] | None = None,
 ) -> int | None:
     """Multiply-accumulates per row in matrix products, convolutions and recurrent layers.
 
@@ -29,12 +32,22 @@ def macs(
         model: a graph; a dynamic batch is counted as one row.
         rows: fixed batch size of the graph; 1 for a dynamic batch.
         sizes: of the other dynamic axes.
+        of_run: returns the shapes that the tensors have in a run at these sizes, which is called
+            if onnx cannot infer a shape; None to count no such graph.
 
     Returns:
-        The count; None if it is undefined, because a shape depends on values.
+        The count; None if a shape is unknown, because it depends on values.
     """
-    shapes = {name: sizes for name, (_, sizes) in infer_at(model, {**sizes, BATCH: 1}).items()}
+    inferred = infer_at(model, {**sizes, BATCH: 1})
+    shapes: dict[str, list[int | None] | None] = {name: at for name, (_, at) in inferred.items()}
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    total = _total(model, shapes)
+    if total is None and of_run is not None:
+        total = _total(model, shapes | {name: [*at] for name, at in of_run().items()})
+    return None if total is None else total // rows
+
+
+def _total(model: ModelProto, shapes: Mapping[str, list[int | None] | None]) -> int | None:
     total = 0
     for node in model.graph.node:
         if node.op_type in (*_PRODUCTS, *_RECURRENT):
@@ -43,7 +56,7 @@ def macs(
             if left is None or right is None or other is None:
                 return None
             total += _products(node, left, right, other)
-    return total // rows
+    return total
 
 
 def _products(node: NodeProto, left: list[int], right: list[int], other: list[int]) -> int:

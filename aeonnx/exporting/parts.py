@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from aeonnx.exporting.capture.graph import Graph, finish
 from aeonnx.exporting.capture.program import Captured, capture
 from aeonnx.exporting.determinism.check import require_deterministic
 from aeonnx.exporting.macs import macs
+from aeonnx.exporting.profiled import shapes_of_run
 from aeonnx.exporting.sizes import at_sizes, at_usual, usual_sizes
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.targets import check_operators
@@ -42,7 +44,7 @@ from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
-from aeonnx.runtime.interface import Interface, batch_of
+from aeonnx.runtime.interface import Interface, batch_of, select_rows
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
@@ -156,6 +158,14 @@ class ExportedGraph:
         )
 
 
+def _macs(graph: ModelProto, part: Part, session: Session, usual: ComparedAt) -> int | None:
+    """Multiply-adds per row at the usual sizes."""
+    rows = batch_of(part) or 1
+    row = select_rows(part, usual.rows.values, np.arange(rows))
+    run = partial(shapes_of_run, graph, session.path, row) if usual.passed else None
+    return macs(graph, rows, usual_sizes(part), run)
+
+
 def _parity(check: Check) -> OutputParity:
     return OutputParity(
         inputs=check.inputs,
@@ -200,7 +210,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         rows=first.rows,
         stored=stored,
         golden=tuple(vectors),
-        macs=macs(captured.graph, batch_of(part) or 1, usual_sizes(part)),
+        macs=_macs(captured.graph, part, session, first),
         activations=ActivationCoverage(activations.units, activations.inactive),
         percentiles=percentiles(usual, any_rows(usual, session.run), context.train)
         if first.passed  # otherwise the graph may fail to run

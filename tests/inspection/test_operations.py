@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 import aeonnx as package
 from aeonnx.exporting.macs import macs
+from aeonnx.exporting.profiled import shapes_of_run
 
 Maker = Callable[..., Path]
 
@@ -85,17 +86,25 @@ def test_a_fixed_batch_is_counted_by_the_row() -> None:
     assert macs(fixed, rows=4) == 3 * 5
 
 
-def test_there_is_no_count_where_shapes_depend_on_values() -> None:
+def test_shapes_that_depend_on_values_are_those_of_a_run(tmp_path: Path) -> None:
+    """NonZero of a row with 3 numbers makes [2, 3]: 3 products of 2, for each of 3 columns."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 5])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     nodes = [
-        helper.make_node("NonZero", ["x"], ["places"]),
-        helper.make_node("Cast", ["places"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("Gemm", ["numbers", "w"], ["y"], transA=1),
+        helper.make_node("NonZero", ["x"], ["places"], "a"),
+        helper.make_node("Cast", ["places"], ["numbers"], "b", to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["numbers", "w"], ["y"], "c", transA=1),
     ]
     weight = numpy_helper.from_array(np.zeros((2, 3), np.float32), "w")
-    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y], [weight]))
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], [weight]), opset_imports=opset, ir_version=8
+    )
     assert macs(model) is None
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    row = np.array([[1, 0, 1, 0, 1]], np.float32)
+    assert macs(model, of_run=lambda: shapes_of_run(model, path, {"x": row})) == 3 * 2 * 3
 
 
 def test_an_export_counts_its_parts(bundle_of: Maker) -> None:
