@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.tools.bench.measure import measure
 from aeonnx.tools.bench.options import Case
 from aeonnx.tools.bench.peak import measure_peak
-from tests.support import Shared
+from tests.support import Shared, graph_file
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -263,6 +264,19 @@ def test_wrong_values_are_told(
 def test_wrong_values_are_told_to_programs_too(options: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         bench(BenchOptions(Path("anything"), **options))
+
+
+def test_a_missing_graph_stops_before_anything_is_measured(
+    aeonnx: Cli, bundle: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    graph_file(copy, "encoder").unlink()
+    result = aeonnx("bench", copy, *FAST)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert "encoder." in line
+    assert "is missing" in line
 
 
 def test_the_checkpoint_of_another_model_is_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Protocol
@@ -38,6 +38,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     Raises:
         UsageError: a number is out of range, or a part or variant is unknown.
         BundleError: there is no bundle, or it was exported from another checkpoint.
+        IntegrityError, OldRuntimeError, GraphError: a graph to measure cannot be opened.
         CheckpointError: the checkpoint is missing, damaged or from another program.
         ProviderError: a provider that is named cannot run here.
         MissingExtraError: a chart needs matplotlib, a checkpoint needs torch.
@@ -46,6 +47,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     check(options)
     bundle = runtime.load(options.bundle)
     cases = cases_of(options, bundle)
+    _check_graphs(options, cases)
     options.source.check("--checkpoint", bundle.manifest.model)
     if options.source.named:
         require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
@@ -79,6 +81,13 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
 
         draw(options.chart, found)
     return found
+
+
+def _check_graphs(options: BenchOptions, cases: Sequence[Case]) -> None:
+    """Open each graph once, so that one that is missing does not end a benchmark half way."""
+    with runtime.load(options.bundle, ["cpu"]) as bundle:
+        for part, variant in dict.fromkeys((case.part, case.variant) for case in cases):
+            bundle.session(part, variant)
 
 
 def _peak_of(case: Case) -> tuple[str, int, str]:
