@@ -183,12 +183,13 @@ def _parity_table(report: Report) -> Table:
         "", "part", "variant", "output", "inputs", "max |error|", "noise floor", "tolerance"
     )
     for check in report.checks:
+        at = "x".join(map(str, check.sizes.values()))
         result.add_row(
             "✓" if check.passed else "✗",
             check.part,
             check.precision,
             check.output,
-            f"{check.rows} {check.inputs}",
+            f"{check.rows} {check.inputs}{at and f' at {at}'}",
             f"{check.max_abs_diff:.1e}",
             "" if check.noise_floor is None else f"{check.noise_floor:.1e}",
             f"{check.tolerance:.1e}",

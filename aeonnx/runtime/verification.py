@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aeonnx.bundle import Golden, GoldenTensor, Variant
+from aeonnx.bundle import BATCH, Golden, GoldenTensor, Variant
 from aeonnx.errors import DeviceMemoryError, OldRuntimeError, RefusedGraphError, RunError
 from aeonnx.runtime.compare import (
     Check,
@@ -77,6 +78,7 @@ def _verify_set(bundle: GraphStore, part: str, name: str, golden: Golden) -> Rep
         {key: bundle.read_golden(tensor) for key, tensor in stored.items()}
         for stored in (golden.inputs, golden.outputs)
     )
+    sizes = sizes_of(variant, inputs)
     worst: dict[str, Check] = {}
     failures: list[str] = []
     for batch in _batches(variant, rows_in(variant, inputs)):
@@ -96,8 +98,10 @@ def _verify_set(bundle: GraphStore, part: str, name: str, golden: Golden) -> Rep
             for check in _checks(part, name, key, outputs[key], expected[key], tensor, batch):
                 if key not in worst or _share(check) > _share(worst[key]):
                     worst[key] = check
-    failures += [check.failure for check in worst.values() if not check.passed]
-    return Report(tuple(worst.values()), tuple(dict.fromkeys(failures)))
+    others = {axis: size for axis, size in sizes.items() if axis != BATCH}
+    checks = tuple(replace(check, sizes=others) for check in worst.values())
+    failures += [check.failure for check in checks if not check.passed]
+    return Report(checks, tuple(dict.fromkeys(failures)))
 
 
 def _checks(

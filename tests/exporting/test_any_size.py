@@ -51,8 +51,22 @@ def test_a_denoiser_of_any_size_is_verified_at_several(made: Callable[[str], Pat
     assert any(dict(sizes)["height"] != dict(sizes)["width"] for sizes in measured)
     assert len(variant.golden) == 2
     assert len({item.inputs["x"].shape[2:] for item in variant.golden}) == 2
-    assert verify(bundle).passed
+    report = verify(bundle)
+    assert report.passed
+    assert [(*check.sizes.values(),) for check in report.checks] == [
+        item.inputs["x"].shape[2:] for item in variant.golden
+    ]
     assert {axis.margin for axis in variant.axes.values()} == {0, 7}
+
+
+def test_verify_prints_the_sizes_of_golden_vectors(
+    aeonnx: Cli, made: Callable[[str], Path]
+) -> None:
+    result = aeonnx("verify", made("any_size"))
+    assert result.exit_code == 0, result.stderr
+    for golden in library.load(made("any_size")).variant("denoiser").golden:
+        rows, _, *sizes = golden.inputs["x"].shape
+        assert f"{rows} golden at {sizes[0]}x{sizes[1]}" in result.output
 
 
 def test_a_part_of_any_size_is_timed_at_the_size_of_its_golden_vectors(
