@@ -25,6 +25,7 @@ from aeonnx.training import TrainOptions, train
 from tests.support import Shared
 
 SHORT: dict[tuple[str, str], dict[str, Any]] = {
+    ("dae", "mlp"): {"hidden": (200,)},
     ("sae", "mlp"): {"recipe": {"pretrain_epochs": 1}},
     ("sae", "conv"): {"recipe": {"pretrain_epochs": 1}, "hidden": (4, 8)},
     ("sdae", "mlp"): {"recipe": {"pretrain_epochs": 1}, "hidden": (200,), "latent_size": 100},

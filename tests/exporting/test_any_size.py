@@ -73,11 +73,11 @@ def test_a_part_of_any_size_is_timed_at_the_size_of_its_golden_vectors(
     aeonnx: Cli, made: Callable[[str], Path]
 ) -> None:
     source = ("--from", "module:clients.proof.external:signal")
-    fast = ("--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
+    fast = ("--part", "encoder", "--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
     result = aeonnx("bench", made("signal"), *source, *fast)
     assert result.exit_code == 0, result.stderr
     cells = json.loads(result.stdout)["cells"]
-    assert {cell["part"] for cell in cells} == {"encoder", "decoder"}
+    assert {cell["part"] for cell in cells} == {"encoder"}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (37, 53), (9, 300)])

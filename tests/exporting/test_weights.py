@@ -231,6 +231,7 @@ def test_a_lazy_layer_and_one_without_numbers_get_them(tmp_path: Path) -> None:
         assert torch.equal(module.weight, original.weight)
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("configured", [False, True])
 def test_what_was_done_is_logged(tmp_path: Path, configured: bool) -> None:
     torch.save({"model": nn.Linear(2, 2).state_dict()}, tmp_path / "w.pth")

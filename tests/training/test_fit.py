@@ -289,8 +289,9 @@ def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: 
     assert averaged.training.metrics["negative_elbo"] < raw.training.metrics["negative_elbo"]
 
 
-@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.shortened(1)
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("arch", ["conv", "mlp"])
 def test_lower_precision_learns_about_the_same(
     options: TrainOptions, tmp_path: Path, precision: str, arch: str
 ) -> None:
