@@ -159,13 +159,13 @@ class PartRunner:
             self._require_names((self._input, *others))
             inputs |= self._checked(others, len(value))
         plan = self._plan(inputs)
-        if out is not None:
-            check_output(self._part, self._outputs[name], plan.shapes[name], value, out)
-            if out.nbytes > _COPIED:
-                return self._in_batches(inputs, {name: out}, plan)[name]
-            out[...] = self._run(inputs, [name], plan)[0]
-            return out
-        return self._run(inputs, [name], plan)[0]
+        if out is None:
+            return self._run(inputs, [name], plan)[0]
+        check_output(self._part, self._outputs[name], plan.shapes[name], value, out)
+        if out.nbytes > _COPIED:
+            return self._in_batches(inputs, {name: out}, plan)[name]
+        out[...] = self._run(inputs, [name], plan)[0]
+        return out
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs by name, for all inputs by name.
