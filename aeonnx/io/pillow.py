@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +15,7 @@ from aeonnx.io.pictures import Array, Treatment, with_channels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["is_pillow", "pixels_of"]
-
-
-def is_pillow(value: object) -> TypeGuard[Image]:
-    """Whether a value is an image of pillow: none exists before pillow was imported."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(value, module.Image)
+__all__ = ["pixels_of"]
 
 
 def pixels_of(image: Image, shape: Sequence[int], where: str) -> Array:

@@ -7,13 +7,13 @@ of pillow by their class, so that neither torch nor pillow is imported for them.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import InputError
-from aeonnx.io.pillow import is_pillow, pixels_of
 from aeonnx.io.pixels import UNIT, has_pixels
 from aeonnx.runtime.session import Array
 
@@ -65,8 +65,8 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
         )
     if isinstance(value, np.ndarray):
         return value
-    if is_pillow(value):
-        return pixels_of(value, _image_shape(where, spec), where)[None]
+    if _is_pillow(value):
+        return _pixels_of([value], where, spec)
     if is_array(value):
         return _of_another_library(where, value)
     if isinstance(value, list | tuple):
@@ -108,6 +108,21 @@ def takes_pixels(spec: TensorSpec) -> bool:
     return spec.dtype == "float32" and (is_image or spec.range == UNIT)
 
 
+def _is_pillow(value: object) -> TypeGuard[Image]:
+    """Whether a value is an image of pillow: none exists before pillow was imported."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
+
+
+def _pixels_of(images: Sequence[Image], where: str, spec: TensorSpec) -> Array:
+    """Images of pillow as uint8 [n, C, H, W]."""
+    # Readers of pictures are not needed for arrays, and milliseconds count at the start.
+    from aeonnx.io.pillow import pixels_of
+
+    shape = _image_shape(where, spec)
+    return np.stack([pixels_of(image, shape, where) for image in images])
+
+
 def _of_another_library(where: str, value: Any) -> Array:
     try:
         if getattr(value, "requires_grad", False):
@@ -125,15 +140,14 @@ def _of_another_library(where: str, value: Any) -> Array:
 
 
 def _of_list(where: str, spec: TensorSpec, value: list[Any] | tuple[Any, ...]) -> Array:
-    if any(is_pillow(item) for item in value):
-        shape = _image_shape(where, spec)
-        others = {_kind(item) for item in value if not is_pillow(item)}
+    if any(_is_pillow(item) for item in value):
+        others = {_kind(item) for item in value if not _is_pillow(item)}
         if others:
             raise InputError(
                 f"{where}, got a {_kind(value)} of images and {', '.join(sorted(others))}: pass "
                 "images alone"
             )
-        return np.stack([pixels_of(item, shape, where) for item in value])
+        return _pixels_of(value, where, spec)
     if any(is_array(item) or isinstance(item, np.ma.MaskedArray) for item in value):
         value = [as_array(where, spec, item) for item in value]
     plain = not any(isinstance(item, np.ndarray) for item in value)
