@@ -82,6 +82,7 @@ def said(version: Path, code: str, *arguments: str) -> str:
     settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     child = children.run(
         [sys.executable, "-c", code, *arguments],
+        cwd=version,  # python -c finds modules there first
         env={**settings, "PYTHONPATH": str(version)},
         keep="stdout",
     )
