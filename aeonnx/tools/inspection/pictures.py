@@ -86,7 +86,9 @@ def _picture(folder: Path, part: str, rows: list[Row]) -> Picture:
     columns = len(values[0])
     uri = f"data:image/png;base64,{b64encode(images.png(picture, columns)).decode()}"
     height, width = images.grid(picture, columns).shape[:2]
-    return Picture(f"{part}: {' above '.join(row[0] for row in rows)}", uri, width, height)
+    names = [row[0] for row in rows]
+    shown = f"{names[0]} (top row) and {names[1]} (bottom row)" if len(names) > 1 else names[0]
+    return Picture(f"{part}: {shown}", uri, width, height)
 
 
 def _pixels(values: NDArray[Any], bounds: Bounds | None) -> NDArray[np.uint8]:
