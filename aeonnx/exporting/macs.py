@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
 
@@ -15,6 +15,8 @@ __all__ = ["macs"]
 
 _PRODUCTS = ("Gemm", "MatMul", "Conv", "ConvTranspose")
 _RECURRENT = ("LSTM", "GRU", "RNN")
+
+_Shapes = Mapping[str, Sequence[int | None] | None]
 
 
 def macs(
@@ -39,15 +41,17 @@ def macs(
         The count; None if a shape is unknown, because it depends on values.
     """
     inferred = infer_at(model, {**sizes, BATCH: 1})
-    shapes: dict[str, list[int | None] | None] = {name: at for name, (_, at) in inferred.items()}
-    shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    shapes: _Shapes = {
+        **{name: shape for name, (_, shape) in inferred.items()},
+        **{tensor.name: list(tensor.dims) for tensor in model.graph.initializer},
+    }
     total = _total(model, shapes)
     if total is None and of_run is not None:
-        total = _total(model, shapes | {name: [*at] for name, at in of_run().items()})
+        total = _total(model, {**shapes, **of_run()})
     return None if total is None else total // rows
 
 
-def _total(model: ModelProto, shapes: Mapping[str, list[int | None] | None]) -> int | None:
+def _total(model: ModelProto, shapes: _Shapes) -> int | None:
     total = 0
     for node in model.graph.node:
         if node.op_type in (*_PRODUCTS, *_RECURRENT):
@@ -71,6 +75,6 @@ def _products(node: NodeProto, left: list[int], right: list[int], other: list[in
     return prod(other) * left[0 if across else -1]
 
 
-def _known(sizes: list[int | None] | None) -> list[int] | None:
+def _known(sizes: Sequence[int | None] | None) -> list[int] | None:
     known = [size for size in sizes or () if size is not None]
     return None if sizes is None or len(known) < len(sizes) else known

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnxruntime as ort
 from onnx import ModelProto
 
+from aeonnx.exporting.temporary import temporary_folder
 from aeonnx.runtime.providers import create_session
 from aeonnx.runtime.session import Array
 
@@ -31,13 +31,13 @@ def shapes_of_run(
     Returns:
         Shapes by tensor name; those in the bodies of loops and conditions are left out.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         session = create_session(
             path,
             ["cpu"],
             session_options={
                 "enable_profiling": True,
-                "profile_file_prefix": str(Path(folder) / "run"),
+                "profile_file_prefix": str(folder / "run"),
                 # Otherwise nodes are merged and renamed.
                 "graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
             },

@@ -101,26 +101,22 @@ def check_output(
     Raises:
         InputError: `out` does not fit; the message says what to do.
     """
-    if (
-        type(out) is np.ndarray
-        and out.shape == shape
-        and out.dtype == spec.dtype
-        and out.flags.c_contiguous
-        and out.flags.writeable
-        and not np.may_share_memory(value, out)
-    ):  # the text below takes longer than a small graph
-        return
-    where = f"{part}: out: expected {spec.dtype} {list(shape)}"
+    misfit = _misfit(spec, shape, value, out)
+    if misfit is not None:  # a text takes longer than a small graph
+        raise InputError(f"{part}: out: expected {spec.dtype} {list(shape)}{misfit}")
+
+
+def _misfit(spec: TensorSpec, shape: tuple[int, ...], value: Array, out: Any) -> str | None:
+    """Why a buffer does not fit and what to do; None if it does."""
     if not isinstance(out, np.ndarray):
-        raise InputError(f"{where}, got a {type(out).__name__}: make it one with numpy.empty(...)")
+        return f", got a {type(out).__name__}: make it one with numpy.empty(...)"
     if out.dtype != np.dtype(spec.dtype) or out.shape != shape:
-        raise InputError(f"{where}, got {out.dtype} {list(out.shape)}")
+        return f", got {out.dtype} {list(out.shape)}"
     if not (out.flags.c_contiguous and out.flags.writeable):
-        raise InputError(f"{where}, C-contiguous and writable: make one with numpy.empty(...)")
+        return ", C-contiguous and writable: make one with numpy.empty(...)"
     if np.may_share_memory(value, out):
-        raise InputError(
-            f"{where} apart from the input, got the input's own memory: pass another array"
-        )
+        return " apart from the input, got the input's own memory: pass another array"
+    return None
 
 
 def _expected(part: str, spec: TensorSpec) -> str:

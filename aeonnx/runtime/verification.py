@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,7 +77,6 @@ def _verify_set(bundle: GraphStore, part: str, name: str, golden: Golden) -> Rep
         {key: bundle.read_golden(tensor) for key, tensor in stored.items()}
         for stored in (golden.inputs, golden.outputs)
     )
-    sizes = sizes_of(variant, inputs)
     worst: dict[str, Check] = {}
     failures: list[str] = []
     for batch in _batches(variant, rows_in(variant, inputs)):
@@ -90,18 +88,18 @@ def _verify_set(bundle: GraphStore, part: str, name: str, golden: Golden) -> Rep
         except RunError as error:
             failures.append(f"{part} ({name}): {error}")
             continue
-        wrong = malformed(variant.outputs, sizes_of(variant, chosen), outputs)
+        sizes = sizes_of(variant, chosen)
+        wrong = malformed(variant.outputs, sizes, outputs)
         failures += [f"{part}.{line}" for line in wrong]
         if wrong:
             continue
         for key, tensor in golden.outputs.items():
-            for check in _checks(part, name, key, outputs[key], expected[key], tensor, batch):
+            found = _checks(part, name, key, outputs[key], expected[key], tensor, batch, sizes)
+            for check in found:
                 if key not in worst or _share(check) > _share(worst[key]):
                     worst[key] = check
-    others = {axis: size for axis, size in sizes.items() if axis != BATCH}
-    checks = tuple(replace(check, sizes=others) for check in worst.values())
-    failures += [check.failure for check in checks if not check.passed]
-    return Report(checks, tuple(dict.fromkeys(failures)))
+    failures += [check.failure for check in worst.values() if not check.passed]
+    return Report(tuple(worst.values()), tuple(dict.fromkeys(failures)))
 
 
 def _checks(
@@ -112,8 +110,10 @@ def _checks(
     expected: Array,
     tensor: GoldenTensor,
     batch: slice,
+    sizes: Mapping[str, int],
 ) -> Iterator[Check]:
     """A check for each row of a batch, against its own tolerance."""
+    others = {axis: size for axis, size in sizes.items() if axis != BATCH}
     tolerances = (tensor.tolerance or ())[batch]
     categorical = is_categorical(tensor.dtype)
     found = differences(given, expected[batch], categorical=categorical)
@@ -128,6 +128,7 @@ def _checks(
             tolerance,
             rows=tensor.shape[0],
             batch=len(given),
+            sizes=others,
             categorical=categorical,
         )
 

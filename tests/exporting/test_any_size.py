@@ -69,15 +69,17 @@ def test_verify_prints_the_sizes_of_golden_vectors(
         assert f"{rows} golden at {sizes[0]}x{sizes[1]}" in result.output
 
 
+@pytest.mark.shortened(1)
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_a_part_of_any_size_is_timed_at_the_size_of_its_golden_vectors(
-    aeonnx: Cli, made: Callable[[str], Path]
+    aeonnx: Cli, made: Callable[[str], Path], part: str
 ) -> None:
     source = ("--from", "module:clients.proof.external:signal")
-    fast = ("--part", "encoder", "--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
+    fast = ("--part", part, "--seconds", 0.02, "--threads", 1, "--batch", 3, "--json")
     result = aeonnx("bench", made("signal"), *source, *fast)
     assert result.exit_code == 0, result.stderr
     cells = json.loads(result.stdout)["cells"]
-    assert {cell["part"] for cell in cells} == {"encoder"}
+    assert {cell["part"] for cell in cells} == {part}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (37, 53), (9, 300)])

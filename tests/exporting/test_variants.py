@@ -128,9 +128,10 @@ def test_another_process_in_another_folder_writes_the_same_bytes(
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (here, there / "b")
     )
-    entries = [json.loads(files.pop(Path("manifest.json")))["parts"] for files in (before, after)]
-    assert [*entries[1]] == ["decoder", "sampler"]
-    assert all(entries[1][part] == entries[0][part] for part in entries[1])
+    manifests = [json.loads(files.pop(Path("manifest.json"))) for files in (before, after)]
+    all_parts, parts = (document.pop("parts") for document in manifests)
+    assert manifests[0] == manifests[1]
+    assert parts == {part: all_parts[part] for part in ("decoder", "sampler")}
     assert len(after) > 20
     assert after.items() <= before.items()
 

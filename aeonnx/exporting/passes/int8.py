@@ -1,20 +1,16 @@
 """Quantise graphs to int8 by onnxruntime's quantizers; inputs and outputs stay float32.
 
 Weights have 7 bits. x86 CPUs without VNNI add two products of a uint8 and an int8 in int16, which
-8 bits overflow: the same graph then gives other numbers than on a newer CPU (15 dB for 32 dB).
+8 bits overflow: the same graph then gives other numbers than on a newer CPU (15 dB instead of 32).
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import onnx
 import onnx.shape_inference
-from google.protobuf.message import DecodeError
 from onnx import ModelProto
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -24,10 +20,10 @@ from onnxruntime.quantization import (
     quantize_dynamic,
 )
 
-from aeonnx.errors import OutputError
 from aeonnx.exporting.passes.layers import WEIGHTED, weighted
 from aeonnx.exporting.passes.tensors import Batches
 from aeonnx.exporting.quiet import quiet
+from aeonnx.exporting.temporary import temporary_folder
 from aeonnx.runtime.session import Array
 
 __all__ = ["Quantise", "dynamic_int8", "static_int8"]
@@ -40,7 +36,7 @@ def dynamic_int8(graph: ModelProto) -> Quantise:
     """Weights in 7 bits per channel; activations in uint8, with ranges found at run time."""
 
     def quantise(kept: Sequence[str]) -> ModelProto:
-        with _temporary_folder() as folder, quiet():
+        with temporary_folder() as folder, quiet():
             # Pass paths: if given a graph, the quantizer moves its weights to external files.
             source, path = folder / "fp32.onnx", folder / "int8.onnx"
             onnx.save(graph, source)
@@ -65,7 +61,7 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
     The ranges are found once, for all graphs that are made. Products of two activations, as in
     attention, stay in float32.
     """
-    with _temporary_folder() as folder, quiet():
+    with temporary_folder() as folder, quiet():
         source = folder / "fp32.onnx"
         onnx.save(graph, source)
         calibrator = create_calibrator(
@@ -97,18 +93,6 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
         return made
 
     return quantise
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    except (OSError, DecodeError) as error:  # DecodeError: on a full disk it reads a cut-off file
-        raise OutputError(
-            f"there is no room for temporary files in {tempfile.gettempdir()} ({error}): free "
-            "some, or set TMPDIR to a folder on another disk. Nothing was changed."
-        ) from error
 
 
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types

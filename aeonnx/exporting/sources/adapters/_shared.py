@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from aeonnx._util.text import printable
 from aeonnx.bundle import Axis, TensorSpec, nearest
 from aeonnx.errors import CheckpointError, SetupError
 from aeonnx.models import Part
@@ -27,13 +25,11 @@ __all__ = [
     "image_of",
     "image_sizes",
     "library",
-    "pretrained",
     "spatial",
     "with_parts",
 ]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_SHOWN = 4
 _LARGEST = 256  # height and width at which a part is traced and compared
 
 
@@ -102,81 +98,6 @@ def _download(folder: Path) -> str:
     if folder.exists() or not _HUB_ID.fullmatch(str(folder)):
         return ""
     return f". Download a model of the hub first: hf download {folder} --local-dir {folder.name}"
-
-
-def pretrained(library: ModuleType, name: str, folder: Path, where: str, **options: Any) -> Any:
-    """The model in a folder, read by `from_pretrained` without a word.
-
-    Args:
-        library: diffusers or transformers.
-        name: of its class.
-        folder: what `save_pretrained` wrote.
-        where: what the user wrote, for messages.
-        options: of `from_pretrained`.
-
-    Raises:
-        CheckpointError: the library cannot read it, or weights are missing or of other shapes.
-    """
-    try:
-        with _quiet(library):
-            model, info = getattr(library, name).from_pretrained(
-                folder,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are refused below, by their names
-                **options,
-            )
-    except Exception as error:  # of the library, and of those that it uses
-        raise CheckpointError(
-            f"{where}: {library.__name__} cannot read it: {_reasons(error)}. Save the model again "
-            "with save_pretrained, or download it again"
-        ) from error
-    _refuse_names("its files lack weights of the model", info["missing_keys"], where)
-    unlike = [
-        f"{key} ({[*stored]} for {[*expected]})"
-        for key, stored, expected in info["mismatched_keys"]
-    ]
-    _refuse_names("weights have other shapes than config.json says", unlike, where)
-    return model
-
-
-@contextmanager
-def _quiet(library: ModuleType) -> Iterator[None]:
-    """Keep a library of Hugging Face from writing to the terminal."""
-    logging = import_module(f"{library.__name__}.utils.logging")
-    before, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if had_bars:
-            logging.enable_progress_bar()
-
-
-def _reasons(error: BaseException) -> str:
-    """What a library says, and what it had caught itself."""
-    first = error
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    told = dict.fromkeys(_on_one_line(item) for item in (first, error))
-    return "; ".join(told)
-
-
-def _on_one_line(error: BaseException) -> str:
-    text = " ".join(printable(str(error), keep="\n").split()).rstrip(".")
-    return f"{type(error).__name__}: {text}"
-
-
-def _refuse_names(problem: str, names: Iterable[str], where: str) -> None:
-    """Raise `CheckpointError` if there are names of weights with a problem."""
-    names = sorted(names)
-    if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        raise CheckpointError(
-            f"{where}: {problem}: {', '.join(names[:_SHOWN])}{more}. Save the whole model again"
-        )
 
 
 def with_parts(model: nn.Module, parts: Mapping[str, Part]) -> nn.Module:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from aeonnx.bundle import Axis, TensorSpec
 from aeonnx.catalog.adapters import SourceOptions
 from aeonnx.errors import CheckpointError
+from aeonnx.exporting.sources.adapters._pretrained import pretrained
 from aeonnx.exporting.sources.adapters._shared import (
     Clamped,
     class_of,
@@ -24,7 +25,6 @@ from aeonnx.exporting.sources.adapters._shared import (
     image_of,
     image_sizes,
     library,
-    pretrained,
     scaled_axes,
     spatial,
     with_parts,

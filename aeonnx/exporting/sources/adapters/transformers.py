@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from aeonnx.bundle import Axis, TensorSpec
 from aeonnx.catalog.adapters import SourceOptions
 from aeonnx.errors import CheckpointError
+from aeonnx.exporting.sources.adapters._pretrained import pretrained
 from aeonnx.exporting.sources.adapters._shared import (
     class_of,
     config_of,
     library,
-    pretrained,
     with_parts,
 )
 from aeonnx.models import Part
