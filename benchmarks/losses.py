@@ -86,6 +86,8 @@ def main() -> None:
         for epochs in options.epochs:
             for model in models.names():
                 for arch in models.archs(model):
+                    if models.crop_of(model, arch):
+                        continue  # it learns photographs, not digits
                     for line in lines_of(model, arch, epochs, Path(folder)):
                         print(line, flush=True)
                         rows.append(line)

@@ -74,6 +74,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
             for arch in models.archs(model):
+                if models.crop_of(model, arch):
+                    continue  # it learns photographs, not digits
                 run, output = Path(folder) / f"{model}-{arch}", Path(folder) / f"{model}-{arch}-b"
                 train(TrainOptions(model, run, arch=arch, epochs=arguments.epochs, device="cpu"))
                 made = export(ExportOptions(model, output, run, parts=("encoder", "decoder")))

@@ -10,6 +10,7 @@ Standard library only.
 from __future__ import annotations
 
 import math
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,11 +25,15 @@ __all__ = [
     "CorruptionKind",
     "Count",
     "Level",
+    "Levels",
+    "LevelsOrAuto",
     "Literal",
     "Range",
     "Share",
+    "Span",
     "Weight",
     "allowed_by",
+    "ends",
     "flag",
     "one_of",
     "require_number",
@@ -36,6 +41,9 @@ __all__ = [
     "whole",
     "within",
 ]
+
+
+_DASH = r"(?<![eE])-"  # not that of an exponent
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,35 @@ class Range:
         return " and ".join(text for text in (low, high) if text)
 
 
+@dataclass(frozen=True)
+class Span:
+    """One number in `range`, or two with a dash between them, the lower one first: "0.02-0.3"."""
+
+    range: Range
+
+    def parsed(self, text: str) -> str | float | None:
+        """A number, the text of two numbers, or None if the text is neither."""
+        numbers = [_float(part) for part in re.split(_DASH, text)]
+        good = [number for number in numbers if number is not None and number in self.range]
+        if len(good) < len(numbers) or len(good) > 2:
+            return None
+        if len(good) == 2:
+            return f"{good[0]:g}-{good[1]:g}" if good[0] < good[1] else None
+        return good[0]
+
+    def __str__(self) -> str:
+        """ "a number above 0 and up to 1, or two such as 0.02-0.3"."""
+        return f"a number {self.range}, or two such as 0.02-0.3"
+
+
+def ends(level: str | float) -> tuple[float, float]:
+    """Lowest and highest of an option of type `Levels`; equal for a single number."""
+    if isinstance(level, str):
+        low, high = map(float, re.split(_DASH, level))
+        return low, high
+    return level, level
+
+
 Count = Annotated[int, Range(lowest=1)]
 """A whole number, 1 or more."""
 Weight = Annotated[float, Range(lowest=0)]
@@ -68,6 +105,10 @@ Share = Annotated[float, Range(lowest=0, below=1)]
 """A fraction, in [0, 1)."""
 Level = Annotated[float, Range(above=0, most=1)]
 """A strength, in (0, 1]."""
+Levels = Annotated[str | float, Span(Range(above=0, most=1))]
+"""A strength, or the ends of a range of them; see `ends`."""
+LevelsOrAuto = Annotated[str | float, Span(Range(above=0, most=1)), "auto"]
+"""`Levels`, or "auto": the recipe chooses."""
 CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
 """Kinds of corruption, see `aeonnx.training.corruption`."""
 
@@ -80,14 +121,18 @@ class Allowed:
         kind: type of the values.
         range: allowed numbers.
         names: allowed strings; empty for any.
+        span: the value is a number, or a text that this parses; None if it is not of that kind.
     """
 
     kind: type[str] | type[int] | type[float]
     range: Range = Range()
     names: tuple[str, ...] = ()
+    span: Span | None = None
 
     def __str__(self) -> str:
         """The allowed values in words; "" if the type is the only limit."""
+        if self.span:
+            return " or ".join(map(str, (self.span, *self.names)))
         *names, last = self.names or ("",)
         return f"{', '.join(names)} or {last}" if names else last or str(self.range)
 
@@ -101,6 +146,8 @@ class Allowed:
         Raises:
             UsageError: it is of another type, or not allowed.
         """
+        if self.span:
+            return self._check_span(self.span, what, value)
         if self.kind is str:
             if not isinstance(value, str):
                 raise UsageError(f"{what}: expected a name, got {value!r}")
@@ -112,6 +159,16 @@ class Allowed:
         if value not in self.range:
             raise UsageError(f"{what}: expected a number {self.range}".rstrip() + f", got {value}")
         return value
+
+    def _check_span(self, span: Span, what: str, value: str | float) -> str | float:
+        if isinstance(value, str) and value in self.names:
+            return value
+        if not isinstance(value, str):
+            require_number(what, value)
+        found = span.parsed(value) if isinstance(value, str) else value
+        if found is None or (not isinstance(found, str) and found not in span.range):
+            raise UsageError(f"{what}: expected {self}, got {value}")
+        return found
 
 
 def allowed_by(annotation: Any) -> Allowed:
@@ -129,10 +186,22 @@ def allowed_by(annotation: Any) -> Allowed:
         for item in arguments[1:]:
             if isinstance(item, Range):
                 return Allowed(arguments[0], item)
+    if typing.get_origin(annotation) is Annotated and arguments[0] == str | float:
+        spans = [item for item in arguments[1:] if isinstance(item, Span)]
+        if spans:
+            names = tuple(item for item in arguments[1:] if isinstance(item, str))
+            return Allowed(str, names=names, span=spans[0])
     raise TypeError(
         "expected str, int, float, Literal names or a range of aeonnx.catalog.ranges, "
         f"got {annotation!r}"
     )
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def whole(what: str, value: float, lowest: int, most: int = 2**31 - 1) -> int:

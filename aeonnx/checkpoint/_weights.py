@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aeonnx.bundle import shape_at
 from aeonnx.checkpoint import _tensors as tensors
 from aeonnx.models import ExternalConfig, Model, ModelConfig
 
@@ -78,10 +79,11 @@ def nonfinite_part(model: Model) -> str | None:
     """Name of a part that outputs NaN or infinity for mid-range inputs; None if none does."""
     for name, part in model.parts().items():
         inputs = []
+        smallest = {name: axis.min for name, axis in part.axes.items()}
         for spec in part.inputs:
             middle = 0.5 if spec.range is None else sum(spec.range) / 2
-            sizes = [size if isinstance(size, int) else 1 for size in spec.shape]
-            inputs.append(torch.full(sizes, middle).to(getattr(torch, spec.dtype)))
+            values = torch.full(shape_at(spec.shape, smallest), middle)
+            inputs.append(values.to(getattr(torch, spec.dtype)))
         outputs = part.module(*inputs)
         for output in outputs if isinstance(outputs, tuple) else (outputs,):
             if output.is_floating_point() and not bool(torch.isfinite(output).all()):

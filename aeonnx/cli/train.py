@@ -66,13 +66,17 @@ def _number(value: str | float) -> str:
     epilog="Example: aeonnx train -m dae --arch conv --corruption masking --corruption-level 0.3",
 )
 @model_option("ae, sae, dae, sdae or vae", required=False)
-@click.option("--arch", help="Architecture: mlp or conv.  [default: the model's first, mlp]")
+@click.option(
+    "--arch",
+    help="Architecture: mlp, conv, or for dae unet, which takes pictures of any size.  "
+    "[default: the model's first, mlp]",
+)
 @click.option(
     "--hidden",
     type=Widths(),
     metavar="WIDTHS",
-    help="Widths of the hidden layers, such as 400,200; for conv, channels of the layers.  "
-    "[default: the model's]",
+    help="Widths of the hidden layers, such as 400,200; for conv and unet, channels of the "
+    "layers.  [default: the model's]",
 )
 @click.option(
     "--latent",

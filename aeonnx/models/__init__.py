@@ -23,6 +23,7 @@ from aeonnx.models._registry import (
     build,
     classifies,
     configure,
+    crop_of,
     names,
     register,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "build",
     "classifies",
     "configure",
+    "crop_of",
     "image",
     "latent",
     "names",

@@ -63,4 +63,4 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, Part]:
-        """The parts by name, including "encoder" and "decoder"; their modules share weights."""
+        """The parts by name; their modules share weights."""

@@ -18,9 +18,13 @@ __all__ = [
     "build",
     "classifies",
     "configure",
+    "crop_of",
     "names",
     "register",
 ]
+
+
+_LEVELS = 6  # of a U-Net, so that a crop of 128 pixels has two places of the lowest level
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class ModelConfig:
 
     Args:
         model: registered name.
-        arch: "mlp" or "conv".
-        input_shape: [C, H, W] of an image.
+        arch: "mlp", "conv" or "unet".
+        input_shape: [C, H, W] of an image; for "unet", of the crops that it is trained on.
         hidden: widths of the encoder's hidden layers, from the image inwards: units for "mlp",
-            channels for "conv". The decoder mirrors them.
-        latent_size: length of `z`.
+            channels for "conv" and "unet". The decoder mirrors them.
+        latent_size: length of `z`; 0 for a network without one, such as "unet".
         classes: names of the labels, for a model with a classifier; else empty.
     """
 
@@ -45,11 +49,16 @@ class ModelConfig:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        sizes = (*self.input_shape, *self.hidden, self.latent_size)
+        sizes = (*self.input_shape, *self.hidden)
         require(all(size > 0 for size in sizes), f"expected sizes above 0, got {sizes}")
+        require(self.latent_size >= 0, f"expected a latent of 0 or more, got {self.latent_size}")
         require(
-            self.arch != "conv" or self.hidden,
-            "a conv network needs the channels of one hidden layer or more, got none",
+            self.arch not in ("conv", "unet") or self.hidden,
+            f"a {self.arch} network needs the channels of one hidden layer or more, got none",
+        )
+        require(
+            self.arch != "unet" or len(self.hidden) <= _LEVELS,
+            f"a unet network has up to {_LEVELS} levels, got {len(self.hidden)} widths",
         )
 
 
@@ -70,10 +79,18 @@ class ExternalConfig:
 
 @dataclass(frozen=True)
 class Widths:
-    """Default sizes of a model in one architecture; see `ModelConfig`."""
+    """Default sizes of a model in one architecture; see `ModelConfig`.
+
+    Args:
+        hidden: widths of the hidden layers.
+        latent_size: length of `z`; 0 if the network has no latent.
+        crop: height and width of the crops that a network for images of any size is trained on;
+            None for a network for images of one size.
+    """
 
     hidden: tuple[int, ...]
-    latent_size: int
+    latent_size: int = 0
+    crop: int | None = None
 
 
 Builder = Callable[[ModelConfig], Model]
@@ -101,7 +118,7 @@ def register(
         name: value of `--model`.
         widths: default sizes for each architecture that the model has, the default architecture
             first.
-        parts: names of the model's parts.
+        parts: names of the model's parts in all architectures; one of them may have fewer.
         classifies: the model is trained with labels and needs `ModelConfig.classes`.
     """
 
@@ -146,14 +163,14 @@ def configure(
 
     Raises:
         UnknownNameError: the model, or its architecture, does not exist.
-        UsageError: a size is not above 0.
+        UsageError: a size is not above 0, or the architecture has no latent and one is given.
     """
     entry = _entry(model)
-    if arch not in entry.widths:
-        raise UnknownNameError(f"architecture of {model}", arch, entry.widths)
-    widths = entry.widths[arch]
+    widths = _widths(model, arch)
+    if latent_size is not None and not widths.latent_size:
+        raise UsageError(f"{model} with --arch {arch} has no latent: leave --latent out")
     if hidden is None:
-        units = arch != "conv"  # the widths of "conv" are channels
+        units = arch == "mlp"  # the widths of others are channels
         hidden = tuple(max(width, latent_size or 0) if units else width for width in widths.hidden)
     try:
         return ModelConfig(
@@ -166,6 +183,22 @@ def configure(
         )
     except ValueError as error:
         raise UsageError(f"sizes of {model}: {error}") from None
+
+
+def crop_of(model: str, arch: str) -> int | None:
+    """Size of the crops that an architecture for images of any size is trained on; else None.
+
+    Raises:
+        UnknownNameError: the model, or its architecture, does not exist.
+    """
+    return _widths(model, arch).crop
+
+
+def _widths(model: str, arch: str) -> Widths:
+    known = _entry(model).widths
+    if arch not in known:
+        raise UnknownNameError(f"architecture of {model}", arch, known)
+    return known[arch]
 
 
 def archs(model: str) -> list[str]:
@@ -191,11 +224,11 @@ def build(config: ModelConfig) -> Model:
 
     Raises:
         UnknownNameError: there is no such model.
-        TypeError: the model's parts differ from those given to `register`.
+        TypeError: the model has parts that were not given to `register`.
     """
     entry = _entry(config.model)
     model = entry.builder(config)
-    if model.parts().keys() != set(entry.parts):
+    if not model.parts().keys() <= set(entry.parts):
         raise TypeError(
             f"{config.model} is registered with the parts {', '.join(entry.parts)}, but has "
             f"{', '.join(model.parts())}: name these in register(..., parts=...)"

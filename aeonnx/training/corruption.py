@@ -11,25 +11,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aeonnx.catalog.ranges import CorruptionKind, Level, allowed_by
+from aeonnx.catalog.ranges import CorruptionKind, Levels, allowed_by, ends
 from aeonnx.training.random import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
 
 
-def _gaussian(x: Tensor, level: float, normal: Tensor) -> Tensor:
+def _gaussian(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
     return (x + level * normal).clamp(0, 1)
 
 
-def _masking(x: Tensor, level: float, uniform: Tensor) -> Tensor:
+def _masking(x: Tensor, level: float | Tensor, uniform: Tensor) -> Tensor:
     return x * (uniform >= level)
 
 
-def _salt_pepper(x: Tensor, level: float, uniform: Tensor) -> Tensor:
+def _salt_pepper(x: Tensor, level: float | Tensor, uniform: Tensor) -> Tensor:
     return torch.where(uniform < level, (uniform < level / 2).to(x.dtype), x)
 
 
-CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor, float, Tensor], Tensor]]] = {
+_Apply = Callable[[Tensor, float | Tensor, Tensor], Tensor]
+
+CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], _Apply]] = {
     "gaussian": (Noise.normal, _gaussian),
     "masking": (Noise.uniform, _masking),
     "salt-pepper": (Noise.uniform, _salt_pepper),
@@ -44,7 +46,8 @@ class Corruption:
     Args:
         kind: "gaussian" adds N(0, level^2) and clips to [0, 1]; "masking" sets a fraction `level`
             of the values to 0; "salt-pepper" sets a fraction `level` to 0 or 1, equally often.
-        level: standard deviation, or fraction of the values, in (0, 1].
+        level: standard deviation, or fraction of the values, in (0, 1]; or the ends of a range of
+            levels, such as "0.02-0.3", from which each row draws its own.
 
     Raises:
         UnknownNameError: there is no such kind.
@@ -52,27 +55,45 @@ class Corruption:
     """
 
     kind: str
-    level: float
+    level: str | float
 
     def __post_init__(self) -> None:
         for name, value, hint in (
             ("corruption", self.kind, CorruptionKind),
-            ("corruption level", self.level, Level),
+            ("corruption level", self.level, Levels),
         ):
-            allowed_by(hint).check(name, value)
+            checked = allowed_by(hint).check(name, value)
+        object.__setattr__(self, "level", checked)  # "0.3" becomes 0.3
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.level:g}"
+        level = self.level if isinstance(self.level, str) else f"{self.level:g}"
+        return f"{self.kind} {level}"
 
-    def draw(self, noise: Noise, *shape: int) -> Tensor:
-        """The random numbers for one batch of values of `shape`: float32 [rows, *shape]."""
-        return CORRUPTIONS[self.kind][0](noise, *shape)
+    @property
+    def draws(self) -> int:
+        """Number of tensors that `draw` returns."""
+        return 2 if isinstance(self.level, str) else 1
 
-    def __call__(self, x: Tensor, drawn: Tensor) -> Tensor:
+    def draw(self, noise: Noise, *shape: int) -> tuple[Tensor, ...]:
+        """The random numbers for one batch of values of `shape`.
+
+        Returns:
+            Noise, float32 [rows, *shape]; for a range of levels, also U[0, 1), float32 [rows].
+        """
+        drawn = CORRUPTIONS[self.kind][0](noise, *shape)
+        return (drawn, noise.uniform()) if self.draws > 1 else (drawn,)
+
+    def __call__(self, x: Tensor, drawn: Tensor, share: Tensor | None = None) -> Tensor:
         """Corrupt images or features: x -> x_tilde, of the same shape and range.
 
         Args:
             x: images or features [N, ...]; in [0, 1] unless the kind is "masking".
             drawn: random numbers from `draw`, of the shape of `x`.
+            share: for a range of levels, each row's share of the way from its lower end to its
+                upper end, float32 [N].
         """
-        return CORRUPTIONS[self.kind][1](x, self.level, drawn)
+        low, high = ends(self.level)
+        level: float | Tensor = low
+        if share is not None:
+            level = (low + (high - low) * share).view(-1, *[1] * (x.ndim - 1))
+        return CORRUPTIONS[self.kind][1](x, level, drawn)

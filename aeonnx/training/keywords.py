@@ -75,7 +75,7 @@ def train(
             `output` is resumed.
         output: the run's folder; None for `runs/<model>`.
         arch: "mlp" or "conv"; by default the model's first.
-        hidden: widths of the hidden layers, channels for "conv"; by default the model's.
+        hidden: widths of the hidden layers, channels for "conv" and "unet"; by default the model's.
         latent_size: length of `z`; by default the model's.
         data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
             "mnist-sample".

@@ -227,6 +227,7 @@ def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:
     if differing:
         raise UsageError(contradiction(options.folder, differing))
     taken = {**before, **given, "recipe": {**saved.recipe, **options.recipe}}
+    taken["latent_size"] = taken["latent_size"] or None  # 0: the network has none
     taken["skip_bad"] = options.skip_bad or (options.data is None and saved.skip_bad)
     if taken["data_dir"] is not None:
         taken["data_dir"] = Path(taken["data_dir"])

@@ -23,7 +23,7 @@ def noise(seed: int = 0) -> torch.Generator:
 
 
 def corrupted(corrupt: Corruption, x: Tensor, seed: int = 0) -> Tensor:
-    return corrupt(x, corrupt.draw(Noise(noise(seed), len(x)), *x.shape[1:]))
+    return corrupt(x, *corrupt.draw(Noise(noise(seed), len(x)), *x.shape[1:]))
 
 
 @pytest.mark.parametrize("kind", list(CORRUPTIONS))
@@ -89,7 +89,7 @@ def test_recipes_refuse_options_that_they_do_not_take() -> None:
         (
             "sdae",
             {"corruption_level": 2},
-            "corruption level: expected a number above 0 and up to 1, got 2",
+            "corruption level: expected a number above 0 and up to 1, or two such as 0.02-0.3, got",
         ),
         ("sdae", {"dropout": 1.0}, "dropout: expected a number 0 or more and below 1, got 1.0"),
         ("sdae", {"denoising": -1.0}, "denoising: expected a number 0 or more, got -1.0"),

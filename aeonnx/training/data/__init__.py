@@ -8,11 +8,13 @@ from pathlib import Path
 from aeonnx.errors import DataError, ImageError, UnknownNameError
 from aeonnx.io.pictures import Treatment, colour_of
 from aeonnx.training.data._array import load_array
+from aeonnx.training.data._crops import Whole
 from aeonnx.training.data._folder import load_folder
 from aeonnx.training.data._named import DATA_SETS
+from aeonnx.training.data._photos import load_photos
 from aeonnx.training.data._set import DataSet, Images, InMemory, Split
 
-__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "load_data"]
+__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "Whole", "load_data"]
 
 _ARRAYS = (".npy", ".npz")
 
@@ -24,6 +26,7 @@ def load_data(
     skip_bad: bool = False,
     stream: bool = False,
     background: str | None = None,
+    crop: int | None = None,
 ) -> DataSet:
     """Load a data set by name, or images from a folder or file.
 
@@ -39,15 +42,22 @@ def load_data(
         background: colour, such as "white" or "#20a0ff", behind transparent pixels: images then
             have no alpha channel. None keeps the alpha channel of files that have one. For folders
             only.
+        crop: height and width of crops of pictures of any size, see `_photos.load_photos`; None for
+            images of one size.
 
     Raises:
         UsageError: there is no such colour.
         UnknownNameError: `name` is neither a data set nor a path.
         DataError: the data set is missing and cannot be downloaded, or its content is invalid.
     """
+    path = Path(os.path.expanduser(name))
+    if crop and (name in DATA_SETS or (path.exists() and not path.is_dir())):
+        raise DataError(
+            f"this architecture trains on {crop}x{crop} crops of pictures of any size: expected a "
+            f"folder of pictures with --data, got {name}"
+        )
     if name in DATA_SETS:
         return DATA_SETS[name](root)
-    path = Path(os.path.expanduser(name))
     if not os.path.exists(path):
         if len(path.parts) > 1 or os.sep in name or path.suffix.lower() in _ARRAYS:
             raise DataError(
@@ -62,6 +72,8 @@ def load_data(
         if os.path.isdir(path):
             colour = None if background is None else colour_of(background)
             how = Treatment(background=colour, offered=True)
+            if crop:
+                return load_photos(path, last, how, crop, skip_bad=skip_bad, stream=stream)
             return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
         return load_array(path, last, stream=stream)
     except ImageError as error:

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from aeonnx.training.data._crops import Crops
 from aeonnx.training.data._files import InFiles, digest
 
 __all__ = ["DataSet", "Images", "InMemory", "Split", "chunks"]
@@ -91,10 +92,12 @@ class Split:
     Args:
         images: N images.
         labels: int64 [N], indices into the data set's `classes`; None without labels.
+        endless: whether images have indices of N and above, too, so that every epoch has its own.
     """
 
     images: Images
     labels: Tensor | None
+    endless: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,8 @@ class DataSet:
         classes: names of the labels; empty without labels.
         split: how the images were split, a phrase for the training record.
         skipped: one line per bad file that was skipped, with the reason.
+        whole: the test pictures as a whole, where `test` has crops of them: they are what metrics
+            are measured on; None where `test` has whole images.
     """
 
     name: str
@@ -117,6 +122,17 @@ class DataSet:
     classes: tuple[str, ...]
     split: str
     skipped: tuple[str, ...] = ()
+    whole: Split | None = None
+
+    @property
+    def train_images(self) -> int:
+        """Number of training images, or of pictures that they are crops of."""
+        return _count(self.train.images)
+
+    @property
+    def test_images(self) -> int:
+        """Number of test images, or of pictures that they are crops of."""
+        return _count(self.test.images)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -150,8 +166,12 @@ def chunks(images: Images) -> Iterator[Tensor]:
     return iter(torch.split(torch.arange(len(images)), max(1, _CHUNK // (4 * prod(images.shape)))))
 
 
+def _count(images: Images) -> int:
+    return len(images.pictures if isinstance(images, Crops) else images)
+
+
 def _digests(images: Images) -> Iterator[bytes]:
-    if isinstance(images, InFiles):
+    if isinstance(images, InFiles | Crops):
         yield from images.digests
         return
     for places in chunks(images):

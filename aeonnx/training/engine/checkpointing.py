@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from aeonnx.training.engine.resume import no_state_message
 __all__ = ["CheckpointManager", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
+_EXAMPLE_VALUES = 1 << 23  # most values of these training images, but at least as many as of tests
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ class CheckpointManager:
     def _examples(self) -> bytes:
         test, train = self.plan.data.test.images, self.plan.data.train.images
         places = self.plan.train_places
+        most = max(_TEST_EXAMPLES, min(_TRAIN_EXAMPLES, _EXAMPLE_VALUES // prod(train.shape)))
         return checkpoint.dump_examples(
             checkpoint.Examples(
                 test=test.read(evenly_spaced(len(test), _TEST_EXAMPLES)),
-                train=train.read(places[evenly_spaced(len(places), _TRAIN_EXAMPLES)]),
+                train=train.read(places[evenly_spaced(len(places), most)]),
             )
         )
 

@@ -14,8 +14,6 @@ from aeonnx.training.recipes import Batch, Stage
 
 __all__ = ["batch_of", "evaluate"]
 
-_BATCH = 1000
-
 
 @torch.no_grad()
 def evaluate(
@@ -37,7 +35,7 @@ def evaluate(
         generator: generator of the noise, on the model's device.
     """
     sums: dict[str, Tensor] = {}
-    for x, labels in loader.batches(torch.split(places, _BATCH)):
+    for x, labels in loader.batches(torch.split(places, loader.at_once)):
         for name, value in terms(model, batch_of(stage, x, labels, generator)).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
     return {name: float(value) / len(places) for name, value in sums.items()}
@@ -45,5 +43,5 @@ def evaluate(
 
 def batch_of(stage: Stage, x: Tensor, labels: Tensor, generator: torch.Generator) -> Batch:
     """A batch for evaluation: progress 1, not divided among processes."""
-    noise = stage.draw(Noise(generator, len(x)))
+    noise = stage.draw(Noise(generator, len(x)), tuple(x.shape[1:]))
     return Batch(x, labels, noise, torch.ones((), device=x.device))

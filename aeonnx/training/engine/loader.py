@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aeonnx.training.data import Split
+from aeonnx.training.data import Split, Whole
 
 __all__ = ["BatchLoader", "fits", "pixels"]
 
+_AT_ONCE = 1000
 _SHARE = 0.5  # maximum share of the GPU's free memory for images
 
 
@@ -35,6 +36,8 @@ class BatchLoader:
         self._workers = workers
         count = len(split.images)
         self._labels = torch.full((count,), -1) if split.labels is None else split.labels
+        self.at_once = 1 if isinstance(split.images, Whole) else _AT_ONCE
+        """Most images of a batch for evaluation."""
         self._resident = None
         if resident:
             self._resident = split.images.read(torch.arange(count)).to(device)
@@ -94,7 +97,7 @@ class _Batches(Dataset[tuple[Tensor, Tensor]]):
         self._images, self._labels = split.images, labels
 
     def __getitem__(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        return self._images.read(places), self._labels[places]
+        return self._images.read(places), self._labels[places % len(self._labels)]
 
 
 def _leave_signals_to_the_parent(_: int) -> None:

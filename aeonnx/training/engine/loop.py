@@ -61,6 +61,9 @@ class Run:
             BatchLoader(split, device, resident=resident, workers=plan.options.workers)
             for split in splits
         )
+        self.tested_images = self.test_images
+        if plan.data.whole:
+            self.tested_images = BatchLoader(plan.data.whole, device, resident=False, workers=0)
         # Not torch.manual_seed, which also seeds GPUs that this run does not use.
         torch.default_generator.manual_seed(plan.seed)
         if device.type == "cuda":
@@ -159,7 +162,9 @@ class Run:
             progress = ((at.epoch - 1) * plan.steps_per_epoch + step) / total_steps
             lr = plan.settings.lr * factor(plan.settings.schedule, progress)
             self._seed(Stream.NOISE, at.stage, at.epoch, step)
-            noise = stage.draw(Noise(self.noise, images, self.ranks.share(images)))
+            noise = stage.draw(
+                Noise(self.noise, images, self.ranks.share(images)), tuple(x.shape[1:])
+            )
             batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
             sums.add(*learner.step(batch, lr, images, stop.signal is not None))
             self.listener.advanced(images)
@@ -182,7 +187,10 @@ class Run:
         plan, at = self.plan, self.position
         generator = seeded(torch.Generator(), plan.seed, Stream.ORDER, at.stage, at.epoch)
         order = torch.randperm(len(plan.train_places), generator=generator)
-        return torch.split(plan.train_places[order], plan.settings.batch_size)[at.step :]
+        places = plan.train_places[order]
+        if plan.data.train.endless:
+            places = places + (at.epoch - 1) * len(self.images)
+        return torch.split(places, plan.settings.batch_size)[at.step :]
 
     def _seed(self, *words: int) -> torch.Generator:
         return seeded(self.noise, self.plan.seed, *words)
@@ -234,9 +242,9 @@ class Run:
             if name not in ("images", "skipped", "stop")
         }
         noise = self._seed(Stream.TEST_NOISE, at.stage)
-        every = torch.arange(len(self.test_images))
+        every = torch.arange(len(self.tested_images))
         model = learner.learned
-        test = evaluate(model, stage, stage.metrics, self.test_images, every, noise)
+        test = evaluate(model, stage, stage.metrics, self.tested_images, every, noise)
         held_out = None
         if len(plan.held_out):
             noise = self._seed(Stream.TEST_NOISE, at.stage)
@@ -293,9 +301,10 @@ class Run:
 
 
 def _narrowest(model: Model) -> int:
-    """The smallest input size of a linear layer in the encoder."""
-    encoder = model.parts()["encoder"].module
-    widths = [layer.in_features for layer in encoder.modules() if isinstance(layer, nn.Linear)]
+    """The smallest input size of a linear layer in the encoder, if there is one."""
+    encoder = model.parts().get("encoder")
+    layers = encoder.module.modules() if encoder else ()
+    widths = [layer.in_features for layer in layers if isinstance(layer, nn.Linear)]
     return min(widths, default=sys.maxsize)
 
 

@@ -16,7 +16,7 @@ from aeonnx.bundle import Training, TrainingStage
 from aeonnx.checkpoint.history import Epoch, Position, RunOptions
 from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
-from aeonnx.models import ModelConfig, archs, classifies, configure
+from aeonnx.models import ModelConfig, archs, classifies, configure, crop_of
 from aeonnx.training import recipes
 from aeonnx.training.data import DATA_SETS, DataSet, load_data
 from aeonnx.training.engine.distributed import Ranks
@@ -175,8 +175,8 @@ class Plan:
             data=self.data.name,
             data_fingerprint=self.data.fingerprint,
             data_split=self.data.split,
-            train_images=len(self.data.train.images),
-            test_images=len(self.data.test.images),
+            train_images=self.data.train_images,
+            test_images=self.data.test_images,
             seed=self.seed,
             epochs=done[-1].epochs,
             batch_size=settings.pop("batch_size"),
@@ -215,7 +215,13 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         skip_bad=options.skip_bad,
         stream=options.stream,
         background=options.background,
+        crop=crop_of(options.model, arch),
     )
+    if data.train.endless and options.patience is not None:
+        raise UsageError(
+            "--patience needs training images that are held out, and crops of the same pictures "
+            "are no others: leave it out"
+        )
     if classifies(options.model):
         _require_labels(options.model, data)
     config = configure(

@@ -12,12 +12,13 @@ from aeonnx.training.recipes._registry import (
     Batch,
     Picture,
     Recipe,
+    Shape,
     Stage,
     make,
     register,
 )
 
-__all__ = ["Batch", "Picture", "Recipe", "Stage", "make", "register"]
+__all__ = ["Batch", "Picture", "Recipe", "Shape", "Stage", "make", "register"]
 
 for _module in pkgutil.iter_modules(__path__):
     if not _module.name.startswith("_"):

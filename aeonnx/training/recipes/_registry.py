@@ -14,9 +14,10 @@ from aeonnx.errors import UnknownNameError
 from aeonnx.models import ModelConfig
 from aeonnx.training.random import Noise
 
-__all__ = ["Batch", "Options", "Picture", "Recipe", "Stage", "make", "register"]
+__all__ = ["Batch", "Options", "Picture", "Recipe", "Shape", "Stage", "make", "register"]
 
 Options = dict[str, str | float]
+Shape = tuple[int, ...]
 Terms = dict[str, Tensor]
 
 
@@ -57,7 +58,7 @@ class Picture:
         return cls(name, torch.cat(rows), columns=len(rows[0]))
 
 
-def _no_noise(_: Noise) -> tuple[Tensor, ...]:
+def _no_noise(_: Noise, __: Shape) -> tuple[Tensor, ...]:
     return ()
 
 
@@ -76,7 +77,7 @@ class Stage:
             minimised.
         metrics: (model, batch) -> scalars by name, means over images, on test images; the first is
             the stage's main metric.
-        draw: (noise) -> the random numbers that become `Batch.noise`.
+        draw: (noise, [C, H, W] of the images) -> the random numbers that become `Batch.noise`.
         trained: (model) -> the modules to train; all others are frozen.
         corruption: corruption of the images or features, for the training record; None for none.
         epochs: default number of passes over the training images; more if `steps` requires it.
@@ -88,7 +89,7 @@ class Stage:
     objective: str
     loss: Callable[[Any, Batch], Terms]
     metrics: Callable[[Any, Batch], Terms]
-    draw: Callable[[Noise], tuple[Tensor, ...]] = _no_noise
+    draw: Callable[[Noise, Shape], tuple[Tensor, ...]] = _no_noise
     trained: Callable[[Any], Sequence[nn.Module]] = _whole
     corruption: str | None = None
     epochs: int = 20

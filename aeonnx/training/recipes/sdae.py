@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeonnx.catalog.ranges import CorruptionKind, Count, Level, Share, Weight
+from aeonnx.catalog.ranges import CorruptionKind, Count, Levels, Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.sdae import StackedDenoisingAutoencoder
 from aeonnx.training import losses
 from aeonnx.training.corruption import Corruption
 from aeonnx.training.random import Noise
-from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Shape, Stage, register
 
 __all__: list[str] = []
 
@@ -37,8 +37,8 @@ def _pretrain(layer: int, width: int, corrupt: Corruption, epochs: int) -> Stage
     """
     first = layer == 1
 
-    def draw(noise: Noise) -> tuple[Tensor, ...]:
-        return (corrupt.draw(noise, width),)
+    def draw(noise: Noise, _: Shape) -> tuple[Tensor, ...]:
+        return corrupt.draw(noise, width)
 
     def loss(model: Model, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -67,13 +67,13 @@ def _pretrain(layer: int, width: int, corrupt: Corruption, epochs: int) -> Stage
 
 
 def _finetune(config: ModelConfig, corrupt: Corruption, dropout: float, denoising: float) -> Stage:
-    def draw(noise: Noise) -> tuple[Tensor, ...]:
+    def draw(noise: Noise, shape: Shape) -> tuple[Tensor, ...]:
         kept = (noise.uniform(width) for width in (*config.hidden, config.latent_size))
-        return (corrupt.draw(noise, *config.input_shape), *kept)
+        return (*corrupt.draw(noise, *shape), *kept)
 
     def loss(model: Model, batch: Batch) -> dict[str, Tensor]:
-        pixels, *draws = batch.noise
-        h = corrupt(batch.x, pixels).flatten(1)
+        draws = batch.noise[corrupt.draws :]
+        h = corrupt(batch.x, *batch.noise[: corrupt.draws]).flatten(1)
         for encoder, drawn in zip(model.encoders, draws, strict=True):
             h = encoder(h) * (drawn >= dropout) / (1 - dropout)
         classification = nn.functional.cross_entropy(model.head(h), batch.labels)
@@ -89,7 +89,7 @@ def _finetune(config: ModelConfig, corrupt: Corruption, dropout: float, denoisin
     def metrics(model: Model, batch: Batch) -> dict[str, Tensor]:
         logits, _ = model.parts()["classifier"].module(batch.x)
         wrong = (logits.argmax(1) != batch.labels).float().mean()
-        x_tilde = corrupt(batch.x, batch.noise[0])
+        x_tilde = corrupt(batch.x, *batch.noise[: corrupt.draws])
         denoised = model.parts()["denoiser"].module(x_tilde)
         return {
             "error": wrong,
@@ -119,7 +119,7 @@ def recipe(
     config: ModelConfig,
     *,
     corruption: CorruptionKind = "masking",
-    corruption_level: Level = 0.25,
+    corruption_level: Levels = 0.25,
     pretrain_epochs: Count = 15,
     dropout: Share = 0.4,
     denoising: Weight = 1.0,
@@ -148,7 +148,7 @@ def recipe(
     ]
 
     def pictures(model: Model, batch: Batch) -> list[Picture]:
-        x_tilde = corrupt(batch.x, batch.noise[0])
+        x_tilde = corrupt(batch.x, *batch.noise[: corrupt.draws])
         denoised = model.parts()["denoiser"].module(x_tilde)
         return [Picture.of_rows("denoised", x_tilde, denoised, batch.x)]
 

@@ -17,7 +17,7 @@ from aeonnx.models import ModelConfig
 from aeonnx.models.vae import VariationalAutoencoder
 from aeonnx.training import losses
 from aeonnx.training.random import Noise
-from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Stage, register
+from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Shape, Stage, register
 
 __all__: list[str] = []
 
@@ -51,9 +51,9 @@ def recipe(
     """
     binary = pixels == "binary"
 
-    def draw(noise: Noise) -> tuple[Tensor, ...]:
+    def draw(noise: Noise, shape: Shape) -> tuple[Tensor, ...]:
         eps = noise.normal(config.latent_size)
-        return (eps, noise.uniform(*config.input_shape)) if binary else (eps,)
+        return (eps, noise.uniform(*shape)) if binary else (eps,)
 
     def bound(model: VariationalAutoencoder, batch: Batch) -> _Bound:
         x = (batch.noise[1] < batch.x).to(batch.x.dtype) if binary else batch.x

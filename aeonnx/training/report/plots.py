@@ -15,6 +15,7 @@ from aeonnx.models import Model, primary_output
 from aeonnx.training.engine.evaluate import batch_of
 from aeonnx.training.engine.loader import BatchLoader
 from aeonnx.training.engine.plan import Plan, evenly_spaced
+from aeonnx.training.recipes import Picture
 from aeonnx.training.report.pictures import (
     Curve,
     draw_images,
@@ -38,7 +39,7 @@ def draw(
     history: Sequence[Epoch],
     generator: torch.Generator,
 ) -> tuple[Path, ...]:
-    """Draw losses, the recipe's pictures, and plots of the latents.
+    """Draw losses, the recipe's pictures, and plots of the latents if the model has latents.
 
     Args:
         plan: plan of the run.
@@ -56,6 +57,28 @@ def draw(
     """
     stage = plan.recipe.stages[-1]
     x, labels = next(loader.batches([evenly_spaced(len(loader), _PICTURED)]))
+    shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
+    scatter = None
+    if {"encoder", "decoder"} <= model.parts().keys():
+        more, *scatter = _latents(model, loader, x)
+        shown += more
+    classes = plan.data.classes
+    with files.staging(plan.output) as folder:
+        with files.output_errors(plan.output):
+            drawn = [
+                draw_losses(folder / "loss.png", _curves(history)),
+                *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
+            ]
+            if scatter:
+                z, kinds = scatter
+                path = folder / "latents.png"
+                drawn.append(draw_latents(path, z, kinds if classes else None, classes))
+        files.commit(folder, plan.output, None)
+    return tuple(plan.output / path.name for path in drawn)
+
+
+def _latents(model: Model, loader: BatchLoader, x: Tensor) -> tuple[list[Picture], Tensor, Tensor]:
+    """Pictures decoded from latents, the latents of test images [n, d], and their labels [n]."""
     encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
 
     def decode(z: Tensor) -> Tensor:
@@ -65,30 +88,15 @@ def draw(
     def encode(images: Tensor) -> Tensor:
         return primary_output(encoder(images)).cpu()
 
-    shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
-    if len(x) > 1:
-        shown.append(interpolation(decode, encode(x)))
     scattered = evenly_spaced(len(loader), _SCATTERED)
     encoded = [
         (encode(part), kinds.cpu()) for part, kinds in loader.batches(torch.split(scattered, 500))
     ]
     z, kinds = (torch.cat(values) for values in zip(*encoded, strict=True))
+    shown = [interpolation(decode, encode(x))] if len(x) > 1 else []
     if model.prior:
         shown.append(manifold(decode, z))
-    with files.staging(plan.output) as folder:
-        with files.output_errors(plan.output):
-            drawn = (
-                draw_losses(folder / "loss.png", _curves(history)),
-                *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
-                draw_latents(
-                    folder / "latents.png",
-                    z,
-                    kinds if plan.data.classes else None,
-                    plan.data.classes,
-                ),
-            )
-        files.commit(folder, plan.output, None)
-    return tuple(plan.output / path.name for path in drawn)
+    return shown, z, kinds
 
 
 def _curves(history: Sequence[Epoch]) -> list[Curve]:

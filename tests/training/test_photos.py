@@ -1,0 +1,225 @@
+"""A denoiser of photographs of any size: crops to train on, whole pictures to run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+import aeonnx
+from aeonnx.catalog.ranges import Levels, allowed_by
+from aeonnx.checkpoint import load
+from aeonnx.errors import DataError, UsageError
+from aeonnx.training import load_data
+from aeonnx.training.corruption import Corruption
+from aeonnx.training.random import Noise
+
+SMALL = {"hidden": (8, 16), "batch_size": 8, "device": "cpu", "lr": 3e-3, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pieces of two photographs, of four sizes: six to train on and two to test on."""
+    folder = tmp_path_factory.mktemp("photos")
+    sizes = {"train": [(200, 300), (131, 290), (200, 128), (150, 301)], "test": [(141, 203)]}
+    for part, shapes in sizes.items():
+        (folder / part).mkdir()
+        for which, photo in enumerate(load_sample_images().images):
+            for place, (height, width) in enumerate(shapes):
+                top = 220 if part == "test" else 0
+                piece = photo[top : top + height, 100 * place : 100 * place + width]
+                Image.fromarray(piece).save(folder / part / f"{which}-{place}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs."""
+    output = tmp_path_factory.mktemp("run") / "dae"
+    aeonnx.train(
+        "dae", output, arch="unet", data=photos, epochs=2, schedule="constant", ema=0.9, **SMALL
+    )
+    return output
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> aeonnx.Bundle:
+    """Its export."""
+    output = tmp_path_factory.mktemp("dist") / "dae"
+    aeonnx.export("dae", output, checkpoint=run)
+    return aeonnx.load(output, ["cpu"])
+
+
+def noisy_picture(photos: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A test picture of odd size and the same with noise, float32 [1, 3, H, W]."""
+    clean = np.asarray(Image.open(photos / "test" / "0-0.png"), np.float32) / 255
+    clean = clean.transpose(2, 0, 1)[None]
+    noise = np.random.default_rng(0).normal(0, 0.1, clean.shape)
+    return clean, (clean + noise).clip(0, 1).astype(np.float32)
+
+
+def psnr(found: np.ndarray, clean: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(found - clean).mean()))
+
+
+def test_a_picture_of_odd_size_comes_out_cleaner(bundle: aeonnx.Bundle, photos: Path) -> None:
+    clean, noisy = noisy_picture(photos)
+    denoised = bundle.denoise(noisy)
+    assert denoised.shape == clean.shape
+    assert psnr(denoised, clean) > psnr(noisy, clean) + 1
+
+
+def test_the_bundle_has_a_denoiser_of_any_size_with_a_margin(bundle: aeonnx.Bundle) -> None:
+    assert bundle.parts == ("denoiser",)
+    axes = bundle.variant("denoiser").axes
+    assert {axes[name].multiple for name in ("height", "width")} == {4}
+    for name in ("height", "width"):
+        margin = axes[name].margin
+        assert margin is not None, name
+        assert 20 < margin < 64, name
+
+
+def test_the_graph_gives_what_the_trained_network_gives(
+    run: Path, bundle: aeonnx.Bundle, photos: Path
+) -> None:
+    _, noisy = noisy_picture(photos)
+    with torch.no_grad():
+        expected = load(run, "dae").model(torch.from_numpy(noisy)).clamp(0, 1)
+    np.testing.assert_allclose(bundle.denoise(noisy), expected, atol=1e-5)
+
+
+def test_tiles_are_the_whole(bundle: aeonnx.Bundle, photos: Path) -> None:
+    in_tiles = aeonnx.load(bundle.path("denoiser").parent, ["cpu"], tile=160)
+    _, noisy = noisy_picture(photos)
+    large = np.concatenate([noisy, noisy[:, :, ::-1], noisy], axis=2)
+    whole, tiles = bundle.denoise(large), in_tiles.denoise(large)
+    np.testing.assert_allclose(tiles, whole, atol=1e-5)
+
+
+def test_metrics_are_those_of_whole_pictures(run: Path, photos: Path) -> None:
+    record = load(run, "dae").training
+    assert record is not None
+    assert (record.train_images, record.test_images) == (8, 2)
+    assert record.stages[0].corruption == "gaussian 0.02-0.3"
+    assert record.metrics["psnr"] > record.metrics["psnr_corrupted"] + 1
+    whole = load_data(str(photos), Path(), crop=128).whole
+    assert whole is not None
+    sizes = {tuple(whole.images.read(torch.tensor([place])).shape) for place in range(2)}
+    assert sizes == {(1, 3, 141, 203)}
+
+
+def test_a_resumed_run_is_the_same_to_the_bit(photos: Path, tmp_path: Path) -> None:
+    options = {"arch": "unet", "data": photos, "schedule": "constant", **SMALL, "hidden": (4,)}
+    aeonnx.train("dae", tmp_path / "one", epochs=2, **options)
+    aeonnx.train("dae", tmp_path / "two", epochs=1, **options)
+    aeonnx.train("dae", tmp_path / "two", epochs=2, resume=True, data=photos)
+    one, two = (load(tmp_path / name, "dae") for name in ("one", "two"))
+    assert one.checkpoint_id == two.checkpoint_id
+
+
+def test_crops_are_those_of_their_number_and_new_in_every_epoch(photos: Path) -> None:
+    memory, stream = (load_data(str(photos), Path(), crop=128, stream=s) for s in (False, True))
+    assert memory.fingerprint == stream.fingerprint
+    images = memory.train.images
+    places = torch.tensor([5, 0, len(images) + 5])
+    crops = images.read(places)
+    assert torch.equal(crops, stream.train.images.read(places))
+    assert torch.equal(crops[1:2], images.read(torch.tensor([0])))
+    assert not torch.equal(crops[0], crops[2])
+
+
+def test_every_level_of_the_range_is_drawn() -> None:
+    corrupt = Corruption("gaussian", "0.02-0.3")
+    noise = Noise(torch.Generator().manual_seed(0), 500)
+    x = torch.full((500, 1, 16, 16), 0.5)
+    found = (corrupt(x, *corrupt.draw(noise, 1, 16, 16)) - x).flatten(1).std(1)
+    assert 0.015 < float(found.min()) < 0.03
+    assert 0.24 < float(found.max()) < 0.34
+    assert float(found.mean()) == pytest.approx(0.16, abs=0.02)
+
+
+@given(st.floats(1e-6, 1), st.floats(1e-6, 1))
+def test_ranges_of_levels_are_read_as_they_are_written(one: float, other: float) -> None:
+    low, high = sorted((float(f"{one:g}"), float(f"{other:g}")))
+    allowed = allowed_by(Levels)
+    assert allowed.check("level", f"{low:g}") == low
+    if low < high:
+        assert allowed.check("level", f"{low:g}-{high:g}") == f"{low:g}-{high:g}"
+
+
+@pytest.mark.parametrize("level", ["0.3-0.02", "0.1-2", "0-0.3", "0.1-0.2-0.3", "much", "", "-0.1"])
+def test_other_levels_are_refused(level: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Corruption("gaussian", level)
+    assert str(caught.value) == (
+        "corruption level: expected a number above 0 and up to 1, or two such as 0.02-0.3, got "
+        f"{level}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"latent_size": 8}, "dae with --arch unet has no latent: leave --latent out"),
+        (
+            {"patience": 3},
+            "--patience needs training images that are held out, and crops of the same pictures "
+            "are no others: leave it out",
+        ),
+        (
+            {"hidden": (4,) * 8},
+            "sizes of dae: a unet network has up to 6 levels, got 8 widths",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    photos: Path, tmp_path: Path, options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        aeonnx.train("dae", tmp_path / "run", arch="unet", data=photos, **options)
+    assert str(caught.value) == text
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_is_no_folder_of_pictures_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 200, 200), np.uint8))
+    for data in ("mnist-sample", str(tmp_path / "x.npy")):
+        with pytest.raises(DataError) as caught:
+            aeonnx.train("dae", tmp_path / "run", arch="unet", data=data)
+        assert str(caught.value) == (
+            "this architecture trains on 128x128 crops of pictures of any size: expected a folder "
+            f"of pictures with --data, got {data}"
+        )
+
+
+def test_pictures_smaller_than_a_crop_are_named(tmp_path: Path) -> None:
+    for name, size in (("a", 300), ("b", 127), ("c", 128)):
+        Image.new("RGB", (size, 300)).save(tmp_path / f"{name}.png")
+    with pytest.raises(DataError) as caught:
+        load_data(str(tmp_path), Path(), crop=128)
+    assert str(caught.value) == (
+        f"{tmp_path}: 1 of 3 images cannot be used: b.png: expected at least 128x128 pixels, the "
+        "size of a crop, got 127x300. Replace them, or pass --skip-bad to go on without them"
+    )
+    data = load_data(str(tmp_path), Path(), crop=128, skip_bad=True)
+    assert (data.train_images + data.test_images, len(data.skipped)) == (2, 1)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="expected at least 2 images, one to train on and one to"):
+        load_data(str(tmp_path), Path(), crop=128, skip_bad=True)
+
+
+def test_grey_pictures_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("L", (200, 200), 9).save(tmp_path / f"{name}.png")
+    assert load_data(str(tmp_path), Path(), crop=128).shape == (1, 128, 128)
+    Image.new("RGB", (200, 200), (1, 2, 3)).save(tmp_path / "c.png")
+    for stream in (False, True):
+        data = load_data(str(tmp_path), Path(), crop=128, stream=stream)
+        assert data.shape == (3, 128, 128)
+        assert data.train.images.read(torch.arange(9)).shape == (9, 3, 128, 128)
