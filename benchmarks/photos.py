@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -161,46 +162,54 @@ def _run(method: Method, sigma: int, parameter: float, x: Array) -> Array:
 
 
 def others(colour: str, kept: dict[str, Any]) -> list[Row]:
-    """All other methods at their best parameters; adds to `kept` what it measures."""
+    """All other methods at their best parameters; adds to `kept` what it measures.
+
+    A method keeps its parameter for the unclipped pictures on the clipped ones.
+    """
     rows = []
-    for sigma in SIGMAS:
-        for name, (method, parameters) in METHODS.items():
-            best = {}
-            for clipped in (False, True):
-                key = f"{name} {colour} {sigma} {'clipped' if clipped else 'unclipped'}"
-                if key not in kept:
-                    found = {
-                        value: measured(
-                            name,
-                            partial(_run, method, sigma, value),
-                            colour,
-                            sigma,
-                            clipped=clipped,
-                        )
-                        for value in (parameters if not clipped else [best["parameter"]])
-                    }
-                    value = max(found, key=lambda p: found[p].psnr)
-                    kept[key] = {"parameter": value, "row": asdict(found[value])}
-                    KEPT.parent.mkdir(exist_ok=True)
-                    KEPT.write_text(json.dumps(kept, indent=1))
-                    print(key, kept[key], flush=True)
-                best = kept[key]
-                rows.append(Row(**best["row"]))
+    for sigma, (name, (method, parameters)) in product(SIGMAS, METHODS.items()):
+        for clipped in (False, True):
+            key = f"{name} {colour} {sigma} {'clipped' if clipped else 'unclipped'}"
+            if key not in kept:
+                kept[key] = _best(name, method, parameters, colour, sigma, clipped=clipped)
+                KEPT.parent.mkdir(exist_ok=True)
+                KEPT.write_text(json.dumps(kept, indent=1))
+                print(key, kept[key], flush=True)
+            parameters = (kept[key]["parameter"],)
+            rows.append(Row(**kept[key]["row"]))
     return rows
 
 
-def ours(label: str, colour: str, folder: Path, variant: str) -> list[Row]:
+def _best(
+    name: str,
+    method: Method,
+    parameters: tuple[float, ...],
+    colour: str,
+    sigma: int,
+    *,
+    clipped: bool,
+) -> dict[str, Any]:
+    """The parameter with the highest mean PSNR, and its row."""
+    found = {
+        value: measured(name, partial(_run, method, sigma, value), colour, sigma, clipped=clipped)
+        for value in parameters
+    }
+    best = max(found, key=lambda value: found[value].psnr)
+    return {"parameter": best, "row": asdict(found[best])}
+
+
+def ours(colour: str, folder: Path) -> list[Row]:
     """The denoiser of a bundle, on one thread."""
     bundle = aeonnx.load(folder, ["cpu"], threads=1)
 
     def run(x: Array) -> Array:
         planes = x[None] if x.ndim == 2 else x.transpose(2, 0, 1)
-        found = bundle.denoise(np.ascontiguousarray(planes[None].clip(0, 1)), variant=variant)[0]
+        found = bundle.denoise(np.ascontiguousarray(planes[None].clip(0, 1)))[0]
         return found[0] if x.ndim == 2 else found.transpose(1, 2, 0)
 
     run(pictures(colour)[0])
     return [
-        measured(label, run, colour, sigma, clipped=clipped)
+        measured("aeonnx", run, colour, sigma, clipped=clipped)
         for sigma in SIGMAS
         for clipped in (False, True)
     ]
@@ -245,7 +254,7 @@ def main() -> None:
         rows = others(colour, kept)
         if folder is None:
             continue
-        rows = [*ours("aeonnx", colour, folder, "fp32"), *rows]
+        rows = [*ours(colour, folder), *rows]
         text += [table(rows, colour), "", verdict(rows, colour), ""]
     if len(text) > 2:
         given.o.write_text("\n".join([*text, describe(), ""]))
