@@ -85,9 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for epochs in options.epochs:
             for model in models.names():
-                for arch in models.archs(model):
-                    if models.crop_of(model, arch):
-                        continue  # it learns photographs, not digits
+                for arch in models.archs(model, one_size=True):
                     for line in lines_of(model, arch, epochs, Path(folder)):
                         print(line, flush=True)
                         rows.append(line)

@@ -103,11 +103,12 @@ Weight = Annotated[float, Range(lowest=0)]
 """Factor of a loss term: 0 or more."""
 Share = Annotated[float, Range(lowest=0, below=1)]
 """A fraction, in [0, 1)."""
-Level = Annotated[float, Range(above=0, most=1)]
+_LEVEL = Range(above=0, most=1)
+Level = Annotated[float, _LEVEL]
 """A strength, in (0, 1]."""
-Levels = Annotated[str | float, Span(Range(above=0, most=1))]
+Levels = Annotated[str | float, Span(_LEVEL)]
 """A strength, or the ends of a range of them; see `ends`."""
-LevelsOrAuto = Annotated[str | float, Span(Range(above=0, most=1)), "auto"]
+LevelsOrAuto = Annotated[str | float, Span(_LEVEL), "auto"]
 """`Levels`, or "auto": the recipe chooses."""
 CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
 """Kinds of corruption, see `aeonnx.training.corruption`."""

@@ -79,7 +79,7 @@ def nonfinite_part(model: Model) -> str | None:
     """Name of a part that outputs NaN or infinity for mid-range inputs; None if none does."""
     for name, part in model.parts().items():
         inputs = []
-        smallest = {name: axis.min for name, axis in part.axes.items()}
+        smallest = {axis: sizes.min for axis, sizes in part.axes.items()}
         for spec in part.inputs:
             middle = 0.5 if spec.range is None else sum(spec.range) / 2
             values = torch.full(shape_at(spec.shape, smallest), middle)

@@ -13,11 +13,14 @@ __all__ = ["Decoder", "EncodeDecode", "image", "latent", "primary_output", "scor
 
 def image(
     name: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int | str, int | str, int | str],
     description: str,
     range: tuple[float, float] | None = (0.0, 1.0),  # noqa: A002  # the manifest's name
 ) -> TensorSpec:
-    """The spec of images: float32 [batch, C, H, W] in `range`, by default [0, 1]."""
+    """The spec of images: float32 [batch, C, H, W] in `range`, by default [0, 1].
+
+    H and W may be names of axes.
+    """
     return TensorSpec(name, (BATCH, *shape), range=range, description=description, kind="image")
 
 

@@ -201,13 +201,18 @@ def _widths(model: str, arch: str) -> Widths:
     return known[arch]
 
 
-def archs(model: str) -> list[str]:
+def archs(model: str, *, one_size: bool = False) -> list[str]:
     """Names of a model's architectures, the default first.
+
+    Args:
+        model: registered name.
+        one_size: only those for images of one size.
 
     Raises:
         UnknownNameError: there is no such model.
     """
-    return list(_entry(model).widths)
+    widths = _entry(model).widths
+    return [arch for arch, found in widths.items() if not (one_size and found.crop)]
 
 
 def classifies(model: str) -> bool:

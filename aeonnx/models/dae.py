@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor, nn
 
-from aeonnx.bundle import BATCH, Axis, TensorSpec, nearest
+from aeonnx.bundle import Axis, nearest
 from aeonnx.models._model import Model, Part
+from aeonnx.models._parts import image
 from aeonnx.models._registry import ModelConfig, Widths, register
 from aeonnx.models._unet import UNet, multiple_of
 from aeonnx.models.ae import Autoencoder
@@ -45,25 +46,16 @@ class Denoiser(Model):
 
     def parts(self) -> dict[str, Part]:
         channels, height, width = self.config.input_shape
-        shape = (BATCH, channels, "height", "width")
-        x = TensorSpec("x", shape, range=(0.0, 1.0), description="noisy images", kind="image")
-        axis = Axis(self.multiple, min=self.multiple, margin=None)
-        return {
-            "denoiser": Part(
-                _Clipped(self.network),
-                (x,),
-                (
-                    TensorSpec(
-                        "denoised", shape, range=(0.0, 1.0), description=_DESCRIPTION, kind="image"
-                    ),
-                ),
-                axes={"height": axis, "width": axis},
-                sizes={
-                    "height": nearest(axis, height),
-                    "width": nearest(axis, width),
-                },
-            )
-        }
+        shape = (channels, "height", "width")
+        axis = Axis(self.multiple, min=self.multiple)
+        denoiser = Part(
+            _Clipped(self.network),
+            (image("x", shape, "noisy images"),),
+            (image("denoised", shape, _DESCRIPTION),),
+            axes={"height": axis, "width": axis},
+            sizes={"height": nearest(axis, height), "width": nearest(axis, width)},
+        )
+        return {"denoiser": denoiser}
 
 
 class _Clipped(nn.Module):

@@ -46,8 +46,7 @@ OFTEN = {("vae", "mlp"), ("dae", "mlp")}
     [
         pytest.param(name, arch, marks=() if (name, arch) in OFTEN else pytest.mark.slow)
         for name in models.names()
-        for arch in models.archs(name)
-        if not models.crop_of(name, arch)
+        for arch in models.archs(name, one_size=True)
     ],
 )
 def test_every_model_is_exported_verified_and_equal_to_torch(

@@ -35,8 +35,7 @@ def cases() -> list[object]:
         )
         for name in ENGINES
         for model in models.names()
-        for arch in models.archs(model)
-        if not models.crop_of(model, arch)
+        for arch in models.archs(model, one_size=True)
     ]
 
 

@@ -12,9 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aeonnx.errors import DataError, ImageError
 from aeonnx.io.pictures import Treatment, load_picture, with_channels
-from aeonnx.training.data._files import digest
+from aeonnx.training.data._files import reading_again, require_same
 
 __all__ = ["Crops", "Pictures", "Whole", "decode_colour"]
 
@@ -51,19 +50,10 @@ class Pictures:
         if self.pixels is not None:
             return self.pixels[place]
         path = self.paths[place]
-        try:
+        with reading_again():
             found = decode_colour(path, self.how)
-        except ImageError as error:
-            raise DataError(
-                f"{error}. It was readable when the data set was loaded: restore it and start again"
-            ) from error
-        if digest(found) != self.digests[place]:
-            raise DataError(
-                f"{path} holds another image than when the data set was loaded: leave the files "
-                "alone while they are in use, and start again"
-            )
-        channels, height, width = self.shapes[place]
-        return np.broadcast_to(found, (channels, height, width))
+        require_same(path, found, self.digests[place])
+        return np.broadcast_to(found, self.shapes[place])
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,7 +18,7 @@ from torch import Tensor
 from aeonnx.errors import DataError, ImageError
 from aeonnx.io.pictures import Treatment, load_picture, with_channels
 
-__all__ = ["LARGEST", "InFiles", "decode", "digest"]
+__all__ = ["LARGEST", "InFiles", "decode", "digest", "reading_again", "require_same"]
 
 LARGEST = 256  # maximum height and width of an image in pixels
 
@@ -58,18 +60,9 @@ class InFiles:
         """
         pixels = np.empty((len(places), *self.shape), np.uint8)
         for row, place in enumerate(places.tolist()):
-            try:
+            with reading_again():
                 pixels[row] = decode(self.paths[place], self.how, self.shape)
-            except ImageError as error:
-                raise DataError(
-                    f"{error}. It was readable when the data set was loaded: restore it and start "
-                    "again"
-                ) from error
-            if digest(pixels[row]) != self.digests[place]:
-                raise DataError(
-                    f"{self.paths[place]} holds another image than when the data set was loaded: "
-                    "leave the files alone while they are in use, and start again"
-                )
+            require_same(self.paths[place], pixels[row], self.digests[place])
         return torch.from_numpy(pixels)
 
 
@@ -104,6 +97,26 @@ def decode(
     if expected is not None and shape != expected:
         raise ImageError(f"{path}: expected {_described(expected)}, got {_described(shape)}")
     return with_channels(picture, channels, how, f"{path}")
+
+
+@contextmanager
+def reading_again() -> Iterator[None]:
+    """Say of an `ImageError` in the block, as a `DataError`, that the file was readable before."""
+    try:
+        yield
+    except ImageError as error:
+        raise DataError(
+            f"{error}. It was readable when the data set was loaded: restore it and start again"
+        ) from error
+
+
+def require_same(path: Path, image: npt.NDArray[Any], known: bytes) -> None:
+    """Raise `DataError` if the image of a file has another digest than when it was loaded."""
+    if digest(image) != known:
+        raise DataError(
+            f"{path} holds another image than when the data set was loaded: leave the files alone "
+            "while they are in use, and start again"
+        )
 
 
 def digest(image: npt.NDArray[Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,27 @@ from aeonnx.training.data._files import InFiles, decode, digest
 from aeonnx.training.data._set import DataSet, InMemory, Split
 from aeonnx.training.data._split import GROUPED, SPLIT, Places, groups_of, split
 
-__all__ = ["load_folder"]
+__all__ = ["Listing", "listed", "load_folder", "parted", "refuse_bad"]
 
 _NAMED = 3  # maximum number of bad files in a message
 
 
 @dataclass(frozen=True)
-class _Listing:
-    """Image files, and the index of each one's label in `classes`, if there are labels."""
+class Listing:
+    """Image files of a folder.
+
+    Args:
+        paths: of the files.
+        labels: index of each one's label in `classes`; None without labels.
+        classes: names of the labels.
+        first_test: index of the first file of test/, which follow those of train/; None if the
+            folder has no test/.
+    """
 
     paths: list[Path]
     labels: list[int] | None
     classes: tuple[str, ...]
+    first_test: int | None = None
 
 
 @dataclass
@@ -62,24 +72,10 @@ def load_folder(
     Raises:
         DataError: the layout is not one of these, files are bad, or there are fewer than 2 images.
     """
-    if is_split(look(folder)):
-        listing, first_test = _given(folder)
-    else:
-        listing, first_test = _listing(folder), None
+    listing = listed(folder)
     decoded = _decode_all(folder, listing.paths, how, stream=stream)
-    good = np.array(decoded.good, dtype=np.int64)
     _check(folder, listing.paths, decoded, skip_bad=skip_bad)
-    phrase = "given"
-    if first_test is None:
-        names = [listing.paths[place].relative_to(folder).as_posix() for place in good]
-        groups = groups_of(names)
-        phrase = SPLIT if groups is None else GROUPED
-        train, test = split(len(good), groups)
-    else:
-        train, test = np.flatnonzero(good < first_test), np.flatnonzero(good >= first_test)
-        for part, places in (("train", train), ("test", test)):
-            if not len(places):
-                raise DataError(f"{folder / part} holds no readable image: expected at least 1")
+    phrase, train, test = parted(folder, listing, decoded.good)
     return DataSet(
         name,
         _split_of(listing, decoded, train, how),
@@ -90,7 +86,65 @@ def load_folder(
     )
 
 
-def _listing(folder: Path) -> _Listing:
+def listed(folder: Path) -> Listing:
+    """List the images of a folder in any of the layouts of `load_folder`.
+
+    Raises:
+        DataError: it has none of these layouts.
+    """
+    return _given(folder) if is_split(look(folder)) else _listing(folder)
+
+
+def parted(folder: Path, listing: Listing, good: Sequence[int]) -> tuple[str, Places, Places]:
+    """Split the good ones of the listed files into those to train and those to test on.
+
+    Args:
+        folder: the folder that was listed.
+        listing: its files.
+        good: indices of the files that can be used, sorted.
+
+    Returns:
+        How they were split, a phrase for the training record, and indices into `good`.
+
+    Raises:
+        DataError: train/ or test/ has no good file.
+    """
+    if listing.first_test is None:
+        names = [listing.paths[place].relative_to(folder).as_posix() for place in good]
+        groups = groups_of(names)
+        return (SPLIT if groups is None else GROUPED, *split(len(good), groups))
+    tests = np.array(good, dtype=np.int64) >= listing.first_test
+    train, test = np.flatnonzero(~tests), np.flatnonzero(tests)
+    for part, places in (("train", train), ("test", test)):
+        if not len(places):
+            raise DataError(f"{folder / part} holds no readable image: expected at least 1")
+    return "given", train, test
+
+
+def refuse_bad(
+    folder: Path, bad: Sequence[str], files: int, remedy: str, *, skip_bad: bool
+) -> None:
+    """Raise `DataError` if files are bad and not to be skipped, or if all of them are.
+
+    Args:
+        folder: folder of the files.
+        bad: a line per bad file.
+        files: number of all files.
+        remedy: what to do, up to "or pass --skip-bad".
+        skip_bad: bad files are to be skipped.
+    """
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    named = "; ".join(bad[:_NAMED]) + more
+    if len(bad) == files:
+        raise DataError(f"{folder}: none of its {files} images can be used: {named}")
+    if bad and not skip_bad:
+        raise DataError(
+            f"{folder}: {len(bad)} of {files} images cannot be used: {named}. {remedy}, or pass "
+            "--skip-bad to go on without them"
+        )
+
+
+def _listing(folder: Path) -> Listing:
     found = look(folder)
     flat = found.pictures
     of_class = {inner.name: look(inner).pictures for inner in found.folders}
@@ -103,13 +157,13 @@ def _listing(folder: Path) -> _Listing:
     if not flat and not of_class:
         raise DataError(f"{folder} holds no image: expected {LAYOUTS}")
     if flat:
-        return _Listing(flat, None, ())
+        return Listing(flat, None, ())
     labels = [label for label, paths in enumerate(of_class.values()) for _ in paths]
-    return _Listing([path for paths in of_class.values() for path in paths], labels, (*of_class,))
+    return Listing([path for paths in of_class.values() for path in paths], labels, (*of_class,))
 
 
-def _given(folder: Path) -> tuple[_Listing, int]:
-    """The listings of train/ and test/ concatenated, and the index of the first test image."""
+def _given(folder: Path) -> Listing:
+    """The listings of train/ and test/ concatenated."""
     found = look(folder)
     others = [path for path in found.folders if path.name not in ("train", "test")]
     if beside := [*found.pictures, *others]:
@@ -126,7 +180,7 @@ def _given(folder: Path) -> tuple[_Listing, int]:
     labels = None
     if train.labels is not None and test.labels is not None:
         labels = train.labels + test.labels
-    return _Listing(train.paths + test.paths, labels, train.classes), len(train.paths)
+    return Listing(train.paths + test.paths, labels, train.classes, len(train.paths))
 
 
 def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool) -> _Decoded:
@@ -150,22 +204,15 @@ def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool
 
 
 def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool) -> None:
-    bad, good = decoded.bad, decoded.good
-    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-    named = "; ".join(bad[:_NAMED]) + more
-    if not good:
-        raise DataError(f"{folder}: none of its {len(paths)} images can be used: {named}")
-    if bad and not skip_bad:
-        raise DataError(
-            f"{folder}: {len(bad)} of {len(paths)} images cannot be used: {named}. All must be "
-            f"like the first, {paths[good[0]].relative_to(folder)}. Repair them, or pass "
-            "--skip-bad to go on without them"
-        )
+    good = decoded.good
+    first = f"{paths[good[0]].relative_to(folder)}" if good else ""
+    remedy = f"All must be like the first, {first}. Repair them"
+    refuse_bad(folder, decoded.bad, len(paths), remedy, skip_bad=skip_bad)
     if len(good) < 2:
         raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")
 
 
-def _split_of(listing: _Listing, decoded: _Decoded, places: Places, how: Treatment) -> Split:
+def _split_of(listing: Listing, decoded: _Decoded, places: Places, how: Treatment) -> Split:
     files = [decoded.good[place] for place in places]
     labels = None
     if listing.labels is not None:

@@ -11,16 +11,15 @@ import numpy.typing as npt
 
 from aeonnx._util.machine import fits_twice
 from aeonnx.errors import DataError, ImageError
-from aeonnx.io.folders import is_split, look, pictures_in
 from aeonnx.io.pictures import Treatment
 from aeonnx.training.data._crops import Crops, Pictures, Whole, decode_colour
 from aeonnx.training.data._files import digest
+from aeonnx.training.data._folder import listed, parted, refuse_bad
 from aeonnx.training.data._set import DataSet, Split
-from aeonnx.training.data._split import GROUPED, SPLIT, groups_of, split
+from aeonnx.training.data._split import Places
 
 __all__ = ["load_photos"]
 
-_NAMED = 3  # maximum number of bad files in a message
 _TEST_CROPS = 64
 _OVERLAP = 8  # crops of an epoch cover the area of the pictures this many times
 _FEWEST, _MOST = 1024, 16384  # crops of an epoch
@@ -30,7 +29,7 @@ _FEWEST, _MOST = 1024, 16384  # crops of an epoch
 class _Read:
     """Files that were decoded once."""
 
-    paths: list[Path] = field(default_factory=list)
+    good: list[int] = field(default_factory=list)
     shapes: list[tuple[int, int, int]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     pixels: list[npt.NDArray[Any]] | None = field(default_factory=list)
@@ -57,12 +56,17 @@ def load_photos(
     Raises:
         DataError: files are bad or smaller than a crop, or there are fewer than 2 pictures.
     """
-    paths, _ = pictures_in(folder, recursive=False)
-    read = _read_all(folder, paths, how, crop, stream=stream)
-    _check(folder, read, len(paths), skip_bad=skip_bad)
-    phrase, parts = _split(folder, read.paths)
+    listing = listed(folder)
+    read = _read_all(folder, listing.paths, how, crop, stream=stream)
+    refuse_bad(folder, read.bad, len(listing.paths), "Replace them", skip_bad=skip_bad)
+    if len(read.good) < 2:
+        raise DataError(
+            f"{folder}: expected at least 2 images, one to train on and one to test on, got 1"
+        )
+    phrase, *parts = parted(folder, listing, read.good)
+    paths = [listing.paths[place] for place in read.good]
     channels = max(shape[0] for shape in read.shapes)
-    train, test = (_pictures(read, places, channels, how) for places in parts)
+    train, test = (_pictures(paths, read, places, channels, how) for places in parts)
     area = sum(height * width for _, height, width in train.shapes)
     count = min(_MOST, max(_FEWEST, _OVERLAP * area // crop**2))
     return DataSet(
@@ -78,7 +82,7 @@ def load_photos(
 
 def _read_all(folder: Path, paths: list[Path], how: Treatment, crop: int, *, stream: bool) -> _Read:
     read, size = _Read(pixels=None if stream else []), 0
-    for path in paths:
+    for place, path in enumerate(paths):
         try:
             pixels = decode_colour(path, how)
             _, height, width = pixels.shape
@@ -93,7 +97,7 @@ def _read_all(folder: Path, paths: list[Path], how: Treatment, crop: int, *, str
         size += 3 * height * width
         if not fits_twice(size):
             read.pixels = None
-        read.paths.append(path)
+        read.good.append(place)
         read.shapes.append(pixels.shape)
         read.digests.append(digest(pixels))
         if read.pixels is not None:
@@ -101,36 +105,8 @@ def _read_all(folder: Path, paths: list[Path], how: Treatment, crop: int, *, str
     return read
 
 
-def _check(folder: Path, read: _Read, files: int, *, skip_bad: bool) -> None:
-    more = f"; and {len(read.bad) - _NAMED} more" if len(read.bad) > _NAMED else ""
-    named = "; ".join(read.bad[:_NAMED]) + more
-    if not read.paths:
-        raise DataError(f"{folder}: none of its {files} images can be used: {named}")
-    if read.bad and not skip_bad:
-        raise DataError(
-            f"{folder}: {len(read.bad)} of {files} images cannot be used: {named}. Replace them, "
-            "or pass --skip-bad to go on without them"
-        )
-    if len(read.paths) < 2:
-        raise DataError(
-            f"{folder}: expected at least 2 images, one to train on and one to test on, got 1"
-        )
-
-
-def _split(folder: Path, paths: list[Path]) -> tuple[str, tuple[npt.NDArray[np.int64], ...]]:
-    """How the pictures were split, and the indices of those to train and to test on."""
-    if not is_split(look(folder)):
-        groups = groups_of([path.relative_to(folder).as_posix() for path in paths])
-        return SPLIT if groups is None else GROUPED, tuple(split(len(paths), groups))
-    tests = np.array([path.relative_to(folder).parts[0] == "test" for path in paths])
-    for part, there in (("train", ~tests), ("test", tests)):
-        if not there.any():
-            raise DataError(f"{folder / part} holds no readable image: expected at least 1")
-    return "given", (np.flatnonzero(~tests), np.flatnonzero(tests))
-
-
 def _pictures(
-    read: _Read, places: npt.NDArray[np.int64], channels: int, how: Treatment
+    paths: list[Path], read: _Read, places: Places, channels: int, how: Treatment
 ) -> Pictures:
     chosen = places.tolist()
     shapes = tuple((channels, *read.shapes[place][1:]) for place in chosen)
@@ -141,7 +117,7 @@ def _pictures(
             for place, shape in zip(chosen, shapes, strict=True)
         )
     return Pictures(
-        tuple(read.paths[place] for place in chosen),
+        tuple(paths[place] for place in chosen),
         shapes,
         tuple(read.digests[place] for place in chosen),
         how,

@@ -10,6 +10,8 @@ error, as in Zhang et al. 2021, "Plug-and-play image restoration with deep denoi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor
 
@@ -73,17 +75,6 @@ def recipe(
         x_tilde = corrupt(batch.x, *batch.noise)
         return [Picture.of_rows("denoised", x_tilde, model(x_tilde).clamp(0, 1), batch.x)]
 
-    if photos:
-        stage = Stage(
-            name="train",
-            objective="absolute error of pixels",
-            loss=absolute_error,
-            metrics=metrics,
-            draw=draw,
-            corruption=str(corrupt),
-            steps=10_000,
-        )
-        return Recipe((stage,), pictures, batch_size=16, lr=1e-3, ema=0.999)
     stage = Stage(
         name="train",
         objective="cross-entropy of pixels",
@@ -92,4 +83,9 @@ def recipe(
         draw=draw,
         corruption=str(corrupt),
     )
-    return Recipe((stage,), pictures)
+    if not photos:
+        return Recipe((stage,), pictures)
+    absolute = replace(
+        stage, objective="absolute error of pixels", loss=absolute_error, steps=10_000
+    )
+    return Recipe((absolute,), pictures, batch_size=16, lr=1e-3, ema=0.999)
