@@ -20,10 +20,12 @@ from typing import Annotated, Any, Literal
 from aeonnx.errors import UnknownNameError, UsageError
 
 __all__ = [
+    "PAIRS",
     "Allowed",
     "Annotated",
     "CorruptionKind",
     "Count",
+    "FeatureCorruptionKind",
     "Level",
     "Levels",
     "LevelsOrAuto",
@@ -110,8 +112,11 @@ Levels = Annotated[str | float, Span(_LEVEL)]
 """A strength, or the ends of a range of them; see `ends`."""
 LevelsOrAuto = Annotated[str | float, Span(_LEVEL), "auto"]
 """`Levels`, or "auto": the recipe chooses."""
-CorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
-"""Kinds of corruption, see `aeonnx.training.corruption`."""
+CorruptionKind = Literal["gaussian", "masking", "salt-pepper", "poisson-gaussian", "jpeg", "pairs"]
+"""Kinds of corruption, see `aeonnx.training.corruption`; `PAIRS` is for images that are noisy."""
+FeatureCorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
+"""Those kinds that can corrupt features as well as images."""
+PAIRS = "pairs"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class RunOptions:
     Args:
         data: name of a data set; or a path, absolute if it was given so, else relative to the run's
             folder.
+        noisy: path of a folder with noisy versions of the pictures in `data`, absolute or relative
+            like `data`; None for none.
         data_dir: a path, absolute or relative like `data`; None for the default.
     """
 
@@ -48,6 +50,7 @@ class RunOptions:
     patience: int | None
     seed: int
     recipe: dict[str, str | float]
+    noisy: str | None = None
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,13 @@ def _number(value: str | float) -> str:
     "cifar10, a folder of images, a .npy or a .npz file.  [default: mnist-sample]",
 )
 @click.option(
+    "--pairs",
+    nargs=2,
+    metavar="NOISY CLEAN",
+    help="Instead of --data and --corruption, for dae with --arch unet: a folder of noisy "
+    "pictures, and one of the same pictures without noise, of the same names.",
+)
+@click.option(
     "--data-dir",
     type=PATH,
     envvar="AEONNX_DATA",
@@ -202,7 +209,9 @@ def train(as_json: bool, **given: Any) -> None:
     from aeonnx.cli import report
     from aeonnx.cli.progress import TrainingProgress
     from aeonnx.training import TrainOptions, check
+    from aeonnx.training.options import data_of
 
+    given |= data_of(given["data"], given.pop("pairs"))
     own = {item.name for item in fields(TrainOptions)}
     recipe = {name: value for name, value in given.items() if name not in own and value is not None}
     chosen = {name: value for name, value in given.items() if name in own}

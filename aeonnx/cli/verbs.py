@@ -14,6 +14,7 @@ from aeonnx.cli.inputs import numbers_of, others_option, size_of
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
+    PATH,
     bundle_argument,
     force_option,
     json_option,
@@ -157,12 +158,31 @@ def _unchanged(command: F) -> F:
     return command
 
 
+def _denoise_options(command: F) -> F:
+    for option in (
+        click.option(
+            "--compare",
+            type=PATH,
+            help="Also write a .png with the first images before and after, side by side.",
+        ),
+        click.option(
+            "--strength",
+            type=float,
+            help="Share of the denoised image in the result, from 0 to 1; the rest is the noisy "
+            "one.  [default: 1]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def _image_verb(name: str, summary: str, target: str, example: str) -> click.Command:
     @click.command(name, help=f"{summary}\n\n{_IMAGES}\n\n{_SIGNALS}", epilog=f"Example: {example}")
     @bundle_argument
     @_images_argument
     @_output_option(target)
     @_reading_options
+    @(_denoise_options if name == "denoise" else _unchanged)
     @_pixels_option(name)
     @others_option
     @tile_options
@@ -181,6 +201,8 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         skip_bad: bool,
         others: tuple[str, ...],
         pixels: bool = False,
+        strength: float | None = None,
+        compare: Path | None = None,
         **how: Any,
     ) -> None:
         from aeonnx.cli.progress import RowsProgress
@@ -199,6 +221,8 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
                 force=force,
                 advanced=progress,
                 others=numbers_of(others),
+                strength=strength,
+                compare=compare,
             )
             _say(written, ready, as_json=as_json)
 

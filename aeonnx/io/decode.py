@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from io import BytesIO
@@ -20,9 +22,20 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MOST_PIXELS", "Decoded", "OtherSize", "Refused", "decode", "from_pillow", "kind_of"]
+__all__ = [
+    "MOST_PIXELS",
+    "Decoded",
+    "OtherSize",
+    "Refused",
+    "decode",
+    "from_pillow",
+    "kind_of",
+    "open_tiff",
+    "opened",
+    "profile_of",
+]
 
-Array = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
 Size = tuple[int, int] | None
 
 MOST_PIXELS = 178_956_970
@@ -64,8 +77,8 @@ class Decoded:
     """One picture, upright.
 
     Args:
-        colour: uint8 [H, W] of grey or [H, W, 3].
-        alpha: uint8 [H, W]; None if the format has no transparency.
+        colour: uint8 [H, W] of grey or [H, W, 3]; uint16 from `deep.decode_deep`.
+        alpha: of the same dtype, [H, W]; None if the format has no transparency.
         channels: of the file: 1 grey, 2 grey with alpha, 3 RGB (also from a palette), 4 RGBA. A
             colour that the file declares transparent does not count as a channel.
     """
@@ -107,8 +120,8 @@ def kind_of(start: bytes) -> str | None:
     return next((kind for begin, kind in _SIGNATURES.items() if start.startswith(begin)), None)
 
 
-def _open(kind: str, data: bytes) -> ImageFile:
-    """Open with one plugin only: `Image.open` may issue warnings in the whole process."""
+def opened(kind: str, data: bytes) -> ImageFile:
+    """Open a picture with one plugin only: `Image.open` may issue warnings in the whole process."""
     module, name = _PLUGINS[kind]
     image: ImageFile = getattr(import_module(f"PIL.{module}"), name)(BytesIO(data))
     return image
@@ -130,6 +143,20 @@ def _check_frames(frames: int) -> None:
     if frames > 1:
         more = "more than " if frames >= MOST_FRAMES else ""
         raise Refused(f"holds {more}{frames:,} pictures: expected one")
+
+
+def profile_of(data: bytes) -> bytes | None:
+    """The ICC profile of a picture that `decode` accepts; None without a readable one."""
+    kind = kind_of(data)
+    try:
+        if kind == "TIFF":
+            with open_tiff(data) as (image, _):
+                found = image.info.get("icc_profile")
+        else:
+            found = opened(str(kind), data).info.get("icc_profile")
+    except Exception:  # pillow raises all kinds of errors; the pixels were decoded without it
+        return None
+    return found if isinstance(found, bytes) and found else None
 
 
 def from_pillow(image: Image) -> Decoded:
@@ -173,12 +200,12 @@ def _decode_png(data: bytes, size: Size) -> Decoded:
     png.check_pixels(head)
     bare = head.bare()
     if head.colour_type == 3:
-        found = _by_palette(head, np.asarray(_open("PNG", bare)))
+        found = _by_palette(head, np.asarray(opened("PNG", bare)))
     elif head.colour_type == 4 and head.depth == 16:  # pillow returns RGBA
-        pixels = np.asarray(_open("PNG", bare))
+        pixels = np.asarray(opened("PNG", bare))
         found = Decoded(pixels[..., 0], pixels[..., -1], 2)
     else:
-        found = from_pillow(_open("PNG", bare))
+        found = from_pillow(opened("PNG", bare))
     if head.transparency is not None and head.colour_type in (0, 2):
         found = replace(
             found, alpha=_alpha_of_one_colour(head, head.transparency, found.colour, bare)
@@ -205,9 +232,9 @@ def _alpha_of_one_colour(head: png.Png, colour: bytes, eight: Array, bare: bytes
     if head.depth < 16:
         clear = eight == samples * (255 // (2**head.depth - 1))
     elif head.colour_type == 0:
-        clear = np.asarray(_open("PNG", bare)) == samples
+        clear = np.asarray(opened("PNG", bare)) == samples
     else:
-        low = _open("PNG", bare)
+        low = opened("PNG", bare)
         # Reads the low byte of each sample, as if the byte order were reversed.
         low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
         clear = (eight == samples >> 8) & (np.asarray(low) == samples & 255)
@@ -217,20 +244,20 @@ def _alpha_of_one_colour(head: png.Png, colour: bytes, eight: Array, bare: bytes
 
 
 def _decode_bmp(data: bytes, size: Size) -> Decoded:
-    image = _open("BMP", data)
+    image = opened("BMP", data)
     _check_size(*image.size, 1, size)
     return from_pillow(image)
 
 
 def _decode_gif(data: bytes, size: Size) -> Decoded:
     _check_frames(gif_frames(data))
-    image = _open("GIF", data)
+    image = opened("GIF", data)
     _check_size(*image.size, 1, size)
     return from_pillow(image)
 
 
 def _decode_webp(data: bytes, size: Size) -> Decoded:
-    image = _open("WebP", data)
+    image = opened("WebP", data)
     turn = find_orientation(image.info.get("exif", b""))
     orientation = turn.value if turn else 1
     _check_size(*image.size, orientation, size)
@@ -245,11 +272,22 @@ def _decode_jpeg(data: bytes, size: Size) -> Decoded:
     if head.depth != 8:
         raise Refused(f"has {head.depth} bits per channel: {_DEPTH}")
     _check_size(head.width, head.height, head.orientation, size)
-    return from_pillow(_open("JPEG", head.bare())).turned(head.orientation)
+    return from_pillow(opened("JPEG", head.bare())).turned(head.orientation)
 
 
 def _decode_tiff(data: bytes, size: Size) -> Decoded:
     _check_frames(tiff_frames(data))
+    with open_tiff(data) as (image, orientation):
+        bits = {*np.ravel(image.tag_v2.get(258, 1)).tolist()}  # type: ignore[attr-defined]
+        if not bits <= {1, 2, 4, 8, 16}:
+            raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
+        _check_size(*image.size, orientation, size)
+        return from_pillow(image).turned(orientation)
+
+
+@contextmanager
+def open_tiff(data: bytes) -> Iterator[tuple[ImageFile, int]]:
+    """Open a TIFF, as it is stored, and its orientation; pillow's warnings are silenced."""
     turn = find_orientation(data)
     if turn is not None:
         # Versions of pillow differ in when they turn a TIFF: none turns one marked as upright.
@@ -257,12 +295,7 @@ def _decode_tiff(data: bytes, size: Size) -> Decoded:
     orientation = turn.value if turn else 1
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = _open("TIFF", data)
-        bits = {*np.ravel(image.tag_v2.get(258, 1)).tolist()}  # type: ignore[attr-defined]
-        if not bits <= {1, 2, 4, 8, 16}:
-            raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
-        _check_size(*image.size, orientation, size)
-        return from_pillow(image).turned(orientation)
+        yield opened("TIFF", data), orientation
 
 
 _DECODERS = {

@@ -15,11 +15,11 @@ from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.pixels import to_pixels
 
-__all__ = ["grid", "grid_size", "picture", "png", "require_suffix", "write_grid"]
+__all__ = ["FORMATS", "grid", "grid_size", "picture", "png", "require_suffix", "write_grid"]
 
 Array = npt.NDArray[Any]
 
-_FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     "png": ("PNG", {}),
     "tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -84,7 +84,7 @@ def picture(images: Array, form: str, columns: int | None = None, scale: int = 1
     """
     from PIL import Image
 
-    kind, options = _FORMS[form]
+    kind, options = FORMATS[form]
     buffer = io.BytesIO()
     Image.fromarray(grid(images, columns, scale)).save(buffer, kind, **options)
     return buffer.getvalue()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +18,20 @@ __all__ = [
     "ANY",
     "LARGEST_FILE",
     "RESIZES",
+    "Colour",
     "Treatment",
+    "checked",
     "colour_of",
+    "composed",
     "image_of",
     "load_picture",
     "picture_of",
+    "read_file",
     "read_picture",
     "with_channels",
 ]
 
-Array = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
 Colour = tuple[int, int, int]
 
 ANY = 0
@@ -91,13 +96,21 @@ def load_picture(
         ImageError: it is missing, not a regular file, too large, damaged, of an unsupported kind,
             or of another size.
     """
+    return picture_of(read_file(path), f"{path}", size, how)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a picture file.
+
+    Raises:
+        ImageError: it is missing, not a regular file, or too large.
+    """
     try:
-        data = files.read_bytes(path, LARGEST_FILE)
+        return files.read_bytes(path, LARGEST_FILE)
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
-    return picture_of(data, f"{path}", size, how)
 
 
 def picture_of(
@@ -105,7 +118,7 @@ def picture_of(
 ) -> Decoded:
     """Decode the content of a picture file named `where` in messages, see `load_picture`."""
     try:
-        return decode(data, size)
+        return checked(lambda content: decode(content, size), data, where)
     except OtherSize as other:
         width, height = size or (0, 0)
         hint = ", or pass --resize fit, crop or stretch" if how and how.offered else ""
@@ -113,6 +126,19 @@ def picture_of(
             f"{where}: expected {width}x{height} pixels, got {other.args[0]}x{other.args[1]}: "
             f"resize it first{hint}"
         ) from None
+
+
+def checked(decoder: Callable[[bytes], Decoded], data: bytes, where: str) -> Decoded:
+    """Decode the content of a picture file named `where`.
+
+    Raises:
+        ImageError: it is damaged or of an unsupported kind.
+        OtherSize: it has another size.
+    """
+    try:
+        return decoder(data)
+    except OtherSize:
+        raise
     except Refused as refused:
         raise ImageError(f"{where} {refused}") from None
     # Decoders raise all kinds of errors on damaged data: the file is at fault.
@@ -171,7 +197,7 @@ def with_channels(picture: Decoded, channels: int, how: Treatment, where: str) -
             raise ImageError(
                 f"{where} has transparent pixels, and the model takes none: flatten it first{hint}"
             )
-        colour = _composed(_rgb(colour), alpha, how.background)
+        colour = composed(colour, alpha, how.background)
     planes = [_grey(colour)[None]] if channels < 3 else [_rgb(colour).transpose(2, 0, 1)]
     if keeps_alpha:
         opaque = np.full(colour.shape[:2], 255, np.uint8)
@@ -191,11 +217,22 @@ def _grey(colour: Array) -> Array:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
 
 
-def _composed(colour: Array, alpha: Array, background: Colour) -> Array:
-    """Alpha-blend with the background, rounded to nearest; ties cannot occur, 255 being odd."""
-    share = alpha[..., None].astype(np.uint32)
-    sums = share * colour + (255 - share) * np.array(background, np.uint32)
-    return ((sums + 127) // 255).astype(np.uint8)
+def composed(colour: Array, alpha: Array, background: Colour) -> Array:
+    """Blend with the background: rounded to nearest; ties cannot occur, white being odd.
+
+    Args:
+        colour: uint8 or uint16 [H, W] or [H, W, 3].
+        alpha: of the same dtype, [H, W].
+        background: of 8 bits.
+
+    Returns:
+        [H, W, 3] of that dtype.
+    """
+    white = int(np.iinfo(colour.dtype).max)
+    behind = np.array(background, np.uint64) * (white // 255)
+    share = alpha[..., None].astype(np.uint64)
+    sums = share * _rgb(colour) + (white - share) * behind
+    return ((sums + white // 2) // white).astype(colour.dtype)
 
 
 def _resized(pixels: Array, height: int, width: int, how: Treatment) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from aeonnx.io.exif import find_orientation
 
-__all__ = ["SIGNATURE", "Png", "check_pixels", "read_chunks"]
+__all__ = ["SIGNATURE", "Png", "check_pixels", "chunk", "read_chunks"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel by colour type
@@ -63,10 +63,10 @@ class Png:
     def bare(self) -> bytes:
         """The PNG with no chunks but those of its pixels."""
         values = (self.width, self.height, self.depth, self.colour_type, 0, 0, self.interlaced)
-        parts = [SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", *values))]
+        parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", *values))]
         if self.colour_type == 3:
-            parts.append(_chunk(b"PLTE", self.palette))
-        return b"".join([*parts, *self.pixels, _chunk(b"IEND", b"")])
+            parts.append(chunk(b"PLTE", self.palette))
+        return b"".join([*parts, *self.pixels, chunk(b"IEND", b"")])
 
 
 def read_chunks(data: bytes) -> Png:
@@ -178,6 +178,6 @@ def _inflated_size(png: Png) -> int:
     return size
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(name + data)
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)

@@ -26,7 +26,8 @@ from aeonnx.io.arrays import (
     to_values,
 )
 from aeonnx.io.folders import pictures_in
-from aeonnx.io.pictures import ANY, Treatment, image_of, read_picture
+from aeonnx.io.photos import PhotoFile
+from aeonnx.io.pictures import ANY, Treatment, image_of, read_file, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.rows import centre_of
 from aeonnx.io.source import Source, joined, numbered
@@ -64,11 +65,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture read on demand; its name in results, and its path in a folder of results."""
+    """A picture read on demand, for a model that takes images of one shape."""
 
-    name: str
-    output: str
+    file: PhotoFile
     read: Callable[[], Array]
+
+    @property
+    def name(self) -> str:
+        """Its name in results."""
+        return self.file.name
 
 
 def open_images(
@@ -164,9 +169,10 @@ def _opened(
     name = where if several else Path(where).name
     if stream is None:
         read = partial(read_picture, Path(path), wanted, reading.how)
-        return [_Picture(name, Path(path).name, read)]
+        return [_Picture(PhotoFile(name, Path(path).name, partial(read_file, Path(path))), read)]
     data = stream.read()
-    return [_Picture(name, where, partial(image_of, data, wanted, reading.how, where))]
+    whole = PhotoFile(name, where, lambda: data)
+    return [_Picture(whole, partial(image_of, data, wanted, reading.how, where))]
 
 
 def _folder(
@@ -184,7 +190,8 @@ def _folder(
     for path in paths:
         output = path.relative_to(folder).as_posix()
         read = partial(read_picture, path, wanted, reading.how)
-        pictures.append(_Picture(str(path) if several else output, output, read))
+        name = str(path) if several else output
+        pictures.append(_Picture(PhotoFile(name, output, partial(read_file, path)), read))
     return pictures
 
 
@@ -219,8 +226,9 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
                 part = pictures[first : first + size]
                 yield np.stack(list(pool.map(lambda picture: picture.read(), part)))
 
-    names, outputs = [one.name for one in pictures], [one.output for one in pictures]
-    return [Source(names, batches, outputs, pictures=True, skipped=tuple(skipped))]
+    names, outputs = [one.name for one in pictures], [one.file.output for one in pictures]
+    photos = tuple(one.file for one in pictures) if reading.how.resize is None else ()
+    return [Source(names, batches, outputs, True, skipped=tuple(skipped), photos=photos)]
 
 
 def _wrong_with(picture: _Picture) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from aeonnx.io.photos import PhotoFile
 from aeonnx.io.stored import Numbers
 
 __all__ = ["Batches", "Source", "joined", "numbered"]
@@ -31,6 +32,7 @@ class Source:
         left_out: number of files and folders that were not read, a line for each folder.
         skipped: error message of each picture that was skipped.
         others: the same rows of further inputs, by their names.
+        photos: a file for each row, if all rows are pictures that were not resized.
     """
 
     names: Sequence[str]
@@ -40,6 +42,7 @@ class Source:
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     others: Mapping[str, Batches] = field(default_factory=dict)
+    photos: tuple[PhotoFile, ...] = ()
 
     def pairs(self, size: int) -> Iterator[tuple[Array, dict[str, Array]]]:
         """Batches of at most `size` rows, each with the same rows of the further inputs."""
@@ -63,7 +66,8 @@ def joined(parts: list[Source]) -> Source:
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
     pictures = all(part.pictures for part in parts)
-    return Source(names, batches, outputs, pictures, skipped=skipped)
+    photos = tuple(photo for part in parts for photo in part.photos) if pictures else ()
+    return Source(names, batches, outputs, pictures, skipped=skipped, photos=photos)
 
 
 def numbered(source: Source, where: str) -> Source:

@@ -16,6 +16,7 @@ from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.composing import conditions, fed
 from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
+from aeonnx.runtime.mixing import check_strength, mix
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.runner import PartRunner
@@ -170,6 +171,29 @@ class Answers:
         check_output(last, spec, made.shape, given, out)
         out[...] = made
         return out
+
+    def denoise_in_part(
+        self,
+        value: ArrayLike,
+        strength: float,
+        out: Array | None,
+        pixels: bool,
+        others: Mapping[str, ArrayLike],
+    ) -> Array:
+        """See `Bundle.denoise`."""
+        self.require("denoise")
+        first, *rest = self._variant("denoiser").inputs
+        if any(spec.name == "strength" for spec in rest):
+            return self.same_size("denoise", value, out, pixels, {**others, "strength": strength})
+        share = check_strength(strength)
+        bounds = (
+            pixel_range(self._manifest, *made_by(self._manifest, "denoise")) if pixels else None
+        )
+
+        def denoise(images: Array) -> Array:
+            return self.same_size("denoise", images, None, False, others)
+
+        return mix(first, value, share, denoise, bounds, out)
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""

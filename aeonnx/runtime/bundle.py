@@ -168,15 +168,34 @@ class Bundle:
         return self._answers.same_size("reconstruct", x, out, pixels, others)
 
     def denoise(
-        self, x: ArrayLike, *, out: Array | None = None, pixels: bool = False, **others: ArrayLike
+        self,
+        x: ArrayLike,
+        *,
+        out: Array | None = None,
+        pixels: bool = False,
+        strength: float | None = None,
+        **others: ArrayLike,
     ) -> Array:
         """Remove noise from images: [n, C, H, W] -> float32 [n, C, H, W] in range.
 
         Where the denoiser accepts images of any size, they are padded by reflection to a size that
         it allows, and the result is cropped. Large images run in tiles whose results are those of
         the whole, if the denoiser has a margin.
+
+        Args:
+            x: the images.
+            out: see `Bundle`.
+            pixels: see `Bundle`.
+            strength: share of the denoised image in the result, from 0 to 1; the rest is `x`. None
+                for 1. A denoiser that has an input of this name gets it instead.
+            others: further inputs of the denoiser.
+
+        Raises:
+            UsageError: the strength is not between 0 and 1.
         """
-        return self._answers.same_size("denoise", x, out, pixels, others)
+        if strength is None:  # microseconds count
+            return self._answers.same_size("denoise", x, out, pixels, others)
+        return self._answers.denoise_in_part(x, strength, out, pixels, others)
 
     def score(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
         """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.

@@ -10,9 +10,10 @@ from typing import Any
 
 from aeonnx.io.formats import Target, target_of
 from aeonnx.io.readers import Reading
+from aeonnx.io.sheet import Sheet
 from aeonnx.io.source import Source
 from aeonnx.io.stored import named
-from aeonnx.io.writers import open_writer
+from aeonnx.io.writers import open_writer, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.composing import kept
 from aeonnx.runtime.file_rows import (
@@ -22,7 +23,10 @@ from aeonnx.runtime.file_rows import (
     require_inputs,
     sizes,
 )
+from aeonnx.runtime.mixing import check_strength
+from aeonnx.runtime.photos import are_photos, run_on_photos
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.sheets import check_sheet, show_rows
 from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
 from aeonnx.runtime.stream import ahead, generated, rows_at_once
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
@@ -47,6 +51,8 @@ def run_on_files(
     force: bool = False,
     advanced: Advanced | None = None,
     others: Mapping[str, float] = _NONE,
+    strength: float | None = None,
+    compare: Path | None = None,
 ) -> Written:
     """Read `sources`, run a verb of the bundle on them, write `target`.
 
@@ -59,12 +65,15 @@ def run_on_files(
             array, the names of the sources and, for "encode", every further output that the decoder
             takes; a folder (no suffix, / at the end, or an existing folder) for one picture per
             image, or one array per row of anything else, named after its source; "-" for stdout,
-            which gets a PNG if the sources are pictures, else a .npy.
+            which gets a PNG if the sources are pictures, else a .npy. Pictures that go through a
+            model of images of any size keep their colours, depth and alpha, see `run_on_photos`.
         reading: how sources are read.
         pixels: write uint8 instead of float32 to an array; pictures are always uint8.
         force: replace an existing file; add to a folder that is not empty.
         advanced: progress callback.
         others: a number for each further input of the verb's part, such as a noise level.
+        strength: for "denoise", see `Bundle.denoise`.
+        compare: for "denoise", a .png that shows images before and after, side by side.
 
     Raises:
         ImageError: a source is missing or does not fit the verb.
@@ -74,12 +83,17 @@ def run_on_files(
     """
     bundle.require(verb)
     reading = reading or Reading()
+    mixed = {} if strength is None else {"strength": check_strength(strength)}
+    sheet = Sheet()
+    if compare is not None:
+        check_sheet(bundle, verb, compare, force=force)
     if is_on_signals(bundle, verb):
         refuse_options(
             verb,
             bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0],
             reading,
             pixels=pixels,
+            strength=strength is not None,
         )
         return run_on_signals(
             bundle, verb, sources, target, force=force, advanced=advanced, others=others
@@ -91,7 +105,7 @@ def run_on_files(
     to = target_of(target, images=is_image, pictures=rows.pictures, what=what)
     if is_image:
         to.require(len(rows.names), sizes(made))
-    options: dict[str, Any] = {} if verb == "encode" else {"pixels": pixels or to.pictures}
+    options: dict[str, Any] = {} if verb == "encode" else {"pixels": pixels or to.pictures, **mixed}
     require_inputs(bundle, verb, named(sources[0]), rows.others, others)
     bundle.require(verb, (*others, *rows.others), pixels=options.get("pixels", False))
     more = kept(bundle.manifest) if verb == "encode" else ()
@@ -102,13 +116,31 @@ def run_on_files(
         if more:
             found = bundle.encode_all(batch, **rest, **others)
             return found[made.name], {name: found[name] for name in more}
-        return getattr(bundle, verb)(batch, **rest, **others, **options), {}
+        result: Array = getattr(bundle, verb)(batch, **rest, **others, **options)
+        if compare is not None:
+            show_rows(sheet, bundle, verb, rows.names, batch, result)
+        return result, {}
 
-    pairs = rows.pairs(rows_at_once(bundle, verb))
-    results = ahead(run(batch, rest) for batch, rest in ahead(pairs))
-    key = "images" if is_image else "features" if verb == "encode" else made.name
-    written = _write(results, to, rows, key, more, force=force, advanced=advanced)
+    if are_photos(bundle, verb, rows, to):
+        written = run_on_photos(
+            bundle,
+            verb,
+            rows.photos,
+            to,
+            {**others, **mixed},
+            how=reading.how,
+            shown=sheet.add,
+            force=force,
+            advanced=advanced,
+        )
+    else:
+        pairs = rows.pairs(rows_at_once(bundle, verb))
+        results = ahead(run(batch, rest) for batch, rest in ahead(pairs))
+        key = "images" if is_image else "features" if verb == "encode" else made.name
+        written = _write(results, to, rows, key, more, force=force, advanced=advanced)
     log_skipped(rows)
+    if compare is not None:
+        write_bytes(target_of(compare), sheet.png(), force=force)
     return replace(written, left_out=tuple(left_out), skipped=rows.skipped)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aeonnx.catalog.ranges import CorruptionKind, Levels, allowed_by, ends
+from aeonnx.catalog.ranges import PAIRS, CorruptionKind, Levels, allowed_by, ends
+from aeonnx.errors import UsageError
+from aeonnx.training.jpeg import compressed
 from aeonnx.training.random import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
@@ -19,6 +21,16 @@ __all__ = ["CORRUPTIONS", "Corruption"]
 
 def _gaussian(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
     return (x + level * normal).clamp(0, 1)
+
+
+def _poisson_gaussian(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
+    deviation = level * (x.clamp(min=0) + _READING**2).sqrt()
+    return (x + deviation * normal).clamp(0, 1)
+
+
+def _jpeg(x: Tensor, level: float | Tensor, _: Tensor) -> Tensor:
+    quality = torch.as_tensor(100 * (1 - level), device=x.device).clamp(min=1)
+    return compressed(x, quality.reshape(-1).expand(len(x)))
 
 
 def _masking(x: Tensor, level: float | Tensor, uniform: Tensor) -> Tensor:
@@ -29,12 +41,20 @@ def _salt_pepper(x: Tensor, level: float | Tensor, uniform: Tensor) -> Tensor:
     return torch.where(uniform < level, (uniform < level / 2).to(x.dtype), x)
 
 
+def _nothing(noise: Noise, *_: int) -> Tensor:
+    return noise.uniform()[:, None]
+
+
+_READING = 0.2  # noise of a camera's electronics, as a share of the noise of white light
+
 _Apply = Callable[[Tensor, float | Tensor, Tensor], Tensor]
 
 CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], _Apply]] = {
     "gaussian": (Noise.normal, _gaussian),
     "masking": (Noise.uniform, _masking),
     "salt-pepper": (Noise.uniform, _salt_pepper),
+    "poisson-gaussian": (Noise.normal, _poisson_gaussian),
+    "jpeg": (_nothing, _jpeg),
 }
 """By kind: the function that draws the noise, and (x, level, noise) -> corrupted x."""
 
@@ -45,13 +65,18 @@ class Corruption:
 
     Args:
         kind: "gaussian" adds N(0, level^2) and clips to [0, 1]; "masking" sets a fraction `level`
-            of the values to 0; "salt-pepper" sets a fraction `level` to 0 or 1, equally often.
-        level: standard deviation, or fraction of the values, in (0, 1]; or the ends of a range of
-            levels, such as "0.02-0.3", from which each row draws its own.
+            of the values to 0; "salt-pepper" sets a fraction `level` to 0 or 1, equally often;
+            "poisson-gaussian" adds the noise of a camera, N(0, level^2 (x + 0.04)), and clips (the
+            light's noise and the electronics' as one gaussian that depends on the signal, Foi et
+            al. 2008, "Practical Poissonian-Gaussian noise modeling and fitting for single-image
+            raw-data", equation 6); "jpeg" compresses with quality 100 (1 - level).
+        level: standard deviation, that of white, fraction of the values, or lack of quality, in
+            (0, 1]; or the ends of a range of levels, such as "0.02-0.3", from which each row draws
+            its own.
 
     Raises:
         UnknownNameError: there is no such kind.
-        UsageError: the level is out of range.
+        UsageError: the level is out of range, or the kind is "pairs", which needs no noise.
     """
 
     kind: str
@@ -64,6 +89,11 @@ class Corruption:
         ):
             checked = allowed_by(hint).check(name, value)
         object.__setattr__(self, "level", checked)  # "0.3" becomes 0.3
+        if self.kind == PAIRS:
+            raise UsageError(
+                f"corruption {PAIRS}: the noisy images come from a folder of their own: give both "
+                "with --pairs NOISY CLEAN"
+            )
 
     def __str__(self) -> str:
         level = self.level if isinstance(self.level, str) else f"{self.level:g}"
@@ -87,7 +117,8 @@ class Corruption:
         """Corrupt images or features: x -> x_tilde, of the same shape and range.
 
         Args:
-            x: images or features [N, ...]; in [0, 1] unless the kind is "masking".
+            x: images or features [N, ...]; in [0, 1] unless the kind is "masking"; for "jpeg",
+                images [N, C, H, W].
             drawn: random numbers from `draw`, of the shape of `x`.
             share: for a range of levels, each row's share of the way from its lower end to its
                 upper end, float32 [N].

@@ -19,8 +19,8 @@ from aeonnx._util.arguments import (
     numbers_of,
     path_of,
 )
-from aeonnx.errors import UnknownNameError
-from aeonnx.training.options import TrainOptions, check
+from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.training.options import TrainOptions, check, data_of
 
 if TYPE_CHECKING:
     from aeonnx.training.api import Trained
@@ -37,6 +37,7 @@ def train(
     hidden: Iterable[int] | None = None,
     latent_size: int | None = None,
     data: StrPath | None = None,
+    pairs: tuple[StrPath, StrPath] | None = None,
     data_dir: StrPath | None = None,
     skip_bad: bool = False,
     stream: bool = False,
@@ -74,11 +75,14 @@ def train(
         model: "ae", "sae", "dae", "sdae", "vae" or a registered name; may be None if the run in
             `output` is resumed.
         output: the run's folder; None for `runs/<model>`.
-        arch: "mlp" or "conv"; by default the model's first.
+        arch: "mlp", "conv", or for "dae" "unet", which takes pictures of any size; by default the
+            model's first.
         hidden: widths of the hidden layers, channels for "conv" and "unet"; by default the model's.
         latent_size: length of `z`; by default the model's.
         data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
             "mnist-sample".
+        pairs: instead of `data` and of the recipe's `corruption`: a folder of noisy pictures, and
+            one of the same pictures without noise, of the same names. For "dae" with "unet".
         data_dir: folder of the named data sets; by default "data".
         skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
         stream: read images batch by batch, even if all of them fit on the device.
@@ -135,7 +139,7 @@ def train(
         arch=name_of("arch", arch),
         hidden=numbers_of("hidden", hidden),
         latent_size=number_of("latent_size", latent_size),
-        data=None if data is None else os.fspath(data),
+        **data_of(None if data is None else os.fspath(data), _pair_of(pairs)),
         data_dir=path_of("data_dir", data_dir),
         skip_bad=flag_of("skip_bad", skip_bad),
         stream=flag_of("stream", stream),
@@ -168,6 +172,15 @@ def train(
     from aeonnx.training import train as train_model
 
     return train_model(options, listener)
+
+
+def _pair_of(value: object) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    folders = list(value) if isinstance(value, list | tuple) else []
+    if len(folders) != 2 or not all(isinstance(item, str | os.PathLike) for item in folders):
+        raise UsageError(f"pairs: expected two folders, (noisy, clean), got {value!r}")
+    return os.fspath(folders[0]), os.fspath(folders[1])
 
 
 def _refuse_unknown(model: str | None, recipe: dict[str, str | float]) -> None:

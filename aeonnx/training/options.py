@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeonnx import catalog
-from aeonnx.catalog.ranges import flag, one_of, require_whole, whole, within
+from aeonnx.catalog.ranges import PAIRS, flag, one_of, require_whole, whole, within
 from aeonnx.catalog.source import default_folder
 from aeonnx.checkpoint.history import RunOptions
 from aeonnx.errors import UnknownNameError, UsageError
@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "TrainOptions",
     "check",
+    "data_of",
     "recipe_options",
     "resolve_settings",
     "resumed",
@@ -42,7 +43,8 @@ class TrainOptions:
     """The options of a training: the arguments of `aeonnx.train`, which describes each.
 
     None stands for the value of the resumed run or, in a new run, for the default. `recipe` has the
-    options of the recipe, such as {"corruption": "masking"}.
+    options of the recipe, such as {"corruption": "masking"}. `noisy` and `data` are the folders of
+    `--pairs`.
     """
 
     model: str | None = None
@@ -51,6 +53,7 @@ class TrainOptions:
     hidden: tuple[int, ...] | None = None
     latent_size: int | None = None
     data: str | None = None
+    noisy: str | None = None
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
@@ -104,6 +107,24 @@ class Settings:
     patience: int | None
 
 
+def data_of(data: str | None, pairs: tuple[str, str] | None) -> dict[str, str | None]:
+    """The fields `data` and `noisy` of `TrainOptions`.
+
+    Args:
+        data: the value of `--data`.
+        pairs: the values of `--pairs`: the folder of the noisy pictures, and that of clean ones.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if not pairs:
+        return {"data": data, "noisy": None}
+    if data is not None:
+        raise UsageError("--pairs names the data already: leave out --data")
+    noisy, clean = pairs
+    return {"data": clean, "noisy": noisy}
+
+
 def check(options: TrainOptions) -> None:
     """Check everything that can be checked without torch and without data.
 
@@ -117,6 +138,7 @@ def check(options: TrainOptions) -> None:
         raise UsageError("--resume continues a run and --force replaces it: give one of them")
     if options.model is not None:
         _check_model(options.model, options)
+        _check_pairs(options.model, options)
     one_of("device", options.device, DEVICES)
     if options.background is not None:
         colour_of(options.background)
@@ -164,6 +186,27 @@ def _check_model(model: str, options: TrainOptions) -> None:
     recipe_options(model, options.recipe)
 
 
+def _check_pairs(model: str, options: TrainOptions) -> None:
+    """Raise `UsageError` if `--pairs` is given to a model or with options that have no use for it.
+
+    In the completed options of a run with pairs, the recipe's `corruption` is `PAIRS`.
+    """
+    corruption = options.recipe.get("corruption")
+    if options.noisy is None:
+        if corruption == PAIRS:
+            raise UsageError(
+                f"--corruption {PAIRS} comes with --pairs NOISY CLEAN: give the two folders instead"
+            )
+        return
+    if "corruption" not in catalog.options_of(model):
+        raise UsageError(f"{model} takes no --pairs, since it does not denoise: train a dae")
+    # A resumed run has both options, as `make_plan` completed them.
+    if corruption != PAIRS and {"corruption", "corruption_level"} & options.recipe.keys():
+        raise UsageError(
+            "--pairs has noisy pictures already: leave out --corruption and --corruption-level"
+        )
+
+
 def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, str | float]:
     """All options of a model's recipe: those given, and defaults for the others.
 
@@ -201,7 +244,7 @@ def resolve_settings(options: TrainOptions, recipe: Recipe) -> Settings:
     )
 
 
-_MAY_CHANGE = ("data", "data_dir", "skip_bad", "epochs", "recipe")
+_MAY_CHANGE = ("data", "noisy", "data_dir", "skip_bad", "epochs", "recipe")
 
 
 def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aeonnx.errors import DataError, ImageError, UnknownNameError
+from aeonnx.errors import DataError, ImageError, UnknownNameError, UsageError
 from aeonnx.io.pictures import Treatment, colour_of
 from aeonnx.training.data._array import load_array
 from aeonnx.training.data._crops import Whole
 from aeonnx.training.data._folder import load_folder
 from aeonnx.training.data._named import DATA_SETS
 from aeonnx.training.data._photos import load_photos
-from aeonnx.training.data._set import DataSet, Images, InMemory, Split
+from aeonnx.training.data._set import DataSet, Images, InMemory, Split, separate
 
-__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "Whole", "load_data"]
+__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "Whole", "load_data", "separate"]
 
 _ARRAYS = (".npy", ".npz")
 
@@ -27,6 +27,7 @@ def load_data(
     stream: bool = False,
     background: str | None = None,
     crop: int | None = None,
+    noisy: Path | None = None,
 ) -> DataSet:
     """Load a data set by name, or images from a folder or file.
 
@@ -44,6 +45,7 @@ def load_data(
             only.
         crop: height and width of crops of pictures of any size, see `_photos.load_photos`; None for
             images of one size.
+        noisy: folder with noisy versions of the pictures, which `crop` requires.
 
     Raises:
         UsageError: there is no such colour.
@@ -51,6 +53,10 @@ def load_data(
         DataError: the data set is missing and cannot be downloaded, or its content is invalid.
     """
     path = Path(os.path.expanduser(name))
+    if noisy is not None and not crop:
+        raise UsageError(
+            "--pairs is for networks that take pictures of any size: give -m dae --arch unet"
+        )
     if crop and (name in DATA_SETS or (path.exists() and not path.is_dir())):
         raise DataError(
             f"this architecture trains on {crop}x{crop} crops of pictures of any size: expected a "
@@ -73,7 +79,9 @@ def load_data(
             colour = None if background is None else colour_of(background)
             how = Treatment(background=colour, offered=True)
             if crop:
-                return load_photos(path, last, how, crop, skip_bad=skip_bad, stream=stream)
+                return load_photos(
+                    path, last, how, crop, noisy=noisy, skip_bad=skip_bad, stream=stream
+                )
             return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
         return load_array(path, last, stream=stream)
     except ImageError as error:

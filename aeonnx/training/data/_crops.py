@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from aeonnx.errors import ImageError
 from aeonnx.io.pictures import Treatment, load_picture, with_channels
 from aeonnx.training.data._files import reading_again, require_same
 
-__all__ = ["Crops", "Pictures", "Whole", "decode_colour"]
+__all__ = ["Crops", "Pictures", "Whole", "decode_colour", "with_colours"]
 
 _ORIENTATIONS = 8  # turned by 0, 90, 180 or 270 degrees, mirrored or not
 
@@ -25,35 +27,35 @@ class Pictures:
     """Pictures of one number of channels, each with a size of its own.
 
     Args:
-        paths: one per picture.
+        sources: files of each: of the picture, and of its noisy version if there is one.
         shapes: [C, H, W] of each.
         digests: SHA-256 of each one's pixels, to detect files that change.
         how: treatment of transparent pixels.
-        pixels: uint8 [C, H, W] of each; None to decode them on demand.
+        pixels: of each, as `at` returns them; None to decode them on demand.
     """
 
-    paths: tuple[Path, ...]
+    sources: tuple[tuple[Path, ...], ...]
     shapes: tuple[tuple[int, int, int], ...]
     digests: tuple[bytes, ...]
     how: Treatment
     pixels: tuple[npt.NDArray[Any], ...] | None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.sources)
 
     def at(self, place: int) -> npt.NDArray[Any]:
-        """The picture at an index: uint8 [C, H, W].
+        """The picture at an index: uint8 [C, H, W], or with its noisy version [2C, H, W].
 
         Raises:
             DataError: its file is missing, unreadable, or changed since it was loaded.
         """
         if self.pixels is not None:
             return self.pixels[place]
-        path = self.paths[place]
+        files = self.sources[place]
         with reading_again():
-            found = decode_colour(path, self.how)
-        require_same(path, found, self.digests[place])
-        return np.broadcast_to(found, self.shapes[place])
+            found = decode_colour(files, self.how)
+        require_same(files[0], found, self.digests[place])
+        return with_colours(found, len(files), self.shapes[place][0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,13 @@ class Crops:
         return self.count
 
     def read(self, places: Tensor) -> Tensor:
-        """The crops of the numbers `places`, each 0 or more: uint8 [n, C, size, size].
+        """The crops of the numbers `places`, each 0 or more: uint8 [n, C or 2C, size, size].
 
         Raises:
             DataError: see `Pictures.at`.
         """
-        found = np.empty((len(places), *self.shape), np.uint8)
+        channels = len(self.pictures.sources[0]) * self.shape[0]
+        found = np.empty((len(places), channels, self.size, self.size), np.uint8)
         areas = np.cumsum([height * width for _, height, width in self.pictures.shapes])
         for row, place in enumerate(places.tolist()):
             random = np.random.default_rng(place)
@@ -142,7 +145,7 @@ class Whole:
         return len(self.pictures)
 
     def read(self, places: Tensor) -> Tensor:
-        """The picture at the only index in `places`: uint8 [1, C, H, W].
+        """The picture at the only index in `places`: uint8 [1, C or 2C, H, W].
 
         Raises:
             DataError: see `Pictures.at`.
@@ -151,12 +154,40 @@ class Whole:
         return torch.from_numpy(self.pictures.at(place).copy())[None]
 
 
-def decode_colour(path: Path, how: Treatment) -> npt.NDArray[Any]:
-    """Decode a picture without its alpha channel: uint8 [1, H, W] of grey or [3, H, W] of RGB.
+def decode_colour(files: Sequence[Path], how: Treatment) -> npt.NDArray[Any]:
+    """Decode a picture, and its noisy version if there is one, without alpha channels.
+
+    Args:
+        files: one file, or two of pictures of one size.
+        how: treatment of transparent pixels.
+
+    Returns:
+        uint8 [C, H, W] of one file, C is 1 for grey and 3 for RGB; [2C, H, W] of two, where C is 3
+        if either has colours.
 
     Raises:
-        ImageError: the file is missing or unreadable, or it has transparent pixels and `how` has no
-            background.
+        ImageError: a file is missing or unreadable, it has transparent pixels and `how` has no
+            background, or the sizes of two differ.
     """
-    picture = load_picture(path)
-    return with_channels(picture, 1 if picture.colour.ndim == 2 else 3, how, f"{path}")
+    pictures = [load_picture(path) for path in files]
+    sizes = [picture.colour.shape[:2] for picture in pictures]
+    if sizes[0] != sizes[-1]:
+        (height, width), (other_height, other_width) = sizes
+        raise ImageError(
+            f"{files[1]}: expected {width}x{height} pixels, the size of its clean version "
+            f"{files[0]}, got {other_width}x{other_height}"
+        )
+    channels = 1 if all(picture.colour.ndim == 2 for picture in pictures) else 3
+    return np.concatenate(
+        [
+            with_channels(picture, channels, how, f"{path}")
+            for picture, path in zip(pictures, files, strict=True)
+        ]
+    )
+
+
+def with_colours(pixels: npt.NDArray[Any], versions: int, channels: int) -> npt.NDArray[Any]:
+    """Repeat grey pixels: [versions, H, W] -> [versions * channels, H, W]; leave RGB alone."""
+    if len(pixels) == versions * channels:
+        return pixels
+    return np.repeat(pixels, channels, axis=0)

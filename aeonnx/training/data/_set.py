@@ -15,7 +15,7 @@ from torch import Tensor
 from aeonnx.training.data._crops import Crops
 from aeonnx.training.data._files import InFiles, digest
 
-__all__ = ["DataSet", "Images", "InMemory", "Split", "chunks"]
+__all__ = ["DataSet", "Images", "InMemory", "Split", "chunks", "separate"]
 
 _CHUNK = 1 << 24  # bytes per read when all images are read in turn
 
@@ -44,7 +44,8 @@ class Images(Protocol):
             places: int64 [n], each from 0 to len - 1, on the CPU.
 
         Returns:
-            [n, C, H, W], always of the same dtype: uint8, 0 to 255, or float32 in [0, 1].
+            [n, C, H, W], always of the same dtype: uint8, 0 to 255, or float32 in [0, 1]; and
+            [n, 2C, H, W] where images have noisy versions, see `separate`.
 
         Raises:
             DataError: a file is missing or changed since the data set was loaded.
@@ -159,6 +160,20 @@ class DataSet:
                 whole.update(image)
             whole.update(b"unlabelled" if part.labels is None else part.labels.numpy().tobytes())
         return whole.hexdigest()
+
+
+def separate(images: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
+    """Separate images, as `Images.read` returns them, from their noisy versions.
+
+    Args:
+        images: [n, C, H, W], or [n, 2C, H, W] with the channels of the noisy version last.
+        channels: C.
+
+    Returns:
+        The images and their noisy versions, [n, C, H, W] each; None for the latter without any.
+    """
+    x, noisy = images[:, :channels], images[:, channels:]
+    return x, noisy if noisy.shape[1] else None
 
 
 def chunks(images: Images) -> Iterator[Tensor]:

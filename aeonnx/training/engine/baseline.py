@@ -36,10 +36,9 @@ def baseline_warning(
         what, instead = "its denoised output", "its noisy input"
     else:
         encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
-        x, _ = next(test.batches([evenly_spaced(len(test), _IMAGES)]))
-        learned, _ = next(
-            train.batches([plan.train_places[evenly_spaced(len(plan.train_places), _IMAGES)]])
-        )
+        x = next(test.batches([evenly_spaced(len(test), _IMAGES)])).x
+        places = plan.train_places[evenly_spaced(len(plan.train_places), _IMAGES)]
+        learned = next(train.batches([places])).x
         found = float(losses.psnr(decoder(primary_output(encoder(x))), x))
         nothing = float(losses.psnr(learned.mean(0).expand_as(x), x))
         what, instead = "its reconstruction", "the mean training image"

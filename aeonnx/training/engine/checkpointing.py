@@ -19,6 +19,7 @@ from aeonnx.bundle import Training
 from aeonnx.checkpoint import states
 from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
+from aeonnx.training.data import Images, separate
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.plan import Plan, evenly_spaced
 from aeonnx.training.engine.resume import no_state_message
@@ -72,8 +73,8 @@ class CheckpointManager:
         most = max(_TEST_EXAMPLES, min(_TRAIN_EXAMPLES, _EXAMPLE_VALUES // prod(train.shape)))
         return checkpoint.dump_examples(
             checkpoint.Examples(
-                test=test.read(evenly_spaced(len(test), _TEST_EXAMPLES)),
-                train=train.read(places[evenly_spaced(len(places), most)]),
+                test=_inputs(test, evenly_spaced(len(test), _TEST_EXAMPLES)),
+                train=_inputs(train, places[evenly_spaced(len(places), most)]),
             )
         )
 
@@ -169,6 +170,12 @@ class CheckpointManager:
             record,
             lines_of(history),
         )
+
+
+def _inputs(images: Images, places: Tensor) -> Tensor:
+    """What the model is given of these images: their noisy versions where there are any."""
+    x, noisy = separate(images.read(places), images.shape[0])
+    return x if noisy is None else noisy.contiguous()
 
 
 def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.models import Model
-from aeonnx.training.engine.loader import BatchLoader
+from aeonnx.training.engine.loader import BatchLoader, Loaded
 from aeonnx.training.random import Noise
 from aeonnx.training.recipes import Batch, Stage
 
@@ -35,13 +35,14 @@ def evaluate(
         generator: generator of the noise, on the model's device.
     """
     sums: dict[str, Tensor] = {}
-    for x, labels in loader.batches(torch.split(places, loader.at_once)):
-        for name, value in terms(model, batch_of(stage, x, labels, generator)).items():
-            sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(x)
+    for loaded in loader.batches(torch.split(places, loader.at_once)):
+        for name, value in terms(model, batch_of(stage, loaded, generator)).items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(loaded.x)
     return {name: float(value) / len(places) for name, value in sums.items()}
 
 
-def batch_of(stage: Stage, x: Tensor, labels: Tensor, generator: torch.Generator) -> Batch:
+def batch_of(stage: Stage, loaded: Loaded, generator: torch.Generator) -> Batch:
     """A batch for evaluation: progress 1, not divided among processes."""
+    x, labels, noisy = loaded
     noise = stage.draw(Noise(generator, len(x)), tuple(x.shape[1:]))
-    return Batch(x, labels, noise, torch.ones((), device=x.device))
+    return Batch(x, labels, noise, torch.ones((), device=x.device), noisy)

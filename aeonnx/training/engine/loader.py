@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aeonnx.training.data import Split, Whole
+from aeonnx.training.data import Split, Whole, separate
 
-__all__ = ["BatchLoader", "fits", "pixels"]
+__all__ = ["BatchLoader", "Loaded", "fits", "pixels"]
 
 _AT_ONCE = 1000
 _SHARE = 0.5  # maximum share of the GPU's free memory for images
+
+
+class Loaded(NamedTuple):
+    """A batch on the device.
+
+    Args:
+        x: float32 [n, C, H, W] in [0, 1].
+        labels: int64 [n]; -1 without labels.
+        noisy: noisy versions of `x`, of its shape; None if the data set has none.
+    """
+
+    x: Tensor
+    labels: Tensor
+    noisy: Tensor | None = None
 
 
 class BatchLoader:
@@ -45,13 +60,8 @@ class BatchLoader:
     def __len__(self) -> int:
         return len(self._split.images)
 
-    def batches(self, places: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Load one batch per entry of `places` (image indices, int64 [n], on the CPU), in order.
-
-        Yields:
-            Images float32 [n, C, H, W] in [0, 1] and labels int64 [n], -1 without labels, both on
-            the device.
-        """
+    def batches(self, places: Sequence[Tensor]) -> Iterator[Loaded]:
+        """Load one batch per entry of `places` (image indices, int64 [n], on the CPU), in order."""
         if not places:
             return
         source = (
@@ -60,7 +70,8 @@ class BatchLoader:
             else self._sliced(self._resident, places)
         )
         for images, labels in source:
-            yield pixels(images), labels
+            x, noisy = separate(pixels(images), self._split.images.shape[0])
+            yield Loaded(x, labels, noisy)
 
     def _sliced(
         self, resident: Tensor, places: Sequence[Tensor]

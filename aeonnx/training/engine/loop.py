@@ -157,7 +157,7 @@ class Run:
         sums = _Sums(at.sums, self.device)
         began, lr = time.perf_counter() - at.seconds, 0.0
         learner.train_mode()
-        for step, (x, labels) in enumerate(self.images.batches(shares), start=at.step):
+        for step, (x, labels, noisy) in enumerate(self.images.batches(shares), start=at.step):
             images = len(batches[step - at.step])
             progress = ((at.epoch - 1) * plan.steps_per_epoch + step) / total_steps
             lr = plan.settings.lr * factor(plan.settings.schedule, progress)
@@ -165,7 +165,7 @@ class Run:
             noise = stage.draw(
                 Noise(self.noise, images, self.ranks.share(images)), tuple(x.shape[1:])
             )
-            batch = Batch(x, labels, noise, torch.full((), progress, device=self.device))
+            batch = Batch(x, labels, noise, torch.full((), progress, device=self.device), noisy)
             sums.add(*learner.step(batch, lr, images, stop.signal is not None))
             self.listener.advanced(images)
             self._check_progress(learner, sums, step)

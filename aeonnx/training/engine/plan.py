@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.bundle import Training, TrainingStage
+from aeonnx.catalog.ranges import PAIRS
 from aeonnx.checkpoint.history import Epoch, Position, RunOptions
 from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
@@ -82,6 +83,7 @@ class Plan:
             hidden=config.hidden,
             latent_size=config.latent_size,
             data=data if data in DATA_SETS else relative_to_run(data, self.output),
+            noisy=self.options.noisy and relative_to_run(self.options.noisy, self.output),
             data_dir=None if folder is None else relative_to_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
             background=self.options.background,
@@ -206,7 +208,8 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         refuse_existing_run(options)
     if options.model is None:
         raise UsageError("Missing option '-m' / '--model', such as vae")
-    known = recipe_options(options.model, options.recipe)
+    pairs = {} if options.noisy is None else {"corruption": PAIRS}
+    known = recipe_options(options.model, {**options.recipe, **pairs})
     arch = options.arch or archs(options.model)[0]
     folder = options.data_dir or DATA_DIR
     data = load_data(
@@ -216,6 +219,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         stream=options.stream,
         background=options.background,
         crop=crop_of(options.model, arch),
+        noisy=None if options.noisy is None else Path(options.noisy).expanduser(),
     )
     if data.train.endless and options.patience is not None:
         raise UsageError(

@@ -56,10 +56,12 @@ def resumed_from(options: TrainOptions, output: Path) -> TrainOptions:
     data = saved.data if saved.data in DATA_SETS else _from_here(saved.data, output)
     if options.data is None and saved.data not in DATA_SETS and not os.path.exists(data):
         raise DataError(
-            f"{data}, which {output} was trained on, is not there: say with --data where it is now"
+            f"{data}, which {output} was trained on, is not there: say with "
+            f"{'--pairs' if saved.noisy else '--data'} where it is now"
         )
+    noisy = saved.noisy and _from_here(saved.noisy, output)
     data_dir = None if saved.data_dir is None else _from_here(saved.data_dir, output)
-    taken = resumed(options, replace(saved, data=data, data_dir=data_dir))
+    taken = resumed(options, replace(saved, data=data, noisy=noisy, data_dir=data_dir))
     check(taken)
     return taken
 

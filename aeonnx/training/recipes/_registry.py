@@ -30,12 +30,14 @@ class Batch(NamedTuple):
         noise: the random numbers that `Stage.draw` drew for these images.
         progress: share of the stage's steps that are done, float32 scalar in [0, 1]; 1 in
             evaluation.
+        noisy: noisy versions of `x`, of its shape, if the data set has them.
     """
 
     x: Tensor
     labels: Tensor
     noise: tuple[Tensor, ...]
     progress: Tensor
+    noisy: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor
 
-from aeonnx.catalog.ranges import CorruptionKind, LevelsOrAuto
+from aeonnx.catalog.ranges import PAIRS, CorruptionKind, LevelsOrAuto
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.models.dae import Denoiser
@@ -28,7 +28,9 @@ __all__: list[str] = []
 
 Model = Autoencoder | Denoiser
 
-_LEVEL, _LEVELS = 0.5, "0.02-0.3"  # of "auto": for images with a latent, and for photographs
+# Of "auto": for images with a latent, and for photographs.
+_LEVEL, _LEVELS = 0.5, {"jpeg": "0.1-0.9"}
+_OTHER_LEVELS = "0.02-0.3"
 
 
 @register("dae")
@@ -42,28 +44,37 @@ def recipe(
 
     Args:
         config: configuration of the model.
-        corruption: noise that corrupts the images. See `Corruption.kind`.
-        corruption_level: standard deviation of gaussian noise, or fraction of the pixels that
-            other noise changes; auto is 0.5, and 0.02-0.3 with --arch unet. See `Corruption.level`.
+        corruption: noise that corrupts the images; pairs comes with --pairs. See
+            `Corruption.kind`.
+        corruption_level: standard deviation of gaussian noise, that of white for poisson-gaussian,
+            fraction of the pixels that masking and salt-pepper change, or 1 less a hundredth of
+            the quality of jpeg; auto is 0.5, and with --arch unet 0.02-0.3, or 0.1-0.9 for jpeg.
+            See `Corruption.level`.
     """
     photos = config.arch == "unet"
     if corruption_level == "auto":
-        corruption_level = _LEVELS if photos else _LEVEL
-    corrupt = Corruption(corruption, corruption_level)
+        corruption_level = _LEVELS.get(corruption, _OTHER_LEVELS) if photos else _LEVEL
+    corrupt = None if corruption == PAIRS else Corruption(corruption, corruption_level)
 
     def draw(noise: Noise, shape: Shape) -> tuple[Tensor, ...]:
-        return corrupt.draw(noise, *shape)
+        return corrupt.draw(noise, *shape) if corrupt else ()
+
+    def corrupted(batch: Batch) -> Tensor:
+        if corrupt:
+            return corrupt(batch.x, *batch.noise)
+        assert batch.noisy is not None  # noqa: S101  # the engine gives what the option asks for
+        return batch.noisy
 
     def cross_entropy(model: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-        z = model.encoder(corrupt(batch.x, *batch.noise))
+        z = model.encoder(corrupted(batch))
         whole = losses.bernoulli(model.decoder.logits(z), batch.x)
         return {"loss": whole / batch.x[0].numel()}  # the sum over pixels would overflow in fp16
 
     def absolute_error(model: Denoiser, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": F.l1_loss(model(corrupt(batch.x, *batch.noise)), batch.x)}
+        return {"loss": F.l1_loss(model(corrupted(batch)), batch.x)}
 
     def metrics(model: Model, batch: Batch) -> dict[str, Tensor]:
-        x_tilde = corrupt(batch.x, *batch.noise)
+        x_tilde = corrupted(batch)
         denoised = model(x_tilde).clamp(0, 1)
         return {
             "psnr": losses.psnr(denoised, batch.x),
@@ -72,7 +83,7 @@ def recipe(
         }
 
     def pictures(model: Model, batch: Batch) -> list[Picture]:
-        x_tilde = corrupt(batch.x, *batch.noise)
+        x_tilde = corrupted(batch)
         return [Picture.of_rows("denoised", x_tilde, model(x_tilde).clamp(0, 1), batch.x)]
 
     stage = Stage(
@@ -81,7 +92,7 @@ def recipe(
         loss=cross_entropy,
         metrics=metrics,
         draw=draw,
-        corruption=str(corrupt),
+        corruption=str(corrupt or PAIRS),
     )
     if not photos:
         return Recipe((stage,), pictures)

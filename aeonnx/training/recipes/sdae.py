@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeonnx.catalog.ranges import CorruptionKind, Count, Levels, Share, Weight
+from aeonnx.catalog.ranges import Count, FeatureCorruptionKind, Levels, Share, Weight
 from aeonnx.models import ModelConfig
 from aeonnx.models.sdae import StackedDenoisingAutoencoder
 from aeonnx.training import losses
@@ -118,7 +118,7 @@ def _finetune(config: ModelConfig, corrupt: Corruption, dropout: float, denoisin
 def recipe(
     config: ModelConfig,
     *,
-    corruption: CorruptionKind = "masking",
+    corruption: FeatureCorruptionKind = "masking",
     corruption_level: Levels = 0.25,
     pretrain_epochs: Count = 15,
     dropout: Share = 0.4,

@@ -56,11 +56,11 @@ def draw(
         OutputError: writing fails, as when the disk is full.
     """
     stage = plan.recipe.stages[-1]
-    x, labels = next(loader.batches([evenly_spaced(len(loader), _PICTURED)]))
-    shown = [*plan.recipe.pictures(model, batch_of(stage, x, labels, generator))]
+    loaded = next(loader.batches([evenly_spaced(len(loader), _PICTURED)]))
+    shown = [*plan.recipe.pictures(model, batch_of(stage, loaded, generator))]
     scatter = None
     if {"encoder", "decoder"} <= model.parts().keys():
-        more, *scatter = _latents(model, loader, x)
+        more, *scatter = _latents(model, loader, loaded.x)
         shown += more
     classes = plan.data.classes
     with files.staging(plan.output) as folder:
@@ -90,7 +90,7 @@ def _latents(model: Model, loader: BatchLoader, x: Tensor) -> tuple[list[Picture
 
     scattered = evenly_spaced(len(loader), _SCATTERED)
     encoded = [
-        (encode(part), kinds.cpu()) for part, kinds in loader.batches(torch.split(scattered, 500))
+        (encode(part.x), part.labels.cpu()) for part in loader.batches(torch.split(scattered, 500))
     ]
     z, kinds = (torch.cat(values) for values in zip(*encoded, strict=True))
     shown = [interpolation(decode, encode(x))] if len(x) > 1 else []

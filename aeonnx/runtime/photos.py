@@ -1,0 +1,115 @@
+"""Runs a model of images of any size on photographs, from files to files.
+
+A photograph comes out as it went in: with its size, colours, depth, transparency and profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from aeonnx._util import files
+from aeonnx.errors import UsageError
+from aeonnx.io.encode import encode_picture
+from aeonnx.io.formats import Target, distinct
+from aeonnx.io.photos import PhotoFile, open_photo
+from aeonnx.io.pictures import ANY, Treatment
+from aeonnx.io.pixels import UNIT
+from aeonnx.io.source import Source
+from aeonnx.io.writers import results_folder, write_bytes
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.file_rows import sizes
+from aeonnx.runtime.pixel_range import pixel_range
+from aeonnx.runtime.session import Array
+from aeonnx.runtime.stream import ahead
+from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.written import Written, common_shape
+
+__all__ = ["are_photos", "run_on_photos"]
+
+
+def are_photos(bundle: Bundle, verb: str, rows: Source, to: Target) -> bool:
+    """Whether sources and target are photographs, and the verb takes and makes images of any size.
+
+    Several photographs in one grid are not: they must have one size and depth.
+    """
+    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    made = made_by(bundle.manifest, verb)[1]
+    whole = to.form == "folder" or len(rows.names) == 1
+    alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
+    return bool(rows.photos) and alike and ANY in sizes(given)[1:] and to.pictures and whole
+
+
+def run_on_photos(
+    bundle: Bundle,
+    verb: str,
+    photos: Sequence[PhotoFile],
+    to: Target,
+    others: Mapping[str, float],
+    *,
+    how: Treatment,
+    shown: Callable[[str, Array, Array], None],
+    force: bool,
+    advanced: Callable[[int, int], None] | None,
+) -> Written:
+    """Run a verb on photographs and write each to a file.
+
+    Args:
+        bundle: the bundle.
+        verb: a verb for which `are_photos` holds.
+        photos: the photographs.
+        to: a folder, or the file for the only photograph.
+        others: a number for each further argument of the verb.
+        how: treatment of transparent pixels; without a background, alpha is kept as it is.
+        shown: is called with name, photograph and result, uint8 or uint16 [H, W, 1 to 4].
+        force: see `open_writer`.
+        advanced: progress callback.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+        UsageError, OutputError: see `run_on_files`.
+    """
+    part, made = made_by(bundle.manifest, verb)
+    bounds = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0].range or UNIT
+    after_bounds = pixel_range(bundle.manifest, part, made)
+    shapes: list[tuple[int, ...]] = []
+    depths: set[str] = set()
+
+    def results() -> Iterator[bytes]:
+        form = "png" if to.form == "folder" else to.form
+        opened = ahead((file, open_photo(file.read(), file.name, how)) for file in photos)
+        for file, photo in opened:
+            rows = photo.rows(sizes(made)[0], bounds)
+            found = getattr(bundle, verb)(rows, **others, pixels=rows.dtype == np.uint8)
+            after = photo.with_result(found, after_bounds)
+            pixels = after.pixels
+            shown(file.name, photo.pixels, pixels)
+            height, width, planes = pixels.shape
+            shapes.append((planes, height, width))
+            depths.add(str(pixels.dtype))
+            yield _encoded(pixels, form, after.profile, to)
+            if advanced:
+                advanced(len(shapes), len(photos))
+
+    if to.form == "folder" and to.path is not None:
+        names = distinct([file.output for file in photos], ".png")
+        with results_folder(to.path) as folder, ThreadPoolExecutor(1) as pool:
+            writing = [
+                pool.submit(files.write, folder / name, data)
+                for name, data in zip(names, results(), strict=True)
+            ]
+            for each in writing:
+                each.result()
+    else:
+        (data,) = results()
+        write_bytes(to, data, force=force)
+    return Written(f"{to}", " and ".join(sorted(depths)), (len(photos), *common_shape(shapes)))
+
+
+def _encoded(pixels: Array, form: str, profile: bytes | None, to: Target) -> bytes:
+    try:
+        return encode_picture(pixels, form, profile)
+    except UsageError as error:
+        raise UsageError(f"{to}: {error}") from None

@@ -1,0 +1,66 @@
+"""Which images a sheet of images before and after shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx._util import files
+from aeonnx.errors import UsageError
+from aeonnx.io.images import require_suffix
+from aeonnx.io.pixels import UNIT, to_pixels
+from aeonnx.io.sheet import MOST_SHOWN, Sheet
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.file_rows import sizes
+from aeonnx.runtime.pixel_range import pixel_range
+from aeonnx.runtime.session import Array
+from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+
+__all__ = ["check_sheet", "show_rows"]
+
+
+def check_sheet(bundle: Bundle, verb: str, path: Path, *, force: bool) -> None:
+    """Check that a sheet can be made, before anything runs.
+
+    Raises:
+        UsageError: the name does not end in .png, or the verb makes no pictures.
+        OutputError: the file exists and `force` is not set.
+    """
+    require_suffix(path, (".png",), ".png")
+    made = made_by(bundle.manifest, verb)[1]
+    if made.kind != "image" or not 1 <= sizes(made)[0] <= 4:
+        raise UsageError(
+            f"--compare {path}: shows images of 1 to 4 channels, and {made.name} is of the kind "
+            f"{made.kind}, {list(made.shape)}: leave --compare out"
+        )
+    files.refuse_existing(path, force=force)
+
+
+def show_rows(
+    sheet: Sheet, bundle: Bundle, verb: str, names: Sequence[str], before: Array, after: Array
+) -> None:
+    """Add a batch of images to a sheet, if there is room.
+
+    Args:
+        sheet: gets the images in order, from the first one on.
+        bundle: the bundle.
+        verb: that was run.
+        names: of all images.
+        before: the next images, uint8 or floats in range [n, C, H, W].
+        after: what the verb made of them, likewise.
+    """
+    room = MOST_SHOWN - len(sheet.rows)
+    if room <= 0:
+        return
+    part, made = made_by(bundle.manifest, verb)
+    bounds = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0].range or UNIT
+    for one, other in zip(before[:room], after[:room], strict=True):
+        pair = (
+            one if one.dtype == np.uint8 else to_pixels(one, bounds),
+            other
+            if other.dtype == np.uint8
+            else to_pixels(other, pixel_range(bundle.manifest, part, made)),
+        )
+        sheet.add(names[len(sheet.rows)], *(image.transpose(1, 2, 0) for image in pair))
