@@ -53,9 +53,12 @@ def test_denoise_a_folder(denoiser: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "clean").iterdir()} == {"0.png", "1.png", "2.png"}
 
 
-def test_find_anomalies(bundle_of: Maker, tmp_path: Path) -> None:
-    images = np.zeros((3, 1, 28, 28), np.float32)
-    images[1] = np.random.default_rng(0).random((1, 28, 28))  # noise is no digit
-    np.save(tmp_path / "images.npy", images)
-    lines = run(tmp_path, "find_anomalies", bundle_of(), "images.npy").splitlines()
-    assert lines[1].startswith("1: ")
+def test_find_defects(bundle_of: Maker, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[1] = np.random.default_rng(0).integers(0, 256, (28, 28))  # noise is no digit
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "parts" / f"{number}.png")
+    lines = run(tmp_path, "find_defects", bundle_of(), "parts").splitlines()
+    assert " of 3 are odd, above " in lines[0]
+    assert lines[1].startswith("1.png: ")

@@ -32,6 +32,7 @@ from aeonnx.bundle.manifest import (
     read,
     serialize,
 )
+from aeonnx.bundle.normal import QUANTILES, NormalScores
 from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.scaling import Scaling
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
@@ -51,6 +52,7 @@ __all__ = [
     "FORMAT_VERSION",
     "KINDS",
     "NAME",
+    "QUANTILES",
     "ActivationCoverage",
     "Axis",
     "Blending",
@@ -59,6 +61,7 @@ __all__ = [
     "GoldenTensor",
     "Interface",
     "Manifest",
+    "NormalScores",
     "OutputParity",
     "Prior",
     "Quality",

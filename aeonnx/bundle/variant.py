@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.axes import BATCH, Axis, Shape, axes_of, is_size, shape_at
 from aeonnx.bundle.blending import Blending
+from aeonnx.bundle.normal import NormalScores
 from aeonnx.bundle.rows import batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.tensors import (
     LARGEST,
@@ -166,7 +167,8 @@ class Variant:
         golden: golden vectors, one set for each of some sizes of the axes; at least one.
         quality: of each output against the fp32 graph's; None if the graph is the fp32 graph or
             exactly as good.
-        percentiles: of outputs over training images, by output name and percentile such as "p99".
+        percentiles: thresholds of outputs, by output name and percentile such as "p99".
+        normal: what normal rows score, by the same outputs: the distribution behind `percentiles`.
         blending: what the fp32 graph loses in blended tiles, if an axis has no margin; None if it
             was not measured.
         conversion: how the graph was made of the fp32 graph; None if it is in fp32.
@@ -190,6 +192,7 @@ class Variant:
     percentiles: dict[str, dict[str, float]]
     blending: Blending | None = field(default=None, metadata=OPTIONAL)
     conversion: Conversion | None = field(default=None, metadata=OPTIONAL)
+    normal: dict[str, NormalScores] = field(default_factory=dict, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require_file(self.file)
@@ -209,6 +212,10 @@ class Variant:
             )
         unknown = sorted(self.percentiles.keys() - {spec.name for spec in self.outputs})
         require(not unknown, f"percentiles: expected outputs of the graph, got {unknown}")
+        require(
+            self.normal.keys() <= self.percentiles.keys(),
+            f"normal: expected outputs with percentiles, got {sorted(self.normal)}",
+        )
         require(self.golden, "golden: expected at least one set of vectors")
         for number, golden in enumerate(self.golden):
             _require_golden(self, golden, f"golden.{number}")

@@ -55,11 +55,14 @@ class Examples:
 
     Args:
         test: for measuring parity and quality.
-        train: for calibration, fitting and thresholds.
+        train: for calibration and fitting.
+        normal: test images for the thresholds of scores, more than `test` has; None in checkpoints
+            of older versions, and for models that have no scores.
     """
 
     test: Tensor
     train: Tensor
+    normal: Tensor | None = None
 
 
 def save(
@@ -97,7 +100,7 @@ def save(
 
 def dump_examples(examples: Examples) -> bytes:
     """The content of the examples file, in safetensors format."""
-    return tensors.dump(vars(examples))
+    return tensors.dump({k: value for k, value in vars(examples).items() if value is not None})
 
 
 def files_of(folder: Path) -> tuple[Path, ...]:

@@ -25,6 +25,7 @@ from aeonnx.cli.config import NOTE, config_option
 from aeonnx.cli.demo import demo
 from aeonnx.cli.doctor import doctor
 from aeonnx.cli.runs import runs
+from aeonnx.cli.score import score
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
 from aeonnx.errors import AeonnxError, UsageError
@@ -127,6 +128,7 @@ for _command in (
     decode,
     reconstruct,
     denoise,
+    score,
     classify,
     generate,
     bench,

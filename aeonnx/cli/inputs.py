@@ -1,17 +1,40 @@
-"""Options for a part's inputs beside the first, and for sizes."""
+"""Arguments and options for what a command runs on: images, further inputs, sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from aeonnx._util.text import printable
 from aeonnx.errors import UsageError
 
-__all__ = ["numbers_of", "others_option", "size_of"]
+if TYPE_CHECKING:
+    from aeonnx.io.readers import Reading
+
+__all__ = [
+    "IMAGES",
+    "PATH_NAME",
+    "images_argument",
+    "numbers_of",
+    "others_option",
+    "reading_of",
+    "reading_options",
+    "say_left_out",
+    "size_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+PATH_NAME = click.Path(path_type=str, allow_dash=True)  # a str, to keep a / at the end
+IMAGES = (
+    "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
+    ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
+    "images), or - for one such file on stdin. A model of anything but images, such as vectors or "
+    "volumes, reads .npy and .npz arrays of rows."
+)
+_NAMED = 3  # skipped pictures that the message names
 
 
 def others_option(command: F) -> F:
@@ -45,3 +68,58 @@ def size_of(text: str) -> tuple[int, ...]:
     if len(sizes) < 2 or not all(size.isdigit() for size in sizes):
         raise UsageError(f"--size: expected HEIGHTxWIDTH, such as 64x64, got {text!r}")
     return tuple(int(size) for size in sizes)
+
+
+def images_argument(*, required: bool) -> Callable[[F], F]:
+    """The argument IMAGES, as `sources`."""
+    return click.argument(
+        "sources", type=PATH_NAME, metavar="IMAGES...", nargs=-1, required=required
+    )
+
+
+def reading_options(command: F) -> F:
+    """How pictures and folders are read, for `reading_of`."""
+    for option in (
+        click.option(
+            "--skip-bad",
+            is_flag=True,
+            help="Skip pictures that cannot be used, and report them on stderr.",
+        ),
+        click.option(
+            "--recursive",
+            is_flag=True,
+            help="Read subfolders too; an output folder gets the same subfolders.",
+        ),
+        click.option(
+            "--background",
+            metavar="COLOR",
+            help="Color behind transparent pixels, such as white or #20a0ff.  "
+            "[default: refuse transparent pictures]",
+        ),
+        click.option(
+            "--resize",
+            help="How to resize pictures of another size: fit (with the background around), crop "
+            "(to the middle) or stretch.  [default: refuse them]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def reading_of(
+    resize: str | None, background: str | None, recursive: bool, skip_bad: bool
+) -> Reading:
+    from aeonnx.io.pictures import Treatment, colour_of
+    from aeonnx.io.readers import Reading
+
+    colour = None if background is None else colour_of(background)
+    return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)
+
+
+def say_left_out(left_out: Sequence[str], skipped: Sequence[str]) -> None:
+    if left_out:
+        click.echo(printable("; ".join(left_out)), err=True)
+    if skipped:
+        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        line = f"Skipped {len(skipped)}: {'; '.join(skipped[:_NAMED])}{more}"
+        click.echo(printable(line), err=True)

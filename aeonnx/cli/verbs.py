@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aeonnx._util.text import printable
-from aeonnx.cli.inputs import numbers_of, others_option, size_of
+from aeonnx.cli.inputs import (
+    IMAGES,
+    PATH_NAME,
+    images_argument,
+    numbers_of,
+    others_option,
+    reading_of,
+    reading_options,
+    say_left_out,
+    size_of,
+)
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
@@ -26,7 +36,6 @@ from aeonnx.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from aeonnx.io.readers import Reading
     from aeonnx.runtime import Bundle
     from aeonnx.runtime.file_ops import Written
 
@@ -34,14 +43,7 @@ __all__ = ["classify", "decode", "denoise", "encode", "generate", "reconstruct"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NAME = click.Path(path_type=str, allow_dash=True)  # a str, to keep a / at the end
 _FORCE = "Replace an existing file; write into a folder that is not empty."
-_IMAGES = (
-    "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
-    ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
-    "images), or - for one such file on stdin. A model of anything but images, such as vectors or "
-    "volumes, reads .npy and .npz arrays of rows."
-)
 _SIGNALS = (
     "A bundle of signals reads .wav files (PCM), folders of them, or .npy arrays [n, channels, "
     "time], of any length and in constant memory, or one such file on stdin; and writes a .npy, a "
@@ -58,61 +60,15 @@ _WRITTEN = json_option(
     "rows), `provider`, `left_out` and `skipped` (texts), and `blended` (parts whose tiles were "
     "blended: not exact)"
 )
-_NAMED = 3  # skipped pictures that the message names
-
-
-def _images_argument(command: F) -> F:
-    return click.argument("sources", type=_NAME, metavar="IMAGES...", nargs=-1, required=True)(
-        command
-    )
 
 
 def _output_option(help_text: str, *, required: bool = True) -> Callable[[F], F]:
-    return click.option("-o", "--output", type=_NAME, required=required, help=help_text)
-
-
-def _reading_options(command: F) -> F:
-    """How pictures and folders are read, for `_reading`."""
-    for option in (
-        click.option(
-            "--skip-bad",
-            is_flag=True,
-            help="Skip pictures that cannot be used, and report them on stderr.",
-        ),
-        click.option(
-            "--recursive",
-            is_flag=True,
-            help="Read subfolders too; an output folder gets the same subfolders.",
-        ),
-        click.option(
-            "--background",
-            metavar="COLOR",
-            help="Color behind transparent pixels, such as white or #20a0ff.  "
-            "[default: refuse transparent pictures]",
-        ),
-        click.option(
-            "--resize",
-            help="How to resize pictures of another size: fit (with the background around), crop "
-            "(to the middle) or stretch.  [default: refuse them]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _reading(
-    resize: str | None, background: str | None, recursive: bool, skip_bad: bool
-) -> Reading:
-    from aeonnx.io.pictures import Treatment, colour_of
-    from aeonnx.io.readers import Reading
-
-    colour = None if background is None else colour_of(background)
-    return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)
+    return click.option("-o", "--output", type=PATH_NAME, required=required, help=help_text)
 
 
 def _say(written: Written, bundle: Bundle, *, as_json: bool) -> None:
     """Report what was written; on stderr if the results themselves go to stdout."""
-    _say_left_out(written.left_out, written.skipped)
+    say_left_out(written.left_out, written.skipped)
     for part in bundle.blended:
         click.echo(_inexact(part, bundle), err=True)
     if as_json:
@@ -139,15 +95,6 @@ def _inexact(part: str, bundle: Bundle) -> str:
         else "the export did not measure how much that loses"
     )
     return f"Not exact: {part} looks further than a tile, so tiles were blended; {loss}"
-
-
-def _say_left_out(left_out: Sequence[str], skipped: Sequence[str]) -> None:
-    if left_out:
-        click.echo(printable("; ".join(left_out)), err=True)
-    if skipped:
-        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-        line = f"Skipped {len(skipped)}: {'; '.join(skipped[:_NAMED])}{more}"
-        click.echo(printable(line), err=True)
 
 
 def _pixels_option(verb: str) -> Callable[[F], F]:
@@ -177,11 +124,11 @@ def _denoise_options(command: F) -> F:
 
 
 def _image_verb(name: str, summary: str, target: str, example: str) -> click.Command:
-    @click.command(name, help=f"{summary}\n\n{_IMAGES}\n\n{_SIGNALS}", epilog=f"Example: {example}")
+    @click.command(name, help=f"{summary}\n\n{IMAGES}\n\n{_SIGNALS}", epilog=f"Example: {example}")
     @bundle_argument
-    @_images_argument
+    @images_argument(required=True)
     @_output_option(target)
-    @_reading_options
+    @reading_options
     @(_denoise_options if name == "denoise" else _unchanged)
     @_pixels_option(name)
     @others_option
@@ -209,7 +156,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         from aeonnx.runtime.file_ops import run_on_files
 
         refuse_two_documents(output, as_json=as_json)
-        reading = _reading(resize, background, recursive, skip_bad)
+        reading = reading_of(resize, background, recursive, skip_bad)
         with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
             written = run_on_files(
                 ready,
@@ -254,7 +201,7 @@ denoise = _image_verb(
 
 @click.command(epilog="Example: aeonnx decode dist/vae z.npy -o digits.png")
 @bundle_argument
-@click.argument("source", type=_NAME, metavar="LATENTS")
+@click.argument("source", type=PATH_NAME, metavar="LATENTS")
 @_output_option(_TO_PICTURE + "a .npy.")
 @pixels_option
 @others_option
@@ -298,18 +245,18 @@ def decode(
 
 
 @click.command(
-    help=f"Classify images: print labels and their probabilities.\n\n{_IMAGES} Rows of arrays "
+    help=f"Classify images: print labels and their probabilities.\n\n{IMAGES} Rows of arrays "
     "are named by their numbers.",
     epilog="Example: aeonnx classify dist/sdae scans -o labels.csv",
 )
 @bundle_argument
-@_images_argument
+@images_argument(required=True)
 @_output_option(
     "Where to write the results: a .csv of labels and all probabilities, - for the same on "
     "stdout, or a .npy of the probabilities alone.  [default: print labels]",
     required=False,
 )
-@_reading_options
+@reading_options
 @runtime_options
 @force_option(_FORCE)
 @json_option(
@@ -332,12 +279,12 @@ def classify(
     from aeonnx.runtime.classifying import classify_files
 
     refuse_two_documents(output, as_json=as_json)
-    reading = _reading(resize, background, recursive, skip_bad)
+    reading = reading_of(resize, background, recursive, skip_bad)
     with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
         rows, found = classify_files(
             ready, sources, output, reading=reading, force=force, advanced=progress
         )
-        _say_left_out(rows.left_out, rows.skipped)
+        say_left_out(rows.left_out, rows.skipped)
         if output != "-":
             names = tuple(rows.names[:])
             report.print_classified(names, found, ready.manifest.classes, as_json=as_json)

@@ -27,6 +27,7 @@ from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import GraphError, RefusedGraphError
 from aeonnx.exporting.capture.graph import Graph, finish
 from aeonnx.exporting.capture.program import Captured, capture
+from aeonnx.exporting.conformal import Scores, scores_of
 from aeonnx.exporting.determinism.check import require_deterministic
 from aeonnx.exporting.macs import macs
 from aeonnx.exporting.profiled import shapes_of_run
@@ -53,11 +54,9 @@ __all__ = [
     "ExportedGraph",
     "export_part",
     "open_graph",
-    "percentiles",
     "write_golden",
 ]
 
-_PERCENTILES = (95, 99)
 _STORED = 8  # rows of golden vectors, of each kind
 
 
@@ -72,6 +71,8 @@ class ExportContext:
         target: name of the engine that runs the graphs; None for any.
         test: inputs of the parts for test images, [rows, ...] by tensor name; empty without images.
         train: inputs of the parts for training images, likewise.
+        normal: inputs of the parts for normal images, by whose scores others are judged, likewise.
+        held_out: whether the model was not trained on the normal images.
         staged: temporary folder that files are written to.
     """
 
@@ -82,6 +83,8 @@ class ExportContext:
     test: Mapping[str, Array]
     train: Mapping[str, Array]
     staged: Path
+    normal: Mapping[str, Array] = field(default_factory=dict)
+    held_out: bool = False
 
     def usual(self, part: str) -> Part:
         """A part at the usual sizes of its axes: only its axis of rows is dynamic."""
@@ -102,7 +105,8 @@ class ExportedGraph:
         stored: inputs of the first golden vectors, those of the usual sizes.
         golden: golden vectors, with tolerances: these inputs with the expected outputs, and others
             at another size of each dynamic axis.
-        macs, activations, quality, percentiles, blending, conversion: see `Variant`.
+        scores: what normal rows score.
+        macs, activations, quality, blending, conversion: see `Variant`.
         note: why a graph in reduced precision has this form and not a smaller one; None without
             a reason.
     """
@@ -119,7 +123,7 @@ class ExportedGraph:
     macs: int | None
     activations: ActivationCoverage | None = None
     quality: dict[str, tuple[Quality, ...]] | None = None
-    percentiles: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
     blending: Blending | None = None
     conversion: Conversion | None = None
     note: str | None = None
@@ -152,7 +156,8 @@ class ExportedGraph:
             activations=self.activations,
             golden=self.golden,
             quality=self.quality,
-            percentiles=self.percentiles,
+            percentiles=self.scores.percentiles,
+            normal=self.scores.normal,
             blending=self.blending,
             conversion=self.conversion,
         )
@@ -193,6 +198,10 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
     graph, session = open_graph(captured.graph, name, "fp32", context)
     found, activations = compare_sizes(name, part, session, captured.program, context.test, plan)
     first, *further = found
+    scores = Scores()
+    if first.passed:  # otherwise the graph may fail to run
+        run = any_rows(usual, session.run)
+        scores = scores_of(usual, run, context.normal, held_out=context.held_out)
     reference = Reference(part)
     stored = _golden_rows(usual, first, (REAL, RANDOM, EDGE), _STORED)
     vectors = [write_golden(context, name, stored, reference, first.checks)]
@@ -212,9 +221,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         golden=tuple(vectors),
         macs=_macs(captured.graph, part, session, first),
         activations=ActivationCoverage(activations.units, activations.inactive),
-        percentiles=percentiles(usual, any_rows(usual, session.run), context.train)
-        if first.passed  # otherwise the graph may fail to run
-        else {},
+        scores=scores,
     )
 
 
@@ -303,27 +310,6 @@ def open_graph(
         return finished, Session(path, [CPU])
     except RefusedGraphError as error:
         raise GraphError(f"{part} ({variant}): {error}") from error
-
-
-def percentiles(part: Part, run: Run, inputs: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-    """The 95th and 99th percentiles of the outputs listed in `part.percentiles`.
-
-    Args:
-        part: declares which outputs to summarise.
-        run: from the part's inputs to its outputs.
-        inputs: inputs for training images, [rows, ...] by tensor name.
-
-    Returns:
-        {output: {"p95": value, "p99": value}}; {} if no output is listed or an input is missing.
-    """
-    wanted = {spec.name: inputs[spec.name] for spec in part.inputs if spec.name in inputs}
-    if not part.percentiles or len(wanted) < len(part.inputs):
-        return {}
-    outputs = run(wanted)
-    return {
-        name: {f"p{p}": float(np.percentile(outputs[name], p)) for p in _PERCENTILES}
-        for name in part.percentiles
-    }
 
 
 def _metadata(trained: Checkpoint, part: str, variant: str) -> dict[str, str]:

@@ -256,7 +256,10 @@ def _context(
             "the loss on: give some with --calibration"
         )
     parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
-    return ExportContext(trained, parts, plan.opset, options.target, test or train, train, staged)
+    normal, held_out = _normal_inputs(options, trained, declared, train)
+    return ExportContext(
+        trained, parts, plan.opset, options.target, test or train, train, staged, normal, held_out
+    )
 
 
 def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
@@ -278,6 +281,22 @@ def _train_inputs(
         return read_calibration(options.calibration, parts)
     examples = trained.examples
     return {} if examples is None else inputs_of(parts, examples.train.numpy())
+
+
+def _normal_inputs(
+    options: ExportOptions,
+    trained: Checkpoint,
+    parts: Mapping[str, Part],
+    train: dict[str, Array],
+) -> tuple[dict[str, Array], bool]:
+    """Inputs whose scores are normal, and whether the model was not trained on them.
+
+    These are the images of `--calibration`, or test images of the checkpoint, or training images.
+    """
+    examples = trained.examples
+    if options.calibration is not None or examples is None or examples.normal is None:
+        return train, options.calibration is not None
+    return inputs_of(parts, examples.normal.numpy()), True
 
 
 def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:

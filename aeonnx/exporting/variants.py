@@ -10,11 +10,11 @@ import onnx
 from aeonnx._util.text import printable
 from aeonnx.bundle import Golden
 from aeonnx.errors import QualityError
+from aeonnx.exporting.conformal import scores_of
 from aeonnx.exporting.parts import (
     ExportContext,
     ExportedGraph,
     open_graph,
-    percentiles,
     write_golden,
 )
 from aeonnx.exporting.passes.pixels import images_of, with_pixels
@@ -216,7 +216,7 @@ def _judged(
         stored=stored[0],
         golden=tuple(golden),
         quality=quality,
-        percentiles=percentiles(part, run, context.train),
+        scores=scores_of(part, run, context.normal, held_out=context.held_out),
         conversion=candidate.conversion,
     )
 

@@ -55,12 +55,14 @@ class Reading:
         skip_bad: skip pictures that cannot be read, instead of raising.
         bounds: lowest and highest allowed value of floats in arrays; None for any value. Then
             pixels stand for nothing, and are refused.
+        limited: whether floats outside of the bounds are refused.
     """
 
     how: Treatment = field(default_factory=Treatment)
     recursive: bool = False
     skip_bad: bool = False
     bounds: Bounds | None = UNIT
+    limited: bool = True
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _opened(
     suffix = Path(path).suffix.lower()
     if start.startswith((npy.MAGIC, *npz.MAGIC)) or suffix in (".npy", ".npz"):
         arrays = stored(path, start, stream, lambda names: names_of_images(names, where)[0])
-        parts = [_of_array(array, wanted, reading.bounds) for array in arrays]
+        parts = [_of_array(array, wanted, reading) for array in arrays]
         found = parts[0] if len(parts) == 1 else joined(parts)
         return numbered(found, where) if several else found
     name = where if several else Path(where).name
@@ -239,7 +241,8 @@ def _wrong_with(picture: _Picture) -> str | None:
     return None
 
 
-def _of_array(array: Stored, wanted: tuple[int, int, int], bounds: Bounds | None) -> Source:
+def _of_array(array: Stored, wanted: tuple[int, int, int], reading: Reading) -> Source:
+    bounds = reading.bounds
     check_dtype(array.dtype, array.where)
     if bounds is None and array.dtype == np.uint8:
         raise ImageError(f"{array.where} {_PIXELS}")
@@ -248,7 +251,7 @@ def _of_array(array: Stored, wanted: tuple[int, int, int], bounds: Bounds | None
     def batches(size: int) -> Iterator[Array]:
         for rows in array.rows(shape, size):
             values = to_values(rows)
-            if bounds is not None and values.dtype != np.uint8:
+            if bounds is not None and reading.limited and values.dtype != np.uint8:
                 check_range(float(values.min()), float(values.max()), array.where, bounds)
             yield values
 

@@ -1,4 +1,4 @@
-"""A picture that shows images before and after, side by side. numpy; pillow when used."""
+"""A picture that shows pairs of images side by side. numpy; pillow when used."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ __all__ = ["MOST_SHOWN", "Sheet"]
 Array = npt.NDArray[Any]
 
 MOST_SHOWN = 12
-"""Most images of a sheet."""
+"""Most pairs of a sheet."""
 _SIDE = 480  # most pixels of an image that are shown, per side: its middle, at 100 %
 _SMALL = 96  # images with fewer pixels per side are enlarged
 _GAP, _LINE = 8, 16  # pixels between images, and of a line of text
-_COLUMNS = ("before", "after")
 
 
 @dataclass
 class Sheet:
-    """The first `MOST_SHOWN` images and what a model made of them."""
+    """The first `MOST_SHOWN` pairs of images, such as those before and after.
 
+    Args:
+        titles: of the two columns.
+    """
+
+    titles: tuple[str, str] = ("before", "after")
     rows: list[tuple[str, Array, Array]] = field(default_factory=list)
 
     def add(self, name: str, before: Array, after: Array) -> None:
-        """Show one more image, if there is room.
+        """Show one more pair, if there is room.
 
         Args:
-            name: of the image.
+            name: the text above it.
             before: uint8 or uint16 [H, W, 1 to 4].
-            after: uint8 or uint16 [H, W, 1 to 4].
+            after: uint8 or uint16 [H, W, 1 to 4], of the same size.
         """
         if len(self.rows) < MOST_SHOWN:
             self.rows.append((name, _shown(before), _shown(after)))
 
     def png(self) -> bytes:
-        """The sheet as a PNG: a row per image, its name above it."""
+        """The sheet as a PNG: a row per pair, its name above it."""
         from PIL import Image, ImageDraw
 
         wide = max(before.shape[1] for _, before, _ in self.rows)
         high = sum(before.shape[0] + _LINE + _GAP for _, before, _ in self.rows)
         sheet = Image.new("RGB", (2 * wide + 3 * _GAP, high + _LINE + _GAP), "white")
         draw = ImageDraw.Draw(sheet)
-        for column, title in enumerate(_COLUMNS):
+        for column, title in enumerate(self.titles):
             draw.text((_GAP + column * (wide + _GAP), _GAP // 2), title, fill="black")
         top = _LINE + _GAP
         for name, *pair in self.rows:

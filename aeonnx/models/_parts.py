@@ -73,10 +73,10 @@ class EncodeDecode(nn.Module):
 
 
 class Scorer(nn.Module):
-    """Anomaly score: x [N, C, H, W] -> reconstruction [N, C, H, W], error [N].
+    """Anomaly score: x [N, C, H, W] -> reconstruction [N, C, H, W], error [N], map [N, H, W].
 
-    The error is the mean over channels and pixels of the squared difference between an image and
-    its reconstruction.
+    The map is the mean over channels of the squared difference between an image and its
+    reconstruction, and the error is the mean of the map.
 
     Args:
         whole: the whole autoencoder, x -> reconstruction.
@@ -86,16 +86,17 @@ class Scorer(nn.Module):
         super().__init__()
         self.whole = whole
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         reconstruction = self.whole(x)
-        return reconstruction, (x - reconstruction).square().flatten(1).mean(1)
+        squares = (x - reconstruction).square()
+        return reconstruction, squares.flatten(1).mean(1), squares.mean(1)
 
 
 def scorer(whole: Part) -> Part:
     """The part that scores anomalies, made from the part that maps images to reconstructions.
 
-    The range of `error` ends at the square of the largest difference that the ranges of the images
-    allow: 1 for [0, 1], 4 for [-1, 1]. If an image has no range, `error` has none.
+    The range of `error` and `map` ends at the square of the largest difference that the ranges of
+    the images allow: 1 for [0, 1], 4 for [-1, 1]. If an image has no range, they have none.
     """
     x, reconstruction = whole.inputs[0].range, whole.outputs[0].range
     bounds = None
@@ -108,4 +109,12 @@ def scorer(whole: Part) -> Part:
         description="mean squared error of the reconstruction",
         kind="score",
     )
-    return Part(Scorer(whole.module), whole.inputs, (*whole.outputs, error), percentiles=("error",))
+    places = TensorSpec(
+        "map",
+        (BATCH, *whole.outputs[0].shape[2:]),
+        range=bounds,
+        description="squared error of each pixel, mean over channels",
+        kind="other",
+    )
+    outputs = (*whole.outputs, error, places)
+    return Part(Scorer(whole.module), whole.inputs, outputs, percentiles=("error",))

@@ -75,7 +75,7 @@ class _Clipped(nn.Module):
     {
         "mlp": Widths((1024,), 256),
         "conv": Widths((32, 64), 128),
-        "unet": Widths((16, 32, 64), crop=128),
+        "unet": Widths((16, 32, 64, 128), crop=128),
     },
     parts=("encoder", "decoder", "denoiser", "scorer"),
 )

@@ -19,6 +19,7 @@ from aeonnx.runtime.generating import generate, latent_shape
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.prior import check_range, draw
 from aeonnx.runtime.runner import PartRunner
+from aeonnx.runtime.scored import Scored
 from aeonnx.runtime.session import Array, Session
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.settings import Settings
@@ -197,18 +198,25 @@ class Bundle:
             return self._answers.same_size("denoise", x, out, pixels, others)
         return self._answers.denoise_in_part(x, strength, out, pixels, others)
 
-    def score(self, x: ArrayLike, *, out: Array | None = None, **others: ArrayLike) -> Array:
-        """Score images by their reconstruction error: [n, C, H, W] -> float32 [n], 0 or more.
+    def score(self, x: ArrayLike, *, threshold: str | float = "p99", **others: ArrayLike) -> Scored:
+        """Score images by their reconstruction error, to find those unlike the training's.
 
         The error is the mean squared difference of an image and its reconstruction, in the range
-        of the images. The larger it is, the less an image is like those of the training.
-        `variant("scorer").percentiles["error"]` has thresholds, and `run("scorer", x=x)` returns
-        the reconstructions too.
+        of the images. Values outside of that range are scored like all others; `run("scorer", x=x)`
+        returns the reconstructions too.
+
+        Args:
+            x: images [n, C, H, W].
+            threshold: "p99" or "p95", the error that 99 % or 95 % of normal images stay below (see
+                `variant("scorer").normal["error"]` for how sure that is); or a number.
+            others: further inputs of the scorer.
 
         Raises:
-            BundleError: the bundle has no scorer, or its scorer has no output `error`.
+            UsageError: there is no such threshold.
+            BundleError: the bundle has no scorer, its scorer has no output `error`, or the manifest
+                has no thresholds and `threshold` is no number.
         """
-        return self._answers.one("score", x, out, others=others)
+        return self._answers.score(x, threshold, others)
 
     def classify(self, x: ArrayLike, **others: ArrayLike) -> Classified:
         """Classify images: [n, C, H, W], float32 in range or uint8.

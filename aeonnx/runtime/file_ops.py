@@ -86,7 +86,7 @@ def run_on_files(
     mixed = {} if strength is None else {"strength": check_strength(strength)}
     sheet = Sheet()
     if compare is not None:
-        check_sheet(bundle, verb, compare, force=force)
+        check_sheet("--compare", made_by(bundle.manifest, verb)[1], compare, force=force)
     if is_on_signals(bundle, verb):
         refuse_options(
             verb,

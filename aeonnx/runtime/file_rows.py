@@ -30,7 +30,7 @@ def open_rows_of(
 
     Args:
         bundle: the bundle.
-        verb: "encode", "decode", "reconstruct", "denoise" or "classify".
+        verb: "encode", "decode", "reconstruct", "denoise", "score" or "classify".
         sources: for "decode" one file of latents, see `open_latents`, which in a .npz can have
             arrays of the decoder's further inputs too; images for a part that takes images, see
             `open_images`; arrays for every other part, see `open_rows`.
@@ -48,7 +48,11 @@ def open_rows_of(
         return open_latents(one, _rows(spec, what), [_rows(each, each.name) for each in others])
     reading = reading or Reading()
     if spec.kind == "image":
-        return open_images(sources, sizes(spec), replace(reading, bounds=spec.range))
+        # Odd images may have values that no normal image has.
+        limited = verb != "score"
+        return open_images(
+            sources, sizes(spec), replace(reading, bounds=spec.range, limited=limited)
+        )
     refuse_options(verb, spec, reading)
     return open_rows(sources, _rows(spec, f"{spec.name} of the kind {spec.kind}"))
 

@@ -119,7 +119,11 @@ class PartRunner:
         self.tiling = tiling
         self.blended = False
         """Whether a result was put together from blended tiles so far, and so is not exact."""
-        self._is_ready = {name: IsReady(spec) for name, spec in self._specs.items()}
+        # What is unlike all normal images is to be scored, and not refused.
+        self._limited = all(spec.kind != "score" for spec in variant.outputs)
+        self._is_ready = {
+            name: IsReady(spec, limited=self._limited) for name, spec in self._specs.items()
+        }
         self._plan = ByShapes(self._specs, partial(_planned, part, variant, tiling))
         self._input = variant.inputs[0].name
         self._others = [spec.name for spec in variant.inputs[1:]]
@@ -153,7 +157,7 @@ class PartRunner:
 
     def _one(self, value: Any, out: Array | None, name: str, others: Mapping[str, Any]) -> Array:
         if not self._is_ready[self._input](value):
-            value = check_input(self._part, self._specs[self._input], value)
+            value = self._check(self._input, value)
         inputs = {self._input: value}
         if others or self._others:
             self._require_names((self._input, *others))
@@ -227,7 +231,10 @@ class PartRunner:
         """An input, checked and converted for the graph."""
         if self._is_ready[name](value):
             return cast(Array, value)
-        return check_input(self._part, self._specs[name], value)
+        return self._check(name, value)
+
+    def _check(self, name: str, value: Any) -> Array:
+        return check_input(self._part, self._specs[name], value, limited=self._limited)
 
     def _run(self, inputs: Mapping[str, Array], names: list[str], plan: _Plan) -> list[Array]:
         if plan.direct and plan.rows <= self._direct:

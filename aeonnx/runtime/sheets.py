@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aeonnx._util import files
+from aeonnx.bundle import TensorSpec
 from aeonnx.errors import UsageError
 from aeonnx.io.images import require_suffix
 from aeonnx.io.pixels import UNIT, to_pixels
@@ -18,24 +19,38 @@ from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
 
-__all__ = ["check_sheet", "show_rows"]
+__all__ = ["check_sheet", "require_pictures", "show_rows"]
 
 
-def check_sheet(bundle: Bundle, verb: str, path: Path, *, force: bool) -> None:
+def check_sheet(option: str, spec: TensorSpec, path: Path, *, force: bool) -> None:
     """Check that a sheet can be made, before anything runs.
 
+    Args:
+        option: that asks for it.
+        spec: of what it shows.
+        path: of the sheet.
+        force: replace an existing file.
+
     Raises:
-        UsageError: the name does not end in .png, or the verb makes no pictures.
+        UsageError: the name does not end in .png, or it would show no pictures.
         OutputError: the file exists and `force` is not set.
     """
     require_suffix(path, (".png",), ".png")
-    made = made_by(bundle.manifest, verb)[1]
-    if made.kind != "image" or not 1 <= sizes(made)[0] <= 4:
-        raise UsageError(
-            f"--compare {path}: shows images of 1 to 4 channels, and {made.name} is of the kind "
-            f"{made.kind}, {list(made.shape)}: leave --compare out"
-        )
+    require_pictures(option, spec)
     files.refuse_existing(path, force=force)
+
+
+def require_pictures(option: str, spec: TensorSpec) -> None:
+    """Check that a tensor can be shown as pictures.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if spec.kind != "image" or not 1 <= sizes(spec)[0] <= 4:
+        raise UsageError(
+            f"{option} shows images of 1 to 4 channels, and {spec.name} is of the kind "
+            f"{spec.kind}, {list(spec.shape)}: leave {option} out"
+        )
 
 
 def show_rows(

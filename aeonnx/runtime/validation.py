@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _NUMBERED = {
 """What to do about numbers that name nothing, by the kind of the input."""
 
 
-def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
+def check_input(part: str, spec: TensorSpec, value: Any, *, limited: bool = True) -> Array:
     """Check an input and convert it for the graph: the spec's dtype, C-contiguous, in range.
 
     Args:
@@ -35,6 +36,7 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
             order and layout. For float32, float16 and float64 are accepted too and rounded. For
             images with a range, uint8 pixels are accepted too: 0 is the lowest value of the range
             and 255 the highest.
+        limited: whether values outside of the range are refused.
 
     Raises:
         InputError: wrong type, dtype, shape or values; the message says what to do.
@@ -49,7 +51,7 @@ def check_input(part: str, spec: TensorSpec, value: Any) -> Array:
         raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
     with np.errstate(over="ignore", invalid="ignore"):  # values too large become infinite
         ready = np.ascontiguousarray(value, spec.dtype)
-    _check_values(where, spec, ready)
+    _check_values(where, spec if limited else replace(spec, range=None), ready)
     return ready
 
 

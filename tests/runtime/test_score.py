@@ -11,7 +11,8 @@ import pytest
 
 import aeonnx
 from aeonnx.bundle import TensorSpec
-from aeonnx.errors import BundleError, InputError
+from aeonnx.checkpoint import load
+from aeonnx.errors import BundleError, InputError, UsageError
 
 Maker = Callable[..., Path]
 
@@ -22,7 +23,7 @@ def digits(n: int = 5) -> np.ndarray:
 
 def test_scores_are_errors_of_reconstructions(bundle_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of())
-    scores = bundle.score(digits())
+    scores = bundle.score(digits()).errors
     assert scores.dtype == np.float32
     assert scores.shape == (5,)
     errors = ((digits() / 255 - bundle.reconstruct(digits())) ** 2).mean((1, 2, 3))
@@ -31,15 +32,64 @@ def test_scores_are_errors_of_reconstructions(bundle_of: Maker) -> None:
     assert scores.min() > bundle.variant("scorer").percentiles["error"]["p99"], "noise is no digit"
 
 
-def test_scores_of_many_rows_and_into_an_array(bundle_of: Maker) -> None:
+def test_scores_of_many_rows(bundle_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of(), max_batch=64)
-    scores = bundle.score(digits(1100))
-    np.testing.assert_allclose(scores[-5:], bundle.score(digits(1100)[-5:]), rtol=1e-5)
-    out = np.empty(1100, np.float32)
-    assert bundle.score(digits(1100), out=out) is out
-    np.testing.assert_array_equal(out, scores)
-    with pytest.raises(InputError, match=r"scorer: out: expected float32 \[5\], got float32 \[4\]"):
-        bundle.score(digits(), out=np.empty(4, np.float32))
+    scores = bundle.score(digits(1100)).errors
+    np.testing.assert_allclose(scores[-5:], bundle.score(digits(1100)[-5:]).errors, rtol=1e-5)
+
+
+def test_maps_say_where_the_errors_are(bundle_of: Maker) -> None:
+    bundle = aeonnx.load(bundle_of())
+    found = bundle.score(digits())
+    assert found.maps is not None
+    expected = np.square(digits() / 255 - bundle.reconstruct(digits()))[:, 0]
+    np.testing.assert_allclose(found.maps, expected, atol=1e-5)
+    np.testing.assert_allclose(found.maps.mean((1, 2)), found.errors, rtol=1e-4)
+
+
+def test_verdicts_follow_from_the_threshold(bundle_of: Maker) -> None:
+    bundle = aeonnx.load(bundle_of())
+    known = bundle.variant("scorer").percentiles["error"]
+    found = bundle.score(digits())
+    assert found.threshold == known["p99"]
+    assert bundle.score(digits(), threshold="p95").threshold == known["p95"]
+    middle = float(np.sort(found.errors)[2])
+    for threshold in (middle, f"{middle!r}", np.float32(middle)):
+        assert bundle.score(digits(), threshold=threshold).odd.tolist() == [
+            error > middle for error in found.errors.tolist()
+        ]
+    for wrong in ("p90", "much", True, float("nan"), None):
+        with pytest.raises(UsageError) as caught:
+            bundle.score(digits(), threshold=wrong)  # type: ignore[arg-type]
+        assert str(caught.value) == f"threshold: expected p95, p99 or a number, got {wrong!r}"
+
+
+def test_percentiles_are_among_normal_images(bundle_of: Maker, run_of: Maker) -> None:
+    bundle = aeonnx.load(bundle_of())
+    normal = load(run_of(), "vae").examples.normal.numpy()  # type: ignore[union-attr]
+    found = bundle.score(normal)
+    order = np.argsort(found.errors)
+    assert (np.diff(found.percentiles[order]) >= 0).all()
+    ranks = 100 * np.arange(len(normal)) / (len(normal) - 1)
+    np.testing.assert_allclose(found.percentiles[order], ranks, atol=1)
+    noise = bundle.score(digits())
+    assert (noise.percentiles == 100).all()
+
+
+def test_values_that_no_normal_image_has_are_scored(bundle_of: Maker) -> None:
+    bundle = aeonnx.load(bundle_of())
+    x = np.zeros((3, 1, 28, 28), np.float32)
+    x[1], x[2] = 40, -3
+    found = bundle.score(x)
+    np.testing.assert_allclose(
+        found.errors, np.square(x - bundle.run("scorer", x=x)["reconstruction"]).mean((1, 2, 3)),
+        rtol=1e-4,
+    )  # fmt: skip
+    assert found.odd.tolist()[1:] == [True, True]
+    with pytest.raises(InputError, match="got NaN or infinite values"):
+        bundle.score(np.full((1, 1, 28, 28), np.nan, np.float32))
+    with pytest.raises(InputError, match=r"in \[0, 1\], got values from -3 to 40"):
+        bundle.encode(x)
 
 
 def test_no_scorer_names_the_command(denoiser: Path) -> None:
@@ -54,7 +104,7 @@ def test_no_scorer_names_the_command(denoiser: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"name": "loss"}, "cannot score: expected an output error, got reconstruction, loss"),
+        ({"name": "loss"}, "cannot score: expected an output error, got reconstruction, loss, map"),
         (
             {"shape": ["batch", 1], "kind": "vector"},
             "cannot score: expected an output of the kind score, got error of vector",
@@ -67,7 +117,7 @@ def test_a_scorer_of_another_kind(bundle_copy: Path, change: dict[str, object], 
     variant = document["parts"]["scorer"]["fp32"]
     variant["outputs"][1] |= change
     name = variant["outputs"][1]["name"]
-    for kind in ("parity", "percentiles"):
+    for kind in ("parity", "percentiles", "normal"):
         variant[kind] = {
             name if key == "error" else key: value for key, value in variant[kind].items()
         }
@@ -117,4 +167,4 @@ def test_a_fixed_batch_takes_any_number_of_rows(run_of: Maker, tmp_path: Path) -
     assert bundle.outputs("encoder")[0].shape == ("batch", 20)
     assert bundle.variant("encoder").inputs[0].shape == (2, 1, 28, 28)
     assert bundle.encode(digits(3)).shape == (3, 20)
-    assert bundle.score(digits(3)).shape == (3,)
+    assert len(bundle.score(digits(3))) == 3

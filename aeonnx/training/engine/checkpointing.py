@@ -27,6 +27,7 @@ from aeonnx.training.engine.resume import no_state_message
 __all__ = ["CheckpointManager", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
+_NORMAL_EXAMPLES = 1000  # test images whose scores make the thresholds
 _EXAMPLE_VALUES = 1 << 23  # most values of these training images, but at least as many as of tests
 
 
@@ -75,8 +76,16 @@ class CheckpointManager:
             checkpoint.Examples(
                 test=_inputs(test, evenly_spaced(len(test), _TEST_EXAMPLES)),
                 train=_inputs(train, places[evenly_spaced(len(places), most)]),
+                normal=None if self.plan.data.whole else _inputs(test, self._normal),
             )
         )
+
+    @property
+    def _normal(self) -> Tensor:
+        """Indices of the test images for thresholds."""
+        images = self.plan.data.test.images
+        most = max(_TEST_EXAMPLES, min(_NORMAL_EXAMPLES, _EXAMPLE_VALUES // prod(images.shape)))
+        return evenly_spaced(len(images), most)
 
     def resume(self) -> Restored | None:
         """Read the newest undamaged state, and set torch's global random state to the saved one.

@@ -1,0 +1,127 @@
+"""The command `aeonnx score`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aeonnx.cli.inputs import (
+    IMAGES,
+    PATH_NAME,
+    images_argument,
+    reading_of,
+    reading_options,
+    say_left_out,
+)
+from aeonnx.cli.options import (
+    PATH,
+    bundle_argument,
+    force_option,
+    json_option,
+    opened,
+    refuse_two_documents,
+    runtime_options,
+)
+from aeonnx.cli.tables import say
+from aeonnx.errors import UsageError
+
+__all__ = ["score"]
+
+
+@click.command(
+    help="Score images by how unlike those of the training they are, and name the odd ones.\n\nThe "
+    "score is the error of an image's reconstruction. The percentile is the share of normal images "
+    f"with a lower score.\n\n{IMAGES}",
+    epilog="Example: aeonnx score dist/ae parts/ -o scores.csv --heatmaps heat/ --sheet worst.png",
+)
+@bundle_argument
+@images_argument(required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH_NAME,
+    help="Where to write the results: a .csv of name, score, percentile and verdict, - for the "
+    "same on stdout, or a .npy of the scores.  [default: print them]",
+)
+@click.option(
+    "--threshold",
+    default="p99",
+    show_default=True,
+    help="Scores above it are odd: p99 or p95, below which 99 % or 95 % of normal images are, or a "
+    "number.",
+)
+@click.option(
+    "--heatmaps",
+    type=PATH,
+    help="Folder to write a picture per image to, with the error of each place laid over it.",
+)
+@click.option(
+    "--sheet", type=PATH, help="A .png to write with the 12 images of the highest scores."
+)
+@click.option(
+    "--watch",
+    type=PATH,
+    help="Instead of IMAGES: score the pictures of a folder, and each new one as it comes, until "
+    "Ctrl-C.",
+)
+@reading_options
+@runtime_options
+@force_option("Replace existing files; write into a folder that is not empty.")
+@json_option(
+    "an object with `threshold` and `images`, a list of objects with `name`, `score`, `percentile` "
+    "(null if the bundle does not know it) and `verdict` (normal or odd); with --watch one such "
+    "object of an image per line"
+)
+def score(
+    bundle: Path,
+    sources: tuple[str, ...],
+    output: str | None,
+    threshold: str,
+    heatmaps: Path | None,
+    sheet: Path | None,
+    watch: Path | None,
+    force: bool,
+    as_json: bool,
+    resize: str | None,
+    background: str | None,
+    recursive: bool,
+    skip_bad: bool,
+    **how: Any,
+) -> None:
+    from aeonnx.cli import scores
+    from aeonnx.cli.progress import RowsProgress
+    from aeonnx.runtime.scoring import ScoreFiles, score_files
+    from aeonnx.runtime.watching import watched
+
+    refuse_two_documents(output, as_json=as_json)
+    if bool(sources) == (watch is not None):
+        raise UsageError("expected IMAGES to score, or a folder with --watch, and not both")
+    reading = reading_of(resize, background, recursive, skip_bad)
+    if watch is not None:
+        if output or heatmaps or sheet:
+            raise UsageError(
+                "--watch prints each score as it comes: leave out -o, --heatmaps and --sheet"
+            )
+        with opened(bundle, **how) as ready:
+            for found in watched(ready, watch, threshold, reading):
+                scores.print_one_scored(found, as_json=as_json)
+        return
+    with opened(bundle, **how) as ready, closing(RowsProgress("score")) as progress:
+        rows, scored = score_files(
+            ready,
+            sources,
+            ScoreFiles(output, heatmaps, sheet, force),
+            threshold=threshold,
+            reading=reading,
+            advanced=progress,
+        )
+        say_left_out(rows.left_out, rows.skipped)
+        normal = ready.variant("scorer").normal.get("error")
+        if output is None or as_json:
+            names = tuple(rows.names[:])
+            scores.print_scored(names, scored, threshold, normal, as_json=as_json)
+        elif output != "-":
+            say(f"{output}: {scores.summary_of(scored, threshold, normal)}")

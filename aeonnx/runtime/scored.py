@@ -1,0 +1,102 @@
+"""What `Bundle.score` returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx.bundle import Variant
+from aeonnx.errors import BundleError, UsageError
+
+__all__ = ["Scored", "percentiles_of", "threshold_of"]
+
+_NAMED = re.compile(r"p(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores of n rows.
+
+    Args:
+        errors: float32 [n], 0 or more: the larger, the less a row is like those of the training.
+        percentiles: share of the normal rows with a lower error, in %, float32 [n]; NaN if the
+            bundle does not say what normal rows score.
+        odd: whether the error is above the threshold, bool [n].
+        threshold: that the errors were compared with.
+        maps: squared error of each pixel, mean over channels, float32 [n, H, W]; None for rows
+            that are no images.
+    """
+
+    errors: npt.NDArray[np.float32]
+    percentiles: npt.NDArray[np.float32]
+    odd: npt.NDArray[np.bool_]
+    threshold: float
+    maps: npt.NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.errors)
+
+    @classmethod
+    def of(cls, batches: Iterable[Scored]) -> Scored:
+        """The results of several batches, concatenated, without maps."""
+        every = list(batches)
+        return cls(
+            np.concatenate([batch.errors for batch in every]),
+            np.concatenate([batch.percentiles for batch in every]),
+            np.concatenate([batch.odd for batch in every]),
+            every[0].threshold,
+            None,
+        )
+
+
+def threshold_of(variant: Variant, output: str, threshold: str | float) -> float:
+    """The number that a threshold stands for.
+
+    Args:
+        variant: of the scorer.
+        output: that is compared with it.
+        threshold: the name of a percentile in the manifest, such as "p99"; or the number itself.
+
+    Raises:
+        UsageError: it is neither.
+        BundleError: the manifest has no such percentile.
+    """
+    known = variant.percentiles.get(output, {})
+    number = _number(threshold)
+    if number is not None:
+        return number
+    if isinstance(threshold, str) and threshold in known:
+        return known[threshold]
+    if isinstance(threshold, str) and _NAMED.fullmatch(threshold) and not known:
+        raise BundleError(
+            f"threshold {threshold}: the manifest says nothing about the scores of normal images: "
+            "give a number, or export again with --calibration IMAGES"
+        )
+    expected = f"{', '.join(known)} or a number" if known else "a number"
+    raise UsageError(f"threshold: expected {expected}, got {threshold!r}")
+
+
+def _number(value: object) -> float | None:
+    """A finite number, also as a text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | Real):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def percentiles_of(
+    variant: Variant, output: str, scores: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """See `Scored.percentiles`."""
+    normal = variant.normal.get(output)
+    if normal is None:
+        return np.full(len(scores), np.nan, np.float32)
+    return np.array([normal.percentile(float(score)) for score in scores], np.float32)

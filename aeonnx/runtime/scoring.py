@@ -1,0 +1,204 @@
+"""Scores the images in files: a table, heat maps, and a sheet of the most unusual ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from aeonnx._util import files
+from aeonnx.errors import UsageError
+from aeonnx.io.formats import Target, distinct
+from aeonnx.io.heat import overlay
+from aeonnx.io.images import png
+from aeonnx.io.pixels import UNIT, to_pixels
+from aeonnx.io.readers import Reading
+from aeonnx.io.sheet import MOST_SHOWN, Sheet
+from aeonnx.io.source import Source
+from aeonnx.io.writers import results_folder, write_bytes
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.file_rows import log_skipped, open_rows_of
+from aeonnx.runtime.scored import Scored, threshold_of
+from aeonnx.runtime.session import Array
+from aeonnx.runtime.sheets import check_sheet, require_pictures
+from aeonnx.runtime.stream import rows_at_once
+from aeonnx.runtime.verbs import OUTPUTS, PARTS
+
+__all__ = ["VERDICTS", "ScoreFiles", "score_files"]
+
+VERDICTS = ("normal", "odd")
+"""Of an error up to the threshold, and above it."""
+_HOTTEST = 25
+"""Places whose error is so many thresholds have the hottest colour: an image whose only fault is a
+twenty-fifth of its area then just reaches the threshold."""
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """The files that scoring writes, each None for none.
+
+    Args:
+        table: a .csv, or "-" for stdout, with name, score, percentile and verdict; or a .npy of the
+            scores.
+        heatmaps: a folder of pictures with the error of each place laid over the image.
+        sheet: a .png of the images with the largest errors and their heat maps.
+        force: replace existing files; add to a folder that is not empty.
+    """
+
+    table: Path | str | None = None
+    heatmaps: Path | None = None
+    sheet: Path | None = None
+    force: bool = False
+
+
+def score_files(
+    bundle: Bundle,
+    sources: Sequence[Path | str],
+    to: ScoreFiles,
+    *,
+    threshold: str | float = "p99",
+    reading: Reading | None = None,
+    advanced: Callable[[int, int], None] | None = None,
+) -> tuple[Source, Scored]:
+    """Score images and write the results.
+
+    Args:
+        bundle: the bundle.
+        sources: images, see `run_on_files`; rows of arrays for a model of anything else.
+        to: the files to write.
+        threshold: see `Bundle.score`.
+        reading: how sources are read.
+        advanced: progress callback: (rows done, rows in total).
+
+    Returns:
+        The images, named by file or row number, and their scores, without maps.
+
+    Raises:
+        UsageError: a file has an unsupported suffix, or there is no such threshold.
+        ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
+    """
+    bundle.require("score")
+    scorer = bundle.variant(PARTS["score"])
+    limit = threshold_of(scorer, OUTPUTS["score"], threshold)
+    table = None if to.table is None else _table_target(to.table)
+    if table is not None:
+        table.refuse_existing(force=to.force)
+    if to.sheet is not None:
+        check_sheet("--sheet", scorer.inputs[0], to.sheet, force=to.force)
+    if to.heatmaps is not None:
+        require_pictures("--heatmaps", scorer.inputs[0])
+        files.refuse_existing(to.heatmaps, force=to.force)
+    rows = open_rows_of(bundle, "score", sources, reading)
+    shown = _Shown(rows, limit, scorer.inputs[0].range or UNIT)
+
+    def scored() -> Iterator[Scored]:
+        done = 0
+        for batch in rows.batches(rows_at_once(bundle, "score")):
+            found = bundle.score(batch, threshold=threshold)
+            if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):
+                shown.add(done, batch, found)
+            done += len(batch)
+            if advanced:
+                advanced(done, len(rows.names))
+            yield found
+
+    with _heat_folder(to.heatmaps) as shown.folder:
+        found = Scored.of(scored())
+    log_skipped(rows)
+    if table is not None:
+        write_bytes(table, _content(table, rows.names[:], found), force=to.force)
+    if to.sheet is not None:
+        write_bytes(Target(to.sheet, "png"), shown.sheet(), force=to.force)
+    return rows, found
+
+
+@contextmanager
+def _heat_folder(path: Path | None) -> Iterator[Path | None]:
+    if path is None:
+        yield None
+        return
+    with results_folder(path) as folder:
+        yield folder
+
+
+@dataclass
+class _Shown:
+    """Draws heat maps, and keeps the worst images for the sheet.
+
+    Args:
+        rows: the source.
+        limit: the threshold.
+        bounds: of float images.
+        folder: of the heat maps; None for none.
+    """
+
+    rows: Source
+    limit: float
+    bounds: tuple[float, float]
+    folder: Path | None = None
+    worst: list[tuple[float, str, Array, Array]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        digits = len(str(max(0, len(self.rows.names) - 1)))
+        numbers = (f"{row:0{digits}}.png" for row in range(len(self.rows.names)))
+        outputs = self.rows.outputs
+        self.names = [*numbers] if outputs is None else distinct(outputs, ".png")
+
+    def add(self, first: int, batch: Array, found: Scored) -> None:
+        """Add images, the first of which has the index `first`."""
+        assert found.maps is not None  # noqa: S101  # the caller looks
+        pixels = batch if batch.dtype == np.uint8 else to_pixels(batch, self.bounds)
+        for place, (image, error, heat) in enumerate(
+            zip(pixels.transpose(0, 2, 3, 1), found.errors, found.maps, strict=True)
+        ):
+            hot = overlay(image, heat, _HOTTEST * self.limit)
+            if self.folder is not None:
+                data = png(hot.transpose(2, 0, 1)[None])
+                files.write(self.folder / self.names[first + place], data)
+            percentile = found.percentiles[place]
+            above = "" if np.isnan(percentile) else f", above {percentile:.4g} % of normal images"
+            text = f"{self.rows.names[first + place]}: {error:.4g}{above}"
+            self.worst.append((float(error), text, image, hot))
+        self.worst = sorted(self.worst, key=lambda row: -row[0])[:MOST_SHOWN]
+
+    def sheet(self) -> bytes:
+        """The worst images, the worst first."""
+        sheet = Sheet(("image", "error"))
+        for _, text, image, hot in self.worst:
+            sheet.add(text, image, hot)
+        return sheet.png()
+
+
+def _table_target(name: Path | str) -> Target:
+    if os.fspath(name) == "-":
+        return Target(None, "csv")
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".npy"):
+        raise UsageError(
+            f"{path}: expected a name that ends in .csv or .npy (a table, or an array of scores)"
+        )
+    return Target(path, suffix[1:])
+
+
+def _content(target: Target, names: Sequence[str], found: Scored) -> bytes:
+    if target.form == "npy":
+        array = io.BytesIO()
+        np.save(array, found.errors)
+        return array.getvalue()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "score", "percentile", "verdict"])
+    for name, score, percentile, odd in zip(
+        names, found.errors, found.percentiles, found.odd.tolist(), strict=True
+    ):
+        share = "" if np.isnan(percentile) else f"{percentile:.4g}"
+        writer.writerow([name, f"{score:.6g}", share, VERDICTS[odd]])
+    # File names may be any bytes: those that are not UTF-8 are written unchanged.
+    return text.getvalue().encode(errors="surrogateescape")

@@ -1,0 +1,71 @@
+"""Thresholds hold for rows that were not used to make them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from aeonnx.bundle import QUANTILES, NormalScores
+from aeonnx.exporting.conformal import normal_scores, thresholds
+
+FLOATS = st.floats(0, 1e6, width=32)
+
+
+@given(st.integers(1, 5000))
+def test_bounds_of_false_alarms_are_those_of_the_beta_distribution(n: int) -> None:
+    found = normal_scores(np.arange(n, dtype=np.float32), held_out=True).false_alarms
+    for p, (low, high) in zip((95, 99), found.values(), strict=True):
+        rank = min(n, math.ceil((n + 1) * p / 100))
+        expected = stats.beta.ppf((0.025, 0.975), n + 1 - rank, rank)
+        np.testing.assert_allclose((low, high), expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [50, 99, 200, 1000])
+def test_fresh_rows_exceed_a_threshold_as_rarely_as_promised(n: int) -> None:
+    rng = np.random.default_rng(n)
+    rates = {"p95": [], "p99": []}  # type: dict[str, list[float]]
+    inside = 0
+    for _ in range(400):
+        scores, fresh = (rng.gamma(2.0, size=size).astype(np.float32) for size in (n, 20_000))
+        bounds = normal_scores(scores, held_out=True).false_alarms
+        for name, threshold in thresholds(scores).items():
+            rates[name].append(float((fresh > threshold).mean()))
+            low, high = bounds[name]
+            inside += low <= rates[name][-1] <= high
+    assert np.mean(rates["p95"]) <= 0.05 + 0.004
+    if n >= 99:  # else the highest score promises less
+        assert np.mean(rates["p99"]) <= 0.01 + 0.002
+    assert 0.92 <= inside / 800 <= 0.98
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=300), FLOATS)
+def test_percentiles_grow_with_the_score(scores: list[float], score: float) -> None:
+    found = normal_scores(np.array(scores, np.float32), held_out=False)
+    assert len(found.quantiles) == QUANTILES
+    assert not found.held_out
+    assert found.percentile(min(scores)) == 0
+    assert found.percentile(max(scores) + 1) == 100
+    assert 0 <= found.percentile(score) <= found.percentile(score + 1) <= 100
+    share = 100 * np.mean(np.array(scores, np.float32) < np.float32(score))
+    assert abs(found.percentile(score) - share) <= 100 / len(scores) + 1.01
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"rows": 0}, "rows: expected 1 or more, got 0"),
+        ({"quantiles": (0.0,) * 100}, "quantiles: expected 101 finite numbers in ascending order"),
+        ({"quantiles": (1.0, *[0.0] * 100)}, "in ascending order"),
+        ({"quantiles": (*[0.0] * 100, math.inf)}, "101 finite numbers"),
+        ({"false_alarms": {"p99": (0.2, 0.1)}}, "false_alarms.p99: expected shares from 0 to 1"),
+    ],
+)
+def test_other_distributions_are_refused(change: dict[str, object], text: str) -> None:
+    sound = {"rows": 3, "held_out": True, "quantiles": (0.0,) * 101, "false_alarms": {}}
+    with pytest.raises(ValueError, match=text):
+        NormalScores(**{**sound, **change})  # type: ignore[arg-type]
