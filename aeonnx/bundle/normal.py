@@ -9,10 +9,20 @@ from itertools import pairwise
 
 from aeonnx._util.serde import require
 
-__all__ = ["QUANTILES", "NormalScores"]
+__all__ = ["QUANTILES", "NormalScores", "rank_of"]
 
 QUANTILES = 101
 """Stored quantiles: the lowest score, those of 1 % to 99 %, and the highest."""
+
+
+def rank_of(n: int, percentile: int) -> int:
+    """Which of n ascending normal scores is a conformal threshold, from 1 to n.
+
+    A new normal score exceeds it with a probability of at most 1 - percentile / 100, if n is large
+    enough for such a rank (99 for the 99th percentile). Vovk et al. 2005, "Algorithmic learning in
+    a random world", section 4.2.2.
+    """
+    return min(n, math.ceil((n + 1) * percentile / 100))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class RunOptions:
     seed: int
     recipe: dict[str, str | float]
     noisy: str | None = None
+    normal: str | None = None
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,13 @@ def _number(value: str | float) -> str:
     "pictures, and one of the same pictures without noise, of the same names.",
 )
 @click.option(
+    "--normal",
+    metavar="CLASSES",
+    help="Classes to train on, such as good, 0,1 or 0-8: images of the others are odd, and test "
+    "whether the model finds them.  [default: all; good/ if train/ has it alone; normal/ if the "
+    "other is odd/]",
+)
+@click.option(
     "--data-dir",
     type=PATH,
     envvar="AEONNX_DATA",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.bundle import QUANTILES, NormalScores
+from aeonnx.bundle import QUANTILES, NormalScores, rank_of
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 
@@ -64,20 +64,15 @@ def thresholds(scores: Array) -> dict[str, float]:
     Of fewer than 99 scores, p99 is the highest, which promises less: see `NormalScores`.
     """
     found = np.sort(scores)
-    return {f"p{p}": float(found[_rank(len(found), p) - 1]) for p in PERCENTILES}
+    return {f"p{p}": float(found[rank_of(len(found), p) - 1]) for p in PERCENTILES}
 
 
 def normal_scores(scores: Array, *, held_out: bool) -> NormalScores:
     """The distribution of normal scores [n]."""
     n = len(scores)
     quantiles = np.quantile(scores.astype(np.float64), np.linspace(0, 1, QUANTILES))
-    bounds = {f"p{p}": _interval(n + 1 - _rank(n, p), _rank(n, p)) for p in PERCENTILES}
+    bounds = {f"p{p}": _interval(n + 1 - rank_of(n, p), rank_of(n, p)) for p in PERCENTILES}
     return NormalScores(n, held_out, tuple(map(float, np.sort(quantiles))), bounds)
-
-
-def _rank(n: int, percentile: int) -> int:
-    """Which of n ascending scores the threshold is, from 1."""
-    return min(n, math.ceil((n + 1) * percentile / 100))
 
 
 def _interval(a: int, b: int) -> tuple[float, float]:

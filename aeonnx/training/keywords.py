@@ -38,6 +38,7 @@ def train(
     latent_size: int | None = None,
     data: StrPath | None = None,
     pairs: tuple[StrPath, StrPath] | None = None,
+    normal: str | None = None,
     data_dir: StrPath | None = None,
     skip_bad: bool = False,
     stream: bool = False,
@@ -83,6 +84,10 @@ def train(
             "mnist-sample".
         pairs: instead of `data` and of the recipe's `corruption`: a folder of noisy pictures, and
             one of the same pictures without noise, of the same names. For "dae" with "unet".
+        normal: the normal classes of the data, such as "good", "0,1" or "0-8": only these are
+            trained on, and images of the others test whether the model finds what is odd. None for
+            all, or for those that the folder declares: one in train/ and more in test/, or
+            normal/ and odd/.
         data_dir: folder of the named data sets; by default "data".
         skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
         stream: read images batch by batch, even if all of them fit on the device.
@@ -140,6 +145,7 @@ def train(
         hidden=numbers_of("hidden", hidden),
         latent_size=number_of("latent_size", latent_size),
         **data_of(None if data is None else os.fspath(data), _pair_of(pairs)),
+        normal=name_of("normal", normal),
         data_dir=path_of("data_dir", data_dir),
         skip_bad=flag_of("skip_bad", skip_bad),
         stream=flag_of("stream", stream),

@@ -54,6 +54,7 @@ class TrainOptions:
     latent_size: int | None = None
     data: str | None = None
     noisy: str | None = None
+    normal: str | None = None
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False

@@ -11,10 +11,23 @@ from aeonnx.training.data._array import load_array
 from aeonnx.training.data._crops import Whole
 from aeonnx.training.data._folder import load_folder
 from aeonnx.training.data._named import DATA_SETS
+from aeonnx.training.data._odd import read_mask, with_normal
 from aeonnx.training.data._photos import load_photos
-from aeonnx.training.data._set import DataSet, Images, InMemory, Split, separate
+from aeonnx.training.data._set import DataSet, Images, InMemory, Odd, Split, separate
 
-__all__ = ["DATA_SETS", "DataSet", "Images", "InMemory", "Split", "Whole", "load_data", "separate"]
+__all__ = [
+    "DATA_SETS",
+    "DataSet",
+    "Images",
+    "InMemory",
+    "Odd",
+    "Split",
+    "Whole",
+    "load_data",
+    "read_mask",
+    "separate",
+    "with_normal",
+]
 
 _ARRAYS = (".npy", ".npz")
 

@@ -16,6 +16,7 @@ from aeonnx.errors import DataError, ImageError
 from aeonnx.io.folders import LAYOUTS, is_split, look
 from aeonnx.io.pictures import Treatment
 from aeonnx.training.data._files import InFiles, decode, digest
+from aeonnx.training.data._odd import TRUTH, mask_of
 from aeonnx.training.data._set import DataSet, InMemory, Split
 from aeonnx.training.data._split import GROUPED, SPLIT, Places, groups_of, split
 
@@ -34,12 +35,14 @@ class Listing:
         classes: names of the labels.
         first_test: index of the first file of test/, which follow those of train/; None if the
             folder has no test/.
+        normal: name of the only class of train/, if test/ has others too; these are odd.
     """
 
     paths: list[Path]
     labels: list[int] | None
     classes: tuple[str, ...]
     first_test: int | None = None
+    normal: str | None = None
 
 
 @dataclass
@@ -57,6 +60,9 @@ def load_folder(
     folder: Path, name: str, how: Treatment, *, skip_bad: bool, stream: bool
 ) -> DataSet:
     """Load images from a folder: flat, one subfolder per class, or train/ and test/ of either.
+
+    Where train/ has one class, and test/ has it and others, these are odd, as in data sets of
+    defects; ground_truth/ may have masks of them, see `_odd.mask_of`.
 
     Every file is decoded once to check it. All must have the size and the number of channels of
     the first. The pixels stay in memory if they fit and `stream` is not set. Files whose names show
@@ -76,6 +82,11 @@ def load_folder(
     decoded = _decode_all(folder, listing.paths, how, stream=stream)
     _check(folder, listing.paths, decoded, skip_bad=skip_bad)
     phrase, train, test = parted(folder, listing, decoded.good)
+    normal, masks = (), ()  # type: tuple[str, ...], tuple[Path | None, ...]
+    if listing.normal is not None:
+        normal = (listing.normal,)
+        tests = (listing.paths[decoded.good[place]] for place in test)
+        masks = tuple(mask_of(folder, path) for path in tests)
     return DataSet(
         name,
         _split_of(listing, decoded, train, how),
@@ -83,6 +94,8 @@ def load_folder(
         listing.classes,
         phrase,
         tuple(decoded.bad),
+        normal=normal,
+        masks=masks,
     )
 
 
@@ -165,22 +178,28 @@ def _listing(folder: Path) -> Listing:
 def _given(folder: Path) -> Listing:
     """The listings of train/ and test/ concatenated."""
     found = look(folder)
-    others = [path for path in found.folders if path.name not in ("train", "test")]
+    others = [path for path in found.folders if path.name not in ("train", "test", TRUTH)]
     if beside := [*found.pictures, *others]:
         raise DataError(
             f"{folder} holds {', '.join(path.name for path in beside[:_NAMED])} beside train/ and "
             "test/: expected no other images or folders there, move them away"
         )
     train, test = _listing(folder / "train"), _listing(folder / "test")
-    if train.classes != test.classes:
+    normal = None
+    if len(train.classes) == 1 and {*train.classes} < {*test.classes}:
+        (normal,) = train.classes
+    elif train.classes != test.classes:
         raise DataError(
-            f"{folder}: expected the same folders in train/ and test/, got "
-            f"{', '.join(train.classes) or 'none'} and {', '.join(test.classes) or 'none'}"
+            f"{folder}: expected the same folders in train/ and test/, or one in train/ and it and "
+            f"those of odd pictures in test/, got {', '.join(train.classes) or 'none'} and "
+            f"{', '.join(test.classes) or 'none'}"
         )
     labels = None
     if train.labels is not None and test.labels is not None:
-        labels = train.labels + test.labels
-    return Listing(train.paths + test.paths, labels, train.classes, len(train.paths))
+        first = test.classes.index(normal) if normal is not None else 0
+        labels = [first + label for label in train.labels] + test.labels
+    paths = train.paths + test.paths
+    return Listing(paths, labels, test.classes, len(train.paths), normal)
 
 
 def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool) -> _Decoded:

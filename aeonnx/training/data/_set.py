@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from aeonnx.training.data._crops import Crops
 from aeonnx.training.data._files import InFiles, digest
 
-__all__ = ["DataSet", "Images", "InMemory", "Split", "chunks", "separate"]
+__all__ = ["DataSet", "Images", "InMemory", "Odd", "Split", "chunks", "separate"]
 
 _CHUNK = 1 << 24  # bytes per read when all images are read in turn
 
@@ -102,6 +103,19 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Odd:
+    """Images that are unlike those of the training, to test whether a model finds them.
+
+    Args:
+        split: the images.
+        masks: for each image, the picture that shows where it is odd; None where there is none.
+    """
+
+    split: Split
+    masks: tuple[Path | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class DataSet:
     """Images with a fixed split.
 
@@ -115,6 +129,9 @@ class DataSet:
         skipped: one line per bad file that was skipped, with the reason.
         whole: the test pictures as a whole, where `test` has crops of them: they are what metrics
             are measured on; None where `test` has whole images.
+        normal: names of the classes that are normal, where others are odd; empty where none is.
+        odd: images of odd classes, which neither `train` nor `test` has; None without.
+        masks: for each test image, see `Odd.masks`; empty without any.
     """
 
     name: str
@@ -124,6 +141,9 @@ class DataSet:
     split: str
     skipped: tuple[str, ...] = ()
     whole: Split | None = None
+    normal: tuple[str, ...] = ()
+    odd: Odd | None = None
+    masks: tuple[Path | None, ...] = ()
 
     @property
     def train_images(self) -> int:
@@ -142,7 +162,7 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, 64 hex digits, over train then test.
+        """SHA-256, 64 hex digits, over train, test, and odd images if there are any.
 
         Hashed of each split: dtype, [N, C, H, W], the SHA-256 of every image, the labels. The
         fingerprint does not depend on where or how the images are stored. The first access reads
@@ -152,8 +172,10 @@ class DataSet:
             DataError: a file is missing or changed since the data set was loaded.
         """
         whole = hashlib.sha256()
-        for part in (self.train, self.test):
+        for part in (self.train, self.test, *([self.odd.split] if self.odd else [])):
             images = part.images
+            if not len(images):
+                continue
             dtype = images.read(torch.tensor([0])).dtype
             whole.update(f"{dtype} {[len(images), *images.shape]} ".encode())
             for image in _digests(images):

@@ -24,6 +24,7 @@ from aeonnx.training.engine.checkpointing import CheckpointManager, Restored
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.evaluate import evaluate
 from aeonnx.training.engine.loader import BatchLoader, fits
+from aeonnx.training.engine.odd import odd_metrics
 from aeonnx.training.engine.plan import Plan
 from aeonnx.training.engine.signals import Stop
 from aeonnx.training.engine.step import Learner
@@ -62,6 +63,12 @@ class Run:
             for split in splits
         )
         self.tested_images = self.test_images
+        self.odd_images = self.test_images
+        if plan.data.odd:
+            workers = plan.options.workers
+            self.odd_images = BatchLoader(
+                plan.data.odd.split, device, resident=False, workers=workers
+            )
         if plan.data.whole:
             self.tested_images = BatchLoader(plan.data.whole, device, resident=False, workers=0)
         # Not torch.manual_seed, which also seeds GPUs that this run does not use.
@@ -245,6 +252,8 @@ class Run:
         every = torch.arange(len(self.tested_images))
         model = learner.learned
         test = evaluate(model, stage, stage.metrics, self.tested_images, every, noise)
+        if plan.data.odd and at.stage + 1 == len(self.stages):
+            test |= odd_metrics(model, self.test_images, self.odd_images, plan.data.odd)
         held_out = None
         if len(plan.held_out):
             noise = self._seed(Stream.TEST_NOISE, at.stage)

@@ -19,7 +19,7 @@ from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure, crop_of
 from aeonnx.training import recipes
-from aeonnx.training.data import DATA_SETS, DataSet, load_data
+from aeonnx.training.data import DATA_SETS, DataSet, load_data, with_normal
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.resume import refuse_existing_run, relative_to_run, resumed_from
 from aeonnx.training.options import (
@@ -83,6 +83,7 @@ class Plan:
             hidden=config.hidden,
             latent_size=config.latent_size,
             data=data if data in DATA_SETS else relative_to_run(data, self.output),
+            normal=self.options.normal,
             noisy=self.options.noisy and relative_to_run(self.options.noisy, self.output),
             data_dir=None if folder is None else relative_to_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
@@ -221,6 +222,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         crop=crop_of(options.model, arch),
         noisy=None if options.noisy is None else Path(options.noisy).expanduser(),
     )
+    data = with_normal(data, options.normal, classifies=classifies(options.model))
     if data.train.endless and options.patience is not None:
         raise UsageError(
             "--patience needs training images that are held out, and crops of the same pictures "
