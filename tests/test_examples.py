@@ -53,6 +53,13 @@ def test_denoise_a_folder(denoiser: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "clean").iterdir()} == {"0.png", "1.png", "2.png"}
 
 
+def test_only_sevens(tmp_path: Path) -> None:
+    run(tmp_path, "only_sevens", "--epochs", 1, "sevens.png")
+    with Image.open(tmp_path / "sevens.png") as row:
+        assert row.size == (8 * 28, 28)
+        assert np.asarray(row).std() > 10
+
+
 def test_find_defects(bundle_of: Maker, tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     images = np.zeros((3, 28, 28), np.uint8)

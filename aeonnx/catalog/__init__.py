@@ -43,12 +43,14 @@ class KnownModel:
         archs: names of its architectures, the default first.
         parts: names of its parts, without the sampler, which is made at export.
         classifies: whether it is trained with labels and has a classifier.
+        conditional: whether it can be trained with labels that its parts take.
     """
 
     name: str
     archs: tuple[str, ...]
     parts: tuple[str, ...]
     classifies: bool
+    conditional: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,7 @@ def _model_of(_: ast.FunctionDef, call: ast.Call) -> KnownModel:
         tuple(ast.literal_eval(key) for key in widths.keys if key),
         tuple(named["parts"]),
         named.get("classifies", False),
+        named.get("conditional", False),
     )
 
 

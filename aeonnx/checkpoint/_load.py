@@ -22,7 +22,16 @@ from aeonnx.checkpoint._plain import StateDict, read_state_dicts
 from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import checkpoint_id, mismatch_message, mismatches, nonfinite_part
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
-from aeonnx.models import ExternalConfig, Model, ModelConfig, archs, build, classifies, configure
+from aeonnx.models import (
+    ExternalConfig,
+    Model,
+    ModelConfig,
+    archs,
+    build,
+    classifies,
+    conditional,
+    configure,
+)
 
 __all__ = ["Checkpoint", "load"]
 
@@ -143,7 +152,7 @@ def _whole(
     try:
         if config.arch not in archs(model):
             raise ValueError(f"arch: {model} has no '{tensors.shown(config.arch)}'")
-        if classifies(model) != bool(config.classes):
+        if not conditional(model) and classifies(model) != bool(config.classes):
             raise ValueError("classes: expected names where the model learns labels, else none")
         images = _examples_of(examples, config)
         values = tensors.load(weights) if isinstance(weights, bytes) else weights
@@ -204,7 +213,8 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
     Raises:
         ValueError: names, shape, dtype or range are not those of images of the configuration.
     """
-    entries = tensors.header_of(data, len(data))
+    entries = dict(tensors.header_of(data, len(data)))
+    labels = {name: entries.pop(name) for name in [*entries] if name.endswith("_labels")}
     if entries.keys() - {"normal"} != {"test", "train"}:
         names = [tensors.shown(name) for name in sorted(entries)[:6]]
         raise ValueError(f"examples: expected images named test and train, got {names}")
@@ -215,7 +225,15 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
                 f"examples: {name}: expected uint8 or float32 [n, "
                 f"{', '.join(map(str, config.input_shape))}], got {entry}"
             )
+    for name, entry in labels.items():
+        of = entries.get(name.removesuffix("_labels"))
+        if of is None or (entry.dtype, entry.shape) != (torch.int64, of.shape[:1]):
+            raise ValueError(f"examples: {name}: expected an int64 per image, got {entry}")
     found = tensors.load(data)
+    most = len(config.classes)
+    for name in labels:
+        if not bool(((found[name] >= 0) & (found[name] < most)).all()):
+            raise ValueError(f"examples: {name}: expected numbers of the {most} classes")
     for name, value in found.items():
         if value.is_floating_point() and not bool(((value >= 0) & (value <= 1)).all()):
             raise ValueError(f"examples: {name}: expected values from 0 to 1")

@@ -58,11 +58,16 @@ class Examples:
         train: for calibration and fitting.
         normal: test images for the thresholds of scores, more than `test` has; None in checkpoints
             of older versions, and for models that have no scores.
+        test_labels, train_labels, normal_labels: int64 [n] of each, for conditional models; else
+            None.
     """
 
     test: Tensor
     train: Tensor
     normal: Tensor | None = None
+    test_labels: Tensor | None = None
+    train_labels: Tensor | None = None
+    normal_labels: Tensor | None = None
 
 
 def save(

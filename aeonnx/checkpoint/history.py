@@ -52,6 +52,7 @@ class RunOptions:
     recipe: dict[str, str | float]
     noisy: str | None = None
     normal: str | None = None
+    conditional: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     quoted = _quoted(folder)
     verb = f"aeonnx inspect {quoted}"
     if contents.prior and "decoder" in contents.parts:
-        verb = f"aeonnx generate {quoted} -n 64 --seed 7 -o grid.png"
+        verb = f"aeonnx generate {quoted} {_samples(contents)}--seed 7 -o grid.png"
     elif "classifier" in contents.parts:
         verb = f"aeonnx classify {quoted} IMAGES -o labels.csv"
     _print_next(console, [f"aeonnx verify {quoted}", verb])
@@ -116,6 +116,20 @@ def _inactive(contents: contract.Manifest, parts: Sequence[str]) -> Iterator[str
                 f"{name}: no input activated {found.inactive:,} of {found.units:,} units behind "
                 "activation functions: a wrong weight there would not be detected"
             )
+
+
+def _samples(contents: contract.Manifest) -> str:
+    """Options of `generate` for a grid: of all classes, if it takes any."""
+    labelled = any(
+        spec.kind == "label"
+        for part in ("decoder", "sampler")
+        for spec in (contents.parts[part]["fp32"].inputs if part in contents.parts else ())
+    )
+    if not labelled or not contents.classes:
+        return "-n 64 "
+    short = all(len(name) == 1 for name in contents.classes)
+    names = ("" if short else ",").join(contents.classes)
+    return f"--labels {shlex.quote(names)} -n 8 "
 
 
 def print_verified(bundle: Bundle, result: Report, *, as_json: bool) -> None:

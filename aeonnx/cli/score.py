@@ -12,6 +12,8 @@ from aeonnx.cli.inputs import (
     IMAGES,
     PATH_NAME,
     images_argument,
+    numbers_of,
+    others_option,
     reading_of,
     reading_options,
     say_left_out,
@@ -68,6 +70,7 @@ __all__ = ["score"]
     "Ctrl-C.",
 )
 @reading_options
+@others_option
 @runtime_options
 @force_option("Replace existing files; write into a folder that is not empty.")
 @json_option(
@@ -89,6 +92,7 @@ def score(
     background: str | None,
     recursive: bool,
     skip_bad: bool,
+    others: tuple[str, ...],
     **how: Any,
 ) -> None:
     from aeonnx.cli import scores
@@ -100,13 +104,14 @@ def score(
     if bool(sources) == (watch is not None):
         raise UsageError("expected IMAGES to score, or a folder with --watch, and not both")
     reading = reading_of(resize, background, recursive, skip_bad)
+    numbers = numbers_of(others)
     if watch is not None:
         if output or heatmaps or sheet:
             raise UsageError(
                 "--watch prints each score as it comes: leave out -o, --heatmaps and --sheet"
             )
         with opened(bundle, **how) as ready:
-            for found in watched(ready, watch, threshold, reading):
+            for found in watched(ready, watch, threshold, reading, others=numbers):
                 scores.print_one_scored(found, as_json=as_json)
         return
     with opened(bundle, **how) as ready, closing(RowsProgress("score")) as progress:
@@ -116,6 +121,7 @@ def score(
             ScoreFiles(output, heatmaps, sheet, force),
             threshold=threshold,
             reading=reading,
+            others=numbers,
             advanced=progress,
         )
         say_left_out(rows.left_out, rows.skipped)

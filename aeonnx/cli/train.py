@@ -104,6 +104,13 @@ def _number(value: str | float) -> str:
     "other is odd/]",
 )
 @click.option(
+    "--conditional",
+    is_flag=True,
+    default=None,
+    help="Train with labels, which encoder and decoder then take too: `generate --label 7` makes "
+    "sevens. For vae, with data that has labels.",
+)
+@click.option(
     "--data-dir",
     type=PATH,
     envvar="AEONNX_DATA",

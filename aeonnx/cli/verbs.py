@@ -34,6 +34,7 @@ from aeonnx.cli.options import (
     runtime_options,
     tile_options,
 )
+from aeonnx.errors import UsageError
 
 if TYPE_CHECKING:
     from aeonnx.runtime import Bundle
@@ -314,6 +315,11 @@ def classify(
     help="Class to generate, if the decoder takes one: its name or its number.  [default: none]",
 )
 @click.option(
+    "--labels",
+    help="Several classes, such as 0123456789 or cat,dog: -n images of each, all of the same "
+    "latents, a row of the grid for each class.",
+)
+@click.option(
     "--size",
     metavar="HEIGHTxWIDTH",
     help="Size of the images, if the decoder makes images of any size.  [default: that of the "
@@ -331,6 +337,7 @@ def generate(
     seed: int,
     first: int,
     label: str | None,
+    labels: str | None,
     size: str | None,
     output: str,
     others: tuple[str, ...],
@@ -345,14 +352,17 @@ def generate(
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import generate_file
-    from aeonnx.runtime.generating import label_of
+    from aeonnx.runtime.generating import label_of, labels_of
 
+    if label is not None and labels is not None:
+        raise UsageError("--label is for one class and --labels for several: give one of them")
     refuse_two_documents(output, as_json=as_json)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
         given = dict(numbers_of(others))
         if label is not None:
             name, number = label_of(ready, label)
             given[name] = number
+        each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]
         written = generate_file(
             ready,
             count,
@@ -364,5 +374,6 @@ def generate(
             force=force,
             advanced=progress,
             others=given,
+            each=each,
         )
         _say(written, ready, as_json=as_json)

@@ -280,7 +280,7 @@ def _train_inputs(
     if options.calibration is not None:
         return read_calibration(options.calibration, parts)
     examples = trained.examples
-    return {} if examples is None else inputs_of(parts, examples.train.numpy())
+    return {} if examples is None else inputs_of(parts, examples.train, examples.train_labels)
 
 
 def _normal_inputs(
@@ -292,11 +292,15 @@ def _normal_inputs(
     """Inputs whose scores are normal, and whether the model was not trained on them.
 
     These are the images of `--calibration`, or test images of the checkpoint, or training images.
+    Calibration images have no labels, and with labels at random none would be normal.
     """
     examples = trained.examples
-    if options.calibration is not None or examples is None or examples.normal is None:
-        return train, options.calibration is not None
-    return inputs_of(parts, examples.normal.numpy()), True
+    if options.calibration is not None:
+        labelled = any(spec.kind == "label" for part in parts.values() for spec in part.inputs)
+        return ({}, False) if labelled else (train, True)
+    if examples is None or examples.normal is None:
+        return train, False
+    return inputs_of(parts, examples.normal, examples.normal_labels), True
 
 
 def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:

@@ -51,6 +51,7 @@ def open_writer(
     names: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
     others: Sequence[str] = (),
+    columns: int | None = None,
     force: bool = False,
 ) -> Iterator[Writer]:
     """Open a writer of `count` rows; leaving the block moves the result to its final name.
@@ -65,6 +66,7 @@ def open_writer(
         outputs: relative paths of the rows' sources, after which the files in a folder are named;
             None to number them.
         others: names of further arrays, which a .npz and a folder of arrays hold too.
+        columns: images per row of a grid; None for an about square grid.
         force: replace an existing file; add to an existing folder.
 
     Raises:
@@ -80,7 +82,9 @@ def open_writer(
     elif target.pictures:
         grid = _Grid()
         yield grid
-        write_bytes(target, images.picture(np.concatenate(grid.rows), target.form), force=force)
+        write_bytes(
+            target, images.picture(np.concatenate(grid.rows), target.form, columns), force=force
+        )
     else:
         with _stream(target) as stream:
             if target.form == "npy":

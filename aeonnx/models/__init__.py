@@ -13,6 +13,7 @@ from aeonnx._util.optional import require_modules
 
 require_modules("torch", extra="train", purpose="building a model")
 
+from aeonnx.models._conditional import call
 from aeonnx.models._model import Model, Part
 from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, primary_output, scorer
 from aeonnx.models._registry import (
@@ -22,6 +23,7 @@ from aeonnx.models._registry import (
     archs,
     build,
     classifies,
+    conditional,
     configure,
     crop_of,
     names,
@@ -38,7 +40,9 @@ __all__ = [
     "Widths",
     "archs",
     "build",
+    "call",
     "classifies",
+    "conditional",
     "configure",
     "crop_of",
     "image",

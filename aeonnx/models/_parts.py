@@ -60,6 +60,8 @@ class EncodeDecode(nn.Module):
     Args:
         encoder: x -> z, or a tuple that begins with the latent to decode.
         decoder: z -> reconstruction.
+
+    Both take labels [N] as a second input if this does.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -67,8 +69,9 @@ class EncodeDecode(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, x: Tensor) -> Tensor:
-        reconstruction: Tensor = self.decoder(primary_output(self.encoder(x)))
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        labels = () if label is None else (label,)
+        reconstruction: Tensor = self.decoder(primary_output(self.encoder(x, *labels)), *labels)
         return reconstruction
 
 
@@ -79,15 +82,15 @@ class Scorer(nn.Module):
     reconstruction, and the error is the mean of the map.
 
     Args:
-        whole: the whole autoencoder, x -> reconstruction.
+        whole: the whole autoencoder, x -> reconstruction, with labels if this has them.
     """
 
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
         self.whole = whole
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        reconstruction = self.whole(x)
+    def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        reconstruction = self.whole(x) if label is None else self.whole(x, label)
         squares = (x - reconstruction).square()
         return reconstruction, squares.flatten(1).mean(1), squares.mean(1)
 

@@ -17,6 +17,7 @@ __all__ = [
     "archs",
     "build",
     "classifies",
+    "conditional",
     "configure",
     "crop_of",
     "names",
@@ -38,7 +39,8 @@ class ModelConfig:
         hidden: widths of the encoder's hidden layers, from the image inwards: units for "mlp",
             channels for "conv" and "unet". The decoder mirrors them.
         latent_size: length of `z`; 0 for a network without one, such as "unet".
-        classes: names of the labels, for a model with a classifier; else empty.
+        classes: names of the labels, for a model with a classifier or a conditional one; else
+            empty.
     """
 
     model: str
@@ -102,13 +104,19 @@ class _Entry:
     widths: Mapping[str, Widths]
     parts: Sequence[str]
     classifies: bool
+    conditional: bool
 
 
 _MODELS: dict[str, _Entry] = {}
 
 
 def register(
-    name: str, widths: Mapping[str, Widths], *, parts: Sequence[str], classifies: bool = False
+    name: str,
+    widths: Mapping[str, Widths],
+    *,
+    parts: Sequence[str],
+    classifies: bool = False,
+    conditional: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
@@ -120,11 +128,13 @@ def register(
             first.
         parts: names of the model's parts in all architectures; one of them may have fewer.
         classifies: the model is trained with labels and needs `ModelConfig.classes`.
+        conditional: the model can be trained with labels, and then its parts take them.
     """
 
     def add(builder: Builder) -> Builder:
-        _MODELS[name] = _Entry(builder, widths, parts, classifies)
-        catalog.add_model(catalog.KnownModel(name, tuple(widths), tuple(parts), classifies))
+        _MODELS[name] = _Entry(builder, widths, parts, classifies, conditional)
+        known = catalog.KnownModel(name, tuple(widths), tuple(parts), classifies, conditional)
+        catalog.add_model(known)
         return builder
 
     return add
@@ -159,7 +169,8 @@ def configure(
         hidden: see `ModelConfig`; None for the model's default, in which "mlp" layers narrower
             than `latent_size` are widened to it.
         latent_size: None for the model's default.
-        classes: names of the labels; ignored for a model that does not classify.
+        classes: names of the labels; ignored for a model that neither classifies nor can be
+            conditional.
 
     Raises:
         UnknownNameError: the model, or its architecture, does not exist.
@@ -179,7 +190,7 @@ def configure(
             input_shape,
             hidden,
             widths.latent_size if latent_size is None else latent_size,
-            classes if entry.classifies else (),
+            classes if entry.classifies or entry.conditional else (),
         )
     except ValueError as error:
         raise UsageError(f"sizes of {model}: {error}") from None
@@ -222,6 +233,15 @@ def classifies(model: str) -> bool:
         UnknownNameError: there is no such model.
     """
     return _entry(model).classifies
+
+
+def conditional(model: str) -> bool:
+    """Whether a model can be trained with labels that its parts take.
+
+    Raises:
+        UnknownNameError: there is no such model.
+    """
+    return _entry(model).conditional
 
 
 def build(config: ModelConfig) -> Model:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from aeonnx.models._conditional import CODE, LabelledDecoder, LabelledEncoder, label
 from aeonnx.models._model import Model, Part
 from aeonnx.models._networks import decoder_network, encoder_network
 from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, scorer
@@ -50,7 +51,8 @@ def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
 class VariationalAutoencoder(Model):
     """A Gaussian posterior q(z|x), the prior N(0, I) and a decoder that outputs Bernoulli means.
 
-    Kingma & Welling 2014, section 3 and appendix C.
+    Kingma & Welling 2014, section 3 and appendix C. With classes in its configuration, posterior
+    and decoder depend on the label of the image too, see `_conditional`.
     """
 
     prior = "standard-normal"
@@ -59,18 +61,29 @@ class VariationalAutoencoder(Model):
         super().__init__()
         self.config = config
         shape, hidden, size = config.input_shape, config.hidden, config.latent_size
-        self.encoder = Posterior(encoder_network(config.arch, shape, hidden, 2 * size), size)
-        self.decoder = Decoder(decoder_network(config.arch, size, hidden, shape))
+        classes = len(config.classes)
+        code, channels = min(classes, CODE), shape[0] + bool(classes)
+        network = encoder_network(config.arch, (channels, *shape[1:]), hidden, 2 * size)
+        decoder = decoder_network(config.arch, size + code, hidden, shape)
+        encoder: nn.Module = Posterior(network, size)
+        self.encoder = LabelledEncoder(encoder, classes, shape[1:]) if classes else encoder
+        self.decoder = LabelledDecoder(decoder, classes, code) if classes else Decoder(decoder)
 
-    def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, eps: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [N, C, H, W] -> logits [N, C, H, W] of one draw of z; mu, logvar [N, latent_size].
 
         Args:
             x: images in [0, 1].
             eps: [N, latent_size], drawn from N(0, I).
+            label: int64 [N]; not used without classes.
         """
-        mu, logvar = self.encoder(x)
-        return self.decoder.logits(reparameterize(mu, logvar, eps)), mu, logvar
+        labels = self.known(label)
+        mu, logvar = self.encoder(x, *labels)
+        return self.decoder.logits(reparameterize(mu, logvar, eps), *labels), mu, logvar
+
+    def known(self, label: Tensor) -> tuple[Tensor, ...]:
+        """The labels, if encoder and decoder take them."""
+        return (label,) if self.config.classes else ()
 
     def parts(self) -> dict[str, Part]:
         x = image("x", self.config.input_shape, "images")
@@ -80,10 +93,11 @@ class VariationalAutoencoder(Model):
             "logvar", self.config.latent_size, "log variance of the latent given the image", "other"
         )
         reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
-        whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (reconstruction,))
+        labels = (label(self.config.classes),) if self.config.classes else ()
+        whole = Part(EncodeDecode(self.encoder, self.decoder), (x, *labels), (reconstruction,))
         return {
-            "encoder": Part(self.encoder, (x,), (mu, logvar)),
-            "decoder": Part(self.decoder, (z,), (reconstruction,)),
+            "encoder": Part(self.encoder, (x, *labels), (mu, logvar)),
+            "decoder": Part(self.decoder, (z, *labels), (reconstruction,)),
             "reconstructor": whole,
             "scorer": scorer(whole),
         }
@@ -93,6 +107,7 @@ class VariationalAutoencoder(Model):
     "vae",
     {"mlp": Widths((400,), 20), "conv": Widths((32, 64), 20)},
     parts=("encoder", "decoder", "reconstructor", "scorer"),
+    conditional=True,
 )
 def build(config: ModelConfig) -> VariationalAutoencoder:
     """Layers 784-400-20 and their mirror, for 28x28 images and the default "mlp" widths."""

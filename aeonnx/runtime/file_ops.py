@@ -156,16 +156,32 @@ def generate_file(
     force: bool = False,
     advanced: Advanced | None = None,
     others: Mapping[str, float] = _NONE,
+    each: Sequence[Mapping[str, float]] = (_NONE,),
 ) -> Written:
-    """Write `n` generated images to `target`; see `Bundle.generate` and `run_on_files`."""
+    """Write generated images to `target`; see `Bundle.generate` and `run_on_files`.
+
+    Args:
+        bundle, seed, first, size: see `Bundle.generate`.
+        n: number of images for each entry of `each`.
+        target, pixels, force, advanced: see `run_on_files`.
+        others: a number for each further input of the decoder.
+        each: more such numbers, such as labels: n images of each entry, all of the same latents, a
+            row of the grid for each if there are several.
+    """
     bundle.require("generate")
     to = target_of(target, pictures=True)
-    to.require(n, sizes(made_by(bundle.manifest, "generate")[1]))
+    count = n * len(each)
+    to.require(count, sizes(made_by(bundle.manifest, "generate")[1]))
     to.refuse_existing(force=force)
     options = {"size": size, "pixels": pixels or to.pictures, **others}
     none: dict[str, Array] = {}
-    results = ((images, none) for images in generated(bundle, n, seed, first, **options))
-    return _write(results, to, n, "images", (), force=force, advanced=advanced)
+    results = (
+        (images, none)
+        for more in each
+        for images in generated(bundle, n, seed, first, **options, **more)
+    )
+    columns = n if len(each) > 1 else None
+    return _write(results, to, count, "images", (), columns=columns, force=force, advanced=advanced)
 
 
 def _write(
@@ -175,6 +191,7 @@ def _write(
     key: str,
     more: Sequence[str],
     *,
+    columns: int | None = None,
     force: bool,
     advanced: Advanced | None,
 ) -> Written:
@@ -186,6 +203,7 @@ def _write(
         rows: the source, or the number of rows.
         key: name of the results in a .npz.
         more: names of the further arrays.
+        columns: see `open_writer`.
         force: see `open_writer`.
         advanced: progress callback.
     """
@@ -196,7 +214,14 @@ def _write(
     dtype, done = "", 0
     shape: tuple[int | None, ...] = ()
     with open_writer(
-        target, count, key=key, names=names, outputs=outputs, others=more, force=force
+        target,
+        count,
+        key=key,
+        names=names,
+        outputs=outputs,
+        others=more,
+        columns=columns,
+        force=force,
     ) as writer:
         for batch, others in results:
             writer.write(batch, **others)

@@ -18,7 +18,7 @@ from aeonnx.runtime.verbs import PARTS, steps_of
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["generate", "image_range", "label_of", "latent_shape"]
+__all__ = ["generate", "image_range", "label_of", "labels_of", "latent_shape"]
 
 _DRAWN = 4096
 """Most images per batch."""
@@ -98,6 +98,15 @@ def label_of(bundle: Bundle, text: str) -> tuple[str, int]:
         known = f"one of {', '.join(classes)}" if classes else "a number"
         raise UsageError(f"--label: expected {known}, got {text!r}")
     return spec.name, int(text)
+
+
+def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
+    """As `label_of`, for several classes: names with commas between them, or one letter each.
+
+    Raises:
+        UsageError: see `label_of`.
+    """
+    return [label_of(bundle, part) for part in (text.split(",") if "," in text else text)]
 
 
 def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, ...]:

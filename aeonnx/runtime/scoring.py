@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -64,6 +65,7 @@ def score_files(
     *,
     threshold: str | float = "p99",
     reading: Reading | None = None,
+    others: Mapping[str, float] = MappingProxyType({}),
     advanced: Callable[[int, int], None] | None = None,
 ) -> tuple[Source, Scored]:
     """Score images and write the results.
@@ -74,6 +76,7 @@ def score_files(
         to: the files to write.
         threshold: see `Bundle.score`.
         reading: how sources are read.
+        others: a number for each further input of the scorer, such as a label.
         advanced: progress callback: (rows done, rows in total).
 
     Returns:
@@ -94,13 +97,14 @@ def score_files(
     if to.heatmaps is not None:
         require_pictures("--heatmaps", scorer.inputs[0])
         files.refuse_existing(to.heatmaps, force=to.force)
+    bundle.require("score", tuple(others))
     rows = open_rows_of(bundle, "score", sources, reading)
     shown = _Shown(rows, limit, scorer.inputs[0].range or UNIT)
 
     def scored() -> Iterator[Scored]:
         done = 0
         for batch in rows.batches(rows_at_once(bundle, "score")):
-            found = bundle.score(batch, threshold=threshold)
+            found = bundle.score(batch, threshold=threshold, **others)
             if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):
                 shown.add(done, batch, found)
             done += len(batch)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -46,6 +47,7 @@ def watched(
     threshold: str | float,
     reading: Reading,
     *,
+    others: Mapping[str, float] = MappingProxyType({}),
     until: int | None = None,
 ) -> Iterator[Seen]:
     """Score the pictures of a folder in order of their names, then each new or changed one.
@@ -58,13 +60,14 @@ def watched(
         folder: is looked at every half second; subfolders are not.
         threshold: see `Bundle.score`.
         reading: how pictures are read.
+        others: see `score_files`.
         until: stop after so many looks; None to go on for ever.
 
     Raises:
         ImageError: the folder cannot be read.
         UsageError, BundleError: see `Bundle.score`.
     """
-    bundle.require("score")
+    bundle.require("score", tuple(others))
     threshold_of(bundle.variant(PARTS["score"]), OUTPUTS["score"], threshold)
     before: dict[Path, tuple[int, int]] = {}
     done: dict[Path, tuple[int, int]] = {}
@@ -74,7 +77,7 @@ def watched(
         for path, state in now.items():
             if state == before.get(path) and state != done.get(path):
                 done[path] = state
-                yield _scored(bundle, path, threshold, reading)
+                yield _scored(bundle, path, threshold, reading, others)
         before, looks = now, looks + 1
         time.sleep(_SECONDS)
 
@@ -87,10 +90,16 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _scored(bundle: Bundle, path: Path, threshold: str | float, reading: Reading) -> Seen:
+def _scored(
+    bundle: Bundle,
+    path: Path,
+    threshold: str | float,
+    reading: Reading,
+    others: Mapping[str, float],
+) -> Seen:
     try:
         rows = np.concatenate([*open_rows_of(bundle, "score", [path], reading).batches(1)])
     except ImageError as error:
         return Seen(path.name, np.nan, np.nan, odd=False, problem=str(error))
-    found = bundle.score(rows, threshold=threshold)
+    found = bundle.score(rows, threshold=threshold, **others)
     return Seen(path.name, float(found.errors[0]), float(found.percentiles[0]), bool(found.odd[0]))

@@ -39,6 +39,7 @@ def train(
     data: StrPath | None = None,
     pairs: tuple[StrPath, StrPath] | None = None,
     normal: str | None = None,
+    conditional: bool | None = None,
     data_dir: StrPath | None = None,
     skip_bad: bool = False,
     stream: bool = False,
@@ -88,6 +89,8 @@ def train(
             trained on, and images of the others test whether the model finds what is odd. None for
             all, or for those that the folder declares: one in train/ and more in test/, or
             normal/ and odd/.
+        conditional: train with labels, which encoder and decoder then take as a second input, so
+            that images of a class are generated. For "vae"; None for no.
         data_dir: folder of the named data sets; by default "data".
         skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
         stream: read images batch by batch, even if all of them fit on the device.
@@ -146,6 +149,7 @@ def train(
         latent_size=number_of("latent_size", latent_size),
         **data_of(None if data is None else os.fspath(data), _pair_of(pairs)),
         normal=name_of("normal", normal),
+        conditional=None if conditional is None else flag_of("conditional", conditional),
         data_dir=path_of("data_dir", data_dir),
         skip_bad=flag_of("skip_bad", skip_bad),
         stream=flag_of("stream", stream),

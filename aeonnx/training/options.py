@@ -55,6 +55,7 @@ class TrainOptions:
     data: str | None = None
     noisy: str | None = None
     normal: str | None = None
+    conditional: bool | None = None
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
@@ -140,6 +141,7 @@ def check(options: TrainOptions) -> None:
     if options.model is not None:
         _check_model(options.model, options)
         _check_pairs(options.model, options)
+        _check_conditional(options.model, options)
     one_of("device", options.device, DEVICES)
     if options.background is not None:
         colour_of(options.background)
@@ -185,6 +187,12 @@ def _check_model(model: str, options: TrainOptions) -> None:
     for size in sizes:
         whole(f"sizes of {model}", size, 1)
     recipe_options(model, options.recipe)
+
+
+def _check_conditional(model: str, options: TrainOptions) -> None:
+    if options.conditional and not catalog.model(model).conditional:
+        others = ", ".join(name for name, known in catalog.models().items() if known.conditional)
+        raise UsageError(f"{model} takes no --conditional: expected -m {others}, or leave it out")
 
 
 def _check_pairs(model: str, options: TrainOptions) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from aeonnx.checkpoint import Checkpoint
@@ -62,21 +64,28 @@ _NONE = Activations({}, 0, 0)
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
     """Test images of the checkpoint and their latents, by tensor name; empty without images."""
-    return {} if trained.examples is None else inputs_of(parts, trained.examples.test.numpy())
+    examples = trained.examples
+    return {} if examples is None else inputs_of(parts, examples.test, examples.test_labels)
 
 
-def inputs_of(parts: Mapping[str, Part], images: Array) -> dict[str, Array]:
+def inputs_of(
+    parts: Mapping[str, Part], images: Tensor | Array, labels: Tensor | None = None
+) -> dict[str, Array]:
     """The inputs of parts for images, by tensor name: the images, and their latents.
 
-    Other inputs, such as labels, are drawn at random from their range.
+    Other inputs are drawn at random from their range.
 
     Args:
         parts: parts of a model.
         images: [n, C, H, W], uint8 or float32 in [0, 1].
+        labels: int64 [n], for inputs of the kind label; None to draw these too.
     """
     image = first_input(parts)
-    x = check_input("calibration", image, images)
+    x = check_input("calibration", image, np.asarray(images))
     inputs: dict[str, Array] = {image.name: x}
+    if labels is not None:
+        specs = (spec for part in parts.values() for spec in part.inputs)
+        inputs |= {spec.name: labels.numpy() for spec in specs if spec.kind == "label"}
     for name in DATA_PARTS:
         if name in parts:
             inputs = filled(at_usual(parts[name]).inputs, inputs, len(x))

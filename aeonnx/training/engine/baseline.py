@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from aeonnx.models import Model, primary_output
+from aeonnx.models import Model, call, primary_output
 from aeonnx.training import losses
 from aeonnx.training.engine.loader import BatchLoader
 from aeonnx.training.engine.plan import Plan, evenly_spaced
@@ -35,11 +35,12 @@ def baseline_warning(
         found, nothing = metrics["psnr"], metrics["psnr_corrupted"]
         what, instead = "its denoised output", "its noisy input"
     else:
-        encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
-        x = next(test.batches([evenly_spaced(len(test), _IMAGES)])).x
+        encoder, decoder = (model.parts()[name] for name in ("encoder", "decoder"))
+        x, labels, _ = next(test.batches([evenly_spaced(len(test), _IMAGES)]))
         places = plan.train_places[evenly_spaced(len(plan.train_places), _IMAGES)]
         learned = next(train.batches([places])).x
-        found = float(losses.psnr(decoder(primary_output(encoder(x))), x))
+        latent = primary_output(call(encoder, x, labels))
+        found = float(losses.psnr(primary_output(call(decoder, latent, labels)), x))
         nothing = float(losses.psnr(learned.mean(0).expand_as(x), x))
         what, instead = "its reconstruction", "the mean training image"
     if found >= nothing:

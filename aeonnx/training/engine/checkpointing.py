@@ -19,6 +19,7 @@ from aeonnx.bundle import Training
 from aeonnx.checkpoint import states
 from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
+from aeonnx.models import classifies
 from aeonnx.training.data import Images, separate
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.plan import Plan, evenly_spaced
@@ -72,13 +73,21 @@ class CheckpointManager:
         test, train = self.plan.data.test.images, self.plan.data.train.images
         places = self.plan.train_places
         most = max(_TEST_EXAMPLES, min(_TRAIN_EXAMPLES, _EXAMPLE_VALUES // prod(train.shape)))
-        return checkpoint.dump_examples(
-            checkpoint.Examples(
-                test=_inputs(test, evenly_spaced(len(test), _TEST_EXAMPLES)),
-                train=_inputs(train, places[evenly_spaced(len(places), most)]),
-                normal=None if self.plan.data.whole else _inputs(test, self._normal),
-            )
-        )
+        chosen = {
+            "test": (self.plan.data.test, evenly_spaced(len(test), _TEST_EXAMPLES)),
+            "train": (self.plan.data.train, places[evenly_spaced(len(places), most)]),
+        }
+        if self.plan.data.whole is None:
+            chosen["normal"] = (self.plan.data.test, self._normal)
+        images = {name: _inputs(split.images, at) for name, (split, at) in chosen.items()}
+        labels = {}
+        if self.plan.config.classes and not classifies(self.plan.config.model):
+            labels = {
+                f"{name}_labels": split.labels[at]
+                for name, (split, at) in chosen.items()
+                if split.labels is not None
+            }
+        return checkpoint.dump_examples(checkpoint.Examples(**images, **labels))
 
     @property
     def _normal(self) -> Tensor:

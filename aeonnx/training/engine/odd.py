@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aeonnx.bundle import rank_of
-from aeonnx.models import Model
+from aeonnx.models import Model, call
 from aeonnx.training.data import Odd, read_mask
 from aeonnx.training.engine.loader import BatchLoader
 
@@ -90,5 +90,5 @@ def _scored(model: Model, loader: BatchLoader) -> Iterator[tuple[Floats, Floats]
     )
     every: Tensor = torch.arange(len(loader))
     for loaded in loader.batches(torch.split(every, loader.at_once)):
-        found = part.module(loaded.x)
+        found = call(part, loaded.x, loaded.labels)
         yield found[error].float().cpu().numpy(), found[places].float().cpu().numpy()

@@ -84,6 +84,7 @@ class Plan:
             latent_size=config.latent_size,
             data=data if data in DATA_SETS else relative_to_run(data, self.output),
             normal=self.options.normal,
+            conditional=bool(self.options.conditional),
             noisy=self.options.noisy and relative_to_run(self.options.noisy, self.output),
             data_dir=None if folder is None else relative_to_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
@@ -228,15 +229,17 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
             "--patience needs training images that are held out, and crops of the same pictures "
             "are no others: leave it out"
         )
-    if classifies(options.model):
-        _require_labels(options.model, data)
+    labelled = classifies(options.model) or options.conditional
+    if labelled:
+        what = f"{options.model} --conditional" if options.conditional else options.model
+        _require_labels(what, data)
     config = configure(
         options.model,
         arch,
         data.shape,
         hidden=options.hidden,
         latent_size=options.latent_size,
-        classes=data.classes,
+        classes=data.classes if labelled else (),
     )
     recipe = recipes.make(config, known)
     settings = resolve_settings(options, recipe)

@@ -21,7 +21,7 @@ from aeonnx.training.recipes._registry import Batch, Picture, Recipe, Shape, Sta
 
 __all__: list[str] = []
 
-_SAMPLES = 64
+_COLUMNS, _ROWS = 8, 20  # of the picture of samples
 
 
 class _Bound(NamedTuple):
@@ -57,7 +57,7 @@ def recipe(
 
     def bound(model: VariationalAutoencoder, batch: Batch) -> _Bound:
         x = (batch.noise[1] < batch.x).to(batch.x.dtype) if binary else batch.x
-        logits, mu, logvar = model(x, batch.noise[0])
+        logits, mu, logvar = model(x, batch.noise[0], batch.labels)
         return _Bound(losses.bernoulli(logits, x), losses.kl_divergence(mu, logvar))
 
     def loss(model: VariationalAutoencoder, batch: Batch) -> dict[str, Tensor]:
@@ -72,13 +72,16 @@ def recipe(
         return {"negative_elbo": negative_elbo, **terms._asdict()}
 
     def pictures(model: VariationalAutoencoder, batch: Batch) -> list[Picture]:
-        x = batch.x
-        reconstruction = model.decoder(model.encoder(x)[0])
+        x, labels = batch.x, model.known(batch.labels)
+        reconstruction = model.decoder(model.encoder(x, *labels)[0], *labels)
+        classes = len(config.classes[:_ROWS])
         generator = torch.Generator(x.device).manual_seed(0)
-        z = Noise(generator, _SAMPLES).normal(config.latent_size)
+        z = Noise(generator, _COLUMNS * (classes or _COLUMNS)).normal(config.latent_size)
+        # With classes, a row for each.
+        each = torch.arange(classes, device=x.device).repeat_interleave(_COLUMNS)
         return [
             Picture.of_rows("reconstructions", x, reconstruction),
-            Picture("samples", model.decoder(z), columns=8),
+            Picture("samples", model.decoder(z, *model.known(each)), columns=_COLUMNS),
         ]
 
     objective = "negative ELBO" if beta == 1 else f"negative ELBO, beta {beta:g}"

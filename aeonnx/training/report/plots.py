@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aeonnx._util import files
 from aeonnx.checkpoint.history import Epoch
-from aeonnx.models import Model, primary_output
+from aeonnx.models import Model, call, primary_output
 from aeonnx.training.engine.evaluate import batch_of
 from aeonnx.training.engine.loader import BatchLoader
 from aeonnx.training.engine.plan import Plan, evenly_spaced
@@ -60,7 +60,7 @@ def draw(
     shown = [*plan.recipe.pictures(model, batch_of(stage, loaded, generator))]
     scatter = None
     if {"encoder", "decoder"} <= model.parts().keys():
-        more, *scatter = _latents(model, loader, loaded.x)
+        more, *scatter = _latents(model, loader, loaded.x, loaded.labels)
         shown += more
     classes = plan.data.classes
     with files.staging(plan.output) as folder:
@@ -77,23 +77,28 @@ def draw(
     return tuple(plan.output / path.name for path in drawn)
 
 
-def _latents(model: Model, loader: BatchLoader, x: Tensor) -> tuple[list[Picture], Tensor, Tensor]:
+def _latents(
+    model: Model, loader: BatchLoader, x: Tensor, labels: Tensor
+) -> tuple[list[Picture], Tensor, Tensor]:
     """Pictures decoded from latents, the latents of test images [n, d], and their labels [n]."""
-    encoder, decoder = (model.parts()[name].module for name in ("encoder", "decoder"))
+    encoder, decoder = (model.parts()[name] for name in ("encoder", "decoder"))
 
     def decode(z: Tensor) -> Tensor:
-        images: Tensor = decoder(z.to(x.device))
+        images: Tensor = decoder.module(z.to(x.device))
         return images.cpu()
 
-    def encode(images: Tensor) -> Tensor:
-        return primary_output(encoder(images)).cpu()
+    def encode(images: Tensor, kinds: Tensor) -> Tensor:
+        return primary_output(call(encoder, images, kinds)).cpu()
 
     scattered = evenly_spaced(len(loader), _SCATTERED)
     encoded = [
-        (encode(part.x), part.labels.cpu()) for part in loader.batches(torch.split(scattered, 500))
+        (encode(part.x, part.labels), part.labels.cpu())
+        for part in loader.batches(torch.split(scattered, 500))
     ]
     z, kinds = (torch.cat(values) for values in zip(*encoded, strict=True))
-    shown = [interpolation(decode, encode(x))] if len(x) > 1 else []
+    if len(decoder.inputs) > 1:  # between two labels there is nothing to decode
+        return [], z, kinds
+    shown = [interpolation(decode, encode(x, labels))] if len(x) > 1 else []
     if model.prior:
         shown.append(manifold(decode, z))
     return shown, z, kinds

@@ -1,0 +1,184 @@
+"""A conditional VAE: trained with labels, it generates what was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import aeonnx as library
+from aeonnx.checkpoint import load
+from aeonnx.errors import AeonnxError, CheckpointError, InputError
+from aeonnx.training import load_data
+from tests.support import Shared
+
+Cli = Callable[..., Result]
+SMALL = {"conditional": True, "device": "cpu", "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def run(shared: Shared) -> Path:
+    def train(folder: Path) -> None:
+        library.train("vae", folder / "run", epochs=8, **SMALL)
+        library.export("vae", folder / "bundle", checkpoint=folder / "run")
+
+    return shared("conditional", train)
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path) -> library.Bundle:
+    return library.load(run / "bundle", ["cpu"])
+
+
+def means() -> np.ndarray:
+    """The mean digit of each class, [10, 784]."""
+    train = load_data("mnist-sample", Path()).train
+    assert train.labels is not None
+    pixels = train.images.read(torch.arange(len(train.images))).flatten(1).float() / 255
+    return np.stack([pixels[train.labels == digit].mean(0).numpy() for digit in range(10)])
+
+
+def test_each_label_generates_its_own_class(bundle: library.Bundle) -> None:
+    nearest = []
+    for digit in range(10):
+        images = bundle.generate(64, seed=3, label=digit).reshape(64, -1)
+        distances = np.square(images[:, None] - means()).sum(2)
+        nearest.append((distances.argmin(1) == digit).mean())
+    assert np.mean(nearest) > 0.6, nearest  # 0.1 without labels
+    labels = np.arange(10)
+    one_by_one = [bundle.generate(1, seed=3, first=i, label=int(i))[0] for i in labels]
+    np.testing.assert_allclose(bundle.generate(10, seed=3, label=labels), one_by_one, atol=1e-6)
+
+
+def test_parts_take_the_label(bundle: library.Bundle) -> None:
+    for part in ("encoder", "decoder", "reconstructor", "scorer", "sampler"):
+        spec = next(spec for spec in bundle.inputs(part) if spec.name == "label")
+        assert (spec.kind, spec.dtype, spec.shape, spec.range) == (
+            "label",
+            "int64",
+            ("batch",),
+            (0, 9),
+        )
+    assert bundle.manifest.classes == tuple("0123456789")
+    with pytest.raises(InputError, match=r"label: expected int64 \[batch\] in \[0, 9\]"):
+        bundle.generate(1, label=10)
+    with pytest.raises(InputError, match="give label too, with --input label=NUMBER"):
+        bundle.generate(1)
+
+
+def test_the_right_label_reconstructs_better(run: Path, bundle: library.Bundle) -> None:
+    examples = load(run / "run", "vae").examples
+    assert examples is not None
+    assert examples.normal is not None
+    assert examples.normal_labels is not None
+    x, labels = examples.normal.numpy(), examples.normal_labels.numpy()
+    right = bundle.score(x, label=labels)
+    wrong = bundle.score(x, label=(labels + 1) % 10)
+    assert np.median(wrong.errors / right.errors) > 1.05
+    # The thresholds are those of images with their own labels.
+    assert right.odd.mean() == pytest.approx(0.01, abs=0.005)
+
+
+def test_the_sampler_draws_the_same(bundle: library.Bundle) -> None:
+    labels = np.arange(10)
+    drawn = bundle.run("sampler", seed=[5], index=labels, label=labels)["image"]
+    np.testing.assert_array_equal(drawn, bundle.generate(10, seed=5, label=labels, pixels=True))
+
+
+def test_rows_of_labels(aeonnx: Cli, run: Path, bundle: library.Bundle) -> None:
+    told = aeonnx("generate", run / "bundle", "--labels", "730", "-n", 4, "-o", "grid.png",
+                  "--seed", 5, "--provider", "cpu")  # fmt: skip
+    assert told.exit_code == 0, told.output
+    with Image.open("grid.png") as picture:
+        grid = np.asarray(picture)
+    assert grid.shape == (3 * 30 + 2, 4 * 30 + 2)
+    for row, digit in enumerate((7, 3, 0)):
+        images = bundle.generate(4, seed=5, label=digit, pixels=True)
+        for column in range(4):
+            top, left = 2 + 30 * row, 2 + 30 * column
+            np.testing.assert_array_equal(grid[top : top + 28, left : left + 28], images[column, 0])
+    told = aeonnx("generate", run / "bundle", "--label", "7", "-n", 3, "-o", "x.npy", "--seed", 5)
+    assert told.exit_code == 0, told.output
+    np.testing.assert_allclose(np.load("x.npy"), bundle.generate(3, seed=5, label=7), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--labels", "7x"), "--label: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got 'x'"),
+        (("--labels", "7", "--label", "7"), "--label is for one class and --labels for several"),
+        (("--label", "ten"), "--label: expected one of 0, 1, 2"),
+        ((), "give label too, with --input label=NUMBER"),
+    ],
+)
+def test_labels_that_are_none_are_refused(
+    aeonnx: Cli, run: Path, arguments: tuple[str, ...], text: str
+) -> None:
+    told = aeonnx("generate", run / "bundle", "-n", 2, "-o", "x.png", *arguments)
+    assert (told.exit_code != 0, text in told.output) == (True, True), told.output
+    assert not Path("x.png").exists()
+
+
+def test_an_unconditional_bundle_takes_no_label(
+    aeonnx: Cli, bundle_of: Callable[..., Path]
+) -> None:
+    for option in ("--label", "--labels"):
+        told = aeonnx("generate", bundle_of(), option, "7", "-n", 2, "-o", "x.png")
+        assert told.exit_code == 2
+        assert "--label: this bundle's decoder takes none, leave it out" in told.output
+
+
+def test_the_next_command_makes_rows_of_labels(aeonnx: Cli, run: Path) -> None:
+    told = aeonnx(
+        "export", "-m", "vae", "--checkpoint", run / "run", "-o", "dist", "--part", "decoder"
+    )
+    assert told.exit_code == 0, told.output
+    assert "aeonnx generate dist --labels 0123456789 -n 8 --seed 7 -o grid.png" in told.output
+
+
+def test_a_resumed_run_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    options = {**SMALL, "schedule": "constant", "arch": "conv", "hidden": (4,)}
+    library.train("vae", tmp_path / "one", epochs=2, **options)
+    library.train("vae", tmp_path / "two", epochs=1, **options)
+    library.train("vae", tmp_path / "two", epochs=2, resume=True)
+    one, two = (load(tmp_path / name, "vae") for name in ("one", "two"))
+    assert one.checkpoint_id == two.checkpoint_id
+    assert one.config.classes == tuple("0123456789")
+
+
+def test_what_cannot_be_conditional_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((9, 28, 28), np.uint8))
+    for model, options, text in (
+        ("ae", {}, "ae takes no --conditional: expected -m vae, or leave it out"),
+        (
+            "vae",
+            {"data": tmp_path / "x.npy"},
+            "vae --conditional learns from labels, and x.npy has",
+        ),
+    ):
+        with pytest.raises(AeonnxError) as caught:
+            library.train(model, tmp_path / "run", **{**SMALL, **options})
+        assert str(caught.value).startswith(text)
+
+
+def test_labels_of_a_checkpoint_are_checked(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run / "run", tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    path = folder / config["examples"]["file"]
+    tensors = load_file(path)
+    tensors["test_labels"] = tensors["test_labels"] + 5
+    save_file(tensors, path)
+    config["examples"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    config["examples"]["bytes"] = path.stat().st_size
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="test_labels: expected numbers of the 10 classes"):
+        load(folder, "vae")
