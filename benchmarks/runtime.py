@@ -43,7 +43,7 @@ Contender = Callable[[], object]
 STREAM = """
 import sys, time
 import aeonnx
-from aeonnx.runtime.file_ops import generate_file
+from aeonnx.runtime.generate_files import generate_file
 from aeonnx.runtime.stream import generated
 from pathlib import Path
 bundle = aeonnx.load({bundle!r}, ["cpu"], threads=1)

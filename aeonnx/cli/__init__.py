@@ -24,10 +24,11 @@ from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.config import NOTE, config_option
 from aeonnx.cli.demo import demo
 from aeonnx.cli.doctor import doctor
+from aeonnx.cli.generate import generate
 from aeonnx.cli.runs import runs
 from aeonnx.cli.score import score
 from aeonnx.cli.train import train
-from aeonnx.cli.verbs import classify, decode, denoise, encode, generate, reconstruct
+from aeonnx.cli.verbs import classify, decode, denoise, encode, reconstruct
 from aeonnx.errors import AeonnxError, UsageError
 
 __all__ = ["cli", "main"]

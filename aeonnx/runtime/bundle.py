@@ -17,7 +17,7 @@ from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.generating import generate, latent_shape
 from aeonnx.runtime.interface import tile_rows
-from aeonnx.runtime.prior import check_range, draw
+from aeonnx.runtime.prior import Gaussian, check_range, draw
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.scored import Scored
 from aeonnx.runtime.session import Array, Session
@@ -281,6 +281,15 @@ class Bundle:
             InputError: see `generate`.
         """
         return draw(self._answers.gaussian(), seed, first, n, latent_shape(self.manifest, size))
+
+    @property
+    def prior(self) -> Gaussian:
+        """The distribution that `generate` draws latents from.
+
+        Raises:
+            BundleError: see `generate`.
+        """
+        return self._answers.gaussian()
 
     def run(self, part: str, **inputs: ArrayLike) -> dict[str, Array]:
         """Run a part on its inputs by name, and return all outputs by name.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from aeonnx.io.formats import Target, target_of
+from aeonnx.io.formats import target_of
 from aeonnx.io.readers import Reading
 from aeonnx.io.sheet import Sheet
-from aeonnx.io.source import Source
 from aeonnx.io.stored import named
-from aeonnx.io.writers import open_writer, write_bytes
+from aeonnx.io.writers import write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.composing import kept
 from aeonnx.runtime.file_rows import (
@@ -28,16 +27,14 @@ from aeonnx.runtime.photos import are_photos, run_on_photos
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, show_rows
 from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
-from aeonnx.runtime.stream import ahead, generated, rows_at_once
+from aeonnx.runtime.stream import ahead, rows_at_once
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
-from aeonnx.runtime.written import Written, common_shape, left_out_of
+from aeonnx.runtime.writing import Advanced, write_rows
+from aeonnx.runtime.written import Written, left_out_of
 
-__all__ = ["Advanced", "Written", "generate_file", "run_on_files"]
+__all__ = ["Advanced", "Written", "run_on_files"]
 
 _NONE: Mapping[str, float] = MappingProxyType({})
-
-Advanced = Callable[[int, int], None]
-"""Progress callback: (rows done, rows in total)."""
 
 
 def run_on_files(
@@ -137,99 +134,8 @@ def run_on_files(
         pairs = rows.pairs(rows_at_once(bundle, verb))
         results = ahead(run(batch, rest) for batch, rest in ahead(pairs))
         key = "images" if is_image else "features" if verb == "encode" else made.name
-        written = _write(results, to, rows, key, more, force=force, advanced=advanced)
+        written = write_rows(results, to, rows, key, more, force=force, advanced=advanced)
     log_skipped(rows)
     if compare is not None:
         write_bytes(target_of(compare), sheet.png(), force=force)
     return replace(written, left_out=tuple(left_out), skipped=rows.skipped)
-
-
-def generate_file(
-    bundle: Bundle,
-    n: int,
-    seed: int,
-    first: int,
-    target: Path | str,
-    *,
-    size: Sequence[int] | None = None,
-    pixels: bool = False,
-    force: bool = False,
-    advanced: Advanced | None = None,
-    others: Mapping[str, float] = _NONE,
-    each: Sequence[Mapping[str, float]] = (_NONE,),
-) -> Written:
-    """Write generated images to `target`; see `Bundle.generate` and `run_on_files`.
-
-    Args:
-        bundle, seed, first, size: see `Bundle.generate`.
-        n: number of images for each entry of `each`.
-        target, pixels, force, advanced: see `run_on_files`.
-        others: a number for each further input of the decoder.
-        each: more such numbers, such as labels: n images of each entry, all of the same latents, a
-            row of the grid for each if there are several.
-    """
-    bundle.require("generate")
-    to = target_of(target, pictures=True)
-    count = n * len(each)
-    to.require(count, sizes(made_by(bundle.manifest, "generate")[1]))
-    to.refuse_existing(force=force)
-    options = {"size": size, "pixels": pixels or to.pictures, **others}
-    none: dict[str, Array] = {}
-    results = (
-        (images, none)
-        for more in each
-        for images in generated(bundle, n, seed, first, **options, **more)
-    )
-    columns = n if len(each) > 1 else None
-    return _write(results, to, count, "images", (), columns=columns, force=force, advanced=advanced)
-
-
-def _write(
-    results: Iterable[tuple[Array, Mapping[str, Array]]],
-    target: Target,
-    rows: Source | int,
-    key: str,
-    more: Sequence[str],
-    *,
-    columns: int | None = None,
-    force: bool,
-    advanced: Advanced | None,
-) -> Written:
-    """Write the results of the rows of a source, or of a number of rows without one.
-
-    Args:
-        results: batches of results, each with the same rows of the further arrays.
-        target: where they go.
-        rows: the source, or the number of rows.
-        key: name of the results in a .npz.
-        more: names of the further arrays.
-        columns: see `open_writer`.
-        force: see `open_writer`.
-        advanced: progress callback.
-    """
-    if isinstance(rows, int):
-        count, names, outputs = rows, None, None
-    else:
-        count, names, outputs = len(rows.names), rows.names, rows.outputs
-    dtype, done = "", 0
-    shape: tuple[int | None, ...] = ()
-    with open_writer(
-        target,
-        count,
-        key=key,
-        names=names,
-        outputs=outputs,
-        others=more,
-        columns=columns,
-        force=force,
-    ) as writer:
-        for batch, others in results:
-            writer.write(batch, **others)
-            dtype, shape, done = (
-                f"{batch.dtype}",
-                common_shape([shape or batch.shape[1:], batch.shape[1:]]),
-                done + len(batch),
-            )
-            if advanced:
-                advanced(done, count)
-    return Written(f"{target}", dtype, (count, *shape))

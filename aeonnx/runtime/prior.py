@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,10 @@ __all__ = [
     "Gaussian",
     "check_range",
     "draw",
+    "of_normal",
     "philox",
     "standard_normal",
+    "truncated",
 ]
 
 ROUNDS = 10
@@ -96,16 +99,37 @@ def transformed(
     prior: Gaussian, seed: int, index: npt.NDArray[np.int64], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
     """Samples of the prior: float64 [n, *shape] for int64 [n] indices of 0 or more."""
-    z = standard_normal(seed, index.astype(np.uint64), math.prod(shape))
+    return of_normal(prior, standard_normal(seed, index.astype(np.uint64), math.prod(shape)), shape)
+
+
+def of_normal(
+    prior: Gaussian, z: npt.NDArray[np.float64], shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Samples of the prior, float64 [n, *shape], from those of N(0, I), [n, product of shape]."""
     if prior.factor is None and prior.mean is None:
-        return z.reshape(len(index), *shape)
+        return z.reshape(len(z), *shape)
     channels = shape[0]
-    places = z.reshape(len(index), channels, -1).transpose(0, 2, 1).reshape(-1, channels)
+    places = z.reshape(len(z), channels, -1).transpose(0, 2, 1).reshape(-1, channels)
     if prior.factor is not None:
         places = places @ prior.factor.T if prior.factor.ndim == 2 else places * prior.factor
     if prior.mean is not None:
         places = places + prior.mean
-    return places.reshape(len(index), -1, channels).transpose(0, 2, 1).reshape(len(index), *shape)
+    return places.reshape(len(z), -1, channels).transpose(0, 2, 1).reshape(len(z), *shape)
+
+
+def truncated(z: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.float64]:
+    """Samples of N(0, 1) -> samples of the same cut off at -limit and limit, in the same order.
+
+    Each keeps its share of the distribution, so that no number is drawn again, as the truncation
+    of Brock et al. 2019, "Large scale GAN training", section 3.1, does it.
+    """
+    normal = NormalDist()
+    low = normal.cdf(-limit)
+    cdf = np.array([normal.cdf(value) for value in z.ravel().tolist()])
+    shares = np.clip(low + cdf * (1 - 2 * low), 1e-300, 1 - 1e-16)
+    found = np.array([normal.inv_cdf(share) for share in shares.tolist()]).reshape(z.shape)
+    inside: npt.NDArray[np.float64] = np.clip(found, -limit, limit)
+    return inside
 
 
 def standard_normal(seed: int, index: Words, size: int) -> npt.NDArray[np.float64]:

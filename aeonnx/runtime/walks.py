@@ -1,0 +1,194 @@
+"""Latents that are chosen, and not drawn one by one: on a way between two, along one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx.errors import UsageError
+from aeonnx.runtime.bundle import Bundle
+from aeonnx.runtime.file_rows import open_rows_of
+from aeonnx.runtime.generating import latent_shape
+from aeonnx.runtime.prior import Gaussian, check_range, of_normal, standard_normal, truncated
+from aeonnx.runtime.session import Array
+from aeonnx.runtime.stream import ahead, rows_at_once
+
+__all__ = ["Walk", "slerp", "walked"]
+
+_DEVIATIONS = 3.0  # of the ends of a sweep
+_NEARLY_PARALLEL = 1e-6  # sine of an angle
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How latents are chosen.
+
+    Args:
+        interpolate: two seeds, or paths of two pictures, to go between; None for none.
+        sweep: index of the number of the latent that goes from -3 to 3 standard deviations of the
+            prior, while the others stay those of one drawn latent; None for none.
+        truncate: most standard deviations of each drawn number; None for no limit.
+
+    Raises:
+        UsageError: an option contradicts another, or is out of range.
+    """
+
+    interpolate: tuple[str, str] | None = None
+    sweep: int | None = None
+    truncate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.interpolate and self.sweep is not None:
+            raise UsageError("--interpolate and --latent-sweep choose the latents: give one")
+        limit = self.truncate
+        if limit is not None and not 0 < limit < math.inf:
+            raise UsageError(f"--truncate: expected a number above 0, got {limit}")
+        if limit is not None and self.interpolate and not all(map(_is_seed, self.interpolate)):
+            raise UsageError("--truncate limits drawn latents, not those of pictures: leave it out")
+
+    @property
+    def plain(self) -> bool:
+        """Whether latents are drawn as always."""
+        return self == Walk()
+
+
+def walked(
+    bundle: Bundle,
+    n: int,
+    seed: int,
+    first: int,
+    walk: Walk,
+    *,
+    size: Sequence[int] | None = None,
+    pixels: bool = False,
+    **others: Any,
+) -> Iterator[Array]:
+    """Images of chosen latents, in batches.
+
+    Args:
+        bundle: has a decoder.
+        n: number of images.
+        seed, first: of the drawn latents, see `Bundle.generate`.
+        walk: how they are chosen.
+        size, pixels, others: see `Bundle.generate`.
+
+    Raises:
+        UsageError: the latent has no such number.
+        ImageError: a picture cannot be read.
+        BundleError, InputError: see `Bundle.generate` and `Bundle.encode`.
+    """
+    check_range(seed, first, n)
+    bundle.require("decode")
+    shape = latent_shape(bundle.manifest, size)
+    prior = bundle.prior if _drawn(walk) else Gaussian()
+    ends = None
+    if walk.interpolate:
+        ends = [_end(bundle, each, first, shape, prior, walk, others) for each in walk.interpolate]
+    dtype = bundle.variant("decoder").inputs[0].dtype
+    rows = rows_at_once(bundle, "decode")
+
+    def chosen() -> Iterator[Array]:
+        for start in range(0, n, rows):
+            places = np.arange(start, min(start + rows, n))
+            if ends is not None:
+                shares = places / max(1, n - 1)
+                centre = _centre(prior, shape)
+                found = slerp(ends[0] - centre, ends[1] - centre, shares) + centre
+            else:
+                found = of_normal(prior, _normal(walk, n, seed, first, places, shape), shape)
+            yield found.astype(dtype)
+
+    return ahead(bundle.decode(z, pixels=pixels, **others) for z in ahead(chosen()))
+
+
+def slerp(one: Array, other: Array, shares: npt.NDArray[np.float64]) -> Array:
+    """Spherical interpolation: the way from one latent to another that keeps its distance from 0.
+
+    Shoemake 1985, "Animating rotation with quaternion curves", equation 2; White 2016, "Sampling
+    generative networks", section 2.1: a straight line passes through lengths that the prior
+    hardly ever has.
+
+    Args:
+        one: where the share is 0, [...].
+        other: where it is 1, [...].
+        shares: [n].
+
+    Returns:
+        [n, ...].
+    """
+    a, b = one.ravel().astype(np.float64), other.ravel().astype(np.float64)
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    angle = math.acos(float(np.clip(a @ b / lengths, -1, 1))) if lengths > 0 else 0.0
+    t = shares[:, None]
+    if math.sin(angle) < _NEARLY_PARALLEL:
+        found = (1 - t) * a + t * b
+    else:
+        found = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / math.sin(angle)
+    return found.reshape(len(shares), *one.shape)
+
+
+def _drawn(walk: Walk) -> bool:
+    return walk.interpolate is None or any(map(_is_seed, walk.interpolate))
+
+
+def _is_seed(text: str) -> bool:
+    return text.isdigit()
+
+
+def _end(
+    bundle: Bundle,
+    text: str,
+    first: int,
+    shape: tuple[int, ...],
+    prior: Gaussian,
+    walk: Walk,
+    others: Mapping[str, Any],
+) -> Array:
+    """One end of an interpolation: float64 of the latent's shape."""
+    if _is_seed(text):
+        check_range(int(text), first, 1)
+        eps = _limited(
+            standard_normal(int(text), np.array([first], np.uint64), math.prod(shape)), walk
+        )
+        one: Array = of_normal(prior, eps, shape)[0]
+        return one
+    names = {spec.name for spec in bundle.inputs("encoder")[1:]}
+    (rows,) = [*open_rows_of(bundle, "encode", [Path(text)], None).batches(1)][:1]
+    known = {name: value for name, value in others.items() if name in names}
+    latent: Array = bundle.encode(rows[:1], **known)[0].astype(np.float64)
+    return latent
+
+
+def _normal(
+    walk: Walk, n: int, seed: int, first: int, places: Array, shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Standard normals of the images `places` of n: [len(places), size]."""
+    size = math.prod(shape)
+    if walk.sweep is None:
+        return _limited(standard_normal(seed, (first + places).astype(np.uint64), size), walk)
+    if not 0 <= walk.sweep < size:
+        raise UsageError(
+            f"--latent-sweep: expected the index of one of the latent's {size} numbers, 0 to "
+            f"{size - 1}, got {walk.sweep}"
+        )
+    one = _limited(standard_normal(seed, np.array([first], np.uint64), size), walk)
+    eps = np.repeat(one, len(places), axis=0)
+    eps[:, walk.sweep] = _DEVIATIONS * (2 * places / max(1, n - 1) - 1)
+    return eps
+
+
+def _limited(eps: npt.NDArray[np.float64], walk: Walk) -> npt.NDArray[np.float64]:
+    return eps if walk.truncate is None else truncated(eps, walk.truncate)
+
+
+def _centre(prior: Gaussian, shape: tuple[int, ...]) -> Array:
+    """Mean of the prior, of a latent's shape."""
+    if prior.mean is None:
+        return np.zeros(shape)
+    return np.broadcast_to(prior.mean.reshape(-1, *[1] * (len(shape) - 1)), shape)
