@@ -1,7 +1,7 @@
 """Denoise photographs: PSNR, SSIM and speed beside BM3D and other methods without training.
 
     .venv/bin/pip install bm3d scikit-image PyWavelets opencv-python-headless
-    .venv/bin/python benchmarks/photos.py --grey dist/grey --colour dist/colour
+    .venv/bin/python benchmarks/photos.py --grey dist/grey --colour dist/colour   # or one of them
 
 The test pictures of `AEONNX_DATA/photos` get gaussian noise, clipped to [0, 1] and not. The other
 methods are told the level of the noise, and each has the parameter of its grid with the highest
@@ -251,10 +251,9 @@ def main() -> None:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     text = ["# Denoising of photographs", ""]
     for colour, folder in (("grey", given.grey), ("colour", given.colour)):
-        rows = others(colour, kept)
         if folder is None:
             continue
-        rows = [*ours(colour, folder), *rows]
+        rows = [*ours(colour, folder), *others(colour, kept)]
         text += [table(rows, colour), "", verdict(rows, colour), ""]
     if len(text) > 2:
         given.o.write_text("\n".join([*text, describe(), ""]))

@@ -261,7 +261,7 @@ CHECKPOINTS: dict[str, tuple[Form, str]] = {
     "what steers a terminal": (of_model(arch="\x1b[2J"), "expected no control characters"),
     "convolutions": (of_model(arch="conv"), "does not fit vae (conv"),
     "no such model": (of_model(model="vea" * 999), "holds a checkpoint of 'veavea"),
-    "classes without need": (of_model(classes=["a", "b"]), "classes: expected names where"),
+    "classes without need": (of_model(classes=["a", "b"]), "does not fit vae (mlp"),
     "a text of 100 MB": (of_training(data="x" * 100_000_000), "at most 1,048,576 are read"),
     "infinite numbers": (
         of_text(r'"lr": [\d.]+', '"lr": 1e999'),

@@ -41,6 +41,8 @@ def values_of(option: click.Option) -> st.SearchStrategy[Any]:
         return st.lists(_INTEGERS, min_size=1, max_size=3)
     kinds = {click.types.FloatParamType: _FLOATS, click.types.IntParamType: _INTEGERS}
     one = next((drawn for kind, drawn in kinds.items() if isinstance(option.type, kind)), _TEXTS)
+    if option.nargs > 1:
+        return st.lists(one, min_size=option.nargs, max_size=option.nargs)
     return st.lists(one, min_size=1, max_size=3) if option.multiple else one
 
 
@@ -51,6 +53,8 @@ def words_of(option: click.Option, value: Any) -> list[str]:
         return [flag]
     if option.multiple:
         return [f"{flag}={item}" for item in value]
+    if option.nargs > 1:
+        return [flag, *value]
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return [f"{flag}={text}" if flag.startswith("--") else flag + text]
 
@@ -121,6 +125,8 @@ def test_a_value_of_another_type_is_refused(aeonnx: Cli, name: str, key: str) ->
         ("epochs = 3.0", "c.toml: epochs: expected a whole number, got 3.0"),
         ("lr = '1e-3'", "c.toml: lr: expected a number, got '1e-3'"),
         ("data = 5", "c.toml: data: expected a text in quotes, got 5"),
+        ("pairs = ['a']", "c.toml: pairs: expected a list of 2 texts in quotes, got ['a']"),
+        ("pairs = 'a'", "c.toml: pairs: expected a list of 2 texts in quotes, got 'a'"),
         (
             "hidden = 'a,b'",
             "c.toml: hidden: expected whole numbers such as 400,200, got 'a,b'",

@@ -43,13 +43,15 @@ def test_a_module_of_ones_own(tmp_path: Path) -> None:
     assert "latents: float32 [2, 32]" in said
 
 
-def test_denoise_a_folder(denoiser: Path, tmp_path: Path) -> None:
+def test_clean_scans(denoiser: Path, tmp_path: Path) -> None:
     (tmp_path / "noisy").mkdir()
     rng = np.random.default_rng(0)
     for i in range(3):
         pixels = rng.integers(0, 256, (28, 28)).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / "noisy" / f"{i}.png")
-    assert "3 pictures" in run(tmp_path, "denoise_folder", denoiser, "noisy", "clean")
+    assert "3 pictures" in run(tmp_path, "clean_scans", denoiser, "noisy", "clean")
+    with Image.open(tmp_path / "before-after.png") as sheet:
+        assert sheet.size[0] > 2 * 28
     assert {path.name for path in (tmp_path / "clean").iterdir()} == {"0.png", "1.png", "2.png"}
 
 

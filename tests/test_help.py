@@ -10,7 +10,8 @@ import pytest
 from aeonnx.cli import cli
 
 _VERBS = (
-    "Train Compare Export Show Encode Decode Reconstruct Denoise Classify Generate Measure Check"
+    "Train Compare Export Show Encode Decode Reconstruct Denoise Score Classify Generate Measure "
+    "Check"
 )
 _TURNS_ON = ("from", "graph")
 """Options, beside paths, that turn something on: without them nothing takes their place."""

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "decode": ("{b}", "z.npy", *OUT),
     "reconstruct": ("{b}", "in.npy", *OUT),
     "denoise": ("{d}", "in.npy", *OUT),
+    "score": ("{b}", "in.npy"),
     "classify": ("{s}", "in.npy"),
     "generate": ("{b}", *OUT),
     "bench": ("{b}", "--part", "decoder", "--batch", "1", "--seconds", "0.01"),
@@ -90,7 +91,9 @@ def test_the_document_has_the_keys_that_the_help_names(
         assert f"`{key}`" in said, key
 
 
-@pytest.mark.parametrize("name", ["encode", "decode", "reconstruct", "classify", "generate"])
+@pytest.mark.parametrize(
+    "name", ["encode", "decode", "reconstruct", "score", "classify", "generate"]
+)
 def test_two_documents_on_stdout_are_refused(aeonnx: Cli, name: str) -> None:
     sources = [] if name == "generate" else ["in.npy"]
     result = aeonnx(name, "b", *sources, "-o", "-", "--json")

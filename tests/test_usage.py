@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "decode": ("{b}", "in.npy", *OUT),
     "reconstruct": ("{b}", "in.npy", *OUT),
     "denoise": ("{b}", "in.npy", *OUT),
+    "score": ("{b}", "in.npy"),
     "classify": ("{b}", "in.npy"),
     "generate": ("{b}", *OUT),
     "bench": ("{b}",),
@@ -62,6 +63,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--input": ("sigma", "sigma=much", "=", "sigma=1=2"),
     "--latents": NAME,
     "--label": ("seven", "-1", ""),
+    "--labels": ("seven", "-1", ""),
+    "--latent-sweep": ("1.5", "a"),
+    "--normal": NAME,
     "--size": ("64", "axb", "64x", "x", "-1x4"),
     "--held-out": (*SHARE, "0"),
     "--hidden": ("0", "-1", "a", "1.5", HUGE),
@@ -88,7 +92,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--state": NAME,
     "--static-batch": COUNT,
     "--target": NAME,
+    "--strength": ("-0.1", "1.1", "nan", "inf", "a"),
     "--temperature": ABOVE_0,
+    "--threshold": ("p90", "nan", "inf", ""),
+    "--truncate": ABOVE_0,
     "--overlap": ("-1", "1.5", "a", HUGE),
     "--threads": COUNT,
     "--tile": COUNT,
@@ -120,14 +127,15 @@ def cases() -> list[tuple[str, str, str]]:
         context = click.Context(command)
         for parameter in command.get_params(context):
             option = parameter.opts[-1]
-            if isinstance(parameter, click.Option) and not parameter.is_flag and _takes(parameter):
+            if isinstance(parameter, click.Option) and _takes(parameter):
                 found += [(name, option, value) for value in VALUES[option]]
     return found
 
 
 def _takes(option: click.Option) -> bool:
-    """Whether there are values that it does not take: any text is a path."""
-    return not isinstance(option.type, click.Path)
+    """Whether there are values that it does not take: any text is a path, and two may be."""
+    paths = isinstance(option.type, click.Path) or option.nargs == 2
+    return not option.is_flag and not paths
 
 
 @pytest.mark.parametrize(("command", "option", "value"), cases())

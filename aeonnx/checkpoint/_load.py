@@ -218,7 +218,10 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
     if entries.keys() - {"normal"} != {"test", "train"}:
         names = [tensors.shown(name) for name in sorted(entries)[:6]]
         raise ValueError(f"examples: expected images named test and train, got {names}")
-    for name, entry in entries.items():
+    for name in ("test", "train", "normal"):
+        entry = entries.get(name)
+        if entry is None:
+            continue
         images = entry.shape[1:] == config.input_shape and entry.shape[0] > 0
         if not images or entry.dtype not in (torch.uint8, torch.float32):
             raise ValueError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 
 __all__ = ["MOST", "Epoch", "Position", "RunOptions", "lines_of"]
 
@@ -50,9 +50,10 @@ class RunOptions:
     patience: int | None
     seed: int
     recipe: dict[str, str | float]
-    noisy: str | None = None
-    normal: str | None = None
-    conditional: bool = False
+    # States of older versions have none of these.
+    noisy: str | None = field(default=None, metadata=OPTIONAL)
+    normal: str | None = field(default=None, metadata=OPTIONAL)
+    conditional: bool = field(default=False, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -99,16 +99,22 @@ def _options_in(path: Path, document: Mapping[str, Any], ctx: click.Context) -> 
 
 def _checked(where: str, value: Any, option: click.Option, ctx: click.Context) -> Any:
     """The value, if the option takes it."""
-    listed = value if option.multiple and isinstance(value, list) else [value]
+    listed = value if _several(option) and isinstance(value, list) else [value]
+    if option.nargs > 1 and len(listed) != option.nargs:
+        raise UsageError(f"{where}: expected {_expected(option)}, got {_shown(value)}")
     for item in listed:
         if not _fits(item, option):
             raise UsageError(f"{where}: expected {_expected(option)}, got {_shown(value)}")
-    taken = listed if option.multiple else value
+    taken = listed if _several(option) else value
     try:
         option.type_cast_value(ctx, taken)
     except click.BadParameter as error:
         raise UsageError(f"{where}: {error.message}") from error
     return taken
+
+
+def _several(option: click.Option) -> bool:
+    return option.multiple or option.nargs > 1
 
 
 def _fits(value: Any, option: click.Option) -> bool:
@@ -133,6 +139,8 @@ def _expected(option: click.Option) -> str:
         one = "a number"
     elif isinstance(option.type, click.types.IntParamType):
         one = "a whole number"
+    if option.nargs > 1:
+        return f"a list of {option.nargs} texts in quotes"
     return f"{one}, or a list of them" if option.multiple else one
 
 

@@ -52,7 +52,7 @@ __all__ = ["generate"]
 @click.option(
     "--labels",
     help="Several classes, such as 0123456789 or cat,dog: -n images of each, all of the same "
-    "latents, a row of the grid for each class.",
+    "latents, a row of the grid for each class.  [default: none]",
 )
 @click.option(
     "--size",
@@ -64,7 +64,8 @@ __all__ = ["generate"]
     "--interpolate",
     nargs=2,
     metavar="A B",
-    help="Go in -n steps from one latent to another: those of two seeds, or of two pictures.",
+    help="Go in -n steps from one latent to another: those of two seeds, or of two pictures.  "
+    "[default: draw each latent]",
 )
 @click.option(
     "--latent-sweep",
@@ -72,7 +73,7 @@ __all__ = ["generate"]
     type=int,
     metavar="INDEX",
     help="Let one number of the latent go in -n steps from -3 to 3 standard deviations, and keep "
-    "the others of the seed.",
+    "the others of the seed.  [default: draw each latent]",
 )
 @click.option(
     "--truncate",

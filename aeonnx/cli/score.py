@@ -27,7 +27,6 @@ from aeonnx.cli.options import (
     refuse_two_documents,
     runtime_options,
 )
-from aeonnx.cli.tables import say
 from aeonnx.errors import UsageError
 
 __all__ = ["score"]
@@ -97,6 +96,7 @@ def score(
 ) -> None:
     from aeonnx.cli import scores
     from aeonnx.cli.progress import RowsProgress
+    from aeonnx.cli.tables import say
     from aeonnx.runtime.scoring import ScoreFiles, score_files
     from aeonnx.runtime.watching import watched
 

@@ -93,8 +93,8 @@ def _number(value: str | float) -> str:
     "--pairs",
     nargs=2,
     metavar="NOISY CLEAN",
-    help="Instead of --data and --corruption, for dae with --arch unet: a folder of noisy "
-    "pictures, and one of the same pictures without noise, of the same names.",
+    help="Folder of noisy pictures and folder of the same pictures without noise, of the same "
+    "names, instead of --data and --corruption; for dae with --arch unet.  [default: none]",
 )
 @click.option(
     "--normal",

@@ -14,7 +14,7 @@ from aeonnx.errors import UsageError
 from aeonnx.io import png
 from aeonnx.io.images import FORMATS
 
-__all__ = ["encode_picture"]
+__all__ = ["DEEP", "encode_picture"]
 
 Array = npt.NDArray[Any]
 
@@ -41,8 +41,8 @@ def encode_picture(pixels: Array, form: str, profile: bytes | None = None) -> by
     if form == "tif" and pixels.shape[2] == 2:  # many programs read no grey TIFF with alpha
         pixels = pixels[..., [0, 0, 0, 1]]
     if pixels.dtype == np.uint16:
-        if form in _DEEP:
-            return _DEEP[form](pixels, profile)
+        if form in DEEP:
+            return DEEP[form](pixels, profile)
         pixels = (pixels >> 8).astype(np.uint8)
     from PIL import Image
 
@@ -106,4 +106,5 @@ def _deep_tiff(pixels: Array, profile: bytes | None) -> bytes:
     )  # fmt: skip
 
 
-_DEEP = {"png": _deep_png, "tif": _deep_tiff}
+DEEP = {"png": _deep_png, "tif": _deep_tiff}
+"""Forms that keep 16 bits, and what encodes them."""

@@ -26,7 +26,7 @@ from aeonnx.io.arrays import (
     to_values,
 )
 from aeonnx.io.folders import pictures_in
-from aeonnx.io.photos import PhotoFile
+from aeonnx.io.photos import PhotoFile, open_photo
 from aeonnx.io.pictures import ANY, Treatment, image_of, read_file, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.rows import centre_of
@@ -56,6 +56,8 @@ class Reading:
         bounds: lowest and highest allowed value of floats in arrays; None for any value. Then
             pixels stand for nothing, and are refused.
         limited: whether floats outside of the bounds are refused.
+        keeps_alpha: pictures keep what the model does not take, so that with `skip_bad` transparent
+            ones are not skipped.
     """
 
     how: Treatment = field(default_factory=Treatment)
@@ -63,6 +65,7 @@ class Reading:
     skip_bad: bool = False
     bounds: Bounds | None = UNIT
     limited: bool = True
+    keeps_alpha: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
         raise ImageError(f"{pictures[0].name} {_PIXELS}")
     if reading.skip_bad:
         with ThreadPoolExecutor() as pool:
-            wrong = list(pool.map(_wrong_with, pictures))
+            wrong = list(pool.map(partial(_wrong_with, reading=reading), pictures))
         skipped = [error for error in wrong if error is not None]
         if skipped and len(skipped) == len(pictures):
             more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
@@ -233,9 +236,12 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
     return [Source(names, batches, outputs, True, skipped=tuple(skipped), photos=photos)]
 
 
-def _wrong_with(picture: _Picture) -> str | None:
+def _wrong_with(picture: _Picture, reading: Reading) -> str | None:
     try:
-        picture.read()
+        if reading.keeps_alpha:
+            open_photo(picture.file.read(), picture.name, reading.how)
+        else:
+            picture.read()
     except ImageError as error:
         return str(error)
     return None

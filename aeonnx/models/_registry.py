@@ -159,6 +159,7 @@ def configure(
     hidden: tuple[int, ...] | None = None,
     latent_size: int | None = None,
     classes: tuple[str, ...] = (),
+    conditional: bool = False,
 ) -> ModelConfig:
     """Make the configuration of a model; sizes that are None take the model's defaults.
 
@@ -169,8 +170,9 @@ def configure(
         hidden: see `ModelConfig`; None for the model's default, in which "mlp" layers narrower
             than `latent_size` are widened to it.
         latent_size: None for the model's default.
-        classes: names of the labels; ignored for a model that neither classifies nor can be
+        classes: names of the labels; ignored for a model that neither classifies nor is to be
             conditional.
+        conditional: whether the parts take labels; only of a model that can be.
 
     Raises:
         UnknownNameError: the model, or its architecture, does not exist.
@@ -190,7 +192,7 @@ def configure(
             input_shape,
             hidden,
             widths.latent_size if latent_size is None else latent_size,
-            classes if entry.classifies or entry.conditional else (),
+            classes if entry.classifies or (conditional and entry.conditional) else (),
         )
     except ValueError as error:
         raise UsageError(f"sizes of {model}: {error}") from None

@@ -52,13 +52,23 @@ require_one_onnxruntime()
 
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.loading import load
+from aeonnx.runtime.scored import Scored
 from aeonnx.runtime.session import Session
 
 if TYPE_CHECKING:
     from aeonnx.runtime.compare import Check, Report
     from aeonnx.runtime.verification import verify
 
-__all__ = ["Bundle", "Check", "Report", "Session", "load", "require_one_onnxruntime", "verify"]
+__all__ = [
+    "Bundle",
+    "Check",
+    "Report",
+    "Scored",
+    "Session",
+    "load",
+    "require_one_onnxruntime",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

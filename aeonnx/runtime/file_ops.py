@@ -23,9 +23,9 @@ from aeonnx.runtime.file_rows import (
     sizes,
 )
 from aeonnx.runtime.mixing import check_strength
-from aeonnx.runtime.photos import are_photos, run_on_photos
+from aeonnx.runtime.photos import are_photos, of_any_size, run_on_photos
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.sheets import check_sheet, show_rows
+from aeonnx.runtime.sheets import check_sheet, require_other, show_rows
 from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
 from aeonnx.runtime.stream import ahead, rows_at_once
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
@@ -78,11 +78,12 @@ def run_on_files(
         OutputError: `target` exists and `force` is not set, or it cannot be written.
         BundleError, InputError, ProviderError: see `Bundle.run`.
     """
+    mixed = {} if strength is None else {"strength": check_strength(strength)}
     bundle.require(verb)
     reading = reading or Reading()
-    mixed = {} if strength is None else {"strength": check_strength(strength)}
     sheet = Sheet()
     if compare is not None:
+        require_other("--compare", compare, target)
         check_sheet("--compare", made_by(bundle.manifest, verb)[1], compare, force=force)
     if is_on_signals(bundle, verb):
         refuse_options(
@@ -98,7 +99,8 @@ def run_on_files(
     made = made_by(bundle.manifest, verb)[1]
     is_image, what = made.kind == "image", f"{made.name} is of the kind {made.kind}, not an image"
     target_of(target, images=is_image, what=what).refuse_existing(force=force)
-    rows = open_rows_of(bundle, verb, sources, reading)
+    keeps_alpha = is_image and of_any_size(bundle, verb)
+    rows = open_rows_of(bundle, verb, sources, replace(reading, keeps_alpha=keeps_alpha))
     to = target_of(target, images=is_image, pictures=rows.pictures, what=what)
     if is_image:
         to.require(len(rows.names), sizes(made))

@@ -18,6 +18,7 @@ from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import sizes
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.sheets import require_other
 from aeonnx.runtime.stream import generated
 from aeonnx.runtime.verbs import made_by
 from aeonnx.runtime.walks import Walk, walked
@@ -63,6 +64,8 @@ def generate_file(
     to = None if target is None else target_of(target, pictures=True)
     count = n * len(each)
     if animate is not None:
+        if target is not None:
+            require_other("--animate", animate, target)
         check_animation(animate, count)
         files.refuse_existing(animate, force=force)
     if to is not None:

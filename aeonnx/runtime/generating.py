@@ -77,12 +77,13 @@ def image_range(contents: Manifest) -> Bounds:
     return next((found for found in ranges if found and has_pixels(found)), UNIT)
 
 
-def label_of(bundle: Bundle, text: str) -> tuple[str, int]:
+def label_of(bundle: Bundle, text: str, option: str = "--label") -> tuple[str, int]:
     """The input of the generating part that takes a class, and the number of a class.
 
     Args:
         bundle: its decoder, or its sampler without one, generates.
         text: name of a class, or its number.
+        option: where it was given, for messages.
 
     Raises:
         UsageError: no input takes a class, or there is no such class.
@@ -90,13 +91,13 @@ def label_of(bundle: Bundle, text: str) -> tuple[str, int]:
     part = PARTS[steps_of(bundle.manifest, "generate")[0]]
     spec = next((item for item in bundle.inputs(part) if item.kind == "label"), None)
     if spec is None:
-        raise UsageError(f"--label: this bundle's {part} takes none, leave it out")
+        raise UsageError(f"{option}: this bundle's {part} takes none, leave it out")
     classes = bundle.manifest.classes
     if text in classes:
         return spec.name, classes.index(text)
     if not text.isdigit():
         known = f"one of {', '.join(classes)}" if classes else "a number"
-        raise UsageError(f"--label: expected {known}, got {text!r}")
+        raise UsageError(f"{option}: expected {known}, got {text!r}")
     return spec.name, int(text)
 
 
@@ -106,7 +107,8 @@ def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
     Raises:
         UsageError: see `label_of`.
     """
-    return [label_of(bundle, part) for part in (text.split(",") if "," in text else text)]
+    names = text.split(",") if "," in text or not text else text
+    return [label_of(bundle, name, "--labels") for name in names]
 
 
 def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, ...]:

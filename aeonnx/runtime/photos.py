@@ -12,7 +12,7 @@ import numpy as np
 
 from aeonnx._util import files
 from aeonnx.errors import UsageError
-from aeonnx.io.encode import encode_picture
+from aeonnx.io.encode import DEEP, encode_picture
 from aeonnx.io.formats import Target, distinct
 from aeonnx.io.photos import PhotoFile, open_photo
 from aeonnx.io.pictures import ANY, Treatment
@@ -27,7 +27,15 @@ from aeonnx.runtime.stream import ahead
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
 from aeonnx.runtime.written import Written, common_shape
 
-__all__ = ["are_photos", "run_on_photos"]
+__all__ = ["are_photos", "of_any_size", "run_on_photos"]
+
+
+def of_any_size(bundle: Bundle, verb: str) -> bool:
+    """Whether a verb takes images of any size and makes images like them."""
+    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    made = made_by(bundle.manifest, verb)[1]
+    alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
+    return alike and ANY in sizes(given)[1:]
 
 
 def are_photos(bundle: Bundle, verb: str, rows: Source, to: Target) -> bool:
@@ -35,11 +43,8 @@ def are_photos(bundle: Bundle, verb: str, rows: Source, to: Target) -> bool:
 
     Several photographs in one grid are not: they must have one size and depth.
     """
-    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
-    made = made_by(bundle.manifest, verb)[1]
     whole = to.form == "folder" or len(rows.names) == 1
-    alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
-    return bool(rows.photos) and alike and ANY in sizes(given)[1:] and to.pictures and whole
+    return bool(rows.photos) and of_any_size(bundle, verb) and to.pictures and whole
 
 
 def run_on_photos(
@@ -88,7 +93,7 @@ def run_on_photos(
             shown(file.name, photo.pixels, pixels)
             height, width, planes = pixels.shape
             shapes.append((planes, height, width))
-            depths.add(str(pixels.dtype))
+            depths.add(str(pixels.dtype) if form in DEEP else "uint8")
             yield _encoded(pixels, form, after.profile, to)
             if advanced:
                 advanced(len(shapes), len(photos))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
 
-__all__ = ["check_sheet", "require_pictures", "show_rows"]
+__all__ = ["check_sheet", "require_other", "require_pictures", "show_rows"]
 
 
 def check_sheet(option: str, spec: TensorSpec, path: Path, *, force: bool) -> None:
@@ -38,6 +39,16 @@ def check_sheet(option: str, spec: TensorSpec, path: Path, *, force: bool) -> No
     require_suffix(path, (".png",), ".png")
     require_pictures(option, spec)
     files.refuse_existing(path, force=force)
+
+
+def require_other(option: str, path: Path, target: Path | str) -> None:
+    """Check that two files have different names.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if os.path.abspath(path) == os.path.abspath(target):
+        raise UsageError(f"{option} {path}: expected another name than that of -o")
 
 
 def require_pictures(option: str, spec: TensorSpec) -> None:

@@ -203,11 +203,12 @@ def test_bad_pictures_of_a_folder_are_skipped_or_leave_nothing(
     Path("in").mkdir()
     Image.fromarray(noise(16, 16, 3)).save("in/a.png")
     Path("in/b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Path("in/clear.png").write_bytes(encode_picture(noise(9, 16, 4), "png"))
     assert aeonnx("denoise", bundles["colour"], "in", "-o", "out").exit_code == 1
     assert not Path("out").exists()
     told = done(aeonnx("denoise", bundles["colour"], "in", "-o", "out", "--skip-bad"))
     assert "Skipped 1" in told.output
-    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "clear.png"]
 
 
 @given(st.floats(0, 1), st.sampled_from([8, 16]))
@@ -252,6 +253,11 @@ def test_strength_and_comparison_on_the_command_line(aeonnx: Cli, bundles: dict[
     assert any(
         np.array_equal(sheet[top : top + high, 8 : 8 + wide], before) for top in range(20, 60)
     )
+    told = aeonnx("denoise", bundles["colour"], "in.png", "-o", "b.png", "--compare", "b.png")
+    assert told.exit_code == 2
+    assert "--compare b.png: expected another name than that of -o" in told.output
+    told = aeonnx("denoise", bundles["colour"], "in.png", "-o", "in.webp")
+    assert "in.webp: uint8 [1, 3, 20, 30]" in told.output
     told = aeonnx("denoise", bundles["colour"], "in.png", "-o", "b.png", "--compare", "sheet.png")
     assert told.exit_code == 1
     assert "sheet.png exists" in told.output

@@ -45,6 +45,7 @@ def test_a_bundle_as_exported_passes(bundle_of: Maker) -> None:
         ("sampler", "image"),
         ("scorer", "reconstruction"),
         ("scorer", "error"),
+        ("scorer", "map"),
     ]
     assert all(0 <= check.max_abs_diff <= check.tolerance for check in report.checks)
 
@@ -57,7 +58,7 @@ def test_one_number_off_by_a_hundred_thousandth_fails(bundle_copy: Path) -> None
     assert report.failures[0].startswith("decoder.reconstruction (fp32): max abs ")
     worst = report.checks[0]
     assert worst.max_abs_diff == pytest.approx(1e-5, rel=0.1)
-    assert [check.passed for check in report.checks] == [False] + [True] * 7
+    assert [check.passed for check in report.checks] == [False] + [True] * 8
 
 
 def test_command_exits_with_3_and_prints_all_failures(

@@ -115,6 +115,7 @@ def test_truncated_images_are_those_of_the_seed_nearer_to_the_mean(
         (("--interpolate", "a.png", 2), "a.png does not exist"),
         (("--truncate", 0), "--truncate: expected a number above 0, got 0"),
         (("--animate", "y.png"), "y.png: expected a name that ends in .gif or .webp"),
+        (("--animate", "x.png"), "--animate x.png: expected another name than that of -o"),
         (("--animate", "y.gif", "-n", 1), "y.gif: expected 2 to 2,000 frames, -n says 1"),
     ],
 )

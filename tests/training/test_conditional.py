@@ -28,7 +28,7 @@ SMALL = {"conditional": True, "device": "cpu", "seed": 0}
 @pytest.fixture(scope="module")
 def run(shared: Shared) -> Path:
     def train(folder: Path) -> None:
-        library.train("vae", folder / "run", epochs=8, **SMALL)
+        library.train("vae", folder / "run", epochs=5, **SMALL)
         library.export("vae", folder / "bundle", checkpoint=folder / "run")
 
     return shared("conditional", train)
@@ -114,7 +114,7 @@ def test_rows_of_labels(aeonnx: Cli, run: Path, bundle: library.Bundle) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--labels", "7x"), "--label: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got 'x'"),
+        (("--labels", "7x"), "--labels: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got 'x'"),
         (("--labels", "7", "--label", "7"), "--label is for one class and --labels for several"),
         (("--label", "ten"), "--label: expected one of 0, 1, 2"),
         ((), "give label too, with --input label=NUMBER"),
@@ -134,7 +134,7 @@ def test_an_unconditional_bundle_takes_no_label(
     for option in ("--label", "--labels"):
         told = aeonnx("generate", bundle_of(), option, "7", "-n", 2, "-o", "x.png")
         assert told.exit_code == 2
-        assert "--label: this bundle's decoder takes none, leave it out" in told.output
+        assert f"{option}: this bundle's decoder takes none, leave it out" in told.output
 
 
 def test_the_next_command_makes_rows_of_labels(aeonnx: Cli, run: Path) -> None:
@@ -145,6 +145,7 @@ def test_the_next_command_makes_rows_of_labels(aeonnx: Cli, run: Path) -> None:
     assert "aeonnx generate dist --labels 0123456789 -n 8 --seed 7 -o grid.png" in told.output
 
 
+@pytest.mark.slow  # what resuming keeps is tested of other models too
 def test_a_resumed_run_is_the_same_to_the_bit(tmp_path: Path) -> None:
     options = {**SMALL, "schedule": "constant", "arch": "conv", "hidden": (4,)}
     library.train("vae", tmp_path / "one", epochs=2, **options)
@@ -182,3 +183,26 @@ def test_labels_of_a_checkpoint_are_checked(run: Path, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="test_labels: expected numbers of the 10 classes"):
         load(folder, "vae")
+
+
+def test_odd_classes_have_no_label_to_be_scored_with(tmp_path: Path) -> None:
+    library.train("vae", tmp_path / "run", epochs=1, hidden=[8], normal="0-8", **SMALL)
+    run = load(tmp_path / "run", "vae")
+    assert run.config.classes == tuple("012345678")
+    assert run.training is not None
+    assert "auroc" not in run.training.metrics
+
+
+def test_states_of_older_versions_resume(tmp_path: Path) -> None:
+    options = {"epochs": 1, "hidden": [8], "schedule": "constant", "device": "cpu"}
+    library.train("vae", tmp_path / "run", **options)
+    for path in (tmp_path / "run" / "state").glob("*/state.json"):
+        document = json.loads(path.read_text())
+        for name in ("noisy", "normal", "conditional"):
+            del document["options"][name]
+        before = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.write_text(json.dumps(document))
+        sums = path.with_name("SHA256SUMS")
+        after = hashlib.sha256(path.read_bytes()).hexdigest()
+        sums.write_text(sums.read_text().replace(before, after))
+    assert len(library.train("vae", tmp_path / "run", resume=True, epochs=2).epochs) == 2

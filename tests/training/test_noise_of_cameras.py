@@ -134,6 +134,7 @@ def test_pairs_teach_noise_that_no_corruption_has(
     assert after < before / 2
 
 
+@pytest.mark.slow  # what resuming keeps is tested of other models too
 def test_runs_with_pairs_resume_to_the_bit_in_memory_and_streamed(
     pairs: Path, tmp_path: Path
 ) -> None:

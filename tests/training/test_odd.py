@@ -143,6 +143,7 @@ def test_folders_named_normal_and_odd_say_it_themselves(tmp_path: Path) -> None:
     assert with_normal(data, None, classifies=True) is data  # an sdae learns both
 
 
+@pytest.mark.slow  # what resuming keeps is tested of other models too
 def test_a_stopped_run_resumes_with_the_same_normal_classes(tmp_path: Path) -> None:
     options = {**SMALL, "normal": "0-8", "schedule": "constant"}
     aeonnx.train("ae", tmp_path / "one", **{**options, "epochs": 2})

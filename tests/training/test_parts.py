@@ -36,7 +36,8 @@ def test_corruption_stays_in_range_and_follows_its_seed(kind: str) -> None:
     assert first.max() <= 1
     assert not torch.equal(first, x)
     assert torch.equal(first, corrupted(corrupt, x, 2))
-    assert not torch.equal(first, corrupted(corrupt, x, 3))
+    if kind != "jpeg":  # at one level it draws nothing
+        assert not torch.equal(first, corrupted(corrupt, x, 3))
 
 
 def test_corruption_levels_mean_what_they_say() -> None:

@@ -223,3 +223,20 @@ def test_grey_pictures_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> 
         data = load_data(str(tmp_path), Path(), crop=128, stream=stream)
         assert data.shape == (3, 128, 128)
         assert data.train.images.read(torch.arange(9)).shape == (9, 3, 128, 128)
+
+
+def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("L", (200, 200), 9).save(tmp_path / f"{name}.png")
+    Image.new("1", (200, 200)).save(tmp_path / "bits.png")
+    Image.new("CMYK", (200, 200)).save(tmp_path / "cmyk.jpg")
+    Image.new("F", (200, 200)).save(tmp_path / "hdr.tif")
+    with pytest.raises(DataError) as caught:
+        load_data(str(tmp_path), Path(), crop=128)
+    assert str(caught.value) == (
+        f"{tmp_path}: 2 of 5 images cannot be used: cmyk.jpg is in CMYK, whose colours depend on "
+        "its profile: convert it to RGB first; hdr.tif has 32 bits per channel: expected 8 or 16 "
+        "bits per channel. Replace them, or pass --skip-bad to go on without them"
+    )
+    data = load_data(str(tmp_path), Path(), crop=128, skip_bad=True)
+    assert (data.shape, data.train_images + data.test_images) == ((1, 128, 128), 3)

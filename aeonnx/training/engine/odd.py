@@ -26,7 +26,9 @@ _PERCENTILES = (95, 99)
 def odd_metrics(
     model: Model, normal: BatchLoader, images: BatchLoader, odd: Odd
 ) -> dict[str, float]:
-    """Metrics of the scores of normal and of odd test images; {} for a model without a scorer.
+    """Metrics of the scores of normal and of odd test images.
+
+    There are none, {}, for a model without a scorer, or with one that takes the label.
 
     Returns:
         `auroc` and `aupr`, the areas under the ROC curve and under the curve of precision and
@@ -41,13 +43,17 @@ def odd_metrics(
         images: loader of the odd images.
         odd: the odd images and their masks.
     """
-    if _SCORER not in model.parts() or not len(images):
+    scorer = model.parts().get(_SCORER)
+    if scorer is None or not len(images):
+        return {}
+    if len(scorer.inputs) > 1:  # it takes the label, and odd images have none that it knows
+        return {}
+    names = [spec.name for spec in scorer.outputs]
+    if "error" not in names:
         return {}
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    usual, found = (
-        np.concatenate([error for error, _ in _scored(model, each)]) for each in (normal, images)
-    )
+    usual, found = (np.concatenate([*_scored(model, each, "error")]) for each in (normal, images))
     truth = np.repeat([0, 1], [len(usual), len(found)])
     scores = np.concatenate([usual, found])
     metrics = {
@@ -60,7 +66,7 @@ def odd_metrics(
         for p, limit in limits.items():
             metrics[f"false_alarms_p{p}"] = float((fresh > limit).mean())
         metrics["found_p99"] = float((found > limits[99]).mean())
-    if any(odd.masks):
+    if any(odd.masks) and "map" in names:
         metrics |= _of_pixels(model, normal, images, odd)
     return metrics
 
@@ -70,10 +76,10 @@ def _of_pixels(
 ) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
-    maps = np.concatenate([places for _, places in _scored(model, images)])
+    maps = np.concatenate([*_scored(model, images, "map")])
     masked = [place for place, mask in enumerate(odd.masks) if mask is not None]
     masks = [read_mask(mask, maps.shape[1:]) for mask in odd.masks if mask is not None]
-    usual = np.concatenate([places for _, places in _scored(model, normal)])
+    usual = np.concatenate([*_scored(model, normal, "map")])
     truth = np.concatenate([np.stack(masks).ravel(), np.zeros(usual.size, bool)])
     if truth.all() or not truth.any():
         return {}
@@ -81,14 +87,12 @@ def _of_pixels(
     return {"pixel_auroc": float(roc_auc_score(truth, errors))}
 
 
-def _scored(model: Model, loader: BatchLoader) -> Iterator[tuple[Floats, Floats]]:
-    """Errors [n] and maps [n, H, W] of all images, batch by batch."""
+def _scored(model: Model, loader: BatchLoader, name: str) -> Iterator[Floats]:
+    """An output of the scorer for all images, batch by batch."""
     part = model.parts()[_SCORER]
-    error, places = (
-        next(i for i, spec in enumerate(part.outputs) if spec.name == name)
-        for name in ("error", "map")
-    )
+    place = next(i for i, spec in enumerate(part.outputs) if spec.name == name)
     every: Tensor = torch.arange(len(loader))
     for loaded in loader.batches(torch.split(every, loader.at_once)):
         found = call(part, loaded.x, loaded.labels)
-        yield found[error].float().cpu().numpy(), found[places].float().cpu().numpy()
+        output = found[place] if isinstance(found, tuple) else found
+        yield output.float().cpu().numpy()

@@ -239,7 +239,8 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         data.shape,
         hidden=options.hidden,
         latent_size=options.latent_size,
-        classes=data.classes if labelled else (),
+        classes=data.classes,
+        conditional=bool(options.conditional),
     )
     recipe = recipes.make(config, known)
     settings = resolve_settings(options, recipe)
