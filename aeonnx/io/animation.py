@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import UsageError
-from aeonnx.io.images import require_suffix
+from aeonnx.io.images import enlarged, require_suffix
 
 __all__ = ["MOST_FRAMES", "animation", "check_animation"]
 
@@ -43,8 +43,7 @@ def animation(images: npt.NDArray[np.uint8], path: Path) -> bytes:
     """
     from PIL import Image
 
-    factor = max(1, -(-_SMALL // max(images.shape[2:])))
-    large = images.repeat(factor, axis=2).repeat(factor, axis=3).transpose(0, 2, 3, 1)
+    large = [enlarged(image, _SMALL) for image in images.transpose(0, 2, 3, 1)]
     first, *others = (
         Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in large
     )

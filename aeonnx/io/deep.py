@@ -42,9 +42,9 @@ def decode_deep(data: bytes) -> Decoded:
 
 
 def _png(data: bytes, found: Decoded) -> Decoded:
-    head = png.read_chunks(data)
-    if head.depth != 16:
+    if data[png.DEPTH_AT] != 16:
         return found
+    head = png.read_chunks(data)
     if head.colour_type == 4:
         # Grey with alpha of 16 bits has the bytes of RGBA of 8 bits.
         as_bytes = replace(head, depth=8, colour_type=6).bare()

@@ -15,7 +15,16 @@ from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.pixels import to_pixels
 
-__all__ = ["FORMATS", "grid", "grid_size", "picture", "png", "require_suffix", "write_grid"]
+__all__ = [
+    "FORMATS",
+    "enlarged",
+    "grid",
+    "grid_size",
+    "picture",
+    "png",
+    "require_suffix",
+    "write_grid",
+]
 
 Array = npt.NDArray[Any]
 
@@ -88,6 +97,12 @@ def picture(images: Array, form: str, columns: int | None = None, scale: int = 1
     buffer = io.BytesIO()
     Image.fromarray(grid(images, columns, scale)).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def enlarged(image: Array, least: int) -> Array:
+    """An image [H, W, ...] whose larger side has `least` pixels or more: each is repeated."""
+    factor = max(1, -(-least // max(image.shape[:2])))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def write_grid(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from aeonnx.io.decode import Decoded, profile_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.pictures import Treatment, checked, composed
-from aeonnx.io.pixels import UNIT, Bounds, float32_bounds, to_pixels
+from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 
 __all__ = ["Photo", "PhotoFile", "open_photo"]
 
@@ -68,7 +68,7 @@ class Photo:
         if channels in (2, 4):
             alpha = np.full_like(planes[:, :1], self.most) if self.alpha is None else self.alpha
             planes = np.concatenate([planes, np.broadcast_to(alpha, planes[:, :1].shape)], 1)
-        return planes if planes.dtype == np.uint8 else _floats(planes, bounds)
+        return planes if planes.dtype == np.uint8 else from_pixels(planes, bounds, self.most)
 
     def with_result(self, rows: Array, bounds: Bounds = UNIT) -> Photo:
         """The photograph after a model: what the model made, and what it did not take.
@@ -79,7 +79,7 @@ class Photo:
         """
         channels = rows.shape[1]
         if rows.dtype != np.uint8:
-            rows = _whole(rows, bounds) if self.most > 255 else to_pixels(rows, bounds)
+            rows = to_pixels(rows, bounds, self.most)
         alpha = rows[0, -1] if channels in (2, 4) and self.alpha is not None else self.alpha
         colour = rows[:, 0] if channels < 3 else rows[0, :3]
         if len(colour) > len(self.colour):  # a grey picture, which the model saw in colour
@@ -115,17 +115,3 @@ def open_photo(data: bytes, where: str, how: Treatment) -> Photo:
         colour, alpha = composed(colour, alpha, how.background), None
     planes = colour[None] if colour.ndim == 2 else colour.transpose(2, 0, 1)
     return Photo(np.ascontiguousarray(planes), alpha, profile_of(data))
-
-
-def _floats(planes: Array, bounds: Bounds) -> Array:
-    """uint16 -> float32 in the bounds, as `from_pixels` does it for uint8."""
-    low, _, width = float32_bounds(bounds)
-    shares: Array = planes.astype(np.float32) / np.float32(65535)
-    return shares if bounds == UNIT else low + shares * width
-
-
-def _whole(rows: Array, bounds: Bounds) -> Array:
-    low, high, width = float32_bounds(bounds)
-    shares = (np.clip(rows, low, high) - low) / width
-    found: Array = np.rint(shares * np.float32(65535)).astype(np.uint16)
-    return found

@@ -229,8 +229,8 @@ def composed(colour: Array, alpha: Array, background: Colour) -> Array:
         [H, W, 3] of that dtype.
     """
     white = int(np.iinfo(colour.dtype).max)
-    behind = np.array(background, np.uint64) * (white // 255)
-    share = alpha[..., None].astype(np.uint64)
+    behind = np.array(background, np.uint32) * np.uint32(white // 255)
+    share = alpha[..., None].astype(np.uint32)  # times 65535 it fits too
     sums = share * _rgb(colour) + (white - share) * behind
     return ((sums + white // 2) // white).astype(colour.dtype)
 

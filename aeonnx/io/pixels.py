@@ -34,18 +34,24 @@ def float32_bounds(bounds: Bounds) -> tuple[np.float32, np.float32, np.float32]:
         return low, high, np.float32(high - low)
 
 
-def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT) -> npt.NDArray[np.uint8]:
-    """float32 in `bounds` -> uint8: round((clip(x) - low) / (high - low) * 255), ties to even."""
+def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT, most: int = 255) -> npt.NDArray[Any]:
+    """float32 in `bounds` -> round((clip(x) - low) / (high - low) * most), ties to even.
+
+    `most` is 255 for uint8, or 65535 for uint16.
+    """
     low, high, width = float32_bounds(bounds)
     shares = np.clip(images, low, high)
     if bounds != UNIT:  # for [0, 1] both steps are the identity
         shares = (shares - low) / width
-    pixels: npt.NDArray[np.uint8] = np.rint(shares * np.float32(255)).astype(np.uint8)
+    dtype = np.uint8 if most == 255 else np.uint16
+    pixels: npt.NDArray[Any] = np.rint(shares * np.float32(most)).astype(dtype)
     return pixels
 
 
-def from_pixels(pixels: npt.NDArray[np.uint8], bounds: Bounds = UNIT) -> npt.NDArray[np.float32]:
-    """uint8 -> float32 in `bounds`: low + (pixel / 255) * (high - low)."""
+def from_pixels(
+    pixels: npt.NDArray[Any], bounds: Bounds = UNIT, most: int = 255
+) -> npt.NDArray[np.float32]:
+    """Pixels -> float32 in `bounds`: low + (pixel / most) * (high - low); see `to_pixels`."""
     low, _, width = float32_bounds(bounds)
-    shares = pixels.astype(np.float32) / np.float32(255)
+    shares = pixels.astype(np.float32) / np.float32(most)
     return shares if bounds == UNIT else low + shares * width

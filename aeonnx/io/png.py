@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from aeonnx.io.exif import find_orientation
 
-__all__ = ["SIGNATURE", "Png", "check_pixels", "chunk", "read_chunks"]
+__all__ = ["DEPTH_AT", "SIGNATURE", "Png", "check_pixels", "chunk", "read_chunks"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+DEPTH_AT = 24
+"""Place of the byte with the bits per sample, in every PNG."""
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel by colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = (

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aeonnx.io.images import enlarged
+
 __all__ = ["MOST_SHOWN", "Sheet"]
 
 Array = npt.NDArray[Any]
@@ -80,5 +82,4 @@ def _shown(image: Array) -> Array:
         cut = np.rint(cut[..., :-1] * share + 255 * (1 - share)).astype(np.uint8)
     if cut.shape[2] == 1:
         cut = np.repeat(cut, 3, axis=2)
-    factor = max(1, -(-_SMALL // max(cut.shape[:2])))
-    return np.ascontiguousarray(cut.repeat(factor, axis=0).repeat(factor, axis=1))
+    return np.ascontiguousarray(enlarged(cut, _SMALL))

@@ -25,7 +25,7 @@ from aeonnx.io import images
 from aeonnx.io.array_writers import NpyWriter, array_bytes, npz_writer, one_shape
 from aeonnx.io.formats import Target, distinct, target_of
 
-__all__ = ["Writer", "open_writer", "results_folder", "write", "write_bytes"]
+__all__ = ["Writer", "names_of_results", "open_writer", "results_folder", "write", "write_bytes"]
 
 Array = npt.NDArray[Any]
 
@@ -78,7 +78,7 @@ def open_writer(
         suffix = ".png" if target.pictures else ".npz" if others else ".npy"
         with results_folder(target.path) as folder, ThreadPoolExecutor() as pool:
             encode = images.png if target.pictures else partial(array_bytes, key)
-            yield _Folder(folder, pool, _names(outputs, count, suffix), encode)
+            yield _Folder(folder, pool, names_of_results(outputs, count, suffix), encode)
     elif target.pictures:
         grid = _Grid()
         yield grid
@@ -201,7 +201,9 @@ class _Folder:
         self.done += len(rows)
 
 
-def _names(outputs: Sequence[str] | None, count: int, suffix: str) -> Callable[[int], str]:
+def names_of_results(
+    outputs: Sequence[str] | None, count: int, suffix: str
+) -> Callable[[int], str]:
     """The name of the file of each row: after its source, or its number with leading zeros."""
     if outputs is not None:
         return distinct(outputs, suffix).__getitem__

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from aeonnx._util import files
-from aeonnx.errors import UsageError
-from aeonnx.io.formats import Target, distinct
+from aeonnx.io.formats import Target
 from aeonnx.io.heat import overlay
 from aeonnx.io.images import png
 from aeonnx.io.pixels import UNIT, to_pixels
 from aeonnx.io.readers import Reading
 from aeonnx.io.sheet import MOST_SHOWN, Sheet
 from aeonnx.io.source import Source
-from aeonnx.io.writers import results_folder, write_bytes
+from aeonnx.io.writers import names_of_results, results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import log_skipped, open_rows_of
 from aeonnx.runtime.scored import Scored, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_pictures
 from aeonnx.runtime.stream import rows_at_once
+from aeonnx.runtime.tables import table_target, write_table
 from aeonnx.runtime.verbs import OUTPUTS, PARTS
 
 __all__ = ["VERDICTS", "ScoreFiles", "score_files"]
@@ -86,10 +84,10 @@ def score_files(
         UsageError: a file has an unsupported suffix, or there is no such threshold.
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
-    bundle.require("score")
+    bundle.require("score", tuple(others))
     scorer = bundle.variant(PARTS["score"])
     limit = threshold_of(scorer, OUTPUTS["score"], threshold)
-    table = None if to.table is None else _table_target(to.table)
+    table = None if to.table is None else table_target(to.table, "scores")
     if table is not None:
         table.refuse_existing(force=to.force)
     if to.sheet is not None:
@@ -97,14 +95,13 @@ def score_files(
     if to.heatmaps is not None:
         require_pictures("--heatmaps", scorer.inputs[0])
         files.refuse_existing(to.heatmaps, force=to.force)
-    bundle.require("score", tuple(others))
     rows = open_rows_of(bundle, "score", sources, reading)
     shown = _Shown(rows, limit, scorer.inputs[0].range or UNIT)
 
     def scored() -> Iterator[Scored]:
         done = 0
         for batch in rows.batches(rows_at_once(bundle, "score")):
-            found = bundle.score(batch, threshold=threshold, **others)
+            found = bundle.score(batch, threshold=limit, **others)
             if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):
                 shown.add(done, batch, found)
             done += len(batch)
@@ -116,7 +113,8 @@ def score_files(
         found = Scored.of(scored())
     log_skipped(rows)
     if table is not None:
-        write_bytes(table, _content(table, rows.names[:], found), force=to.force)
+        head = ["name", "score", "percentile", "verdict"]
+        write_table(table, head, _lines(rows.names[:], found), found.errors, force=to.force)
     if to.sheet is not None:
         write_bytes(Target(to.sheet, "png"), shown.sheet(), force=to.force)
     return rows, found
@@ -148,11 +146,10 @@ class _Shown:
     folder: Path | None = None
     worst: list[tuple[float, str, Array, Array]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        digits = len(str(max(0, len(self.rows.names) - 1)))
-        numbers = (f"{row:0{digits}}.png" for row in range(len(self.rows.names)))
-        outputs = self.rows.outputs
-        self.names = [*numbers] if outputs is None else distinct(outputs, ".png")
+    @cached_property
+    def file_of(self) -> Callable[[int], str]:
+        """The name of the heat map of a row."""
+        return names_of_results(self.rows.outputs, len(self.rows.names), ".png")
 
     def add(self, first: int, batch: Array, found: Scored) -> None:
         """Add images, the first of which has the index `first`."""
@@ -164,7 +161,7 @@ class _Shown:
             hot = overlay(image, heat, _HOTTEST * self.limit)
             if self.folder is not None:
                 data = png(hot.transpose(2, 0, 1)[None])
-                files.write(self.folder / self.names[first + place], data)
+                files.write(self.folder / self.file_of(first + place), data)
             percentile = found.percentiles[place]
             above = "" if np.isnan(percentile) else f", above {percentile:.4g} % of normal images"
             text = f"{self.rows.names[first + place]}: {error:.4g}{above}"
@@ -179,30 +176,10 @@ class _Shown:
         return sheet.png()
 
 
-def _table_target(name: Path | str) -> Target:
-    if os.fspath(name) == "-":
-        return Target(None, "csv")
-    path = Path(name)
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".npy"):
-        raise UsageError(
-            f"{path}: expected a name that ends in .csv or .npy (a table, or an array of scores)"
-        )
-    return Target(path, suffix[1:])
-
-
-def _content(target: Target, names: Sequence[str], found: Scored) -> bytes:
-    if target.form == "npy":
-        array = io.BytesIO()
-        np.save(array, found.errors)
-        return array.getvalue()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "score", "percentile", "verdict"])
+def _lines(names: Sequence[str], found: Scored) -> Iterator[list[str]]:
+    """The rows of the table."""
     for name, score, percentile, odd in zip(
         names, found.errors, found.percentiles, found.odd.tolist(), strict=True
     ):
         share = "" if np.isnan(percentile) else f"{percentile:.4g}"
-        writer.writerow([name, f"{score:.6g}", share, VERDICTS[odd]])
-    # File names may be any bytes: those that are not UTF-8 are written unchanged.
-    return text.getvalue().encode(errors="surrogateescape")
+        yield [name, f"{score:.6g}", share, VERDICTS[odd]]

@@ -159,7 +159,7 @@ def _end(
         one: Array = of_normal(prior, eps, shape)[0]
         return one
     names = {spec.name for spec in bundle.inputs("encoder")[1:]}
-    (rows,) = [*open_rows_of(bundle, "encode", [Path(text)], None).batches(1)][:1]
+    rows = next(open_rows_of(bundle, "encode", [Path(text)], None).batches(1))
     known = {name: value for name, value in others.items() if name in names}
     latent: Array = bundle.encode(rows[:1], **known)[0].astype(np.float64)
     return latent

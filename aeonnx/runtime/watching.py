@@ -68,7 +68,7 @@ def watched(
         UsageError, BundleError: see `Bundle.score`.
     """
     bundle.require("score", tuple(others))
-    threshold_of(bundle.variant(PARTS["score"]), OUTPUTS["score"], threshold)
+    limit = threshold_of(bundle.variant(PARTS["score"]), OUTPUTS["score"], threshold)
     before: dict[Path, tuple[int, int]] = {}
     done: dict[Path, tuple[int, int]] = {}
     looks = 0
@@ -77,7 +77,7 @@ def watched(
         for path, state in now.items():
             if state == before.get(path) and state != done.get(path):
                 done[path] = state
-                yield _scored(bundle, path, threshold, reading, others)
+                yield _scored(bundle, path, limit, reading, others)
         before, looks = now, looks + 1
         time.sleep(_SECONDS)
 
@@ -93,7 +93,7 @@ def _state(path: Path) -> tuple[int, int]:
 def _scored(
     bundle: Bundle,
     path: Path,
-    threshold: str | float,
+    limit: float,
     reading: Reading,
     others: Mapping[str, float],
 ) -> Seen:
@@ -101,5 +101,5 @@ def _scored(
         rows = np.concatenate([*open_rows_of(bundle, "score", [path], reading).batches(1)])
     except ImageError as error:
         return Seen(path.name, np.nan, np.nan, odd=False, problem=str(error))
-    found = bundle.score(rows, threshold=threshold, **others)
+    found = bundle.score(rows, threshold=limit, **others)
     return Seen(path.name, float(found.errors[0]), float(found.percentiles[0]), bool(found.odd[0]))

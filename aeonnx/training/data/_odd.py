@@ -95,9 +95,8 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         splits.append(Split(Subset(part.images, places), _numbered(part.labels[usual], keep)))
         odd.append(Subset(part.images, (~usual).nonzero().flatten()))
         labels.append(part.labels[~usual])
-    masks: list[Path | None] = [None] * len(odd[0])
-    masks += [data.masks[place] for place in odd[1].places.tolist()] if data.masks else []
-    masks += [None] * (len(odd[0]) + len(odd[1]) - len(masks))
+    known = data.masks or (None,) * len(data.test.images)
+    masks = [*(None,) * len(odd[0]), *(known[place] for place in odd[1].places.tolist())]
     return replace(
         data,
         train=splits[0],
