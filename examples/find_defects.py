@@ -31,10 +31,10 @@ def main() -> None:
     pictures = [Image.open(path).convert("L" if channels == 1 else "RGB") for path in paths]
     found = bundle.score(pictures, threshold="p99")
     print(f"{found.odd.sum()} of {len(found)} are odd, above {found.threshold:.4g}")
-    for i in np.argsort(-found.errors):
+    for i in np.argsort(-found.scores):
         if found.odd[i]:
             row, column = np.unravel_index(found.maps[i].argmax(), found.maps[i].shape)
-            print(f"{paths[i].name}: {found.errors[i]:.4g}, most at row {row}, column {column}")
+            print(f"{paths[i].name}: {found.scores[i]:.4g}, most at row {row}, column {column}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_methods_give_the_stored_outputs() -> None:
     inputs, images, tolerance = stored("decoder", "reconstruction")
     np.testing.assert_allclose(bundle.decode(inputs["z"]), images, rtol=0, atol=tolerance)
     inputs, errors, tolerance = stored("scorer", "error")
-    np.testing.assert_allclose(bundle.score(inputs["x"]).errors, errors, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(bundle.score(inputs["x"]).scores, errors, rtol=0, atol=tolerance)
 
 
 def test_a_seed_still_gives_the_same_images() -> None:

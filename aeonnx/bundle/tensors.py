@@ -57,11 +57,14 @@ class TensorSpec:
             "latent" and "codes" (whole numbers) are what an encoder makes, "label" is a whole
             number that names a class, "score" one number per row, "mask" 0 or 1, "seed" and
             "index" are a sampler's.
-        names: of the channels of an image, such as "red", or the columns of a vector; () if they
-            have none.
-        units: of the columns of a vector, such as "°C"; as many as `names`, or ().
+        names: of the channels of an image or a signal, such as "red", or the columns of a vector;
+            () if they have none.
+        units: of the columns of a vector or the channels of a signal, such as "°C"; as many as
+            `names`, or ().
         rate: samples per second of a signal, in Hz; None if unknown.
         scaling: of a latent, for a diffusion model; None if there is none.
+        missing: whether NaN stands for a missing value, which the graph fills in; otherwise inputs
+            must be finite.
     """
 
     name: str
@@ -74,6 +77,7 @@ class TensorSpec:
     units: tuple[str, ...] = ()
     rate: float | None = None
     scaling: Scaling | None = field(default=None, metadata=OPTIONAL)
+    missing: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(
@@ -107,6 +111,10 @@ class TensorSpec:
                 f"{listed}: expected {wide}, one for each place of the second axis, got "
                 f"{len(given)}",
             )
+        require(
+            not self.missing or self.dtype.startswith("float"),
+            f"missing: expected floats, which have NaN, got {self.dtype}",
+        )
         require(self.rate is None or self.rate > 0, f"rate: expected above 0 Hz, got {self.rate}")
         if self.scaling is not None:
             require(self.kind == "latent", f"scaling: expected none of the kind {self.kind}")

@@ -44,6 +44,7 @@ class KnownModel:
         parts: names of its parts, without the sampler, which is made at export.
         classifies: whether it is trained with labels and has a classifier.
         conditional: whether it can be trained with labels that its parts take.
+        tables: names of its architectures for rows of a table, the default first.
     """
 
     name: str
@@ -51,6 +52,12 @@ class KnownModel:
     parts: tuple[str, ...]
     classifies: bool
     conditional: bool = False
+    tables: tuple[str, ...] = ()
+
+    @property
+    def every_arch(self) -> tuple[str, ...]:
+        """Names of the architectures for images, then of those that are for tables alone."""
+        return tuple(dict.fromkeys((*self.archs, *self.tables)))
 
 
 @dataclass(frozen=True)
@@ -207,13 +214,18 @@ def _model_of(_: ast.FunctionDef, call: ast.Call) -> KnownModel:
     name, widths = call.args
     if not isinstance(widths, ast.Dict):
         raise ValueError("the widths are not a dict literal")
-    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    tables = next((word.value for word in call.keywords if word.arg == "tables"), ast.Dict([], []))
+    if not isinstance(tables, ast.Dict):
+        raise ValueError("the widths for tables are not a dict literal")
+    others = [word for word in call.keywords if word.value is not tables]
+    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in others}
     return KnownModel(
         ast.literal_eval(name),
         tuple(ast.literal_eval(key) for key in widths.keys if key),
         tuple(named["parts"]),
         named.get("classifies", False),
         named.get("conditional", False),
+        tuple(ast.literal_eval(key) for key in tables.keys if key),
     )
 
 

@@ -23,6 +23,7 @@ from aeonnx.checkpoint._record import CONFIG, Examples, Record, read_record
 from aeonnx.checkpoint._weights import checkpoint_id, mismatch_message, mismatches, nonfinite_part
 from aeonnx.errors import CheckpointError, IntegrityError, UsageError
 from aeonnx.models import (
+    Columns,
     ExternalConfig,
     Model,
     ModelConfig,
@@ -150,7 +151,7 @@ def _whole(
             f"pass --model {name}, or another --checkpoint"
         )
     try:
-        if config.arch not in archs(model):
+        if config.arch not in archs(model, tables=config.columns is not None):
             raise ValueError(f"arch: {model} has no '{tensors.shown(config.arch)}'")
         if not conditional(model) and classifies(model) != bool(config.classes):
             raise ValueError("classes: expected names where the model learns labels, else none")
@@ -237,10 +238,21 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
     for name in labels:
         if not bool(((found[name] >= 0) & (found[name] < most)).all()):
             raise ValueError(f"examples: {name}: expected numbers of the {most} classes")
+    if config.columns is not None:
+        _require_numbers(found, config.columns)
+        return Examples(**found)
     for name, value in found.items():
         if value.is_floating_point() and not bool(((value >= 0) & (value <= 1)).all()):
             raise ValueError(f"examples: {name}: expected values from 0 to 1")
     return Examples(**found)
+
+
+def _require_numbers(found: Mapping[str, Tensor], columns: Columns) -> None:
+    """Raise `ValueError` if rows have infinite values, or missing ones where there are none."""
+    for name, value in found.items():
+        good = ~torch.isinf(value) if columns.missing else torch.isfinite(value)
+        if not bool(good.all()):
+            raise ValueError(f"examples: {name}: expected finite values")
 
 
 def _checkpoint(

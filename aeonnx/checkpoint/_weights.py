@@ -93,7 +93,9 @@ def nonfinite_part(model: Model) -> str | None:
 
 def checkpoint_id(config: ModelConfig | ExternalConfig, model: nn.Module) -> str:
     """SHA-256, 64 hex digits, of a configuration, the weights, and a module's extra state."""
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    # Configurations of images have the digest that they had before there were columns.
+    fields = {name: value for name, value in asdict(config).items() if value is not None}
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())

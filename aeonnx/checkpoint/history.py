@@ -54,6 +54,12 @@ class RunOptions:
     noisy: str | None = field(default=None, metadata=OPTIONAL)
     normal: str | None = field(default=None, metadata=OPTIONAL)
     conditional: bool = field(default=False, metadata=OPTIONAL)
+    columns: str | None = field(default=None, metadata=OPTIONAL)
+    label_column: str | None = field(default=None, metadata=OPTIONAL)
+    window: int | None = field(default=None, metadata=OPTIONAL)
+    step: int | None = field(default=None, metadata=OPTIONAL)
+    scaler: str | None = field(default=None, metadata=OPTIONAL)
+    missing: str | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,14 @@ __all__ = ["export", "inspect", "verify"]
     help="Number of rows that the graphs are fixed to, for engines that need that.  "
     "[default: the target's, or any]",
 )
+@click.option(
+    "--score",
+    default="error",
+    show_default=True,
+    help="What the scorer tells odd inputs by: error of the reconstruction; mahalanobis, distance "
+    "of the latent from those of the training; combined, both; dssim, structural dissimilarity of "
+    "the reconstruction; nll, for vae: -log p(x).",
+)
 @force_option("Replace a bundle of another checkpoint.")
 @json_option(
     "an object with `output`, `parts` (their files and tensors), `left_out` and `notes` (texts) "
@@ -125,6 +133,7 @@ def export(
     target: str | None,
     opset: int | None,
     static_batch: int | None,
+    score: str,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -159,6 +168,7 @@ def export(
         weights=weights,
         latents=latents,
         state=state,
+        score=score,
     )
     check(options)  # before torch is imported, which takes seconds
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aeonnx._util.text import printable
+from aeonnx.cli.options import COUNT
 from aeonnx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ IMAGES = (
     "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
     ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
     "images), or - for one such file on stdin. A model of anything but images, such as vectors or "
-    "volumes, reads .npy and .npz arrays of rows."
+    "volumes, reads .npy and .npz arrays of rows; one of columns .csv and .parquet tables too."
 )
 _NAMED = 3  # skipped pictures that the message names
 
@@ -101,19 +102,29 @@ def reading_options(command: F) -> F:
             help="How to resize pictures of another size: fit (with the background around), crop "
             "(to the middle) or stretch.  [default: refuse them]",
         ),
+        click.option(
+            "--step",
+            type=COUNT,
+            help="Rows from one window of a time series to the next, for a model of windows.  "
+            "[default: the length of a window]",
+        ),
     ):
         command = option(command)
     return command
 
 
 def reading_of(
-    resize: str | None, background: str | None, recursive: bool, skip_bad: bool
+    resize: str | None,
+    background: str | None,
+    recursive: bool,
+    skip_bad: bool,
+    step: int | None,
 ) -> Reading:
     from aeonnx.io.pictures import Treatment, colour_of
     from aeonnx.io.readers import Reading
 
     colour = None if background is None else colour_of(background)
-    return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad)
+    return Reading(Treatment(resize, colour, offered=True), recursive, skip_bad, step=step)
 
 
 def say_left_out(left_out: Sequence[str], skipped: Sequence[str]) -> None:

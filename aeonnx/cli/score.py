@@ -73,9 +73,9 @@ __all__ = ["score"]
 @runtime_options
 @force_option("Replace existing files; write into a folder that is not empty.")
 @json_option(
-    "an object with `threshold` and `images`, a list of objects with `name`, `score`, `percentile` "
-    "(null if the bundle does not know it) and `verdict` (normal or odd); with --watch one such "
-    "object of an image per line"
+    "an object with `threshold` and `rows`, a list of objects with `name`, `score`, `percentile` "
+    "(null if the bundle does not know it), `verdict` (normal or odd) and, of rows of a table, "
+    "`columns` with the error of each; with --watch one such object of an image per line"
 )
 def score(
     bundle: Path,
@@ -91,19 +91,21 @@ def score(
     background: str | None,
     recursive: bool,
     skip_bad: bool,
+    step: int | None,
     others: tuple[str, ...],
     **how: Any,
 ) -> None:
     from aeonnx.cli import scores
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.cli.tables import say
+    from aeonnx.runtime.scored import score_output
     from aeonnx.runtime.scoring import ScoreFiles, score_files
     from aeonnx.runtime.watching import watched
 
     refuse_two_documents(output, as_json=as_json)
     if bool(sources) == (watch is not None):
         raise UsageError("expected IMAGES to score, or a folder with --watch, and not both")
-    reading = reading_of(resize, background, recursive, skip_bad)
+    reading = reading_of(resize, background, recursive, skip_bad, step)
     numbers = numbers_of(others)
     if watch is not None:
         if output or heatmaps or sheet:
@@ -125,7 +127,8 @@ def score(
             advanced=progress,
         )
         say_left_out(rows.left_out, rows.skipped)
-        normal = ready.variant("scorer").normal.get("error")
+        scorer = ready.variant("scorer")
+        normal = scorer.normal.get(score_output(scorer))
         if output is None or as_json:
             names = tuple(rows.names[:])
             scores.print_scored(names, scored, threshold, normal, as_json=as_json)

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aeonnx._util.text import printable
 from aeonnx.cli.tables import print_json, say
@@ -39,18 +39,32 @@ def print_scored(
     """
     shares = [None if math.isnan(share) else share for share in found.percentiles.tolist()]
     verdicts = [VERDICTS[odd] for odd in found.odd.tolist()]
-    rows = list(zip(names, found.errors.tolist(), shares, verdicts, strict=True))
+    rows = list(zip(names, found.scores.tolist(), shares, verdicts, strict=True))
     if as_json:
         keys = ("name", "score", "percentile", "verdict")
-        listed = [dict(zip(keys, row, strict=True)) for row in rows]
-        print_json({"threshold": found.threshold, "images": listed})
+        listed: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in rows]
+        if found.columns is not None:
+            for item, errors in zip(listed, found.columns.tolist(), strict=True):
+                item["columns"] = dict(zip(found.names, errors, strict=True))
+        print_json({"threshold": found.threshold, "rows": listed})
         return
     shown = [printable(name) for name in names]
     width = max(map(len, shown), default=0)
-    for name, (_, score, share, verdict) in zip(shown, rows, strict=True):
+    for place, (name, (_, score, share, verdict)) in enumerate(zip(shown, rows, strict=True)):
         percent = "" if share is None else f"{share:6.2f} %"
-        say(f"{name:<{width}}  {score:<10.4g} {percent:>8}  {verdict}")
+        most = _worst(found, place) if found.odd[place] else ""
+        say(f"{name:<{width}}  {score:<10.4g} {percent:>8}  {verdict}{most}")
     say(summary_of(found, threshold, normal))
+
+
+def _worst(found: Scored, place: int) -> str:
+    """The column with the largest share of the error of a row, if rows have columns."""
+    if found.columns is None:
+        return ""
+    errors = found.columns[place]
+    worst = int(errors.argmax())
+    share = errors[worst] / errors.sum()
+    return f"  {printable(found.names[worst])} ({share:.0%} of the error)"
 
 
 def print_one_scored(found: Seen, *, as_json: bool) -> None:
@@ -74,9 +88,10 @@ def summary_of(found: Scored, threshold: str, normal: NormalScores | None) -> st
     if normal is None or threshold not in normal.false_alarms:
         return count
     low, high = (100 * share for share in normal.false_alarms[threshold])
-    source = f"{normal.rows:,} {'held-out' if normal.held_out else 'training'} images"
+    what = "images" if found.columns is None else "rows"
+    source = f"{normal.rows:,} {'held-out' if normal.held_out else 'training'} {what}"
     sure = "" if normal.held_out else ", and more of those that it was not trained on"
     return (
-        f"{count} ({threshold}); of normal images, {low:.2g} % to {high:.2g} % are{sure} "
+        f"{count} ({threshold}); of normal {what}, {low:.2g} % to {high:.2g} % are{sure} "
         f"(95 % confidence, from {source})"
     )

@@ -68,8 +68,8 @@ def _number(value: str | float) -> str:
 @model_option("ae, sae, dae, sdae or vae", required=False)
 @click.option(
     "--arch",
-    help="Architecture: mlp, conv, or for dae unet, which takes pictures of any size.  "
-    "[default: the model's first, mlp]",
+    help="Architecture: mlp, conv, for dae unet, which takes pictures of any size, or for ae of "
+    "time series lstm.  [default: the model's first, mlp]",
 )
 @click.option(
     "--hidden",
@@ -87,7 +87,8 @@ def _number(value: str | float) -> str:
 @click.option(
     "--data",
     help="Training data: mnist-sample (5,000 digits, offline), mnist, fashion-mnist, kmnist, "
-    "cifar10, a folder of images, a .npy or a .npz file.  [default: mnist-sample]",
+    "cifar10, a folder of images, a .npy or a .npz file; for ae a table too: .csv, .parquet, or an "
+    "array [N, D].  [default: mnist-sample]",
 )
 @click.option(
     "--pairs",
@@ -109,6 +110,38 @@ def _number(value: str | float) -> str:
     default=None,
     help="Train with labels, which encoder and decoder then take too: `generate --label 7` makes "
     "sevens. For vae, with data that has labels.",
+)
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help="Columns of a table to train on, with commas between them.  [default: all]",
+)
+@click.option(
+    "--label-column",
+    metavar="NAME",
+    help="Column of a table with the class of each row, for --normal.  [default: none]",
+)
+@click.option(
+    "--window",
+    type=int,
+    help="Number of rows of a window, to train on windows of a time series.  [default: single "
+    "rows]",
+)
+@click.option(
+    "--step",
+    type=int,
+    help="Rows from one window of a time series to the next.  [default: a quarter of a window]",
+)
+@click.option(
+    "--scaler",
+    help="How columns of a table are standardised, in the exported graphs too: standard, by mean "
+    "and standard deviation; robust, by median and interquartile range; or none.  [default: "
+    "standard]",
+)
+@click.option(
+    "--missing",
+    help="What to do about missing values of a table: impute fills them in, in the exported graphs "
+    "too; refuse allows none.  [default: impute if there are any]",
 )
 @click.option(
     "--data-dir",

@@ -93,6 +93,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         background: str | None,
         recursive: bool,
         skip_bad: bool,
+        step: int | None,
         others: tuple[str, ...],
         pixels: bool = False,
         strength: float | None = None,
@@ -103,7 +104,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         from aeonnx.runtime.file_ops import run_on_files
 
         refuse_two_documents(output, as_json=as_json)
-        reading = reading_of(resize, background, recursive, skip_bad)
+        reading = reading_of(resize, background, recursive, skip_bad, step)
         with opened(bundle, **how) as ready, closing(RowsProgress(name)) as progress:
             written = run_on_files(
                 ready,
@@ -219,6 +220,7 @@ def classify(
     background: str | None,
     recursive: bool,
     skip_bad: bool,
+    step: int | None,
     **how: Any,
 ) -> None:
     from aeonnx.cli import report
@@ -226,7 +228,7 @@ def classify(
     from aeonnx.runtime.classifying import classify_files
 
     refuse_two_documents(output, as_json=as_json)
-    reading = reading_of(resize, background, recursive, skip_bad)
+    reading = reading_of(resize, background, recursive, skip_bad, step)
     with opened(bundle, **how) as ready, closing(RowsProgress("classify")) as progress:
         rows, found = classify_files(
             ready, sources, output, reading=reading, force=force, advanced=progress

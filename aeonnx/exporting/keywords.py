@@ -47,6 +47,7 @@ def export(
     weights: StrPath | None = None,
     latents: str | None = None,
     state: str | None = None,
+    score: str = "error",
     example: Any = None,
     range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
     listener: Listener | None = None,
@@ -83,6 +84,11 @@ def export(
         weights: a file to load into the module of `from_source`.
         latents: "scaled" for the latents that a diffusion model works on, built into the graphs;
             "plain" or None for the autoencoder's own.
+        score: what the scorer tells how odd an input is by: "error", the mean squared error of the
+            reconstruction; "mahalanobis", the distance of the latent from those of the training;
+            "combined", the mean of both, each in units of its mean in training; "dssim", the
+            structural dissimilarity (1 - SSIM) / 2 of the reconstruction; or, for "vae", "nll",
+            -log p(x) from 16 importance samples at fixed noise.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
         example: an array or tensor that the first of `modules` takes, of one row or more, or a
@@ -136,6 +142,7 @@ def export(
         weights=path_of("weights", weights),
         latents=name_of("latents", latents),
         state=name_of("state", state),
+        score=name_of("score", score) or "error",
         modules=modules or None,
         example=example,
         range=range,

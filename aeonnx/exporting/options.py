@@ -31,6 +31,8 @@ IO = ("float", "uint8")
 PRIORS = ("standard", "fitted", "fitted-diagonal")
 STATES = ("best", "last")
 PRECISIONS = ("fp32", "fp16", "int8")
+MEASURES = ("error", "mahalanobis", "combined", "dssim", "nll")
+"""Values of `--score`, and names of the scorer's outputs."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class ExportOptions:
     modules: Mapping[str, Any] | None = None
     example: Any = None
     range: tuple[float, float] | None = None
+    score: str = "error"
 
     @property
     def trained(self) -> Path:
@@ -112,6 +115,7 @@ def check(options: ExportOptions) -> None:
         ("--io", options.io, IO),
         ("prior", () if options.prior is None else (options.prior,), PRIORS),
         ("--latents", () if options.latents is None else (options.latents,), LATENTS),
+        ("--score", (options.score,), MEASURES),
         ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:

@@ -33,12 +33,13 @@ from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
+from aeonnx.exporting.scores import with_score
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
-from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, verify_composed
+from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, train_inputs, verify_composed
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
 from aeonnx.runtime.compare import merged
@@ -255,6 +256,8 @@ def _context(
             f"--precision: {options.from_source or options.trained} carries no images to measure "
             "the loss on: give some with --calibration"
         )
+    # Statistics are those of the checkpoint's images, which `verify --against` has too.
+    declared = with_score(declared, options.score, train_inputs(trained, declared))
     parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
     normal, held_out = _normal_inputs(options, trained, declared, train)
     return ExportContext(
@@ -279,8 +282,7 @@ def _train_inputs(
 ) -> dict[str, Array]:
     if options.calibration is not None:
         return read_calibration(options.calibration, parts)
-    examples = trained.examples
-    return {} if examples is None else inputs_of(parts, examples.train, examples.train_labels)
+    return train_inputs(trained, parts)
 
 
 def _normal_inputs(

@@ -58,6 +58,7 @@ class Reading:
         limited: whether floats outside of the bounds are refused.
         keeps_alpha: pictures keep what the model does not take, so that with `skip_bad` transparent
             ones are not skipped.
+        step: of a time series, rows from one window to the next; None for the length of a window.
     """
 
     how: Treatment = field(default_factory=Treatment)
@@ -66,6 +67,7 @@ class Reading:
     bounds: Bounds | None = UNIT
     limited: bool = True
     keeps_alpha: bool = False
+    step: int | None = None
 
 
 @dataclass(frozen=True)

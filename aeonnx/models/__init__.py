@@ -13,6 +13,7 @@ from aeonnx._util.optional import require_modules
 
 require_modules("torch", extra="train", purpose="building a model")
 
+from aeonnx.models._columns import Columns, set_scale
 from aeonnx.models._conditional import call
 from aeonnx.models._model import Model, Part
 from aeonnx.models._parts import Decoder, EncodeDecode, image, latent, primary_output, scorer
@@ -31,6 +32,7 @@ from aeonnx.models._registry import (
 )
 
 __all__ = [
+    "Columns",
     "Decoder",
     "EncodeDecode",
     "ExternalConfig",
@@ -51,6 +53,7 @@ __all__ = [
     "primary_output",
     "register",
     "scorer",
+    "set_scale",
 ]
 
 for _module in pkgutil.iter_modules(__path__):

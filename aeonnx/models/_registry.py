@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 
 from aeonnx import catalog
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.models._columns import Columns
 from aeonnx.models._model import Model
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 
+_ALONG_TIME = ("conv", "lstm")  # of rows, only windows have an axis that these run along
+_PLACES = 16  # most places of the smaller side after the last layer of a default "conv"
 _LEVELS = 6  # of a U-Net, so that a crop of 128 pixels has two places of the lowest level
 
 
@@ -34,34 +38,57 @@ class ModelConfig:
 
     Args:
         model: registered name.
-        arch: "mlp", "conv" or "unet".
-        input_shape: [C, H, W] of an image; for "unet", of the crops that it is trained on.
+        arch: "mlp", "conv", "lstm" or "unet".
+        input_shape: [C, H, W] of an image; for "unet", of the crops that it is trained on. With
+            columns, [D] of a vector or [D, W] of a window.
         hidden: widths of the encoder's hidden layers, from the image inwards: units for "mlp",
             channels for "conv" and "unet". The decoder mirrors them.
         latent_size: length of `z`; 0 for a network without one, such as "unet".
         classes: names of the labels, for a model with a classifier or a conditional one; else
             empty.
+        columns: what the numbers of a row are; None for images.
     """
 
     model: str
     arch: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     hidden: tuple[int, ...]
     latent_size: int
     classes: tuple[str, ...] = ()
+    columns: Columns | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        axes, columns = len(self.input_shape), self.columns
+        require(
+            axes == 3 if columns is None else axes in (1, 2),
+            f"expected [C, H, W] of images, or [D] or [D, W] of rows, got {self.input_shape}",
+        )
+        require(
+            columns is None or len(columns.names) == self.input_shape[0],
+            f"expected names of {self.input_shape[0]} columns",
+        )
+        require(
+            self.arch not in _ALONG_TIME or columns is None or axes == 2,
+            f"--arch {self.arch} is for time series: give the length of the windows with --window, "
+            "or --arch mlp",
+        )
         sizes = (*self.input_shape, *self.hidden)
         require(all(size > 0 for size in sizes), f"expected sizes above 0, got {sizes}")
         require(self.latent_size >= 0, f"expected a latent of 0 or more, got {self.latent_size}")
         require(
-            self.arch not in ("conv", "unet") or self.hidden,
-            f"a {self.arch} network needs the channels of one hidden layer or more, got none",
+            self.arch not in ("conv", "unet", "lstm") or self.hidden,
+            f"a {self.arch} network needs the width of one hidden layer or more, got none",
         )
         require(
             self.arch != "unet" or len(self.hidden) <= _LEVELS,
             f"a unet network has up to {_LEVELS} levels, got {len(self.hidden)} widths",
         )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """[C, H, W] of an image; of a model of images alone."""
+        channels, height, width = self.input_shape
+        return channels, height, width
 
 
 @dataclass(frozen=True)
@@ -105,6 +132,7 @@ class _Entry:
     parts: Sequence[str]
     classifies: bool
     conditional: bool
+    tables: Mapping[str, Widths]
 
 
 _MODELS: dict[str, _Entry] = {}
@@ -117,6 +145,7 @@ def register(
     parts: Sequence[str],
     classifies: bool = False,
     conditional: bool = False,
+    tables: Mapping[str, Widths] | None = None,
 ) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
@@ -129,11 +158,16 @@ def register(
         parts: names of the model's parts in all architectures; one of them may have fewer.
         classifies: the model is trained with labels and needs `ModelConfig.classes`.
         conditional: the model can be trained with labels, and then its parts take them.
+        tables: default sizes for each architecture that the model has for rows of a table and
+            windows of a time series, the default first; None for a model of images alone.
     """
 
     def add(builder: Builder) -> Builder:
-        _MODELS[name] = _Entry(builder, widths, parts, classifies, conditional)
-        known = catalog.KnownModel(name, tuple(widths), tuple(parts), classifies, conditional)
+        of_rows = tables or {}
+        _MODELS[name] = _Entry(builder, widths, parts, classifies, conditional, of_rows)
+        known = catalog.KnownModel(
+            name, tuple(widths), tuple(parts), classifies, conditional, tuple(of_rows)
+        )
         catalog.add_model(known)
         return builder
 
@@ -154,48 +188,68 @@ def _entry(model: str) -> _Entry:
 def configure(
     model: str,
     arch: str,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     *,
     hidden: tuple[int, ...] | None = None,
     latent_size: int | None = None,
     classes: tuple[str, ...] = (),
     conditional: bool = False,
+    columns: Columns | None = None,
 ) -> ModelConfig:
     """Make the configuration of a model; sizes that are None take the model's defaults.
 
     Args:
         model: registered name.
         arch: one of the model's architectures.
-        input_shape: [C, H, W] of an image.
+        input_shape: [C, H, W] of an image; with columns, [D] or [D, W].
         hidden: see `ModelConfig`; None for the model's default, in which "mlp" layers narrower
-            than `latent_size` are widened to it.
-        latent_size: None for the model's default.
+            than `latent_size` are widened to it, and "conv" has more layers for large images.
+        latent_size: None for the model's default; of rows, at most half of their numbers.
         classes: names of the labels; ignored for a model that neither classifies nor is to be
             conditional.
         conditional: whether the parts take labels; only of a model that can be.
+        columns: what the numbers of a row are; None for images.
 
     Raises:
         UnknownNameError: the model, or its architecture, does not exist.
         UsageError: a size is not above 0, or the architecture has no latent and one is given.
     """
     entry = _entry(model)
-    widths = _widths(model, arch)
+    widths = _widths(model, arch, tables=columns is not None)
+    usual = widths.latent_size
+    if columns is not None:
+        usual = min(usual, max(1, prod(input_shape) // 2))
     if latent_size is not None and not widths.latent_size:
         raise UsageError(f"{model} with --arch {arch} has no latent: leave --latent out")
     if hidden is None:
-        units = arch == "mlp"  # the widths of others are channels
-        hidden = tuple(max(width, latent_size or 0) if units else width for width in widths.hidden)
+        hidden = widths.hidden
+        if arch == "mlp":  # the widths of others are channels
+            hidden = tuple(max(width, latent_size or 0) for width in hidden)
+        elif arch == "conv" and columns is None:
+            hidden = _deep(hidden, min(input_shape[1:]))
     try:
         return ModelConfig(
             model,
             arch,
             input_shape,
             hidden,
-            widths.latent_size if latent_size is None else latent_size,
+            usual if latent_size is None else latent_size,
             classes if entry.classifies or (conditional and entry.conditional) else (),
+            columns,
         )
     except ValueError as error:
         raise UsageError(f"sizes of {model}: {error}") from None
+
+
+def _deep(hidden: tuple[int, ...], side: int) -> tuple[int, ...]:
+    """Channels of as many layers as it takes to halve a side to `_PLACES` or less.
+
+    Without, the layer between the last channels and the latent of a photograph has a hundred
+    million weights.
+    """
+    while side > _PLACES << len(hidden):
+        hidden = (*hidden, hidden[-1])
+    return hidden
 
 
 def crop_of(model: str, arch: str) -> int | None:
@@ -204,27 +258,34 @@ def crop_of(model: str, arch: str) -> int | None:
     Raises:
         UnknownNameError: the model, or its architecture, does not exist.
     """
-    return _widths(model, arch).crop
+    return None if arch in _entry(model).tables else _widths(model, arch).crop
 
 
-def _widths(model: str, arch: str) -> Widths:
-    known = _entry(model).widths
-    if arch not in known:
-        raise UnknownNameError(f"architecture of {model}", arch, known)
-    return known[arch]
+def _widths(model: str, arch: str, *, tables: bool = False) -> Widths:
+    entry = _entry(model)
+    known, other = entry.widths, entry.tables
+    if tables:
+        known, other = other, known
+    if arch in known:
+        return known[arch]
+    if arch in other:
+        data = "rows of a table" if tables else "images"
+        raise UsageError(f"--arch {arch} is not for {data}: expected {' or '.join(known)}")
+    raise UnknownNameError(f"architecture of {model}", arch, known)
 
 
-def archs(model: str, *, one_size: bool = False) -> list[str]:
+def archs(model: str, *, one_size: bool = False, tables: bool = False) -> list[str]:
     """Names of a model's architectures, the default first.
 
     Args:
         model: registered name.
         one_size: only those for images of one size.
+        tables: those for rows of a table instead of images; none if the model has none.
 
     Raises:
         UnknownNameError: there is no such model.
     """
-    widths = _entry(model).widths
+    widths = _entry(model).tables if tables else _entry(model).widths
     return [arch for arch, found in widths.items() if not (one_size and found.crop)]
 
 

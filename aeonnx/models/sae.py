@@ -44,9 +44,9 @@ class StackedAutoencoder(Model):
         return reconstruction
 
     def parts(self) -> dict[str, Part]:
-        x = image("x", self.config.input_shape, "images")
+        x = image("x", self.config.image_shape, "images")
         z = latent("z", self.config.latent_size, "latent of the last autoencoder")
-        reconstruction = image("reconstruction", self.config.input_shape, "reconstructed images")
+        reconstruction = image("reconstruction", self.config.image_shape, "reconstructed images")
         series = [cast(Autoencoder, module) for module in self.autoencoders]
         last = series[-1]
         encoder = nn.Sequential(*series[:-1], last.encoder)

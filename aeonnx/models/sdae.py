@@ -78,9 +78,9 @@ class StackedDenoisingAutoencoder(Model):
 
     def parts(self) -> dict[str, Part]:
         config = self.config
-        x = image("x", config.input_shape, "images")
+        x = image("x", config.image_shape, "images")
         z = latent("z", config.latent_size, "features of the last layer")
-        reconstruction = image("reconstruction", config.input_shape, "images without their noise")
+        reconstruction = image("reconstruction", config.image_shape, "images without their noise")
         kinds = (BATCH, len(config.classes))
         logits = TensorSpec("logits", kinds, description="scores of the classes", kind="vector")
         probabilities = TensorSpec(

@@ -60,7 +60,7 @@ class VariationalAutoencoder(Model):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        shape, hidden, size = config.input_shape, config.hidden, config.latent_size
+        shape, hidden, size = config.image_shape, config.hidden, config.latent_size
         classes = len(config.classes)
         code, channels = min(classes, CODE), shape[0] + bool(classes)
         network = encoder_network(config.arch, (channels, *shape[1:]), hidden, 2 * size)
@@ -86,13 +86,13 @@ class VariationalAutoencoder(Model):
         return (label,) if self.config.classes else ()
 
     def parts(self) -> dict[str, Part]:
-        x = image("x", self.config.input_shape, "images")
+        x = image("x", self.config.image_shape, "images")
         z = latent("z", self.config.latent_size, "latent")
         mu = latent("mu", self.config.latent_size, "mean of the latent given the image")
         logvar = latent(
             "logvar", self.config.latent_size, "log variance of the latent given the image", "other"
         )
-        reconstruction = image("reconstruction", self.config.input_shape, "mean of the images")
+        reconstruction = image("reconstruction", self.config.image_shape, "mean of the images")
         labels = (label(self.config.classes),) if self.config.classes else ()
         whole = Part(EncodeDecode(self.encoder, self.decoder), (x, *labels), (reconstruction,))
         return {

@@ -20,7 +20,7 @@ from aeonnx.runtime.mixing import check_strength, mix
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.prior import Gaussian
 from aeonnx.runtime.runner import PartRunner
-from aeonnx.runtime.scored import Scored, percentiles_of, threshold_of
+from aeonnx.runtime.scored import Scored, percentiles_of, score_output, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
@@ -199,12 +199,19 @@ class Answers:
     def score(self, value: ArrayLike, threshold: str | float, others: Mapping[str, Any]) -> Scored:
         """See `Bundle.score`."""
         runner = self.runner("score")
-        variant, name = self._variant("scorer", self._variants.choice("scorer")), OUTPUTS["score"]
+        variant = self._variant("scorer", self._variants.choice("scorer"))
+        name = score_output(variant)
         limit = threshold_of(variant, name, threshold)
         found = runner({variant.inputs[0].name: value, **others})
-        errors = found[name]
-        percentiles = percentiles_of(variant, name, errors)
-        return Scored(errors, percentiles, errors > limit, limit, found.get("map"))
+        scores = found[name]
+        percentiles = percentiles_of(variant, name, scores)
+        maps, names = found.get("map"), variant.inputs[0].names
+        columns = None
+        if names and maps is not None and maps.ndim > 1 and maps.shape[1] == len(names):
+            columns = maps.reshape(*maps.shape[:2], -1).mean(2)
+        else:
+            names = ()
+        return Scored(scores, percentiles, scores > limit, limit, maps, columns, names)
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""

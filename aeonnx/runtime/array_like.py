@@ -44,6 +44,7 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
     - numpy arrays are returned as they are;
     - arrays of other libraries, such as tensors of torch, keep their dtype; a tensor that requires
       grad is detached;
+    - of a data frame of pandas or polars, the columns of the model are taken, by their names;
     - an image of pillow becomes uint8 [1, C, H, W], by the rules for picture files;
     - a list or tuple of images becomes uint8 [n, C, H, W], one of arrays gets a new first axis, and
       one of numbers becomes int64 or float64, or float32 where the input is float32 and takes no
@@ -67,6 +68,8 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
         return value
     if _is_pillow(value):
         return _pixels_of([value], where, spec)
+    if spec.names and hasattr(type(value), "columns"):
+        return _of_frame(where, spec, value)
     if is_array(value):
         return _of_another_library(where, value)
     if isinstance(value, list | tuple):
@@ -137,6 +140,26 @@ def _of_another_library(where: str, value: Any) -> Array:
             "copy it to one first"
         ) from error
     return found
+
+
+def _of_frame(where: str, spec: TensorSpec, value: Any) -> Array:
+    """The columns of a data frame that a model takes, float32 [n, D]."""
+    from aeonnx.io.tables import name_and_unit
+
+    known = {name_and_unit(str(column))[0]: column for column in value.columns}
+    missing = [name for name in spec.names if name not in known]
+    if missing:
+        raise InputError(
+            f"{where}, got a data frame without the column {missing[0]}: its columns are "
+            f"{', '.join(known)}"
+        )
+    chosen = value[[known[name] for name in spec.names]]
+    try:
+        return np.asarray(chosen, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{where}, got a data frame with columns that are not numbers: {error}"
+        ) from error
 
 
 def _of_list(where: str, spec: TensorSpec, value: list[Any] | tuple[Any, ...]) -> Array:

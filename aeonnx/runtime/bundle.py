@@ -199,15 +199,15 @@ class Bundle:
         return self._answers.denoise_in_part(x, strength, out, pixels, others)
 
     def score(self, x: ArrayLike, *, threshold: str | float = "p99", **others: ArrayLike) -> Scored:
-        """Score images by their reconstruction error, to find those unlike the training's.
+        """Score images by how unlike the training's they are.
 
-        The error is the mean squared difference of an image and its reconstruction, in the range
-        of the images. Values outside of that range are scored like all others; `run("scorer", x=x)`
-        returns the reconstructions too.
+        The score is the error, the mean squared difference of an image and its reconstruction, in
+        the range of the images; or what `aeonnx export --score` chose. Values outside of that range
+        are scored like all others; `run("scorer", x=x)` returns the reconstructions too.
 
         Args:
             x: images [n, C, H, W].
-            threshold: "p99" or "p95", the error that 99 % or 95 % of normal images stay below (see
+            threshold: "p99" or "p95", the score that 99 % or 95 % of normal images stay below (see
                 `variant("scorer").normal["error"]` for how sure that is); or a number.
             others: further inputs of the scorer.
 

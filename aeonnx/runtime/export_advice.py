@@ -96,7 +96,7 @@ def model_of(contents: Manifest) -> str:
 def _is_own(contents: Manifest) -> bool:
     """Whether the model is one of aeonnx's own, which `--model` alone can export."""
     known = _models().get(contents.model)
-    return known is not None and contents.arch in known.archs
+    return known is not None and contents.arch in known.every_arch
 
 
 def _models() -> Mapping[str, KnownModel]:

@@ -14,6 +14,7 @@ from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import Reading, open_images
 from aeonnx.io.rows import Rows, open_latents, open_rows
 from aeonnx.io.source import Source
+from aeonnx.io.table_rows import ColumnsOf, open_table_rows
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.composing import kept
 from aeonnx.runtime.verbs import PARTS, steps_of
@@ -50,11 +51,17 @@ def open_rows_of(
     if spec.kind == "image":
         # Odd images may have values that no normal image has.
         limited = verb != "score"
+        if reading.step is not None:
+            raise UsageError(_NO_WINDOWS.format(verb=verb))
         return open_images(
             sources, sizes(spec), replace(reading, bounds=spec.range, limited=limited)
         )
     refuse_options(verb, spec, reading)
-    return open_rows(sources, _rows(spec, f"{spec.name} of the kind {spec.kind}"))
+    rows = _rows(spec, f"{spec.name} of the kind {spec.kind}")
+    if spec.names and ANY not in rows.shape and len(rows.shape) in (1, 2):
+        wanted = ColumnsOf(rows, spec.names, spec.missing, reading.step)
+        return open_table_rows(sources, wanted)
+    return open_rows(sources, rows)
 
 
 def _rows(spec: TensorSpec, what: str) -> Rows:
@@ -79,6 +86,9 @@ def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) 
         "--recursive": reading.recursive,
         "--skip-bad": reading.skip_bad,
     }
+    windows = spec.kind == "signal" and spec.names
+    if reading.step is not None and not windows:
+        raise UsageError(_NO_WINDOWS.format(verb=verb))
     given = [name for name, is_given in asked.items() if is_given]
     if given:
         them = "it" if len(given) == 1 else "them"
@@ -88,6 +98,9 @@ def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) 
         )
 
 
+_NO_WINDOWS = (
+    "--step is for windows of a time series, and {verb} of this bundle takes none: leave it out"
+)
 _PLURALS = {kind: f"{kind}s" for kind in ("signal", "volume", "vector", "latent")}
 
 

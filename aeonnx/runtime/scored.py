@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from aeonnx.bundle import Variant
 from aeonnx.errors import BundleError, UsageError
+from aeonnx.runtime.verbs import OUTPUTS
 
-__all__ = ["Scored", "percentiles_of", "threshold_of"]
+__all__ = ["Scored", "percentiles_of", "score_output", "threshold_of"]
 
 _NAMED = re.compile(r"p(\d+)")
 
@@ -23,35 +24,49 @@ class Scored:
     """Scores of n rows.
 
     Args:
-        errors: float32 [n], 0 or more: the larger, the less a row is like those of the training.
-        percentiles: share of the normal rows with a lower error, in %, float32 [n]; NaN if the
+        scores: float32 [n]: the larger, the less a row is like those of the training. The error of
+            the reconstruction, or what the bundle was exported with.
+        percentiles: share of the normal rows with a lower score, in %, float32 [n]; NaN if the
             bundle does not say what normal rows score.
-        odd: whether the error is above the threshold, bool [n].
-        threshold: that the errors were compared with.
-        maps: squared error of each pixel, mean over channels, float32 [n, H, W]; None for rows
-            that are no images.
+        odd: whether the score is above the threshold, bool [n].
+        threshold: that the scores were compared with.
+        maps: squared error of each pixel, mean over channels, float32 [n, H, W]; of rows of a table
+            that of each standardised value, [n, D] or [n, D, W]; None if the scorer gives none.
+        columns: of rows of a table, the mean of the map over each column, float32 [n, D]: which
+            column is odd; None for others.
+        names: of these columns.
     """
 
-    errors: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
     percentiles: npt.NDArray[np.float32]
     odd: npt.NDArray[np.bool_]
     threshold: float
     maps: npt.NDArray[np.float32] | None
+    columns: npt.NDArray[np.float32] | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.errors)
+        return len(self.scores)
 
     @classmethod
     def of(cls, batches: Iterable[Scored]) -> Scored:
         """The results of several batches, concatenated, without maps."""
         every = list(batches)
+        columns = [batch.columns for batch in every if batch.columns is not None]
         return cls(
-            np.concatenate([batch.errors for batch in every]),
+            np.concatenate([batch.scores for batch in every]),
             np.concatenate([batch.percentiles for batch in every]),
             np.concatenate([batch.odd for batch in every]),
             every[0].threshold,
             None,
+            np.concatenate(columns) if columns else None,
+            every[0].names,
         )
+
+
+def score_output(variant: Variant) -> str:
+    """The output of a scorer that tells how odd a row is: the first of the kind score."""
+    return next((spec.name for spec in variant.outputs if spec.kind == "score"), OUTPUTS["score"])
 
 
 def threshold_of(variant: Variant, output: str, threshold: str | float) -> float:

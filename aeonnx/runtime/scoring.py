@@ -22,7 +22,7 @@ from aeonnx.io.source import Source
 from aeonnx.io.writers import names_of_results, results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import log_skipped, open_rows_of
-from aeonnx.runtime.scored import Scored, threshold_of
+from aeonnx.runtime.scored import Scored, score_output, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_pictures
 from aeonnx.runtime.stream import rows_at_once
@@ -86,7 +86,7 @@ def score_files(
     """
     bundle.require("score", tuple(others))
     scorer = bundle.variant(PARTS["score"])
-    limit = threshold_of(scorer, OUTPUTS["score"], threshold)
+    limit = threshold_of(scorer, score_output(scorer), threshold)
     table = None if to.table is None else table_target(to.table, "scores")
     if table is not None:
         table.refuse_existing(force=to.force)
@@ -96,7 +96,9 @@ def score_files(
         require_pictures("--heatmaps", scorer.inputs[0])
         files.refuse_existing(to.heatmaps, force=to.force)
     rows = open_rows_of(bundle, "score", sources, reading)
-    shown = _Shown(rows, limit, scorer.inputs[0].range or UNIT)
+    # Heat maps are of the error, whatever the score is.
+    hot = scorer.percentiles.get(OUTPUTS["score"], {}).get("p99", limit)
+    shown = _Shown(rows, hot, scorer.inputs[0].range or UNIT)
 
     def scored() -> Iterator[Scored]:
         done = 0
@@ -114,7 +116,8 @@ def score_files(
     log_skipped(rows)
     if table is not None:
         head = ["name", "score", "percentile", "verdict"]
-        write_table(table, head, _lines(rows.names[:], found), found.errors, force=to.force)
+        head += [f"error.{name}" for name in found.names]
+        write_table(table, head, _lines(rows.names[:], found), found.scores, force=to.force)
     if to.sheet is not None:
         write_bytes(Target(to.sheet, "png"), shown.sheet(), force=to.force)
     return rows, found
@@ -156,7 +159,7 @@ class _Shown:
         assert found.maps is not None  # noqa: S101  # the caller looks
         pixels = batch if batch.dtype == np.uint8 else to_pixels(batch, self.bounds)
         for place, (image, error, heat) in enumerate(
-            zip(pixels.transpose(0, 2, 3, 1), found.errors, found.maps, strict=True)
+            zip(pixels.transpose(0, 2, 3, 1), found.scores, found.maps, strict=True)
         ):
             hot = overlay(image, heat, _HOTTEST * self.limit)
             if self.folder is not None:
@@ -178,8 +181,9 @@ class _Shown:
 
 def _lines(names: Sequence[str], found: Scored) -> Iterator[list[str]]:
     """The rows of the table."""
-    for name, score, percentile, odd in zip(
-        names, found.errors, found.percentiles, found.odd.tolist(), strict=True
+    columns = found.columns if found.columns is not None else np.empty((len(found), 0))
+    for name, score, percentile, odd, each in zip(
+        names, found.scores, found.percentiles, found.odd.tolist(), columns, strict=True
     ):
         share = "" if np.isnan(percentile) else f"{percentile:.4g}"
-        yield [name, f"{score:.6g}", share, VERDICTS[odd]]
+        yield [name, f"{score:.6g}", share, VERDICTS[odd], *(f"{error:.6g}" for error in each)]

@@ -182,7 +182,8 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
     # NaN makes both extremes NaN, so two passes suffice.
     lowest, highest = value.min(), value.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
-        raise InputError(f"{where}, got NaN or infinite values: remove them first")
+        _check_missing(where, spec, value)
+        lowest, highest = np.nanmin(value), np.nanmax(value)
     if spec.kind in _NUMBERED and not spec.range and lowest < 0:
         # A graph would count from the end, and nobody would notice.
         raise InputError(
@@ -193,6 +194,27 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
         raise InputError(
             f"{where} in [{low:g}, {high:g}], got values from {_exact(lowest)} to "
             f"{_exact(highest)}: {_scaling(spec, float(lowest), float(highest))}"
+        )
+
+
+def _check_missing(where: str, spec: TensorSpec, value: Array) -> None:
+    """Check values some of which are not finite: NaN may stand for a missing one."""
+    wrong = np.isinf(value) if spec.missing else ~np.isfinite(value)
+    if wrong.any():
+        if not spec.names:
+            raise InputError(f"{where}, got NaN or infinite values: remove them first")
+        row, column, *_ = np.argwhere(wrong)[0]
+        got = value[tuple(np.argwhere(wrong)[0])]
+        todo = "NaN stands for a missing value" if spec.missing else "remove the row"
+        if np.isnan(got):
+            todo += ", or train with --missing impute, so that missing values are filled in"
+        raise InputError(
+            f"{where}, finite, got {got:g} in column {spec.names[column]} of row {row}: {todo}"
+        )
+    empty = np.isnan(value).reshape(len(value), -1).all(1)
+    if empty.any():
+        raise InputError(
+            f"{where}, got no value in row {int(empty.argmax())}, where all are missing: remove it"
         )
 
 

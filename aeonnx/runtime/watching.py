@@ -15,8 +15,8 @@ from aeonnx.io.folders import look
 from aeonnx.io.readers import Reading
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
-from aeonnx.runtime.scored import threshold_of
-from aeonnx.runtime.verbs import OUTPUTS, PARTS
+from aeonnx.runtime.scored import score_output, threshold_of
+from aeonnx.runtime.verbs import PARTS
 
 __all__ = ["Seen", "watched"]
 
@@ -68,7 +68,8 @@ def watched(
         UsageError, BundleError: see `Bundle.score`.
     """
     bundle.require("score", tuple(others))
-    limit = threshold_of(bundle.variant(PARTS["score"]), OUTPUTS["score"], threshold)
+    scorer = bundle.variant(PARTS["score"])
+    limit = threshold_of(scorer, score_output(scorer), threshold)
     before: dict[Path, tuple[int, int]] = {}
     done: dict[Path, tuple[int, int]] = {}
     looks = 0
@@ -102,4 +103,4 @@ def _scored(
     except ImageError as error:
         return Seen(path.name, np.nan, np.nan, odd=False, problem=str(error))
     found = bundle.score(rows, threshold=limit, **others)
-    return Seen(path.name, float(found.errors[0]), float(found.percentiles[0]), bool(found.odd[0]))
+    return Seen(path.name, float(found.scores[0]), float(found.percentiles[0]), bool(found.odd[0]))

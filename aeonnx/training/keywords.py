@@ -40,6 +40,12 @@ def train(
     pairs: tuple[StrPath, StrPath] | None = None,
     normal: str | None = None,
     conditional: bool | None = None,
+    columns: str | Iterable[str] | None = None,
+    label_column: str | None = None,
+    window: int | None = None,
+    step: int | None = None,
+    scaler: str | None = None,
+    missing: str | None = None,
     data_dir: StrPath | None = None,
     skip_bad: bool = False,
     stream: bool = False,
@@ -77,12 +83,12 @@ def train(
         model: "ae", "sae", "dae", "sdae", "vae" or a registered name; may be None if the run in
             `output` is resumed.
         output: the run's folder; None for `runs/<model>`.
-        arch: "mlp", "conv", or for "dae" "unet", which takes pictures of any size; by default the
-            model's first.
+        arch: "mlp", "conv", or for "dae" "unet", which takes pictures of any size, or for "ae" of a
+            time series "lstm"; by default the model's first.
         hidden: widths of the hidden layers, channels for "conv" and "unet"; by default the model's.
         latent_size: length of `z`; by default the model's.
-        data: name of a data set, or path of a folder of images, a .npy or a .npz file; by default
-            "mnist-sample".
+        data: name of a data set, or path of a folder of images, a .npy, .npz, .csv or .parquet
+            file; by default "mnist-sample".
         pairs: instead of `data` and of the recipe's `corruption`: a folder of noisy pictures, and
             one of the same pictures without noise, of the same names. For "dae" with "unet".
         normal: the normal classes of the data, such as "good", "0,1" or "0-8": only these are
@@ -91,6 +97,16 @@ def train(
             normal/ and odd/.
         conditional: train with labels, which encoder and decoder then take as a second input, so
             that images of a class are generated. For "vae"; None for no.
+        columns: of a table, the columns to train on: names, or one text with commas between them;
+            None for all.
+        label_column: of a table, the column with the class of each row; None for none.
+        window: number of rows of a window, to train on the windows of a time series; None to train
+            on single rows.
+        step: rows from the start of one window to that of the next; None for a quarter of a window.
+        scaler: of a table, how columns are standardised: "standard" by mean and standard deviation,
+            the default; "robust" by median and interquartile range; "none" not at all.
+        missing: of a table, "impute" to fill in missing values, in the exported graphs too, or
+            "refuse" to allow none; None for the former if the data has any, else the latter.
         data_dir: folder of the named data sets; by default "data".
         skip_bad: skip images that cannot be read or differ in size, instead of raising an error.
         stream: read images batch by batch, even if all of them fit on the device.
@@ -150,6 +166,12 @@ def train(
         **data_of(None if data is None else os.fspath(data), _pair_of(pairs)),
         normal=name_of("normal", normal),
         conditional=None if conditional is None else flag_of("conditional", conditional),
+        columns=columns if isinstance(columns, str) or columns is None else _names_of(columns),
+        label_column=name_of("label_column", label_column),
+        window=number_of("window", window),
+        step=number_of("step", step),
+        scaler=name_of("scaler", scaler),
+        missing=name_of("missing", missing),
         data_dir=path_of("data_dir", data_dir),
         skip_bad=flag_of("skip_bad", skip_bad),
         stream=flag_of("stream", stream),
@@ -182,6 +204,14 @@ def train(
     from aeonnx.training import train as train_model
 
     return train_model(options, listener)
+
+
+def _names_of(columns: Iterable[str]) -> str:
+    """One text with commas between the names, those that have a comma in quotes."""
+    found = list(columns)
+    if not all(isinstance(name, str) for name in found):
+        raise UsageError(f"columns: expected names, got {found!r}")
+    return ",".join(f'"{name}"' if "," in name else name for name in found)
 
 
 def _pair_of(value: object) -> tuple[str, str] | None:

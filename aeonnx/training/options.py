@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "DATA",
     "DATA_DIR",
+    "MISSING",
     "PRECISIONS",
+    "SCALERS",
+    "TABLE",
     "Settings",
     "TrainOptions",
     "check",
@@ -56,6 +59,12 @@ class TrainOptions:
     noisy: str | None = None
     normal: str | None = None
     conditional: bool | None = None
+    columns: str | None = None
+    label_column: str | None = None
+    window: int | None = None
+    step: int | None = None
+    scaler: str | None = None
+    missing: str | None = None
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
@@ -92,6 +101,12 @@ class TrainOptions:
         if self.model is None:
             raise UsageError(_NO_MODEL)
         return default_folder(self.model)
+
+
+TABLE = ("columns", "label_column", "window", "step", "scaler", "missing")
+"""Fields of `TrainOptions` that say how a table is read."""
+SCALERS = ("standard", "robust", "none")
+MISSING = ("impute", "refuse")
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,7 @@ def check(options: TrainOptions) -> None:
         _check_model(options.model, options)
         _check_pairs(options.model, options)
         _check_conditional(options.model, options)
+        _check_table(options.model, options)
     one_of("device", options.device, DEVICES)
     if options.background is not None:
         colour_of(options.background)
@@ -151,6 +167,8 @@ def check(options: TrainOptions) -> None:
         ("epochs", options.epochs),
         ("batch size", options.batch_size),
         ("patience", options.patience),
+        ("window", options.window),
+        ("step", options.step),
     ):
         if number is not None:
             whole(what, number, 1)
@@ -167,17 +185,21 @@ def check(options: TrainOptions) -> None:
     for what, name, known in (
         ("schedule", options.schedule, SCHEDULES),
         ("precision", options.precision, PRECISIONS),
+        ("scaler", options.scaler, SCALERS),
+        ("missing", options.missing, MISSING),
     ):
         if name is not None:
             one_of(what, name, known)
+    if options.step is not None and options.window is None and not options.resume:
+        raise UsageError("--step is the distance between windows: give their --window too")
     if options.held_out is not None and options.patience is None and not options.resume:
         raise UsageError("--held-out serves early stopping: give --patience too, or leave it out")
 
 
 def _check_model(model: str, options: TrainOptions) -> None:
     known = catalog.model(model)
-    if options.arch is not None and options.arch not in known.archs:
-        raise UnknownNameError(f"architecture of {model}", options.arch, known.archs)
+    if options.arch is not None and options.arch not in known.every_arch:
+        raise UnknownNameError(f"architecture of {model}", options.arch, known.every_arch)
     latent = () if options.latent_size is None else (options.latent_size,)
     sizes = (*(options.hidden or ()), *latent)
     for size in sizes:
@@ -193,6 +215,16 @@ def _check_conditional(model: str, options: TrainOptions) -> None:
     if options.conditional and not catalog.model(model).conditional:
         others = ", ".join(name for name, known in catalog.models().items() if known.conditional)
         raise UsageError(f"{model} takes no --conditional: expected -m {others}, or leave it out")
+
+
+def _check_table(model: str, options: TrainOptions) -> None:
+    """Raise `UsageError` if an option for tables is given to a model of images alone."""
+    given = [flag(name) for name in TABLE if getattr(options, name) is not None]
+    if given and not catalog.model(model).tables:
+        others = ", ".join(name for name, known in catalog.models().items() if known.tables)
+        raise UsageError(
+            f"{model} takes no {', '.join(given)}, which are for tables: train {others}"
+        )
 
 
 def _check_pairs(model: str, options: TrainOptions) -> None:

@@ -128,6 +128,12 @@ def test_probabilities_are_the_softmax_of_the_logits() -> None:
     torch.testing.assert_close(probabilities, torch.softmax(logits, 1))
 
 
+@pytest.mark.parametrize(("side", "layers"), [(28, 2), (64, 2), (65, 3), (256, 4), (1024, 6)])
+def test_large_images_get_more_layers(side: int, layers: int) -> None:
+    config = models.configure("ae", "conv", (3, side, side + 9))
+    assert config.hidden == (32, *(64,) * (layers - 1))
+
+
 def test_widths_can_be_chosen() -> None:
     config = models.configure("vae", "conv", (3, 20, 30), hidden=(8, 16, 24), latent_size=7)
     assert (config.hidden, config.latent_size) == ((8, 16, 24), 7)
@@ -135,7 +141,7 @@ def test_widths_can_be_chosen() -> None:
     assert encoder(torch.rand(2, 3, 20, 30))[0].shape == (2, 7)
     with pytest.raises(UsageError, match=r"sizes of vae: expected sizes above 0, got .*-1"):
         models.configure("vae", "mlp", (1, 28, 28), hidden=(-1,))
-    with pytest.raises(UsageError, match="channels of one hidden layer or more, got none"):
+    with pytest.raises(UsageError, match="the width of one hidden layer or more, got none"):
         models.configure("vae", "conv", (1, 28, 28), hidden=())
 
 

@@ -86,7 +86,7 @@ def vae(bundle_of: Maker) -> Iterator[aeonnx.Bundle]:
 def running(bundle: aeonnx.Bundle, verb: str) -> Callable[..., np.ndarray]:
     """What runs a verb and returns an array."""
     if verb == "score":
-        return lambda value: bundle.score(value).errors
+        return lambda value: bundle.score(value).scores
     return getattr(bundle, verb)
 
 

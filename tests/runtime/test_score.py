@@ -23,7 +23,7 @@ def digits(n: int = 5) -> np.ndarray:
 
 def test_scores_are_errors_of_reconstructions(bundle_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of())
-    scores = bundle.score(digits()).errors
+    scores = bundle.score(digits()).scores
     assert scores.dtype == np.float32
     assert scores.shape == (5,)
     errors = ((digits() / 255 - bundle.reconstruct(digits())) ** 2).mean((1, 2, 3))
@@ -34,8 +34,8 @@ def test_scores_are_errors_of_reconstructions(bundle_of: Maker) -> None:
 
 def test_scores_of_many_rows(bundle_of: Maker) -> None:
     bundle = aeonnx.load(bundle_of(), max_batch=64)
-    scores = bundle.score(digits(1100)).errors
-    np.testing.assert_allclose(scores[-5:], bundle.score(digits(1100)[-5:]).errors, rtol=1e-5)
+    scores = bundle.score(digits(1100)).scores
+    np.testing.assert_allclose(scores[-5:], bundle.score(digits(1100)[-5:]).scores, rtol=1e-5)
 
 
 def test_maps_say_where_the_errors_are(bundle_of: Maker) -> None:
@@ -44,7 +44,7 @@ def test_maps_say_where_the_errors_are(bundle_of: Maker) -> None:
     assert found.maps is not None
     expected = np.square(digits() / 255 - bundle.reconstruct(digits()))[:, 0]
     np.testing.assert_allclose(found.maps, expected, atol=1e-5)
-    np.testing.assert_allclose(found.maps.mean((1, 2)), found.errors, rtol=1e-4)
+    np.testing.assert_allclose(found.maps.mean((1, 2)), found.scores, rtol=1e-4)
 
 
 def test_verdicts_follow_from_the_threshold(bundle_of: Maker) -> None:
@@ -53,10 +53,10 @@ def test_verdicts_follow_from_the_threshold(bundle_of: Maker) -> None:
     found = bundle.score(digits())
     assert found.threshold == known["p99"]
     assert bundle.score(digits(), threshold="p95").threshold == known["p95"]
-    middle = float(np.sort(found.errors)[2])
+    middle = float(np.sort(found.scores)[2])
     for threshold in (middle, f"{middle!r}", np.float32(middle)):
         assert bundle.score(digits(), threshold=threshold).odd.tolist() == [
-            error > middle for error in found.errors.tolist()
+            error > middle for error in found.scores.tolist()
         ]
     for wrong in ("p90", "much", True, float("nan"), None):
         with pytest.raises(UsageError) as caught:
@@ -68,7 +68,7 @@ def test_percentiles_are_among_normal_images(bundle_of: Maker, run_of: Maker) ->
     bundle = aeonnx.load(bundle_of())
     normal = load(run_of(), "vae").examples.normal.numpy()  # type: ignore[union-attr]
     found = bundle.score(normal)
-    order = np.argsort(found.errors)
+    order = np.argsort(found.scores)
     assert (np.diff(found.percentiles[order]) >= 0).all()
     ranks = 100 * np.arange(len(normal)) / (len(normal) - 1)
     np.testing.assert_allclose(found.percentiles[order], ranks, atol=1)
@@ -82,7 +82,7 @@ def test_values_that_no_normal_image_has_are_scored(bundle_of: Maker) -> None:
     x[1], x[2] = 40, -3
     found = bundle.score(x)
     np.testing.assert_allclose(
-        found.errors, np.square(x - bundle.run("scorer", x=x)["reconstruction"]).mean((1, 2, 3)),
+        found.scores, np.square(x - bundle.run("scorer", x=x)["reconstruction"]).mean((1, 2, 3)),
         rtol=1e-4,
     )  # fmt: skip
     assert found.odd.tolist()[1:] == [True, True]

@@ -56,7 +56,7 @@ def test_a_table_of_scores_percentiles_and_verdicts(
     said = done(aeonnx("score", bundle_of(), "new", "-o", "scores.csv", "--provider", "cpu")).stdout
     rows = table(Path("scores.csv").read_text())
     assert [row["name"] for row in rows] == [f"{number}.png" for number in range(5)]
-    np.testing.assert_allclose([float(row["score"]) for row in rows], expected.errors, rtol=1e-4)
+    np.testing.assert_allclose([float(row["score"]) for row in rows], expected.scores, rtol=1e-4)
     np.testing.assert_allclose(
         [float(row["percentile"]) for row in rows], expected.percentiles, rtol=1e-3
     )
@@ -73,18 +73,18 @@ def test_a_table_of_scores_percentiles_and_verdicts(
     )
     assert table(done(aeonnx("score", bundle_of(), "new", "-o", "-")).stdout) == rows
     done(aeonnx("score", bundle_of(), "new", "-o", "scores.npy"))
-    np.testing.assert_allclose(np.load("scores.npy"), expected.errors, rtol=1e-5)
+    np.testing.assert_allclose(np.load("scores.npy"), expected.scores, rtol=1e-5)
 
 
 def test_json_and_lines_say_the_same(aeonnx: Cli, bundle_of: Maker, pictures: Any) -> None:
-    limit = float(library.load(bundle_of(), ["cpu"]).score(pictures[:, None]).errors.max()) + 1
+    limit = float(library.load(bundle_of(), ["cpu"]).score(pictures[:, None]).scores.max()) + 1
     document = json.loads(
         done(aeonnx("score", bundle_of(), "new", "--json", "--threshold", limit)).stdout
     )
     assert document["threshold"] == pytest.approx(limit)
-    assert {row["verdict"] for row in document["images"]} == {"normal"}
+    assert {row["verdict"] for row in document["rows"]} == {"normal"}
     *lines, last = done(aeonnx("score", bundle_of(), "new")).stdout.splitlines()
-    for row, line in zip(document["images"], lines, strict=True):
+    for row, line in zip(document["rows"], lines, strict=True):
         name, score, percentile, sign, _ = line.split()
         assert name == row["name"]
         assert float(score) == pytest.approx(row["score"], rel=1e-3)

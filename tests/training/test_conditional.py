@@ -83,7 +83,7 @@ def test_the_right_label_reconstructs_better(run: Path, bundle: library.Bundle) 
     x, labels = examples.normal.numpy(), examples.normal_labels.numpy()
     right = bundle.score(x, label=labels)
     wrong = bundle.score(x, label=(labels + 1) % 10)
-    assert np.median(wrong.errors / right.errors) > 1.05
+    assert np.median(wrong.scores / right.scores) > 1.05
     # The thresholds are those of images with their own labels.
     assert right.odd.mean() == pytest.approx(0.01, abs=0.005)
 

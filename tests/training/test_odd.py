@@ -19,6 +19,7 @@ from aeonnx.models import Model
 from aeonnx.training import load_data
 from aeonnx.training.data import DataSet, with_normal
 
+LARGE = {"hidden": (4, 4, 8, 8, 8), "latent_size": 8, "batch_size": 4, "epochs": 1}
 SMALL = {"epochs": 1, "batch_size": 50, "device": "cpu", "seed": 0}
 
 
@@ -194,3 +195,17 @@ def test_a_mask_of_another_size_is_refused(defects: Path, tmp_path: Path) -> Non
     Image.new("L", (20, 28)).save(mask)
     with pytest.raises(AeonnxError, match="expected 28x28 pixels, got 20x28"):
         aeonnx.train("ae", tmp_path / "run", data=folder, **SMALL)
+
+
+@pytest.mark.slow
+def test_pictures_of_a_factory_are_larger_than_digits(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(100, 120, (20, 520, 700), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    aeonnx.train("ae", run, arch="conv", data=tmp_path / "x.npy", device="cpu", **LARGE)
+    aeonnx.export("ae", bundle, checkpoint=run, parts="scorer")
+    x[0, 100:140, 200:240] = 255
+    found = aeonnx.load(bundle, ["cpu"]).score(x[:, None])
+    assert found.scores.argmax() == 0
+    assert found.maps is not None
+    assert np.unravel_index(found.maps[0].argmax(), (520, 700)) >= (100, 200)

@@ -18,6 +18,7 @@ from aeonnx.exporting.capture.program import program_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
+from aeonnx.exporting.scores import measure_of, with_score
 from aeonnx.exporting.sizes import at_usual, usual_sizes
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
@@ -28,6 +29,7 @@ from aeonnx.exporting.verify.inputs import (
     few_rows,
     real_inputs,
     rows_of,
+    train_inputs,
     verify_composed,
 )
 from aeonnx.exporting.verify.probes import Rows, whole
@@ -291,6 +293,9 @@ class _Judge:
 def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
     declared = trained.model.parts()
     there = bundle.manifest.parts
+    if "scorer" in there:
+        score = measure_of(there["scorer"]["fp32"].outputs)
+        declared = with_score(declared, score, train_inputs(trained, declared))
     parts = {}
     for name, part in declared.items():
         batch = batch_of(bundle.variant(name)) if name in there else _any_batch(bundle)

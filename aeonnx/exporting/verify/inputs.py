@@ -50,6 +50,7 @@ __all__ = [
     "inputs_of",
     "real_inputs",
     "rows_of",
+    "train_inputs",
     "verify_composed",
 ]
 
@@ -66,6 +67,12 @@ def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Arr
     """Test images of the checkpoint and their latents, by tensor name; empty without images."""
     examples = trained.examples
     return {} if examples is None else inputs_of(parts, examples.test, examples.test_labels)
+
+
+def train_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
+    """As `real_inputs`, for training images."""
+    examples = trained.examples
+    return {} if examples is None else inputs_of(parts, examples.train, examples.train_labels)
 
 
 def inputs_of(

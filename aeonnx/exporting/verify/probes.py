@@ -22,6 +22,7 @@ ACTIVATION = "activation"
 _RANDOM_ROWS = 48
 _SIGMAS = 6.0
 _EDGE_FEATURES = 4
+_MOST_MISSING = 0.5  # share of the values of a random row, where some may be missing
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,14 @@ def _random(rng: np.random.Generator, spec: TensorSpec, real: Array | None, coun
         return rng.integers(int(low), int(high), shape, endpoint=True)
     if spec.range:
         low, high = spec.range
-        return low + (high - low) * rng.beta(0.6, 1.4, shape)
-    mean, deviation = _moments(real)
-    return mean + deviation * (rng.gamma(4.0, 0.5, shape) - 2.0)
+        found = low + (high - low) * rng.beta(0.6, 1.4, shape)
+    else:
+        mean, deviation = _moments(spec, real)
+        found = mean + deviation * (rng.gamma(4.0, 0.5, shape) - 2.0)
+    if spec.missing:
+        share = rng.permutation(np.linspace(0.0, _MOST_MISSING, count))
+        found[rng.random(shape) < share.reshape(count, *(1,) * (found.ndim - 1))] = np.nan
+    return found
 
 
 def _edges(spec: TensorSpec, real: Array | None) -> Array:
@@ -153,8 +159,11 @@ def _edges(spec: TensorSpec, real: Array | None) -> Array:
         constants = [np.full(shape, value) for value in sorted(values)]
         slope = low + (high - low) * (ramp + 1) / 2
         return np.stack([*constants, np.rint(slope) if whole_numbers else slope])
-    mean, deviation = (np.broadcast_to(moment, shape) for moment in _moments(real))
+    mean, deviation = (np.broadcast_to(moment, shape) for moment in _moments(spec, real))
     edges = [np.zeros(shape), np.ones(shape), mean + ramp * _SIGMAS * deviation]
+    if spec.missing:
+        edges.append(np.where(np.arange(mean.size).reshape(shape) % 2, mean, np.nan))
+        edges.append(np.full(shape, np.nan))
     for feature in np.linspace(0, mean.size - 1, min(mean.size, _EDGE_FEATURES)).astype(int):
         for sign in (-1, 1):
             edge = mean.astype(np.float64)
@@ -172,9 +181,19 @@ def _bounds(spec: TensorSpec) -> tuple[float, float]:
     return spec.range or (0.0, 1.0)
 
 
-def _moments(real: Array | None) -> tuple[Array, Array]:
+def _moments(spec: TensorSpec, real: Array | None) -> tuple[Array, Array]:
     """Mean and standard deviation per feature; 0 and 1 without real rows."""
     if real is None:
         return np.zeros(()), np.ones(())
+    if spec.names:  # columns in units of their own, some of whose values may be missing
+        known = real.astype(np.float64).reshape(*real.shape[:2], -1)
+        there = ~np.isnan(known)
+        count = np.maximum(there.sum((0, 2)), 1)
+        mean = np.where(there, known, 0.0).sum((0, 2)) / count
+        away = np.where(there, known - mean[:, None], 0.0)
+        deviation = np.sqrt(np.square(away).sum((0, 2)) / count)
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        shape = (len(mean), *(1,) * (real.ndim - 2))
+        return mean.reshape(shape), deviation.reshape(shape)
     # At least 1: samples of a prior N(0, 1) may be wider than the encoder's latents.
     return real.mean(0), np.maximum(real.std(0), 1.0)

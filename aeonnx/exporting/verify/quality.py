@@ -176,7 +176,7 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     scale = _scale(spec, before)
     difference = np.abs(after.astype(np.float64) - before)
     largest = float(difference.max())
-    noise = math.sqrt(float(np.square(difference).mean())) / scale
+    noise = _noise(spec, before, difference, scale)
     snr = min(-20.0 * math.log10(noise), _LOUDEST) if noise else _LOUDEST
     found = [Quality("snr", snr, limits.snr, count, None)]
     decoded = task.decoded if spec.name == task.latents else None
@@ -195,6 +195,23 @@ def _loss(spec: TensorSpec, limits: Limits, task: Task, before: Array, after: Ar
     if spec.range:
         tolerance = min(tolerance, float(np.ptp(spec.range)))
     return Loss(spec.name, tuple(found), largest, tolerance)
+
+
+def _noise(spec: TensorSpec, before: Array, difference: Array, scale: float) -> float:
+    """Root mean square of the differences, as a share of the spread; 0 for none.
+
+    That of the worst column, where columns have units and sizes of their own.
+    """
+    if not spec.names or spec.range:
+        return math.sqrt(float(np.square(difference).mean())) / scale
+    noise = 0.0
+    for column in range(len(spec.names)):
+        off = math.sqrt(float(np.square(difference[:, column]).mean()))
+        if off:
+            values = before[:, column]
+            own = _scale(spec, values) if values.any() else math.ulp(0.0)
+            noise = max(noise, off / own)
+    return noise
 
 
 def _share_of_row(limits: Limits, values: int) -> float:

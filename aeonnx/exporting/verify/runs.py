@@ -18,6 +18,7 @@ import numpy as np
 from aeonnx.bundle import BATCH, TensorSpec
 from aeonnx.errors import BundleError, DeviceMemoryError, RunError
 from aeonnx.exporting.verify.batches import batches, drawn, in_chunks
+from aeonnx.exporting.verify.columns import ILL_CONDITIONED, ColumnDifferences
 from aeonnx.exporting.verify.effort import FULL, Effort
 from aeonnx.exporting.verify.probes import RANDOM, REAL, Rows
 from aeonnx.exporting.verify.reference import Arrays
@@ -42,9 +43,6 @@ GOLDEN_SHARE = 0.8
 
 OTHER_CODES = "other codes"
 """The kind of inputs for which a lossy graph gives more other codes than a golden row may have."""
-
-ILL_CONDITIONED = "ill-conditioned"
-"""The kind of inputs whose float32 noise floor exceeds `LARGEST_FLOOR`, or changes a code."""
 
 _ILL_SHARE = 1 / 8  # largest share of the real or random inputs that may be ill-conditioned
 _OTHER_SHARE = 1 / 8  # largest share of the inputs that may be of the kind `OTHER_CODES`
@@ -144,6 +142,9 @@ def compare_runs(
     ]
     failures += _ill_conditioned(name, rows.kinds, kinds, [*found.values()])
     failures += [check.failure for check in checks if not check.passed]
+    for item in found.values():
+        if item.columns:
+            failures += item.columns.failures(name, kinds, limit)
     failures += alone.failures(name, found, checks, kinds)
     return Compared(tuple(checks), tuple(dict.fromkeys(failures)), kinds=kinds)
 
@@ -160,16 +161,22 @@ class _Differences:
         self.floor, self.absolute, self.relative, self.error = np.zeros((4, count))
         self.simulated = np.zeros(count)  # the part of the floor that comes from simulated rounding
         self.batch = np.zeros(count, np.int64)  # batch size at the largest difference
+        columns = spec.names and self.is_float and not spec.range
+        self.columns = ColumnDifferences(spec, self.double) if columns else None
 
     def add_floor(self, places: Array, value: Array, *, simulated: bool = False) -> None:
         """Raise the floor of some rows by a float32 output, or by a simulated one."""
         lost, _ = differences(value, self.double[places], categorical=self.is_categorical)
         self.floor[places] = np.maximum(self.floor[places], lost)
+        if self.columns:
+            self.columns.add_floor(places, value)
         if simulated:
             self.simulated[places] = np.maximum(self.simulated[places], lost)
 
     def add(self, places: Array, graph: Array, single: Array) -> None:
         """Add the outputs of the graph and of float32 torch for some rows."""
+        if self.columns:
+            self.columns.add(places, graph, single)
         categorical = self.is_categorical
         absolute, relative = differences(graph, single, categorical=categorical)
         error, _ = differences(graph, self.double[places], categorical=categorical)

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from aeonnx.errors import DataError, ImageError, UnknownNameError, UsageError
 from aeonnx.io.pictures import Treatment, colour_of
+from aeonnx.io.tables import SUFFIXES, is_table, read_table
 from aeonnx.training.data._array import load_array
 from aeonnx.training.data._crops import Whole
 from aeonnx.training.data._folder import load_folder
 from aeonnx.training.data._named import DATA_SETS
 from aeonnx.training.data._odd import read_mask, with_normal
 from aeonnx.training.data._photos import load_photos
-from aeonnx.training.data._set import DataSet, Images, InMemory, Odd, Split, separate
+from aeonnx.training.data._set import DataSet, Images, InMemory, Odd, Scale, Split, separate
+from aeonnx.training.data._table import TableOptions, data_set_of, given_of
 
 __all__ = [
     "DATA_SETS",
@@ -21,7 +23,9 @@ __all__ = [
     "Images",
     "InMemory",
     "Odd",
+    "Scale",
     "Split",
+    "TableOptions",
     "Whole",
     "load_data",
     "read_mask",
@@ -30,6 +34,7 @@ __all__ = [
 ]
 
 _ARRAYS = (".npy", ".npz")
+_KINDS = "a folder of images, a .npy, .npz, .csv or .parquet file"
 
 
 def load_data(
@@ -41,13 +46,14 @@ def load_data(
     background: str | None = None,
     crop: int | None = None,
     noisy: Path | None = None,
+    table: TableOptions | None = None,
 ) -> DataSet:
-    """Load a data set by name, or images from a folder or file.
+    """Load a data set by name, images from a folder or file, or rows from a file.
 
     Args:
-        name: one of `DATA_SETS`, or the path of a folder of images (see `_folder.load_folder`) or
-            of a .npy or .npz file (see `_array.load_array`). A known name takes
-            precedence over a path: write ./mnist for a folder of that name.
+        name: one of `DATA_SETS`, or the path of a folder of images (see `_folder.load_folder`), of
+            a .npy or .npz file (see `_array.load_array`), or of a table (see `io.tables`). A known
+            name takes precedence over a path: write ./mnist for a folder of that name.
         root: folder in torchvision's layout (`MNIST/raw/...`) that named data sets are read
             from and downloaded to.
         skip_bad: skip images that are damaged or differ in size, instead of raising. For folders
@@ -59,6 +65,8 @@ def load_data(
         crop: height and width of crops of pictures of any size, see `_photos.load_photos`; None for
             images of one size.
         noisy: folder with noisy versions of the pictures, which `crop` requires.
+        table: how rows are read; None for a model of images alone, for which rows [N, D] of an
+            array are images of one line.
 
     Raises:
         UsageError: there is no such colour.
@@ -78,24 +86,26 @@ def load_data(
     if name in DATA_SETS:
         return DATA_SETS[name](root)
     if not os.path.exists(path):
-        if len(path.parts) > 1 or os.sep in name or path.suffix.lower() in _ARRAYS:
-            raise DataError(
-                f"{name} does not exist: expected a folder of images, a .npy or a .npz file"
-            )
-        more = "Also accepted: the path of a folder of images, a .npy or a .npz file."
+        if len(path.parts) > 1 or os.sep in name or path.suffix.lower() in (*_ARRAYS, *SUFFIXES):
+            raise DataError(f"{name} does not exist: expected {_KINDS}")
+        more = f"Also accepted: the path of {_KINDS}."
         raise UnknownNameError("data set", name, DATA_SETS, more)
     last = Path(os.path.abspath(path)).name  # works for "." and ".." too
-    if not os.path.isdir(path) and path.suffix.lower() not in _ARRAYS:
-        raise DataError(f"{name}: expected a folder of images, a .npy or a .npz file")
+    if not os.path.isdir(path) and path.suffix.lower() not in (*_ARRAYS, *SUFFIXES):
+        raise DataError(f"{name}: expected {_KINDS}")
     try:
-        if os.path.isdir(path):
-            colour = None if background is None else colour_of(background)
-            how = Treatment(background=colour, offered=True)
-            if crop:
-                return load_photos(
-                    path, last, how, crop, noisy=noisy, skip_bad=skip_bad, stream=stream
+        if is_table(path) and not path.is_dir():
+            if table is None:
+                raise DataError(
+                    f"{name} is a table, and this model learns from images: train -m ae"
                 )
-            return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
-        return load_array(path, last, stream=stream)
+            return data_set_of(given_of(read_table(path), table), last, table)
+        if not path.is_dir():
+            return load_array(path, last, stream=stream, table=table)
+        colour = None if background is None else colour_of(background)
+        how = Treatment(background=colour, offered=True)
+        if crop:
+            return load_photos(path, last, how, crop, noisy=noisy, skip_bad=skip_bad, stream=stream)
+        return load_folder(path, last, how, skip_bad=skip_bad, stream=stream)
     except ImageError as error:
         raise DataError(f"{error}") from error

@@ -20,7 +20,7 @@ from aeonnx.io.pictures import Treatment, load_picture, with_channels
 
 __all__ = ["LARGEST", "InFiles", "decode", "digest", "reading_again", "require_same"]
 
-LARGEST = 256  # maximum height and width of an image in pixels
+LARGEST = 1024  # maximum height and width of an image in pixels
 
 
 @dataclass(frozen=True, eq=False)

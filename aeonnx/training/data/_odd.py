@@ -38,8 +38,8 @@ class Subset:
     places: Tensor
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W] of an image."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image or a row."""
         return self.images.shape
 
     @property
@@ -120,8 +120,8 @@ class Joined:
     parts: tuple[Subset, ...]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W] of an image."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image or a row."""
         return self.parts[0].shape
 
     @property

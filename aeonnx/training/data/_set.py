@@ -13,10 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from aeonnx.models import Columns
 from aeonnx.training.data._crops import Crops
 from aeonnx.training.data._files import InFiles, digest
 
-__all__ = ["DataSet", "Images", "InMemory", "Odd", "Split", "chunks", "separate"]
+__all__ = ["DataSet", "Images", "InMemory", "Odd", "Scale", "Split", "chunks", "separate"]
 
 _CHUNK = 1 << 24  # bytes per read when all images are read in turn
 
@@ -25,8 +26,8 @@ class Images(Protocol):
     """A sequence of images of one shape, on the CPU."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W] of an image."""
+    def shape(self) -> tuple[int, ...]:
+        """[C, H, W] of an image, [D] of a row of a table, [D, W] of a window."""
 
     @property
     def nbytes(self) -> int:
@@ -46,7 +47,8 @@ class Images(Protocol):
 
         Returns:
             [n, C, H, W], always of the same dtype: uint8, 0 to 255, or float32 in [0, 1]; and
-            [n, 2C, H, W] where images have noisy versions, see `separate`.
+            [n, 2C, H, W] where images have noisy versions, see `separate`. Of rows of a table
+            float32 of any value, NaN where one is missing.
 
         Raises:
             DataError: a file is missing or changed since the data set was loaded.
@@ -58,16 +60,15 @@ class InMemory:
     """Images as one tensor.
 
     Args:
-        tensor: uint8 or float32 [N, C, H, W].
+        tensor: uint8 or float32 [N, C, H, W]; float32 [N, D] of rows.
     """
 
     tensor: Tensor
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W] of an image."""
-        _, channels, height, width = self.tensor.shape
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image or a row."""
+        return tuple(self.tensor.shape[1:])
 
     @property
     def nbytes(self) -> int:
@@ -116,6 +117,20 @@ class Odd:
 
 
 @dataclass(frozen=True, eq=False)
+class Scale:
+    """How the columns of a table are standardised: (x - centre) / scale; float32 [D] each.
+
+    Args:
+        fill: what stands for a missing value.
+        centre, scale: measured on the training rows.
+    """
+
+    fill: Tensor
+    centre: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class DataSet:
     """Images with a fixed split.
 
@@ -132,6 +147,9 @@ class DataSet:
         normal: names of the classes that are normal, where others are odd; empty where none is.
         odd: images of odd classes, which neither `train` nor `test` has; None without.
         masks: for each test image, see `Odd.masks`; empty without any.
+        columns: what the numbers of a row are; None for images.
+        scale: of the columns; None for images.
+        notes: a line for each thing about the data that its owner may not know.
     """
 
     name: str
@@ -144,6 +162,9 @@ class DataSet:
     normal: tuple[str, ...] = ()
     odd: Odd | None = None
     masks: tuple[Path | None, ...] = ()
+    columns: Columns | None = None
+    scale: Scale | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def train_images(self) -> int:
@@ -156,8 +177,8 @@ class DataSet:
         return _count(self.test.images)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W] of an image."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image or a row."""
         return self.train.images.shape
 
     @cached_property

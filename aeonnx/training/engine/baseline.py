@@ -13,8 +13,6 @@ from aeonnx.training.engine.plan import Plan, evenly_spaced
 
 __all__ = ["baseline_warning"]
 
-_IMAGES = 1000  # images of each split that are compared
-
 
 @torch.no_grad()
 def baseline_warning(
@@ -22,7 +20,8 @@ def baseline_warning(
 ) -> str | None:
     """A warning if the model's PSNR on test images is below that of a baseline; else None.
 
-    The baseline of a denoising model is its noisy input, that of others the mean training image.
+    The baseline of a denoising model is its noisy input, that of others the mean training image. Of
+    rows of a table the errors are compared, and the baseline is one constant for each column.
 
     Args:
         plan: plan of the run.
@@ -31,13 +30,15 @@ def baseline_warning(
         test: loader of the test images.
         metrics: metrics of the model on the test images.
     """
+    if plan.config.columns is not None:
+        return _of_columns(plan, metrics)
     if {"psnr", "psnr_corrupted"} <= metrics.keys():
         found, nothing = metrics["psnr"], metrics["psnr_corrupted"]
         what, instead = "its denoised output", "its noisy input"
     else:
         encoder, decoder = (model.parts()[name] for name in ("encoder", "decoder"))
-        x, labels, _ = next(test.batches([evenly_spaced(len(test), _IMAGES)]))
-        places = plan.train_places[evenly_spaced(len(plan.train_places), _IMAGES)]
+        x, labels, _ = next(test.batches([evenly_spaced(len(test), test.at_once)]))
+        places = plan.train_places[evenly_spaced(len(plan.train_places), train.at_once)]
         learned = next(train.batches([places])).x
         latent = primary_output(call(encoder, x, labels))
         found = float(losses.psnr(primary_output(call(decoder, latent, labels)), x))
@@ -47,6 +48,23 @@ def baseline_warning(
         return None
     return (
         f"this model is worse than doing nothing: on test images {what} has a PSNR of {found:.1f} "
-        f"dB, {instead} {nothing:.1f} dB. Try more --epochs than {plan.epochs[-1]}, another --lr "
-        f"than {plan.settings.lr:g}, or a larger --latent than {plan.config.latent_size}"
+        f"dB, {instead} {nothing:.1f} dB. {_advice(plan)}"
+    )
+
+
+def _of_columns(plan: Plan, metrics: Mapping[str, float]) -> str | None:
+    found, nothing = metrics["mse"], metrics["mse_constant"]
+    if found <= nothing:
+        return None
+    return (
+        "this model is worse than doing nothing: on test rows the mean squared error of its "
+        f"reconstruction is {found:.3g}, that of one constant for each column {nothing:.3g}. "
+        f"{_advice(plan)}"
+    )
+
+
+def _advice(plan: Plan) -> str:
+    return (
+        f"Try more --epochs than {plan.epochs[-1]}, another --lr than {plan.settings.lr:g}, or a "
+        f"larger --latent than {plan.config.latent_size}"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from aeonnx.training.data import Split, Whole, separate
 __all__ = ["BatchLoader", "Loaded", "fits", "pixels"]
 
 _AT_ONCE = 1000
+_BYTES = 2**26  # of images at once, float32
 _SHARE = 0.5  # maximum share of the GPU's free memory for images
 
 
@@ -51,7 +53,8 @@ class BatchLoader:
         self._workers = workers
         count = len(split.images)
         self._labels = torch.full((count,), -1) if split.labels is None else split.labels
-        self.at_once = 1 if isinstance(split.images, Whole) else _AT_ONCE
+        most = max(1, _BYTES // (4 * prod(split.images.shape)))
+        self.at_once = 1 if isinstance(split.images, Whole) else min(_AT_ONCE, most)
         """Most images of a batch for evaluation."""
         self._resident = None
         if resident:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from aeonnx.bundle import Training
 from aeonnx.checkpoint.history import Epoch, Position
 from aeonnx.errors import CheckpointError, Interrupted, TrainingError
-from aeonnx.models import Model, build
+from aeonnx.models import Model, build, set_scale
 from aeonnx.training.engine.callbacks import Listener
 from aeonnx.training.engine.checkpointing import CheckpointManager, Restored
 from aeonnx.training.engine.distributed import Ranks
@@ -76,6 +76,8 @@ class Run:
         if device.type == "cuda":
             torch.cuda.manual_seed(plan.seed)
         self.model: Model = build(plan.config).to(device)
+        if plan.data.scale is not None:
+            set_scale(self.model, **vars(plan.data.scale))
         if ranks.size > 1 and device.type == "cuda":
             synced = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
             self.model = synced
@@ -120,6 +122,8 @@ class Run:
             )
         for text in plan.data.skipped:
             self.listener.warned(f"left out: {text}")
+        for text in plan.data.notes:
+            self.listener.warned(text)
         if restored:
             for text in restored.notes:
                 self.listener.warned(text)

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from aeonnx.bundle import Training, TrainingStage
-from aeonnx.catalog.ranges import PAIRS
+from aeonnx.catalog.ranges import PAIRS, flag
 from aeonnx.checkpoint.history import Epoch, Position, RunOptions
 from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure, crop_of
 from aeonnx.training import recipes
-from aeonnx.training.data import DATA_SETS, DataSet, load_data, with_normal
+from aeonnx.training.data import DATA_SETS, DataSet, TableOptions, load_data, with_normal
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.resume import refuse_existing_run, relative_to_run, resumed_from
 from aeonnx.training.options import (
     DATA,
     DATA_DIR,
+    TABLE,
     Settings,
     TrainOptions,
     contradiction,
@@ -85,6 +86,7 @@ class Plan:
             data=data if data in DATA_SETS else relative_to_run(data, self.output),
             normal=self.options.normal,
             conditional=bool(self.options.conditional),
+            **{name: getattr(self.options, name) for name in TABLE},
             noisy=self.options.noisy and relative_to_run(self.options.noisy, self.output),
             data_dir=None if folder is None else relative_to_run(os.fspath(folder), self.output),
             skip_bad=self.options.skip_bad,
@@ -213,6 +215,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     pairs = {} if options.noisy is None else {"corruption": PAIRS}
     known = recipe_options(options.model, {**options.recipe, **pairs})
     arch = options.arch or archs(options.model)[0]
+    tables = archs(options.model, tables=True)
     folder = options.data_dir or DATA_DIR
     data = load_data(
         options.data or DATA,
@@ -222,7 +225,11 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         background=options.background,
         crop=crop_of(options.model, arch),
         noisy=None if options.noisy is None else Path(options.noisy).expanduser(),
+        table=TableOptions(**{name: getattr(options, name) for name in TABLE}) if tables else None,
     )
+    if data.columns is not None and options.arch is None:
+        arch = tables[0]
+    _require_table(options, data)
     data = with_normal(data, options.normal, classifies=classifies(options.model))
     if data.train.endless and options.patience is not None:
         raise UsageError(
@@ -241,6 +248,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         latent_size=options.latent_size,
         classes=data.classes,
         conditional=bool(options.conditional),
+        columns=data.columns,
     )
     recipe = recipes.make(config, known)
     settings = resolve_settings(options, recipe)
@@ -259,6 +267,16 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         train_places=train_places,
         held_out=held_out,
     )
+
+
+def _require_table(options: TrainOptions, data: DataSet) -> None:
+    """Raise `UsageError` if an option for tables is given, and the data is none."""
+    given = [flag(name) for name in TABLE if getattr(options, name) is not None]
+    if given and data.columns is None:
+        raise UsageError(
+            f"{', '.join(given)}: for tables, that is .csv and .parquet files and arrays [N, D], "
+            f"and {data.name} has images: leave {'it' if len(given) == 1 else 'them'} out"
+        )
 
 
 def _steps(images: int, batch_size: int) -> int:

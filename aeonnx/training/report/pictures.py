@@ -68,7 +68,7 @@ def draw_losses(path: Path, curves: Sequence[Curve]) -> Path:
         path: path of the PNG.
         curves: one curve or more, each with one epoch or more.
     """
-    figure = _figure(5.4 + 4.2 * (len(curves) - 1), 3.8)
+    figure = new_figure(5.4 + 4.2 * (len(curves) - 1), 3.8)
     for number, curve in enumerate(curves, start=1):
         axes = figure.add_subplot(1, len(curves), number)
         axes.set_title(curve.stage)
@@ -86,7 +86,7 @@ def draw_losses(path: Path, curves: Sequence[Curve]) -> Path:
             _line(right, curve.test, "C1")
             right.set_ylabel(metric, color="C1")
         axes.grid(alpha=_LIGHT)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_latents(path: Path, z: Tensor, labels: Tensor | None, classes: Sequence[str]) -> Path:
@@ -100,7 +100,7 @@ def draw_latents(path: Path, z: Tensor, labels: Tensor | None, classes: Sequence
         labels: int64 [n], for colours; None for points of one colour.
         classes: name of each label; empty to show the label itself.
     """
-    figure = _figure(7.2 if labels is None else 8, 6)
+    figure = new_figure(7.2 if labels is None else 8, 6)
     axes = figure.add_subplot()
     axes.grid(alpha=_LIGHT)
     axes.set_axisbelow(True)
@@ -109,7 +109,7 @@ def draw_latents(path: Path, z: Tensor, labels: Tensor | None, classes: Sequence
         _histograms(figure, axes, z[:, 0].detach().cpu().double().numpy(), marks, classes)
     else:
         _scatter(figure, axes, z, marks, classes)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _scatter(
@@ -172,7 +172,7 @@ def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
     n, size = values.shape
     columns = min(n, columns)
     rows = -(-n // columns)
-    figure = _figure(min(16.0, max(4.0, 1.1 * columns)), min(16.0, max(1.0, 0.9 * rows)))
+    figure = new_figure(min(16.0, max(4.0, 1.1 * columns)), min(16.0, max(1.0, 0.9 * rows)))
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(0, columns)
@@ -191,7 +191,7 @@ def _draw_vectors(path: Path, values: Any, columns: int) -> Path:
     )
     axes.vlines(range(columns + 1), 0, rows, colors="0.85", linewidth=0.8)
     axes.hlines(range(rows + 1), 0, columns, colors="0.85", linewidth=0.8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _same_scale(curve: Curve) -> bool:
@@ -230,7 +230,7 @@ def _legend(figure: Figure, kinds: Any, classes: Sequence[str]) -> None:
     figure.legend(dots, names, loc="outside right upper")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -240,6 +240,6 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=_DPI)
     return path

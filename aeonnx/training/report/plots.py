@@ -16,6 +16,7 @@ from aeonnx.training.engine.evaluate import batch_of
 from aeonnx.training.engine.loader import BatchLoader
 from aeonnx.training.engine.plan import Plan, evenly_spaced
 from aeonnx.training.recipes import Picture
+from aeonnx.training.report.columns import draw_columns
 from aeonnx.training.report.pictures import (
     Curve,
     draw_images,
@@ -29,6 +30,7 @@ __all__ = ["draw"]
 
 _PICTURED = 10  # test images in the recipe's pictures
 _SCATTERED = 2000  # test images in the plot of latents
+_PLOTTED = 500  # test rows in the plot of columns
 
 
 @torch.no_grad()
@@ -59,8 +61,9 @@ def draw(
     loaded = next(loader.batches([evenly_spaced(len(loader), _PICTURED)]))
     shown = [*plan.recipe.pictures(model, batch_of(stage, loaded, generator))]
     scatter = None
+    columns = plan.config.columns
     if {"encoder", "decoder"} <= model.parts().keys():
-        more, *scatter = _latents(model, loader, loaded.x, loaded.labels)
+        more, *scatter = _latents(model, loader, loaded.x, loaded.labels, pictured=columns is None)
         shown += more
     classes = plan.data.classes
     with files.staging(plan.output) as folder:
@@ -69,6 +72,11 @@ def draw(
                 draw_losses(folder / "loss.png", _curves(history)),
                 *(draw_images(folder / f"{picture.name}.png", picture) for picture in shown),
             ]
+            if columns is not None:
+                rows = next(loader.batches([evenly_spaced(len(loader), _PLOTTED)])).x
+                whole = primary_output(model.parts()["reconstructor"].module(rows))
+                path = folder / "reconstructions.png"
+                drawn.append(draw_columns(path, columns, rows, whole))
             if scatter:
                 z, kinds = scatter
                 path = folder / "latents.png"
@@ -78,9 +86,12 @@ def draw(
 
 
 def _latents(
-    model: Model, loader: BatchLoader, x: Tensor, labels: Tensor
+    model: Model, loader: BatchLoader, x: Tensor, labels: Tensor, *, pictured: bool
 ) -> tuple[list[Picture], Tensor, Tensor]:
-    """Pictures decoded from latents, the latents of test images [n, d], and their labels [n]."""
+    """Pictures decoded from latents, the latents of test images [n, d], and their labels [n].
+
+    There are no pictures unless `pictured`.
+    """
     encoder, decoder = (model.parts()[name] for name in ("encoder", "decoder"))
 
     def decode(z: Tensor) -> Tensor:
@@ -93,10 +104,10 @@ def _latents(
     scattered = evenly_spaced(len(loader), _SCATTERED)
     encoded = [
         (encode(part.x, part.labels), part.labels.cpu())
-        for part in loader.batches(torch.split(scattered, 500))
+        for part in loader.batches(torch.split(scattered, min(500, loader.at_once)))
     ]
     z, kinds = (torch.cat(values) for values in zip(*encoded, strict=True))
-    if len(decoder.inputs) > 1:  # between two labels there is nothing to decode
+    if not pictured or len(decoder.inputs) > 1:  # between two labels there is nothing to decode
         return [], z, kinds
     shown = [interpolation(decode, encode(x, labels))] if len(x) > 1 else []
     if model.prior:

@@ -139,8 +139,8 @@ ZEROS = np.zeros((4, 5, 6), np.uint8)
         ),
         (np.zeros((2, 5, 8, 8), np.uint8), r"1 to 4 channels, got \[2, 5, 8, 8\]$"),
         (
-            np.zeros((2, 3, 257), np.uint8),
-            r"expected images of at most 256x256 pixels, got \[2, 3, 257\]: resize them first",
+            np.zeros((2, 3, 1025), np.uint8),
+            r"expected images of at most 1024x1024 pixels, got \[2, 3, 1025\]: resize them first",
         ),
         (
             ZEROS.astype(int),

@@ -325,8 +325,8 @@ def test_many_bad_images_are_counted(tmp_path: Path, digits: Any) -> None:
         ),
         (lambda f: picture(f / "a.png"), "expected at least 2 images, got 1"),
         (
-            lambda f: picture(f / "a.png", (257, 3)),
-            "a.png: expected at most 256x256 pixels, got 257x3: resize the images first",
+            lambda f: picture(f / "a.png", (1025, 3)),
+            "a.png: expected at most 1024x1024 pixels, got 1025x3: resize the images first",
         ),
         (
             lambda f: [picture(f / name, mode="CMYK") for name in ("a.jpg", "b.jpg")],

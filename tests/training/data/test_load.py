@@ -17,14 +17,15 @@ from tests.training.data.support import (
     write_flat,
 )
 
+KINDS = "a folder of images, a .npy, .npz, .csv or .parquet file"
+
 
 def test_unknown_name_suggests_the_nearest_and_paths() -> None:
     with pytest.raises(UnknownNameError) as caught:
         load_data("mnist-simple", ROOT)
     assert str(caught.value) == (
         "unknown data set 'mnist-simple'. Did you mean 'mnist-sample'? Known: "
-        f"{', '.join(sorted(DATA_SETS))}. Also accepted: the path of a folder of images, a .npy or "
-        "a .npz file."
+        f"{', '.join(sorted(DATA_SETS))}. Also accepted: the path of {KINDS}."
     )
 
 
@@ -33,12 +34,12 @@ def test_missing_paths_are_told_from_unknown_names(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fails(name, f"^{name} does not exist: expected a folder of images, a .npy or a .npz file$")
+    fails(name, f"^{name} does not exist: expected {KINDS}$")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("1,2")
-    fails(tmp_path / "x.csv", "x.csv: expected a folder of images, a .npy or a .npz file")
+    (tmp_path / "x.txt").write_text("1,2")
+    fails(tmp_path / "x.txt", f"x.txt: expected {KINDS}")
 
 
 def test_the_record_names_no_path(

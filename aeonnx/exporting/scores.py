@@ -1,0 +1,247 @@
+"""Measures of how odd an input is, beside the error of its reconstruction.
+
+The scorer gets one more output, before `error`, and `aeonnx score` goes by the first output of the
+kind score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
+from torch import Tensor, nn
+
+from aeonnx.bundle import BATCH, TensorSpec
+from aeonnx.errors import UsageError
+from aeonnx.exporting.options import MEASURES
+from aeonnx.models import Decoder, Part, primary_output
+from aeonnx.runtime.session import Array
+
+__all__ = ["measure_of", "with_score"]
+
+_SCORER = "scorer"
+_AT_ONCE = 256  # training inputs
+_LEAST = 1e-3  # share of the mean variance that each direction of the latent has at least
+_DRAWS = 16  # of the importance-sampled likelihood
+_WINDOW, _SIGMA = 11, 1.5  # of the structural similarity
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def with_score(
+    parts: Mapping[str, Part], measure: str, train: Mapping[str, Array]
+) -> dict[str, Part]:
+    """The parts, with a scorer that returns another measure too.
+
+    Args:
+        parts: of a model.
+        measure: one of `MEASURES`.
+        train: training inputs of the parts and their latents, [rows, ...] by tensor name.
+
+    Raises:
+        UsageError: the model does not have what the measure needs.
+    """
+    if measure == "error" or _SCORER not in parts:
+        return dict(parts)
+    part = parts[_SCORER]
+    module, description, limits = _MAKERS[measure](parts, train)
+    spec = TensorSpec(measure, (BATCH,), range=limits, description=description, kind="score")
+    first, *others = part.outputs
+    scorer = replace(
+        part,
+        module=_WithScore(part.module, module),
+        outputs=(first, spec, *others),
+        percentiles=(measure, *part.percentiles),
+    )
+    return {**parts, _SCORER: scorer}
+
+
+def measure_of(outputs: tuple[TensorSpec, ...]) -> str:
+    """The measure that a scorer with these outputs was exported with."""
+    return next((spec.name for spec in outputs if spec.name in MEASURES), "error")
+
+
+class _WithScore(nn.Module):
+    """A scorer whose second output is a measure of the input and what the scorer returns."""
+
+    def __init__(self, scorer: nn.Module, measure: nn.Module) -> None:
+        super().__init__()
+        self.scorer, self.measure = scorer, measure
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
+        labels = () if label is None else (label,)
+        reconstruction, *others = self.scorer(x, *labels)
+        score = self.measure(x, reconstruction, others[0], *labels)
+        return reconstruction, score, *others
+
+
+class _Mahalanobis(nn.Module):
+    """Squared Mahalanobis distance of the latent from those of the training, over its length.
+
+    Args:
+        encoder: x -> z [N, d], or a tuple that begins with it.
+        mean: [d].
+        whiten: [d, d].
+        error: mean error of training inputs; the score is then the mean of the distance and of the
+            error in units of it. None for the distance alone.
+    """
+
+    mean: Tensor
+    whiten: Tensor
+
+    def __init__(self, encoder: nn.Module, mean: Array, whiten: Array, error: float | None) -> None:
+        super().__init__()
+        self.encoder, self.error = encoder, error
+        self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
+        self.register_buffer("whiten", torch.from_numpy(whiten.astype(np.float32)))
+
+    def forward(self, x: Tensor, _: Tensor, error: Tensor, *labels: Tensor) -> Tensor:
+        z = primary_output(self.encoder(x, *labels))
+        distance = ((z - self.mean) @ self.whiten).square().mean(1)
+        return distance if self.error is None else 0.5 * (distance + error / self.error)
+
+
+def _mahalanobis(
+    parts: Mapping[str, Part], train: Mapping[str, Array], *, combined: bool = False
+) -> tuple[nn.Module, str, None]:
+    name = "combined" if combined else "mahalanobis"
+    encoder = parts.get("encoder")
+    decoder = parts.get("decoder")
+    z = None if encoder is None or decoder is None else train.get(decoder.inputs[0].name)
+    if encoder is None or z is None or z.ndim != 2:
+        raise UsageError(
+            f"--score {name}: expected an encoder to vectors, and training images that the "
+            "checkpoint carries: leave it out"
+        )
+    exact = z.astype(np.float64)
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(exact.T, bias=True)))
+    variances = np.maximum(variances, _LEAST * max(variances.mean(), np.finfo(np.float32).tiny))
+    error = _usual_error(parts, train) if combined else None
+    module = _Mahalanobis(encoder.module, exact.mean(0), axes / np.sqrt(variances), error)
+    what = "squared Mahalanobis distance of the latent from training latents, over its length"
+    if combined:
+        what = f"mean of the {what}, and of the error over that of training inputs"
+    return module, what, None
+
+
+def _usual_error(parts: Mapping[str, Part], train: Mapping[str, Array]) -> float:
+    """Mean error of training inputs."""
+    part = parts[_SCORER]
+    given = [torch.from_numpy(train[spec.name]) for spec in part.inputs]
+    with torch.no_grad():
+        batches = zip(*(torch.split(value, _AT_ONCE) for value in given), strict=True)
+        errors = torch.cat([part.module(*batch)[1] for batch in batches])
+    return float(errors.double().mean()) or 1.0
+
+
+class _Dissimilarity(nn.Module):
+    """(1 - SSIM) / 2 of an image and its reconstruction, mean over places and channels.
+
+    Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity",
+    equation 13, with a Gaussian window of 11 places and reflection at the borders.
+
+    Args:
+        channels: of an image.
+        limits: range of the images.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int, limits: tuple[float, float]) -> None:
+        super().__init__()
+        self.channels, self.low, self.width = channels, limits[0], limits[1] - limits[0]
+        line = torch.exp(-0.5 * ((torch.arange(_WINDOW) - _WINDOW // 2) / _SIGMA) ** 2)
+        kernel = torch.outer(line, line) / line.sum() ** 2
+        self.register_buffer("kernel", kernel.expand(channels, 1, -1, -1).contiguous())
+
+    def forward(self, x: Tensor, reconstruction: Tensor, _: Tensor, *__: Tensor) -> Tensor:
+        a, b = ((image - self.low) / self.width for image in (x, reconstruction))
+        mean_a, mean_b = self._blurred(a), self._blurred(b)
+        squares = mean_a.square() + mean_b.square()
+        product = mean_a * mean_b
+        # Of differences from the means: E[x^2] - E[x]^2 would lose what float32 can tell.
+        variances = self._blurred(a.square() + b.square()) - squares
+        covariance = self._blurred(a * b) - product
+        similar = (2 * product + _C1) * (2 * covariance + _C2)
+        similar = similar / ((squares + _C1) * (variances + _C2))
+        return 0.5 - 0.5 * similar.flatten(1).mean(1)
+
+    def _blurred(self, image: Tensor) -> Tensor:
+        padded = F.pad(image, (_WINDOW // 2,) * 4, mode="reflect")
+        return F.conv2d(padded, self.kernel, groups=self.channels)
+
+
+def _dssim(
+    parts: Mapping[str, Part], _: Mapping[str, Array]
+) -> tuple[nn.Module, str, tuple[float, float]]:
+    x = parts[_SCORER].inputs[0]
+    sizes = [size for size in x.shape[2:] if isinstance(size, int)]
+    if x.kind != "image" or x.range is None or len(sizes) != 2 or min(sizes) <= _WINDOW // 2:
+        raise UsageError(
+            f"--score dssim: expected images with a range of at least {_WINDOW // 2 + 1} pixels "
+            f"per side, got {x.kind} {list(x.shape)}: leave it out"
+        )
+    module = _Dissimilarity(int(x.shape[1]), x.range)
+    return module, "structural dissimilarity of the reconstruction, (1 - SSIM) / 2", (0.0, 1.0)
+
+
+class _NegativeLogLikelihood(nn.Module):
+    """-log p(x) in nats, estimated with importance samples at fixed noise.
+
+    Burda et al. 2016, "Importance weighted autoencoders", equation 8: an upper bound in the mean.
+
+    Args:
+        encoder: x -> mu, logvar.
+        decoder: whose `logits` are those of Bernoulli pixels.
+        size: length of the latent.
+    """
+
+    eps: Tensor
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, size: int) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        eps = np.random.default_rng(0).standard_normal((_DRAWS, size)).astype(np.float32)
+        self.register_buffer("eps", torch.from_numpy(eps))
+
+    def forward(self, x: Tensor, _: Tensor, __: Tensor, *labels: Tensor) -> Tensor:
+        mu, logvar = self.encoder(x, *labels)
+        weights = []
+        for eps in self.eps.unbind():
+            z = mu + torch.exp(0.5 * logvar) * eps
+            logits = cast(Decoder, self.decoder).logits(z, *labels)
+            # Not binary_cross_entropy_with_logits: it is exported as log(sigmoid(...)), which is
+            # minus infinity for sure pixels.
+            pixels = F.softplus(logits) - x * logits
+            prior = 0.5 * z.square().sum(1)
+            posterior = 0.5 * (eps.square() + logvar).sum(1)
+            weights.append(posterior - prior - pixels.flatten(1).sum(1))
+        return math.log(_DRAWS) - torch.logsumexp(torch.stack(weights, 1), 1)
+
+
+def _nll(parts: Mapping[str, Part], _: Mapping[str, Array]) -> tuple[nn.Module, str, None]:
+    encoder, decoder = parts.get("encoder"), parts.get("decoder")
+    names = [] if encoder is None else [spec.name for spec in encoder.outputs]
+    if encoder is None or decoder is None or names != ["mu", "logvar"]:
+        raise UsageError(
+            "--score nll: expected a variational autoencoder, whose encoder gives mu and logvar: "
+            "leave it out"
+        )
+    if not isinstance(decoder.module, Decoder) or parts[_SCORER].inputs[0].range != (0.0, 1.0):
+        raise UsageError("--score nll: expected a decoder of Bernoulli pixels, as that of vae")
+    size = int(decoder.inputs[0].shape[1])
+    module = _NegativeLogLikelihood(encoder.module, decoder.module, size)
+    return module, f"-log p(x) in nats, from {_DRAWS} importance samples at fixed noise", None
+
+
+_Made = tuple[nn.Module, str, tuple[float, float] | None]
+_MAKERS: dict[str, Callable[[Mapping[str, Part], Mapping[str, Array]], _Made]] = {
+    "mahalanobis": _mahalanobis,
+    "combined": lambda parts, train: _mahalanobis(parts, train, combined=True),
+    "dssim": _dssim,
+    "nll": _nll,
+}

@@ -1,0 +1,166 @@
+"""Opens the rows of tables, and the windows of time series, for a model of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx._util.text import counted
+from aeonnx.errors import ImageError
+from aeonnx.io import npy, npz
+from aeonnx.io.arrays import names_of_images
+from aeonnx.io.rows import Rows, open_rows
+from aeonnx.io.source import Source, joined, numbered
+from aeonnx.io.stored import Numbers, first_bytes, named, stored
+from aeonnx.io.tables import Table, is_table, of_array, read_table
+
+__all__ = ["ColumnsOf", "open_table_rows"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ColumnsOf:
+    """What rows a model takes.
+
+    Args:
+        rows: shape [D] of a row or [D, W] of a window, and names for messages.
+        names: of the D columns; numbers from "0" if they were not named in training.
+        missing: whether values may be missing.
+        step: rows from one window to the next; None for the length of a window.
+    """
+
+    rows: Rows
+    names: tuple[str, ...]
+    missing: bool
+    step: int | None = None
+
+    @property
+    def positional(self) -> bool:
+        """Whether columns are known by their places alone."""
+        return self.names == tuple(map(str, range(len(self.names))))
+
+
+def open_table_rows(paths: Sequence[Path | str], wanted: ColumnsOf) -> Source:
+    """Open rows of tables (.csv, .parquet) and arrays (.npy, .npz).
+
+    Columns of a table that has names are found by them, in any order, and others are left out. A
+    model of windows gets the windows of each table or array [T, D]; arrays of windows [n, D, W] are
+    taken as they are.
+
+    Raises:
+        ImageError: a file is missing, has other columns, too few rows, or values that are missing
+            or infinite; the message names the column.
+    """
+    parts = []
+    for path in paths:
+        where = named(path)
+        found = [
+            part if isinstance(part, Source) else _source(part, wanted)
+            for part in _tables(path, where, wanted)
+        ]
+        one = joined(found)
+        parts.append(one if len(paths) == 1 else numbered(one, where))
+    return joined(parts)
+
+
+def _tables(path: Path | str, where: str, wanted: ColumnsOf) -> Iterator[Table | Source]:
+    """The tables of a file; arrays of windows as they are."""
+    if is_table(path):
+        yield read_table(Path(path))
+        return
+    start, stream = first_bytes(path)
+    if not start.startswith((npy.MAGIC, *npz.MAGIC)) and not str(path).endswith((".npy", ".npz")):
+        raise ImageError(
+            f"{where}: expected a table, .csv or .parquet, or an array [T, {len(wanted.names)}] as "
+            ".npy or .npz"
+        )
+    if stream is not None:  # stdin can be read once
+        arrays = stored("-", start, stream, lambda names: names_of_images(names, where)[0])
+    else:
+        arrays = stored(path, start, None, lambda names: names_of_images(names, where)[0])
+    whole = wanted.rows.shape
+    for array in arrays:
+        if len(array.shape) == len(whole) + 1 == 3:
+            if stream is not None:
+                raise ImageError(f"{where}: windows are read from files alone: name a file")
+            yield open_rows([path], wanted.rows)
+            return
+        if len(array.shape) != 2:
+            raise ImageError(
+                f"{array.where}: expected rows [n, {len(wanted.names)}], got {list(array.shape)}"
+            )
+        values = np.concatenate([*array.rows(array.shape, max(1, array.shape[0]))])
+        yield of_array(values, array.where)
+
+
+def _source(table: Table, wanted: ColumnsOf) -> Source:
+    values = _values(table, wanted)
+    _check(table.where, values, wanted)
+    shape = wanted.rows.shape
+    if len(shape) == 1:
+        return Source(
+            Numbers(len(values)),
+            lambda size: (values[first : first + size] for first in range(0, len(values), size)),
+        )
+    length = shape[1]
+    if len(values) < length:
+        raise ImageError(
+            f"{table.where}: expected {length} rows or more, the length of a window, got "
+            f"{len(values)}"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)
+    chosen = windows[:: wanted.step or length]
+    starts = range(0, len(windows), wanted.step or length)
+    return Source(
+        [f"{start}-{start + length - 1}" for start in starts],
+        lambda size: (
+            np.ascontiguousarray(chosen[first : first + size])
+            for first in range(0, len(chosen), size)
+        ),
+    )
+
+
+def _values(table: Table, wanted: ColumnsOf) -> Array:
+    """The columns in the order of the model, float32 [T, D]."""
+    if table.named and not wanted.positional:
+        return table.values(wanted.names)
+    found = [*table.numbers, *table.texts]
+    if len(found) != len(wanted.names):
+        names = "" if wanted.positional else f" ({', '.join(wanted.names)})"
+        raise ImageError(
+            f"{table.where}: expected {counted(len(wanted.names), 'column')}{names}, got "
+            f"{len(found)}"
+        )
+    return table.values([*table.numbers] if not table.texts else found)
+
+
+def _check(where: str, values: Array, wanted: ColumnsOf) -> None:
+    wrong = np.isinf(values) if wanted.missing else ~np.isfinite(values)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        got = values[row, column]
+        todo = (
+            "remove the row, or train with --missing impute, so that missing values are filled in"
+            if np.isnan(got)
+            else "leave the value empty if it is missing"
+            if wanted.missing
+            else "remove the row"
+        )
+        what = "no value" if np.isnan(got) else f"{got:g}"
+        raise ImageError(
+            f"{where}: column {wanted.names[column]}: expected finite numbers, got {what} in row "
+            f"{row}: {todo}"
+        )
+    if len(wanted.rows.shape) == 1:
+        empty = np.isnan(values).all(1)
+        if empty.any():
+            raise ImageError(
+                f"{where}: row {int(empty.argmax())} has no value in any column of the model: "
+                "remove it"
+            )

@@ -1,0 +1,299 @@
+"""Reads tables: .csv files with the standard library, .parquet files with pyarrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx._util.optional import require_modules
+from aeonnx._util.text import printable
+from aeonnx.errors import ImageError, UsageError
+
+__all__ = [
+    "SUFFIXES",
+    "Table",
+    "is_table",
+    "name_and_unit",
+    "of_array",
+    "read_table",
+    "split_names",
+]
+
+Array = npt.NDArray[Any]
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
+"""Texts that stand for a missing value, in small letters."""
+_UNIT = re.compile(r"(.*\S)\s*[\[(]\s*([^\])]*?)\s*[\])]")
+"""A name with its unit: temperature [°C], pressure (hPa)."""
+_DELIMITERS = ",;\t|"
+_SNIFFED = 65536  # characters from which the delimiter is told
+_NAMED = 12  # columns that a message names
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns of one length.
+
+    Args:
+        where: name of the file, for messages.
+        numbers: columns of numbers by name, float64 [T], NaN where a value is missing.
+        texts: the other columns by name: the texts of their rows.
+        units: of the columns that have one, by name.
+        named: whether the file names the columns; else they are named by their places, from "0".
+    """
+
+    where: str
+    numbers: Mapping[str, Array]
+    texts: Mapping[str, Sequence[str]]
+    units: Mapping[str, str]
+    named: bool
+
+    def values(self, names: Sequence[str]) -> Array:
+        """Some columns side by side, float32 [T, D].
+
+        Raises:
+            ImageError: a column is missing, or has texts; the message names it.
+        """
+        missing = [name for name in names if name not in self.numbers and name not in self.texts]
+        if missing:
+            raise ImageError(
+                f"{self.where}: expected {_columns(missing)}, got {_columns((*self.numbers,))}"
+            )
+        for name in names:
+            if name in self.texts:
+                raise ImageError(self._of_texts(name))
+        with np.errstate(over="ignore"):  # values beyond float32's range become infinite
+            return np.stack([self.numbers[name] for name in names], 1).astype(np.float32)
+
+    def refuse_texts(self, but: Sequence[str] = ()) -> None:
+        """Raise `ImageError` if a column has texts, except for some."""
+        for name in self.texts:
+            if name not in but:
+                numbers = ",".join(map(_quoted, self.numbers))
+                raise ImageError(
+                    f"{self._of_texts(name)}. To leave it out, name the others: --columns {numbers}"
+                    if numbers
+                    else f"{self._of_texts(name)}, and no column has numbers alone"
+                )
+
+    def _of_texts(self, name: str) -> str:
+        row, text = next(
+            (row, text) for row, text in enumerate(self.texts[name]) if _number(text) is None
+        )
+        return (
+            f"{self.where}: column {printable(name)}: expected numbers, got "
+            f"{printable(text)[:40]!r} in row {row}"
+        )
+
+
+def is_table(path: Path | str) -> bool:
+    """Whether a file is read as a table, by its suffix."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read_table(path: Path) -> Table:
+    """Read a table.
+
+    A .csv has UTF-8 or, failing that, Windows-1252 text with commas, semicolons, tabs or bars
+    between values. Its first row names the columns, if a value in it is neither a number nor
+    missing. An empty value, NA, NaN, null, None, - and ? stand for a missing one. A name may end in
+    a unit, in brackets: temperature [°C].
+
+    Raises:
+        ImageError: it is missing, empty, or no such table.
+        SetupError: a .parquet is read without pyarrow.
+    """
+    where = f"{path}"
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _of_parquet(path, where)
+        return _of_csv(path.read_bytes(), where)
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def of_array(values: Array, where: str) -> Table:
+    """A table whose columns are those of an array [T, D], named by their places.
+
+    Raises:
+        ImageError: it has other values than numbers.
+    """
+    if values.dtype.kind not in "biuf":
+        raise ImageError(f"{where}: expected numbers, got {values.dtype}")
+    names = [str(place) for place in range(values.shape[1])]
+    columns = [values[:, place] for place in range(values.shape[1])]
+    return _table(where, names, columns, [None] * len(names), {}, named=False)
+
+
+def _of_csv(data: bytes, where: str) -> Table:
+    if b"\0" in data[:_SNIFFED]:
+        raise ImageError(f"{where}: expected a table as text, got other bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    lines = _lines(text, where)
+    first = next(lines, None)
+    if first is None:
+        raise ImageError(f"{where} is empty: expected rows of numbers")
+    named = any(_number(item) is None for item in first)
+    names, units = _named(first, where) if named else ([*map(str, range(len(first)))], {})
+    numbers = [array("d") for _ in names]
+    raw: list[list[str] | None] = [None] * len(names)
+    count = 0
+    if not named:
+        _add(first, numbers, raw)
+        count = 1
+    for line in lines:
+        if len(line) != len(names):
+            raise ImageError(
+                f"{where}: row {count}: expected {len(names)} values, as in the first row, got "
+                f"{len(line)}"
+            )
+        _add(line, numbers, raw)
+        count += 1
+    if not count:
+        raise ImageError(f"{where} has names of columns and no rows: expected rows of numbers")
+    return _table(where, names, numbers, raw, units, named=named)
+
+
+def _add(line: Sequence[str], numbers: list[array[float]], raw: list[list[str] | None]) -> None:
+    """Append a row; a column whose value is no number becomes one of texts."""
+    for place, item in enumerate(line):
+        texts = raw[place]
+        if texts is None:
+            value = _number(item)
+            if value is not None:
+                numbers[place].append(value)
+                continue
+            texts = raw[place] = ["" if np.isnan(v) else f"{v:g}" for v in numbers[place]]
+        texts.append(item.strip())
+
+
+def _table(
+    where: str,
+    names: Sequence[str],
+    numbers: Sequence[Any],
+    raw: Sequence[Sequence[str] | None],
+    units: Mapping[str, str],
+    *,
+    named: bool,
+) -> Table:
+    return Table(
+        where,
+        {
+            name: np.asarray(column, np.float64)
+            for name, column, texts in zip(names, numbers, raw, strict=True)
+            if texts is None
+        },
+        {name: texts for name, texts in zip(names, raw, strict=True) if texts is not None},
+        units,
+        named,
+    )
+
+
+def _lines(text: str, where: str) -> Iterator[list[str]]:
+    """The rows of a .csv that are not empty."""
+    delimiter = ","
+    start = text[:_SNIFFED].partition("\n")[0]
+    counts = {mark: start.count(mark) for mark in _DELIMITERS}
+    if any(counts.values()):
+        delimiter = max(counts, key=lambda mark: counts[mark])
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if any(item.strip() for item in line) or len(line) > 1:
+                yield line
+    except csv.Error as error:
+        raise ImageError(
+            f"{where}: expected rows of values, got a row that is none: {error}"
+        ) from (error)
+
+
+def _number(text: str) -> float | None:
+    """The number of a text, NaN for a missing one; None if it is neither."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan") if text.strip().lower() in _MISSING else None
+
+
+def _named(head: Sequence[str], where: str) -> tuple[list[str], dict[str, str]]:
+    """Names and units of columns."""
+    names, units = [], {}
+    for place, text in enumerate(head):
+        name, unit = name_and_unit(text or str(place))
+        if unit:
+            units[name] = unit
+        if name in names:
+            raise ImageError(f"{where}: expected columns of different names, got {name} twice")
+        names.append(name)
+    return names, units
+
+
+def name_and_unit(text: str) -> tuple[str, str]:
+    """("temperature", "°C") of "temperature [°C]"; the unit is "" if there is none."""
+    found = _UNIT.fullmatch(text.strip())
+    return (printable(found[1]), printable(found[2])) if found else (printable(text.strip()), "")
+
+
+def _of_parquet(path: Path, where: str) -> Table:
+    require_modules("pyarrow", extra="parquet", purpose="reading .parquet files")
+    import pyarrow
+    import pyarrow.parquet
+
+    with path.open("rb") as file:
+        try:
+            found = pyarrow.parquet.read_table(file)
+        except (pyarrow.ArrowException, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ImageError(f"{where}: expected a .parquet file, got another: {reason}") from error
+    if not found.num_rows or not found.num_columns:
+        raise ImageError(f"{where} holds no rows: expected rows of numbers")
+    names, units = _named(found.column_names, where)
+    kinds = pyarrow.types
+    numbers: list[Any] = []
+    raw: list[list[str] | None] = []
+    for column in found.columns:
+        kind = column.type
+        plain = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
+        if plain or kinds.is_decimal(kind) or kinds.is_null(kind):
+            numbers.append(column.cast(pyarrow.float64(), safe=False).to_numpy())
+            raw.append(None)
+        else:
+            numbers.append(())
+            raw.append(["" if item is None else str(item) for item in column.to_pylist()])
+    return _table(where, names, numbers, raw, units, named=True)
+
+
+def _columns(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    what = "column" if len(names) == 1 else "columns"
+    return f"the {what} {', '.join(map(printable, names[:_NAMED]))}{more}" if names else "none"
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "," in name else name
+
+
+def split_names(text: str) -> list[str]:
+    """The names of a text with commas between them; one that has a comma is in quotes.
+
+    Raises:
+        UsageError: it has none.
+    """
+    found = [name.strip() for name in next(csv.reader([text]), [])]
+    if not all(found) or not found:
+        raise UsageError(f"--columns: expected names with commas between them, got {text!r}")
+    return found

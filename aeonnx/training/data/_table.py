@@ -1,0 +1,238 @@
+"""Tables and time series: columns of numbers in any unit, with missing values or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aeonnx._util.text import printable
+from aeonnx.errors import DataError
+from aeonnx.io.tables import Table, split_names
+from aeonnx.models import Columns
+from aeonnx.training.data._set import DataSet, InMemory, Scale, Split
+from aeonnx.training.data._split import SPLIT, split
+from aeonnx.training.data._windows import Windows, starts_of
+
+__all__ = ["Given", "TableOptions", "data_set_of", "given_of"]
+
+Array = npt.NDArray[Any]
+
+SERIES = "the last tenth of the series"
+_NAMED = 6  # columns that a message names
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table is read; None for the default.
+
+    Args:
+        columns: names of the columns to take, with commas between them; all by default.
+        label_column: name of a column with the class of each row.
+        window: number of rows of a window, for a time series; otherwise each row stands alone.
+        step: rows from one window to the next; a quarter of a window by default.
+        scaler: "standard" for mean and standard deviation, the default; "robust" for median and
+            interquartile range; "none" to leave values as they are.
+        missing: "impute" to fill in missing values, "refuse" to allow none; by default "impute" if
+            there are any.
+    """
+
+    columns: str | None = None
+    label_column: str | None = None
+    window: int | None = None
+    step: int | None = None
+    scaler: str | None = None
+    missing: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Rows of a file.
+
+    Args:
+        where: the file, for messages.
+        values: float32 [T, D], NaN where a value is missing.
+        names, units: of the columns, see `Columns`.
+        labels: int64 [T], indices into `classes`; None without.
+        classes: names of the labels.
+        tests: number of rows at the end that are the test rows; None to split.
+    """
+
+    where: str
+    values: Array
+    names: tuple[str, ...]
+    units: tuple[str, ...] = ()
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    tests: int | None = None
+
+
+def given_of(table: Table, options: TableOptions) -> Given:
+    """The chosen columns of a table.
+
+    Raises:
+        ImageError: a column is missing or has texts.
+        UsageError: no column is named.
+    """
+    label = options.label_column
+    others = [] if label is None else [label]
+    if options.columns is None:
+        table.refuse_texts(others)
+        names = [name for name in table.numbers if name != label]
+    else:
+        names = split_names(options.columns)
+    units = tuple(table.units.get(name, "") for name in names)
+    labels, classes = _labels(table, label) if label is not None else (None, ())
+    return Given(
+        table.where,
+        table.values(names),
+        tuple(names),
+        units if any(units) else (),
+        labels,
+        classes,
+    )
+
+
+def _labels(table: Table, name: str) -> tuple[Tensor, tuple[str, ...]]:
+    texts: Sequence[str]
+    if name in table.texts:
+        texts = table.texts[name]
+    elif name in table.numbers:
+        texts = [f"{value:g}" for value in table.numbers[name]]
+    else:
+        known = ", ".join(map(printable, [*table.numbers, *table.texts]))
+        raise DataError(f"{table.where}: --label-column {name}: expected one of {known}")
+    classes, numbers = np.unique(np.array([printable(text) for text in texts]), return_inverse=True)
+    return torch.from_numpy(numbers.astype(np.int64)), tuple(map(str, classes))
+
+
+def data_set_of(given: Given, name: str, options: TableOptions) -> DataSet:
+    """Split, and measure the scale of the columns on the training rows.
+
+    Raises:
+        DataError: there are too few rows, or a column has no values, infinite ones, or missing ones
+            where that is refused.
+    """
+    values = torch.from_numpy(given.values)
+    _refuse_infinite(given)
+    if not given.values.shape[1] or len(values) < 2:
+        shape = list(given.values.shape)
+        raise DataError(f"{given.where}: expected 2 rows or more of 1 column or more, got {shape}")
+    if options.window is None:
+        train, test, how = _rows(given, values)
+        learned = train.images.read(torch.arange(len(train.images))).numpy()
+    else:
+        train, test, how = _windows(given, values, options.window, options.step)
+        first = len(values) - _tests(given, options.window)
+        learned = given.values[:first]
+    missing = bool(np.isnan(given.values).any())
+    if missing and options.missing == "refuse":
+        raise DataError(
+            f"{given.where}: {_with_nan(given)}: give --missing impute to fill them in, or "
+            "remove these rows"
+        )
+    scale, notes = _measured(given, learned, options.scaler or "standard")
+    return DataSet(
+        name,
+        train,
+        test,
+        given.classes,
+        how,
+        columns=Columns(given.names, given.units, missing or options.missing == "impute"),
+        scale=scale,
+        notes=notes,
+    )
+
+
+def _rows(given: Given, values: Tensor) -> tuple[Split, Split, str]:
+    if given.tests is None:
+        places, how = [torch.from_numpy(part) for part in split(len(values))], SPLIT
+    else:
+        first, how = len(values) - given.tests, "given"
+        places = [torch.arange(first), torch.arange(first, len(values))]
+    train, test = (
+        Split(InMemory(values[part]), None if given.labels is None else given.labels[part])
+        for part in places
+    )
+    return train, test, how
+
+
+def _tests(given: Given, window: int) -> int:
+    """Number of rows at the end of a series that are tested on."""
+    return given.tests if given.tests is not None else max(window, len(given.values) // 10)
+
+
+def _windows(
+    given: Given, values: Tensor, window: int, step: int | None
+) -> tuple[Split, Split, str]:
+    if given.labels is not None:
+        raise DataError(
+            f"{given.where}: labels are those of single rows, and a window has many: leave out "
+            "--window, or the labels"
+        )
+    step = step or max(1, window // 4)
+    tests, total = _tests(given, window), len(values)
+    if total - tests < window or tests < window:
+        raise DataError(
+            f"{given.where}: expected {2 * window} rows or more, so that windows of {window} fit "
+            f"into the training and the test rows, got {total}: give a smaller --window"
+        )
+    series, first = values.T.contiguous(), total - tests
+    train, test = (
+        Split(Windows(series, starts_of(*ends, window, step), window), None)
+        for ends in ((0, first), (first, total))
+    )
+    return train, test, SERIES if given.tests is None else "given"
+
+
+def _refuse_infinite(given: Given) -> None:
+    rows, columns = np.isinf(given.values).nonzero()
+    if len(rows):
+        raise DataError(
+            f"{given.where}: column {given.names[columns[0]]}: expected finite numbers, got "
+            f"{given.values[rows[0], columns[0]]:g} in row {rows[0]}: leave the value empty if "
+            "it is missing"
+        )
+
+
+def _with_nan(given: Given) -> str:
+    """Which columns miss how many values."""
+    counts = np.isnan(given.values).sum(0)
+    found = [f"{given.names[place]} {counts[place]:,}" for place in counts.nonzero()[0]]
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"missing values in columns: {', '.join(found[:_NAMED])}{more}"
+
+
+def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str, ...]]:
+    """The scale of each column, and a note for each whose values are all equal."""
+    exact = rows.astype(np.float64)
+    empty = [given.names[place] for place in np.flatnonzero(np.isnan(exact).all(0))]
+    if empty:
+        others = ",".join(name for name in given.names if name not in empty) or "NAMES"
+        raise DataError(
+            f"{given.where}: {', '.join(empty)}: no value in the training rows. To leave out, name "
+            f"the other columns: --columns {others}"
+        )
+    mean, deviation = np.nanmean(exact, 0), np.nanstd(exact, 0)
+    low, median, high = np.nanquantile(exact, (0.25, 0.5, 0.75), axis=0)
+    constant = np.nanmin(exact, 0) == np.nanmax(exact, 0)  # where a mean may be rounded
+    notes = tuple(
+        f"{given.where}: column {name} has one value alone: it tells nothing, and any other value "
+        "of it is odd"
+        for name, same in zip(given.names, constant, strict=True)
+        if same
+    )
+    spread = np.where(high > low, high - low, deviation)
+    fill, centre, scale = {
+        "standard": (mean, mean, deviation),
+        "robust": (median, median, spread),
+        "none": (mean, np.zeros_like(mean), np.ones_like(mean)),
+    }[scaler]
+    centre = np.where(constant & (scaler != "none"), exact[0], centre)
+    scale = np.where(constant | (scale <= 0), 1.0, scale)
+    return Scale(*(torch.from_numpy(part).float() for part in (fill, centre, scale))), notes

@@ -1,0 +1,128 @@
+"""Tables in files: names, units, missing values, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from aeonnx.errors import ImageError
+from aeonnx.io.tables import name_and_unit, read_table
+from tests.tables.conftest import NAMES, SENSORS, UNITS, sensors, write_csv
+
+
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 9), st.integers(1, 5)),
+        elements=st.floats(allow_infinity=False, width=32),
+    ),
+    st.sampled_from(",;\t|"),
+    st.booleans(),
+)
+def test_numbers_come_back(
+    tmp_path_factory: pytest.TempPathFactory, values: Any, mark: str, named: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "numbers.csv"
+    lines = [mark.join("" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
+    if values.shape[1] == 1:  # an empty line is no row
+        lines = [line or "NaN" for line in lines]
+    head = [mark.join(f"c{place}" for place in range(values.shape[1]))] if named else []
+    path.write_text("\n".join([*head, *lines]))
+    table = read_table(path)
+    assert table.named == named
+    names = [f"c{place}" if named else str(place) for place in range(values.shape[1])]
+    np.testing.assert_array_equal(table.values(names), values)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("temperature [°C]", ("temperature", "°C")),
+        ("pressure (hPa)", ("pressure", "hPa")),
+        ("speed[m/s]", ("speed", "m/s")),
+        ("speed", ("speed", "")),
+        ("f(x) rate", ("f(x) rate", "")),
+        (" flow [ l/min ] ", ("flow", "l/min")),
+        ("[a]", ("[a]", "")),
+        ("a\x1bb", ("a\\x1bb", "")),
+    ],
+)
+def test_units_are_told_from_names(text: str, expected: tuple[str, str]) -> None:
+    assert name_and_unit(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "NA", "n/a", "NaN", "null", "None", "-", "?"])
+def test_missing_values(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.csv").write_text(f"a,b\n1,{text}\n3,4\n")
+    values = read_table(tmp_path / "x.csv").values(["a", "b"])
+    np.testing.assert_array_equal(values, [[1, np.nan], [3, 4]])
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", ""), ("utf-8", "\ufeff"), ("cp1252", "")])
+def test_encodings_of_spreadsheets(tmp_path: Path, encoding: str, mark: str) -> None:
+    (tmp_path / "x.csv").write_bytes(f"{mark}t [°C];p\r\n1.5;2\r\n".encode(encoding))
+    table = read_table(tmp_path / "x.csv")
+    assert dict(table.units) == {"t": "°C"}
+    np.testing.assert_array_equal(table.values(["t", "p"]), [[1.5, 2]])
+
+
+def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    x = sensors(50)
+    x[3, 1] = np.nan
+    columns = {name: x[:, place] for place, name in enumerate(SENSORS)}
+    more = {"on": pyarrow.array([True, False] * 25), "count": pyarrow.array([None, *range(49)])}
+    table = pyarrow.table({**columns, **more, "site": ["a"] * 50})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    write_csv(tmp_path / "x.csv", SENSORS, x)
+    found, expected = read_table(tmp_path / "x.parquet"), read_table(tmp_path / "x.csv")
+    np.testing.assert_array_equal(found.values(NAMES), expected.values(NAMES))
+    assert dict(found.units) == dict(zip(NAMES[:3], UNITS, strict=False))
+    np.testing.assert_array_equal(found.numbers["on"][:2], [1, 0])
+    assert np.isnan(found.numbers["count"][0])
+    assert list(found.texts) == ["site"]
+    (tmp_path / "y.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(ImageError, match=r"y\.parquet: expected a \.parquet file, got another"):
+        read_table(tmp_path / "y.parquet")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", "x.csv is empty: expected rows of numbers"),
+        (b"\n\n", "x.csv is empty: expected rows of numbers"),
+        (b"a,b\n", "x.csv has names of columns and no rows"),
+        (b"a,b\n1,2\n3\n", "x.csv: row 1: expected 2 values, as in the first row, got 1"),
+        (b"a,a\n1,2\n", "x.csv: expected columns of different names, got a twice"),
+        (b"a [m],a [s]\n1,2\n", "x.csv: expected columns of different names, got a twice"),
+        (b"PK\0\1", "x.csv: expected a table as text, got other bytes"),
+    ],
+)
+def test_refused_files(tmp_path: Path, text: bytes, expected: str) -> None:
+    (tmp_path / "x.csv").write_bytes(text)
+    with pytest.raises(ImageError) as caught:
+        read_table(tmp_path / "x.csv")
+    assert expected in str(caught.value)
+
+
+def test_columns_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('t,"a,b",site\n1,2,3\n2,3,north\n')
+    table = read_table(tmp_path / "x.csv")
+    assert table.texts["site"] == ["3", "north"]
+    with pytest.raises(ImageError) as caught:
+        table.refuse_texts()
+    assert (
+        "column site: expected numbers, got 'north' in row 1. To leave it out, name the others: "
+        '--columns t,"a,b"'
+    ) in str(caught.value)
+    with pytest.raises(ImageError, match="expected the columns u, v, got the columns t, a,b"):
+        table.values(["t", "u", "v"])
+    with pytest.raises(ImageError, match="cannot read .*: No such file"):
+        read_table(tmp_path / "y.csv")

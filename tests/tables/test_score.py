@@ -1,0 +1,154 @@
+"""`aeonnx score` on tables and time series."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+import aeonnx
+from aeonnx.errors import InputError
+from tests.tables.conftest import NAMES, SENSORS, sensors, wines, write_csv
+
+Run = Callable[..., Result]
+
+
+def done(result: Result) -> Result:
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_table_is_scored_row_by_row(aeonnx_cli: Run, rows_bundle: Path) -> None:
+    x, _, names = wines()
+    order = np.random.default_rng(0).permutation(len(names))
+    head = ["kind", *(names[place] for place in order)]
+    rows = np.concatenate([np.ones((len(x), 1)), x[:, order]], 1)
+    write_csv(Path("wine.csv"), head, rows.astype(np.float32))
+    done(aeonnx_cli("score", rows_bundle, "wine.csv", "-o", "scores.csv"))
+    with Path("scores.csv").open() as file:
+        table = list(csv.DictReader(file))
+    found = aeonnx.load(rows_bundle, ["cpu"]).score(x)
+    assert [row["name"] for row in table] == [*map(str, range(len(x)))]
+    np.testing.assert_allclose([float(row["score"]) for row in table], found.scores, rtol=1e-4)
+    errors = [[float(row[f"error.{name}"]) for name in names] for row in table]
+    np.testing.assert_allclose(errors, found.columns, rtol=1e-3, atol=1e-6)
+    odd = [row["verdict"] == "odd" for row in table]
+    assert np.mean(odd[:59]) < 0.1 < np.mean(odd[59:])
+
+
+def test_a_fault_is_found_in_its_column(aeonnx_cli: Run, windows_bundle: Path) -> None:
+    x = sensors(160, seed=7)
+    x[64:80, 2] *= 6
+    write_csv(Path("x.csv"), SENSORS, x)
+    text = done(aeonnx_cli("score", windows_bundle, "x.csv")).stdout
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["0-15", "16-31", "32-47"]
+    assert "odd  vibration (" in next(line for line in lines if line.startswith("64-79"))
+    assert "of 10 above" in lines[-1]
+    assert "held-out rows)" in lines[-1]
+    document = json.loads(
+        done(aeonnx_cli("score", windows_bundle, "x.csv", "--step", 4, "--json")).stdout
+    )
+    assert len(document["rows"]) == (160 - 16) // 4 + 1
+    row = next(row for row in document["rows"] if row["name"] == "64-79")
+    assert max(row["columns"], key=row["columns"].get) == "vibration"
+    assert [*row["columns"]] == list(NAMES)
+
+
+@pytest.mark.parametrize("form", ["csv", "npy", "npz", "parquet", "headless"])
+def test_all_files_give_the_same_windows(aeonnx_cli: Run, windows_bundle: Path, form: str) -> None:
+    x = sensors(50, seed=3)
+    name = f"x.{'csv' if form == 'headless' else form}"
+    if form == "csv":
+        write_csv(Path(name), SENSORS, x)
+    elif form == "npy":
+        np.save(name, x)
+    elif form == "npz":
+        np.savez(name, x=x)
+    elif form == "headless":
+        Path(name).write_text("\n".join(",".join(f"{v:.9g}" for v in row) for row in x))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        columns = {key: x[:, place] for place, key in enumerate(SENSORS)}
+        parquet.write_table(pyarrow.table(columns), name)
+    done(aeonnx_cli("score", windows_bundle, name, "-o", "s.npy", "--step", 2))
+    windows = np.stack([x[first : first + 16].T for first in range(0, 35, 2)])
+    expected = aeonnx.load(windows_bundle, ["cpu"]).score(windows).scores
+    np.testing.assert_allclose(np.load("s.npy"), expected, rtol=1e-5)
+    np.save("w.npy", windows)
+    done(aeonnx_cli("score", windows_bundle, "w.npy", "-o", "w.scores.npy"))
+    np.testing.assert_array_equal(np.load("w.scores.npy"), np.load("s.npy"))
+    done(aeonnx_cli("encode", windows_bundle, name, "-o", "z.npy", "--step", 2))
+    assert len(np.load("z.npy")) == len(windows)
+
+
+def test_a_data_frame_is_read_by_its_columns(rows_bundle: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    x, _, names = wines()
+    frame = pandas.DataFrame(x, columns=names)[[*reversed(names)]]
+    frame["kind"] = "wine"
+    bundle = aeonnx.load(rows_bundle, ["cpu"])
+    np.testing.assert_array_equal(bundle.score(frame).scores, bundle.score(x).scores)
+    with pytest.raises(InputError, match="a data frame without the column alcohol"):
+        bundle.score(frame.drop(columns="alcohol"))
+
+
+def refused() -> dict[str, tuple[Any, tuple[Any, ...], str]]:
+    x = sensors(40)
+    hole, endless = x.copy(), x.copy()
+    hole[5, 1] = np.nan
+    endless[6, 0] = np.inf
+    return {
+        "without a column": (x[:, 1:], (), "expected the column temperature, got the columns"),
+        "a missing value": (
+            hole,
+            (),
+            "column pressure: expected finite numbers, got no value in row 5: remove the row, or "
+            "train with --missing impute",
+        ),
+        "infinity": (endless, (), "column temperature: expected finite numbers, got inf in row 6"),
+        "too short": (x[:10], (), "expected 16 rows or more, the length of a window, got 10"),
+        "a bad step": (x, ("--step", 0), "'--step': 0 is not in the range"),
+        "heat maps": (x, ("--heatmaps", "h"), "--heatmaps"),
+        "resized": (x, ("--resize", "fit"), "--resize: score of this bundle runs on signals"),
+    }
+
+
+@pytest.mark.parametrize("name", list(refused()))
+def test_bad_tables_are_refused(aeonnx_cli: Run, windows_bundle: Path, name: str) -> None:
+    rows, options, expected = refused()[name]
+    write_csv(Path("x.csv"), SENSORS[-rows.shape[1] :], rows)
+    result = aeonnx_cli("score", windows_bundle, "x.csv", "-o", "s.csv", *options)
+    assert result.exit_code in (1, 2), result.output
+    assert expected in result.output
+    assert not Path("s.csv").exists()
+
+
+def test_other_columns_without_names_are_refused(aeonnx_cli: Run, rows_bundle: Path) -> None:
+    np.save("x.npy", wines()[0][:, 1:])
+    result = aeonnx_cli("score", rows_bundle, "x.npy")
+    assert result.exit_code == 1
+    assert "x.npy: expected 13 columns (alcohol, malic_acid," in result.output
+    assert result.output.rstrip().endswith("got 12")
+    np.save("x.npy", np.full((2, 13), np.nan, np.float32))
+    result = aeonnx_cli("score", rows_bundle, "x.npy")
+    assert "x.npy: row 0 has no value in any column of the model: remove it" in result.output
+    Path("x.txt").write_text("1,2")
+    result = aeonnx_cli("score", rows_bundle, "x.txt")
+    assert "x.txt: expected a table, .csv or .parquet, or an array [T, 13]" in result.output
+
+
+def test_images_take_no_step(aeonnx_cli: Run, bundle_of: Callable[..., Path]) -> None:
+    np.save("x.npy", np.zeros((2, 28, 28), np.uint8))
+    result = aeonnx_cli("score", bundle_of("ae"), "x.npy", "--step", 3)
+    assert result.exit_code == 2
+    assert "--step is for windows of a time series, and score of this bundle takes none" in (
+        result.output
+    )
