@@ -45,6 +45,13 @@ double number_at(const json& value, const std::string& path) {
     return value.get<double>();
 }
 
+bool flag_in(const json& object, const std::string& path, const char* name) {
+    const auto found = object.find(name);
+    if (found == object.end()) return false;
+    if (!found->is_boolean()) refuse(path + "." + name, "true or false", shown(*found));
+    return found->get<bool>();
+}
+
 std::int64_t whole_at(const json& value, const std::string& path, std::int64_t least) {
     const bool whole = value.is_number_integer();
     const bool small =

@@ -21,6 +21,9 @@ const json& field(const json& object, const std::string& path, const char* name)
 std::string text_at(const json& value, const std::string& path);
 double number_at(const json& value, const std::string& path);  // finite
 
+// true or false; false where an object has no such field.
+bool flag_in(const json& object, const std::string& path, const char* name);
+
 // A whole number from `least` to 2^53 - 1.
 std::int64_t whole_at(const json& value, const std::string& path, std::int64_t least);
 

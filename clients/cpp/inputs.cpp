@@ -81,10 +81,11 @@ Tensor converted(Tensor value, DType expected) {
 void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value) {
     const std::size_t count = count_of(value.shape);
     if (count == 0 || value.dtype == DType::float16) return;  // a float16 is refused as a type
-    double lowest = value_of(value, 0), highest = lowest;
+    double lowest = INFINITY, highest = -INFINITY;  // and so they stay where all are missing
     bool finite = true;
     for (std::size_t i = 0; i < count; ++i) {
         const double number = value_of(value, i);
+        if (spec.missing && std::isnan(number)) continue;
         finite = finite && std::isfinite(number);
         lowest = std::min(lowest, number);
         highest = std::max(highest, number);

@@ -17,7 +17,8 @@ Sizes sizes_in(const std::string& part, const Variant& variant, const Tensors& i
 // that are too large become infinite.
 Tensor converted(Tensor value, DType expected);
 
-// Throws Error 1: a value is not finite, or outside the range of the input.
+// Throws Error 1: a value is not finite, or outside the range of the input. NaN may stand for missing
+// values, where the input may have them.
 void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value);
 
 }  // namespace aeonnx

@@ -115,13 +115,24 @@ std::optional<Range> range_at(const json& value, const std::string& path) {
     return std::array{number_at(value[0], path + "[0]"), number_at(value[1], path + "[1]")};
 }
 
+bool missing_in(const json& item, const std::string& path, DType dtype) {
+    const bool missing = flag_in(item, path, "missing");
+    const bool floats =
+        dtype == DType::float32 || dtype == DType::float16 || dtype == DType::float64;
+    if (missing && !floats) refuse(path + ".missing", "floats, which have NaN", name_of(dtype));
+    return missing;
+}
+
 TensorSpec tensor_at(const json& item, const std::string& path) {
     const std::string name = text_at(field(item, path, "name"), path + ".name");
     const Layout layout = layout_at(field(item, path, "shape"), path + ".shape");
+    const DType dtype = dtype_at(field(item, path, "dtype"), path + ".dtype");
     return {name_at(name, path + ".name", "_"),
-            dtype_at(field(item, path, "dtype"), path + ".dtype"), layout,
+            dtype,
+            layout,
             range_at(field(item, path, "range"), path + ".range"),
-            kind_at(field(item, path, "kind"), path + ".kind", layout)};
+            kind_at(field(item, path, "kind"), path + ".kind", layout),
+            missing_in(item, path, dtype)};
 }
 
 std::vector<TensorSpec> tensors_at(const json& list, const std::string& path) {

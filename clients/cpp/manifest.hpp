@@ -49,6 +49,7 @@ struct TensorSpec {
     Layout shape;                     // one size at least
     std::optional<Range> range = {};  // nothing if any value may come
     Kind kind = Kind::other;
+    bool missing = false;  // whether NaN stands for a missing value; else values are finite
 };
 
 // An array in a file: raw, little-endian, row-major.

@@ -155,6 +155,13 @@ func (c *checker) number(f field) float64 {
 	return value
 }
 
+// flag is false where there is no such field.
+func (c *checker) flag(f field) bool {
+	value, good := f.value.(bool)
+	c.expect(good || f.value == nothing{}, f, "true or false")
+	return value
+}
+
 func (c *checker) size(f field) int64 { return c.whole(f, 1) }
 
 func (c *checker) whole(f field, least int64) int64 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // A Manifest is what manifest.json says of a bundle, as far as it is used here.
@@ -30,6 +31,7 @@ type Spec struct {
 	Kind        string // such as "image", "latent" or "seed"
 	Shape       Shape
 	Range       []float64 // lowest and highest value; nil if any may come
+	Missing     bool      // whether NaN stands for a missing value; else values are finite
 }
 
 // A StoredGolden is where golden vectors are, one for each of the inputs and outputs, by name.
@@ -113,6 +115,9 @@ func (c *checker) spec(f field) Spec {
 	c.object(f)
 	spec := Spec{Name: c.text(f.at("name")), DType: c.dtype(f.at("dtype")), Kind: c.text(f.at("kind"))}
 	spec.Shape = listOf(c, f.at("shape"), c.dimension)
+	spec.Missing = c.flag(f.at("missing"))
+	c.require(!spec.Missing || strings.HasPrefix(spec.DType, "float"), f.at("missing").path,
+		"floats, which have NaN", spec.DType)
 	axes, known := kinds[spec.Kind]
 	c.expect(known, f.at("kind"), "one of "+keys(kinds))
 	c.expect(len(spec.Shape) > 0, f.at("shape"), "at least one size")

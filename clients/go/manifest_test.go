@@ -47,6 +47,28 @@ func TestASoundManifestIsRead(t *testing.T) {
 	}
 }
 
+func TestValuesMayBeMissingAmongFloats(t *testing.T) {
+	const of = "parts.denoiser.fp32.inputs[1].missing: expected "
+	sigma := func(missing string) []string {
+		return []string{`"kind": "other", "range": null,`, `"kind": "other", "range": null, "missing": ` + missing + `,`}
+	}
+	for text, expected := range map[string]bool{"true": true, "false": false} {
+		manifest, err := parsed(sigma(text)...)
+		if err != nil || manifest.Parts["denoiser"]["fp32"].Inputs[1].Missing != expected {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, got := range map[string]string{"1": "1", `"true"`: `"true"`, "null": "null", "[true]": "a list of 1"} {
+		if _, err := parsed(sigma(text)...); err == nil || err.Error() != of+"true or false, got "+got {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	integers := append(sigma("true"), `"sigma", "dtype": "float32"`, `"sigma", "dtype": "int64"`)
+	if _, err := parsed(integers...); err == nil || err.Error() != of+"floats, which have NaN, got int64" {
+		t.Error(err)
+	}
+}
+
 func TestAnotherVersionIsRefused(t *testing.T) {
 	for version, expected := range map[string]string{
 		"1": "version 1 is older than this program, which reads 2: export the bundle again",

@@ -100,7 +100,7 @@ func TestPixelsStandForNothingWithoutAWidth(t *testing.T) {
 		}
 	}
 	shape := Shape{anyRows, number(1), number(28), number(28)}
-	image := Spec{"x", "float32", "image", shape, []float64{-0.5, -0.5}}
+	image := Spec{Name: "x", DType: "float32", Kind: "image", Shape: shape, Range: []float64{-0.5, -0.5}}
 	expected := "this bundle's denoiser cannot denoise: expected x float32 [batch, 1, 28, 28] in a range " +
 		"[low, high] whose width is a float32 above 0, got one in [-0.5, -0.5]: " +
 		"export it with such a range, or take its floats with the library's run"

@@ -126,7 +126,10 @@ func half(bits uint16) float64 {
 	case 0:
 		return sign * math.Ldexp(fraction, -24)
 	case 31:
-		return math.NaN() // or infinity, which is no more right than that
+		if fraction == 0 {
+			return sign * math.Inf(1)
+		}
+		return math.NaN()
 	default:
 		return sign * math.Ldexp(1024+fraction, exponent-25)
 	}

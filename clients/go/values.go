@@ -7,7 +7,8 @@ import (
 )
 
 // Prepare makes an array one that Run takes: floats of 16 and 64 bits become float32 where the part takes
-// that, and values must be finite and in the range that the manifest gives for the input.
+// that, and values must be finite and in the range that the manifest gives for the input. NaN may stand for
+// missing values, where the input may have them.
 func (p *Part) Prepare(input string, array Tensor) (Tensor, error) {
 	spec := named(p.Inputs, input)
 	if spec == nil {
@@ -19,8 +20,8 @@ func (p *Part) Prepare(input string, array Tensor) (Tensor, error) {
 	if declared := p.takes(*spec); array.DType != spec.DType || !declared.fits(array.Shape) || !array.whole() {
 		return array, fmt.Errorf("%s: %s: expected %s %v, got %v", p.name, input, spec.DType, declared, array)
 	}
-	lowest, highest := array.extremes()
-	if math.IsNaN(lowest) || math.IsInf(lowest, 0) || math.IsInf(highest, 0) {
+	lowest, highest, finite := array.extremes(spec.Missing)
+	if !finite {
 		return array, fmt.Errorf("%s: %s: expected finite values, got NaN or infinity", p.name, input)
 	}
 	if span := spec.Range; span != nil && (lowest < span[0] || highest > span[1]) {
@@ -43,12 +44,17 @@ func asFloat32(t Tensor) Tensor {
 	return Tensor{"float32", t.Shape, data}
 }
 
-// extremes are the lowest and the highest value; NaN where there is one.
-func (t Tensor) extremes() (lowest, highest float64) {
-	lowest, highest = math.Inf(1), math.Inf(-1)
+// extremes are the lowest and the highest value, and whether all are finite: NaN is passed over where
+// values may be missing, and where all are, lowest is above highest.
+func (t Tensor) extremes(missing bool) (lowest, highest float64, finite bool) {
+	lowest, highest, finite = math.Inf(1), math.Inf(-1), true
 	for i := range len(t.Data) / int(widths[t.DType]) {
 		value := t.value(i)
-		lowest, highest = min(lowest, value), max(highest, value) // both keep NaN
+		if missing && math.IsNaN(value) {
+			continue
+		}
+		finite = finite && !math.IsNaN(value) && !math.IsInf(value, 0)
+		lowest, highest = min(lowest, value), max(highest, value)
 	}
-	return lowest, highest
+	return lowest, highest, finite
 }

@@ -50,6 +50,35 @@ func TestArraysAreMadeWhatAPartTakes(t *testing.T) {
 	}
 }
 
+func TestNaNStandsForAMissingValueWhereThereMayBeSome(t *testing.T) {
+	part := &Part{name: "encoder", Variant: &Variant{
+		Inputs:  []Spec{{Name: "x", DType: "float32", Shape: shapeOf("batch", 2), Range: []float64{-1, 1}, Missing: true}},
+		Outputs: []Spec{{Name: "z", DType: "float32", Shape: shapeOf("batch", 1)}},
+	}}
+	nan, infinite := float32(math.NaN()), float32(math.Inf(1))
+	for _, good := range []Tensor{
+		NewTensor([]float32{nan, 1}, 1, 2), NewTensor([]float32{-1, nan}, 1, 2), NewTensor([]float32{nan, nan}, 1, 2),
+		{"float16", []int64{1, 2}, []byte{0, 0x7e, 0, 0x3c}},
+	} {
+		if got, err := part.Prepare("x", good); err != nil || !math.IsNaN(got.value(0)+got.value(1)) {
+			t.Errorf("%v: %v", good, err)
+		}
+	}
+	for _, one := range []struct {
+		array   Tensor
+		refused string
+	}{
+		{NewTensor([]float32{nan, 7}, 1, 2), "encoder: x: expected values in [-1, 1], got 7 to 7"},
+		{NewTensor([]float32{nan, infinite}, 1, 2), "encoder: x: expected finite values, got NaN or infinity"},
+		{NewTensor([]float32{-infinite, nan}, 1, 2), "encoder: x: expected finite values, got NaN or infinity"},
+		{Tensor{"float16", []int64{1, 2}, []byte{0, 0x7e, 0, 0xfc}}, "encoder: x: expected finite values, got NaN or infinity"},
+	} {
+		if _, err := part.Prepare("x", one.array); err == nil || err.Error() != one.refused {
+			t.Errorf("expected %q, got %v", one.refused, err)
+		}
+	}
+}
+
 // A hostile bundle may ask for more copies of a row than memory has.
 func TestABatchOfLargeRowsIsRefusedBeforeItIsMade(t *testing.T) {
 	part := denoiserOf(map[string]Axis{"h": anySize, "w": anySize}, 1<<30, 1, "h", "w")

@@ -3,16 +3,16 @@ package aeonnx
 import "testing"
 
 func picture(name, dtype string, sizes ...any) Spec {
-	return Spec{name, dtype, "image", shapeOf(sizes...), []float64{0, 1}}
+	return Spec{Name: name, DType: dtype, Kind: "image", Shape: shapeOf(sizes...), Range: []float64{0, 1}}
 }
 
 func numbersOf(name, kind string, sizes ...any) Spec {
-	return Spec{name, "int64", kind, shapeOf(sizes...), nil}
+	return Spec{Name: name, DType: "int64", Kind: kind, Shape: shapeOf(sizes...)}
 }
 
 func TestAVerbTakesWhatItCanUse(t *testing.T) {
 	grey, colour := picture("x", "float32", "batch", 1, "h", "w"), picture("y", "float32", "batch", 3, "h", "w")
-	signal := Spec{"x", "float32", "signal", shapeOf("batch", 1, "h"), nil}
+	signal := Spec{Name: "x", DType: "float32", Kind: "signal", Shape: shapeOf("batch", 1, "h")}
 	seed, index := numbersOf("seed", "seed", 1), numbersOf("index", "index", "batch")
 	label := numbersOf("class", "label", "batch")
 	made := picture("image", "uint8", "batch", 3, 8, 8)

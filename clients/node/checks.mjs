@@ -50,14 +50,18 @@ export function requireSame(file, kind, specs, found) {
   }
 }
 
-/** Values that are finite, and in the range that the manifest gives; a bool is 0 or 1. */
-export function requireValues(where, { dtype, range }, data) {
-  let [lowest, highest] = [data[0], data[0]];
+/**
+ * Values that are finite, and in the range that the manifest gives; a bool is 0 or 1. NaN may stand
+ * for missing values, where there may be some.
+ */
+export function requireValues(where, { dtype, range, missing }, data) {
+  let [lowest, highest] = [Infinity, -Infinity];
   for (const value of data) {
     if (value < lowest) lowest = value;
-    else if (value > highest) highest = value;
-    else if (value !== value) lowest = highest = NaN; // and nothing is below or above that
+    if (value > highest) highest = value;
+    if (value !== value && !missing) lowest = highest = NaN; // and nothing is below or above that
   }
+  if (lowest > highest) return; // all are missing
   if (![lowest, highest].every((value) => typeof value === "bigint" || Number.isFinite(value))) {
     throw new BundleError(`${where}: expected finite values, got NaN or infinity`);
   }

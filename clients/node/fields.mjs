@@ -52,6 +52,13 @@ export function string(value, path) {
   return value;
 }
 
+/** True or false; false where there is no such field. */
+export function flag(value, path) {
+  const good = value === undefined || typeof value === "boolean";
+  expect(good, path, "true or false", value);
+  return value === true;
+}
+
 export function size(value, path) {
   expect(Number.isSafeInteger(value) && value > 0, path, "a whole number above 0", value);
   return value;

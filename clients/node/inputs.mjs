@@ -43,7 +43,7 @@ export function arrayFor(dtype) {
  * @param {Record<string, Tensor | Values>} inputs by name
  * @returns {{tensors: Record<string, Tensor>, sizes: Map<string, number>}}
  * @throws {BundleError} one is missing, unknown, of another dtype or shape, out of its range or not
- *   finite; or the axes may not have such sizes
+ *   finite, nor NaN where values may be missing; or the axes may not have such sizes
  */
 export function checkedInputs(part, { inputs: specs, axes }, inputs) {
   const names = specs.map((spec) => spec.name);

@@ -1,14 +1,16 @@
 // What a manifest says of tensors and of stored arrays. Free of Node and of browsers.
 
 import { isSize, scaled } from "./axes.mjs";
-import { digest, expect, file, list, name, oneOf, record, require, size } from "./fields.mjs";
+import { digest, expect, file, flag, list, name } from "./fields.mjs";
+import { oneOf, record, require, size } from "./fields.mjs";
 
 /**
  * An input or output as the manifest says.
  *
  * @typedef {{name: string, dtype: string, shape: readonly (number | string)[], kind: string,
- *   range: readonly [number, number] | null}} Declared `shape`: as the graph's; `range`: null for
- *   any value
+ *   range: readonly [number, number] | null, missing: boolean}} Declared `shape`: as the graph's;
+ *   `range`: null for any value; `missing`: whether NaN stands for a missing value, else values are
+ *   finite
  * @typedef {{file: string, sha256: string, dtype: string, shape: readonly number[]}} Stored
  * @typedef {Stored & {tolerance: readonly number[]}} Compared a number for each row
  */
@@ -51,13 +53,21 @@ export function tensorOf(value, path) {
   const rank = RANKS.get(kind) ?? shape.length;
   const got = `[${shape.join(", ")}]`;
   require(shape.length === rank, `${path}.kind`, `${rank} axes of a tensor of kind ${kind}`, got);
+  const dtype = oneOf([...WIDTHS.keys()], tensor.dtype, `${path}.dtype`);
   return Object.freeze({
     name: name(tensor.name, `${path}.name`),
-    dtype: oneOf([...WIDTHS.keys()], tensor.dtype, `${path}.dtype`),
+    dtype,
     shape,
     kind,
     range: rangeOf(tensor.range, `${path}.range`),
+    missing: missingOf(tensor.missing, dtype, `${path}.missing`),
   });
+}
+
+function missingOf(value, dtype, path) {
+  const missing = flag(value, path);
+  require(!missing || dtype.startsWith("float"), path, "floats, which have NaN", dtype);
+  return missing;
 }
 
 /**

@@ -17,6 +17,8 @@ _CONTROLS = ("\0", "a\0b", "\x1b[2J", "\x7f", "\x85", "\n", "\ud800")
 _FILES = ("", ".", "..", "./a", "a/./b", "a//b", "a/", "../a", "a/../b", "/etc/passwd", "a\\b")
 _NUMBERS = ("1e999", "-1e999", "1" + "0" * 400, "NaN", "Infinity", "true", "null", '"1"', "[]")
 _NO_LISTS = ("1", "0.5", "null", '"1"', "true", "{}", '{"0": 1}', "[]", "[[1]]", "1e999")
+_NO_FLAGS = ("0", "1", "null", '"true"', "[]", "[true]", "{}", "1e999")
+_WHOLE = ("uint8", "int32", "int64", "bool")
 _SIZES = ("0", "-1", "1.5", "9007199254740992", "18446744073709551616", '"rows"', *_NUMBERS)
 
 
@@ -108,6 +110,8 @@ EDITS: Sequence[Edit] = (
     _with(lambda it, rng: _other_tolerance(it, rng), (*_NUMBERS, "0", "-1", "1e400", "[1]")),
     _with(lambda it, rng: _other_rows(_golden(it, rng, "outputs")["tolerance"], rng)),
     _with(lambda it, rng: _spec(it, rng).update(range=[0, _RAW]), _NUMBERS[:6]),
+    _with(lambda it, rng: _spec(it, rng).update(missing=_RAW), _NO_FLAGS),
+    _with(lambda it, rng: _spec(it, rng).update(missing=True, dtype=rng.choice(_WHOLE))),
     _with(lambda it, rng: _variant(it, rng).update(bytes=_RAW), _SIZES),
     _with(lambda it, rng: _other_size(_golden(it, rng), rng), _SIZES),
     _with(lambda it, rng: _other_size(_spec(it, rng), rng), _SIZES),

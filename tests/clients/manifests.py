@@ -127,6 +127,7 @@ _UNREAD = ("arch", "classes", "checkpoint_id", "tools", "blending")
 
 _GRAPH = "parts.decoder.fp32."
 _STORED = "parts.decoder.fp32.golden.0.outputs.reconstruction."
+_SEED = "parts.sampler.fp32.inputs.0."
 _SIZES = _GRAPH + "parity.reconstruction.0.sizes"
 _FIRST = _GRAPH + "golden.0.inputs."
 _SHAPE = _GRAPH + "inputs.0.shape: expected sizes above 0"
@@ -246,6 +247,9 @@ _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
         "seed",
         _GRAPH + "inputs.0.kind: expected 1 axes of a tensor of the",
     ),
+    (_SEED + "missing", True, _SEED + "missing: expected floats, which have NaN, got int64"),
+    (_GRAPH + "inputs.0.missing", 1, _GRAPH + "inputs.0.missing: expected "),
+    (_GRAPH + "inputs.0.missing", None, _GRAPH + "inputs.0.missing: expected "),
     (_TOLERANCE, lambda items: items[1:], _TOLERANCE),
     (_TOLERANCE, lambda items: [*items, items[0]], _TOLERANCE),
     (_TOLERANCE, lambda items: [items], _TOLERANCE),

@@ -77,6 +77,22 @@ TEST(kinds_have_their_axes) {
     equal(refusal([&] { parsed(document); }), at + "inputs[0].kind: expected a value, got nothing");
 }
 
+TEST(values_may_be_missing_among_floats) {
+    json document = sample();
+    yes(!variant_in(document).inputs[0].missing, "no such field");
+    for (const bool missing : {false, true}) {
+        part_of(document)["inputs"][0]["missing"] = missing;
+        equal(variant_in(document).inputs[0].missing, missing);
+    }
+    for (const json& none : {json(1), json("true"), json(nullptr), json::array({true})}) {
+        const std::string text = of("/inputs/0/missing", none);
+        yes(text.find("inputs[0].missing: expected true or false, got ") == 0, text);
+    }
+    part_of(document)["inputs"][0]["dtype"] = "int64";
+    equal(refusal([&] { parsed(document); }),
+          at + "inputs[0].missing: expected floats, which have NaN, got int64");
+}
+
 TEST(sizes_that_are_none_are_refused) {
     for (const json& size : {json("a*b"), json("2*batch"), json("batch"), json("h\"/2"), json(""),
                              json(0), json(-1), json(1.5), huge, json(true), json(nullptr)}) {

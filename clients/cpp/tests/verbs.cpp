@@ -147,6 +147,16 @@ TEST(values_are_finite_and_within_the_range) {
     equal(said(7), "denoiser: x: expected values in [0, 1], got 7 to 7");
     equal(said(NAN), "denoiser: x: expected finite values, got NaN or infinity");
     equal(said(-INFINITY), "denoiser: x: expected finite values, got NaN or infinity");
+    TensorSpec some = x;
+    some.missing = true;
+    Tensor with_nan = picture({2, 2}, NAN).at("x");
+    require_values("denoiser", some, with_nan);
+    with_nan.values<float>()[3] = 7;  // behind NaN, which is below and above nothing
+    equal(refusal([&] { require_values("denoiser", some, with_nan); }),
+          "denoiser: x: expected values in [0, 1], got 7 to 7");
+    with_nan.values<float>()[3] = INFINITY;
+    equal(refusal([&] { require_values("denoiser", some, with_nan); }),
+          "denoiser: x: expected finite values, got NaN or infinity");
     Tensor wide(DType::float64, {3});
     wide.values<double>()[0] = 0.1;
     wide.values<double>()[1] = 1e300;

@@ -140,6 +140,43 @@ for (const [reason, values] of Object.entries(VALUES)) {
   });
 }
 
+test("NaN stands for a missing value where there may be some", async () => {
+  const some = variant({ inputs: [{ ...tensor("x"), missing: true }] });
+  const part = await (await opened(manifest({ denoiser: some }))).part("denoiser");
+  for (const values of [
+    [NaN, 1, 0, 0, 0, 0],
+    [0, 1, 0, 0, 0, NaN],
+    [NaN, NaN, NaN, NaN, NaN, NaN],
+  ]) {
+    assert.equal((await part.run({ x: Float32Array.from(values) })).y.length, 6);
+  }
+  for (const [reason, ...values] of [
+    ["values in [0, 1], got 7 to 7", NaN, 7],
+    ["values in [0, 1], got -1 to 1", 1, -1],
+    ["finite values, got NaN or infinity", NaN, Infinity],
+    ["finite values, got NaN or infinity", -Infinity, NaN],
+  ]) {
+    const x = Float32Array.from({ length: 6 }, (_, place) => Number(values[place] ?? NaN));
+    const message = `denoiser: x: expected ${reason}`;
+    await assert.rejects(part.run({ x }), { message, exitCode: 1 });
+  }
+});
+
+const MISSING = {
+  "true or false, got 1": { missing: 1 },
+  'true or false, got "true"': { missing: "true" },
+  "true or false, got null": { missing: null },
+  "floats, which have NaN, got int64": { missing: true, dtype: "int64" },
+};
+
+for (const [reason, change] of Object.entries(MISSING)) {
+  test(`missing: ${reason}`, async () => {
+    const document = manifest({ denoiser: variant({ inputs: [{ ...tensor("x"), ...change }] }) });
+    const message = `made/manifest.json: parts.denoiser.fp32.inputs[0].missing: expected ${reason}`;
+    await assert.rejects(opened(document), { message, exitCode: 1 });
+  });
+}
+
 test("denoise takes pixels, and says what floats need", async () => {
   const bundle = await opened(manifest({ denoiser: variant() }));
   assert.deepEqual(await bundle.denoise(PIXELS), new Uint8Array(6));

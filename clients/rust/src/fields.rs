@@ -27,6 +27,14 @@ impl<'a> Fields<'a> {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
+    /// true or false; false where there is no such field.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        let read = |value: &Value| {
+            value.as_bool().ok_or_else(|| wrong(&self.path(name), "true or false", value))
+        };
+        self.0.get(name).map_or(Ok(false), read)
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         format!("{}.{name}", self.1)
     }

@@ -104,7 +104,13 @@ fn tensor(value: &Value, path: &str) -> Result<TensorSpec> {
     let dtype = dtype(fields.get("dtype"), &fields.path("dtype"))?;
     let shape = sizes(fields.get("shape"), &fields.path("shape"))?;
     let range = range(fields.get("range"), &fields.path("range"))?;
-    let spec = TensorSpec { name, kind, dtype, shape, range };
+    let missing = fields.flag("missing")?;
+    if missing && !dtype.is_float() {
+        let place = fields.path("missing");
+        let said = format!("{place}: expected floats, which have NaN, got {dtype}");
+        return Err(Error::failed(said));
+    }
+    let spec = TensorSpec { name, kind, dtype, shape, range, missing };
     match kind.rank() {
         Some(rank) if rank != spec.shape.len() => {
             let place = fields.path("shape");

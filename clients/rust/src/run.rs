@@ -72,10 +72,11 @@ fn names_of(part: &Part, words: &[OsString]) -> Result<Names> {
     }
 }
 
-/// Fail unless all values are finite, and in the range of the input.
+/// Fail unless all values are finite, and in the range of the input. NaN may stand for missing values,
+/// where the input may have them.
 fn require_values(part: &Part, spec: &TensorSpec, tensor: &Tensor) -> Result<()> {
     let place = format!("{}: {}", part.name(), spec.name);
-    let Some((low, high)) = tensor.extremes() else {
+    let Some((low, high)) = tensor.extremes(spec.missing) else {
         return Err(Error::failed(format!("{place}: expected finite values, got NaN or infinity")));
     };
     // The range as values of this type: 0.1 in float32 is in [0.1, 1].

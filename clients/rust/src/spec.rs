@@ -54,6 +54,8 @@ pub struct TensorSpec {
     pub shape: Vec<Size>,
     /// Lowest and highest value; None if unbounded.
     pub range: Option<[f64; 2]>,
+    /// Whether NaN stands for a missing value; else values are finite.
+    pub missing: bool,
 }
 
 /// An array in a file: raw, little-endian, row-major.
@@ -106,6 +108,10 @@ impl DType {
 
     fn entry(self) -> (Self, &'static str, usize) {
         Self::ALL[self as usize]
+    }
+
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::Float32 | Self::Float16 | Self::Float64)
     }
 
     /// Bytes of one value.

@@ -166,17 +166,17 @@ impl Tensor {
         self
     }
 
-    /// Lowest and highest value; None if one is NaN or infinite, or there is none.
-    pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
-        let mut ends: Option<(f64, f64)> = None;
+    /// Lowest and highest value; None if one is infinite or NaN, or there is none. Where values may be
+    /// missing, NaN is passed over: where all are, the lowest is above the highest.
+    pub(crate) fn extremes(&self, missing: bool) -> Option<(f64, f64)> {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in (0..self.values.len()).map(|i| self.values.at(i)) {
-            if !value.is_finite() {
+            if !(value.is_finite() || missing && value.is_nan()) {
                 return None;
             }
-            let (low, high) = ends.unwrap_or((value, value));
-            ends = Some((low.min(value), high.max(value)));
+            (low, high) = (low.min(value), high.max(value)); // which pass over NaN
         }
-        ends
+        (!self.values.is_empty()).then_some((low, high))
     }
 
     /// The same array, of values that are column-major so far.

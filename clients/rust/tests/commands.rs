@@ -30,12 +30,18 @@ fn said(folder: &Folder, engine: &Made, words: &[&str]) -> (i32, String) {
 
 /// A bundle whose scorer takes x [batch, 2] in [0, 1] and gives twice that, and the sum.
 fn scorer(folder: &Folder) -> Made {
+    scorer_of(folder, false)
+}
+
+/// The same, whose x may have missing values.
+fn scorer_of(folder: &Folder, missing: bool) -> Made {
     let spec = |name, shape: Value, range: Value| {
         json!({
             "name": name, "kind": "other", "dtype": "float32", "shape": shape, "range": range,
         })
     };
-    let inputs = json!([spec("x", json!(["batch", 2]), json!([0, 1]))]);
+    let x = with(spec("x", json!(["batch", 2]), json!([0, 1])), json!({"missing": missing}));
+    let inputs = json!([x]);
     let outputs = json!([
         spec("twice", json!(["batch", 2]), json!(null)),
         spec("sum", json!(["batch"]), json!(null)),
@@ -136,6 +142,27 @@ fn run_says_what_is_wrong() {
     assert!(no_part.1.starts_with("this bundle has no part \"encoder\", it has: scorer."));
     assert!(engine.seen.take().is_empty());
     assert!(!folder.0.join("o.npy").exists());
+}
+
+#[test]
+fn nan_stands_for_a_missing_value_where_there_may_be_some() {
+    let folder = Folder::new();
+    let engine = scorer_of(&folder, true);
+    let finite = "scorer: x: expected finite values, got NaN or infinity";
+    let cases = [
+        ([f32::NAN, 1.0], 0, ""),
+        ([0.0, f32::NAN], 0, ""),
+        ([f32::NAN, f32::NAN], 0, ""),
+        ([f32::NAN, 7.0], 1, "scorer: x: expected values in [0, 1], got 7 to 7"),
+        ([f32::NAN, f32::INFINITY], 1, finite),
+        ([f32::NEG_INFINITY, f32::NAN], 1, finite),
+    ];
+    for (values, code, text) in cases {
+        fs::write(folder.0.join("x.npy"), npy("(1, 2)", &values)).unwrap();
+        let words = ["run", "@", "scorer", "x=@/x.npy", "sum=@/sum.npy", "--force"];
+        assert_eq!(said(&folder, &engine, &words), (code, text.to_string()), "{values:?}");
+    }
+    assert_eq!(engine.seen.take().len(), 3);
 }
 
 /// A bundle whose sampler gives images of one pixel, that of its label.

@@ -121,6 +121,17 @@ fn what_does_not_belong_together_is_refused() {
             json!("int8"),
             "inputs[0].dtype: expected one of float32, uint8, int64, float16, float64, int32, bool, got \"int8\"",
         ),
+        ("/inputs/0/missing", json!(1), "inputs[0].missing: expected true or false, got 1"),
+        (
+            "/inputs/0/missing",
+            json!("true"),
+            "inputs[0].missing: expected true or false, got \"true\"",
+        ),
+        (
+            "/inputs/0/missing",
+            json!(null),
+            "inputs[0].missing: expected true or false, got nothing",
+        ),
         ("/golden", json!([]), "golden: expected at least one set of vectors, got none"),
         ("/golden", json!({}), "golden: expected a list, got an object"),
         (
@@ -158,6 +169,26 @@ fn what_does_not_belong_together_is_refused() {
         let expected = format!("manifest.json: parts.encoder.fp32.{said}");
         assert_eq!(refusal(&whole, place, value), expected, "{place}");
     }
+}
+
+#[test]
+fn values_may_be_missing_among_floats() {
+    let folder = Folder::new();
+    let mut document = whole(&folder);
+    let parsed = |document: &Value| {
+        let read = Manifest::parse(document.to_string().as_bytes(), "manifest.json");
+        read.map(|manifest| manifest.parts["encoder"]["fp32"].inputs[0].missing)
+    };
+    assert!(!parsed(&document).unwrap());
+    for missing in [true, false] {
+        document["parts"]["encoder"]["fp32"]["inputs"][0]["missing"] = json!(missing);
+        assert_eq!(parsed(&document).unwrap(), missing);
+    }
+    let input = document.pointer_mut("/parts/encoder/fp32/inputs/0").unwrap();
+    *input = with(input.clone(), json!({"missing": true, "dtype": "int64"}));
+    let error = parsed(&document).unwrap_err();
+    let said = "parts.encoder.fp32.inputs[0].missing: expected floats, which have NaN, got int64";
+    assert_eq!(error.to_string(), format!("manifest.json: {said}"));
 }
 
 #[test]

@@ -108,6 +108,14 @@ final class Json {
         return number;
     }
 
+    /** True or false; false where there is no such field. */
+    static boolean flag(JsonElement value, String path) {
+        boolean good = value == null
+                || value.isJsonPrimitive() && value.getAsJsonPrimitive().isBoolean();
+        expect(good, path, "true or false", value);
+        return value != null && value.getAsBoolean();
+    }
+
     static boolean isPositive(JsonElement value) {
         double number = isNumber(value) ? Double.parseDouble(value.getAsString()) : Double.NaN;
         return number > 0 && Double.isFinite(number);

@@ -103,7 +103,11 @@ public record Manifest(String model, Map<String, Map<String, Variant>> parts) {
                 "a list of " + kind.rank + " for the kind " + kind, tensor.get("shape"));
         DType dtype = Json.oneOf(DType.values(), tensor.get("dtype"), path + ".dtype");
         double[] range = Json.orNull(tensor.get("range"), path + ".range", Manifest::range);
-        return new TensorSpec(name, dtype, shape, range, kind);
+        boolean missing = Json.flag(tensor.get("missing"), path + ".missing");
+        if (missing && !dtype.isFloat()) {
+            throw new AeonnxException(path + ".missing: expected floats, which have NaN, got " + dtype);
+        }
+        return new TensorSpec(name, dtype, shape, range, kind, missing);
     }
 
     private static Axis axis(JsonElement value, String path) {

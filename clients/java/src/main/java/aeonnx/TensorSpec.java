@@ -10,8 +10,15 @@ import java.util.stream.Collectors;
  *
  * @param shape rows first
  * @param range its lowest and highest value, both included; null if any may come
+ * @param missing whether NaN stands for a missing value; else values are finite
  */
-public record TensorSpec(String name, DType dtype, List<Size> shape, double[] range, Kind kind) {
+public record TensorSpec(
+        String name, DType dtype, List<Size> shape, double[] range, Kind kind, boolean missing) {
+    /** A tensor without missing values. */
+    public TensorSpec(String name, DType dtype, List<Size> shape, double[] range, Kind kind) {
+        this(name, dtype, shape, range, kind, false);
+    }
+
     /** "z float32 [batch, 20]" */
     @Override
     public String toString() {
@@ -27,7 +34,7 @@ public record TensorSpec(String name, DType dtype, List<Size> shape, double[] ra
     TensorSpec withAnyRows() {
         List<Size> any = new ArrayList<>(shape);
         any.set(0, Size.ROWS);
-        return new TensorSpec(name, dtype, List.copyOf(any), range, kind);
+        return new TensorSpec(name, dtype, List.copyOf(any), range, kind, missing);
     }
 
     /** Whether an array can be one: as many sizes, and those that are numbers. */

@@ -5,7 +5,8 @@ final class Values {
     private Values() {}
 
     /**
-     * An array as an input of a part: of its type, with values that are finite and in its range.
+     * An array as an input of a part: of its type, with values that are finite and in its range. NaN may
+     * stand for missing values, where the input may have them.
      *
      * @param part its name in messages
      * @param value float16 and float64 are rounded where float32 is expected
@@ -41,6 +42,9 @@ final class Values {
         double high = Double.NEGATIVE_INFINITY;
         for (int i = 0; i < value.count(); i++) {
             double next = value.at(i);
+            if (spec.missing() && Double.isNaN(next)) {
+                continue;
+            }
             if (!Double.isFinite(next)) {
                 throw new AeonnxException(where + "finite values, got NaN or infinity");
             }

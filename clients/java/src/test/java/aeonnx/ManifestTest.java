@@ -80,6 +80,23 @@ final class ManifestTest {
     }
 
     @Test
+    void valuesMayBeMissingAmongFloats() {
+        assertFalse(parsed(GOOD).parts().get("denoiser").get("fp32").inputs().get(0).missing());
+        for (boolean missing : new boolean[] {true, false}) {
+            Variant variant = parsed(with("\"range\": [0, 1]", "\"range\": [0, 1], \"missing\": " + missing))
+                    .parts().get("denoiser").get("fp32");
+            assertEquals(missing, variant.inputs().get(0).missing());
+            assertEquals(missing, variant.anyInputs().get(0).missing());
+        }
+        for (String none : new String[] {"1", "\"true\"", "null"}) {
+            refused(PART + ".inputs[0].missing: expected true or false, got " + none,
+                    "\"range\": [0, 1]", "\"range\": [0, 1], \"missing\": " + none);
+        }
+        refused(PART + ".inputs[0].missing: expected floats, which have NaN, got int64",
+                "\"float32\", \"range\"", "\"int64\", \"missing\": true, \"range\"");
+    }
+
+    @Test
     void rulesOfAxesBelongTogether() {
         String axes = PART + ".axes";
         refused(axes + ".height.multiple: expected a whole number above 0, of at most 53 bits, got 0",

@@ -142,6 +142,24 @@ final class NpyTest {
     }
 
     @Test
+    void nanStandsForAMissingValueWhereThereMayBeSome() {
+        TensorSpec some = new TensorSpec("x", X.dtype(), X.shape(), X.range(), X.kind(), true);
+        Tensor doubles = Tensor.of(DType.FLOAT64, 1, 2);
+        doubles.data().putDouble(0, Double.NaN);
+        assertTrue(Double.isNaN(Values.input("part", some, doubles).at(0)));
+        doubles.data().putDouble(8, 7);
+        Refused.as("part: x: expected values in [0, 1], got 7 to 7",
+                () -> Values.input("part", some, doubles));
+        doubles.data().putDouble(8, Double.NEGATIVE_INFINITY);
+        Refused.as("part: x: expected finite values, got NaN or infinity",
+                () -> Values.input("part", some, doubles));
+        doubles.data().putDouble(8, Double.NaN);
+        assertTrue(Double.isNaN(Values.input("part", some, doubles).at(1)));
+        Refused.as("part: x: expected finite values, got NaN or infinity",
+                () -> Values.input("part", X, doubles));
+    }
+
+    @Test
     void halvesAreRead() throws IOException {
         int[] bits = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0x8000};
         double[] values = {1, -2, Math.scalb(1, -24), 65504, Double.POSITIVE_INFINITY,
