@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +83,8 @@ class Table:
             if name not in but:
                 numbers = ",".join(map(_quoted, self.numbers))
                 raise ImageError(
-                    f"{self._of_texts(name)}. To leave it out, name the others: --columns {numbers}"
+                    f"{self._of_texts(name)}. To leave it out, name the others: --columns "
+                    f"{shlex.quote(numbers)}"
                     if numbers
                     else f"{self._of_texts(name)}, and no column has numbers alone"
                 )

@@ -120,7 +120,7 @@ def test_columns_that_do_not_fit_are_named(tmp_path: Path) -> None:
         table.refuse_texts()
     assert (
         "column site: expected numbers, got 'north' in row 1. To leave it out, name the others: "
-        '--columns t,"a,b"'
+        "--columns 't,\"a,b\"'"
     ) in str(caught.value)
     with pytest.raises(ImageError, match="expected the columns u, v, got the columns t, a,b"):
         table.values(["t", "u", "v"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -216,7 +217,7 @@ def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str,
         others = ",".join(name for name in given.names if name not in empty) or "NAMES"
         raise DataError(
             f"{given.where}: {', '.join(empty)}: no value in the training rows. To leave out, name "
-            f"the other columns: --columns {others}"
+            f"the other columns: --columns {shlex.quote(others)}"
         )
     mean, deviation = np.nanmean(exact, 0), np.nanstd(exact, 0)
     low, median, high = np.nanquantile(exact, (0.25, 0.5, 0.75), axis=0)
