@@ -223,5 +223,6 @@ def _is(value: Any, kind: Any) -> bool:
 
 def _require_type(value: Any, kind: Any, path: str) -> None:
     if not _is(value, kind):
-        name = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}.get(kind)
+        names = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+        name = {**names, bool: "true or false"}.get(kind)
         raise ValueError(f"{path[1:]}: expected {name or 'a number'}, got {_shown(value)}")

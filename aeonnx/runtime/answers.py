@@ -25,7 +25,12 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
 from aeonnx.runtime.tiling import require_cuttable, tiling_of
-from aeonnx.runtime.validation import check_output, input_array, require_names
+from aeonnx.runtime.validation import (
+    check_output,
+    input_array,
+    require_names,
+    require_some_value,
+)
 from aeonnx.runtime.variants import Variants
 from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, made_by, steps_of
 
@@ -202,10 +207,14 @@ class Answers:
         variant = self._variant("scorer", self._variants.choice("scorer"))
         name = score_output(variant)
         limit = threshold_of(variant, name, threshold)
-        found = runner({variant.inputs[0].name: value, **others})
+        first = variant.inputs[0]
+        if first.missing:
+            value = input_array("scorer", first, value)
+            require_some_value("scorer", first, value)
+        found = runner({first.name: value, **others})
         scores = found[name]
         percentiles = percentiles_of(variant, name, scores)
-        maps, names = found.get("map"), variant.inputs[0].names
+        maps, names = found.get("map"), first.names
         columns = None
         if names and maps is not None and maps.ndim > 1 and maps.shape[1] == len(names):
             columns = maps.reshape(*maps.shape[:2], -1).mean(2)

@@ -15,7 +15,7 @@ from aeonnx.io.pixels import UNIT, from_pixels
 from aeonnx.runtime.array_like import as_array, takes_pixels
 from aeonnx.runtime.session import Array
 
-__all__ = ["check_input", "check_output", "input_array", "require_names"]
+__all__ = ["check_input", "check_output", "input_array", "require_names", "require_some_value"]
 
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """Dtypes that are rounded to float32."""
@@ -53,6 +53,27 @@ def check_input(part: str, spec: TensorSpec, value: Any, *, limited: bool = True
         ready = np.ascontiguousarray(value, spec.dtype)
     _check_values(where, spec if limited else replace(spec, range=None), ready)
     return ready
+
+
+def require_some_value(part: str, spec: TensorSpec, value: Array) -> None:
+    """Check that no row consists of missing values alone: of such a row, nothing can be told.
+
+    Args:
+        part: name of the part, for the message.
+        spec: an input whose values may be missing.
+        value: rows [n, ...].
+
+    Raises:
+        InputError: a row does; the message names it.
+    """
+    if value.dtype.kind != "f" or value.ndim < 2:
+        return  # refused where the input is checked, or nothing is missing
+    empty = np.isnan(value).reshape(len(value), -1).all(1)
+    if empty.any():
+        raise InputError(
+            f"{_expected(part, spec)}, got no value in row {int(empty.argmax())}, where all are "
+            "missing: remove it"
+        )
 
 
 def require_names(part: str, names: Sequence[str], given: Iterable[str]) -> None:
@@ -183,7 +204,10 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
     lowest, highest = value.min(), value.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         _check_missing(where, spec, value)
-        lowest, highest = np.nanmin(value), np.nanmax(value)
+        there = value[~np.isnan(value)]
+        if not there.size:
+            return
+        lowest, highest = there.min(), there.max()
     if spec.kind in _NUMBERED and not spec.range and lowest < 0:
         # A graph would count from the end, and nobody would notice.
         raise InputError(
@@ -210,11 +234,6 @@ def _check_missing(where: str, spec: TensorSpec, value: Array) -> None:
             todo += ", or train with --missing impute, so that missing values are filled in"
         raise InputError(
             f"{where}, finite, got {got:g} in column {spec.names[column]} of row {row}: {todo}"
-        )
-    empty = np.isnan(value).reshape(len(value), -1).all(1)
-    if empty.any():
-        raise InputError(
-            f"{where}, got no value in row {int(empty.argmax())}, where all are missing: remove it"
         )
 
 

@@ -76,6 +76,13 @@ def test_values_that_no_graph_takes_are_refused(rows_bundle: Path, windows_bundl
     assert "got nan in column pressure of row 0: remove the row, or train with" in str(caught.value)
 
 
+def test_golden_rows_without_any_value_run_again(rows_bundle: Path) -> None:
+    """They are edge inputs of the gate: graphs fill in every value, and only a score is refused."""
+    bundle = aeonnx.load(rows_bundle, ["cpu"])
+    bundle.warmup((24,))
+    assert np.isfinite(bundle.reconstruct(np.full((2, 13), np.nan, np.float32))).all()
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_reduced_precision_keeps_every_column(
     tmp_path: Path, rows_run: Path, precision: str
