@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -257,7 +258,8 @@ def _context(
             "the loss on: give some with --calibration"
         )
     # Statistics are those of the checkpoint's images, which `verify --against` has too.
-    declared = with_score(declared, options.score, train_inputs(trained, declared))
+    own = partial(train_inputs, trained, declared) if options.calibration else lambda: train
+    declared = with_score(declared, options.score, own)
     parts = {name: with_fixed_batch(part, plan.batch) for name, part in declared.items()}
     normal, held_out = _normal_inputs(options, trained, declared, train)
     return ExportContext(

@@ -24,6 +24,9 @@ from aeonnx.runtime.session import Array
 
 __all__ = ["measure_of", "with_score"]
 
+Train = Callable[[], Mapping[str, Array]]
+"""Returns training inputs, see `with_score`."""
+
 _SCORER = "scorer"
 _AT_ONCE = 256  # training inputs
 _LEAST = 1e-3  # share of the mean variance that each direction of the latent has at least
@@ -32,15 +35,14 @@ _WINDOW, _SIGMA = 11, 1.5  # of the structural similarity
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-def with_score(
-    parts: Mapping[str, Part], measure: str, train: Mapping[str, Array]
-) -> dict[str, Part]:
+def with_score(parts: Mapping[str, Part], measure: str, train: Train) -> dict[str, Part]:
     """The parts, with a scorer that returns another measure too.
 
     Args:
         parts: of a model.
         measure: one of `MEASURES`.
-        train: training inputs of the parts and their latents, [rows, ...] by tensor name.
+        train: called only for a measure that needs them, returns training inputs of the parts and
+            their latents, [rows, ...] by tensor name.
 
     Raises:
         UsageError: the model does not have what the measure needs.
@@ -106,12 +108,13 @@ class _Mahalanobis(nn.Module):
 
 
 def _mahalanobis(
-    parts: Mapping[str, Part], train: Mapping[str, Array], *, combined: bool = False
+    parts: Mapping[str, Part], train: Train, *, combined: bool = False
 ) -> tuple[nn.Module, str, None]:
     name = "combined" if combined else "mahalanobis"
     encoder = parts.get("encoder")
     decoder = parts.get("decoder")
-    z = None if encoder is None or decoder is None else train.get(decoder.inputs[0].name)
+    given = {} if encoder is None or decoder is None else train()
+    z = None if decoder is None else given.get(decoder.inputs[0].name)
     if encoder is None or z is None or z.ndim != 2:
         raise UsageError(
             f"--score {name}: expected an encoder to vectors, and training images that the "
@@ -120,7 +123,7 @@ def _mahalanobis(
     exact = z.astype(np.float64)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(exact.T, bias=True)))
     variances = np.maximum(variances, _LEAST * max(variances.mean(), np.finfo(np.float32).tiny))
-    error = _usual_error(parts, train) if combined else None
+    error = _usual_error(parts, given) if combined else None
     module = _Mahalanobis(encoder.module, exact.mean(0), axes / np.sqrt(variances), error)
     what = "squared Mahalanobis distance of the latent from training latents, over its length"
     if combined:
@@ -163,7 +166,6 @@ class _Dissimilarity(nn.Module):
         mean_a, mean_b = self._blurred(a), self._blurred(b)
         squares = mean_a.square() + mean_b.square()
         product = mean_a * mean_b
-        # Of differences from the means: E[x^2] - E[x]^2 would lose what float32 can tell.
         variances = self._blurred(a.square() + b.square()) - squares
         covariance = self._blurred(a * b) - product
         similar = (2 * product + _C1) * (2 * covariance + _C2)
@@ -175,9 +177,7 @@ class _Dissimilarity(nn.Module):
         return F.conv2d(padded, self.kernel, groups=self.channels)
 
 
-def _dssim(
-    parts: Mapping[str, Part], _: Mapping[str, Array]
-) -> tuple[nn.Module, str, tuple[float, float]]:
+def _dssim(parts: Mapping[str, Part], _: Train) -> tuple[nn.Module, str, tuple[float, float]]:
     x = parts[_SCORER].inputs[0]
     sizes = [size for size in x.shape[2:] if isinstance(size, int)]
     if x.kind != "image" or x.range is None or len(sizes) != 2 or min(sizes) <= _WINDOW // 2:
@@ -223,7 +223,7 @@ class _NegativeLogLikelihood(nn.Module):
         return math.log(_DRAWS) - torch.logsumexp(torch.stack(weights, 1), 1)
 
 
-def _nll(parts: Mapping[str, Part], _: Mapping[str, Array]) -> tuple[nn.Module, str, None]:
+def _nll(parts: Mapping[str, Part], _: Train) -> tuple[nn.Module, str, None]:
     encoder, decoder = parts.get("encoder"), parts.get("decoder")
     names = [] if encoder is None else [spec.name for spec in encoder.outputs]
     if encoder is None or decoder is None or names != ["mu", "logvar"]:
@@ -239,7 +239,7 @@ def _nll(parts: Mapping[str, Part], _: Mapping[str, Array]) -> tuple[nn.Module, 
 
 
 _Made = tuple[nn.Module, str, tuple[float, float] | None]
-_MAKERS: dict[str, Callable[[Mapping[str, Part], Mapping[str, Array]], _Made]] = {
+_MAKERS: dict[str, Callable[[Mapping[str, Part], Train], _Made]] = {
     "mahalanobis": _mahalanobis,
     "combined": lambda parts, train: _mahalanobis(parts, train, combined=True),
     "dssim": _dssim,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
 from aeonnx.io.rows import Rows, open_rows
 from aeonnx.io.source import Source, joined, numbered
-from aeonnx.io.stored import Numbers, first_bytes, named, stored
+from aeonnx.io.stored import Numbers, first_bytes, named, slices, stored
 from aeonnx.io.tables import Table, is_table, of_array, read_table
 
 __all__ = ["ColumnsOf", "open_table_rows"]
@@ -80,14 +81,10 @@ def _tables(path: Path | str, where: str, wanted: ColumnsOf) -> Iterator[Table |
             f"{where}: expected a table, .csv or .parquet, or an array [T, {len(wanted.names)}] as "
             ".npy or .npz"
         )
-    if stream is not None:  # stdin can be read once
-        arrays = stored("-", start, stream, lambda names: names_of_images(names, where)[0])
-    else:
-        arrays = stored(path, start, None, lambda names: names_of_images(names, where)[0])
     whole = wanted.rows.shape
-    for array in arrays:
+    for array in stored(path, start, stream, lambda names: names_of_images(names, where)[0]):
         if len(array.shape) == len(whole) + 1 == 3:
-            if stream is not None:
+            if stream is not None:  # which can be read once
                 raise ImageError(f"{where}: windows are read from files alone: name a file")
             yield open_rows([path], wanted.rows)
             return
@@ -104,26 +101,17 @@ def _source(table: Table, wanted: ColumnsOf) -> Source:
     _check(table.where, values, wanted)
     shape = wanted.rows.shape
     if len(shape) == 1:
-        return Source(
-            Numbers(len(values)),
-            lambda size: (values[first : first + size] for first in range(0, len(values), size)),
-        )
+        return Source(Numbers(len(values)), partial(slices, values))
     length = shape[1]
     if len(values) < length:
         raise ImageError(
             f"{table.where}: expected {length} rows or more, the length of a window, got "
             f"{len(values)}"
         )
-    windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)
-    chosen = windows[:: wanted.step or length]
-    starts = range(0, len(windows), wanted.step or length)
-    return Source(
-        [f"{start}-{start + length - 1}" for start in starts],
-        lambda size: (
-            np.ascontiguousarray(chosen[first : first + size])
-            for first in range(0, len(chosen), size)
-        ),
-    )
+    step = wanted.step or length
+    windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)[::step]
+    names = [f"{first}-{first + length - 1}" for first in range(0, step * len(windows), step)]
+    return Source(names, lambda size: map(np.ascontiguousarray, slices(windows, size)))
 
 
 def _values(table: Table, wanted: ColumnsOf) -> Array:
@@ -137,7 +125,7 @@ def _values(table: Table, wanted: ColumnsOf) -> Array:
             f"{table.where}: expected {counted(len(wanted.names), 'column')}{names}, got "
             f"{len(found)}"
         )
-    return table.values([*table.numbers] if not table.texts else found)
+    return table.values(found)
 
 
 def _check(where: str, values: Array, wanted: ColumnsOf) -> None:

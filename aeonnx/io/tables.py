@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "SUFFIXES",
     "Table",
     "is_table",
+    "join_names",
     "name_and_unit",
     "of_array",
     "read_table",
@@ -81,7 +82,7 @@ class Table:
         """Raise `ImageError` if a column has texts, except for some."""
         for name in self.texts:
             if name not in but:
-                numbers = ",".join(map(_quoted, self.numbers))
+                numbers = join_names(self.numbers)
                 raise ImageError(
                     f"{self._of_texts(name)}. To leave it out, name the others: --columns "
                     f"{shlex.quote(numbers)}"
@@ -285,12 +286,13 @@ def _columns(names: Sequence[str]) -> str:
     return f"the {what} {', '.join(map(printable, names[:_NAMED]))}{more}" if names else "none"
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "," in name else name
+def join_names(names: Iterable[str]) -> str:
+    """One text with commas between the names, those that have a comma in quotes."""
+    return ",".join(f'"{name}"' if "," in name else name for name in names)
 
 
 def split_names(text: str) -> list[str]:
-    """The names of a text with commas between them; one that has a comma is in quotes.
+    """The names in a text, see `join_names`.
 
     Raises:
         UsageError: it has none.

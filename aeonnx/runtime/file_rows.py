@@ -51,8 +51,7 @@ def open_rows_of(
     if spec.kind == "image":
         # Odd images may have values that no normal image has.
         limited = verb != "score"
-        if reading.step is not None:
-            raise UsageError(_NO_WINDOWS.format(verb=verb))
+        _refuse_step(verb, spec, reading)
         return open_images(
             sources, sizes(spec), replace(reading, bounds=spec.range, limited=limited)
         )
@@ -86,9 +85,7 @@ def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) 
         "--recursive": reading.recursive,
         "--skip-bad": reading.skip_bad,
     }
-    windows = spec.kind == "signal" and spec.names
-    if reading.step is not None and not windows:
-        raise UsageError(_NO_WINDOWS.format(verb=verb))
+    _refuse_step(verb, spec, reading)
     given = [name for name, is_given in asked.items() if is_given]
     if given:
         them = "it" if len(given) == 1 else "them"
@@ -98,9 +95,15 @@ def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) 
         )
 
 
-_NO_WINDOWS = (
-    "--step is for windows of a time series, and {verb} of this bundle takes none: leave it out"
-)
+def _refuse_step(verb: str, spec: TensorSpec, reading: Reading) -> None:
+    windows = spec.kind == "signal" and spec.names
+    if reading.step is not None and not windows:
+        raise UsageError(
+            f"--step is for windows of a time series, and {verb} of this bundle takes none: leave "
+            "it out"
+        )
+
+
 _PLURALS = {kind: f"{kind}s" for kind in ("signal", "volume", "vector", "latent")}
 
 

@@ -20,6 +20,7 @@ from aeonnx._util.arguments import (
     path_of,
 )
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.io.tables import join_names
 from aeonnx.training.options import TrainOptions, check, data_of
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _names_of(columns: Iterable[str]) -> str:
     found = list(columns)
     if not all(isinstance(name, str) for name in found):
         raise UsageError(f"columns: expected names, got {found!r}")
-    return ",".join(f'"{name}"' if "," in name else name for name in found)
+    return join_names(found)
 
 
 def _pair_of(value: object) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ __all__ = [
     "SCALERS",
     "TABLE",
     "Settings",
+    "TableOptions",
     "TrainOptions",
     "check",
     "data_of",
@@ -41,8 +42,37 @@ _HELD_OUT = 0.1
 _NO_MODEL = "Missing option '-m' / '--model', such as vae; or give -o RUN with --resume"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """How a table is read; None for the default.
+
+    Args:
+        columns: names of the columns to take, with commas between them; all by default.
+        label_column: name of a column with the class of each row.
+        window: number of rows of a window, for a time series; otherwise each row stands alone.
+        step: rows from one window to the next; a quarter of a window by default.
+        scaler: "standard" for mean and standard deviation, the default; "robust" for median and
+            interquartile range; "none" to leave values as they are.
+        missing: "impute" to fill in missing values, "refuse" to allow none; by default "impute" if
+            there are any.
+    """
+
+    columns: str | None = None
+    label_column: str | None = None
+    window: int | None = None
+    step: int | None = None
+    scaler: str | None = None
+    missing: str | None = None
+
+
+TABLE = tuple(item.name for item in fields(TableOptions))
+"""Names of the options that say how a table is read."""
+SCALERS = ("standard", "robust", "none")
+MISSING = ("impute", "refuse")
+
+
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(TableOptions):
     """The options of a training: the arguments of `aeonnx.train`, which describes each.
 
     None stands for the value of the resumed run or, in a new run, for the default. `recipe` has the
@@ -59,12 +89,6 @@ class TrainOptions:
     noisy: str | None = None
     normal: str | None = None
     conditional: bool | None = None
-    columns: str | None = None
-    label_column: str | None = None
-    window: int | None = None
-    step: int | None = None
-    scaler: str | None = None
-    missing: str | None = None
     data_dir: Path | None = None
     skip_bad: bool = False
     stream: bool = False
@@ -101,12 +125,6 @@ class TrainOptions:
         if self.model is None:
             raise UsageError(_NO_MODEL)
         return default_folder(self.model)
-
-
-TABLE = ("columns", "label_column", "window", "step", "scaler", "missing")
-"""Fields of `TrainOptions` that say how a table is read."""
-SCALERS = ("standard", "robust", "none")
-MISSING = ("impute", "refuse")
 
 
 @dataclass(frozen=True)

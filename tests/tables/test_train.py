@@ -17,7 +17,8 @@ import aeonnx
 from aeonnx.checkpoint import load
 from aeonnx.errors import DataError, UsageError
 from aeonnx.training import load_data
-from aeonnx.training.data import DataSet, TableOptions
+from aeonnx.training.data import DataSet
+from aeonnx.training.options import TableOptions
 from tests.support import Cut, CutAfter, weights
 from tests.tables.conftest import NAMES, SENSORS, UNITS, sensors, wines, write_csv
 

@@ -295,7 +295,7 @@ def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
     there = bundle.manifest.parts
     if "scorer" in there:
         score = measure_of(there["scorer"]["fp32"].outputs)
-        declared = with_score(declared, score, train_inputs(trained, declared))
+        declared = with_score(declared, score, partial(train_inputs, trained, dict(declared)))
     parts = {}
     for name, part in declared.items():
         batch = batch_of(bundle.variant(name)) if name in there else _any_batch(bundle)

@@ -15,7 +15,8 @@ from aeonnx.training.data._named import DATA_SETS
 from aeonnx.training.data._odd import read_mask, with_normal
 from aeonnx.training.data._photos import load_photos
 from aeonnx.training.data._set import DataSet, Images, InMemory, Odd, Scale, Split, separate
-from aeonnx.training.data._table import TableOptions, data_set_of, given_of
+from aeonnx.training.data._table import data_set_of, given_of
+from aeonnx.training.options import TableOptions
 
 __all__ = [
     "DATA_SETS",
@@ -25,7 +26,6 @@ __all__ = [
     "Odd",
     "Scale",
     "Split",
-    "TableOptions",
     "Whole",
     "load_data",
     "read_mask",

@@ -20,7 +20,8 @@ from aeonnx.io.tables import of_array
 from aeonnx.training.data._rows import Rows, images_of, rows_of
 from aeonnx.training.data._set import DataSet, Split
 from aeonnx.training.data._split import SPLIT, split
-from aeonnx.training.data._table import TableOptions, data_set_of, given_of
+from aeonnx.training.data._table import data_set_of, given_of
+from aeonnx.training.options import TableOptions
 
 __all__ = ["load_array"]
 

@@ -14,41 +14,19 @@ from torch import Tensor
 
 from aeonnx._util.text import printable
 from aeonnx.errors import DataError
-from aeonnx.io.tables import Table, split_names
+from aeonnx.io.tables import Table, join_names, split_names
 from aeonnx.models import Columns
 from aeonnx.training.data._set import DataSet, InMemory, Scale, Split
 from aeonnx.training.data._split import SPLIT, split
 from aeonnx.training.data._windows import Windows, starts_of
+from aeonnx.training.options import TableOptions
 
-__all__ = ["Given", "TableOptions", "data_set_of", "given_of"]
+__all__ = ["Given", "data_set_of", "given_of"]
 
 Array = npt.NDArray[Any]
 
 SERIES = "the last tenth of the series"
 _NAMED = 6  # columns that a message names
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """How a table is read; None for the default.
-
-    Args:
-        columns: names of the columns to take, with commas between them; all by default.
-        label_column: name of a column with the class of each row.
-        window: number of rows of a window, for a time series; otherwise each row stands alone.
-        step: rows from one window to the next; a quarter of a window by default.
-        scaler: "standard" for mean and standard deviation, the default; "robust" for median and
-            interquartile range; "none" to leave values as they are.
-        missing: "impute" to fill in missing values, "refuse" to allow none; by default "impute" if
-            there are any.
-    """
-
-    columns: str | None = None
-    label_column: str | None = None
-    window: int | None = None
-    step: int | None = None
-    scaler: str | None = None
-    missing: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +192,7 @@ def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str,
     exact = rows.astype(np.float64)
     empty = [given.names[place] for place in np.flatnonzero(np.isnan(exact).all(0))]
     if empty:
-        others = ",".join(name for name in given.names if name not in empty) or "NAMES"
+        others = join_names(name for name in given.names if name not in empty) or "NAMES"
         raise DataError(
             f"{given.where}: {', '.join(empty)}: no value in the training rows. To leave out, name "
             f"the other columns: --columns {shlex.quote(others)}"

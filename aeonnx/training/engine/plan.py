@@ -19,7 +19,7 @@ from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure, crop_of
 from aeonnx.training import recipes
-from aeonnx.training.data import DATA_SETS, DataSet, TableOptions, load_data, with_normal
+from aeonnx.training.data import DATA_SETS, DataSet, load_data, with_normal
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.resume import refuse_existing_run, relative_to_run, resumed_from
 from aeonnx.training.options import (
@@ -225,7 +225,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         background=options.background,
         crop=crop_of(options.model, arch),
         noisy=None if options.noisy is None else Path(options.noisy).expanduser(),
-        table=TableOptions(**{name: getattr(options, name) for name in TABLE}) if tables else None,
+        table=options if tables else None,
     )
     if data.columns is not None and options.arch is None:
         arch = tables[0]
