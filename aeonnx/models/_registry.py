@@ -115,11 +115,13 @@ class Widths:
         latent_size: length of `z`; 0 if the network has no latent.
         crop: height and width of the crops that a network for images of any size is trained on;
             None for a network for images of one size.
+        colour: `hidden` for images of several channels; None for the same.
     """
 
     hidden: tuple[int, ...]
     latent_size: int = 0
     crop: int | None = None
+    colour: tuple[int, ...] | None = None
 
 
 Builder = Callable[[ModelConfig], Model]
@@ -222,7 +224,8 @@ def configure(
     if latent_size is not None and not widths.latent_size:
         raise UsageError(f"{model} with --arch {arch} has no latent: leave --latent out")
     if hidden is None:
-        hidden = widths.hidden
+        several = columns is None and input_shape[0] > 1
+        hidden = (widths.colour if several else None) or widths.hidden
         if arch == "mlp":  # the widths of others are channels
             hidden = tuple(max(width, latent_size or 0) for width in hidden)
         elif arch == "conv" and columns is None:

@@ -75,7 +75,8 @@ class _Clipped(nn.Module):
     {
         "mlp": Widths((1024,), 256),
         "conv": Widths((32, 64), 128),
-        "unet": Widths((16, 32, 64, 128), crop=128),
+        # Of blocks of 2x2 pixels with three channels, 16 numbers would hold little more than them.
+        "unet": Widths((16, 32, 64, 128), crop=128, colour=(32, 64, 96, 128)),
     },
     parts=("encoder", "decoder", "denoiser", "scorer"),
 )

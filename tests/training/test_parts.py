@@ -69,6 +69,23 @@ def test_losses_are_those_of_the_distributions() -> None:
     torch.testing.assert_close(losses.kl_divergence(mu, logvar), expected)
 
 
+def test_negative_psnr_weighs_all_levels_of_noise_alike() -> None:
+    """Of two images whose errors differ by a factor of 10, both pull equally hard."""
+    x = torch.full((2, 1, 8, 8), 0.5)
+    off = torch.stack([torch.full((1, 8, 8), 0.01), torch.full((1, 8, 8), 0.1)])
+    made = (x + off).requires_grad_()
+    loss = losses.negative_psnr(made, x)
+    assert loss.item() == pytest.approx(-30.0, abs=0.1)  # the mean of -40 and -20
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert made.grad is not None
+    pull = (made.grad * off).flatten(1).sum(1)
+    assert (pull[0] / pull[1]).item() == pytest.approx(1.0, rel=0.02)
+    perfect = x.clone().requires_grad_()
+    losses.negative_psnr(perfect, x).backward()  # type: ignore[no-untyped-call]
+    assert perfect.grad is not None
+    assert torch.isfinite(perfect.grad).all()
+
+
 def test_psnr_of_a_known_error() -> None:
     x = torch.zeros(2, 1, 4, 4)
     assert losses.psnr(x + 0.1, x).item() == pytest.approx(20.0, abs=1e-4)

@@ -16,6 +16,7 @@ import aeonnx
 from aeonnx.catalog.ranges import Levels, allowed_by
 from aeonnx.checkpoint import load
 from aeonnx.errors import DataError, UsageError
+from aeonnx.models import configure
 from aeonnx.training import load_data
 from aeonnx.training.corruption import Corruption
 from aeonnx.training.random import Noise
@@ -240,3 +241,12 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     )
     data = load_data(str(tmp_path), Path(), crop=128, skip_bad=True)
     assert (data.shape, data.train_images + data.test_images) == ((1, 128, 128), 3)
+
+
+def test_colours_get_a_wider_first_level() -> None:
+    """With those for grey, a network has hardly more channels than the blocks have numbers."""
+    widths = {count: configure("dae", "unet", (count, 128, 128)).hidden for count in (1, 3)}
+    assert widths[1] == (16, 32, 64, 128)
+    assert widths[3][0] >= 2 * 12
+    assert configure("dae", "unet", (3, 128, 128), hidden=(4, 8)).hidden == (4, 8)
+    assert configure("dae", "conv", (3, 32, 32)).hidden == (32, 64)

@@ -1,18 +1,16 @@
-"""`dae`: the clean image from a corrupted one, with cross-entropy or absolute error.
+"""`dae`: the clean image from a corrupted one, with cross-entropy or negative PSNR.
 
 Networks with a latent minimise cross-entropy, as in Vincent et al. 2008, "Extracting and composing
 robust features with denoising autoencoders", section 2.3, with pixels as Bernoulli means. With
 squared error instead, the gradient vanishes where the sigmoid saturates, and a few large steps at
-the beginning can leave a black image for good. The U-Net has no sigmoid, and minimises the absolute
-error, as in Zhang et al. 2021, "Plug-and-play image restoration with deep denoiser prior", section
-3.3, which is robust against the few crops with the strongest noise.
+the beginning can leave a black image for good. The U-Net has no sigmoid, and maximises the PSNR of
+each crop, so that it learns weak noise as well as strong.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor
 
 from aeonnx.catalog.ranges import PAIRS, CorruptionKind, LevelsOrAuto
@@ -70,8 +68,8 @@ def recipe(
         whole = losses.bernoulli(model.decoder.logits(z), batch.x)
         return {"loss": whole / batch.x[0].numel()}  # the sum over pixels would overflow in fp16
 
-    def absolute_error(model: Denoiser, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": F.l1_loss(model(corrupted(batch)), batch.x)}
+    def negative_psnr(model: Denoiser, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": losses.negative_psnr(model(corrupted(batch)), batch.x)}
 
     def metrics(model: Model, batch: Batch) -> dict[str, Tensor]:
         x_tilde = corrupted(batch)
@@ -96,7 +94,5 @@ def recipe(
     )
     if not photos:
         return Recipe((stage,), pictures)
-    absolute = replace(
-        stage, objective="absolute error of pixels", loss=absolute_error, steps=10_000
-    )
-    return Recipe((absolute,), pictures, batch_size=16, lr=1e-3, ema=0.999)
+    decibels = replace(stage, objective="negative PSNR of crops", loss=negative_psnr, steps=10_000)
+    return Recipe((decibels,), pictures, batch_size=16, lr=1e-3, ema=0.999)

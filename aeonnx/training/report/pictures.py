@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -198,8 +199,10 @@ def _same_scale(curve: Curve) -> bool:
     """Whether loss and metric are similar enough in scale to share an axis."""
     if curve.metric == "loss":
         return True
-    small, large = sorted(abs(statistics.median(values)) for values in (curve.train, curve.test))
-    return curve.metric not in _RATES and large <= _ALIKE * small
+    medians = statistics.median(curve.train), statistics.median(curve.test)
+    small, large = sorted(map(abs, medians))
+    alike = large <= _ALIKE * small and math.prod(medians) >= 0  # a PSNR and a negative PSNR: no
+    return curve.metric not in _RATES and alike
 
 
 def _line(axes: Axes, values: Sequence[float], colour: str) -> Any:
