@@ -4,7 +4,8 @@
 
 Each row trains with `aeonnx.training` (resuming an interrupted run), measures on the 10,000 test
 images, and is stored in results/quality.json, from which docs/quality.md is written. Seeds are 0.
-The row `classical` is PCA and the filters, see classical.py.
+The row `classical` is PCA and the filters, see classical.py; `generated` is about the images that
+the models generate, see generated.py.
 """
 
 from __future__ import annotations
@@ -215,9 +216,20 @@ def classical_rows() -> dict[str, Any]:
     return {"rows": [asdict(row) for row in rows], "machine": machine}
 
 
+def generated_rows() -> dict[str, Any]:
+    """Measures of generated images."""
+    from generated import measure as measure_generated
+
+    rows = []
+    for row in measure_generated(WORK / "generated", Path(os.environ["AEONNX_DATA"])):
+        print(row, flush=True)
+        rows.append(asdict(row))
+    return {"rows": rows, "machine": describe("torch")}
+
+
 def page(results: dict[str, Any]) -> str:
     """The text of docs/quality.md: rows that were measured, and rows that were not."""
-    missing = [name for name in (*ROWS, "classical") if name not in results]
+    missing = [name for name in (*ROWS, *OTHERS) if name not in results]
     parts = [HEAD, _table(results)]
     if missing:
         parts.append(f"Not measured yet: {', '.join(missing)}.\n")
@@ -226,6 +238,8 @@ def page(results: dict[str, Any]) -> str:
         for name, (row, caption) in PICTURES.items()
         if row in results
     ]
+    if "generated" in results:
+        parts.append(_generated_table(results["generated"]))
     if "classical" in results:
         parts.append(_classical_table(results["classical"]))
     if SPEED.exists():
@@ -261,6 +275,28 @@ def _table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _generated_table(found: dict[str, Any]) -> str:
+    lines = [
+        "## Generated images",
+        "",
+        f"Made by `benchmarks/quality.py generated`; {found['machine']}. Models with default "
+        "options; 10,000 generated digits beside the 10,000 test digits, in the features of an "
+        "`sdae`: the Fréchet distance (lower is better; no FID, whose features are others), the "
+        "share of generated digits that are among real ones (precision), and of real ones among "
+        "generated ones (recall). Priors other than `standard` are fitted to the 512 training "
+        "images that a checkpoint carries.",
+        "",
+        "| model | `--prior` | Fréchet distance | precision | recall |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['model']} | {row['prior']} | {row['frechet_distance']:.1f} | "
+        f"{row['precision']:.3f} | {row['recall']:.3f} |"
+        for row in found["rows"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _classical_table(found: dict[str, Any]) -> str:
     lines = [
         "## Baselines without a neural network",
@@ -282,16 +318,23 @@ def _classical_table(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "generated": generated_rows,
+    "classical": classical_rows,
+}
+"""Tables of their own."""
+
+
 def main() -> None:
     """Measure the named rows, or all, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    known = [*ROWS, "classical"]
+    known = [*ROWS, *OTHERS]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(known)}")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--page", action="store_true", help="only write the page again")
     arguments = parser.parse_args()
     for name in [] if arguments.page else arguments.rows or known:
-        found = classical_rows() if name == "classical" else measure(name, arguments.device)
+        found = OTHERS[name]() if name in OTHERS else measure(name, arguments.device)
         results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
         results[name] = found
         KEPT.write_text(json.dumps(results, indent=2) + "\n")

@@ -235,6 +235,14 @@ def _number(value: str | float) -> str:
     "`tensorboard --logdir runs`.",
 )
 @click.option(
+    "--features",
+    type=PATH,
+    metavar="RUN",
+    help="Run of an sdae on the same data, in whose features generated images are compared with "
+    "test images: Frechet distance, precision and recall. For models with a prior, such as vae.  "
+    "[default: none]",
+)
+@click.option(
     "--save-seconds",
     type=float,
     default=30.0,

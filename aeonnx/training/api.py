@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from aeonnx.training.engine.distributed import (
     process_group,
     ranks_from_environment,
 )
+from aeonnx.training.engine.generated import features_of, generated_metrics
 from aeonnx.training.engine.loop import Run
 from aeonnx.training.engine.plan import Plan, make_plan
 from aeonnx.training.engine.resume import refuse_existing_run
@@ -91,11 +92,18 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
         events = plan.output / FOLDER if options.tensorboard and ranks.first else None
         with logging_to(events) as log, _locked(plan, ranks):
             run = Run(plan, device, ranks, told, log)
+            judge = options.features and features_of(options.features, plan, run.model, device)
             with on_signals(told.warned) as stop:
                 run.learn(stop)
             pictures: tuple[Path, ...] = ()
             written: tuple[Path, ...] = ()
             problem = None
+            record = run.record
+            if ranks.first and judge:
+                noise = seeded(run.noise, plan.seed, Stream.GENERATED)
+                found = generated_metrics(run.model, judge, run.images, run.test_images, noise)
+                record = replace(record, metrics={**record.metrics, **found})
+                run.keeper.save_checkpoint(run.model.state_dict(), run.history, record)
             if ranks.first:
                 problem = baseline_warning(
                     plan, run.model, run.images, run.test_images, run.record.metrics
@@ -109,7 +117,7 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
                 _LOG.info("wrote %s", plan.output)
         return Trained(
             output=plan.output,
-            training=run.record,
+            training=record,
             epochs=tuple(run.history),
             files=(*written, *pictures),
             model=plan.config.model,

@@ -68,6 +68,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     tensorboard: bool = False,
+    features: StrPath | None = None,
     save_seconds: float = 30.0,
     listener: Listener | None = None,
     **recipe: str | float,
@@ -134,6 +135,9 @@ def train(
         resume: resume from the newest undamaged state in `output`.
         force: replace an existing run in `output`.
         tensorboard: write TensorBoard events to the folder `tensorboard` in the run's folder.
+        features: run of an `sdae` on the same data. In its features, images that the model
+            generates are compared with test images at the end: `frechet_distance`, `precision` and
+            `recall` in the metrics. For models with a prior, such as `vae`.
         save_seconds: seconds between saved states.
         listener: is notified of progress; None for no notifications.
         recipe: options of the model's recipe: `corruption`, `corruption_level` (`dae`, `sdae`),
@@ -198,6 +202,7 @@ def train(
         resume=flag_of("resume", resume),
         force=flag_of("force", force),
         tensorboard=flag_of("tensorboard", tensorboard),
+        features=path_of("features", features),
         save_seconds=number_of("save_seconds", save_seconds),
     )
     check(options)  # before torch is imported, which takes seconds

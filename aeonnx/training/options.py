@@ -111,6 +111,7 @@ class TrainOptions(TableOptions):
     resume: bool = False
     force: bool = False
     tensorboard: bool = False
+    features: Path | None = None
     save_seconds: float = 30.0
 
     @property

@@ -19,6 +19,7 @@ class Stream(IntEnum):
     TEST_NOISE = 2
     PICTURE_NOISE = 3
     HELD_OUT = 4
+    GENERATED = 5
 
 
 def seeded(generator: torch.Generator, *words: int) -> torch.Generator:
