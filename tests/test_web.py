@@ -50,7 +50,7 @@ def engine(no_cache: None) -> None:  # noqa: ARG001
 def made(bundle_of: Maker, denoiser: Path, tmp_path: Path) -> Path:
     """The folder of a demo that has been run before."""
     folder = tmp_path / "aeonnx-demo"
-    shutil.copytree(bundle_of(), folder / "bundle")
+    shutil.copytree(bundle_of(), folder / "vae-bundle")
     shutil.copytree(denoiser, folder / "dae-bundle")
     (folder / "digits.png").touch()
     return folder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aeonnx.cli.options import json_option, output_option
+from aeonnx.cli.options import PATH, json_option, output_option
 
 if TYPE_CHECKING:
     from aeonnx.tools.web import DemoFiles
@@ -33,6 +33,13 @@ __all__ = ["demo"]
     help="Port to serve the page on; 0 for any free port.",
 )
 @click.option(
+    "--photos",
+    type=PATH,
+    metavar="BUNDLE",
+    help="Bundle of a denoiser of pictures of any size, for one more panel of the page: drop a "
+    "photograph, and see it denoised.  [default: none]",
+)
+@click.option(
     "--build-only",
     is_flag=True,
     help="Write the page into `web` in the output folder, without serving it.",
@@ -41,7 +48,14 @@ __all__ = ["demo"]
     "an object with `run`, `bundle`, `files` (paths) and `parity` (all checks); with --build-only "
     "one with `page`; not with --web, which serves until Ctrl-C"
 )
-def demo(output: Path | None, web: bool, port: int, build_only: bool, as_json: bool) -> None:
+def demo(
+    output: Path | None,
+    web: bool,
+    port: int,
+    photos: Path | None,
+    build_only: bool,
+    as_json: bool,
+) -> None:
     """Train a VAE on digits, export it and draw with it, in a minute.
 
     Trains on real digits, exports ONNX graphs, compares them with torch, and draws with them in a
@@ -51,15 +65,17 @@ def demo(output: Path | None, web: bool, port: int, build_only: bool, as_json: b
 
     if as_json and web and not build_only:
         raise click.UsageError("--json and --web do not go together: the server runs until Ctrl-C")
+    if photos and not (web or build_only):
+        raise click.UsageError("--photos is a panel of the page: give --web too")
     folder = output or Path("aeonnx-demo")
     if build_only:
-        page = _build(folder)
+        page = _build(folder, photos)
         if as_json:
             print_json({"page": str(page)})
         else:
             say(f"Page: {page}, for any web server")
     elif web:
-        _serve(folder, port)
+        _serve(folder, port, photos)
     else:
         _draw(folder, as_json=as_json)
 
@@ -77,23 +93,24 @@ def _draw(folder: Path, *, as_json: bool) -> None:
     report.print_demo(exported, drawn, as_json=as_json)
 
 
-def _serve(folder: Path, port: int) -> None:
+def _serve(folder: Path, port: int, photos: Path | None) -> None:
     from aeonnx.cli.tables import say
     from aeonnx.tools.web import Server
 
     with Server(folder / "web", port) as server:  # a port in use fails before the training
-        _build(folder)
+        _build(folder, photos)
         say(f"{server.address}  (Ctrl-C stops it)")
         sys.stdout.flush()  # else a pipe would hold it back until the server stops
         server.serve_forever()
 
 
-def _build(folder: Path) -> Path:
-    from aeonnx.tools.web import build_site, existing_files, install_engine
+def _build(folder: Path, photos: Path | None) -> Path:
+    from aeonnx.tools.web import build_site, existing_files, install_engine, require_photos
 
+    if photos:
+        require_photos(photos)
     engine = install_engine()
-    made = existing_files(folder) or _make(folder)
-    return build_site(folder / "web", made, engine)
+    return build_site(folder / "web", existing_files(folder) or _make(folder), engine, photos)
 
 
 def _make(folder: Path) -> DemoFiles:

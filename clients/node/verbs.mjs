@@ -60,15 +60,16 @@ function requireSampler({ inputs, outputs }) {
 }
 
 /**
- * A part that makes images of latents.
+ * A part that makes images of latents, and of a label where it has one.
  *
  * @param {Variant} variant of the part `decoder`
  * @throws {BundleError}
  */
 function requireDecoder({ inputs, outputs }) {
   const needs = (expected, got) => need("decoder", "decode", expected, got);
-  requireOne(needs, inputs);
-  const [[input], [output]] = [inputs, outputs];
+  const [[input, ...others], [output]] = [inputs, outputs];
+  const isLabel = ({ kind }) => kind === "label";
+  if (!others.every(isLabel) || others.length > 1) requireOne(needs, inputs);
   requireKind(needs, "an input", input, LATENTS);
   requireKind(needs, "an output", output, ["image"]);
   const length = typeof input.shape[1] === "number" ? input.shape[1] : "N";

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from aeonnx.tools.web.engine import install_engine
 from aeonnx.tools.web.server import Server
-from aeonnx.tools.web.site import SHOWN, DemoFiles, build_site, existing_files
+from aeonnx.tools.web.site import SHOWN, DemoFiles, build_site, existing_files, require_photos
 
-__all__ = ["SHOWN", "DemoFiles", "Server", "build_site", "existing_files", "install_engine"]
+__all__ = [
+    "SHOWN",
+    "DemoFiles",
+    "Server",
+    "build_site",
+    "existing_files",
+    "install_engine",
+    "require_photos",
+]

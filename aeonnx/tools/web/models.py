@@ -20,9 +20,8 @@ from aeonnx.training import TrainOptions, train
 __all__ = ["export_model", "train_model", "write_digits"]
 
 _DIGITS = 10
-_RUNS = {"vae": "run", "dae": "dae-run"}  # `vae` in the same folder as without --web
 _TRAINING: dict[str, dict[str, Any]] = {
-    "vae": {},
+    "vae": {"conditional": True},
     "dae": {"hidden": (512,), "latent_size": 128, "epochs": 20, "lr": 1e-3, "ema": 0.99},
 }
 _EXPORT: dict[str, dict[str, Any]] = {
@@ -33,7 +32,7 @@ _EXPORT: dict[str, dict[str, Any]] = {
 
 def train_model(folder: Path, model: str, listener: TrainListener | None = None) -> None:
     """Train a model of `SHOWN` on 4,000 digits, unless the demo's folder has a run of it."""
-    run = folder / _RUNS[model]
+    run = _run(folder, model)
     with suppress(CheckpointError):
         checkpoint.load(run, model)
         return
@@ -43,15 +42,19 @@ def train_model(folder: Path, model: str, listener: TrainListener | None = None)
 def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
     """Export the parts and variants of a run that the page shows."""
     bundle = paths_in(folder).bundles[model]
-    options = ExportOptions(model, bundle, folder / _RUNS[model], force=True, **_EXPORT[model])
+    options = ExportOptions(model, bundle, _run(folder, model), force=True, **_EXPORT[model])
     export(options, listener)
 
 
 def write_digits(folder: Path) -> DemoFiles:
     """Write the sample digits that the page starts from; returns all that it shows."""
     made = paths_in(folder)
-    files.write_atomic(made.digits, _strip(checkpoint.load(folder / _RUNS["dae"], "dae")))
+    files.write_atomic(made.digits, _strip(checkpoint.load(_run(folder, "dae"), "dae")))
     return made
+
+
+def _run(folder: Path, model: str) -> Path:
+    return folder / f"{model}-run"
 
 
 def _strip(loaded: Checkpoint) -> bytes:

@@ -2,6 +2,7 @@
 
 import { UsageError, grid, oneLine, requirePicture } from "./bundle.mjs";
 import { inTurn } from "./engine.mjs";
+import { classChoice } from "./labels.mjs";
 import { offer, paint } from "./picture.mjs";
 
 const MOST = 1000; // images: more are a matter for the command line
@@ -11,7 +12,7 @@ const MOST = 1000; // images: more are a matter for the command line
  * @param {import("./bundle.mjs").Bundle} bundle of the sampler
  */
 export async function generatePanel(panel, bundle) {
-  await bundle.ready("sampler");
+  const part = await bundle.ready("sampler");
   const shape = bundle.imageShape("sampler");
   requirePicture("sampler", "generate", shape);
   const [form, canvas, link, problem] = ["form", "#grid", "#download", "#generate-problem"].map(
@@ -21,22 +22,30 @@ export async function generatePanel(panel, bundle) {
     (name) => /** @type {HTMLInputElement} */ (panel.querySelector(name)),
   );
 
+  const choice = /** @type {HTMLSelectElement} */ (panel.querySelector("#class"));
+  const chosen = await classChoice(choice, bundle, part.variant);
+  /** @type {HTMLElement} */ (panel.querySelector("#of-class")).hidden =
+    choice.options.length === 0;
+
   const generate = async () => {
     problem.textContent = "";
     try {
       const [wanted, images] = [seedOf(seed.value), countOf(count.value)];
       const start = performance.now();
-      const pixels = await inTurn(() => bundle.generate(wanted, images));
+      const label = chosen();
+      const pixels = await inTurn(() => bundle.generate(wanted, images, 0, { label }));
       const spent = performance.now() - start;
       const { width, height, channels, data } = grid(pixels, images, shape);
       paint(canvas, data, width, height, channels);
       canvas.ariaLabel = `${images} generated images of seed ${wanted}`;
-      await offer(link, canvas, `seed-${wanted}-${images}.png`);
+      const kind = label === undefined ? "" : `${choice.selectedOptions[0].text}-`;
+      await offer(link, canvas, `${kind}seed-${wanted}-${images}.png`);
       panel.querySelector("#generate-ms").textContent = `${spent.toFixed(0)} ms`;
     } catch (error) {
       problem.textContent = oneLine(error);
     }
   };
+  choice.addEventListener("change", generate);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     return generate();

@@ -2,6 +2,7 @@
 
 import { BundleError, oneLine, toPixels } from "./bundle.mjs";
 import { inTurn, newest } from "./engine.mjs";
+import { classChoice } from "./labels.mjs";
 import { greySize, paint, timed } from "./picture.mjs";
 import { seedOf } from "./generate.mjs";
 
@@ -21,7 +22,12 @@ export async function latentPanel(panel, bundle, sampler) {
   const seed = /** @type {HTMLInputElement} */ (panel.querySelector("#latent-seed"));
   const z = new Float32Array(Number(input.shape[1]));
 
-  const decode = timed(panel.querySelector("#decode-ms"), () => part.run({ [input.name]: z }));
+  const choice = /** @type {HTMLSelectElement} */ (panel.querySelector("#latent-class"));
+  const chosen = await classChoice(choice, bundle, part.variant);
+
+  const decode = timed(panel.querySelector("#decode-ms"), () =>
+    part.run({ [input.name]: z, ...labelInput(part.variant, chosen()) }),
+  );
   const show = newest(async () => {
     const found = (await decode())[output.name];
     const pixels = output.dtype === "uint8" ? found : toPixels(found, output.range);
@@ -45,6 +51,7 @@ export async function latentPanel(panel, bundle, sampler) {
     return show();
   };
 
+  choice.addEventListener("change", () => show());
   panel.querySelector("#zero").addEventListener("click", () => load(z.map(() => 0)));
   const fromSeed = newestSeed(panel, seed, sampler, z.length, load);
   seed.addEventListener("input", fromSeed);
@@ -55,13 +62,20 @@ export async function latentPanel(panel, bundle, sampler) {
   await (sampler ? fromSeed() : load(z));
 }
 
+/** The input of a part that takes a label, for one row. */
+function labelInput({ inputs }, label) {
+  const input = inputs.find(({ kind }) => kind === "label");
+  return input ? { [input.name]: BigInt64Array.of(label) } : {};
+}
+
 function newestSeed(panel, field, sampler, length, load) {
   return async () => {
     const text = panel.querySelector("#latent-problem");
     try {
       const seed = BigInt64Array.of(seedOf(field.value));
       const part = await sampler.ready("sampler");
-      const { z } = await inTurn(() => part.run({ seed, index: BigInt64Array.of(0n) }));
+      const label = labelInput(part.variant, 0n); // z is the same for all classes
+      const { z } = await inTurn(() => part.run({ seed, index: BigInt64Array.of(0n), ...label }));
       if (z?.length !== length) {
         throw new BundleError(
           `the sampler gives no z of ${length} numbers: export the bundle again`,
