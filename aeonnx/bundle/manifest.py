@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aeonnx._util import files, serde
-from aeonnx._util.serde import require
+from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.tensors import NAME, GoldenTensor, TensorSpec, require_digest
 from aeonnx.bundle.training import Training
 from aeonnx.bundle.variant import Variant
@@ -36,29 +36,47 @@ _MOST = 16 * 2**20
 """Largest size of the file in bytes, enough for thousands of parts."""
 
 _VARIANT = re.compile(r"(fp32|fp16|int8)(-uint8)?")
-_PRIORS = ("standard-normal", "fitted", "fitted-diagonal")
+_PRIORS = ("standard-normal", "fitted", "fitted-diagonal", "mixture")
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The distribution to draw `z` from: N(mean, factor factor^T).
+    """The distribution to draw `z` from: N(mean, factor factor^T), or a mixture of k of them.
 
     Args:
         kind: "standard-normal" for N(0, I), the prior of the training; "fitted" or
-            "fitted-diagonal" for a Gaussian fitted to the latents of training images.
+            "fitted-diagonal" for a Gaussian fitted to the latents of training images; "mixture" for
+            a mixture of Gaussians.
         temperature: scale of the standard deviation, above 0; `factor` already includes it.
-        mean: float64 [channels], for the second axis of `z` at each place; None for 0.
-        factor: float64 [channels, channels], or its diagonal [channels]; None for the identity.
+        mean: float64 [channels], for the second axis of `z` at each place; None for 0. Of a
+            mixture [k, channels].
+        factor: float64 [channels, channels], or its diagonal [channels]; None for the identity. Of
+            a mixture [k, channels, channels] or [k, channels].
+        weights: of a mixture, float64 [k]; None for others.
     """
 
     kind: str
     temperature: float
     mean: GoldenTensor | None
     factor: GoldenTensor | None
+    weights: GoldenTensor | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(self.kind in _PRIORS, f"kind: expected one of {_PRIORS}, got {self.kind!r}")
         require(self.temperature > 0, f"temperature: expected above 0, got {self.temperature}")
+        if self.kind != "mixture":
+            require(self.weights is None, f"weights: expected none of {self.kind}")
+            return
+        given = self.weights, self.mean, self.factor
+        shapes = [tensor and tensor.shape for tensor in given]
+        ranks = [len(shape or ()) for shape in shapes]
+        lengths = {tensor.shape[0] for tensor in given if tensor and tensor.shape}
+        floats = all(tensor is None or tensor.dtype == "float64" for tensor in given)
+        require(
+            floats and ranks in ([1, 2, 2], [1, 2, 3]) and len(lengths) == 1,
+            "weights: expected float64 [k], beside mean [k, channels] and factor [k, channels, "
+            f"channels] or [k, channels] of a mixture, got {shapes}",
+        )
 
 
 @dataclass(frozen=True)
@@ -96,8 +114,9 @@ class Manifest:
 
     def prior_tensors(self) -> list[GoldenTensor]:
         """The stored arrays of the prior, if there are any."""
-        both = (self.prior.mean, self.prior.factor) if self.prior else ()
-        return [tensor for tensor in both if tensor]
+        prior = self.prior
+        every = (prior.mean, prior.factor, prior.weights) if prior else ()
+        return [tensor for tensor in every if tensor]
 
 
 def _require_variants(part: str, variants: dict[str, Variant]) -> None:
@@ -113,6 +132,8 @@ def _require_variants(part: str, variants: dict[str, Variant]) -> None:
 def _require_prior(contents: Manifest) -> None:
     """Check the arrays of the prior against the channels of the latents that it is for."""
     tensors = contents.prior_tensors()
+    if contents.prior and contents.prior.weights:  # a component is like the prior of others
+        tensors = [replace(tensor, shape=tensor.shape[1:]) for tensor in tensors[:2]]
     sizes = {size for tensor in tensors for size in tensor.shape}
     flat = all(tensor.dtype == "float64" and 1 <= len(tensor.shape) <= 2 for tensor in tensors)
     require(

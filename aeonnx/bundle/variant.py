@@ -172,6 +172,7 @@ class Variant:
         blending: what the fp32 graph loses in blended tiles, if an axis has no margin; None if it
             was not measured.
         conversion: how the graph was made of the fp32 graph; None if it is in fp32.
+        ensemble: number of flips and turns of each image that the result is the mean over.
     """
 
     file: str
@@ -193,10 +194,12 @@ class Variant:
     blending: Blending | None = field(default=None, metadata=OPTIONAL)
     conversion: Conversion | None = field(default=None, metadata=OPTIONAL)
     normal: dict[str, NormalScores] = field(default_factory=dict, metadata=OPTIONAL)
+    ensemble: int = field(default=1, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require_file(self.file)
         require_digest(self.sha256)
+        require(self.ensemble in (1, 4, 8), f"ensemble: expected 1, 4 or 8, got {self.ensemble}")
         require(0 < self.bytes <= LARGEST, f"bytes: expected 1 to 2**31, got {self.bytes}")
         for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
             require(specs, f"{kind}: expected at least one tensor")

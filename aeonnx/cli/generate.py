@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aeonnx.cli.inputs import numbers_of, others_option, size_of
+from aeonnx.cli.inputs import others_of, others_option, size_of
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
@@ -113,7 +113,7 @@ def generate(
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.generate_files import generate_file
-    from aeonnx.runtime.generating import label_of, labels_of
+    from aeonnx.runtime.labels import labels_of
     from aeonnx.runtime.walks import Walk
 
     if label is not None and labels is not None:
@@ -123,11 +123,10 @@ def generate(
     refuse_two_documents(output, as_json=as_json)
     walk = Walk(interpolate, sweep, truncate)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
-        given = dict(numbers_of(others))
-        if label is not None:
-            name, number = label_of(ready, label)
-            given[name] = number
+        given = others_of(ready, "generate", others, label)
         each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]
+        if given.keys() & each[0].keys():
+            raise UsageError("--labels and --input label=NUMBER: give one of them")
         written = generate_file(
             ready,
             count,

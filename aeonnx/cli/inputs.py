@@ -13,12 +13,15 @@ from aeonnx.errors import UsageError
 
 if TYPE_CHECKING:
     from aeonnx.io.readers import Reading
+    from aeonnx.runtime import Bundle
 
 __all__ = [
     "IMAGES",
     "PATH_NAME",
     "images_argument",
+    "label_option",
     "numbers_of",
+    "others_of",
     "others_option",
     "reading_of",
     "reading_options",
@@ -51,13 +54,38 @@ def others_option(command: F) -> F:
     )(command)
 
 
+def label_option(command: F) -> F:
+    """The class of all images, for `others_of`."""
+    return click.option(
+        "--label",
+        metavar="CLASS",
+        help="Class of all images, by its name or number, for a model that was trained with labels."
+        "  [default: for each image the one with which it is reconstructed best; decode needs it]",
+    )(command)
+
+
+def others_of(
+    bundle: Bundle, verb: str, numbers: tuple[str, ...], label: str | None
+) -> dict[str, float]:
+    """The further inputs of a part, from the values of `--input` and `--label`."""
+    from aeonnx.runtime.labels import label_of
+
+    given = numbers_of(numbers)
+    if label is None:
+        return given
+    name, number = label_of(bundle, label, verb=verb)
+    if name in given:
+        raise UsageError(f"--label and --input {name}={given[name]:g}: give one of them")
+    return {**given, name: number}
+
+
 def numbers_of(given: tuple[str, ...]) -> dict[str, float]:
     """{"sigma": 0.1} of "sigma=0.1"; whole numbers stay whole."""
     found: dict[str, float] = {}
     for text in given:
         name, _, number = text.partition("=")
         try:
-            found[name] = int(number) if number.lstrip("+-").isdigit() else float(number)
+            found[name] = int(number) if number.lstrip("+-").isdecimal() else float(number)
         except ValueError:
             raise UsageError(f"--input: expected NAME=NUMBER, got {text!r}") from None
     return found
@@ -66,7 +94,7 @@ def numbers_of(given: tuple[str, ...]) -> dict[str, float]:
 def size_of(text: str) -> tuple[int, ...]:
     """(64, 48) of "64x48"."""
     sizes = text.lower().split("x")
-    if len(sizes) < 2 or not all(size.isdigit() for size in sizes):
+    if len(sizes) < 2 or not all(size.isdecimal() for size in sizes):
         raise UsageError(f"--size: expected HEIGHTxWIDTH, such as 64x64, got {text!r}")
     return tuple(int(size) for size in sizes)
 
@@ -84,7 +112,7 @@ def reading_options(command: F) -> F:
         click.option(
             "--skip-bad",
             is_flag=True,
-            help="Skip pictures that cannot be used, and report them on stderr.",
+            help="Skip pictures, or rows of a table, that cannot be used, and report them on stderr.",
         ),
         click.option(
             "--recursive",

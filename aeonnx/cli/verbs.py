@@ -13,7 +13,8 @@ from aeonnx.cli.inputs import (
     IMAGES,
     PATH_NAME,
     images_argument,
-    numbers_of,
+    label_option,
+    others_of,
     others_option,
     reading_of,
     reading_options,
@@ -79,6 +80,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
     @(_denoise_options if name == "denoise" else _unchanged)
     @_pixels_option(name)
     @others_option
+    @label_option
     @tile_options
     @runtime_options
     @force_option(FORCE)
@@ -95,6 +97,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
         skip_bad: bool,
         step: int | None,
         others: tuple[str, ...],
+        label: str | None,
         pixels: bool = False,
         strength: float | None = None,
         compare: Path | None = None,
@@ -115,7 +118,7 @@ def _image_verb(name: str, summary: str, target: str, example: str) -> click.Com
                 pixels=pixels,
                 force=force,
                 advanced=progress,
-                others=numbers_of(others),
+                others=others_of(ready, name, others, label),
                 strength=strength,
                 compare=compare,
             )
@@ -153,6 +156,7 @@ denoise = _image_verb(
 @output_to(TO_PICTURE + "a .npy.")
 @pixels_option
 @others_option
+@label_option
 @tile_options
 @runtime_options
 @force_option(FORCE)
@@ -162,6 +166,7 @@ def decode(
     source: str,
     output: str,
     others: tuple[str, ...],
+    label: str | None,
     pixels: bool,
     force: bool,
     as_json: bool,
@@ -187,7 +192,7 @@ def decode(
             pixels=pixels,
             force=force,
             advanced=progress,
-            others=numbers_of(others),
+            others=others_of(ready, "decode", others, label),
         )
         say_written(written, ready, as_json=as_json)
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from aeonnx.bundle import shape_at
 from aeonnx.errors import ImageError, InputError
 from aeonnx.exporting.sizes import at_usual
+from aeonnx.exporting.verify.batches import in_chunks
 from aeonnx.exporting.verify.calibration import first_input
+from aeonnx.exporting.verify.effort import effort_of
 from aeonnx.exporting.verify.inputs import inputs_of
+from aeonnx.exporting.verify.reference import Reference
 from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import read_images
 from aeonnx.io.rows import Rows, read_rows
 from aeonnx.models import Part
 from aeonnx.runtime.session import Array
+from aeonnx.runtime.validation import check_input
 
-__all__ = ["read_calibration"]
+__all__ = ["predicted_labels", "read_calibration"]
 
 
 def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -42,6 +50,37 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
         what = f"rows of {usual.name}"
         rows = read_rows(path, Rows(usual.name, tuple(wanted), usual.dtype, what), size)
     try:
-        return inputs_of(parts, rows)
+        return inputs_of(parts, rows, predicted_labels(parts, rows))
     except InputError as error:
         raise ImageError(f"{path}: {error}") from error
+
+
+def predicted_labels(parts: Mapping[str, Part], images: Array) -> Tensor | None:
+    """The label with which each image is reconstructed best, int64 [n], as the runtime does it.
+
+    Images of `--calibration` have no labels, and with labels at random none would be normal.
+
+    Args:
+        parts: of a model.
+        images: see `inputs_of`.
+
+    Returns:
+        The labels; None if no part takes one and reconstructs with it.
+
+    Raises:
+        InputError: the images do not fit the first input.
+    """
+    part = parts.get("reconstructor")
+    label = part.inputs[-1] if part else None
+    if part is None or label is None or label.kind != "label" or label.range is None:
+        return None
+    image, *others = part.inputs
+    if len(others) != 1:
+        return None
+    x = check_input("calibration", image, images)
+    run = in_chunks(part, Reference(part).single, effort_of(part).at_once)
+    errors = []
+    for number in range(int(label.range[0]), int(label.range[1]) + 1):
+        found = run({image.name: x, label.name: np.full(len(x), number)})[part.outputs[0].name]
+        errors.append(np.square(found - x).reshape(len(x), -1).mean(1))
+    return torch.from_numpy(int(label.range[0]) + np.argmin(errors, 0).astype(np.int64))

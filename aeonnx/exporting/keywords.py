@@ -47,7 +47,8 @@ def export(
     weights: StrPath | None = None,
     latents: str | None = None,
     state: str | None = None,
-    score: str = "error",
+    score: str | None = None,
+    ensemble: bool = False,
     example: Any = None,
     range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
     listener: Listener | None = None,
@@ -73,8 +74,8 @@ def export(
         io: any of "float" and "uint8"; graphs with float images are always written.
         calibration: images for int8 calibration, the fitted prior and the scorer's percentiles: a
             file, a folder or a .npy; None for the training images in the checkpoint.
-        prior: "standard", "fitted" or "fitted-diagonal"; None for the prior that the model was
-            trained with.
+        prior: "standard", "fitted", "fitted-diagonal" or "mixture"; None for the prior that the
+            model was trained with.
         temperature: factor on the prior's standard deviation, above 0.
         static_batch: fixed batch size of the graphs, 1 or more; None for a dynamic batch.
         target: engine to choose opset, batch and operators for: "onnxruntime", "onnxruntime-web",
@@ -88,7 +89,10 @@ def export(
             reconstruction; "mahalanobis", the distance of the latent from those of the training;
             "combined", the mean of both, each in units of its mean in training; "dssim", the
             structural dissimilarity (1 - SSIM) / 2 of the reconstruction; or, for "vae", "nll",
-            -log p(x) from 16 importance samples at fixed noise.
+            -log p(x) from 16 importance samples at fixed noise. None for "combined" of rows of a
+            table, and "error" of everything else.
+        ensemble: make the denoiser the mean of its results for eight flips and turns of each image,
+            which is better and takes eight times as long.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
         example: an array or tensor that the first of `modules` takes, of one row or more, or a
@@ -142,7 +146,8 @@ def export(
         weights=path_of("weights", weights),
         latents=name_of("latents", latents),
         state=name_of("state", state),
-        score=name_of("score", score) or "error",
+        score=name_of("score", score),
+        ensemble=flag_of("ensemble", ensemble),
         modules=modules or None,
         example=example,
         range=range,

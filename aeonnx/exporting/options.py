@@ -28,7 +28,7 @@ __all__ = [
 
 SAMPLER = "sampler"
 IO = ("float", "uint8")
-PRIORS = ("standard", "fitted", "fitted-diagonal")
+PRIORS = ("standard", "fitted", "fitted-diagonal", "mixture")
 STATES = ("best", "last")
 PRECISIONS = ("fp32", "fp16", "int8")
 MEASURES = ("error", "mahalanobis", "combined", "dssim", "nll")
@@ -59,7 +59,8 @@ class ExportOptions:
     modules: Mapping[str, Any] | None = None
     example: Any = None
     range: tuple[float, float] | None = None
-    score: str = "error"
+    score: str | None = None
+    ensemble: bool = False
 
     @property
     def trained(self) -> Path:
@@ -115,7 +116,7 @@ def check(options: ExportOptions) -> None:
         ("--io", options.io, IO),
         ("prior", () if options.prior is None else (options.prior,), PRIORS),
         ("--latents", () if options.latents is None else (options.latents,), LATENTS),
-        ("--score", (options.score,), MEASURES),
+        ("--score", () if options.score is None else (options.score,), MEASURES),
         ("--state", () if options.state is None else (options.state,), STATES),
     ):
         for name in given:

@@ -45,7 +45,7 @@ from aeonnx.models import Part
 from aeonnx.runtime import Check, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
-from aeonnx.runtime.interface import Interface, batch_of, select_rows
+from aeonnx.runtime.interface import batch_of, select_rows
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 
@@ -113,7 +113,7 @@ class ExportedGraph:
 
     part: str
     variant: str
-    interface: Interface
+    interface: Part
     graph: Graph
     session: Session
     report: Report
@@ -160,6 +160,7 @@ class ExportedGraph:
             normal=self.scores.normal,
             blending=self.blending,
             conversion=self.conversion,
+            ensemble=self.interface.ensemble,
         )
 
 

@@ -28,18 +28,20 @@ from aeonnx.errors import (
     UsageError,
 )
 from aeonnx.exporting.blending import with_blending
-from aeonnx.exporting.calibration_data import read_calibration
+from aeonnx.exporting.calibration_data import predicted_labels, read_calibration
+from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
-from aeonnx.exporting.sampler_export import export_sampler, gaussian_of, stored
+from aeonnx.exporting.sampler_export import distribution_of, export_sampler, stored
 from aeonnx.exporting.scores import with_score
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
+from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, train_inputs, verify_composed
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
@@ -218,7 +220,7 @@ def _make(
     if plan.prior is None:
         return _Made(tuple(graphs), None)
     tell(SAMPLER, "fp32")
-    prior = gaussian_of(plan.prior, temperature, context)
+    prior = distribution_of(plan.prior, temperature, context)
     graphs.append(export_sampler(made["decoder"], prior, context))
     return _Made(tuple(graphs), stored(plan.prior, temperature, prior, context))
 
@@ -270,6 +272,8 @@ def _context(
 def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
     """All parts; the modules of those needed are checked by a call on examples."""
     parts = trained.model.parts()
+    if options.ensemble:
+        parts = with_ensemble(parts)
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
     for name in [name for name in parts if name in needed]:
@@ -296,12 +300,14 @@ def _normal_inputs(
     """Inputs whose scores are normal, and whether the model was not trained on them.
 
     These are the images of `--calibration`, or test images of the checkpoint, or training images.
-    Calibration images have no labels, and with labels at random none would be normal.
+    With labels at random none would be normal.
     """
     examples = trained.examples
     if options.calibration is not None:
         labelled = any(spec.kind == "label" for part in parts.values() for spec in part.inputs)
-        return ({}, False) if labelled else (train, True)
+        if labelled and predicted_labels(parts, train[first_input(parts).name][:1]) is None:
+            return {}, False
+        return train, True
     if examples is None or examples.normal is None:
         return train, False
     return inputs_of(parts, examples.normal, examples.normal_labels), True

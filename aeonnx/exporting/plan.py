@@ -65,9 +65,10 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
         )
     parts, left_out = _parts(options, model.parts(), prior, opset)
     if SAMPLER not in parts and (options.prior or options.temperature != 1.0):
+        why = "; ".join(text for text in left_out if text.startswith(SAMPLER))
         raise UsageError(
             "--prior and --temperature apply only to the sampler, which is not exported: "
-            "add --part sampler"
+            f"{why or 'add --part sampler'}"
         )
     precisions = dict.fromkeys(("fp32", *options.precisions))
     io = dict.fromkeys(("float", *options.io))

@@ -10,18 +10,18 @@ from aeonnx.exporting.macs import macs
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, open_graph, write_golden
 from aeonnx.exporting.passes.sampler import sampler_graph, sampler_specs
-from aeonnx.exporting.prior_fit import fit, with_temperature
+from aeonnx.exporting.prior_fit import fit, fit_mixture, with_temperature
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.variants import compare_sampler, sampler_reference, sampler_rows
 from aeonnx.io.pixels import UNIT
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
-from aeonnx.runtime.prior import Gaussian
+from aeonnx.runtime.prior import Distribution, Gaussian
 
-__all__ = ["export_sampler", "gaussian_of", "stored"]
+__all__ = ["distribution_of", "export_sampler", "stored"]
 
 
-def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussian:
+def distribution_of(kind: str, temperature: float, context: ExportContext) -> Distribution:
     """The distribution that a sampler draws from.
 
     Args:
@@ -44,23 +44,28 @@ def gaussian_of(kind: str, temperature: float, context: ExportContext) -> Gaussi
     outputs = Reference(encoder).single(
         {spec.name: context.train[spec.name] for spec in encoder.inputs}
     )
-    return with_temperature(
-        fit(encoder, outputs, diagonal=kind.endswith("diagonal")), temperature, channels
+    found = (
+        fit_mixture(encoder, outputs)
+        if kind == "mixture"
+        else fit(encoder, outputs, diagonal=kind.endswith("diagonal"))
     )
+    return with_temperature(found, temperature, channels)
 
 
-def stored(kind: str, temperature: float, prior: Gaussian, context: ExportContext) -> Prior:
+def stored(kind: str, temperature: float, prior: Distribution, context: ExportContext) -> Prior:
     """The manifest's entry of the prior, after writing its arrays to files of the bundle."""
-    mean, factor = (
-        None if value is None else golden.write_array(context.staged, f"prior/{name}.bin", value)
-        for name, value in (("mean", prior.mean), ("factor", prior.factor))
-    )
+    stored_arrays = {
+        name: golden.write_array(context.staged, f"prior/{name}.bin", value)
+        for name, value in vars(prior).items()
+        if value is not None
+    }
     name = "standard-normal" if kind == "standard" else kind
-    return Prior(name, temperature, mean, factor)
+    mean, factor = stored_arrays.get("mean"), stored_arrays.get("factor")
+    return Prior(name, temperature, mean, factor, stored_arrays.get("weights"))
 
 
 def export_sampler(
-    decoder: ExportedGraph, prior: Gaussian, context: ExportContext
+    decoder: ExportedGraph, prior: Distribution, context: ExportContext
 ) -> ExportedGraph:
     """The sampler's graph, compared with numpy's draws and torch's decoder.
 

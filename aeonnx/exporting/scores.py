@@ -7,7 +7,7 @@ kind score.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -29,25 +29,30 @@ Train = Callable[[], Mapping[str, Array]]
 
 _SCORER = "scorer"
 _AT_ONCE = 256  # training inputs
+_ALIKE = 1e-10  # variance over mean square, below which latents are the same
 _LEAST = 1e-3  # share of the mean variance that each direction of the latent has at least
 _DRAWS = 16  # of the importance-sampled likelihood
 _WINDOW, _SIGMA = 11, 1.5  # of the structural similarity
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-def with_score(parts: Mapping[str, Part], measure: str, train: Train) -> dict[str, Part]:
+def with_score(parts: Mapping[str, Part], measure: str | None, train: Train) -> dict[str, Part]:
     """The parts, with a scorer that returns another measure too.
 
     Args:
         parts: of a model.
-        measure: one of `MEASURES`.
+        measure: one of `MEASURES`; None for the default: "combined" of rows of a table, which finds
+            more in benchmarks/odd.py, and "error" of everything else.
         train: called only for a measure that needs them, returns training inputs of the parts and
             their latents, [rows, ...] by tensor name.
 
     Raises:
         UsageError: the model does not have what the measure needs.
     """
-    if measure == "error" or _SCORER not in parts:
+    if _SCORER not in parts:
+        return dict(parts)
+    measure = measure or _default(parts, train)
+    if measure == "error":
         return dict(parts)
     part = parts[_SCORER]
     module, description, limits = _MAKERS[measure](parts, train)
@@ -60,6 +65,28 @@ def with_score(parts: Mapping[str, Part], measure: str, train: Train) -> dict[st
         percentiles=(measure, *part.percentiles),
     )
     return {**parts, _SCORER: scorer}
+
+
+def _default(parts: Mapping[str, Part], train: Train) -> str:
+    first = parts[_SCORER].inputs[0]
+    if not first.names or first.kind != "vector":
+        return "error"
+    z = _latents(parts, train)
+    return "combined" if z is not None and _varies(z) else "error"
+
+
+def _latents(parts: Mapping[str, Part], train: Train) -> Array | None:
+    """Latents of training inputs, [n, d]; None if the model or the checkpoint has none."""
+    if not {"encoder", "decoder"} <= parts.keys():
+        return None
+    z = train().get(parts["decoder"].inputs[0].name)
+    return z if z is not None and z.ndim == 2 else None
+
+
+def _varies(z: Array) -> bool:
+    """Whether latents differ by more than rounding: else distances between them say nothing."""
+    exact = z.astype(np.float64)
+    return bool(exact.var(0).mean() > _ALIKE * np.square(exact).mean())
 
 
 def measure_of(outputs: tuple[TensorSpec, ...]) -> str:
@@ -77,7 +104,7 @@ class _WithScore(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
         labels = () if label is None else (label,)
         reconstruction, *others = self.scorer(x, *labels)
-        score = self.measure(x, reconstruction, others[0], *labels)
+        score = self.measure(x, reconstruction, others, *labels)
         return reconstruction, score, *others
 
 
@@ -88,57 +115,107 @@ class _Mahalanobis(nn.Module):
         encoder: x -> z [N, d], or a tuple that begins with it.
         mean: [d].
         whiten: [d, d].
-        error: mean error of training inputs; the score is then the mean of the distance and of the
-            error in units of it. None for the distance alone.
+        error: x, what the scorer returns after the reconstruction -> error in units of the usual
+            one [N]; the score is then the mean of it and of the distance. None for the distance
+            alone.
     """
 
     mean: Tensor
     whiten: Tensor
 
-    def __init__(self, encoder: nn.Module, mean: Array, whiten: Array, error: float | None) -> None:
+    def __init__(
+        self, encoder: nn.Module, mean: Array, whiten: Array, error: nn.Module | None
+    ) -> None:
         super().__init__()
         self.encoder, self.error = encoder, error
         self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
         self.register_buffer("whiten", torch.from_numpy(whiten.astype(np.float32)))
 
-    def forward(self, x: Tensor, _: Tensor, error: Tensor, *labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, _: Tensor, others: Sequence[Tensor], *labels: Tensor) -> Tensor:
         z = primary_output(self.encoder(x, *labels))
         distance = ((z - self.mean) @ self.whiten).square().mean(1)
-        return distance if self.error is None else 0.5 * (distance + error / self.error)
+        return distance if self.error is None else 0.5 * (distance + self.error(x, others))
+
+
+class _RelativeError(nn.Module):
+    """x, (error, ...) -> error over the mean error of training inputs."""
+
+    def __init__(self, usual: float) -> None:
+        super().__init__()
+        self.usual = usual
+
+    def forward(self, _: Tensor, others: Sequence[Tensor]) -> Tensor:
+        return others[0] / self.usual
+
+
+class _RelativeColumns(nn.Module):
+    """x, (error, map) -> mean over the values there of each one's error over its column's usual.
+
+    A small error of a column that is easy to predict then counts as much as a large one of a column
+    that is not.
+
+    Args:
+        usual: mean error of each column in training rows, [D].
+        missing: whether values may be missing.
+    """
+
+    usual: Tensor
+
+    def __init__(self, usual: Tensor, *, missing: bool) -> None:
+        super().__init__()
+        self.missing = missing
+        self.register_buffer("usual", usual)
+
+    def forward(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
+        errors = others[1] / self.usual.view(-1, *(1,) * (x.ndim - 2))
+        if not self.missing:
+            return errors.flatten(1).mean(1)
+        there = (~torch.isnan(x)).to(errors.dtype).flatten(1).sum(1)
+        return errors.flatten(1).sum(1) / there.clamp(min=1)
 
 
 def _mahalanobis(
     parts: Mapping[str, Part], train: Train, *, combined: bool = False
 ) -> tuple[nn.Module, str, None]:
     name = "combined" if combined else "mahalanobis"
-    encoder = parts.get("encoder")
-    decoder = parts.get("decoder")
-    given = {} if encoder is None or decoder is None else train()
-    z = None if decoder is None else given.get(decoder.inputs[0].name)
-    if encoder is None or z is None or z.ndim != 2:
+    z = _latents(parts, train)
+    if z is None:
         raise UsageError(
             f"--score {name}: expected an encoder to vectors, and training images that the "
             "checkpoint carries: leave it out"
         )
+    if not _varies(z):
+        raise UsageError(
+            f"--score {name}: the latents of all training inputs are the same, so that a distance "
+            "from them says nothing: train longer, or give --score error"
+        )
     exact = z.astype(np.float64)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(exact.T, bias=True)))
-    variances = np.maximum(variances, _LEAST * max(variances.mean(), np.finfo(np.float32).tiny))
-    error = _usual_error(parts, given) if combined else None
-    module = _Mahalanobis(encoder.module, exact.mean(0), axes / np.sqrt(variances), error)
+    variances = np.maximum(variances, _LEAST * variances.mean())
+    error = _relative_error(parts[_SCORER], train()) if combined else None
+    module = _Mahalanobis(parts["encoder"].module, exact.mean(0), axes / np.sqrt(variances), error)
     what = "squared Mahalanobis distance of the latent from training latents, over its length"
     if combined:
         what = f"mean of the {what}, and of the error over that of training inputs"
     return module, what, None
 
 
-def _usual_error(parts: Mapping[str, Part], train: Mapping[str, Array]) -> float:
-    """Mean error of training inputs."""
-    part = parts[_SCORER]
+def _relative_error(part: Part, train: Mapping[str, Array]) -> nn.Module:
+    """The error of a scorer in units of that of training inputs."""
+    first = part.inputs[0]
     given = [torch.from_numpy(train[spec.name]) for spec in part.inputs]
     with torch.no_grad():
         batches = zip(*(torch.split(value, _AT_ONCE) for value in given), strict=True)
-        errors = torch.cat([part.module(*batch)[1] for batch in batches])
-    return float(errors.double().mean()) or 1.0
+        found = [part.module(*batch) for batch in batches]
+    errors = torch.cat([outputs[1] for outputs in found]).double()
+    if not first.names:
+        return _RelativeError(float(errors.mean()) or 1.0)
+    places = torch.cat([outputs[2] for outputs in found]).double()
+    there = ~torch.isnan(given[0])
+    by_column = [axis for axis in range(places.ndim) if axis != 1]
+    usual = places.sum(by_column) / there.sum(by_column).clamp(min=1)
+    least = _LEAST * float(usual.mean()) or 1.0
+    return _RelativeColumns(usual.clamp(min=least).float(), missing=first.missing)
 
 
 class _Dissimilarity(nn.Module):
@@ -161,7 +238,9 @@ class _Dissimilarity(nn.Module):
         kernel = torch.outer(line, line) / line.sum() ** 2
         self.register_buffer("kernel", kernel.expand(channels, 1, -1, -1).contiguous())
 
-    def forward(self, x: Tensor, reconstruction: Tensor, _: Tensor, *__: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, reconstruction: Tensor, _: Sequence[Tensor], *__: Tensor
+    ) -> Tensor:
         a, b = ((image - self.low) / self.width for image in (x, reconstruction))
         mean_a, mean_b = self._blurred(a), self._blurred(b)
         squares = mean_a.square() + mean_b.square()
@@ -208,7 +287,7 @@ class _NegativeLogLikelihood(nn.Module):
         eps = np.random.default_rng(0).standard_normal((_DRAWS, size)).astype(np.float32)
         self.register_buffer("eps", torch.from_numpy(eps))
 
-    def forward(self, x: Tensor, _: Tensor, __: Tensor, *labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, _: Tensor, __: Sequence[Tensor], *labels: Tensor) -> Tensor:
         mu, logvar = self.encoder(x, *labels)
         weights = []
         for eps in self.eps.unbind():

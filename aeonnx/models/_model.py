@@ -29,6 +29,7 @@ class Part:
             have any size by which the tensors' shapes can be computed.
         sizes: usual sizes of the dynamic axes, by name: of the inputs on which the part is traced,
             compared in full and timed. Others are chosen.
+        ensemble: number of orientations of each image that the result is the mean over.
     """
 
     module: nn.Module
@@ -37,6 +38,7 @@ class Part:
     percentiles: tuple[str, ...] = ()
     axes: Mapping[str, Axis] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    ensemble: int = 1
 
     def __post_init__(self) -> None:
         if not all(isinstance(spec, TensorSpec) for spec in (*self.inputs, *self.outputs)):

@@ -18,7 +18,7 @@ from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
 from aeonnx.runtime.mixing import check_strength, mix
 from aeonnx.runtime.pixel_range import pixel_range
-from aeonnx.runtime.prior import Gaussian
+from aeonnx.runtime.prior import Distribution, stored_prior
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.scored import Scored, percentiles_of, score_output, threshold_of
 from aeonnx.runtime.session import Array
@@ -55,7 +55,7 @@ class Answers:
         self._pool, self._manifest, self._variants = pool, pool.manifest, variants
         self._runners: dict[str, PartRunner] = {}
         self._fit: set[str] = set()  # verbs known to be able to run
-        self._prior: Gaussian | None = None
+        self._prior: Distribution | None = None
 
     def close(self) -> None:
         """Forget the runners, whose graphs are closed."""
@@ -71,7 +71,7 @@ class Answers:
                 f"{model_of(contents)} learns no classes, so it cannot classify: use an sdae"
             )
         if verb == "generate":
-            self.gaussian()
+            self.prior()
         for step in steps_of(contents, verb):
             self._variants.require(PARTS[step])
             check_verb(contents, step)
@@ -111,7 +111,7 @@ class Answers:
                 "overlap by the margins in the manifest. Leave it out"
             )
 
-    def gaussian(self) -> Gaussian:
+    def prior(self) -> Distribution:
         """The prior.
 
         Raises:
@@ -125,9 +125,7 @@ class Answers:
                 + missing_prior(self._pool.folder, contents)
             )
         if self._prior is None:
-            read = self._pool.read_golden
-            mean = read(prior.mean) if prior.mean else None
-            self._prior = Gaussian(mean, read(prior.factor) if prior.factor else None)
+            self._prior = stored_prior(prior, self._pool.read_golden)
         return self._prior
 
     def runner(self, verb: str) -> PartRunner:

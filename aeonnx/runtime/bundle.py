@@ -17,7 +17,8 @@ from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.classified import Classified
 from aeonnx.runtime.generating import generate, latent_shape
 from aeonnx.runtime.interface import tile_rows
-from aeonnx.runtime.prior import Gaussian, check_range, draw
+from aeonnx.runtime.labels import predicted
+from aeonnx.runtime.prior import Distribution, check_range, draw
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.runtime.scored import Scored
 from aeonnx.runtime.session import Array, Session
@@ -265,6 +266,17 @@ class Bundle:
         self.require("generate")
         return generate(self, n, seed, first, size=size, pixels=pixels, others=others)
 
+    def predict_labels(self, x: ArrayLike) -> npt.NDArray[np.int64]:
+        """The class with which each image is reconstructed best: [n, C, H, W] -> int64 [n].
+
+        For a model that was trained with labels, to encode, reconstruct or score images without:
+        `reconstruct(x, label=predict_labels(x))`. The numbers are places in `manifest.classes`.
+
+        Raises:
+            BundleError: the bundle cannot reconstruct, or takes no label.
+        """
+        return predicted(self, np.asarray(x))
+
     def draw_latents(
         self, n: int, seed: int = 0, first: int = 0, *, size: Sequence[int] | None = None
     ) -> npt.NDArray[np.float32]:
@@ -280,16 +292,16 @@ class Bundle:
             BundleError: see `generate`.
             InputError: see `generate`.
         """
-        return draw(self._answers.gaussian(), seed, first, n, latent_shape(self.manifest, size))
+        return draw(self._answers.prior(), seed, first, n, latent_shape(self.manifest, size))
 
     @property
-    def prior(self) -> Gaussian:
+    def prior(self) -> Distribution:
         """The distribution that `generate` draws latents from.
 
         Raises:
             BundleError: see `generate`.
         """
-        return self._answers.gaussian()
+        return self._answers.prior()
 
     def run(self, part: str, **inputs: ArrayLike) -> dict[str, Array]:
         """Run a part on its inputs by name, and return all outputs by name.

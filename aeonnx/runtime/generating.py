@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from aeonnx.bundle import Manifest, axes_of, latents, shape_at, solve
-from aeonnx.errors import InputError, UsageError
+from aeonnx.errors import InputError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
 from aeonnx.runtime.array_like import select
 from aeonnx.runtime.interface import Array, stored_sizes
 from aeonnx.runtime.settings import whole
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import steps_of
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["generate", "image_range", "label_of", "labels_of", "latent_shape"]
+__all__ = ["generate", "image_range", "latent_shape"]
 
 _DRAWN = 4096
 """Most images per batch."""
@@ -75,40 +75,6 @@ def image_range(contents: Manifest) -> Bounds:
     specs = (spec for found in contents.parts.values() for spec in found["fp32"].outputs)
     ranges = (spec.range for spec in specs if spec.kind == "image" and spec.dtype == "float32")
     return next((found for found in ranges if found and has_pixels(found)), UNIT)
-
-
-def label_of(bundle: Bundle, text: str, option: str = "--label") -> tuple[str, int]:
-    """The input of the generating part that takes a class, and the number of a class.
-
-    Args:
-        bundle: its decoder, or its sampler without one, generates.
-        text: name of a class, or its number.
-        option: where it was given, for messages.
-
-    Raises:
-        UsageError: no input takes a class, or there is no such class.
-    """
-    part = PARTS[steps_of(bundle.manifest, "generate")[0]]
-    spec = next((item for item in bundle.inputs(part) if item.kind == "label"), None)
-    if spec is None:
-        raise UsageError(f"{option}: this bundle's {part} takes none, leave it out")
-    classes = bundle.manifest.classes
-    if text in classes:
-        return spec.name, classes.index(text)
-    if not text.isdigit():
-        known = f"one of {', '.join(classes)}" if classes else "a number"
-        raise UsageError(f"{option}: expected {known}, got {text!r}")
-    return spec.name, int(text)
-
-
-def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
-    """As `label_of`, for several classes: names with commas between them, or one letter each.
-
-    Raises:
-        UsageError: see `label_of`.
-    """
-    names = text.split(",") if "," in text or not text else text
-    return [label_of(bundle, name, "--labels") for name in names]
 
 
 def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, ...]:

@@ -10,13 +10,16 @@ float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.errors import InputError
+from aeonnx.bundle import GoldenTensor, Prior
+from aeonnx.errors import BundleError, InputError
 from aeonnx.runtime.settings import whole
 
 __all__ = [
@@ -24,12 +27,16 @@ __all__ = [
     "ROUNDS",
     "WEYL",
     "WORDS",
+    "Distribution",
     "Gaussian",
+    "Mixture",
     "check_range",
     "draw",
     "of_normal",
     "philox",
+    "shares_of",
     "standard_normal",
+    "stored_prior",
     "truncated",
 ]
 
@@ -37,6 +44,7 @@ ROUNDS = 10
 WORDS = 4  # 32-bit words per counter value
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDING = 1e-6  # of the sum of weights
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 Words = npt.NDArray[np.uint64]
@@ -57,8 +65,60 @@ class Gaussian:
     factor: npt.NDArray[np.float64] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mixture of Gaussians over latents that are vectors, [channels].
+
+    Args:
+        weights: float64 [k], above 0, with sum 1.
+        mean: float64 [k, channels].
+        factor: float64 [k, channels, channels]; component j is N(mean_j, factor_j factor_j^T). Or
+            the diagonals of all, [k, channels].
+    """
+
+    weights: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    factor: npt.NDArray[np.float64]
+
+    @property
+    def upper(self) -> npt.NDArray[np.float64]:
+        """Sums of the weights up to each component, [k]; the last is above any uniform number."""
+        sums: npt.NDArray[np.float64] = np.cumsum(self.weights)
+        sums[-1] = 2.0
+        return sums
+
+
+Distribution = Gaussian | Mixture
+
+
+def stored_prior(prior: Prior, read: Callable[[GoldenTensor], Any]) -> Distribution:
+    """The distribution that a manifest describes.
+
+    Args:
+        prior: of the manifest.
+        read: returns a stored array.
+
+    Raises:
+        BundleError: a number is not finite, or the weights of a mixture are no shares.
+    """
+    stored = {"mean": prior.mean, "factor": prior.factor, "weights": prior.weights}
+    found = {name: read(tensor) for name, tensor in stored.items() if tensor}
+    for name, values in found.items():
+        if not np.isfinite(values).all():
+            raise BundleError(f"prior.{name}: expected finite numbers: export the bundle again")
+    weights = found.get("weights")
+    if weights is None:
+        return Gaussian(found.get("mean"), found.get("factor"))
+    if (weights < 0).any() or abs(weights.sum() - 1) > _ROUNDING:
+        raise BundleError(
+            f"prior.weights: expected shares with sum 1, got {weights.tolist()[:6]}: export the "
+            "bundle again"
+        )
+    return Mixture(weights, found["mean"], found["factor"])
+
+
 def draw(
-    prior: Gaussian, seed: int, first: int, n: int, shape: tuple[int, ...]
+    prior: Distribution, seed: int, first: int, n: int, shape: tuple[int, ...]
 ) -> npt.NDArray[np.float32]:
     """Draw samples `first` to `first + n - 1` of the sequence that `seed` defines.
 
@@ -96,16 +156,51 @@ def check_range(seed: int, first: int, n: int) -> None:
 
 
 def transformed(
-    prior: Gaussian, seed: int, index: npt.NDArray[np.int64], shape: tuple[int, ...]
+    prior: Distribution, seed: int, index: npt.NDArray[np.int64], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
     """Samples of the prior: float64 [n, *shape] for int64 [n] indices of 0 or more."""
-    return of_normal(prior, standard_normal(seed, index.astype(np.uint64), math.prod(shape)), shape)
+    places, size = index.astype(np.uint64), math.prod(shape)
+    shares = shares_of(prior, seed, places, size)
+    return of_normal(prior, standard_normal(seed, places, size), shape, shares)
+
+
+def shares_of(
+    prior: Distribution, seed: int, index: Words, size: int
+) -> npt.NDArray[np.float64] | None:
+    """The component of a mixture that each sample is of: float64 [n, k], 1 for it and 0 elsewhere.
+
+    It is drawn by the first word of the block after those of the normals. None for a Gaussian.
+    """
+    if isinstance(prior, Gaussian):
+        return None
+    block = np.full_like(index, -(-size // WORDS))
+    words = philox((index & _LOW, index >> _32, block, np.zeros_like(index)), seed)
+    component = (_uniform(words[0])[:, None] >= prior.upper).sum(1)
+    shares: npt.NDArray[np.float64] = np.eye(len(prior.weights))[component]
+    return shares
 
 
 def of_normal(
-    prior: Gaussian, z: npt.NDArray[np.float64], shape: tuple[int, ...]
+    prior: Distribution,
+    z: npt.NDArray[np.float64],
+    shape: tuple[int, ...],
+    shares: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Samples of the prior, float64 [n, *shape], from those of N(0, I), [n, product of shape]."""
+    """Samples of the prior, float64 [n, *shape], from those of N(0, I), [n, product of shape].
+
+    Args:
+        prior: the distribution.
+        z: samples of N(0, I).
+        shape: of a latent.
+        shares: of a mixture, see `shares_of`.
+    """
+    if isinstance(prior, Mixture):
+        found = np.empty_like(z)
+        assert shares is not None  # noqa: S101  # the caller has them for a mixture
+        for component, (mean, factor) in enumerate(zip(prior.mean, prior.factor, strict=True)):
+            rows = shares[:, component] > 0
+            found[rows] = (z[rows] @ factor.T if factor.ndim == 2 else z[rows] * factor) + mean
+        return found.reshape(len(z), *shape)
     if prior.factor is None and prior.mean is None:
         return z.reshape(len(z), *shape)
     channels = shape[0]
@@ -137,14 +232,19 @@ def standard_normal(seed: int, index: Words, size: int) -> npt.NDArray[np.float6
     blocks = np.arange(-(-size // WORDS), dtype=np.uint64)
     i = index[:, None]
     words = philox((i & _LOW, i >> _32, blocks & _LOW, blocks >> _32), seed)
-    # In (0, 1): the logarithm of the first of each pair must be finite.
-    uniform = [(word.astype(np.float64) + 0.5) * 2.0**-32 for word in words]
+    uniform = [_uniform(word) for word in words]
     normal = []
     for first, second in (uniform[:2], uniform[2:]):
         radius = np.sqrt(-2.0 * np.log(first))
         # cos(x) computed as sin(x + pi/2), as in the graph.
         normal += [radius * np.sin(2.0 * np.pi * turn) for turn in (second + 0.25, second)]
     return np.stack(normal, axis=2).reshape(len(index), -1)[:, :size]
+
+
+def _uniform(word: Words) -> npt.NDArray[np.float64]:
+    """In (0, 1): the logarithm of the first of each pair must be finite."""
+    found: npt.NDArray[np.float64] = (word.astype(np.float64) + 0.5) * 2.0**-32
+    return found
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: int) -> list[Words]:

@@ -18,7 +18,7 @@ class IsReady:
 
     Args:
         spec: of the input; an axis with a name may have any size above 0.
-        limited: whether values outside of the range are not ready.
+        limited: whether floats outside of the range are not ready.
     """
 
     def __init__(self, spec: TensorSpec, *, limited: bool = True) -> None:
@@ -28,7 +28,8 @@ class IsReady:
         # Of an input of one size: comparing tuples is faster.
         self._row = spec.shape[1:] if [*sizes] == [*range(1, self._axes)] else None
         most = _FINITE if self._dtype.kind == "f" else float("inf")
-        self._low, self._high = (spec.range if limited else None) or (-most, most)
+        bounded = limited or self._dtype.kind != "f"
+        self._low, self._high = (spec.range if bounded else None) or (-most, most)
 
     def __call__(self, value: Any) -> bool:
         """Whether `value` needs no conversion; False says nothing about its being right."""

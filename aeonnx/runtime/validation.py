@@ -36,7 +36,7 @@ def check_input(part: str, spec: TensorSpec, value: Any, *, limited: bool = True
             order and layout. For float32, float16 and float64 are accepted too and rounded. For
             images with a range, uint8 pixels are accepted too: 0 is the lowest value of the range
             and 255 the highest.
-        limited: whether values outside of the range are refused.
+        limited: whether floats outside of the range are refused; whole numbers always are.
 
     Raises:
         InputError: wrong type, dtype, shape or values; the message says what to do.
@@ -51,7 +51,8 @@ def check_input(part: str, spec: TensorSpec, value: Any, *, limited: bool = True
         raise InputError(f"{where}, got {value.dtype}: {_conversion(spec, dtype)}")
     with np.errstate(over="ignore", invalid="ignore"):  # values too large become infinite
         ready = np.ascontiguousarray(value, spec.dtype)
-    _check_values(where, spec if limited else replace(spec, range=None), ready)
+    free = not limited and ready.dtype.kind == "f"
+    _check_values(where, replace(spec, range=None) if free else spec, ready)
     return ready
 
 
@@ -98,10 +99,15 @@ def require_names(part: str, names: Sequence[str], given: Iterable[str]) -> None
     if missing:
         how = ""
         if names[0] not in missing:  # the first is the argument of the verb
-            options = " ".join(f"--input {name}=NUMBER" for name in missing)
+            options = " ".join(map(_option, missing))
             how = f", with {options}, in Python with the keyword {', '.join(missing)}"
         todo.append(f"give {', '.join(missing)} too{how}")
     raise InputError(f"{part}: expected inputs {sorted(names)}, got {got}: {', and '.join(todo)}")
+
+
+def _option(name: str) -> str:
+    """How a command is given a further input."""
+    return "--label CLASS" if name == "label" else f"--input {name}=NUMBER"
 
 
 def input_array(part: str, spec: TensorSpec, value: Any) -> Array:

@@ -15,7 +15,16 @@ from aeonnx.errors import UsageError
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
 from aeonnx.runtime.generating import latent_shape
-from aeonnx.runtime.prior import Gaussian, check_range, of_normal, standard_normal, truncated
+from aeonnx.runtime.prior import (
+    Distribution,
+    Gaussian,
+    Mixture,
+    check_range,
+    of_normal,
+    shares_of,
+    standard_normal,
+    truncated,
+)
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import ahead, rows_at_once
 
@@ -97,11 +106,14 @@ def walked(
         for start in range(0, n, rows):
             places = np.arange(start, min(start + rows, n))
             if ends is not None:
-                shares = places / max(1, n - 1)
+                way = places / max(1, n - 1)
                 centre = _centre(prior, shape)
-                found = slerp(ends[0] - centre, ends[1] - centre, shares) + centre
+                found = slerp(ends[0] - centre, ends[1] - centre, way) + centre
             else:
-                found = of_normal(prior, _normal(walk, n, seed, first, places, shape), shape)
+                eps = _normal(walk, n, seed, first, places, shape)
+                drawn = np.full(len(places), first) if walk.sweep is not None else first + places
+                shares = shares_of(prior, seed, drawn.astype(np.uint64), math.prod(shape))
+                found = of_normal(prior, eps, shape, shares)
             yield found.astype(dtype)
 
     return ahead(bundle.decode(z, pixels=pixels, **others) for z in ahead(chosen()))
@@ -138,7 +150,7 @@ def _drawn(walk: Walk) -> bool:
 
 
 def _is_seed(text: str) -> bool:
-    return text.isdigit()
+    return text.isdecimal()
 
 
 def _end(
@@ -146,17 +158,16 @@ def _end(
     text: str,
     first: int,
     shape: tuple[int, ...],
-    prior: Gaussian,
+    prior: Distribution,
     walk: Walk,
     others: Mapping[str, Any],
 ) -> Array:
     """One end of an interpolation: float64 of the latent's shape."""
     if _is_seed(text):
         check_range(int(text), first, 1)
-        eps = _limited(
-            standard_normal(int(text), np.array([first], np.uint64), math.prod(shape)), walk
-        )
-        one: Array = of_normal(prior, eps, shape)[0]
+        place, size = np.array([first], np.uint64), math.prod(shape)
+        eps = _limited(standard_normal(int(text), place, size), walk)
+        one: Array = of_normal(prior, eps, shape, shares_of(prior, int(text), place, size))[0]
         return one
     names = {spec.name for spec in bundle.inputs("encoder")[1:]}
     rows = next(open_rows_of(bundle, "encode", [Path(text)], None).batches(1))
@@ -187,8 +198,10 @@ def _limited(eps: npt.NDArray[np.float64], walk: Walk) -> npt.NDArray[np.float64
     return eps if walk.truncate is None else truncated(eps, walk.truncate)
 
 
-def _centre(prior: Gaussian, shape: tuple[int, ...]) -> Array:
+def _centre(prior: Distribution, shape: tuple[int, ...]) -> Array:
     """Mean of the prior, of a latent's shape."""
+    if isinstance(prior, Mixture):
+        return prior.weights @ prior.mean
     if prior.mean is None:
         return np.zeros(shape)
     return np.broadcast_to(prior.mean.reshape(-1, *[1] * (len(shape) - 1)), shape)

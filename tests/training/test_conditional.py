@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 
 import aeonnx as library
 from aeonnx.checkpoint import load
-from aeonnx.errors import AeonnxError, CheckpointError, InputError
+from aeonnx.errors import AeonnxError, BundleError, CheckpointError, InputError
 from aeonnx.training import load_data
 from tests.support import Shared
 
 Cli = Callable[..., Result]
+Maker = Callable[..., Path]
 SMALL = {"conditional": True, "device": "cpu", "seed": 0}
 
 
@@ -71,7 +72,7 @@ def test_parts_take_the_label(bundle: library.Bundle) -> None:
     assert bundle.manifest.classes == tuple("0123456789")
     with pytest.raises(InputError, match=r"label: expected int64 \[batch\] in \[0, 9\]"):
         bundle.generate(1, label=10)
-    with pytest.raises(InputError, match="give label too, with --input label=NUMBER"):
+    with pytest.raises(InputError, match="give label too, with --label CLASS"):
         bundle.generate(1)
 
 
@@ -117,7 +118,7 @@ def test_rows_of_labels(aeonnx: Cli, run: Path, bundle: library.Bundle) -> None:
         (("--labels", "7x"), "--labels: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got 'x'"),
         (("--labels", "7", "--label", "7"), "--label is for one class and --labels for several"),
         (("--label", "ten"), "--label: expected one of 0, 1, 2"),
-        ((), "give label too, with --input label=NUMBER"),
+        ((), "give label too, with --label CLASS"),
     ],
 )
 def test_labels_that_are_none_are_refused(
@@ -206,3 +207,103 @@ def test_states_of_older_versions_resume(tmp_path: Path) -> None:
         after = hashlib.sha256(path.read_bytes()).hexdigest()
         sums.write_text(sums.read_text().replace(before, after))
     assert len(library.train("vae", tmp_path / "run", resume=True, epochs=2).epochs) == 2
+
+
+def test_labels_are_predicted_where_none_are_given(
+    aeonnx: Cli, run: Path, bundle: library.Bundle
+) -> None:
+    examples = load(run / "run", "vae").examples
+    assert examples is not None
+    assert examples.normal_labels is not None
+    x, labels = examples.normal.numpy()[:200], examples.normal_labels.numpy()[:200]
+    predicted = bundle.predict_labels(x)
+    assert (predicted.dtype, predicted.shape) == (np.int64, (200,))
+    assert (predicted == labels).mean() > 0.75  # 0.1 by chance
+    np.testing.assert_array_equal(bundle.predict_labels((x / 255).astype(np.float32)), predicted)
+    np.save("x.npy", x)
+    for verb, output in (("reconstruct", "r.npy"), ("encode", "z.npy")):
+        for options, label in (((), predicted), (("--label", "7"), 7)):
+            told = aeonnx(verb, run / "bundle", "x.npy", "-o", output, "--force", *options)
+            assert told.exit_code == 0, told.output
+            expected = getattr(bundle, verb)(x, label=label)
+            np.testing.assert_allclose(np.load(output), expected, atol=1e-5)
+    done = aeonnx("encode", run / "bundle", "x.npy", "-o", "z.npz")
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(np.load("z.npz")["label"], predicted)
+    done = aeonnx("decode", run / "bundle", "z.npz", "-o", "d.npy")
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(np.load("d.npy"), bundle.reconstruct(x, label=predicted), atol=1e-5)
+    told = aeonnx("score", run / "bundle", "x.npy", "-o", "s.npy")
+    assert "confidence" not in told.output  # known of true labels
+    assert "confidence" in aeonnx("score", run / "bundle", "x.npy", "--label", "7").output
+    assert told.exit_code == 0, told.output
+    np.testing.assert_allclose(np.load("s.npy"), bundle.score(x, label=predicted).scores, rtol=1e-4)
+
+
+def test_a_latent_is_decoded_with_the_label_that_is_given(
+    aeonnx: Cli, run: Path, bundle: library.Bundle
+) -> None:
+    z = bundle.draw_latents(3, seed=1)
+    np.save("z.npy", z)
+    told = aeonnx("decode", run / "bundle", "z.npy", "-o", "x.npy", "--label", "4")
+    assert told.exit_code == 0, told.output
+    np.testing.assert_allclose(np.load("x.npy"), bundle.decode(z, label=4), atol=1e-5)
+    told = aeonnx("decode", run / "bundle", "z.npy", "-o", "y.npy")
+    assert told.exit_code == 1
+    assert "label" in told.output
+    told = aeonnx("decode", run / "bundle", "z.npy", "-o", "y.npy", "--label", "eleven")
+    assert told.exit_code == 2
+    assert "--label: expected one of 0, 1, 2" in told.output
+
+
+def test_a_model_without_labels_predicts_none(aeonnx: Cli, bundle_of: Maker) -> None:
+    x = np.zeros((1, 1, 28, 28), np.float32)
+    np.save("x.npy", x)
+    with pytest.raises(BundleError, match="predicting labels: expected a bundle whose parts take"):
+        library.load(bundle_of(), ["cpu"]).predict_labels(x)
+    for verb in ("reconstruct", "score"):
+        told = aeonnx(verb, bundle_of(), "x.npy", "-o", "y.npy", "--label", "4")
+        assert told.exit_code == 2
+        assert "--label: this bundle's" in told.output
+        assert "takes none, leave it out" in told.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("encode", "x.npy", "-o", "y.npy", "--label", "7", "--input", "label=3"), 2, "give one"),
+        (("generate", "-o", "y.npy", "--label", "7", "--input", "label=3"), 2, "give one of them"),
+        (("generate", "-o", "y.npy", "--labels", "70", "--input", "label=3"), 2, "give one of"),
+        (("generate", "-o", "y.npy", "--label", "\u00b2"), 2, "--label: expected one of 0, 1, 2"),
+        (("score", "x.npy", "--label", "99"), 1, "label: expected int64 [batch] in [0, 9]"),
+        (("score", "x.npy", "--input", "label=-1"), 1, "label: expected int64 [batch] in [0, 9]"),
+    ],
+)
+def test_labels_that_contradict_or_do_not_exist(
+    aeonnx: Cli, run: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    np.save("x.npy", np.zeros((1, 1, 28, 28), np.float32))
+    verb, *others = arguments
+    told = aeonnx(verb, run / "bundle", *others)
+    assert (told.exit_code, text in told.output) == (code, True), told.output
+    assert not Path("y.npy").exists()
+
+
+def test_a_part_alone_says_why_it_needs_the_label(aeonnx: Cli, run: Path) -> None:
+    library.export("vae", "alone", checkpoint=run / "run", parts="scorer")
+    np.save("x.npy", np.zeros((1, 1, 28, 28), np.float32))
+    told = aeonnx("score", "alone", "x.npy")
+    assert told.exit_code == 1
+    assert "score: expected a label, with --label CLASS. To predict it, images are" in told.output
+    assert aeonnx("score", "alone", "x.npy", "--label", "3").exit_code == 0
+
+
+def test_calibration_images_get_the_labels_that_fit_them(run: Path, tmp_path: Path) -> None:
+    examples = load(run / "run", "vae").examples
+    assert examples is not None
+    np.save(tmp_path / "x.npy", examples.train.numpy()[:200])
+    folder = tmp_path / "b"
+    library.export("vae", folder, checkpoint=run / "run", calibration=tmp_path / "x.npy")
+    limits = library.load(folder, ["cpu"]).variant("scorer").percentiles["error"]
+    own = library.load(run / "bundle", ["cpu"]).variant("scorer").percentiles["error"]
+    assert limits["p95"] == pytest.approx(own["p95"], rel=0.35)

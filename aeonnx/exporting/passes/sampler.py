@@ -27,7 +27,7 @@ from aeonnx.bundle import TensorSpec
 from aeonnx.exporting.opsets import SAMPLER_OPSET
 from aeonnx.exporting.passes.pixels import convert_output_to_pixels
 from aeonnx.io.pixels import Bounds
-from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Gaussian
+from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Distribution, Gaussian, Mixture
 from aeonnx.runtime.session import Array
 
 __all__ = ["sampler_graph", "sampler_specs"]
@@ -55,7 +55,7 @@ def sampler_specs(
     return (seed, index, *others), (z, image)
 
 
-def sampler_graph(decoder: ModelProto, prior: Gaussian, bounds: Bounds) -> ModelProto:
+def sampler_graph(decoder: ModelProto, prior: Distribution, bounds: Bounds) -> ModelProto:
     """A graph that draws latents from the prior and decodes them to uint8 images.
 
     Args:
@@ -91,9 +91,9 @@ def _rename_input(model: ModelProto, name: str, new: str) -> None:
         node.input[:] = [new if item == name else item for item in node.input]
 
 
-def _prior_graph(prior: Gaussian, rows: int | str, shape: list[int], z: str) -> ModelProto:
-    size, channels = prod(shape), shape[0]
-    blocks = -(-size // WORDS)
+def _prior_graph(prior: Distribution, rows: int | str, shape: list[int], z: str) -> ModelProto:
+    size = prod(shape)
+    blocks = -(-size // WORDS) + isinstance(prior, Mixture)  # one more to draw the component
     lines = _philox_lines() + _normal_lines()
     constants: dict[str, Array] = {
         "low": np.asarray(np.uint64(0xFFFFFFFF)),
@@ -114,6 +114,64 @@ def _prior_graph(prior: Gaussian, rows: int | str, shape: list[int], z: str) -> 
         "quarter": np.asarray(np.float64(0.25)),
         "two_pi": np.asarray(np.float64(2.0 * np.pi)),
     }
+    more, others, value = (
+        _mixture_lines(prior) if isinstance(prior, Mixture) else _gaussian_lines(prior, shape)
+    )
+    lines += [*more, f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})"]
+    constants |= others
+    sizes = ", ".join(map(str, (rows, *shape)))
+    text = (
+        f'<ir_version: 8, opset_import: ["" : {SAMPLER_OPSET}]>\n'
+        f"prior (int64[1] seed, int64[{rows}] index) => (float[{sizes}] {z}) {{\n"
+        + "\n".join(lines)
+        + "\n}"
+    )
+    model: ModelProto = onnx.parser.parse_model(text)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in constants.items()
+    )
+    return model
+
+
+def _mixture_lines(prior: Mixture) -> tuple[list[str], dict[str, Array], str]:
+    """Nodes from n and the uniform words u0 to a sample: lines, constants, name of the result."""
+    k, channels = prior.mean.shape
+    constants: dict[str, Array] = {
+        "upper": prior.upper[None],
+        "numbers": np.arange(k)[None],
+        "end": np.array([2**31 - 1]),
+        "before": np.array([-1]),
+        "means": prior.mean[None],
+    }
+    # The samples of all components side by side, of which one is kept.
+    if prior.factor.ndim == 3:
+        constants["factors"] = np.ascontiguousarray(prior.factor.reshape(-1, channels).T)
+        constants["by_component"] = np.array([-1, k, channels])
+        every = ["products = MatMul (n, factors)", "every = Reshape (products, by_component)"]
+    else:
+        constants["factors"] = prior.factor[None]
+        every = ["single = Unsqueeze (n, last)", "every = Mul (single, factors)"]
+    lines = [
+        "choosing = Slice (u0, before, end, last)",
+        "above = GreaterOrEqual (choosing, upper)",
+        f"counted_up = Cast <to = {onnx.TensorProto.INT64}> (above)",
+        "component = ReduceSum <keepdims = 1> (counted_up, last)",
+        "chosen = Equal (numbers, component)",
+        f"share = Cast <to = {onnx.TensorProto.DOUBLE}> (chosen)",
+        "shares = Unsqueeze (share, third)",
+        *every,
+        "moved = Add (every, means)",
+        "kept = Mul (moved, shares)",
+        "mixed = ReduceSum <keepdims = 0> (kept, last)",
+    ]
+    return lines, constants, "mixed"
+
+
+def _gaussian_lines(prior: Gaussian, shape: list[int]) -> tuple[list[str], dict[str, Array], str]:
+    """Nodes from n to a sample: lines, constants, name of the result."""
+    size, channels = prod(shape), shape[0]
+    lines: list[str] = []
+    constants: dict[str, Array] = {}
     value = "n"
     spatial = len(shape) > 1
     if spatial and (prior.factor is not None or prior.mean is not None):
@@ -145,19 +203,7 @@ def _prior_graph(prior: Gaussian, rows: int | str, shape: list[int], z: str) -> 
         constants["shape"] = np.array([-1, *shape])
         lines.append(f"shaped = Reshape ({value}, shape)")
         value = "shaped"
-    lines.append(f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})")
-    sizes = ", ".join(map(str, (rows, *shape)))
-    text = (
-        f'<ir_version: 8, opset_import: ["" : {SAMPLER_OPSET}]>\n'
-        f"prior (int64[1] seed, int64[{rows}] index) => (float[{sizes}] {z}) {{\n"
-        + "\n".join(lines)
-        + "\n}"
-    )
-    model: ModelProto = onnx.parser.parse_model(text)
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(array, name) for name, array in constants.items()
-    )
-    return model
+    return lines, constants, value
 
 
 def _philox_lines() -> list[str]:

@@ -15,6 +15,7 @@ from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.exporting.capture.program import program_of
+from aeonnx.exporting.ensemble import ensemble_of
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
@@ -49,7 +50,7 @@ from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.interface import batch_of, stored_sizes
-from aeonnx.runtime.prior import Gaussian
+from aeonnx.runtime.prior import Distribution, Gaussian, stored_prior
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verification import entry
 
@@ -160,7 +161,7 @@ class _Judge:
         if part == SAMPLER:
             decoder, graph = self.usual["decoder"], self.bundle.session(part).run
             return compare_sampler(
-                decoder, graph, self.decode, sampler_reference(decoder, self.gaussian)
+                decoder, graph, self.decode, sampler_reference(decoder, self.prior)
             )
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
@@ -223,12 +224,10 @@ class _Judge:
         return self.rows[part]
 
     @property
-    def gaussian(self) -> Gaussian:
+    def prior(self) -> Distribution:
         """The prior that the sampler draws from."""
         prior = self.bundle.manifest.prior
-        mean, factor = (prior.mean, prior.factor) if prior else (None, None)
-        read = self.bundle.read_golden
-        return Gaussian(read(mean) if mean else None, read(factor) if factor else None)
+        return stored_prior(prior, self.bundle.read_golden) if prior else Gaussian()
 
     @property
     def decode(self) -> Run | None:
@@ -291,8 +290,9 @@ class _Judge:
 
 
 def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
-    declared = trained.model.parts()
     there = bundle.manifest.parts
+    count = there["denoiser"]["fp32"].ensemble if "denoiser" in there else 1
+    declared = ensemble_of(trained.model.parts(), count)
     if "scorer" in there:
         score = measure_of(there["scorer"]["fp32"].outputs)
         declared = with_score(declared, score, partial(train_inputs, trained, dict(declared)))

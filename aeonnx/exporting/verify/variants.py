@@ -22,7 +22,7 @@ from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Report
 from aeonnx.runtime.batching import Run, any_rows, whole_batches
-from aeonnx.runtime.prior import Gaussian, transformed
+from aeonnx.runtime.prior import Distribution, transformed
 from aeonnx.runtime.session import Array
 
 __all__ = [
@@ -197,7 +197,7 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
     }
 
 
-def sampler_reference(decoder: Part, prior: Gaussian) -> SamplerReference:
+def sampler_reference(decoder: Part, prior: Distribution) -> SamplerReference:
     """The reference of a sampler made of a decoder and a prior."""
     z, reconstruction = decoder.inputs[0], decoder.outputs[0]
     bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
@@ -250,7 +250,7 @@ class SamplerReference:
         bounds: range of the image.
     """
 
-    prior: Gaussian
+    prior: Distribution
     decoder: Reference
     z: TensorSpec
     reconstruction: TensorSpec

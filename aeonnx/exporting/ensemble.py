@@ -1,0 +1,89 @@
+"""Self-ensemble: a denoiser that is run on flips and turns of each image, and the mean of it.
+
+Timofte et al. 2016, "Seven ways to improve example-based single image super resolution", section
+3.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from aeonnx.errors import UsageError
+from aeonnx.models import Part
+
+__all__ = ["ensemble_of", "with_ensemble"]
+
+_DENOISER = "denoiser"
+_FLIPS = ((), (2,), (3,), (2, 3))  # of axes of [batch, channels, height, width]
+
+
+def with_ensemble(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """The parts, with a denoiser that is the mean over eight orientations of each image.
+
+    Over the four that keep height and width, if these are fixed and differ, or follow other rules.
+
+    Raises:
+        UsageError: there is no denoiser of images that takes them alone.
+    """
+    part = parts.get(_DENOISER)
+    if part is None:
+        raise UsageError(
+            f"--ensemble averages the results of a denoiser, and the parts are {', '.join(parts)}: "
+            "leave it out"
+        )
+    (x, *more), (y, *others) = part.inputs, part.outputs
+    if more or others or x.kind != "image" or (y.kind, y.shape) != (x.kind, x.shape):
+        names = ", ".join(f"{spec.name} of {spec.kind}" for spec in (*part.inputs, *part.outputs))
+        raise UsageError(
+            f"--ensemble: expected a denoiser from an image to one of its size, got {names}: leave "
+            "it out"
+        )
+    turned = _alike(part)
+    count = len(_FLIPS) * (1 + turned)
+    found = replace(
+        part,
+        module=_SelfEnsemble(part.module, turned=turned),
+        outputs=(replace(y, description=f"{y.description}, mean over {count} orientations"),),
+        ensemble=count,
+    )
+    return {**parts, _DENOISER: found}
+
+
+def ensemble_of(parts: Mapping[str, Part], count: int) -> dict[str, Part]:
+    """The parts as a bundle has them whose denoiser is the mean over so many orientations."""
+    return with_ensemble(parts) if count > 1 else dict(parts)
+
+
+def _alike(part: Part) -> bool:
+    """Whether an image may have its height as width and its width as height."""
+    height, width = part.inputs[0].shape[2:]
+    if isinstance(height, int) or isinstance(width, int):
+        return height == width
+    return part.axes.get(height) == part.axes.get(width)
+
+
+class _SelfEnsemble(nn.Module):
+    """x [N, C, H, W] -> mean of what a network makes of its flips and turns, turned back.
+
+    Args:
+        network: x -> [N, C, H, W].
+        turned: whether to exchange height and width too.
+    """
+
+    def __init__(self, network: nn.Module, *, turned: bool) -> None:
+        super().__init__()
+        self.network, self.turned = network, turned
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [torch.flip(self.network(torch.flip(x, axes)), axes) for axes in _FLIPS]
+        if self.turned:
+            y = x.transpose(2, 3)
+            found += [
+                torch.flip(self.network(torch.flip(y, axes)), axes).transpose(2, 3)
+                for axes in _FLIPS
+            ]
+        return torch.stack(found).mean(0)

@@ -1,0 +1,129 @@
+"""`--ensemble`: a denoiser that is the mean over flips and turns of each image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from torch import nn
+
+import aeonnx as library
+from aeonnx.bundle import Axis, manifest
+from aeonnx.errors import UsageError
+from aeonnx.exporting.ensemble import with_ensemble
+from aeonnx.models import Part, image
+
+Cli = Callable[..., Result]
+Maker = Callable[..., Path]
+SCHEMA = json.loads((files("aeonnx.bundle") / "schema.json").read_text())
+
+
+class Uneven(nn.Module):
+    """A 3x3 filter that looks to one side, and is no part of any symmetry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.filter = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.filter(x).sigmoid()
+
+
+def part(height: int | str, width: int | str, axes: Mapping[str, Axis] = {}) -> Part:
+    shape = (1, height, width)
+    return Part(Uneven(), (image("x", shape, "-"),), (image("y", shape, "images"),), axes=axes)
+
+
+def mean_of(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Mean over the eight orientations, by numpy."""
+    made = []
+    for turns in range(4):
+        for flip in (False, True):
+            turned = np.rot90(x, turns, (2, 3))
+            found = run(np.ascontiguousarray(turned[..., ::-1] if flip else turned))
+            made.append(np.rot90(found[..., ::-1] if flip else found, -turns, (2, 3)))
+    return np.mean(made, 0)
+
+
+@pytest.fixture(scope="module")
+def bundles(run_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """Of one `dae`, without and with the option."""
+    folder, run = tmp_path_factory.mktemp("ensemble"), run_of("dae")
+    for ensemble in (False, True):
+        given = {"checkpoint": run, "parts": "denoiser", "io": "uint8", "ensemble": ensemble}
+        library.export("dae", folder / str(ensemble), **given)
+    return {ensemble: folder / str(ensemble) for ensemble in (False, True)}
+
+
+def test_the_graph_is_the_mean_of_eight(
+    aeonnx: Cli, bundles: dict[bool, Path], run_of: Maker
+) -> None:
+    plain, whole = (library.load(bundles[ensemble], ["cpu"]) for ensemble in (False, True))
+    x = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
+    np.testing.assert_allclose(whole.denoise(x), mean_of(plain.denoise, x), atol=1e-5)
+    assert np.abs(whole.denoise(x) - plain.denoise(x)).max() > 0.01
+    turned = np.ascontiguousarray(np.rot90(x, 1, (2, 3)))
+    expected = np.rot90(whole.denoise(x), 1, (2, 3))
+    np.testing.assert_allclose(whole.denoise(turned), expected, atol=1e-5)
+    for name in ("fp32", "fp32-uint8"):
+        assert whole.variant("denoiser", name).ensemble == 8
+        assert plain.variant("denoiser", name).ensemble == 1
+    document = json.loads((bundles[True] / manifest.FILE_NAME).read_text())
+    jsonschema.validate(document, SCHEMA)
+    assert whole.outputs("denoiser")[0].description.endswith(", mean over 8 orientations")
+    for folder in bundles.values():
+        told = aeonnx("verify", folder, "--against", run_of("dae"))
+        assert told.exit_code == 0, told.output
+
+
+def test_pictures_of_any_size_in_tiles(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
+    example = torch.rand(2, 1, 24, 40)
+    for name, ensemble in (("plain", False), ("whole", True)):
+        library.export(
+            "own", tmp_path / name, denoiser=nn.Sequential(network, nn.Sigmoid()),
+            example=example, range=(0, 1), ensemble=ensemble,
+        )  # fmt: skip
+    plain = library.load(tmp_path / "plain", ["cpu"])
+    whole = library.load(tmp_path / "whole", ["cpu"])
+    tiled = library.load(tmp_path / "whole", ["cpu"], tile=32)
+    x = np.random.default_rng(0).random((1, 1, 90, 70), np.float32)
+    np.testing.assert_allclose(whole.denoise(x), mean_of(plain.denoise, x), atol=1e-5)
+    np.testing.assert_allclose(tiled.denoise(x), whole.denoise(x), atol=1e-6)
+
+
+def test_sides_that_cannot_be_exchanged_are_flipped_alone() -> None:
+    assert with_ensemble({"denoiser": part(8, 8)})["denoiser"].ensemble == 8
+    assert with_ensemble({"denoiser": part(8, 12)})["denoiser"].ensemble == 4
+    same = {"height": Axis(4, min=4), "width": Axis(4, min=4)}
+    assert with_ensemble({"denoiser": part("height", "width", same)})["denoiser"].ensemble == 8
+    other = {"height": Axis(4, min=4), "width": Axis(8, min=8)}
+    found = with_ensemble({"denoiser": part("height", "width", other)})["denoiser"]
+    assert found.ensemble == 4
+    x = torch.rand(2, 1, 8, 16)
+    single = part("height", "width", other).module
+    expected = sum(single(x.flip(axes)).flip(axes) for axes in ((), (2,), (3,), (2, 3))) / 4
+    torch.testing.assert_close(found.module(x), expected)
+
+
+def test_other_parts_are_refused(aeonnx: Cli, run_of: Maker) -> None:
+    told = aeonnx("export", "-m", "vae", "--checkpoint", run_of(), "--ensemble", "-o", "b")
+    assert told.exit_code == 2
+    assert (
+        "--ensemble averages the results of a denoiser, and the parts are encoder," in told.output
+    )
+    assert not Path("b").exists()
+    shape = (1, 8, 8)
+    two = Part(
+        Uneven(), (image("x", shape, "-"), image("m", shape, "-")), (image("y", shape, "-"),)
+    )
+    with pytest.raises(UsageError, match="expected a denoiser from an image to one of its size"):
+        with_ensemble({"denoiser": two})
