@@ -29,6 +29,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 import aeonnx
+from aeonnx import checkpoint
 from aeonnx.training import load_data
 
 Array = npt.NDArray[np.float32]
@@ -125,8 +127,10 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def ours(train: Digits, x: npt.NDArray[np.uint8], seed: int, epochs: int, latent: int) -> Array:
-    """Scores of an `ae` with convolutions, trained and exported as the commands do it."""
+def ours(
+    train: Digits, x: npt.NDArray[np.uint8], seed: int, epochs: int, latent: int
+) -> dict[str, Array]:
+    """Scores of an `ae` with convolutions by each measure, trained and exported as commands do."""
     with tempfile.TemporaryDirectory() as folder:
         run, bundle = Path(folder) / "run", Path(folder) / "bundle"
         np.save(Path(folder) / "x.npy", train.x)
@@ -139,8 +143,16 @@ def ours(train: Digits, x: npt.NDArray[np.uint8], seed: int, epochs: int, latent
             epochs=epochs,
             seed=seed,
         )
-        aeonnx.export("ae", bundle, checkpoint=run, parts="scorer")
-        return aeonnx.load(bundle, ["cpu"]).score(x).scores
+        return scores_of(run, bundle, x)
+
+
+def scores_of(run: Path, bundle: Path, x: npt.NDArray[Any]) -> dict[str, Array]:
+    """Scores by each measure, the default first."""
+    found = {}
+    for measure in MEASURES:
+        aeonnx.export("ae", bundle, checkpoint=run, parts="scorer", score=measure, force=True)
+        found[f"aeonnx ae, {measure}"] = aeonnx.load(bundle, ["cpu"]).score(x).scores
+    return found
 
 
 def painted(test: Digits, seed: int) -> npt.NDArray[np.uint8]:
@@ -179,13 +191,8 @@ def of_table(train: Array, x: Array, seed: int) -> tuple[dict[str, Array], int]:
         run, bundle = Path(folder) / "run", Path(folder) / "bundle"
         np.save(Path(folder) / "x.npy", train)
         aeonnx.train("ae", run, data=Path(folder) / "x.npy", seed=seed)
-        found = {}
-        for measure in MEASURES:
-            parts = ["encoder", "scorer"]
-            aeonnx.export("ae", bundle, checkpoint=run, parts=parts, score=measure)
-            loaded = aeonnx.load(bundle, ["cpu"])
-            found[f"aeonnx ae, {measure}"] = loaded.score(x).scores
-        return found, int(loaded.outputs("encoder")[0].shape[1])
+        found = scores_of(run, bundle, x)
+        return found, checkpoint.load(run, "ae").model.parts()["decoder"].inputs[0].shape[1]
 
 
 def of_tables(seeds: Sequence[int]) -> list[str]:
@@ -218,7 +225,7 @@ def block(
     for seed in seeds:
         each: dict[str, list[float]] = {}
         for train, x, odd in cases:
-            found = {"aeonnx ae": ours(train, x, seed, epochs, latent)}
+            found = ours(train, x, seed, epochs, latent)
             vectors = Digits(x, train.labels).vectors
             for detector, run in DETECTORS.items():
                 found[detector] = run(train.vectors, vectors, latent, seed)
@@ -283,6 +290,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--latent", type=int, default=16)
+    parser.add_argument("-o", type=Path, default=RESULT)
     given = parser.parse_args()
     text = [
         "# Odd images",
@@ -308,7 +316,7 @@ def main() -> None:
             text += block("painted defects", [(train, x, odd)], *how)
     if "tables" in given.blocks:
         text += of_tables(given.seeds)
-    RESULT.write_text("\n".join(text))
+    given.o.write_text("\n".join(text))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--dropout": SHARE,
     "--ema": SHARE,
     "--epochs": COUNT,
+    "--features": ("nowhere", ""),
+    "--photos": ("nowhere", ""),
     "--first": INDEX,
     "--from": ("unknwon", "a:b:", "module:"),
     "--graph": NAME,

@@ -112,7 +112,7 @@ def reading_options(command: F) -> F:
         click.option(
             "--skip-bad",
             is_flag=True,
-            help="Skip pictures, or rows of a table, that cannot be used, and report them on stderr.",
+            help="Skip pictures or rows of tables that cannot be used, and report them on stderr.",
         ),
         click.option(
             "--recursive",

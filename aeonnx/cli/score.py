@@ -12,7 +12,8 @@ from aeonnx.cli.inputs import (
     IMAGES,
     PATH_NAME,
     images_argument,
-    numbers_of,
+    label_option,
+    others_of,
     others_option,
     reading_of,
     reading_options,
@@ -34,8 +35,9 @@ __all__ = ["score"]
 
 @click.command(
     help="Score images by how unlike those of the training they are, and name the odd ones.\n\nThe "
-    "score is the error of an image's reconstruction. The percentile is the share of normal images "
-    f"with a lower score.\n\n{IMAGES}",
+    "score is the error of the reconstruction, or another measure that the bundle was exported "
+    "with (`aeonnx export --score`). The percentile is the share of normal images with a lower "
+    f"score.\n\n{IMAGES}",
     epilog="Example: aeonnx score dist/ae parts/ -o scores.csv --heatmaps heat/ --sheet worst.png",
 )
 @bundle_argument
@@ -65,17 +67,18 @@ __all__ = ["score"]
 @click.option(
     "--watch",
     type=PATH,
-    help="Instead of IMAGES: score the pictures of a folder, and each new one as it comes, until "
-    "Ctrl-C.",
+    help="Instead of IMAGES: score the files of a folder, and each new one as it comes, until "
+    "Ctrl-C; of a .csv that grows, each new row.",
 )
 @reading_options
 @others_option
+@label_option
 @runtime_options
 @force_option("Replace existing files; write into a folder that is not empty.")
 @json_option(
     "an object with `threshold` and `rows`, a list of objects with `name`, `score`, `percentile` "
     "(null if the bundle does not know it), `verdict` (normal or odd) and, of rows of a table, "
-    "`columns` with the error of each; with --watch one such object of an image per line"
+    "`columns` with the error of each; with --watch one such object per line"
 )
 def score(
     bundle: Path,
@@ -93,11 +96,13 @@ def score(
     skip_bad: bool,
     step: int | None,
     others: tuple[str, ...],
+    label: str | None,
     **how: Any,
 ) -> None:
     from aeonnx.cli import scores
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.cli.tables import say
+    from aeonnx.runtime.labels import missing_label
     from aeonnx.runtime.scored import score_output
     from aeonnx.runtime.scoring import ScoreFiles, score_files
     from aeonnx.runtime.watching import watched
@@ -106,29 +111,32 @@ def score(
     if bool(sources) == (watch is not None):
         raise UsageError("expected IMAGES to score, or a folder with --watch, and not both")
     reading = reading_of(resize, background, recursive, skip_bad, step)
-    numbers = numbers_of(others)
     if watch is not None:
         if output or heatmaps or sheet:
             raise UsageError(
                 "--watch prints each score as it comes: leave out -o, --heatmaps and --sheet"
             )
         with opened(bundle, **how) as ready:
+            numbers = others_of(ready, "score", others, label)
             for found in watched(ready, watch, threshold, reading, others=numbers):
-                scores.print_one_scored(found, as_json=as_json)
+                scores.print_file_scored(found, as_json=as_json)
         return
     with opened(bundle, **how) as ready, closing(RowsProgress("score")) as progress:
+        given = others_of(ready, "score", others, label)
         rows, scored = score_files(
             ready,
             sources,
             ScoreFiles(output, heatmaps, sheet, force),
             threshold=threshold,
             reading=reading,
-            others=numbers,
+            others=given,
             advanced=progress,
         )
         say_left_out(rows.left_out, rows.skipped)
         scorer = ready.variant("scorer")
-        normal = scorer.normal.get(score_output(scorer))
+        # Of predicted labels the scores are lower than those of true ones, which are known.
+        predicted = missing_label(ready, "score", given)
+        normal = None if predicted else scorer.normal.get(score_output(scorer))
         if output is None or as_json:
             names = tuple(rows.names[:])
             scores.print_scored(names, scored, threshold, normal, as_json=as_json)

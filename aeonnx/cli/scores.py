@@ -1,4 +1,4 @@
-"""What `aeonnx score` prints: a line per image, or JSON."""
+"""What `aeonnx score` prints: a line per row, or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aeonnx.runtime.scored import Scored
     from aeonnx.runtime.watching import Seen
 
-__all__ = ["print_one_scored", "print_scored", "summary_of"]
+__all__ = ["print_file_scored", "print_scored", "summary_of"]
 
 
 def print_scored(
@@ -37,24 +37,35 @@ def print_scored(
         normal: what normal rows score, if the bundle says so.
         as_json: print one document instead.
     """
-    shares = [None if math.isnan(share) else share for share in found.percentiles.tolist()]
-    verdicts = [VERDICTS[odd] for odd in found.odd.tolist()]
-    rows = list(zip(names, found.scores.tolist(), shares, verdicts, strict=True))
     if as_json:
-        keys = ("name", "score", "percentile", "verdict")
-        listed: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in rows]
-        if found.columns is not None:
-            for item, errors in zip(listed, found.columns.tolist(), strict=True):
-                item["columns"] = dict(zip(found.names, errors, strict=True))
-        print_json({"threshold": found.threshold, "rows": listed})
+        rows = [_row(name, found, place) for place, name in enumerate(names)]
+        print_json({"threshold": found.threshold, "rows": rows})
         return
-    shown = [printable(name) for name in names]
-    width = max(map(len, shown), default=0)
-    for place, (name, (_, score, share, verdict)) in enumerate(zip(shown, rows, strict=True)):
-        percent = "" if share is None else f"{share:6.2f} %"
-        most = _worst(found, place) if found.odd[place] else ""
-        say(f"{name:<{width}}  {score:<10.4g} {percent:>8}  {verdict}{most}")
+    width = max((len(printable(name)) for name in names), default=0)
+    for place, name in enumerate(names):
+        say(_line(name, found, place, width))
     say(summary_of(found, threshold, normal))
+
+
+def _row(name: str, found: Scored, place: int) -> dict[str, Any]:
+    share = float(found.percentiles[place])
+    row = {
+        "name": name,
+        "score": float(found.scores[place]),
+        "percentile": None if math.isnan(share) else share,
+        "verdict": VERDICTS[bool(found.odd[place])],
+    }
+    if found.columns is None:
+        return row
+    return {**row, "columns": dict(zip(found.names, found.columns[place].tolist(), strict=True))}
+
+
+def _line(name: str, found: Scored, place: int, width: int) -> str:
+    share = found.percentiles[place]
+    percent = "" if math.isnan(share) else f"{share:6.2f} %"
+    most = _worst(found, place) if found.odd[place] else ""
+    score, verdict = found.scores[place], VERDICTS[bool(found.odd[place])]
+    return f"{printable(name):<{width}}  {score:<10.4g} {percent:>8}  {verdict}{most}"
 
 
 def _worst(found: Scored, place: int) -> str:
@@ -67,19 +78,17 @@ def _worst(found: Scored, place: int) -> str:
     return f"  {printable(found.names[worst])} ({share:.0%} of the error)"
 
 
-def print_one_scored(found: Seen, *, as_json: bool) -> None:
-    """Print a line about one picture; on stderr if it could not be read."""
-    share = None if math.isnan(found.percentile) else found.percentile
-    if found.problem:
-        print(printable(f"Skipped: {found.problem}"), file=sys.stderr)
-    elif as_json:
-        line = {"name": found.name, "score": found.score, "percentile": share}
-        print(json.dumps({**line, "verdict": VERDICTS[found.odd]}), flush=True)
-    else:
-        percent = "" if share is None else f"{share:6.2f} %"
-        verdict = VERDICTS[found.odd]
-        line_of = f"{printable(found.name)}  {found.score:<10.4g} {percent:>8}  {verdict}"
-        print(line_of, flush=True)
+def print_file_scored(found: Seen, *, as_json: bool) -> None:
+    """Print a line about each row of a file; on stderr about those that cannot be scored."""
+    for problem in found.problems:
+        print(printable(f"Skipped: {problem}"), file=sys.stderr)
+    if found.scored is None:
+        return
+    for place, name in enumerate(found.names):
+        if as_json:
+            print(json.dumps(_row(name, found.scored, place)), flush=True)
+        else:
+            print(_line(name, found.scored, place, 0), flush=True)
 
 
 def summary_of(found: Scored, threshold: str, normal: NormalScores | None) -> str:

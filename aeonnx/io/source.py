@@ -62,7 +62,8 @@ def joined(parts: list[Source]) -> Source:
 
     skipped = tuple(text for part in parts for text in part.skipped)
     if all(part.outputs is None for part in parts):
-        return Source(Numbers(sum(len(part.names) for part in parts)), batches)
+        count = Numbers(sum(len(part.names) for part in parts))
+        return Source(count, batches, skipped=skipped)
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
     pictures = all(part.pictures for part in parts)

@@ -34,12 +34,15 @@ class ColumnsOf:
         names: of the D columns; numbers from "0" if they were not named in training.
         missing: whether values may be missing.
         step: rows from one window to the next; None for the length of a window.
+        skip_bad: leave out rows with values that are missing or infinite, and windows that have
+            one, where the model does not take them.
     """
 
     rows: Rows
     names: tuple[str, ...]
     missing: bool
     step: int | None = None
+    skip_bad: bool = False
 
     @property
     def positional(self) -> bool:
@@ -98,10 +101,16 @@ def _tables(path: Path | str, where: str, wanted: ColumnsOf) -> Iterator[Table |
 
 def _source(table: Table, wanted: ColumnsOf) -> Source:
     values = _values(table, wanted)
-    _check(table.where, values, wanted)
+    problems = _problems(table.where, values, wanted)
+    skipped = tuple(problems.values())
+    if problems and (not wanted.skip_bad or len(problems) == len(values)):
+        raise ImageError(skipped[0])
+    bad = np.isin(np.arange(len(values)), [*problems])
     shape = wanted.rows.shape
     if len(shape) == 1:
-        return Source(Numbers(len(values)), partial(slices, values))
+        kept = np.flatnonzero(~bad)
+        names = [str(row) for row in kept] if problems else Numbers(len(values))
+        return Source(names, partial(slices, values[kept]), skipped=skipped)
     length = shape[1]
     if len(values) < length:
         raise ImageError(
@@ -110,8 +119,13 @@ def _source(table: Table, wanted: ColumnsOf) -> Source:
         )
     step = wanted.step or length
     windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)[::step]
-    names = [f"{first}-{first + length - 1}" for first in range(0, step * len(windows), step)]
-    return Source(names, lambda size: map(np.ascontiguousarray, slices(windows, size)))
+    starts = np.arange(0, step * len(windows), step)
+    whole = ~np.lib.stride_tricks.sliding_window_view(bad, length)[::step].any(1)
+    names = [f"{first}-{first + length - 1}" for first in starts[whole].tolist()]
+    windows = windows[whole] if problems else windows  # which copies them
+    return Source(
+        names, lambda size: map(np.ascontiguousarray, slices(windows, size)), skipped=skipped
+    )
 
 
 def _values(table: Table, wanted: ColumnsOf) -> Array:
@@ -128,10 +142,12 @@ def _values(table: Table, wanted: ColumnsOf) -> Array:
     return table.values(found)
 
 
-def _check(where: str, values: Array, wanted: ColumnsOf) -> None:
+def _problems(where: str, values: Array, wanted: ColumnsOf) -> dict[int, str]:
+    """What is wrong with rows, by their numbers; at most the first problem of each."""
     wrong = np.isinf(values) if wanted.missing else ~np.isfinite(values)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    found = {}
+    for row in np.flatnonzero(wrong.any(1)).tolist():
+        column = int(wrong[row].argmax())
         got = values[row, column]
         todo = (
             "remove the row, or train with --missing impute, so that missing values are filled in"
@@ -141,14 +157,13 @@ def _check(where: str, values: Array, wanted: ColumnsOf) -> None:
             else "remove the row"
         )
         what = "no value" if np.isnan(got) else f"{got:g}"
-        raise ImageError(
+        found[row] = (
             f"{where}: column {wanted.names[column]}: expected finite numbers, got {what} in row "
             f"{row}: {todo}"
         )
     if len(wanted.rows.shape) == 1:
-        empty = np.isnan(values).all(1)
-        if empty.any():
-            raise ImageError(
-                f"{where}: row {int(empty.argmax())} has no value in any column of the model: "
-                "remove it"
+        for row in np.flatnonzero(np.isnan(values).all(1)).tolist():
+            found.setdefault(
+                row, f"{where}: row {row} has no value in any column of the model: remove it"
             )
+    return dict(sorted(found.items()))

@@ -8,8 +8,9 @@ import re
 import shlex
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,17 @@ def is_table(path: Path | str) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, texts: Collection[str] = ()) -> Table:
     """Read a table.
 
     A .csv has UTF-8 or, failing that, Windows-1252 text with commas, semicolons, tabs or bars
     between values. Its first row names the columns, if a value in it is neither a number nor
-    missing. An empty value, NA, NaN, null, None, - and ? stand for a missing one. A name may end in
-    a unit, in brackets: temperature [°C].
+    missing. An empty value, NA, NaN, null, None, - and ? stand for a missing one, and so does an
+    empty line between rows of one column. A name may end in a unit, in brackets: temperature [°C].
+
+    Args:
+        path: of the file.
+        texts: names of columns that are read as texts, whatever they hold: labels such as 007.
 
     Raises:
         ImageError: it is missing, empty, or no such table.
@@ -120,8 +125,8 @@ def read_table(path: Path) -> Table:
     where = f"{path}"
     try:
         if path.suffix.lower() == ".parquet":
-            return _of_parquet(path, where)
-        return _of_csv(path.read_bytes(), where)
+            return _of_parquet(path, where, texts)
+        return _of_csv(path.read_bytes(), where, texts)
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -139,7 +144,7 @@ def of_array(values: Array, where: str) -> Table:
     return _table(where, names, columns, [None] * len(names), {}, named=False)
 
 
-def _of_csv(data: bytes, where: str) -> Table:
+def _of_csv(data: bytes, where: str, as_texts: Collection[str]) -> Table:
     if b"\0" in data[:_SNIFFED]:
         raise ImageError(f"{where}: expected a table as text, got other bytes")
     try:
@@ -153,35 +158,30 @@ def _of_csv(data: bytes, where: str) -> Table:
     named = any(_number(item) is None for item in first)
     names, units = _named(first, where) if named else ([*map(str, range(len(first)))], {})
     numbers = [array("d") for _ in names]
-    raw: list[list[str] | None] = [None] * len(names)
+    # By place, of the columns that have other values than numbers.
+    texts: dict[int, list[str]] = {at: [] for at, name in enumerate(names) if name in as_texts}
+    rows = lines if named else chain([first], lines)
     count = 0
-    if not named:
-        _add(first, numbers, raw)
-        count = 1
-    for line in lines:
+    for count, line in enumerate(rows, 1):
         if len(line) != len(names):
             raise ImageError(
-                f"{where}: row {count}: expected {len(names)} values, as in the first row, got "
+                f"{where}: row {count - 1}: expected {len(names)} values, as in the first row, got "
                 f"{len(line)}"
             )
-        _add(line, numbers, raw)
-        count += 1
+        for place, item in enumerate(line):
+            value = None if place in texts else _number(item)
+            if value is None:
+                texts.setdefault(place, [])
+            else:
+                numbers[place].append(value)
     if not count:
         raise ImageError(f"{where} has names of columns and no rows: expected rows of numbers")
+    if texts:  # read again, since a text such as 007 cannot be told from its number
+        for line in islice(_lines(text, where), named, None):
+            for place, column in texts.items():
+                column.append(line[place].strip())
+    raw = [texts.get(place) for place in range(len(names))]
     return _table(where, names, numbers, raw, units, named=named)
-
-
-def _add(line: Sequence[str], numbers: list[array[float]], raw: list[list[str] | None]) -> None:
-    """Append a row; a column whose value is no number becomes one of texts."""
-    for place, item in enumerate(line):
-        texts = raw[place]
-        if texts is None:
-            value = _number(item)
-            if value is not None:
-                numbers[place].append(value)
-                continue
-            texts = raw[place] = ["" if np.isnan(v) else f"{v:g}" for v in numbers[place]]
-        texts.append(item.strip())
 
 
 def _table(
@@ -207,7 +207,7 @@ def _table(
 
 
 def _lines(text: str, where: str) -> Iterator[list[str]]:
-    """The rows of a .csv that are not empty."""
+    """The rows of a .csv, without empty lines that are no missing values."""
     delimiter = ","
     start = text[:_SNIFFED].partition("\n")[0]
     counts = {mark: start.count(mark) for mark in _DELIMITERS}
@@ -215,9 +215,15 @@ def _lines(text: str, where: str) -> Iterator[list[str]]:
         delimiter = max(counts, key=lambda mark: counts[mark])
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
+        width = blank = 0
         for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if any(item.strip() for item in line) or len(line) > 1:
-                yield line
+            if len(line) <= 1 and not any(item.strip() for item in line):
+                blank += 1
+                continue
+            if width == 1:  # of one column, an empty line is a missing value
+                yield from repeat([""], blank)
+            width, blank = len(line), 0
+            yield line
     except csv.Error as error:
         raise ImageError(
             f"{where}: expected rows of values, got a row that is none: {error}"
@@ -227,7 +233,7 @@ def _lines(text: str, where: str) -> Iterator[list[str]]:
 def _number(text: str) -> float | None:
     """The number of a text, NaN for a missing one; None if it is neither."""
     try:
-        return float(text)
+        return float(text) if "_" not in text else None  # 1_000 is Python's, and no table's
     except ValueError:
         return float("nan") if text.strip().lower() in _MISSING else None
 
@@ -251,7 +257,7 @@ def name_and_unit(text: str) -> tuple[str, str]:
     return (printable(found[1]), printable(found[2])) if found else (printable(text.strip()), "")
 
 
-def _of_parquet(path: Path, where: str) -> Table:
+def _of_parquet(path: Path, where: str, as_texts: Collection[str]) -> Table:
     require_modules("pyarrow", extra="parquet", purpose="reading .parquet files")
     import pyarrow
     import pyarrow.parquet
@@ -268,10 +274,11 @@ def _of_parquet(path: Path, where: str) -> Table:
     kinds = pyarrow.types
     numbers: list[Any] = []
     raw: list[list[str] | None] = []
-    for column in found.columns:
+    for name, column in zip(names, found.columns, strict=True):
         kind = column.type
         plain = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
-        if plain or kinds.is_decimal(kind) or kinds.is_null(kind):
+        numeric = plain or kinds.is_decimal(kind) or kinds.is_null(kind)
+        if numeric and name not in as_texts:
             numbers.append(column.cast(pyarrow.float64(), safe=False).to_numpy())
             raw.append(None)
         else:

@@ -58,7 +58,7 @@ def open_rows_of(
     refuse_options(verb, spec, reading)
     rows = _rows(spec, f"{spec.name} of the kind {spec.kind}")
     if spec.names and ANY not in rows.shape and len(rows.shape) in (1, 2):
-        wanted = ColumnsOf(rows, spec.names, spec.missing, reading.step)
+        wanted = ColumnsOf(rows, spec.names, spec.missing, reading.step, reading.skip_bad)
         return open_table_rows(sources, wanted)
     return open_rows(sources, rows)
 
@@ -83,7 +83,7 @@ def refuse_options(verb: str, spec: TensorSpec, reading: Reading, **more: bool) 
         "--resize": reading.how.resize is not None,
         "--background": reading.how.background is not None,
         "--recursive": reading.recursive,
-        "--skip-bad": reading.skip_bad,
+        "--skip-bad": reading.skip_bad and not spec.names,
     }
     _refuse_step(verb, spec, reading)
     given = [name for name, is_given in asked.items() if is_given]

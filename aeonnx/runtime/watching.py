@@ -1,44 +1,70 @@
-"""Scores the pictures of a folder, and each new one as it comes."""
+"""Scores the files of a folder, and each new one as it comes: pictures, tables, arrays."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
+from aeonnx.bundle import Variant
 from aeonnx.errors import ImageError
-from aeonnx.io.folders import look
+from aeonnx.io.folders import SUFFIXES, look
 from aeonnx.io.readers import Reading
+from aeonnx.io.tables import SUFFIXES as TABLES
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
-from aeonnx.runtime.scored import score_output, threshold_of
+from aeonnx.runtime.labels import missing_label
+from aeonnx.runtime.scored import Scored, score_output, threshold_of
+from aeonnx.runtime.stream import rows_at_once
 from aeonnx.runtime.verbs import PARTS
 
 __all__ = ["Seen", "watched"]
 
 _SECONDS = 0.5  # between looks at the folder
+_ARRAYS = (".npy", ".npz")
+_LOGS = (".csv", ".tsv")  # programs append rows to them
+
+_State = tuple[int, int]
+"""Size and time of a file."""
+
+_UNFINISHED = 10  # looks at a .csv without a newline at its end, which may be half a row
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was scored of a file.
+
+    Args:
+        state: of the file.
+        rows: number of rows.
+        problems: number of rows that cannot be scored.
+        start: SHA-256 of the file as it was, to tell one that grew from another.
+    """
+
+    state: _State = (0, 0)
+    rows: int = 0
+    problems: int = 0
+    start: str = ""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One picture of a watched folder.
+    """One file of a watched folder.
 
     Args:
-        name: of the file.
-        score, percentile: see `Scored`; NaN if it cannot be read.
-        odd: whether the score is above the threshold.
-        problem: why it cannot be read; "" if it was scored.
+        names: of its rows: the name of the file, with their numbers if it is no picture.
+        scored: their scores; None if there are none.
+        problems: why the file, or a row of it, cannot be scored.
     """
 
-    name: str
-    score: float
-    percentile: float
-    odd: bool
-    problem: str = ""
+    names: tuple[str, ...]
+    scored: Scored | None
+    problems: tuple[str, ...] = ()
 
 
 def watched(
@@ -50,16 +76,16 @@ def watched(
     others: Mapping[str, float] = MappingProxyType({}),
     until: int | None = None,
 ) -> Iterator[Seen]:
-    """Score the pictures of a folder in order of their names, then each new or changed one.
+    """Score the files of a folder in order of their names, then each new or changed one.
 
     A file is read when its size and time have not changed between two looks, so that one that is
-    still being written is not read in part.
+    still being written is not read in part. Of a .csv that has grown, only further rows are scored.
 
     Args:
         bundle: the bundle.
         folder: is looked at every half second; subfolders are not.
         threshold: see `Bundle.score`.
-        reading: how pictures are read.
+        reading: how files are read.
         others: see `score_files`.
         until: stop after so many looks; None to go on for ever.
 
@@ -67,28 +93,75 @@ def watched(
         ImageError: the folder cannot be read.
         UsageError, BundleError: see `Bundle.score`.
     """
-    bundle.require("score", tuple(others))
+    label = missing_label(bundle, "score", others)
+    bundle.require("score", (*others, *([label[0]] if label else [])))
     scorer = bundle.variant(PARTS["score"])
     limit = threshold_of(scorer, score_output(scorer), threshold)
-    before: dict[Path, tuple[int, int]] = {}
-    done: dict[Path, tuple[int, int]] = {}
+    suffixes = _suffixes(scorer)
+    before: dict[Path, tuple[_State, int]] = {}  # and for how many looks it has been so
+    done: dict[Path, _Done] = {}
     looks = 0
     while until is None or looks < until:
-        now = {path: _state(path) for path in look(folder).pictures}
-        for path, state in now.items():
-            if state == before.get(path) and state != done.get(path):
-                done[path] = state
-                yield _scored(bundle, path, limit, reading, others)
+        found = look(folder)
+        files = sorted(
+            path
+            for path in (*found.pictures, *found.others)
+            if path.suffix.lower() in suffixes and path.is_file()
+        )
+        now = {}
+        for path in files:
+            state = _state(path)
+            last, quiet = before.get(path, (state, -1))
+            now[path] = state, quiet + 1 if last == state else 0
+        done = {path: last for path, last in done.items() if path in now}
+        for path, (state, quiet) in now.items():
+            last_done = done.get(path, _Done())
+            log = path.suffix.lower() in _LOGS
+            if state == last_done.state or quiet < (_UNFINISHED if log and _is_cut(path) else 1):
+                continue
+            grown = log and _start(path, last_done.state[0]) == last_done.start
+            since = last_done if grown else _Done()
+            seen, problems = _scored(bundle, path, limit, reading, others, since)
+            start = _start(path, state[0]) if log else ""
+            done[path] = _Done(state, since.rows + len(seen.names), problems, start)
+            if seen.names or seen.problems:
+                yield seen
         before, looks = now, looks + 1
         time.sleep(_SECONDS)
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _suffixes(scorer: Variant) -> tuple[str, ...]:
+    """Suffixes of the files that a scorer reads."""
+    first = scorer.inputs[0]
+    if first.kind == "image":
+        return SUFFIXES
+    return (*TABLES, *_ARRAYS) if first.names else _ARRAYS
+
+
+def _state(path: Path) -> _State:
     try:
         found = path.stat()
     except OSError:  # removed since it was listed
         return -1, -1
     return found.st_size, found.st_mtime_ns
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether the last line of a file does not end."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) not in b"\r\n"
+    return False
+
+
+def _start(path: Path, size: int) -> str:
+    """SHA-256 of the first `size` bytes of a file; "" of none."""
+    if not size:
+        return ""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.sha256(file.read(size)).hexdigest()
+    return ""
 
 
 def _scored(
@@ -97,10 +170,25 @@ def _scored(
     limit: float,
     reading: Reading,
     others: Mapping[str, float],
-) -> Seen:
+    since: _Done,
+) -> tuple[Seen, int]:
+    """The rows of a file after those that were scored, and how many rows of it cannot be."""
+    found: list[Scored] = []
+    done = 0
+    names_columns = bool(bundle.inputs(PARTS["score"])[0].names)
+    reading_of_rows = replace(reading, skip_bad=names_columns)
     try:
-        rows = np.concatenate([*open_rows_of(bundle, "score", [path], reading).batches(1)])
+        source = open_rows_of(bundle, "score", [path], reading_of_rows)
+        for batch in source.batches(rows_at_once(bundle, "score")):
+            rows = batch[max(0, since.rows - done) :]
+            done += len(batch)
+            if len(rows):
+                label = missing_label(bundle, "score", others)
+                more = {label[0]: label[1](rows)} if label else {}
+                found.append(bundle.score(rows, threshold=limit, **others, **more))
     except ImageError as error:
-        return Seen(path.name, np.nan, np.nan, odd=False, problem=str(error))
-    found = bundle.score(rows, threshold=limit, **others)
-    return Seen(path.name, float(found.scores[0]), float(found.percentiles[0]), bool(found.odd[0]))
+        return Seen((), None, (str(error),)), since.problems
+    numbers = source.names[since.rows :]
+    names = (path.name,) if source.pictures else tuple(f"{path.name}:{name}" for name in numbers)
+    problems = source.skipped[since.problems :]
+    return Seen(names, Scored.of(found) if found else None, problems), len(source.skipped)

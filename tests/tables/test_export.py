@@ -125,3 +125,21 @@ def test_an_error_of_a_small_column_is_seen_beside_a_large_one(
     assert "reconstruction: column nonflavanoid_phenols: on real inputs off by" in str(caught.value)
     assert "real inputs: max" not in str(caught.value)
     assert not (tmp_path / "b").exists()
+
+
+def test_combined_weighs_columns_by_their_usual_errors(rows_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    aeonnx.export("ae", folder, checkpoint=rows_run, parts=["encoder", "scorer"], score="combined")
+    bundle, examples = aeonnx.load(folder, ["cpu"]), load(rows_run, "ae").examples
+    assert examples is not None
+    train, x = examples.train.numpy(), wines()[0]
+    x[::3, 4] = np.nan
+    z, map_of = bundle.encode(train).astype(np.float64), bundle.run("scorer", x=train)["map"]
+    usual = map_of.sum(0) / (~np.isnan(train)).sum(0)
+    errors = bundle.run("scorer", x=x)["map"] / np.maximum(usual, 1e-3 * usual.mean())
+    relative = errors.sum(1) / (~np.isnan(x)).sum(1)
+    off = bundle.encode(x) - z.mean(0)
+    variances, axes = np.linalg.eigh(np.cov(z.T, bias=True))
+    distance = np.square(off @ axes) / np.maximum(variances, 1e-3 * variances.mean())
+    expected = 0.5 * (distance.mean(1) + relative)
+    np.testing.assert_allclose(bundle.score(x).scores, expected, rtol=1e-3)

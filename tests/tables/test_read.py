@@ -72,6 +72,27 @@ def test_encodings_of_spreadsheets(tmp_path: Path, encoding: str, mark: str) -> 
     np.testing.assert_array_equal(table.values(["t", "p"]), [[1.5, 2]])
 
 
+def test_texts_come_back_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,v\n007,1\n20261129,2\n1e3,\n x1 ,4\n")
+    table = read_table(tmp_path / "x.csv")
+    assert table.texts == {"id": ["007", "20261129", "1e3", "x1"]}
+    np.testing.assert_array_equal(table.values(["v"]), [[1], [2], [np.nan], [4]])
+
+
+def test_empty_lines_between_rows_of_one_column_are_missing_values(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\na\n1\n\n\n2\n\n\n")
+    np.testing.assert_array_equal(
+        read_table(tmp_path / "x.csv").values(["a"]), [[1], [np.nan], [np.nan], [2]]
+    )
+    (tmp_path / "y.csv").write_text("a,b\n1,2\n\n3,4\n")
+    np.testing.assert_array_equal(read_table(tmp_path / "y.csv").values(["b"]), [[2], [4]])
+
+
+def test_numbers_are_those_of_tables_not_of_python(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1_000,2\n")
+    assert read_table(tmp_path / "x.csv").texts == {"a": ["1_000"]}
+
+
 def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,9 @@ from click.testing import Result
 
 import aeonnx
 from aeonnx.errors import InputError
+from aeonnx.io.readers import Reading
+from aeonnx.runtime.watching import watched
+from tests.support import wait_for
 from tests.tables.conftest import NAMES, SENSORS, sensors, wines, write_csv
 
 Run = Callable[..., Result]
@@ -152,3 +159,117 @@ def test_images_take_no_step(aeonnx_cli: Run, bundle_of: Callable[..., Path]) ->
     assert "--step is for windows of a time series, and score of this bundle takes none" in (
         result.output
     )
+
+
+def test_a_growing_table_is_scored_by_its_new_rows(rows_bundle: Path, tmp_path: Path) -> None:
+    x, kinds, names = wines()
+    (tmp_path / "logs").mkdir()
+    log = write_csv(tmp_path / "logs" / "a.csv", names, x[:3])
+    (tmp_path / "logs" / "notes.txt").write_text("no table")
+    lines = tmp_path / "lines"
+    arguments = ["score", str(rows_bundle), "--watch", "logs", "--json", "--provider", "cpu"]
+    with lines.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aeonnx", *arguments], cwd=tmp_path, stdout=out
+        )
+        try:
+            wait_for(lambda: len(lines.read_text().splitlines()) == 3)
+            with log.open("a") as file:
+                csv.writer(file).writerows(x[kinds == 2][:2].tolist())
+            wait_for(lambda: len(lines.read_text().splitlines()) == 5)
+            np.save(tmp_path / "logs" / "b.npy", x[:1])
+            wait_for(lambda: len(lines.read_text().splitlines()) == 6)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    expected = [*(f"a.csv:{row}" for row in range(5)), "b.npy:0"]
+    assert [row["name"] for row in found] == expected
+    assert [row["verdict"] for row in found[3:5]] == ["odd", "odd"]
+    assert found[5]["score"] == pytest.approx(found[0]["score"], rel=1e-4)
+    assert list(found[0]["columns"]) == names
+
+
+def test_a_watched_table_that_is_replaced_or_half_written(
+    rows_bundle: Path, tmp_path: Path
+) -> None:
+    x, _, names = wines()
+    log = tmp_path / "logs" / "a.csv"
+    log.parent.mkdir()
+    write_csv(log, names, x[:2])
+    looks = watched(aeonnx.load(rows_bundle, ["cpu"]), log.parent, "p99", Reading(), until=60)
+    assert next(looks).names == ("a.csv:0", "a.csv:1")
+    write_csv(log, names, x[10:14])  # another file, and a larger one
+    assert next(looks).names == ("a.csv:0", "a.csv:1", "a.csv:2", "a.csv:3")
+    line = ",".join(f"{value:.9g}" for value in x[20])
+
+    def append(text: str) -> None:
+        with log.open("a") as file:
+            file.write(text)
+
+    append(line[:-2])
+    threading.Timer(1.5, append, [line[-2:] + "\n"]).start()
+    seen = next(looks)
+    assert seen.names == ("a.csv:4",)
+    assert seen.scored is not None
+    expected = aeonnx.load(rows_bundle, ["cpu"]).score(x[20:21]).scores
+    np.testing.assert_allclose(seen.scored.scores, expected, rtol=1e-4)
+    append(line)  # it never ends, and is whole
+    assert next(looks).names == ("a.csv:5",)
+
+
+@pytest.fixture(scope="module")
+def strict_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of sensors without missing values."""
+    folder = tmp_path_factory.mktemp("strict")
+    path = write_csv(folder / "x.csv", SENSORS, sensors(300))
+    aeonnx.train("ae", folder / "run", data=path, epochs=20, device="cpu")
+    aeonnx.export("ae", folder / "bundle", checkpoint=folder / "run")
+    return folder / "bundle"
+
+
+def test_bad_rows_are_skipped_if_asked(aeonnx_cli: Run, strict_bundle: Path) -> None:
+    x = sensors(8, seed=3)
+    x[2, 1], x[5, 0] = np.nan, np.inf
+    write_csv(Path("x.csv"), SENSORS, x)
+    told = aeonnx_cli("score", strict_bundle, "x.csv", "-o", "s.npy")
+    assert told.exit_code == 1
+    assert "column pressure: expected finite numbers, got no value in row 2" in told.output
+    told = done(aeonnx_cli("score", strict_bundle, "x.csv", "-o", "s.csv", "--skip-bad"))
+    assert "Skipped 2" in told.output
+    with Path("s.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["0", "1", "3", "4", "6", "7"]
+    write_csv(Path("y.csv"), SENSORS, x[2:3])
+    told = aeonnx_cli("score", strict_bundle, "y.csv", "--skip-bad")
+    assert told.exit_code == 1
+    assert "in row 0" in told.output
+
+
+def test_a_bad_row_of_a_watched_table_is_named_once(strict_bundle: Path, tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "a.csv"
+    log.parent.mkdir()
+    x = sensors(6, seed=3)
+    x[1, 1] = np.nan
+    write_csv(log, SENSORS, x[:3])
+    looks = watched(aeonnx.load(strict_bundle, ["cpu"]), log.parent, "p99", Reading(), until=60)
+    seen = next(looks)
+    assert seen.names == ("a.csv:0", "a.csv:2")
+    assert len(seen.problems) == 1
+    assert "column pressure: expected finite numbers, got no value in row 1" in seen.problems[0]
+    with log.open("a", newline="") as file:
+        csv.writer(file).writerows(x[3:].tolist())
+    seen = next(looks)
+    assert (seen.names, seen.problems) == (("a.csv:3", "a.csv:4", "a.csv:5"), ())
+    expected = aeonnx.load(strict_bundle, ["cpu"]).score(x[3:]).scores
+    assert seen.scored is not None
+    np.testing.assert_allclose(seen.scored.scores, expected, rtol=1e-3)
+
+
+def test_windows_with_a_bad_row_are_skipped(aeonnx_cli: Run, windows_bundle: Path) -> None:
+    x = sensors(64, seed=3)
+    x[20, 2] = np.inf
+    write_csv(Path("x.csv"), SENSORS, x)
+    done(aeonnx_cli("score", windows_bundle, "x.csv", "-o", "s.csv", "--skip-bad"))
+    with Path("s.csv").open() as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    assert names == ["0-15", "32-47", "48-63"]

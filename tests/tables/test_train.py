@@ -140,6 +140,14 @@ def test_rows_of_odd_classes_are_found(tmp_path: Path) -> None:
     assert again.training.metrics["auroc"] == pytest.approx(trained.training.metrics["auroc"])
 
 
+def test_labels_that_are_numbers_keep_their_digits(tmp_path: Path) -> None:
+    lots = np.repeat(["12345678901234567890", "12345678901234567891", "007", "7"], 30)
+    rows = [f"{x},{lot}" for x, lot in zip(sensors(120)[:, 0], lots, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["temperature,lot", *rows]))
+    data = loaded(tmp_path / "x.csv", label_column="lot")
+    assert data.classes == ("007", "12345678901234567890", "12345678901234567891", "7")
+
+
 def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "x.csv", SENSORS, sensors(100))
     data = loaded(path, columns="humidity, temperature")

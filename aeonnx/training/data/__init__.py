@@ -99,7 +99,8 @@ def load_data(
                 raise DataError(
                     f"{name} is a table, and this model learns from images: train -m ae"
                 )
-            return data_set_of(given_of(read_table(path), table), last, table)
+            labels = () if table.label_column is None else (table.label_column,)
+            return data_set_of(given_of(read_table(path, labels), table), last, table)
         if not path.is_dir():
             return load_array(path, last, stream=stream, table=table)
         colour = None if background is None else colour_of(background)

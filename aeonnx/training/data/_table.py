@@ -82,7 +82,7 @@ def _labels(table: Table, name: str) -> tuple[Tensor, tuple[str, ...]]:
     if name in table.texts:
         texts = table.texts[name]
     elif name in table.numbers:
-        texts = [f"{value:g}" for value in table.numbers[name]]
+        texts = [np.format_float_positional(value, trim="-") for value in table.numbers[name]]
     else:
         known = ", ".join(map(printable, [*table.numbers, *table.texts]))
         raise DataError(f"{table.where}: --label-column {name}: expected one of {known}")
