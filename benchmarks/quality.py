@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -276,45 +276,38 @@ def _table(results: dict[str, Any]) -> str:
 
 
 def _generated_table(found: dict[str, Any]) -> str:
-    lines = [
-        "## Generated images",
-        "",
+    text = (
         f"Made by `benchmarks/quality.py generated`; {found['machine']}. Models with default "
         "options; 10,000 generated digits beside the 10,000 test digits, in the features of an "
         "`sdae`: the Fréchet distance (lower is better; no FID, whose features are others), the "
         "share of generated digits that are among real ones (precision), and of real ones among "
         "generated ones (recall). Priors other than `standard` are fitted to the 512 training "
-        "images that a checkpoint carries.",
-        "",
-        "| model | `--prior` | Fréchet distance | precision | recall |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['model']} | {row['prior']} | {row['frechet_distance']:.1f} | "
-        f"{row['precision']:.3f} | {row['recall']:.3f} |"
-        for row in found["rows"]
-    ]
-    return "\n".join(lines) + "\n"
+        "images that a checkpoint carries."
+    )
+    head = ("model", "`--prior`", "Fréchet distance", "precision", "recall")
+    form = "{model} | {prior} | {frechet_distance:.1f} | {precision:.3f} | {recall:.3f}"
+    return _section("Generated images", text, head, form, found["rows"])
 
 
 def _classical_table(found: dict[str, Any]) -> str:
-    lines = [
-        "## Baselines without a neural network",
-        "",
+    text = (
         f"On the same split; {found['machine']}. PCA is fitted on the 60,000 training images. "
         "Filters see digits with gaussian noise of sigma 0.5, clipped to [0, 1]; settings are "
         "chosen on 20 training images, and slow ones are measured on the first 200 test images. "
         "Clipping makes the black background brighter, which filters cannot correct and the linear "
-        "map learns.",
-        "",
-        "| what | setting | value | test images | s |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['what']} | {row['setting']} | {row['value']:.4g} | {row['images']} | "
-        f"{row['seconds']:g} |"
-        for row in found["rows"]
-    ]
+        "map learns."
+    )
+    head = ("what", "setting", "value", "test images", "s")
+    form = "{what} | {setting} | {value:.4g} | {images} | {seconds:g}"
+    return _section("Baselines without a neural network", text, head, form, found["rows"])
+
+
+def _section(
+    title: str, text: str, head: Sequence[str], form: str, rows: Sequence[dict[str, Any]]
+) -> str:
+    """A section with a table, whose rows have the given form."""
+    lines = [f"## {title}", "", text, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines += [f"| {form.format(**row)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

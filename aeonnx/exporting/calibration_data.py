@@ -21,10 +21,11 @@ from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import read_images
 from aeonnx.io.rows import Rows, read_rows
 from aeonnx.models import Part
+from aeonnx.runtime.labels import nearest
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input
 
-__all__ = ["predicted_labels", "read_calibration"]
+__all__ = ["predicts_labels", "read_calibration"]
 
 
 def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -50,12 +51,20 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
         what = f"rows of {usual.name}"
         rows = read_rows(path, Rows(usual.name, tuple(wanted), usual.dtype, what), size)
     try:
-        return inputs_of(parts, rows, predicted_labels(parts, rows))
+        return inputs_of(parts, rows, _predicted(parts, rows))
     except InputError as error:
         raise ImageError(f"{path}: {error}") from error
 
 
-def predicted_labels(parts: Mapping[str, Part], images: Array) -> Tensor | None:
+def predicts_labels(parts: Mapping[str, Part]) -> bool:
+    """Whether a part reconstructs with labels of a known number, and nothing else."""
+    part = parts.get("reconstructor")
+    if part is None or len(part.inputs) != 2:
+        return False
+    return part.inputs[1].kind == "label" and part.inputs[1].range is not None
+
+
+def _predicted(parts: Mapping[str, Part], images: Array) -> Tensor | None:
     """The label with which each image is reconstructed best, int64 [n], as the runtime does it.
 
     Images of `--calibration` have no labels, and with labels at random none would be normal.
@@ -65,22 +74,20 @@ def predicted_labels(parts: Mapping[str, Part], images: Array) -> Tensor | None:
         images: see `inputs_of`.
 
     Returns:
-        The labels; None if no part takes one and reconstructs with it.
+        The labels; None if there are none to predict.
 
     Raises:
         InputError: the images do not fit the first input.
     """
-    part = parts.get("reconstructor")
-    label = part.inputs[-1] if part else None
-    if part is None or label is None or label.kind != "label" or label.range is None:
+    if not predicts_labels(parts):
         return None
-    image, *others = part.inputs
-    if len(others) != 1:
-        return None
+    part = parts["reconstructor"]
+    image, label = part.inputs
     x = check_input("calibration", image, images)
     run = in_chunks(part, Reference(part).single, effort_of(part).at_once)
-    errors = []
-    for number in range(int(label.range[0]), int(label.range[1]) + 1):
-        found = run({image.name: x, label.name: np.full(len(x), number)})[part.outputs[0].name]
-        errors.append(np.square(found - x).reshape(len(x), -1).mean(1))
-    return torch.from_numpy(int(label.range[0]) + np.argmin(errors, 0).astype(np.int64))
+
+    def reconstruct(number: int) -> Array:
+        return run({image.name: x, label.name: np.full(len(x), number)})[part.outputs[0].name]
+
+    assert label.range is not None  # noqa: S101  # `predicts_labels` says so
+    return torch.from_numpy(nearest(x, label.range, reconstruct))

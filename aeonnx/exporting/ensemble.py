@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aeonnx.errors import UsageError
 from aeonnx.models import Part
 
-__all__ = ["ensemble_of", "with_ensemble"]
+__all__ = ["with_ensemble"]
 
 _DENOISER = "denoiser"
 _FLIPS = ((), (2,), (3,), (2, 3))  # of axes of [batch, channels, height, width]
@@ -51,11 +51,6 @@ def with_ensemble(parts: Mapping[str, Part]) -> dict[str, Part]:
         ensemble=count,
     )
     return {**parts, _DENOISER: found}
-
-
-def ensemble_of(parts: Mapping[str, Part], count: int) -> dict[str, Part]:
-    """The parts as a bundle has them whose denoiser is the mean over so many orientations."""
-    return with_ensemble(parts) if count > 1 else dict(parts)
 
 
 def _alike(part: Part) -> bool:

@@ -28,7 +28,7 @@ from aeonnx.errors import (
     UsageError,
 )
 from aeonnx.exporting.blending import with_blending
-from aeonnx.exporting.calibration_data import predicted_labels, read_calibration
+from aeonnx.exporting.calibration_data import predicts_labels, read_calibration
 from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
@@ -41,7 +41,6 @@ from aeonnx.exporting.sources.outputs import ready
 from aeonnx.exporting.sources.plain import from_modules
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.exporting.variants import over_pixels, reduce_precision
-from aeonnx.exporting.verify.calibration import first_input
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, train_inputs, verify_composed
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
@@ -305,9 +304,7 @@ def _normal_inputs(
     examples = trained.examples
     if options.calibration is not None:
         labelled = any(spec.kind == "label" for part in parts.values() for spec in part.inputs)
-        if labelled and predicted_labels(parts, train[first_input(parts).name][:1]) is None:
-            return {}, False
-        return train, True
+        return ({}, False) if labelled and not predicts_labels(parts) else (train, True)
     if examples is None or examples.normal is None:
         return train, False
     return inputs_of(parts, examples.normal, examples.normal_labels), True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -51,6 +52,7 @@ def with_score(parts: Mapping[str, Part], measure: str | None, train: Train) -> 
     """
     if _SCORER not in parts:
         return dict(parts)
+    train = cache(train)
     measure = measure or _default(parts, train)
     if measure == "error":
         return dict(parts)

@@ -22,7 +22,7 @@ from aeonnx.runtime.file_rows import (
     require_inputs,
     sizes,
 )
-from aeonnx.runtime.labels import missing_label
+from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.mixing import check_strength
 from aeonnx.runtime.photos import are_photos, of_any_size, run_on_photos
 from aeonnx.runtime.session import Array
@@ -108,17 +108,17 @@ def run_on_files(
     options: dict[str, Any] = {} if verb == "encode" else {"pixels": pixels or to.pictures, **mixed}
     require_inputs(bundle, verb, named(sources[0]), rows.others, others)
     label = missing_label(bundle, verb, {**others, **rows.others})
-    inputs = (*others, *rows.others, *([label[0]] if label else []))
+    inputs = (*others, *rows.others, *([label] if label else []))
     bundle.require(verb, inputs, pixels=options.get("pixels", False))
     more = kept(bundle.manifest) if verb == "encode" else ()
     if verb == "encode" and label and "decoder" in bundle.manifest.parts:
-        more = (*more, label[0])
+        more = (*more, label)
     left_out = [*rows.left_out, *left_out_of(to, made, more)]
     more = () if to.form == "npy" else more
 
     def run(batch: Array, rest: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         if label:
-            rest = {**rest, label[0]: label[1](batch)}
+            rest = {**rest, label: predicted(bundle, batch)}
         if more:
             found = {**rest, **bundle.encode_all(batch, **rest, **others)}
             return found[made.name], {name: found[name] for name in more}

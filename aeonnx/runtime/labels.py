@@ -16,7 +16,7 @@ from aeonnx.runtime.verbs import PARTS, steps_of
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["label_of", "labels_of", "missing_label", "predicted"]
+__all__ = ["label_of", "labels_of", "missing_label", "nearest", "predicted"]
 
 
 def label_of(
@@ -58,15 +58,16 @@ def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
     return [label_of(bundle, name, "--labels") for name in names]
 
 
-def missing_label(
-    bundle: Bundle, verb: str, given: Mapping[str, Any]
-) -> tuple[str, Callable[[Array], Array]] | None:
-    """The input of a verb that takes a label, and what predicts it; None if it is given or not.
+def missing_label(bundle: Bundle, verb: str, given: Mapping[str, Any]) -> str | None:
+    """The input of a verb that takes a label, which is to be predicted; None if nothing is.
 
     Args:
         bundle: the bundle.
-        verb: "encode", "reconstruct", "denoise" or "score".
+        verb: "encode", "reconstruct", "denoise" or "score"; "decode" predicts none.
         given: the inputs that are given, by name.
+
+    Raises:
+        BundleError: a label is missing, and the bundle cannot predict it.
     """
     spec = None if verb == "decode" else _spec(bundle, verb)
     if spec is None or spec.name in given:
@@ -78,7 +79,7 @@ def missing_label(
             f"{verb}: expected a label, with --label CLASS. To predict it, images are "
             f"reconstructed with each label, and {error}"
         ) from error
-    return spec.name, lambda images: predicted(bundle, images)
+    return spec.name
 
 
 def predicted(bundle: Bundle, images: Array) -> Array:
@@ -103,12 +104,27 @@ def predicted(bundle: Bundle, images: Array) -> Array:
         )
     first = bundle.inputs(PARTS[steps_of(bundle.manifest, "reconstruct")[0]])[0]
     x = from_pixels(images, first.range or UNIT) if images.dtype == np.uint8 else images
-    low, high = map(int, spec.range)
-    errors = []
-    for label in range(low, high + 1):
+
+    def reconstruct(label: int) -> Array:
         given: dict[str, Any] = {spec.name: label}
-        off = bundle.reconstruct(images, **given) - x
-        errors.append(np.square(off).reshape(len(x), -1).mean(1))
+        return bundle.reconstruct(images, **given)
+
+    return nearest(x, spec.range, reconstruct)
+
+
+def nearest(x: Array, limits: tuple[float, float], reconstruct: Callable[[int], Array]) -> Array:
+    """The label whose reconstruction is nearest to each image, int64 [n].
+
+    Args:
+        x: images [n, ...], float32 in range.
+        limits: the lowest and the highest label.
+        reconstruct: label -> reconstructions [n, ...].
+    """
+    low, high = map(int, limits)
+    errors = [
+        np.square(reconstruct(label) - x).reshape(len(x), -1).mean(1)
+        for label in range(low, high + 1)
+    ]
     found: Array = low + np.argmin(errors, 0).astype(np.int64)
     return found
 

@@ -22,7 +22,7 @@ from aeonnx.io.source import Source
 from aeonnx.io.writers import names_of_results, results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import log_skipped, open_rows_of
-from aeonnx.runtime.labels import missing_label
+from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.scored import Scored, score_output, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_pictures
@@ -86,7 +86,7 @@ def score_files(
         ImageError, OutputError, BundleError, InputError, ProviderError: see `run_on_files`.
     """
     label = missing_label(bundle, "score", others)
-    bundle.require("score", (*others, *([label[0]] if label else [])))
+    bundle.require("score", (*others, *([label] if label else [])))
     scorer = bundle.variant(PARTS["score"])
     limit = threshold_of(scorer, score_output(scorer), threshold)
     table = None if to.table is None else table_target(to.table, "scores")
@@ -105,7 +105,7 @@ def score_files(
     def scored() -> Iterator[Scored]:
         done = 0
         for batch in rows.batches(rows_at_once(bundle, "score")):
-            more = {label[0]: label[1](batch)} if label else {}
+            more = {label: predicted(bundle, batch)} if label else {}
             found = bundle.score(batch, threshold=limit, **others, **more)
             if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):
                 shown.add(done, batch, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from aeonnx.io.readers import Reading
 from aeonnx.io.tables import SUFFIXES as TABLES
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
-from aeonnx.runtime.labels import missing_label
+from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.scored import Scored, score_output, threshold_of
+from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import rows_at_once
 from aeonnx.runtime.verbs import PARTS
 
@@ -94,10 +95,16 @@ def watched(
         UsageError, BundleError: see `Bundle.score`.
     """
     label = missing_label(bundle, "score", others)
-    bundle.require("score", (*others, *([label[0]] if label else [])))
+    bundle.require("score", (*others, *([label] if label else [])))
     scorer = bundle.variant(PARTS["score"])
+    reading = replace(reading, skip_bad=bool(scorer.inputs[0].names))  # of rows, not of files
     limit = threshold_of(scorer, score_output(scorer), threshold)
     suffixes = _suffixes(scorer)
+
+    def score(rows: Array) -> Scored:
+        more = {label: predicted(bundle, rows)} if label else {}
+        return bundle.score(rows, threshold=limit, **others, **more)
+
     before: dict[Path, tuple[_State, int]] = {}  # and for how many looks it has been so
     done: dict[Path, _Done] = {}
     looks = 0
@@ -121,7 +128,7 @@ def watched(
                 continue
             grown = log and _start(path, last_done.state[0]) == last_done.start
             since = last_done if grown else _Done()
-            seen, problems = _scored(bundle, path, limit, reading, others, since)
+            seen, problems = _scored(bundle, path, reading, score, since)
             start = _start(path, state[0]) if log else ""
             done[path] = _Done(state, since.rows + len(seen.names), problems, start)
             if seen.names or seen.problems:
@@ -167,25 +174,20 @@ def _start(path: Path, size: int) -> str:
 def _scored(
     bundle: Bundle,
     path: Path,
-    limit: float,
     reading: Reading,
-    others: Mapping[str, float],
+    score: Callable[[Array], Scored],
     since: _Done,
 ) -> tuple[Seen, int]:
     """The rows of a file after those that were scored, and how many rows of it cannot be."""
     found: list[Scored] = []
     done = 0
-    names_columns = bool(bundle.inputs(PARTS["score"])[0].names)
-    reading_of_rows = replace(reading, skip_bad=names_columns)
     try:
-        source = open_rows_of(bundle, "score", [path], reading_of_rows)
+        source = open_rows_of(bundle, "score", [path], reading)
         for batch in source.batches(rows_at_once(bundle, "score")):
             rows = batch[max(0, since.rows - done) :]
             done += len(batch)
             if len(rows):
-                label = missing_label(bundle, "score", others)
-                more = {label[0]: label[1](rows)} if label else {}
-                found.append(bundle.score(rows, threshold=limit, **others, **more))
+                found.append(score(rows))
     except ImageError as error:
         return Seen((), None, (str(error),)), since.problems
     numbers = source.names[since.rows :]

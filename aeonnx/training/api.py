@@ -99,12 +99,12 @@ def train(options: TrainOptions, listener: Listener | None = None) -> Trained:
             written: tuple[Path, ...] = ()
             problem = None
             record = run.record
-            if ranks.first and judge:
-                noise = seeded(run.noise, plan.seed, Stream.GENERATED)
-                found = generated_metrics(run.model, judge, run.images, run.test_images, noise)
-                record = replace(record, metrics={**record.metrics, **found})
-                run.keeper.save_checkpoint(run.model.state_dict(), run.history, record)
             if ranks.first:
+                if judge:
+                    noise = seeded(run.noise, plan.seed, Stream.GENERATED)
+                    found = generated_metrics(run.model, judge, run.images, run.test_images, noise)
+                    record = replace(record, metrics={**record.metrics, **found})
+                    run.keeper.save_checkpoint(run.model.state_dict(), run.history, record)
                 problem = baseline_warning(
                     plan, run.model, run.images, run.test_images, run.record.metrics
                 )

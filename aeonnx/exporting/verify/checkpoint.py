@@ -15,7 +15,7 @@ from aeonnx.catalog.source import Source
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import BundleError
 from aeonnx.exporting.capture.program import program_of
-from aeonnx.exporting.ensemble import ensemble_of
+from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.passes.pixels import images_of
 from aeonnx.exporting.plan import with_fixed_batch
@@ -290,9 +290,9 @@ class _Judge:
 
 
 def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
-    there = bundle.manifest.parts
-    count = there["denoiser"]["fp32"].ensemble if "denoiser" in there else 1
-    declared = ensemble_of(trained.model.parts(), count)
+    declared, there = trained.model.parts(), bundle.manifest.parts
+    if "denoiser" in there and there["denoiser"]["fp32"].ensemble > 1:
+        declared = with_ensemble(declared)
     if "scorer" in there:
         score = measure_of(there["scorer"]["fp32"].outputs)
         declared = with_score(declared, score, partial(train_inputs, trained, dict(declared)))
