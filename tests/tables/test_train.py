@@ -128,9 +128,9 @@ def test_rows_of_odd_classes_are_found(tmp_path: Path) -> None:
     x, kinds, names = wines()
     rows = np.concatenate([x, kinds[:, None]], 1).astype(np.float32)
     path = write_csv(tmp_path / "wine.csv", [*names, "kind"], rows)
-    given = {**SMALL, "epochs": 300, "data": path, "label_column": "kind", "normal": "0"}
+    given = {**SMALL, "epochs": 60, "lr": 1e-2, "data": path, "label_column": "kind", "normal": "0"}
     trained = aeonnx.train("ae", tmp_path / "run", **given)
-    assert trained.training.metrics["auroc"] > 0.9
+    assert trained.training.metrics["auroc"] > 0.9, trained.training.metrics
     columns = load(tmp_path / "run", "ae").config.columns
     assert columns is not None
     assert columns.names == tuple(names)

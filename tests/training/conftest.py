@@ -43,6 +43,7 @@ def command(tmp_path: Path) -> Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a signal to its group is none to ours
         )
 
     return start

@@ -19,7 +19,6 @@ import aeonnx as library
 from aeonnx.checkpoint import load
 from aeonnx.errors import AeonnxError, BundleError, CheckpointError, InputError
 from aeonnx.training import load_data
-from tests.support import Shared
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -27,12 +26,8 @@ SMALL = {"conditional": True, "device": "cpu", "seed": 0}
 
 
 @pytest.fixture(scope="module")
-def run(shared: Shared) -> Path:
-    def train(folder: Path) -> None:
-        library.train("vae", folder / "run", epochs=5, **SMALL)
-        library.export("vae", folder / "bundle", checkpoint=folder / "run")
-
-    return shared("conditional", train)
+def run(conditional: Path) -> Path:
+    return conditional
 
 
 @pytest.fixture(scope="module")

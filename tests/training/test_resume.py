@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import random
 import signal
 import subprocess
@@ -128,6 +129,19 @@ def test_a_signal_saves_and_resume_goes_on(
     assert process.returncode == 0, errors
     whole = shared("whole", lambda folder: train(replace(options, epochs=40, output=folder)))
     assert weights(tmp_path / "run") == weights(whole)
+
+
+def test_a_signal_to_all_processes_of_a_job_saves_too(
+    command: Command, options: TrainOptions, tmp_path: Path
+) -> None:
+    """As systemd and Slurm send it: the processes that read images must not die before the step."""
+    reading = ("--stream", "--workers", 2, "--epochs", 400, "--save-seconds", "0.2")
+    process = command("train", "-m", "vae", "--data", options.data, *reading, *FLAGS, "-o", "run")
+    wait_for(lambda: (tmp_path / "run/state").is_dir() and folders_of_states(tmp_path / "run"))
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "saved in run: --resume goes on" in errors
 
 
 def test_a_second_signal_quits_at_once() -> None:

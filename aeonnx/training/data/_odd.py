@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +126,12 @@ class Joined:
     @property
     def nbytes(self) -> int:
         """Size of all images."""
-        return len(self) * 4 * prod(self.shape)
+        return sum(part.nbytes for part in self.parts)
 
     @property
     def in_memory(self) -> bool:
-        """False: they are read from their sequences."""
-        return False
+        """Whether all of them are in memory."""
+        return all(part.in_memory for part in self.parts)
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))

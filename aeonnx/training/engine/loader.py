@@ -115,9 +115,13 @@ class _Batches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def _leave_signals_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Go on until the parent ends: it needs batches to finish its step, and then says stop.
+
+    Terminals, systemd and Slurm send signals to all processes of a job at once. A parent that is
+    killed is noticed by torch's watchdog.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def fits(splits: Sequence[Split], device: torch.device) -> bool:

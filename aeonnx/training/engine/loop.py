@@ -65,10 +65,9 @@ class Run:
         self.tested_images = self.test_images
         self.odd_images = self.test_images
         if plan.data.odd:
-            workers = plan.options.workers
-            self.odd_images = BatchLoader(
-                plan.data.odd.split, device, resident=False, workers=workers
-            )
+            odd, workers = plan.data.odd.split, plan.options.workers
+            resident = resident and fits((*splits, odd), device)
+            self.odd_images = BatchLoader(odd, device, resident=resident, workers=workers)
         if plan.data.whole:
             self.tested_images = BatchLoader(plan.data.whole, device, resident=False, workers=0)
         # Not torch.manual_seed, which also seeds GPUs that this run does not use.
