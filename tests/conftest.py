@@ -7,6 +7,7 @@ import os
 # Two workers with two threads each on two cores wait for each other: one thread each is faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hashlib
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ from click.testing import CliRunner, Result
 from filelock import FileLock
 from hypothesis import settings
 
+from aeonnx._util import cache
 from aeonnx.cli import cli
 from aeonnx.exporting import ExportOptions, export
+from aeonnx.tools.web import site
 from aeonnx.training import TrainOptions, train
 from tests.support import Shared
 
@@ -151,6 +154,17 @@ def denoiser(shared: Shared, run_of: Maker) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def conditional(shared: Shared) -> Path:
+    """A `vae` that takes labels: the folders `run` and `bundle` of it; not to be changed."""
+
+    def fill(folder: Path) -> None:
+        train(TrainOptions("vae", folder / "run", epochs=5, conditional=True, device="cpu", seed=0))
+        export(ExportOptions("vae", folder / "bundle", folder / "run"))
+
+    return shared("conditional", fill)
+
+
 @pytest.fixture
 def run_copy(run_of: Maker, tmp_path: Path) -> Path:
     """A `vae` run to change."""
@@ -161,6 +175,23 @@ def run_copy(run_of: Maker, tmp_path: Path) -> Path:
 def bundle_copy(bundle_of: Maker, tmp_path: Path) -> Path:
     """A `vae` bundle to change."""
     return shutil.copytree(bundle_of(), tmp_path / "bundle")
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache in which nothing is."""
+    monkeypatch.setenv("AEONNX_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def engine(no_cache: None) -> None:  # noqa: ARG001
+    """A cache in which npm has been, with empty files."""
+    wanted = (site.clients_folder() / "web/package.json").read_bytes()
+    name = f"web-{hashlib.sha256(wanted).hexdigest()[:16]}"
+    folder = cache.folder() / name / "node_modules/onnxruntime-web/dist"
+    folder.mkdir(parents=True)
+    for name in site._ENGINE:
+        (folder / name).touch()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -21,29 +22,12 @@ from urllib.request import urlopen
 import pytest
 from click.testing import Result
 
-from aeonnx._util import cache
 from aeonnx.tools import web
-from aeonnx.tools.web import Server, server, site
+from aeonnx.tools.web import Server, server
 from tests.support import graph_file, wait_for
 
 Aeonnx = Callable[..., Result]
 Maker = Callable[..., Path]
-
-
-@pytest.fixture
-def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AEONNX_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def engine(no_cache: None) -> None:  # noqa: ARG001
-    """A cache in which npm has been, with empty files."""
-    wanted = (site.clients_folder() / "web/package.json").read_bytes()
-    name = f"web-{hashlib.sha256(wanted).hexdigest()[:16]}"
-    folder = cache.folder() / name / "node_modules/onnxruntime-web/dist"
-    folder.mkdir(parents=True)
-    for name in site._ENGINE:
-        (folder / name).touch()
 
 
 @pytest.fixture
@@ -143,6 +127,17 @@ def test_only_what_is_whole_is_used_again(made: Path) -> None:
     graph.write_bytes(graph.read_bytes()[:-1] + b"x")
     assert web.existing_files(made) is None
     assert web.existing_files(made / "elsewhere") is None
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_demo_has_the_panels_of_its_two_bundles(made: Path, aeonnx: Aeonnx) -> None:
+    assert aeonnx("demo", "--build-only", "-o", made).exit_code == 0
+    listed = json.loads((made / "web/bundles.json").read_text())
+    assert [tuple(panel.values()) for panel in listed] == [
+        ("denoise", "dae", "denoiser", ["fp32", "fp32-uint8"], "digits.png"),
+        ("latents", "vae", "decoder", ["fp32"], None),
+        ("generate", "vae", "sampler", ["fp32"], None),
+    ]
 
 
 @pytest.mark.usefixtures("engine")

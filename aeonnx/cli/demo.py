@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aeonnx._util.text import printable
 from aeonnx.cli.options import PATH, json_option, output_option
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ __all__ = ["demo"]
     help="Port to serve the page on; 0 for any free port.",
 )
 @click.option(
-    "--photos",
+    "--bundle",
+    "bundles",
+    multiple=True,
     type=PATH,
     metavar="BUNDLE",
-    help="Bundle of a denoiser of pictures of any size, for one more panel of the page: drop a "
-    "photograph, and see it denoised.  [default: none]",
+    help="Bundle to show on the page, instead of the two that the demo trains; may be repeated. "
+    "Its parts decide what the page has: a drawing or a photograph to denoise, latents to drag, "
+    "images of a seed. Of several bundles with the same panel, the first has it.  [default: none]",
 )
 @click.option(
     "--build-only",
@@ -52,7 +56,7 @@ def demo(
     output: Path | None,
     web: bool,
     port: int,
-    photos: Path | None,
+    bundles: tuple[Path, ...],
     build_only: bool,
     as_json: bool,
 ) -> None:
@@ -65,17 +69,17 @@ def demo(
 
     if as_json and web and not build_only:
         raise click.UsageError("--json and --web do not go together: the server runs until Ctrl-C")
-    if photos and not (web or build_only):
-        raise click.UsageError("--photos is a panel of the page: give --web too")
+    if bundles and not (web or build_only):
+        raise click.UsageError("--bundle is shown on the page: give --web too")
     folder = output or Path("aeonnx-demo")
     if build_only:
-        page = _build(folder, photos)
+        page = _build(folder, bundles)
         if as_json:
             print_json({"page": str(page)})
         else:
             say(f"Page: {page}, for any web server")
     elif web:
-        _serve(folder, port, photos)
+        _serve(folder, port, bundles)
     else:
         _draw(folder, as_json=as_json)
 
@@ -93,24 +97,27 @@ def _draw(folder: Path, *, as_json: bool) -> None:
     report.print_demo(exported, drawn, as_json=as_json)
 
 
-def _serve(folder: Path, port: int, photos: Path | None) -> None:
+def _serve(folder: Path, port: int, bundles: tuple[Path, ...]) -> None:
     from aeonnx.cli.tables import say
     from aeonnx.tools.web import Server
 
     with Server(folder / "web", port) as server:  # a port in use fails before the training
-        _build(folder, photos)
+        _build(folder, bundles)
         say(f"{server.address}  (Ctrl-C stops it)")
         sys.stdout.flush()  # else a pipe would hold it back until the server stops
         server.serve_forever()
 
 
-def _build(folder: Path, photos: Path | None) -> Path:
-    from aeonnx.tools.web import build_site, existing_files, install_engine, require_photos
+def _build(folder: Path, bundles: tuple[Path, ...]) -> Path:
+    from aeonnx.tools.web import build_site, existing_files, install_engine, own_files
 
-    if photos:
-        require_photos(photos)
+    own = own_files(bundles) if bundles else None  # a bundle that cannot be shown fails first
     engine = install_engine()
-    return build_site(folder / "web", existing_files(folder) or _make(folder), engine, photos)
+    made = own or existing_files(folder) or _make(folder)
+    page = build_site(folder / "web", made, engine)
+    for line in made.left_out:
+        click.echo(printable(line), err=True)
+    return page
 
 
 def _make(folder: Path) -> DemoFiles:

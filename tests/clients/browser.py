@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tests.clients.required import absent
 
 __all__ = [
     "PARSE",
+    "Array",
     "Page",
     "but_modules",
     "chromium",
@@ -71,8 +73,13 @@ class Page:
 
     def pixels(self, selector: str) -> Array:
         """Grey pixels of a canvas, uint8 [H, W]."""
+        return self.colours(selector)[:, :, 0]
+
+    def colours(self, selector: str) -> Array:
+        """Pixels of a canvas, uint8 [H, W, 3]."""
         width, height, data = self.tab.evaluate(_READ, selector)
-        return np.array(data, np.uint8).reshape(height, width)
+        rgba = np.frombuffer(base64.b64decode(data), np.uint8)
+        return rgba.reshape(height, width, 4)[:, :, :3].copy()
 
     def press(self, *keys: str) -> None:
         """Keys, one after the other."""
@@ -89,7 +96,11 @@ _READ = """(selector) => {
   const canvas = document.querySelector(selector);
   const { width, height } = canvas;
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-  return [width, height, Array.from({ length: width * height }, (_, pixel) => data[pixel * 4])];
+  const pieces = [];
+  for (let at = 0; at < data.length; at += 4096) {
+    pieces.push(String.fromCharCode(...data.subarray(at, at + 4096)));
+  }
+  return [width, height, btoa(pieces.join(""))];
 }"""
 
 

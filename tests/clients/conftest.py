@@ -12,7 +12,7 @@ import pytest
 from aeonnx import checkpoint
 from aeonnx.io import images
 from aeonnx.tools.web import build_site
-from aeonnx.tools.web.site import DemoFiles
+from aeonnx.tools.web.site import DemoFiles, files_of
 from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program
@@ -78,7 +78,7 @@ def shown(
     assert examples is not None
     strip = examples.test[::6][:10].numpy().reshape(1, 1, -1, 28)
     (folder / "digits.png").write_bytes(images.png(strip))
-    return DemoFiles({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
+    return files_of({"vae": bundle_of(), "dae": denoiser}, folder / "digits.png")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 import aeonnx as library
 from aeonnx.tools.web import build_site
-from aeonnx.tools.web.site import DemoFiles
+from aeonnx.tools.web.site import DemoFiles, files_of
 from clients.proof.browser import ENGINE
 from tests.clients.browser import Page, opened
 from tests.support import Shared
@@ -37,8 +36,8 @@ def page(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Page]:  # fmt: skip
     assert site.is_dir()  # else there is no engine, and the test is skipped
-    files = replace(shown, bundles={**shown.bundles, "vae": labelled})
-    folder = build_site(tmp_path_factory.mktemp("labels"), files, ENGINE, photos=made / "any_size")
+    bundles = {**shown.bundles, "vae": labelled, "photos": made / "any_size"}
+    folder = build_site(tmp_path_factory.mktemp("labels"), files_of(bundles, shown.digits), ENGINE)
     with opened(browser, folder, viewport={"width": 1100, "height": 900}) as ready:
         yield ready
 

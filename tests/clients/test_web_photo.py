@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 
 import aeonnx as library
+from aeonnx.tools.web import build_site
+from aeonnx.tools.web.site import DemoFiles, files_of
+from clients.proof.browser import ENGINE
 from tests.clients.browser import Page, opened
 
 pytestmark = pytest.mark.clients
@@ -22,12 +25,13 @@ Array = np.ndarray[Any, Any]
 
 
 @pytest.fixture(scope="module")
-def with_photos(site: Path, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page beside a denoiser of pictures of any size."""
-    folder = shutil.copytree(site, tmp_path_factory.mktemp("photos") / "site")
-    shutil.copytree(made / "any_size", folder / "bundles/any_size")
-    (folder / "bundles.json").write_text('["dae", "vae", "any_size"]')
-    return folder
+def with_photos(
+    site: Path, shown: DemoFiles, made: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page with a denoiser of pictures of any size, too."""
+    assert site.is_dir()  # else there is no engine, and the test is skipped
+    files = files_of({**shown.bundles, "any_size": made / "any_size"}, shown.digits)
+    return build_site(tmp_path_factory.mktemp("photos"), files, ENGINE)
 
 
 @pytest.fixture(scope="module")

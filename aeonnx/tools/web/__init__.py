@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aeonnx.tools.web.engine import install_engine
 from aeonnx.tools.web.server import Server
-from aeonnx.tools.web.site import SHOWN, DemoFiles, build_site, existing_files, require_photos
+from aeonnx.tools.web.site import SHOWN, DemoFiles, build_site, existing_files, own_files
 
 __all__ = [
     "SHOWN",
@@ -13,5 +13,5 @@ __all__ = [
     "build_site",
     "existing_files",
     "install_engine",
-    "require_photos",
+    "own_files",
 ]

@@ -13,7 +13,7 @@ from aeonnx.errors import AeonnxError, CheckpointError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.exporting import Listener as ExportListener
 from aeonnx.io.images import png
-from aeonnx.tools.web.site import SHOWN, DemoFiles, paths_in
+from aeonnx.tools.web.site import DIGITS, SHOWN, DemoFiles, bundles_in, files_of
 from aeonnx.training import Listener as TrainListener
 from aeonnx.training import TrainOptions, train
 
@@ -41,16 +41,16 @@ def train_model(folder: Path, model: str, listener: TrainListener | None = None)
 
 def export_model(folder: Path, model: str, listener: ExportListener | None = None) -> None:
     """Export the parts and variants of a run that the page shows."""
-    bundle = paths_in(folder).bundles[model]
+    bundle = bundles_in(folder)[model]
     options = ExportOptions(model, bundle, _run(folder, model), force=True, **_EXPORT[model])
     export(options, listener)
 
 
 def write_digits(folder: Path) -> DemoFiles:
     """Write the sample digits that the page starts from; returns all that it shows."""
-    made = paths_in(folder)
-    files.write_atomic(made.digits, _strip(checkpoint.load(_run(folder, "dae"), "dae")))
-    return made
+    digits = folder / DIGITS
+    files.write_atomic(digits, _strip(checkpoint.load(_run(folder, "dae"), "dae")))
+    return files_of(bundles_in(folder), digits)
 
 
 def _run(folder: Path, model: str) -> Path:

@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from aeonnx._util.hosts import HOSTS, names_this_machine
 from aeonnx.errors import SetupError
 
 __all__ = ["Server"]
@@ -30,9 +31,6 @@ _BUSY = (
     b"HTTP/1.0 503 Service Unavailable\r\n"
     b"Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
-_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""Accepted Host headers. After DNS rebinding, a browser sends the attacker's name instead."""
-
 _HEADERS = {
     "Cache-Control": "no-cache",  # revalidate: the page may have been rebuilt
     "Content-Security-Policy": "frame-ancestors 'none'",
@@ -56,8 +54,8 @@ class _Handler(SimpleHTTPRequestHandler):
     }
 
     def send_head(self) -> BytesIO | BinaryIO | None:
-        if not _names_this_machine(self.headers.get_all("Host", [])):
-            self.send_error(421, explain=f"This server answers to {', '.join(_HOSTS)} alone.")
+        if not names_this_machine(self.headers.get_all("Host", [])):
+            self.send_error(421, explain=f"This server answers to {', '.join(HOSTS)} alone.")
         elif not self._is_served():
             self.send_error(404)
         else:
@@ -82,16 +80,6 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: Any) -> None: ...
-
-
-def _names_this_machine(hosts: list[str]) -> bool:
-    """Whether there is one Host header with a name of this machine; ports may be forwarded."""
-    if len(hosts) != 1:
-        return False
-    name, colon, port = hosts[0].strip().lower().rpartition(":")
-    if not colon or port.endswith("]"):
-        return hosts[0].strip().lower() in _HOSTS
-    return name in _HOSTS and port.isdecimal()
 
 
 class Server(ThreadingHTTPServer):

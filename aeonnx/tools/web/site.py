@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from aeonnx._util import files
-from aeonnx.bundle import Manifest, manifest
+from aeonnx.bundle import manifest
 from aeonnx.errors import BundleError, SetupError
+from aeonnx.tools.web.panels import Panel, choose
 
 __all__ = [
     "CORE",
-    "PHOTOS",
+    "DIGITS",
     "SHOWN",
     "DemoFiles",
     "build_site",
+    "bundles_in",
     "clients_folder",
     "existing_files",
-    "paths_in",
-    "require_photos",
+    "files_of",
+    "own_files",
 ]
 
 SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dae": {"denoiser": ("fp32", "fp32-uint8")},
     "vae": {"decoder": ("fp32",), "sampler": ("fp32",)},
 }
-"""By bundle and part, the variants that page/proof.mjs runs."""
+"""By bundle and part, the variants that the demo makes."""
 
-PHOTOS = "any_size"
-"""The bundle of the panel for photographs, where there is one."""
+DIGITS = "digits.png"
+"""The sample images of the demo."""
 
 CORE = (
     *("axes.mjs", "bundle.mjs", "checks.mjs", "denoising.mjs", "errors.mjs"),
@@ -54,27 +56,50 @@ class DemoFiles:
     """What the page shows.
 
     Args:
-        bundles: the bundles' folders, by the names in `SHOWN`.
-        digits: PNG of sample images, one below the other.
+        bundles: the bundles' folders, by their names in the page.
+        panels: which parts of them it shows, and where.
+        left_out: what it does not show of them, a sentence each.
+        digits: PNG of sample images, one below the other; None if there is none.
     """
 
     bundles: Mapping[str, Path]
-    digits: Path
+    panels: tuple[Panel, ...]
+    left_out: tuple[str, ...]
+    digits: Path | None
 
 
-def paths_in(folder: Path) -> DemoFiles:
-    """The paths in a demo's folder, existing or not."""
-    bundles = {name: folder / f"{name}-bundle" for name in SHOWN}
-    return DemoFiles(bundles, folder / "digits.png")
+def files_of(bundles: Mapping[str, Path], digits: Path | None = None) -> DemoFiles:
+    """What the page shows of bundles, by their names in the page.
+
+    Raises:
+        BundleError: see `choose`.
+    """
+    panels, later = choose(bundles, digits.name if digits else None)
+    first = {panel.panel: bundles[panel.bundle] for panel in panels}
+    left_out = (
+        f"The panel {panel.panel} shows {first[panel.panel]}, and so not {bundles[panel.bundle]}."
+        for panel in later
+    )
+    return DemoFiles(bundles, panels, tuple(left_out), digits)
+
+
+def own_files(bundles: Sequence[Path]) -> DemoFiles:
+    """What the page shows of a user's bundles, see `files_of`; they are numbered."""
+    return files_of({str(number): bundle for number, bundle in enumerate(bundles, 1)})
+
+
+def bundles_in(folder: Path) -> Mapping[str, Path]:
+    """The bundles in a demo's folder, existing or not."""
+    return {name: folder / f"{name}-bundle" for name in SHOWN}
 
 
 def existing_files(folder: Path) -> DemoFiles | None:
     """What an earlier demo wrote to its folder; None if it is incomplete or damaged."""
-    made = paths_in(folder)
+    made = bundles_in(folder)
     with suppress(BundleError):
-        for name, bundle in made.bundles.items():
-            _shown_files(name, bundle)
-        return made if made.digits.exists() else None
+        for name, bundle in made.items():
+            _shown_files(bundle, SHOWN[name])
+        return files_of(made, folder / DIGITS) if (folder / DIGITS).exists() else None
     return None
 
 
@@ -85,14 +110,13 @@ def clients_folder() -> Path:
     return packed if packed.is_dir() else package.parent / "clients"
 
 
-def build_site(folder: Path, made: DemoFiles, engine: Path, photos: Path | None = None) -> Path:
+def build_site(folder: Path, made: DemoFiles, engine: Path) -> Path:
     """Write the page's files into `folder`, for a web server to serve; returns `folder`.
 
     Args:
         folder: output folder; other files in it are left alone.
         made: the bundles and digits to show.
         engine: folder with the files of onnxruntime-web.
-        photos: bundle of a denoiser of pictures of any size, see `require_photos`; None for none.
 
     Raises:
         BundleError: a bundle is missing, damaged, or lacks a variant that the page shows.
@@ -103,14 +127,17 @@ def build_site(folder: Path, made: DemoFiles, engine: Path, photos: Path | None 
     page = clients / "web/page"
     sources = {path.relative_to(page).as_posix(): path for path in page.rglob("*.*")}
     sources |= {name: clients / "node" / name for name in CORE}
-    sources |= {made.digits.name: made.digits}
+    sources |= {made.digits.name: made.digits} if made.digits else {}
     sources |= {f"engine/{name}": engine / name for name in _ENGINE}
+    panels = json.dumps([asdict(panel) for panel in made.panels], indent=2)
     with files.staging(folder) as staged:
         for name, source in sources.items():
             files.write(staged / name, _read(source))
-        shown = {**made.bundles, **({PHOTOS: photos} if photos else {})}
-        bundles = {name: _shown_files(name, bundle) for name, bundle in shown.items()}
-        files.write(staged / _LIST, json.dumps([*bundles]).encode())
+        bundles = {
+            name: _shown_files(bundle, _parts_shown(name, made.panels))
+            for name, bundle in made.bundles.items()
+        }
+        files.write(staged / _LIST, panels.encode())
         for name, contents in bundles.items():
             for file, data in contents.items():
                 files.write(staged / "bundles" / name / file, data)
@@ -128,30 +155,21 @@ def _read(source: Path) -> bytes:
         raise SetupError(f"cannot read {source}: {error.strerror}") from error
 
 
-def require_photos(bundle: Path) -> None:
-    """Check that a bundle denoises pictures of any size.
-
-    Raises:
-        BundleError: it is missing, damaged, or does something else.
-    """
-    denoiser = manifest.read(bundle).parts.get("denoiser", {}).get("fp32")
-    shape = denoiser.inputs[0].shape if denoiser else ()
-    if len(shape) != 4 or not all(isinstance(size, str) for size in shape[2:]):
-        got = f"images [{', '.join(map(str, shape))}]" if denoiser else "no denoiser"
-        raise BundleError(
-            f"--photos {bundle}: expected a denoiser of pictures of any size, as `aeonnx train -m "
-            f"dae --arch unet` makes one, got {got}"
-        )
+def _parts_shown(bundle: str, panels: Iterable[Panel]) -> Mapping[str, tuple[str, ...]]:
+    return {panel.part: panel.variants for panel in panels if panel.bundle == bundle}
 
 
-def _shown_files(name: str, bundle: Path) -> dict[str, bytes]:
+def _shown_files(bundle: Path, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
     """A bundle's files by path, with the variants that the page requests.
+
+    Args:
+        bundle: folder of the bundle.
+        wanted: variants by part.
 
     Raises:
         BundleError: the bundle is missing, damaged, or lacks a part or variant.
     """
     whole = manifest.read(bundle)
-    wanted = SHOWN.get(name) or _pixels(whole)
     missing = [
         f"{part} {variant}"
         for part, variants in wanted.items()
@@ -170,9 +188,3 @@ def _shown_files(name: str, bundle: Path) -> dict[str, bytes]:
         for file, known in manifest.contents(shown).items()
     }
     return {manifest.FILE_NAME: manifest.serialize(shown), **data}
-
-
-def _pixels(whole: Manifest) -> Mapping[str, tuple[str, ...]]:
-    """Of a denoiser of photographs the variants that the page runs: with pixels if there is one."""
-    known = whole.parts["denoiser"]
-    return {"denoiser": tuple(name for name in ("fp32", "fp32-uint8") if name in known)}

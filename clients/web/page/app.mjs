@@ -7,35 +7,41 @@ import { generatePanel } from "./generate.mjs";
 import { latentPanel } from "./latent.mjs";
 import { photoPanel } from "./photo.mjs";
 import { refuse } from "./picture.mjs";
-import { NAMES, prove, showProofs } from "./proof.mjs";
+import { NAMES, panelsHere, prove, showProofs } from "./proof.mjs";
 
 const byId = (name) => document.getElementById(name);
-const PANELS = ["denoise", "latents", "generate"].map(byId);
-const PHOTO = byId("photo");
+/** What opens a panel, by its name. */
+const OPEN = {
+  denoise: denoisePanel,
+  photo: photoPanel,
+  latents: latentPanel,
+  generate: generatePanel,
+};
 
 async function start() {
   const status = byId("status");
+  let panels = [];
   try {
+    panels = await panelsHere(Object.keys(OPEN));
+    for (const { panel } of panels) byId(panel).hidden = false;
     const engine = await startEngine();
     status.textContent = "Checking the graphs against PyTorch …";
-    const { proofs, provider, why } = await prove(engine);
+    const { proofs, provider, why } = await prove(engine, panels);
     showBadge(provider, why);
     const table = /** @type {HTMLTableElement} */ (byId("proofs"));
     showProofs(table.tBodies[0], proofs);
     showVerdict(proofs);
-    const { denoise, latents, generate, photo } = proofs;
-    const [denoising, sliding, generating] = PANELS;
-    await opened(denoising, denoise, () => denoisePanel(denoising, denoise));
-    performance.mark("first-image");
-    const drawn = generate.error ? undefined : generate.bundle;
-    await opened(sliding, latents, () => latentPanel(sliding, latents.bundle, drawn));
-    await opened(generating, generate, () => generatePanel(generating, generate.bundle));
-    if (photo) await opened(PHOTO, photo, () => photoPanel(PHOTO, photo.bundle));
+    for (const { panel } of panels) {
+      await opened(byId(panel), proofs[panel], () =>
+        OPEN[panel](byId(panel), proofs[panel], proofs),
+      );
+      if (panel === panels[0].panel) performance.mark("first-image");
+    }
     status.textContent = `onnxruntime-web ${engine.version}, ready in ${seconds("first-image")} s`;
   } catch (error) {
     status.textContent = "Not started.";
     showAlert(oneLine(error));
-    for (const panel of PANELS) panel.hidden = true;
+    for (const { panel } of panels) byId(panel).hidden = true;
   }
   document.body.dataset.state = "ready";
 }
@@ -48,7 +54,6 @@ async function start() {
  * @param {() => Promise<void>} open
  */
 async function opened(panel, { part, bundle, error }, open) {
-  panel.hidden = false;
   if (error) return refuse(panel, error);
   try {
     const [, height, width] = bundle.imageShape(part);

@@ -4,7 +4,7 @@ import { oneLine } from "./bundle.mjs";
 import { drawingArea } from "./draw.mjs";
 import { newest, readFile } from "./engine.mjs";
 import { KINDS, corrupt, drawNoise } from "./noise.mjs";
-import { greySize, paint, readStrip, timed } from "./picture.mjs";
+import { paint, readStrip, sizedImage, timed } from "./picture.mjs";
 
 const LARGEST = 2 ** 24; // bytes of a manifest
 
@@ -12,9 +12,9 @@ const LARGEST = 2 ** 24; // bytes of a manifest
  * @param {HTMLElement} panel
  * @param {import("./proof.mjs").Proof} proof of the denoiser
  */
-export async function denoisePanel(panel, { bundle, where }) {
+export async function denoisePanel(panel, { bundle, where, samples }) {
   await bundle.ready("denoiser");
-  const [height, width] = greySize(bundle, "denoiser");
+  const [, height, width] = sizedImage(bundle, "denoiser", [1]);
   const [drawn, noised, denoised] = ["drawn", "noised", "denoised"].map(
     (name) => /** @type {HTMLCanvasElement} */ (document.getElementById(name)),
   );
@@ -44,7 +44,7 @@ export async function denoisePanel(panel, { bundle, where }) {
   for (const [name, [title]] of Object.entries(KINDS)) {
     kind.add(new Option(name === trained.kind ? `${title} (as in training)` : title, name));
   }
-  kind.value = trained.kind;
+  kind.value = trained.kind ?? "gaussian";
   level.value = String(trained.level);
   const changed = () => {
     shown.textContent = Number(level.value).toFixed(2);
@@ -58,11 +58,8 @@ export async function denoisePanel(panel, { bundle, where }) {
   });
   panel.querySelector("#clear").addEventListener("click", area.clear);
 
-  const samples = await readStrip("digits.png", width, height).catch((error) => {
-    panel.querySelector("#samples").textContent = `No sample digits: ${oneLine(error)}`;
-    return [];
-  });
-  samples.forEach((pixels, number) => {
+  const pictures = await samplesIn(panel.querySelector("#samples"), samples, width, height);
+  pictures.forEach((pixels, number) => {
     const button = document.createElement("button");
     const picture = document.createElement("canvas");
     button.type = "button";
@@ -74,14 +71,24 @@ export async function denoisePanel(panel, { bundle, where }) {
     panel.querySelector("#samples").append(button);
   });
   await changed();
-  if (samples.length) await area.load(samples[3 % samples.length]);
+  if (pictures.length) await area.load(pictures[3 % pictures.length]);
 }
 
-/** What the denoiser learned to undo, from the manifest; Gaussian noise if it does not say. */
+/** Sample digits to start from; where the site has them and they cannot be read, `place` says why. */
+async function samplesIn(place, address, width, height) {
+  place.hidden = !address;
+  if (!address) return [];
+  return readStrip(address, width, height).catch((error) => {
+    place.textContent = `No sample digits: ${oneLine(error)}`;
+    return [];
+  });
+}
+
+/** What the denoiser learned to undo, from the manifest; no kind if it does not say. */
 async function corruption(where) {
   const text = new TextDecoder().decode(await readFile(`${where}/manifest.json`, LARGEST));
   const options = JSON.parse(text).training?.options ?? {};
-  const kind = Object.hasOwn(KINDS, options.corruption) ? options.corruption : "gaussian";
+  const kind = Object.hasOwn(KINDS, options.corruption) ? options.corruption : undefined;
   const level = Number(options.corruption_level);
   return { kind, level: level > 0 && level <= 1 ? level : 0.5 };
 }

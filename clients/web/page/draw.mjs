@@ -1,7 +1,7 @@
 // Drawing pixels by pointer, touch, or keyboard.
 
-const RADIUS = 1.2; // of the pen, in pixels of the image
-const EDGE = 1; // over which its ink fades, as in the digits that models learn from
+const RADIUS = 1.2 / 28; // of the pen, as a share of the image's smaller side
+const EDGE = 1; // pixel over which its ink fades, as in the digits that models learn from
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
@@ -13,6 +13,7 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
  * @returns {{load: (pixels: Uint8Array) => void, clear: () => void}}
  */
 export function drawingArea(canvas, pen, width, height, onChange) {
+  const radius = RADIUS * Math.min(width, height);
   let pixels = new Uint8Array(width * height);
   let at = [(width - 1) / 2, (height - 1) / 2];
   let down = false;
@@ -21,7 +22,7 @@ export function drawingArea(canvas, pen, width, height, onChange) {
     pixels = next;
     onChange(pixels);
   };
-  const draw = (from, to) => load(withStroke(pixels, width, from, to));
+  const draw = (from, to) => load(withStroke(pixels, width, radius, from, to));
   const place = ({ clientX, clientY }) => {
     const box = canvas.getBoundingClientRect();
     const x = ((clientX - box.left) / box.width) * width - 0.5;
@@ -75,10 +76,10 @@ export function drawingArea(canvas, pen, width, height, onChange) {
 }
 
 /** The pixels with ink along a line, as dark as the darker of both. */
-function withStroke(pixels, width, from, to) {
+function withStroke(pixels, width, radius, from, to) {
   return pixels.map((value, pixel) => {
     const away = distance([pixel % width, Math.floor(pixel / width)], from, to);
-    const ink = within((RADIUS + EDGE / 2 - away) / EDGE, 1) * 255;
+    const ink = within((radius + EDGE / 2 - away) / EDGE, 1) * 255;
     return Math.max(value, Math.round(ink));
   });
 }

@@ -6,12 +6,13 @@ import { classChoice } from "./labels.mjs";
 import { offer, paint } from "./picture.mjs";
 
 const MOST = 1000; // images: more are a matter for the command line
+const FIRST = { images: 8, pixels: 512 }; // the most of a side of the first grid
 
 /**
  * @param {HTMLElement} panel
- * @param {import("./bundle.mjs").Bundle} bundle of the sampler
+ * @param {import("./proof.mjs").Proof} proof of the sampler
  */
-export async function generatePanel(panel, bundle) {
+export async function generatePanel(panel, { bundle }) {
   const part = await bundle.ready("sampler");
   const shape = bundle.imageShape("sampler");
   requirePicture("sampler", "generate", shape);
@@ -22,6 +23,8 @@ export async function generatePanel(panel, bundle) {
     (name) => /** @type {HTMLInputElement} */ (panel.querySelector(name)),
   );
 
+  const fit = Math.floor(FIRST.pixels / Math.max(...shape.slice(1).map(Number)));
+  count.value = String(Math.min(Math.max(fit, 1), FIRST.images) ** 2);
   const choice = /** @type {HTMLSelectElement} */ (panel.querySelector("#class"));
   const chosen = await classChoice(choice, bundle, part.variant);
   /** @type {HTMLElement} */ (panel.querySelector("#of-class")).hidden =

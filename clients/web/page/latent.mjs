@@ -3,24 +3,28 @@
 import { BundleError, oneLine, toPixels } from "./bundle.mjs";
 import { inTurn, newest } from "./engine.mjs";
 import { classChoice } from "./labels.mjs";
-import { greySize, paint, timed } from "./picture.mjs";
+import { paintTile, sizedImage, timed } from "./picture.mjs";
 import { seedOf } from "./generate.mjs";
 
-const FARTHEST = 4; // deviations of the prior: beyond it is one number in 16,000
+const FARTHEST = 4; // deviations of a standard normal: beyond it is one number in 16,000
+const STEPS = 160; // of a slider
 
 /**
  * @param {HTMLElement} panel
- * @param {import("./bundle.mjs").Bundle} bundle of the decoder
- * @param {import("./bundle.mjs").Bundle} [sampler] to draw z from a seed with, if there is one
+ * @param {import("./proof.mjs").Proof} proof of the decoder
+ * @param {Record<string, import("./proof.mjs").Proof>} proofs of all panels: a sampler of the same
+ *   bundle draws z from a seed
  */
-export async function latentPanel(panel, bundle, sampler) {
+export async function latentPanel(panel, { bundle, where }, proofs) {
   const part = await bundle.ready("decoder");
   const [input] = part.variant.inputs;
   const [output] = part.variant.outputs;
-  const [height, width] = greySize(bundle, "decoder");
-  const canvas = panel.querySelector("#decoded");
+  const [channels, height, width] = sizedImage(bundle, "decoder", [1, 3]);
+  const canvas = /** @type {HTMLCanvasElement} */ (panel.querySelector("#decoded"));
+  Object.assign(canvas, { width, height });
   const seed = /** @type {HTMLInputElement} */ (panel.querySelector("#latent-seed"));
   const z = new Float32Array(Number(input.shape[1]));
+  const sampler = samplerIn(where, proofs);
 
   const choice = /** @type {HTMLSelectElement} */ (panel.querySelector("#latent-class"));
   const chosen = await classChoice(choice, bundle, part.variant);
@@ -31,7 +35,7 @@ export async function latentPanel(panel, bundle, sampler) {
   const show = newest(async () => {
     const found = (await decode())[output.name];
     const pixels = output.dtype === "uint8" ? found : toPixels(found, output.range);
-    paint(canvas, pixels, width, height);
+    paintTile(canvas, { top: 0, left: 0, height, width, pixels }, channels);
   });
   const sliders = Array.from(z, (_, number) => {
     const slider = sliderFor(number);
@@ -42,24 +46,44 @@ export async function latentPanel(panel, bundle, sampler) {
     panel.querySelector("#sliders").append(labelled(slider, number));
     return slider;
   });
+  let farthest = FARTHEST;
   const load = (values) => {
     z.set(values); // as drawn: a slider shows the nearest of its steps
+    farthest = Math.max(farthest, Math.ceil(Math.max(...values.map(Math.abs))));
+    const [low, high] = input.range ?? [-farthest, farthest];
     sliders.forEach((slider, number) => {
-      slider.value = String(z[number]);
+      const span = { min: String(low), max: String(high), step: String((high - low) / STEPS) };
+      Object.assign(slider, span, { value: String(z[number]) });
       slider.dispatchEvent(new Event("moved"));
     });
     return show();
   };
 
   choice.addEventListener("change", () => show());
-  panel.querySelector("#zero").addEventListener("click", () => load(z.map(() => 0)));
-  const fromSeed = newestSeed(panel, seed, sampler, z.length, load);
+  const [lowest, highest] = input.range ?? [0, 0];
+  const zero = Math.min(Math.max(0, lowest), highest); // or the nearest that it takes
+  panel.querySelector("#zero").addEventListener("click", () => load(z.map(() => zero)));
+  const fromSeed = newestSeed(panel, seed, sampler, chosen, z.length, load);
   seed.addEventListener("input", fromSeed);
-  panel.querySelector("#random").addEventListener("click", () => {
+  const random = /** @type {HTMLElement} */ (panel.querySelector("#random"));
+  seed.parentElement.hidden = random.hidden = !sampler;
+  random.addEventListener("click", () => {
     seed.value = String(crypto.getRandomValues(new Uint16Array(1))[0]);
     return fromSeed();
   });
-  await (sampler ? fromSeed() : load(z));
+  await (sampler ? fromSeed() : load(await storedLatent(bundle, input.name, z.length)));
+}
+
+/** The bundle of the sampler that is in a bundle too, if the page has it. */
+function samplerIn(where, proofs) {
+  const same = (proof) => proof.part === "sampler" && proof.where === where && !proof.error;
+  return Object.values(proofs).find(same)?.bundle;
+}
+
+/** The first of the latents that the golden vectors decode: of a real image, if there were some. */
+async function storedLatent(bundle, name, length) {
+  const { inputs } = await bundle.golden("decoder");
+  return inputs[name].data.subarray(0, length);
 }
 
 /** The input of a part that takes a label, for one row. */
@@ -68,13 +92,13 @@ function labelInput({ inputs }, label) {
   return input ? { [input.name]: BigInt64Array.of(label) } : {};
 }
 
-function newestSeed(panel, field, sampler, length, load) {
+function newestSeed(panel, field, sampler, chosen, length, load) {
   return async () => {
     const text = panel.querySelector("#latent-problem");
     try {
       const seed = BigInt64Array.of(seedOf(field.value));
       const part = await sampler.ready("sampler");
-      const label = labelInput(part.variant, 0n); // z is the same for all classes
+      const label = labelInput(part.variant, chosen()); // z is the same for all classes
       const { z } = await inTurn(() => part.run({ seed, index: BigInt64Array.of(0n), ...label }));
       if (z?.length !== length) {
         throw new BundleError(
@@ -91,9 +115,8 @@ function newestSeed(panel, field, sampler, length, load) {
 
 function sliderFor(number) {
   const slider = document.createElement("input");
-  const range = { min: `${-FARTHEST}`, max: `${FARTHEST}`, step: "0.05", value: "0" };
   const names = { id: `z${number}`, ariaLabel: `Latent ${number + 1}` };
-  return Object.assign(slider, { type: "range", ...names, ...range });
+  return Object.assign(slider, { type: "range", ...names });
 }
 
 function labelled(slider, number) {

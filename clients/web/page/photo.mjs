@@ -2,16 +2,16 @@
 
 import { BundleError, oneLine, printable } from "./bundle.mjs";
 import { takeTurn } from "./engine.mjs";
-import { offer, paintTile, readPhoto } from "./picture.mjs";
+import { offer, paintTile, readPhoto, shownChannels } from "./picture.mjs";
 
 const MOST_PIXELS = 2 ** 26; // more are a matter for the command line
 const TILED_FROM = 2 ** 18; // values: smaller than the library's, so that the page stays alive
 
 /**
  * @param {HTMLElement} panel
- * @param {import("./bundle.mjs").Bundle} bundle of the denoiser
+ * @param {import("./proof.mjs").Proof} proof of the denoiser
  */
-export async function photoPanel(panel, bundle) {
+export async function photoPanel(panel, { bundle }) {
   await bundle.ready("denoiser");
   const channels = channelsOf(bundle);
   const [shown, problem, said, stop, link] = [
@@ -91,13 +91,10 @@ export async function photoPanel(panel, bundle) {
 }
 
 function channelsOf(bundle) {
-  const [channels, ...sizes] = bundle.imageShape("denoiser");
-  if (![1, 3].includes(channels)) {
-    throw new BundleError(
-      `this page shows pictures of 1 or 3 channels, those of ${bundle.where} have ${channels}`,
-    );
+  const [, ...sizes] = bundle.imageShape("denoiser");
+  if (sizes.every((size) => typeof size === "string")) {
+    return shownChannels(bundle, "denoiser", [1, 3]);
   }
-  if (sizes.every((size) => typeof size === "string")) return channels;
   throw new BundleError(
     `expected a denoiser of pictures of any size, ${bundle.where} takes ${sizes.join(" x ")}`,
   );

@@ -1,4 +1,4 @@
-// Grey pixels <-> canvases, and how long a frame takes.
+// Pixels <-> canvases, and how long a frame takes.
 
 import { BundleError, fromRgba, isOpaque } from "./bundle.mjs";
 import { readFile } from "./engine.mjs";
@@ -6,23 +6,30 @@ import { readFile } from "./engine.mjs";
 const LARGEST = 2 ** 24; // bytes of a picture
 
 /**
- * Height and width of the images of a part, which are drawn in grey alone, and in one size.
+ * The images of a part, of a size that is known.
  *
  * @param {import("./bundle.mjs").Bundle} bundle
  * @param {"denoiser" | "decoder"} part
- * @returns {number[]}
+ * @param {number[]} shown numbers of channels that a panel shows
+ * @returns {number[]} [C, H, W]
+ * @throws {BundleError} they have another number of channels, or any size
  */
-export function greySize(bundle, part) {
-  const [channels, ...size] = bundle.imageShape(part);
-  if (channels !== 1) {
-    throw new BundleError(
-      `this page draws grey images, those of ${bundle.where} have ${channels} channels`,
-    );
-  }
-  const [height, width] = size;
-  if (typeof height === "number" && typeof width === "number") return [height, width];
+export function sizedImage(bundle, part, shown) {
+  const channels = shownChannels(bundle, part, shown);
+  const [, height, width] = bundle.imageShape(part);
+  if (typeof height === "number" && typeof width === "number") return [channels, height, width];
   throw new BundleError(
-    `this page draws images of one size, those of ${bundle.where} have any: [${size.join(", ")}]`,
+    `this panel shows images of one size, those of ${bundle.where} have any: [${height}, ${width}]`,
+  );
+}
+
+/** The channels of the images of a part, see `sizedImage`. */
+export function shownChannels(bundle, part, shown) {
+  const [channels] = bundle.imageShape(part);
+  if (shown.includes(channels)) return channels;
+  throw new BundleError(
+    `this panel shows images of ${shown.join(" or ")} channels, those of ${bundle.where} have ` +
+      channels,
   );
 }
 

@@ -3,45 +3,50 @@
 import { BundleError, checkLine, oneLine } from "./bundle.mjs";
 import { inTurn, opener, readFile } from "./engine.mjs";
 
-const PIXELS = ["fp32", "fp32-uint8"];
-/** @typedef {{part: Proof["part"], bundle: string, variants: string[], gpu: boolean}} Use */
-/**
- * What the page runs, by panel; the sampler's operators are in the engine's WebAssembly build alone.
- *
- * @type {Record<string, Use>}
- */
-const USED = {
-  denoise: { part: "denoiser", bundle: "dae", variants: PIXELS, gpu: true },
-  latents: { part: "decoder", bundle: "vae", variants: ["fp32"], gpu: true },
-  generate: { part: "sampler", bundle: "vae", variants: ["fp32"], gpu: false },
-};
-/**
- * What it runs too where the site has a denoiser of pictures of any size.
- *
- * @type {Record<string, Use>}
- */
-const PHOTO = { photo: { part: "denoiser", bundle: "any_size", variants: PIXELS, gpu: true } };
-const LARGEST_LIST = 2 ** 16; // bytes
+const LARGEST_LIST = 2 ** 20; // bytes
+const NOT_ON_GPU = "sampler"; // its operators are in the engine's WebAssembly build alone
 
 /**
+ * A panel as aeonnx/tools/web/panels.py chose it: what it runs, and sample images if it has some.
+ *
+ * @typedef {{panel: string, bundle: string, part: "denoiser" | "decoder" | "sampler",
+ *   variants: string[], samples: string | null}} Panel
  * @typedef {import("./bundle.mjs").Checked} Checked
- * @typedef {{part: "denoiser" | "decoder" | "sampler", where: string, provider: string, bundle?: import("./bundle.mjs").Bundle,
- *   outputs: Checked[], error?: string, ok: boolean}} Proof of one part
+ * @typedef {{part: Panel["part"], samples: string | null, where: string, provider: string,
+ *   bundle?: import("./bundle.mjs").Bundle, outputs: Checked[], error?: string, ok: boolean}} Proof
+ *   of one part
  */
+
+/**
+ * The panels of this site.
+ *
+ * @param {string[]} known names of panels
+ * @returns {Promise<Panel[]>}
+ * @throws {BundleError} the list is damaged
+ */
+export async function panelsHere(known) {
+  const text = new TextDecoder().decode(await readFile("bundles.json", LARGEST_LIST));
+  const panels = JSON.parse(text);
+  const good = Array.isArray(panels) && panels.every((one) => known.includes(one?.panel));
+  if (good && panels.length) return panels;
+  throw new BundleError(`bundles.json: expected a list of the panels ${known.join(", ")}`);
+}
 
 /**
  * Replay what PyTorch gave: on WebGPU where there is one, and on WebAssembly what fails there.
  *
+ * @param {Awaited<ReturnType<typeof import("./engine.mjs").startEngine>>} engine
+ * @param {Panel[]} panels
  * @returns {Promise<{proofs: Record<string, Proof>, provider: string, why: string}>} proofs by
  *   panel; `why`: what speaks against WebGPU
  */
-export async function prove(engine) {
+export async function prove(engine, panels) {
   const open = opener(engine);
-  const used = (await bundlesHere()).includes(PHOTO.photo.bundle) ? { ...USED, ...PHOTO } : USED;
   const proven = async (gpu) => {
     const proofs = {};
-    for (const [panel, use] of Object.entries(used)) {
-      proofs[panel] = await proofOf(use, open, use.gpu && gpu ? "webgpu" : "wasm");
+    for (const use of panels) {
+      const provider = gpu && use.part !== NOT_ON_GPU ? "webgpu" : "wasm";
+      proofs[use.panel] = await proofOf(use, open, provider);
     }
     return proofs;
   };
@@ -56,18 +61,11 @@ export async function prove(engine) {
   return { proofs: again, provider: "wasm", why: fault };
 }
 
-/** The names of the bundles in the site. */
-async function bundlesHere() {
-  const text = new TextDecoder().decode(await readFile("bundles.json", LARGEST_LIST));
-  const names = JSON.parse(text);
-  if (Array.isArray(names)) return names;
-  throw new BundleError("bundles.json: expected a list of the names of folders in bundles/");
-}
-
-async function proofOf({ part, bundle, variants }, open, provider) {
+async function proofOf({ part, bundle, variants, samples }, open, provider) {
   const where = `bundles/${bundle}`;
   const outputs = [];
-  const proof = { part, where, provider, outputs, ok: false };
+  /** @type {Proof} */
+  const proof = { part, samples, where, provider, outputs, ok: false };
   try {
     proof.bundle = await open(where, provider);
     await inTurn(() => proof.bundle.part(part)); // a part that is missing is an error
