@@ -17,6 +17,7 @@ Catch `AeonnxError` to catch them all. The command line prints the message and e
     │       └── RefusedGraphError 1  onnxruntime cannot open a graph
     ├── ModuleError              1   code of an external model raised an error of its own
     ├── GraphError               1   a graph that is not allowed in a bundle
+    ├── RequestError             1   a request that the server refuses or cannot answer
     ├── RunError                 1   a graph failed while it ran
     │   └── DeviceMemoryError    1   out of memory
     ├── ParityError              3   the graph and torch differ by more than the tolerance
@@ -57,6 +58,7 @@ __all__ = [
     "ProviderError",
     "QualityError",
     "RefusedGraphError",
+    "RequestError",
     "RunError",
     "SetupError",
     "TrainingError",
@@ -139,6 +141,24 @@ class RefusedGraphError(IntegrityError):
 
 class GraphError(AeonnxError):
     """A graph is not allowed: random or training nodes, non-standard operator domains, opset."""
+
+
+class RequestError(AeonnxError):
+    """A request that the server refuses or cannot answer; clients read the message.
+
+    Args:
+        status: of HTTP.
+        message: what was expected, what came and what to do, without paths or library text.
+        reason: label of the metric of failures: "invalid", "rejected", "expired", "cancelled" or
+            "failed".
+        retry_after: seconds after which the client may try again; None for no such advice.
+    """
+
+    def __init__(
+        self, status: int, message: str, reason: str = "invalid", retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.retry_after = status, reason, retry_after
 
 
 class RunError(AeonnxError):

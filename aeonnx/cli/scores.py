@@ -6,11 +6,11 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aeonnx._util.text import printable
 from aeonnx.cli.tables import print_json, say
-from aeonnx.runtime.scoring import VERDICTS
+from aeonnx.runtime.scored import VERDICTS
 
 if TYPE_CHECKING:
     from aeonnx.bundle import NormalScores
@@ -38,26 +38,13 @@ def print_scored(
         as_json: print one document instead.
     """
     if as_json:
-        rows = [_row(name, found, place) for place, name in enumerate(names)]
+        rows = [{"name": name, **found.row(place)} for place, name in enumerate(names)]
         print_json({"threshold": found.threshold, "rows": rows})
         return
     width = max((len(printable(name)) for name in names), default=0)
     for place, name in enumerate(names):
         say(_line(name, found, place, width))
     say(summary_of(found, threshold, normal))
-
-
-def _row(name: str, found: Scored, place: int) -> dict[str, Any]:
-    share = float(found.percentiles[place])
-    row = {
-        "name": name,
-        "score": float(found.scores[place]),
-        "percentile": None if math.isnan(share) else share,
-        "verdict": VERDICTS[bool(found.odd[place])],
-    }
-    if found.columns is None:
-        return row
-    return {**row, "columns": dict(zip(found.names, found.columns[place].tolist(), strict=True))}
 
 
 def _line(name: str, found: Scored, place: int, width: int) -> str:
@@ -86,7 +73,7 @@ def print_file_scored(found: Seen, *, as_json: bool) -> None:
         return
     for place, name in enumerate(found.names):
         if as_json:
-            print(json.dumps(_row(name, found.scored, place)), flush=True)
+            print(json.dumps({"name": name, **found.scored.row(place)}), flush=True)
         else:
             print(_line(name, found.scored, place, 0), flush=True)
 

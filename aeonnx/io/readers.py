@@ -30,7 +30,7 @@ from aeonnx.io.photos import PhotoFile, open_photo
 from aeonnx.io.pictures import ANY, Treatment, image_of, read_file, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.rows import centre_of
-from aeonnx.io.source import Source, joined, numbered
+from aeonnx.io.source import AllSkipped, Source, joined, numbered
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
 __all__ = ["Reading", "open_images", "read_images"]
@@ -84,14 +84,14 @@ class _Picture:
 
 
 def open_images(
-    paths: Sequence[Path | str], shape: Sequence[int], reading: Reading | None = None
+    paths: Sequence[Path | str | PhotoFile], shape: Sequence[int], reading: Reading | None = None
 ) -> Source:
     """Open images for a part with inputs of `shape`.
 
     Args:
         paths: picture files, folders of them (see `folders.pictures_in`), .npy and .npz arrays
             (see `arrays.rows_shape`); "-" for one of these files on stdin. The content of a file
-            decides its format.
+            decides its format. A `PhotoFile` is a picture under a name of the caller's choice.
         shape: [C, H, W]; `ANY` stands for any size, and then each picture is a batch.
         reading: how sources are read.
 
@@ -155,7 +155,7 @@ def _middle(rows: Array, size: tuple[int, int], path: Path) -> Array:
 
 
 def _opened(
-    path: Path | str,
+    path: Path | str | PhotoFile,
     wanted: tuple[int, int, int],
     reading: Reading,
     left: list[str],
@@ -163,6 +163,8 @@ def _opened(
     several: bool,
 ) -> list[_Picture] | Source:
     """The pictures or arrays of one argument; appends to `left` what was left out."""
+    if isinstance(path, PhotoFile):
+        return [_Picture(path, partial(_image_in, path, wanted, reading.how))]
     if path != STDIN and os.path.isdir(path):  # Path.is_dir raises for invalid names
         return _folder(Path(path), wanted, reading, left, several=several)
     where = named(path)
@@ -180,6 +182,10 @@ def _opened(
     data = stream.read()
     whole = PhotoFile(name, where, lambda: data)
     return [_Picture(whole, partial(image_of, data, wanted, reading.how, where))]
+
+
+def _image_in(file: PhotoFile, wanted: tuple[int, int, int], how: Treatment) -> Array:
+    return image_of(file.read(), wanted, how, file.name)
 
 
 def _folder(
@@ -219,8 +225,10 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
         skipped = [error for error in wrong if error is not None]
         if skipped and len(skipped) == len(pictures):
             more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-            raise ImageError(
-                f"none of {len(pictures)} pictures can be used: {'; '.join(skipped[:_NAMED])}{more}"
+            raise AllSkipped(
+                f"none of {len(pictures)} pictures can be used: "
+                f"{'; '.join(skipped[:_NAMED])}{more}",
+                skipped,
             )
         pictures = [one for one, error in zip(pictures, wrong, strict=True) if error is None]
     if not pictures:

@@ -9,14 +9,28 @@ from typing import Any
 
 import numpy.typing as npt
 
+from aeonnx.errors import ImageError
 from aeonnx.io.photos import PhotoFile
 from aeonnx.io.stored import Numbers
 
-__all__ = ["Batches", "Source", "joined", "numbered"]
+__all__ = ["AllSkipped", "Batches", "Source", "joined", "numbered"]
 
 Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
 """Called with a batch size, returns an iterator over batches of at most so many rows."""
+
+
+class AllSkipped(ImageError):  # noqa: N818  # it names what happened
+    """Every picture or row was skipped, so that nothing is left to run on.
+
+    Args:
+        message: what is wrong.
+        skipped: error message of each.
+    """
+
+    def __init__(self, message: str, skipped: Sequence[str]) -> None:
+        super().__init__(message)
+        self.skipped = tuple(skipped)
 
 
 @dataclass(frozen=True)

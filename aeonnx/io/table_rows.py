@@ -16,7 +16,7 @@ from aeonnx.errors import ImageError
 from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
 from aeonnx.io.rows import Rows, open_rows
-from aeonnx.io.source import Source, joined, numbered
+from aeonnx.io.source import AllSkipped, Source, joined, numbered
 from aeonnx.io.stored import Numbers, first_bytes, named, slices, stored
 from aeonnx.io.tables import Table, is_table, of_array, read_table
 
@@ -50,8 +50,8 @@ class ColumnsOf:
         return self.names == tuple(map(str, range(len(self.names))))
 
 
-def open_table_rows(paths: Sequence[Path | str], wanted: ColumnsOf) -> Source:
-    """Open rows of tables (.csv, .parquet) and arrays (.npy, .npz).
+def open_table_rows(paths: Sequence[Path | str | Table], wanted: ColumnsOf) -> Source:
+    """Open rows of tables (.csv, .parquet, or read already) and arrays (.npy, .npz).
 
     Columns of a table that has names are found by them, in any order, and others are left out. A
     model of windows gets the windows of each table or array [T, D]; arrays of windows [n, D, W] are
@@ -63,10 +63,10 @@ def open_table_rows(paths: Sequence[Path | str], wanted: ColumnsOf) -> Source:
     """
     parts = []
     for path in paths:
-        where = named(path)
+        where = path.where if isinstance(path, Table) else named(path)
         found = [
             part if isinstance(part, Source) else _source(part, wanted)
-            for part in _tables(path, where, wanted)
+            for part in ([path] if isinstance(path, Table) else _tables(path, where, wanted))
         ]
         one = joined(found)
         parts.append(one if len(paths) == 1 else numbered(one, where))
@@ -101,15 +101,18 @@ def _tables(path: Path | str, where: str, wanted: ColumnsOf) -> Iterator[Table |
 
 def _source(table: Table, wanted: ColumnsOf) -> Source:
     values = _values(table, wanted)
-    problems = _problems(table.where, values, wanted)
+    problems = _problems(table, values, wanted)
     skipped = tuple(problems.values())
-    if problems and (not wanted.skip_bad or len(problems) == len(values)):
+    if problems and not wanted.skip_bad:
         raise ImageError(skipped[0])
+    if problems and len(problems) == len(values):
+        raise AllSkipped(skipped[0], skipped)
     bad = np.isin(np.arange(len(values)), [*problems])
     shape = wanted.rows.shape
     if len(shape) == 1:
         kept = np.flatnonzero(~bad)
-        names = [str(row) for row in kept] if problems else Numbers(len(values))
+        all_of_file = not problems and not table.first
+        names = Numbers(len(values)) if all_of_file else [str(table.first + row) for row in kept]
         return Source(names, partial(slices, values[kept]), skipped=skipped)
     length = shape[1]
     if len(values) < length:
@@ -121,7 +124,9 @@ def _source(table: Table, wanted: ColumnsOf) -> Source:
     windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)[::step]
     starts = np.arange(0, step * len(windows), step)
     whole = ~np.lib.stride_tricks.sliding_window_view(bad, length)[::step].any(1)
-    names = [f"{first}-{first + length - 1}" for first in starts[whole].tolist()]
+    if not whole.any():
+        raise AllSkipped(skipped[0], skipped)
+    names = [f"{first}-{first + length - 1}" for first in (table.first + starts[whole]).tolist()]
     windows = windows[whole] if problems else windows  # which copies them
     return Source(
         names, lambda size: map(np.ascontiguousarray, slices(windows, size)), skipped=skipped
@@ -142,8 +147,8 @@ def _values(table: Table, wanted: ColumnsOf) -> Array:
     return table.values(found)
 
 
-def _problems(where: str, values: Array, wanted: ColumnsOf) -> dict[int, str]:
-    """What is wrong with rows, by their numbers; at most the first problem of each."""
+def _problems(table: Table, values: Array, wanted: ColumnsOf) -> dict[int, str]:
+    """What is wrong with rows, by their places; at most the first problem of each."""
     wrong = np.isinf(values) if wanted.missing else ~np.isfinite(values)
     found = {}
     for row in np.flatnonzero(wrong.any(1)).tolist():
@@ -158,12 +163,14 @@ def _problems(where: str, values: Array, wanted: ColumnsOf) -> dict[int, str]:
         )
         what = "no value" if np.isnan(got) else f"{got:g}"
         found[row] = (
-            f"{where}: column {wanted.names[column]}: expected finite numbers, got {what} in row "
-            f"{row}: {todo}"
+            f"{table.where}: column {wanted.names[column]}: expected finite numbers, got {what} "
+            f"in row {table.first + row}: {todo}"
         )
     if len(wanted.rows.shape) == 1:
         for row in np.flatnonzero(np.isnan(values).all(1)).tolist():
             found.setdefault(
-                row, f"{where}: row {row} has no value in any column of the model: remove it"
+                row,
+                f"{table.where}: row {table.first + row} has no value in any column of the model: "
+                "remove it",
             )
     return dict(sorted(found.items()))

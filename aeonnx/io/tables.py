@@ -9,7 +9,8 @@ import shlex
 import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,14 @@ from aeonnx.errors import ImageError, UsageError
 __all__ = [
     "SUFFIXES",
     "Table",
+    "columns_in",
+    "is_plain",
     "is_table",
     "join_names",
     "name_and_unit",
     "of_array",
+    "of_arrow",
+    "parquet_errors",
     "read_table",
     "split_names",
 ]
@@ -54,6 +59,7 @@ class Table:
         texts: the other columns by name: the texts of their rows.
         units: of the columns that have one, by name.
         named: whether the file names the columns; else they are named by their places, from "0".
+        first: number of the first row in the file, if these are some of its rows.
     """
 
     where: str
@@ -61,6 +67,7 @@ class Table:
     texts: Mapping[str, Sequence[str]]
     units: Mapping[str, str]
     named: bool
+    first: int = 0
 
     def values(self, names: Sequence[str]) -> Array:
         """Some columns side by side, float32 [T, D].
@@ -97,7 +104,7 @@ class Table:
         )
         return (
             f"{self.where}: column {printable(name)}: expected numbers, got "
-            f"{printable(text)[:40]!r} in row {row}"
+            f"{printable(text)[:40]!r} in row {self.first + row}"
         )
 
 
@@ -258,18 +265,46 @@ def name_and_unit(text: str) -> tuple[str, str]:
 
 
 def _of_parquet(path: Path, where: str, as_texts: Collection[str]) -> Table:
-    require_modules("pyarrow", extra="parquet", purpose="reading .parquet files")
-    import pyarrow
-    import pyarrow.parquet
+    with parquet_errors(where), path.open("rb") as file:
+        import pyarrow.parquet
 
-    with path.open("rb") as file:
-        try:
-            found = pyarrow.parquet.read_table(file)
-        except (pyarrow.ArrowException, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ImageError(f"{where}: expected a .parquet file, got another: {reason}") from error
+        found = pyarrow.parquet.read_table(file)
     if not found.num_rows or not found.num_columns:
         raise ImageError(f"{where} holds no rows: expected rows of numbers")
+    return of_arrow(found, where, as_texts)
+
+
+@contextmanager
+def parquet_errors(where: str) -> Iterator[None]:
+    """Turn what pyarrow raises about a file into an `ImageError`.
+
+    Raises:
+        ImageError: it is no .parquet file, or damaged.
+        SetupError: there is no pyarrow.
+    """
+    require_modules("pyarrow", extra="parquet", purpose="reading .parquet files")
+    import pyarrow
+
+    try:
+        yield
+    except ImageError:
+        raise
+    except (pyarrow.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ImageError(f"{where}: expected a .parquet file, got another: {reason}") from error
+
+
+def of_arrow(found: Any, where: str, as_texts: Collection[str] = (), first: int = 0) -> Table:
+    """The table of a `pyarrow.Table`.
+
+    Args:
+        found: with rows.
+        where: name of its file, for messages.
+        as_texts: see `read_table`.
+        first: number of its first row in the file.
+    """
+    import pyarrow
+
     names, units = _named(found.column_names, where)
     kinds = pyarrow.types
     numbers: list[Any] = []
@@ -283,8 +318,29 @@ def _of_parquet(path: Path, where: str, as_texts: Collection[str]) -> Table:
             raw.append(None)
         else:
             numbers.append(())
-            raw.append(["" if item is None else str(item) for item in column.to_pylist()])
-    return _table(where, names, numbers, raw, units, named=True)
+            items = column.to_pylist() if is_plain(kind) else [kind] * len(column)
+            raw.append(["" if item is None else str(item) for item in items])
+    return replace(_table(where, names, numbers, raw, units, named=True), first=first)
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether a type of pyarrow has no extension type in it.
+
+    Values of an extension type are made by the library that registered it. One of Ray's unpickles
+    them, and so runs what a file says.
+    """
+    import pyarrow
+
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        return False
+    if pyarrow.types.is_dictionary(kind):
+        return is_plain(kind.value_type)
+    return all(is_plain(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def columns_in(head: Sequence[str], names: Collection[str]) -> list[str]:
+    """Those texts of a head that name one of some columns, with or without its unit."""
+    return [text for text in head if name_and_unit(text)[0] in names]
 
 
 def _columns(names: Sequence[str]) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from aeonnx.bundle import Variant
+from aeonnx.bundle.composing import conditions, fed
 from aeonnx.errors import BundleError, InputError, UsageError
 from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime.array_like import ArrayLike
-from aeonnx.runtime.composing import conditions, fed
 from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
 from aeonnx.runtime.mixing import check_strength, mix

@@ -96,6 +96,14 @@ class Bundle:
         """
         return self._variants.blended
 
+    def precision_of(self, part: str) -> str:
+        """The variant that verbs run a part in: as asked for, or the fastest for "auto".
+
+        Raises:
+            BundleError: the bundle has no such part, or not in the requested precision.
+        """
+        return self._variants.choice(part)
+
     def warmup(self, batch_sizes: Sequence[int] = (1,), parts: Sequence[str] | None = None) -> None:
         """Open parts and run them on golden inputs: the first run of each size is slow on a GPU.
 
@@ -318,13 +326,18 @@ class Bundle:
         """
         return self.runner(part)(inputs)
 
-    def runner(self, part: str) -> PartRunner:
-        """What runs a part on arrays, in the precision that was asked for.
+    def runner(self, part: str, variant: str | None = None) -> PartRunner:
+        """What runs a part on arrays.
+
+        Args:
+            part: its name.
+            variant: name of the variant, such as "int8"; None for the precision that was asked for.
 
         Raises:
             BundleError, IntegrityError, OldRuntimeError, GraphError, ProviderError: see `run`.
+            UnknownNameError: the part has no such variant.
         """
-        return self._variants.runner(part)
+        return self._variants.runner(part, variant)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from aeonnx.bundle.composing import kept
 from aeonnx.io.formats import target_of
 from aeonnx.io.readers import Reading
 from aeonnx.io.sheet import Sheet
+from aeonnx.io.source import Source
 from aeonnx.io.stored import named
 from aeonnx.io.writers import write_bytes
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.composing import kept
 from aeonnx.runtime.file_rows import (
+    Given,
     log_skipped,
     open_rows_of,
     refuse_options,
@@ -24,7 +26,7 @@ from aeonnx.runtime.file_rows import (
 )
 from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.mixing import check_strength
-from aeonnx.runtime.photos import are_photos, of_any_size, run_on_photos
+from aeonnx.runtime.photos import are_photos, run_on_photos
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_other, show_rows
 from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
@@ -41,7 +43,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 def run_on_files(
     bundle: Bundle,
     verb: str,
-    sources: Sequence[Path | str],
+    sources: Given,
     target: Path | str,
     *,
     reading: Reading | None = None,
@@ -57,8 +59,9 @@ def run_on_files(
     Args:
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        sources: pictures and arrays, for "decode" one file of latents, see `open_rows_of`. Signals
-            of any length, and their latents, are read and written as `run_on_signals` says.
+        sources: pictures and arrays, for "decode" one file of latents, see `open_rows_of`, or what
+            that returned. Signals of any length, and their latents, are read and written as
+            `run_on_signals` says.
         target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for an
             array, the names of the sources and, for "encode", every further output that the decoder
             takes; a folder (no suffix, / at the end, or an existing folder) for one picture per
@@ -86,7 +89,7 @@ def run_on_files(
     if compare is not None:
         require_other("--compare", compare, target)
         check_sheet("--compare", made_by(bundle.manifest, verb)[1], compare, force=force)
-    if is_on_signals(bundle, verb):
+    if not isinstance(sources, Source) and is_on_signals(bundle, verb):
         refuse_options(
             verb,
             bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0],
@@ -100,13 +103,13 @@ def run_on_files(
     made = made_by(bundle.manifest, verb)[1]
     is_image, what = made.kind == "image", f"{made.name} is of the kind {made.kind}, not an image"
     target_of(target, images=is_image, what=what).refuse_existing(force=force)
-    keeps_alpha = is_image and of_any_size(bundle, verb)
-    rows = open_rows_of(bundle, verb, sources, replace(reading, keeps_alpha=keeps_alpha))
+    rows = open_rows_of(bundle, verb, sources, reading)
     to = target_of(target, images=is_image, pictures=rows.pictures, what=what)
     if is_image:
         to.require(len(rows.names), sizes(made))
     options: dict[str, Any] = {} if verb == "encode" else {"pixels": pixels or to.pictures, **mixed}
-    require_inputs(bundle, verb, named(sources[0]), rows.others, others)
+    where = rows.names[0] if isinstance(sources, Source) else named(sources[0])
+    require_inputs(bundle, verb, where, rows.others, others)
     label = missing_label(bundle, verb, {**others, **rows.others})
     inputs = (*others, *rows.others, *([label] if label else []))
     bundle.require(verb, inputs, pixels=options.get("pixels", False))

@@ -6,26 +6,43 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from aeonnx._util.text import printable
 from aeonnx.bundle import TensorSpec
+from aeonnx.bundle.composing import kept
 from aeonnx.errors import InputError, UsageError
+from aeonnx.io.photos import PhotoFile
 from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import Reading, open_images
 from aeonnx.io.rows import Rows, open_latents, open_rows
 from aeonnx.io.source import Source
 from aeonnx.io.table_rows import ColumnsOf, open_table_rows
+from aeonnx.io.tables import Table
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.composing import kept
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import PARTS, made_by, steps_of
 
-__all__ = ["log_skipped", "open_rows_of", "refuse_options", "require_inputs", "sizes"]
+__all__ = [
+    "Given",
+    "log_skipped",
+    "of_any_size",
+    "open_rows_of",
+    "refuse_options",
+    "require_inputs",
+    "sizes",
+]
 
 _LOG = logging.getLogger(__name__)
 
+Given = Sequence[Path | str] | Source
+"""Names of files, or rows that are open already."""
+
 
 def open_rows_of(
-    bundle: Bundle, verb: str, sources: Sequence[Path | str], reading: Reading | None
+    bundle: Bundle,
+    verb: str,
+    sources: Given | Sequence[PhotoFile] | Sequence[Table],
+    reading: Reading | None,
 ) -> Source:
     """The rows that a verb is run on.
 
@@ -34,17 +51,20 @@ def open_rows_of(
         verb: "encode", "decode", "reconstruct", "denoise", "score" or "classify".
         sources: for "decode" one file of latents, see `open_latents`, which in a .npz can have
             arrays of the decoder's further inputs too; images for a part that takes images, see
-            `open_images`; arrays for every other part, see `open_rows`.
+            `open_images`; arrays for every other part, see `open_rows`; tables for one of columns,
+            see `open_table_rows`. Rows that are open already are returned.
         reading: how pictures are read.
 
     Raises:
         ImageError: a source is missing or does not fit.
         UsageError: something is asked for that only pictures have.
     """
+    if isinstance(sources, Source):
+        return sources
     part = PARTS[steps_of(bundle.manifest, verb)[0]]
     spec, *others = bundle.inputs(part)
     if verb == "decode":
-        (one,) = sources
+        (one,) = cast(Sequence[Path | str], sources)
         what = "latents" if spec.dtype.startswith("float") else "codes"
         return open_latents(one, _rows(spec, what), [_rows(each, each.name) for each in others])
     reading = reading or Reading()
@@ -52,15 +72,23 @@ def open_rows_of(
         # Odd images may have values that no normal image has.
         limited = verb != "score"
         _refuse_step(verb, spec, reading)
-        return open_images(
-            sources, sizes(spec), replace(reading, bounds=spec.range, limited=limited)
-        )
+        keeps_alpha = of_any_size(bundle, verb)
+        how = replace(reading, bounds=spec.range, limited=limited, keeps_alpha=keeps_alpha)
+        return open_images(cast(Sequence[Path | str | PhotoFile], sources), sizes(spec), how)
     refuse_options(verb, spec, reading)
     rows = _rows(spec, f"{spec.name} of the kind {spec.kind}")
     if spec.names and ANY not in rows.shape and len(rows.shape) in (1, 2):
         wanted = ColumnsOf(rows, spec.names, spec.missing, reading.step, reading.skip_bad)
-        return open_table_rows(sources, wanted)
-    return open_rows(sources, rows)
+        return open_table_rows(cast(Sequence[Path | str | Table], sources), wanted)
+    return open_rows(cast(Sequence[Path | str], sources), rows)
+
+
+def of_any_size(bundle: Bundle, verb: str) -> bool:
+    """Whether a verb takes images of any size and makes images like them."""
+    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    made = made_by(bundle.manifest, verb)[1]
+    alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
+    return alike and ANY in sizes(given)[1:]
 
 
 def _rows(spec: TensorSpec, what: str) -> Rows:

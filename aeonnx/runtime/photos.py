@@ -15,27 +15,19 @@ from aeonnx.errors import UsageError
 from aeonnx.io.encode import DEEP, encode_picture
 from aeonnx.io.formats import Target, distinct
 from aeonnx.io.photos import PhotoFile, open_photo
-from aeonnx.io.pictures import ANY, Treatment
+from aeonnx.io.pictures import Treatment
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.source import Source
 from aeonnx.io.writers import results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.file_rows import sizes
+from aeonnx.runtime.file_rows import of_any_size, sizes
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import ahead
 from aeonnx.runtime.verbs import PARTS, made_by, steps_of
 from aeonnx.runtime.written import Written, common_shape
 
-__all__ = ["are_photos", "of_any_size", "run_on_photos"]
-
-
-def of_any_size(bundle: Bundle, verb: str) -> bool:
-    """Whether a verb takes images of any size and makes images like them."""
-    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
-    made = made_by(bundle.manifest, verb)[1]
-    alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
-    return alike and ANY in sizes(given)[1:]
+__all__ = ["are_photos", "run_on_photos"]
 
 
 def are_photos(bundle: Bundle, verb: str, rows: Source, to: Target) -> bool:

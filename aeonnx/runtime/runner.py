@@ -198,7 +198,22 @@ class PartRunner:
             return error
         return DeviceMemoryError(f"{error}{advice(self._variant)}")
 
+    def check(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Check all inputs by name as a run does, and convert them for the graph.
+
+        Raises:
+            InputError: see `__call__`.
+        """
+        checked = self._converted(inputs)
+        self._plan(checked)
+        return checked
+
     def _all(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        checked = self._converted(inputs)
+        found = self._run(checked, self._names, self._plan(checked))
+        return dict(zip(self._names, found, strict=True))
+
+    def _converted(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         self._require_names(inputs)
         first = self._checked_as(self._input, inputs[self._input])
         others = {name: inputs[name] for name in self._others}
@@ -206,9 +221,7 @@ class PartRunner:
             rows = len(first)
         else:  # a seed: the rows are those of an index
             rows = next((len(v) for v in others.values() if hasattr(v, "__len__")), 1)
-        checked = {self._input: first, **self._checked(others, rows)}
-        found = self._run(checked, self._names, self._plan(checked))
-        return dict(zip(self._names, found, strict=True))
+        return {self._input: first, **self._checked(others, rows)}
 
     def _require_names(self, inputs: Iterable[str]) -> None:
         if {*inputs} != self._specs.keys():

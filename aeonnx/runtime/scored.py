@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from aeonnx.bundle import Variant
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.runtime.verbs import OUTPUTS
 
-__all__ = ["Scored", "percentiles_of", "score_output", "threshold_of"]
+__all__ = ["VERDICTS", "Scored", "percentiles_of", "score_output", "threshold_of"]
 
+VERDICTS = ("normal", "odd")
+"""Of a score up to the threshold, and above it."""
 _NAMED = re.compile(r"p(\d+)")
 
 
@@ -47,6 +50,18 @@ class Scored:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def row(self, place: int) -> dict[str, Any]:
+        """One row as the JSON of `aeonnx score --json` and of the server has it."""
+        share = float(self.percentiles[place])
+        row = {
+            "score": float(self.scores[place]),
+            "percentile": None if np.isnan(share) else share,
+            "verdict": VERDICTS[bool(self.odd[place])],
+        }
+        if self.columns is None:
+            return row
+        return {**row, "columns": dict(zip(self.names, self.columns[place].tolist(), strict=True))}
 
     @classmethod
     def of(cls, batches: Iterable[Scored]) -> Scored:

@@ -21,19 +21,17 @@ from aeonnx.io.sheet import MOST_SHOWN, Sheet
 from aeonnx.io.source import Source
 from aeonnx.io.writers import names_of_results, results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.file_rows import log_skipped, open_rows_of
+from aeonnx.runtime.file_rows import Given, log_skipped, open_rows_of
 from aeonnx.runtime.labels import missing_label, predicted
-from aeonnx.runtime.scored import Scored, score_output, threshold_of
+from aeonnx.runtime.scored import VERDICTS, Scored, score_output, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_pictures
 from aeonnx.runtime.stream import rows_at_once
 from aeonnx.runtime.tables import table_target, write_table
 from aeonnx.runtime.verbs import OUTPUTS, PARTS
 
-__all__ = ["VERDICTS", "ScoreFiles", "score_files"]
+__all__ = ["ScoreFiles", "score_files"]
 
-VERDICTS = ("normal", "odd")
-"""Of an error up to the threshold, and above it."""
 _HOTTEST = 25
 """Places whose error is so many thresholds have the hottest colour: an image whose only fault is a
 twenty-fifth of its area then just reaches the threshold."""
@@ -59,7 +57,7 @@ class ScoreFiles:
 
 def score_files(
     bundle: Bundle,
-    sources: Sequence[Path | str],
+    sources: Given,
     to: ScoreFiles,
     *,
     threshold: str | float = "p99",

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from aeonnx._util import files
 from aeonnx.bundle import TensorSpec, Variant, scaled
+from aeonnx.bundle.composing import fed, kept
 from aeonnx.errors import InputError, UsageError
 from aeonnx.io.array_writers import zip_files
 from aeonnx.io.formats import Target, distinct
 from aeonnx.io.wav import Wav
 from aeonnx.io.writers import results_folder
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.composing import fed, kept
 from aeonnx.runtime.file_rows import require_inputs
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.signal_sources import as_files

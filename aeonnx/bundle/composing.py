@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from aeonnx.bundle import Manifest, Shape, TensorSpec, Variant
+from aeonnx.bundle.axes import Shape
+from aeonnx.bundle.manifest import Manifest
+from aeonnx.bundle.tensors import TensorSpec
+from aeonnx.bundle.variant import Variant
 from aeonnx.errors import InputError
 
-__all__ = ["conditions", "fed", "kept"]
+__all__ = ["agree", "conditions", "fed", "kept"]
 
 T = TypeVar("T")
 
@@ -25,12 +28,12 @@ def fed(encoder: Variant, decoder: Variant) -> dict[str, str]:
     found = {
         spec.name: spec.name
         for spec in decoder.inputs
-        if spec.name in outputs and _agree(outputs[spec.name], spec)
+        if spec.name in outputs and agree(outputs[spec.name], spec)
     }
     return {first: encoder.outputs[0].name} | found
 
 
-def _agree(made: TensorSpec, taken: TensorSpec) -> bool:
+def agree(made: TensorSpec, taken: TensorSpec) -> bool:
     """Whether an output can be an input: axes with names may have any size."""
     return made.dtype == taken.dtype and _alike(made.shape, taken.shape)
 
