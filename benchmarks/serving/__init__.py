@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/serve.py`: servers, generators of load, and what is measured."""
