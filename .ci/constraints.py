@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "train,gpu,tensorboard,parquet"  # not cpu, which excludes gpu
+EXTRAS = "train,gpu,tensorboard,parquet,scale,serve"  # not cpu, which excludes gpu
 GROUPS = ("benchmarks", "clients", "dev", "docs", "engines", "mutation", "zoo")
 HEAD = """# The versions that CI runs on, by `make constraints`: see docs/dependencies.md. They only
 # choose among what pyproject.toml allows, and add nothing to an installation.

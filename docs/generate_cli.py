@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,8 +24,16 @@ cannot take is lost. Characters that an encoding lacks are written as `+`, `x` o
 def render() -> str:
     """The text of the page."""
     sections = [HEAD, _section("aeonnx", cli)]
-    sections += [_section(f"aeonnx {name}", command) for name, command in cli.commands.items()]
+    sections += [_section(f"aeonnx {name}", command) for name, command in _commands()]
     return "\n".join(sections)
+
+
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    """The commands, those of a group after the group itself."""
+    for name, command in cli.commands.items():
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", item) for inner, item in command.commands.items())
 
 
 def _section(title: str, command: click.Command) -> str:

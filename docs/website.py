@@ -24,6 +24,8 @@ MODULES = (
     "aeonnx.models",
     "aeonnx.runtime",
     "aeonnx.runtime.stream",
+    "aeonnx.scale.ray",
+    "aeonnx.scale.serve",
     "aeonnx.bundle",
     "aeonnx.io.images",
     "aeonnx.io.readers",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from aeonnx.cli import cli
 from aeonnx.cli.config import keys_of
+from aeonnx.cli.groups import commands_of
 from aeonnx.cli.options import Widths
 from aeonnx.errors import UsageError
 
@@ -26,11 +27,14 @@ _INTEGERS = st.one_of(st.integers(-2, 9), st.integers())
 _FLOATS = st.one_of(st.floats(), st.floats(0, 1), st.integers(0, 9))
 
 
+COMMANDS = commands_of(cli)
+
+
 def context(name: str) -> click.Context:
-    return click.Context(cli.commands[name], info_name=name)
+    return click.Context(COMMANDS[name], info_name=name)
 
 
-OPTIONS = [(name, key) for name in cli.commands for key in keys_of(context(name))]
+OPTIONS = [(name, key) for name in COMMANDS for key in keys_of(context(name))]
 """Every option of every command, by its key in a file."""
 
 
@@ -72,7 +76,7 @@ def toml(value: Any) -> str:
 
 def parsed(name: str, words: list[str]) -> str:
     """What a command is called with; "refused" if it does not come to that."""
-    command = cli.commands[name]
+    command = COMMANDS[name]
     arguments = [item for item in command.params if isinstance(item, click.Argument)]
     required = [] if "-o" in " ".join(words) or "--config" in words else ["-o", "x"]
     if not any(item.required and item.name == "output" for item in command.params):
@@ -87,13 +91,13 @@ def parsed(name: str, words: list[str]) -> str:
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_takes_what_the_command_line_takes(tmp_path: Path, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(list(cli.commands)))
+    name = data.draw(st.sampled_from(list(COMMANDS)))
     known = keys_of(context(name))
     keys = data.draw(st.lists(st.sampled_from(list(known)), unique=True, max_size=4))
     values = {key: data.draw(values_of(known[key]), label=key) for key in keys}
-    if any(item.required and item.name == "output" for item in cli.commands[name].params):
+    if any(item.required and item.name == "output" for item in COMMANDS[name].params):
         values.setdefault("output", "x")
-    table = f"[{name}]\n" if data.draw(st.booleans()) else ""
+    table = f"[{name.replace(' ', '.')}]\n" if data.draw(st.booleans()) else ""
     spell = (lambda key: key.replace("-", "_")) if data.draw(st.booleans()) else str
     path = tmp_path / "options.toml"
     path.write_text(table + "".join(f"{spell(k)} = {toml(v)}\n" for k, v in values.items()))
@@ -107,12 +111,12 @@ def test_a_value_of_another_type_is_refused(aeonnx: Cli, name: str, key: str) ->
     option = keys_of(context(name))[key]
     wrong = "[{}]" if not option.is_flag else '"true"'
     Path("c.toml").write_text(f"{key} = {wrong}\n")
-    result = aeonnx(name, "--config", "c.toml")
+    result = aeonnx(*name.split(), "--config", "c.toml")
     assert result.exit_code == 2
     assert f"Error: c.toml: {key}: expected " in result.stderr
     assert ", got " in result.stderr
     Path("c.toml").write_text(f"{key} = {'1' if option.is_flag else 'true'}\n")
-    assert f"Error: c.toml: {key}: expected " in aeonnx(name, "--config", "c.toml").stderr
+    assert f"Error: c.toml: {key}: expected " in aeonnx(*name.split(), "--config", "c.toml").stderr
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,27 @@ import click
 import pytest
 
 from aeonnx.cli import cli
+from aeonnx.cli.groups import commands_of
 
 _VERBS = (
     "Train Compare Export Show Encode Decode Reconstruct Denoise Score Classify Generate Measure "
-    "Check"
+    "Check Serve Write"
 )
+COMMANDS = {**cli.commands, **commands_of(cli)}
+"""Groups, and the commands in them."""
+
 _TURNS_ON = ("from", "graph")
 """Options, beside paths, that turn something on: without them nothing takes their place."""
 
 
 def context(name: str) -> click.Context:
     settings = {"help_option_names": ["-h", "--help"], "terminal_width": 80}
-    return click.Context(cli.commands[name], info_name=f"aeonnx {name}", **settings)
+    return click.Context(COMMANDS[name], info_name=f"aeonnx {name}", **settings)
 
 
 OPTIONS = [
     (name, option)
-    for name, command in cli.commands.items()
+    for name, command in COMMANDS.items()
     for option in command.get_params(context(name))
     if isinstance(option, click.Option)
 ]
@@ -46,10 +50,10 @@ def test_an_option_says_what_it_sets_and_its_default(name: str, option: click.Op
         assert "default: " in default
 
 
-@pytest.mark.parametrize("name", list(cli.commands))
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_a_summary_begins_with_a_verb_and_help_fits_80_columns(name: str) -> None:
-    summary = cli.commands[name].get_short_help_str(200)
+    summary = COMMANDS[name].get_short_help_str(200)
     assert summary.split()[0] in _VERBS.split()
     assert summary.endswith(".")
-    for line in cli.commands[name].get_help(context(name)).splitlines():
+    for line in COMMANDS[name].get_help(context(name)).splitlines():
         assert len(line) <= 80, line

@@ -40,9 +40,11 @@ with contextlib.redirect_stdout(io.StringIO()):
         "import aeonnx; aeonnx.load",
         "import aeonnx.cli.contents, aeonnx.bundle.golden, aeonnx.bundle.summary",
         "import aeonnx.tools.bench, aeonnx.cli.speed",
+        "import aeonnx.scale.ray, sys; assert not {'ray', 'pyarrow'} & sys.modules.keys()",
+        "import aeonnx.scale.serve, sys; assert not {'ray', 'fastapi'} & sys.modules.keys()",
         HELP,
     ],
-    ids=["aeonnx", "runtime", "load", "inspect", "bench", "help"],
+    ids=["aeonnx", "runtime", "load", "inspect", "bench", "scale", "replica", "help"],
 )
 def test_runs_without_the_training_side(code: str) -> None:
     assert loaded_by(code) == set()
@@ -56,6 +58,14 @@ def test_help_and_import_do_not_even_load_onnxruntime() -> None:
 def test_the_doctor_needs_the_standard_library_alone() -> None:
     code = (
         "import sys, aeonnx.tools.doctor; "
+        "assert not {'onnxruntime', 'numpy', 'rich', 'click'} & sys.modules.keys()"
+    )
+    assert loaded_by(code) == set()
+
+
+def test_deploying_needs_the_standard_library_alone() -> None:
+    code = (
+        "import sys, aeonnx.deploy.triton, aeonnx.deploy.kserve; "
         "assert not {'onnxruntime', 'numpy', 'rich', 'click'} & sys.modules.keys()"
     )
     assert loaded_by(code) == set()

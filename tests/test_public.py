@@ -11,8 +11,10 @@ import pytest
 import aeonnx
 from aeonnx import errors
 from aeonnx.cli import cli
+from aeonnx.cli.groups import commands_of
 
 ROOT = Path(__file__).parent.parent
+COMMANDS = commands_of(cli)
 
 
 def test_all_names_are_there() -> None:
@@ -34,9 +36,9 @@ def test_changelog_has_this_version() -> None:
     assert f"## {aeonnx.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("name", list(cli.commands))
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help_an_example_and_docs(name: str) -> None:
-    command = cli.commands[name]
+    command = COMMANDS[name]
     assert command.help
     assert command.epilog
     assert command.epilog.startswith(f"Example: aeonnx {name}")
@@ -49,9 +51,9 @@ def test_every_command_has_help_an_example_and_docs(name: str) -> None:
             assert parameter.make_metavar(click.Context(command)) in section
 
 
-@pytest.mark.parametrize("name", list(cli.commands))
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_example_parses(name: str) -> None:
-    command = cli.commands[name]
+    command = COMMANDS[name]
     words = (command.epilog or "").removeprefix(f"Example: aeonnx {name}").split()
     command.make_context(name, words)
 

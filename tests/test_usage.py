@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from aeonnx.cli import cli
+from aeonnx.cli.groups import commands_of
 
 Cli = Callable[..., Result]
 Maker = Callable[..., Path]
@@ -33,6 +34,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "generate": ("{b}", *OUT),
     "bench": ("{b}",),
     "doctor": (),
+    "serve": ("{b}", "--port", "0"),
+    "deploy triton": ("{b}", "-o", "repo"),
+    "deploy kserve": ("{b}", "-o", "x.yaml", "--storage-uri", "s3://b/repo", "--name", "b"),
+    "deploy ray": ("{b}", "-o", "x.yaml"),
 }
 
 HUGE = "1" + 400 * "0"
@@ -48,8 +53,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--batch": COUNT,
     "--batch-size": COUNT,
     "--beta": ("-1", "nan", "inf"),
+    "--bundle": ("nowhere", ""),
     "--clip": ABOVE_0,
     "--corruption": NAME,
+    "--cpus": COUNT,
     "--corruption-level": (*ABOVE_0, "1.1"),
     "--data": ("unknwon",),
     "--denoising": ("-1", "nan", "inf"),
@@ -58,7 +65,6 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--ema": SHARE,
     "--epochs": COUNT,
     "--features": ("nowhere", ""),
-    "--photos": ("nowhere", ""),
     "--first": INDEX,
     "--from": ("unknwon", "a:b:", "module:"),
     "--graph": NAME,
@@ -67,6 +73,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--label": ("seven", "-1", ""),
     "--labels": ("seven", "-1", ""),
     "--latent-sweep": ("1.5", "a"),
+    "--name": ("", "a b", "a/b", "..", "é"),
     "--normal": NAME,
     "--columns": NAME,
     "--label-column": NAME,
@@ -74,14 +81,24 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--scaler": NAME,
     "--score": NAME,
     "--step": COUNT,
+    "--storage-uri": ("repo", "", "s3://", "s3://a b"),
     "--window": COUNT,
     "--size": ("64", "axb", "64x", "x", "-1x4"),
     "--held-out": (*SHARE, "0"),
+    "--host": ("nowhere.invalid", ""),
     "--hidden": ("0", "-1", "a", "1.5", HUGE),
+    "--instances": COUNT,
     "--io": NAME,
     "--kl-warmup": (*SHARE, "1.1"),
     "--latent": COUNT,
     "--lr": ABOVE_0,
+    "--max-batch": COUNT,
+    "--max-body": COUNT,
+    "--max-delay": ("-1", "nan", "inf", "a"),
+    "--max-pixels": COUNT,
+    "--max-queue": COUNT,
+    "--max-replicas": COUNT,
+    "--memory": ("", "4", "4GB", "0Gi", HUGE),
     "--metric": NAME,
     "--model": NAME,
     "--opset": (*COUNT, "12", "23"),
@@ -93,6 +110,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--pretrain-epochs": COUNT,
     "--prior": NAME,
     "--provider": NAME,
+    "--replicas": COUNT,
     "--resize": NAME,
     "--save-seconds": ("-1", "nan", "inf"),
     "--schedule": NAME,
@@ -100,6 +118,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--seed": INDEX,
     "--state": NAME,
     "--static-batch": COUNT,
+    "--stop-timeout": ABOVE_0,
     "--target": NAME,
     "--strength": ("-0.1", "1.1", "nan", "inf", "a"),
     "--temperature": ABOVE_0,
@@ -107,7 +126,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--truncate": ABOVE_0,
     "--overlap": ("-1", "1.5", "a", HUGE),
     "--threads": COUNT,
+    "--timeout": ABOVE_0,
+    "--token-file": ("nowhere", ""),
     "--tile": COUNT,
+    "--triton": ("", "26", "26.13", "20.01", "26.07-py3"),
     "--variant": NAME,
     "--weight-decay": ("-1", "nan", "inf"),
     "--workers": ("-1", "1.5", HUGE),
@@ -132,7 +154,7 @@ OF_ONE_MODEL = {"--beta": "vae", "--kl-warmup": "vae", "--pixels": "vae", "--sta
 
 def cases() -> list[tuple[str, str, str]]:
     found = []
-    for name, command in cli.commands.items():
+    for name, command in commands_of(cli).items():
         context = click.Context(command)
         for parameter in command.get_params(context):
             option = parameter.opts[-1]
@@ -154,9 +176,11 @@ def test_a_value_that_an_option_does_not_take(
     words = [word.format(b=bundle_of(), r=run_of()) for word in COMMANDS[command]]
     if command == "train" and option in OF_ONE_MODEL:
         words = ["-m", OF_ONE_MODEL[option]]
-    result = aeonnx(command, *words, f"{option}={value}" if option != "-n" else f"-n{value}")
+    result = aeonnx(
+        *command.split(), *words, f"{option}={value}" if option != "-n" else f"-n{value}"
+    )
     assert result.exit_code == 2, result.stderr
-    said = result.stderr.replace("-", " ")
+    said = result.stderr.replace("-", " ").replace("_", " ")
     assert any(word.replace("-", " ") in said for word in (option[1:], WORDS.get(option, option)))
     assert not list(Path().iterdir())
 

@@ -23,10 +23,13 @@ from aeonnx.cli.bench import bench
 from aeonnx.cli.bundles import export, inspect, verify
 from aeonnx.cli.config import NOTE, config_option
 from aeonnx.cli.demo import demo
+from aeonnx.cli.deploy import deploy
 from aeonnx.cli.doctor import doctor
 from aeonnx.cli.generate import generate
+from aeonnx.cli.groups import Group, commands_of
 from aeonnx.cli.runs import runs
 from aeonnx.cli.score import score
+from aeonnx.cli.serve import serve
 from aeonnx.cli.train import train
 from aeonnx.cli.verbs import classify, decode, denoise, encode, reconstruct
 from aeonnx.errors import AeonnxError, UsageError
@@ -34,8 +37,8 @@ from aeonnx.errors import AeonnxError, UsageError
 __all__ = ["cli", "main"]
 
 
-class _Group(click.Group):
-    """Turns errors into messages and exit codes, and suggests a command for a typo."""
+class _Group(Group):
+    """Turns errors into messages and exit codes."""
 
     def main(self, args: Any = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         command = partial(super().main, args, *rest, standalone_mode=False, **extra)
@@ -52,20 +55,6 @@ class _Group(click.Group):
             if NOTE in ctx.meta:
                 error.add_note(ctx.meta[NOTE])
             raise
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self.commands, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"no such command {args[0]!r}.{hint} Known: {', '.join(self.commands)}.")
-        return super().resolve_command(ctx, args)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)  # in the order of use, not alphabetically
 
 
 def _status(command: Callable[[], Any]) -> int:
@@ -134,9 +123,13 @@ for _command in (
     generate,
     bench,
     doctor,
+    serve,
+    deploy,
 ):
-    _command.params.append(config_option(_command))
     cli.add_command(_command)
+
+for _name, _command in commands_of(cli).items():
+    _command.params.append(config_option(_name))
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ become click's `default_map`, so that they pass the same checks, and the command
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,22 @@ _NOT_IN_A_FILE = ("config", "help")
 _SHOWN = 60  # characters of a value that an error shows
 
 
-def config_option(command: click.Command) -> click.Option:
-    """The option --config of a command."""
+def config_option(name: str) -> click.Option:
+    """The option --config of a command.
+
+    Args:
+        name: the words of the command, such as "train" or "deploy triton".
+    """
+    words = name.split()
     return click.Option(
         ["--config"],
         type=PATH,
         is_eager=True,  # before the options whose defaults it sets
         expose_value=False,
-        callback=_apply,
+        callback=partial(_apply, words),
         metavar="FILE.toml",
         help="Read options from this TOML file, by their names without the leading dashes, alone "
-        f"or in a table [{command.name}]; options on the command line win.",
+        f"or in a table [{'.'.join(words)}]; options on the command line win.",
     )
 
 
@@ -46,15 +52,16 @@ def keys_of(ctx: click.Context) -> dict[str, click.Option]:
     return {key: option for key, option in keys.items() if key not in _NOT_IN_A_FILE}
 
 
-def _apply(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Make the file's values the defaults of the context.
+def _apply(words: Sequence[str], ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Make the file's values the defaults of the context of the command of these words.
 
     Raises:
         UsageError: the file cannot be read, has an unknown key, or a value of the wrong type.
     """
     if path is None or ctx.resilient_parsing:
         return
-    options, known = _options_in(path, _read(path), ctx), keys_of(ctx)
+    options = _options_in(path, _read(path), ctx.find_root().command, words)
+    known = keys_of(ctx)
     values: dict[str, Any] = {}
     for key, value in options.items():
         name = key.replace("_", "-")
@@ -77,24 +84,41 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config: {path} is not a TOML file: {error}") from error
 
 
-def _options_in(path: Path, document: Mapping[str, Any], ctx: click.Context) -> Mapping[str, Any]:
-    """The options of the context's command: its table, or the document if that has no tables."""
+def _options_in(
+    path: Path,
+    document: Mapping[str, Any],
+    group: click.Command | None,
+    words: Sequence[str],
+    above: Sequence[str] = (),
+) -> Mapping[str, Any]:
+    """The options of a command: its table, or the document if that has no tables.
+
+    Args:
+        path: of the file.
+        document: the file, or the table of `above`.
+        group: that the document has tables for.
+        words: of the command within the group, such as ["train"], or ["deploy", "triton"], whose
+            table is [deploy.triton].
+        above: the words before them.
+    """
     tables = {key: value for key, value in document.items() if isinstance(value, dict)}
-    if not tables:
+    if not tables or not words:
         return document
-    group, own = ctx.find_root().command, ctx.command.name or ""
+    known = group.commands if isinstance(group, click.Group) else tables
     for name in tables:
-        if isinstance(group, click.Group) and name not in group.commands:
-            raise UnknownNameError(f"table in {path}", name, group.commands)
+        if name not in known:
+            raise UnknownNameError(f"table in {path}", name, known)
+    own, prefix = words[0], "".join(f"{word}." for word in above)
     if alone := document.keys() - tables.keys():
         raise UsageError(
             f"{path}: {min(alone)} is outside of the tables: expected all options in tables such "
-            f"as [{own}], or no tables"
+            f"as [{prefix}{own}], or no tables"
         )
     if own not in tables:
-        names = ", ".join(f"[{name}]" for name in tables)
-        raise UsageError(f"{path}: expected a table [{own}], got {names}")
-    return tables[own]
+        names = ", ".join(f"[{prefix}{name}]" for name in tables)
+        raise UsageError(f"{path}: expected a table [{prefix}{own}], got {names}")
+    inner = group.commands[own] if isinstance(group, click.Group) else None
+    return _options_in(path, tables[own], inner, words[1:], (*above, own))
 
 
 def _checked(where: str, value: Any, option: click.Option, ctx: click.Context) -> Any:

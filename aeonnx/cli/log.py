@@ -10,13 +10,13 @@ from aeonnx._util.text import printable
 
 __all__ = ["show_warnings"]
 
-_SHOWN = ("aeonnx.checkpoint", "aeonnx.runtime")
+_SHOWN = ("aeonnx.checkpoint", "aeonnx.runtime", "aeonnx.serving")
 """Training and export report their warnings to the command, which prints them itself."""
 
 
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(record.getMessage(), keep="\n"), err=True)
+        click.echo(printable(self.format(record), keep="\n"), err=True)  # with a traceback, if any
 
 
 _HANDLER = _Handler(logging.WARNING)

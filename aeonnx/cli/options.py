@@ -173,13 +173,25 @@ def opened(
     threads: int | None,
     tile: int | None = None,
     overlap: int | None = None,
+    *,
+    spinning: bool = True,
 ) -> Bundle:
-    """Open a bundle with the values of `runtime_options`, and of `tile_options` if there are."""
+    """Open a bundle with the values of `runtime_options`, and of `tile_options` if there are.
+
+    Without spinning, the threads of a graph sleep between its runs, as those of a server should.
+    """
     from aeonnx import runtime
 
     providers = providers_of(provider)
+    options = {} if spinning else {"session.intra_op.allow_spinning": "0"}
     return runtime.load(
-        bundle, providers, precision=precision, threads=threads, tile=tile, overlap=overlap
+        bundle,
+        providers,
+        precision=precision,
+        threads=threads,
+        session_options=options,
+        tile=tile,
+        overlap=overlap,
     )
 
 
