@@ -13,6 +13,7 @@ __all__ = ["MOST_CONNECTIONS", "Connection"]
 
 MOST_CONNECTIONS = 8192
 _HEADERS = 2**16  # bytes of the request line and all headers, and of trailers
+_CHUNKS = 2**17  # of a body: those of a byte each would cost more than all else
 _HEADERS_S = 10.0  # for the headers of a request
 _REQUEST_S = 60.0  # for a whole request
 _WRITE_S = 60.0  # for a client to read the next part of an answer
@@ -27,7 +28,7 @@ class Connection(HttpToolsProtocol):
         self._due: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._unsent = 0
-        self._head = 0
+        self._head = self._chunks = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -67,7 +68,7 @@ class Connection(HttpToolsProtocol):
             self._expect(_HEADERS_S)
 
     def on_headers_complete(self) -> None:
-        self._head = 0
+        self._head = self._chunks = 0
         if self._offers_upgrade():
             return
         self._expect(_REQUEST_S)
@@ -75,6 +76,9 @@ class Connection(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         self._head = 0
+        self._chunks += 1
+        if self._chunks > _CHUNKS:
+            self._refuse(413, f"expected at most {_CHUNKS} chunks of a body: send larger ones")
 
     def on_body(self, body: bytes) -> None:
         self._head = 0

@@ -122,6 +122,16 @@ def test_a_body_of_many_chunks_and_a_trailer_is_read(plain: Server, decoder: str
         assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_too_many_chunks_are_refused(
+    plain: Server, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_CHUNKS", 100)
+    head = f"POST {decoder} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connect(plain.address) as client:
+        client.sendall(head.encode())
+        assert refusal(client, 101 * b"1\r\n \r\n") in (b"HTTP/1.1 413 ", b"")
+
+
 def test_idle_connections_are_closed(bundle_of: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after an empty line, which some clients send, and after the rest of a refused body."""
     monkeypatch.setattr(running_server, "_KEEP_ALIVE_S", 0.3)
