@@ -85,13 +85,19 @@ def test_an_offer_of_another_protocol_is_ignored(
             client.sendall(whole[:cut])
             time.sleep(0.02)
             client.sendall(whole[len(whole[:cut]) :])
-            found = b""
-            while not found.endswith(answer):
-                found += client.recv(65536)
-            assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert answers(client, answer, 1).startswith(b"HTTP/1.1 200 OK\r\n")
         client.sendall(2 * request(decoder, body(), offer))  # both at once
-        while found.count(answer) < 3:
-            found += client.recv(65536)
+        answers(client, answer, 2)
+
+
+def answers(client: socket.socket, content: bytes, count: int) -> bytes:
+    """What the server sends until so many answers have come."""
+    found = b""
+    while found.count(content) < count:
+        part = client.recv(65536)
+        assert part, found
+        found += part
+    return found
 
 
 def refusal(client: socket.socket, rest: bytes) -> bytes:

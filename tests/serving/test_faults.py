@@ -381,7 +381,9 @@ def test_memory_and_files_stay_flat(bundle_of: Maker, decoder: str) -> None:
                 client.sendall(sent)
                 answers, last = 0, b""
                 while answers < len(bodies):
-                    last = last[-8:] + client.recv(2**18)
+                    part = client.recv(2**18)
+                    assert part
+                    last = last[-8:] + part
                     answers += last.count(b"HTTP/1.1 ")
 
     with process(bundle_of(), "--provider", "cpu") as found:
