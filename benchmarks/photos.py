@@ -84,7 +84,7 @@ def _wavelets(noisy: Array, sigma: float, factor: float) -> Array:
         convert2ycbcr=axis is not None,
         method="BayesShrink",
         mode="soft",
-        rescale_sigma=False,
+        rescale_sigma=axis is not None,  # YCbCr has another range than RGB
     )
     return found
 
