@@ -21,6 +21,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from aeonnx._util import cache
+from aeonnx._util.clients import clients_folder
 from aeonnx.cli import cli
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.tools.web import site
@@ -186,7 +187,7 @@ def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def engine(no_cache: None) -> None:  # noqa: ARG001
     """A cache in which npm has been, with empty files."""
-    wanted = (site.clients_folder() / "web/package.json").read_bytes()
+    wanted = (clients_folder() / "web/package.json").read_bytes()
     name = f"web-{hashlib.sha256(wanted).hexdigest()[:16]}"
     folder = cache.folder() / name / "node_modules/onnxruntime-web/dist"
     folder.mkdir(parents=True)

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from aeonnx import __version__
+from aeonnx._util.clients import clients_folder
 from aeonnx.serving.hub import Hub
 from aeonnx.serving.openapi import description
 from aeonnx.serving.queries import able, classes_of
@@ -23,7 +24,9 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_FILES = {"page.css": "text/css", "page.mjs": "text/javascript"}
+_FILES = {"base.css": "text/css", "page.css": "text/css", "page.mjs": "text/javascript"}
+_SHARED = "base.css"
+"""The look that this page has in common with the one in clients/web."""
 
 
 def routes(hub: Hub) -> list[Route]:
@@ -69,6 +72,8 @@ def routes(hub: Hub) -> list[Route]:
 
 
 def _text(name: str) -> str:
+    if name == _SHARED:
+        return (clients_folder() / "web/page" / name).read_text(encoding="utf-8")
     return (files("aeonnx.serving") / "page" / name).read_text(encoding="utf-8")
 
 

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from aeonnx._util import cache, files
+from aeonnx._util.clients import clients_folder
 from aeonnx.errors import NpmError
-from aeonnx.tools.web.site import clients_folder
 
 __all__ = ["install_engine"]
 

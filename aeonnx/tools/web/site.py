@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from aeonnx._util import files
+from aeonnx._util.clients import clients_folder
 from aeonnx.bundle import manifest
 from aeonnx.errors import BundleError, SetupError
 from aeonnx.tools.web.panels import Panel, choose
@@ -20,7 +21,6 @@ __all__ = [
     "DemoFiles",
     "build_site",
     "bundles_in",
-    "clients_folder",
     "existing_files",
     "files_of",
     "own_files",
@@ -101,13 +101,6 @@ def existing_files(folder: Path) -> DemoFiles | None:
             _shown_files(bundle, SHOWN[name])
         return files_of(made, folder / DIGITS) if (folder / DIGITS).exists() else None
     return None
-
-
-def clients_folder() -> Path:
-    """The folder of the clients in other languages: in the wheel, or in the repository."""
-    package = Path(__file__).parents[2]
-    packed = package / "_clients"
-    return packed if packed.is_dir() else package.parent / "clients"
 
 
 def build_site(folder: Path, made: DemoFiles, engine: Path) -> Path:
