@@ -12,8 +12,10 @@ from aeonnx.cli.options import (
     PATH,
     POSITIVE,
     THREADS,
+    bundles_argument,
     force_option,
     json_option,
+    max_batch_option,
     refuse_two_documents,
 )
 
@@ -21,7 +23,7 @@ __all__ = ["ray"]
 
 
 @click.command(epilog="Example: aeonnx deploy ray dist/vae dist/dae -o serve.yaml --replicas 4")
-@click.argument("bundles", type=PATH, nargs=-1, required=True, metavar="BUNDLES...")
+@bundles_argument
 @click.option(
     "-o", "--output", type=PATH_NAME, required=True, help="File to write, or - for stdout."
 )
@@ -65,13 +67,7 @@ __all__ = ["ray"]
     type=PATH,
     help="File with a token that requests must bear, at this path on all machines.",
 )
-@click.option(
-    "--max-batch",
-    type=COUNT,
-    default=64,
-    show_default=True,
-    help="Most rows that run together.",
-)
+@max_batch_option
 @click.option(
     "--max-queue",
     type=COUNT,

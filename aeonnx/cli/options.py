@@ -19,9 +19,11 @@ __all__ = [
     "THREADS",
     "Widths",
     "bundle_argument",
+    "bundles_argument",
     "force_option",
     "from_option",
     "json_option",
+    "max_batch_option",
     "model_option",
     "opened",
     "output_option",
@@ -43,6 +45,16 @@ THREADS = click.IntRange(1, 4096)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 bundle_argument = click.argument("bundle", type=PATH)
+bundles_argument = click.argument(
+    "bundles", type=PATH, nargs=-1, required=True, metavar="BUNDLES..."
+)
+max_batch_option = click.option(
+    "--max-batch",
+    type=COUNT,
+    default=64,
+    show_default=True,
+    help="Most rows that run together.",
+)
 
 
 class Widths(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments
@@ -181,9 +193,10 @@ def opened(
     Without spinning, the threads of a graph sleep between its runs, as those of a server should.
     """
     from aeonnx import runtime
+    from aeonnx.runtime.session_options import NO_SPINNING
 
     providers = providers_of(provider)
-    options = {} if spinning else {"session.intra_op.allow_spinning": "0"}
+    options = {} if spinning else NO_SPINNING
     return runtime.load(
         bundle,
         providers,

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aeonnx.cli.options import COUNT, PATH, POSITIVE, opened, runtime_options
+from aeonnx.cli.options import (
+    COUNT,
+    PATH,
+    POSITIVE,
+    bundles_argument,
+    max_batch_option,
+    opened,
+    runtime_options,
+)
 
 if TYPE_CHECKING:
     from aeonnx.serving import Hub
@@ -20,7 +28,7 @@ _DEFAULT_TOKEN = "AEONNX_TOKEN"  # noqa: S105  # the name of a variable
 
 
 @click.command(epilog="Example: aeonnx serve dist/vae dist/dae --port 8000")
-@click.argument("bundles", type=PATH, nargs=-1, required=True, metavar="BUNDLES...")
+@bundles_argument
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -40,13 +48,7 @@ _DEFAULT_TOKEN = "AEONNX_TOKEN"  # noqa: S105  # the name of a variable
     help="File with a token that requests must bear, in the header Authorization: Bearer TOKEN.  "
     f"[default: the variable {_DEFAULT_TOKEN}, or none]",
 )
-@click.option(
-    "--max-batch",
-    type=COUNT,
-    default=64,
-    show_default=True,
-    help="Most rows that run together.",
-)
+@max_batch_option
 @click.option(
     "--max-queue",
     type=COUNT,

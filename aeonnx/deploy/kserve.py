@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from aeonnx._util import files
 from aeonnx.bundle import manifest
 from aeonnx.deploy.models import models_of
 from aeonnx.deploy.releases import NEWEST, lowest_release, require_release
+from aeonnx.deploy.writing import write_text
 from aeonnx.errors import UsageError
 
 __all__ = ["KserveOptions", "Service", "write_service"]
@@ -21,7 +20,6 @@ _LONGEST = 53  # KServe appends "-predictor", and the whole may have 63 characte
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[!#-\[\]-~]+")  # printable ASCII but space, " and \
 _MEMORY = re.compile(r"[1-9][0-9]{0,8}(Mi|Gi|Ti)")
-_STDOUT = "-"
 
 _TEMPLATE = """\
 apiVersion: serving.kserve.io/v1beta1
@@ -140,11 +138,7 @@ def write_service(options: KserveOptions) -> Service:
         uri=_quoted(options.storage_uri),
         resources=_resources(options),
     )
-    if options.output == _STDOUT:
-        sys.stdout.write(text)
-    else:
-        files.refuse_existing(Path(options.output), force=options.force)
-        files.write_atomic(Path(options.output), text.encode())
+    write_text(options.output, text, force=options.force)
     return Service(options.output, name, triton, lowest)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aeonnx._util import files
 from aeonnx.bundle import manifest
 from aeonnx.bundle.versions import require_served
+from aeonnx.deploy.writing import write_text
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.scale.deployment import DEPLOYMENT, GRACE_S, deployment_options
 
@@ -21,7 +20,6 @@ __all__ = ["RayOptions", "write_config"]
 
 _PRECISIONS = ("fp32", "fp16", "int8", "auto")
 _LONGEST = 86_400.0  # seconds
-_STDOUT = "-"
 
 _HEAD = """\
 # An application of Ray Serve, by `aeonnx deploy ray`. On one machine: serve run FILE. On a cluster:
@@ -97,11 +95,7 @@ def write_config(options: RayOptions) -> None:
         manifest.read(folder)
     require_served(folders)
     text = _HEAD + "".join(f"{line}\n" for line in _block(_config(options, folders)))
-    if options.output == _STDOUT:
-        sys.stdout.write(text)
-    else:
-        files.refuse_existing(Path(options.output), force=options.force)
-        files.write_atomic(Path(options.output), text.encode())
+    write_text(options.output, text, force=options.force)
 
 
 def _config(options: RayOptions, folders: Sequence[Path]) -> dict[str, Any]:

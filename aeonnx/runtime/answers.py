@@ -32,7 +32,7 @@ from aeonnx.runtime.validation import (
     require_some_value,
 )
 from aeonnx.runtime.variants import Variants
-from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, made_by, steps_of
+from aeonnx.runtime.verbs import OUTPUTS, PARTS, check_verb, made_by, steps_of, taken_by
 
 __all__ = ["NONE", "Answers"]
 
@@ -163,7 +163,7 @@ class Answers:
         if known and not known.sized and not pixels:  # microseconds count
             return known.output(value, out, OUTPUTS[verb], others)
         self.require(verb)
-        given, whole = self._padded(PARTS[steps_of(self._manifest, verb)[0]], value)
+        given, whole = self._padded(taken_by(self._manifest, verb), value)
         if whole is given:
             return self._in_steps(verb, given, out, pixels, others)
         made = self._in_steps(verb, whole, None, pixels, others)

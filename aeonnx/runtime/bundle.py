@@ -116,9 +116,8 @@ class Bundle:
             BundleError, IntegrityError, GraphError, RunError, ProviderError: see `run`.
         """
         for part in parts or self._variants.ready():
-            variant = self.variant(part, self._variants.choice(part))
-            stored = variant.golden[0].inputs
-            inputs = {name: self.read_golden(tensor) for name, tensor in stored.items()}
+            name = self._variants.choice(part)
+            variant, inputs = self.variant(part, name), self.golden_inputs(part, name)
             for rows in sorted(batch_sizes, reverse=True):
                 self.runner(part)(tile_rows(variant, inputs, rows))
 
@@ -344,17 +343,17 @@ class Bundle:
         """Names of the parts, such as ("decoder", "encoder"), in alphabetical order."""
         return tuple(sorted(self.manifest.parts))
 
-    def inputs(self, part: str) -> tuple[TensorSpec, ...]:
+    def inputs(self, part: str, variant: str = "fp32") -> tuple[TensorSpec, ...]:
         """The inputs of a part as `run` accepts them: names, shapes, dtypes and ranges.
 
         Raises:
-            BundleError: the bundle has no such part.
+            BundleError, UnknownNameError: see `variant`.
         """
-        return any_batch(self.variant(part))
+        return any_batch(self.variant(part, variant))
 
-    def outputs(self, part: str) -> tuple[TensorSpec, ...]:
+    def outputs(self, part: str, variant: str = "fp32") -> tuple[TensorSpec, ...]:
         """The outputs of a part as `run` returns them, see `inputs`."""
-        outputs = self.variant(part).outputs
+        outputs = self.variant(part, variant).outputs
         return tuple(replace(spec, shape=(BATCH, *spec.shape[1:])) for spec in outputs)
 
     def variant(self, part: str, name: str = "fp32") -> Variant:
@@ -382,6 +381,16 @@ class Bundle:
             IntegrityError, OldRuntimeError, GraphError, ProviderError: see `run`.
         """
         return self._sessions.session(part, variant)
+
+    def golden_inputs(self, part: str, variant: str = "fp32") -> dict[str, Array]:
+        """The inputs of a part's first golden vectors, by name.
+
+        Raises:
+            BundleError, UnknownNameError: see `variant`.
+            IntegrityError: see `read_golden`.
+        """
+        stored = self.variant(part, variant).golden[0].inputs
+        return {name: self.read_golden(tensor) for name, tensor in stored.items()}
 
     def read_golden(self, tensor: GoldenTensor) -> Array:
         """Read an array that the manifest names.

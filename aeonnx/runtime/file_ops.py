@@ -31,7 +31,7 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.sheets import check_sheet, require_other, show_rows
 from aeonnx.runtime.signal_files import is_on_signals, run_on_signals
 from aeonnx.runtime.stream import ahead, rows_at_once
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 from aeonnx.runtime.writing import Advanced, write_rows
 from aeonnx.runtime.written import Written, left_out_of
 
@@ -92,7 +92,7 @@ def run_on_files(
     if not isinstance(sources, Source) and is_on_signals(bundle, verb):
         refuse_options(
             verb,
-            bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0],
+            bundle.inputs(taken_by(bundle.manifest, verb))[0],
             reading,
             pixels=pixels,
             strength=strength is not None,

@@ -20,7 +20,7 @@ from aeonnx.io.source import Source
 from aeonnx.io.table_rows import ColumnsOf, open_table_rows
 from aeonnx.io.tables import Table
 from aeonnx.runtime.bundle import Bundle
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 
 __all__ = [
     "Given",
@@ -61,7 +61,7 @@ def open_rows_of(
     """
     if isinstance(sources, Source):
         return sources
-    part = PARTS[steps_of(bundle.manifest, verb)[0]]
+    part = taken_by(bundle.manifest, verb)
     spec, *others = bundle.inputs(part)
     if verb == "decode":
         (one,) = cast(Sequence[Path | str], sources)
@@ -85,7 +85,7 @@ def open_rows_of(
 
 def of_any_size(bundle: Bundle, verb: str) -> bool:
     """Whether a verb takes images of any size and makes images like them."""
-    given = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    given = bundle.inputs(taken_by(bundle.manifest, verb))[0]
     made = made_by(bundle.manifest, verb)[1]
     alike = sizes(given) == sizes(made) and given.kind == made.kind == "image"
     return alike and ANY in sizes(given)[1:]

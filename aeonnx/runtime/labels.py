@@ -11,7 +11,7 @@ from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.pixels import UNIT, from_pixels
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import taken_by
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
@@ -35,7 +35,7 @@ def label_of(
     """
     spec = _spec(bundle, verb)
     if spec is None:
-        part = PARTS[steps_of(bundle.manifest, verb)[0]]
+        part = taken_by(bundle.manifest, verb)
         if part not in bundle.manifest.parts:
             raise UsageError(f"{option}: this bundle has no {part} that could take it")
         raise UsageError(f"{option}: this bundle's {part} takes none, leave it out")
@@ -102,7 +102,7 @@ def predicted(bundle: Bundle, images: Array) -> Array:
             "predicting labels: expected a bundle whose parts take one of a known number of "
             "labels, such as that of a model trained with --conditional"
         )
-    first = bundle.inputs(PARTS[steps_of(bundle.manifest, "reconstruct")[0]])[0]
+    first = bundle.inputs(taken_by(bundle.manifest, "reconstruct"))[0]
     x = from_pixels(images, first.range or UNIT) if images.dtype == np.uint8 else images
 
     def reconstruct(label: int) -> Array:
@@ -131,7 +131,7 @@ def nearest(x: Array, limits: tuple[float, float], reconstruct: Callable[[int], 
 
 def _spec(bundle: Bundle, verb: str) -> TensorSpec | None:
     """The input of kind label that a verb's first part takes."""
-    part = PARTS[steps_of(bundle.manifest, verb)[0]]
+    part = taken_by(bundle.manifest, verb)
     if part not in bundle.manifest.parts:
         return None
     return next((spec for spec in bundle.inputs(part) if spec.kind == "label"), None)

@@ -24,7 +24,7 @@ from aeonnx.runtime.file_rows import of_any_size, sizes
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import ahead
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 from aeonnx.runtime.written import Written, common_shape
 
 __all__ = ["are_photos", "run_on_photos"]
@@ -69,7 +69,7 @@ def run_on_photos(
         UsageError, OutputError: see `run_on_files`.
     """
     part, made = made_by(bundle.manifest, verb)
-    bounds = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0].range or UNIT
+    bounds = bundle.inputs(taken_by(bundle.manifest, verb))[0].range or UNIT
     after_bounds = pixel_range(bundle.manifest, part, made)
     shapes: list[tuple[int, ...]] = []
     depths: set[str] = set()

@@ -11,10 +11,13 @@ import onnxruntime as ort
 from aeonnx._util.machine import usable_cores
 from aeonnx.errors import UnknownNameError, UsageError
 
-__all__ = ["SessionOptions", "check_options", "new_options"]
+__all__ = ["NO_SPINNING", "SessionOptions", "check_options", "new_options"]
 
 SessionOptions = Mapping[str, Any]
 """Attributes of `onnxruntime.SessionOptions`, and configuration entries: those with a dot."""
+
+NO_SPINNING: SessionOptions = {"session.intra_op.allow_spinning": "0"}
+"""The threads of a graph sleep between its runs, as those of a server should."""
 
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _FORMAT = "session.load_model_format"

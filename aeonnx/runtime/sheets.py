@@ -18,7 +18,7 @@ from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import sizes
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 
 __all__ = ["check_sheet", "require_other", "require_pictures", "show_rows"]
 
@@ -81,7 +81,7 @@ def show_rows(
     if room <= 0:
         return
     part, made = made_by(bundle.manifest, verb)
-    bounds = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0].range or UNIT
+    bounds = bundle.inputs(taken_by(bundle.manifest, verb))[0].range or UNIT
     for one, other in zip(before[:room], after[:room], strict=True):
         pair = (
             one if one.dtype == np.uint8 else to_pixels(one, bounds),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aeonnx.bundle import Manifest, TensorSpec, Variant
 from aeonnx.errors import BundleError
 
-__all__ = ["OUTPUTS", "PARTS", "check_verb", "made_by", "steps_of"]
+__all__ = ["OUTPUTS", "PARTS", "check_verb", "made_by", "steps_of", "taken_by"]
 
 _DATA = ("image", "signal", "volume", "vector", "other")
 _LATENT = ("latent", "codes", "vector", "other")
@@ -59,6 +59,11 @@ def steps_of(contents: Manifest, verb: str) -> tuple[str, ...]:
     if verb == "generate" and ("decoder" in has or "sampler" not in has):
         return ("decode",)
     return (verb,)
+
+
+def taken_by(contents: Manifest, verb: str) -> str:
+    """The part that takes the input of a verb."""
+    return PARTS[steps_of(contents, verb)[0]]
 
 
 def made_by(contents: Manifest, verb: str) -> tuple[str, TensorSpec]:

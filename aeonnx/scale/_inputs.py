@@ -20,7 +20,7 @@ from aeonnx.io.source import Source
 from aeonnx.io.tables import columns_in, is_plain, of_arrow
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import taken_by
 from aeonnx.scale import _parquet
 from aeonnx.scale._shards import Plan, Shard, part_name
 
@@ -127,7 +127,7 @@ class Draws:
 
 def _first_input(bundle: Bundle, verb: str) -> TensorSpec:
     """The input that pictures or rows go to."""
-    return bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    return bundle.inputs(taken_by(bundle.manifest, verb))[0]
 
 
 def shards_of(

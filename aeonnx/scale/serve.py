@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aeonnx._util.optional import require_modules
 from aeonnx.errors import SetupError, UsageError
 from aeonnx.runtime import load
+from aeonnx.runtime.session_options import NO_SPINNING
 from aeonnx.scale.deployment import DEPLOYMENT, deployment_options
 from aeonnx.serving import Hub, ServeOptions, create_app, read_token
 
@@ -103,7 +104,7 @@ class Replica:
                         ["cuda" if arguments.gpu else "cpu"],
                         precision=arguments.precision,
                         threads=None if arguments.gpu else arguments.cpus,
-                        session_options={"session.intra_op.allow_spinning": "0"},
+                        session_options=NO_SPINNING,
                     )
                 )
                 for folder in arguments.folders
@@ -112,7 +113,7 @@ class Replica:
             stack.callback(self._hub.stop)
             await self._hub.start()
             models = [model for found in self._hub.models.values() for model in found.values()]
-            self._trials = [model.trial(1) for model in models]
+            self._trials = [model.trial() for model in models]
             self._opened = stack.pop_all()
         _HUB.set(self._hub)
 

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from aeonnx.errors import RequestError
 from aeonnx.serving.threads import aside
 
-__all__ = ["Budget", "Gone", "read_body"]
+__all__ = ["WINDOWS", "Budget", "Gone", "read_body"]
 
-_WINDOWS = {"gzip": 31, "deflate": 15}
+WINDOWS = {"gzip": 31, "deflate": 15}
 """Of zlib: with the header of gzip, and with that of zlib."""
 _RATIO = 1032
 """Bytes that zlib makes of one at most."""
@@ -81,7 +81,7 @@ async def read_body(request: Request, budget: Budget, most: int) -> bytes:
     """
     headers = request.headers
     encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity" and encoding not in _WINDOWS:
+    if encoding != "identity" and encoding not in WINDOWS:
         raise RequestError(501, "Content-Encoding: expected gzip or deflate")
     _require(int(headers.get("content-length") or 0), most)
     body, taken = bytearray(), 0
@@ -103,7 +103,7 @@ async def read_body(request: Request, budget: Budget, most: int) -> bytes:
         room = min(most, _RATIO * len(body))
         budget.take(room)
         taken += room
-        found = await aside(room, lambda: _decompressed(body, _WINDOWS[encoding], most))
+        found = await aside(room, lambda: _decompressed(body, WINDOWS[encoding], most))
         taken -= len(found)
         return found
     finally:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aeonnx import __version__
+from aeonnx.serving.bodies import WINDOWS
 from aeonnx.serving.hub import Hub
 from aeonnx.serving.inference import Service
 from aeonnx.serving.protocol import Answer, parse, render, tensor_metadata
@@ -56,8 +57,8 @@ def routes(hub: Hub) -> list[Route]:
 
     async def model_ready(request: Request) -> Response:
         service = hub.service(request.path_params)
-        fine = hub.ready and service.batcher.alive
-        return json_response({"name": service.model.name, "ready": fine}, 200 if fine else 503)
+        name = service.model.name
+        return json_response({"name": name, "ready": hub.ready}, 200 if hub.ready else 503)
 
     async def config(request: Request) -> Response:
         return json_response(_config(hub, hub.service(request.path_params)))
@@ -132,7 +133,7 @@ def _response(request: Request, answer: Answer) -> Response:
         headers[_HEADER] = str(answer.header_length)
     encoding = _encoding(request.headers.get("accept-encoding", ""))
     if encoding and len(body) >= _WORTH:
-        stream = zlib.compressobj(1, wbits=31 if encoding == "gzip" else 15)
+        stream = zlib.compressobj(1, wbits=WINDOWS[encoding])
         body = stream.compress(body) + stream.flush()
         headers["content-encoding"] = encoding
     kind = "application/json" if answer.header_length is None else "application/octet-stream"
@@ -143,6 +144,6 @@ def _encoding(accepted: str) -> str | None:
     """The encoding of an answer: of those that the client accepts, the first that we know."""
     for item in accepted.split(","):
         name, _, weight = item.partition(";")
-        if name.strip() in ("gzip", "deflate") and weight.replace(" ", "") not in ("q=0", "q=0.0"):
+        if name.strip() in WINDOWS and weight.replace(" ", "") not in ("q=0", "q=0.0"):
             return name.strip()
     return None

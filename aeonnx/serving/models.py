@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 from aeonnx.bundle import BATCH, TensorSpec, Variant, has_rows
 from aeonnx.bundle.versions import model_name, require_served, version_of
 from aeonnx.runtime import Bundle
-from aeonnx.runtime.batching import any_batch
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.runner import PartRunner
 
@@ -43,12 +42,12 @@ class Model:
     @cached_property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """The inputs, with any number of rows."""
-        return any_batch(self.entry)
+        return self.bundle.inputs(self.part, self.variant)
 
     @cached_property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The outputs, with any number of rows."""
-        return tuple(replace(spec, shape=(BATCH, *spec.shape[1:])) for spec in self.entry.outputs)
+        return self.bundle.outputs(self.part, self.variant)
 
     @cached_property
     def batched(self) -> frozenset[str]:
@@ -67,14 +66,16 @@ class Model:
 
     def warm_up(self, batches: Sequence[int]) -> None:
         """Run its golden inputs in batches, the largest first, so that memory is allocated once."""
+        inputs, run = self._golden_inputs(), self.runner()
         for rows in sorted(batches, reverse=True):
-            self.trial(rows)()
+            run(tile_rows(self.entry, inputs, rows))
 
-    def trial(self, rows: int) -> Callable[[], object]:
-        """What runs so many rows, made of its golden inputs, at each call."""
-        stored = self.entry.golden[0].inputs
-        inputs = {name: self.bundle.read_golden(tensor) for name, tensor in stored.items()}
-        return partial(self.runner(), tile_rows(self.entry, inputs, rows))
+    def trial(self) -> Callable[[], object]:
+        """What runs a row of its golden inputs at each call."""
+        return partial(self.runner(), tile_rows(self.entry, self._golden_inputs(), 1))
+
+    def _golden_inputs(self) -> dict[str, Any]:
+        return self.bundle.golden_inputs(self.part, self.variant)
 
     def rows(self, inputs: Mapping[str, Any]) -> int:
         """Number of rows of checked inputs."""

@@ -16,7 +16,7 @@ from aeonnx.io.pixels import UNIT
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.file_rows import of_any_size, sizes
 from aeonnx.runtime.pixel_range import pixel_range
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 
 __all__ = ["count_pixels", "prepared", "row_of"]
 
@@ -53,7 +53,7 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
         ImageError: the picture does not fit the model.
         RequestError: it is damaged.
     """
-    taken = bundle.inputs(PARTS[steps_of(bundle.manifest, verb)[0]])[0]
+    taken = bundle.inputs(taken_by(bundle.manifest, verb))[0]
     if not of_any_size(bundle, verb):
         return row_of(taken, data), png
     part, made = made_by(bundle.manifest, verb)

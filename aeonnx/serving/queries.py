@@ -11,7 +11,7 @@ from starlette.requests import Request
 from aeonnx.errors import BundleError, RequestError
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.labels import label_of, missing_label
-from aeonnx.runtime.verbs import PARTS, made_by, steps_of
+from aeonnx.runtime.verbs import made_by, taken_by
 from aeonnx.serving.hub import Hub
 
 __all__ = ["Query", "able", "allowed", "classes_of", "query_of"]
@@ -75,7 +75,7 @@ class Query:
     @property
     def part(self) -> str:
         """The part whose thread runs it."""
-        return PARTS[steps_of(self.bundle.manifest, self.verb)[0]]
+        return taken_by(self.bundle.manifest, self.verb)
 
 
 def query_of(hub: Hub, request: Request, verb: str, names: tuple[str, ...]) -> Query:
@@ -110,7 +110,7 @@ def able(hub: Hub, verb: str) -> dict[str, Bundle]:
 
 def classes_of(bundle: Bundle, verb: str) -> list[str]:
     """The labels that a verb takes: names of classes, or else their numbers."""
-    part = PARTS[steps_of(bundle.manifest, verb)[0]]
+    part = taken_by(bundle.manifest, verb)
     label = next((spec for spec in bundle.inputs(part) if spec.kind == "label"), None)
     if label is None:
         return []
