@@ -173,7 +173,7 @@ def from_pillow(image: Image) -> Decoded:
     image.load()
     if mode in ("P", "PA", "RGBX") or (mode == "L" and "transparency" in image.info):
         pixels = np.asarray(image.convert("RGBA"))
-        alpha = None if mode == "RGBX" else pixels[..., 3]
+        alpha = pixels[..., 3] if image.has_transparency_data else None
         return Decoded(pixels[..., :3], alpha, {"PA": 4, "L": 1}.get(mode, 3))
     if mode in ("La", "RGBa"):
         mode = mode.upper()

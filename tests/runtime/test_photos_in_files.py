@@ -108,6 +108,21 @@ def test_every_kind_of_picture_comes_out_as_it_went_in(
     np.testing.assert_array_equal(after, inverted(before))
 
 
+@pytest.mark.parametrize(
+    ("form", "clear"),
+    [*(("png", None), ("tif", None), ("bmp", None), ("gif", None)), ("png", 3), ("gif", 3)],
+)
+def test_a_palette_is_transparent_only_if_it_says_so(
+    aeonnx: Cli, bundles: dict[str, Path], form: str, clear: int | None
+) -> None:
+    image = Image.fromarray(noise(13, 21, 3)).quantize(64)
+    image.save(f"in.{form}", **({} if clear is None else {"transparency": clear}))
+    before = channels_of(f"in.{form}")
+    assert before.shape[2] == (3 if clear is None else 4)
+    done(aeonnx("denoise", bundles["colour"], f"in.{form}", "-o", "out.png"))
+    np.testing.assert_array_equal(channels_of("out.png"), inverted(before))
+
+
 def test_a_folder_of_all_kinds_keeps_each(aeonnx: Cli, bundles: dict[str, Path]) -> None:
     Path("in").mkdir()
     kinds = [(1, 8), (1, 16), (3, 8), (3, 16), (4, 16), (2, 8)]
