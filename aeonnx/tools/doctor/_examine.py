@@ -31,7 +31,6 @@ def examine(provider: str | None = None) -> Diagnosis:
     Raises:
         UsageError: onnxruntime knows no such provider.
     """
-    driver, gpus = _driver()
     installed: dict[str, Any] = {"eps": [], "cuda": None}
     problems = []
     try:
@@ -39,13 +38,16 @@ def examine(provider: str | None = None) -> Diagnosis:
     except SetupError as error:
         problems.append(str(error))
     broken: list[ProviderCheck] = []
-    checked = [_checked(ep, broken) for ep in installed["eps"]]
+    checked: list[ProviderCheck] = []
     requested = None
-    if provider is not None and not problems:
-        requested = next((ep for ep in checked if _short(ep.name) == _short(provider)), None)
-        if requested is None:
-            requested = _checked(provider, broken)
-            checked.append(requested)
+    if provider is not None and not problems:  # first, so that a typo is told at once
+        names = {_short(ep): ep for ep in installed["eps"]}
+        requested = _checked(names.get(_short(provider), provider), broken)
+        checked.append(requested)
+    checked += [
+        _checked(ep, broken) for ep in installed["eps"] if not requested or ep != requested.name
+    ]
+    driver, gpus = _driver()
     libraries = examine_libraries()
     if not problems:
         problems += _gpu_problems(driver, installed["cuda"], checked) if gpus else []
