@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from aeonnx.errors import UsageError
+from aeonnx.bundle.manifest import Manifest
+from aeonnx.errors import BundleError, UsageError
 
-__all__ = ["fits_urls", "model_name", "require_served", "version_of"]
+__all__ = ["fits_urls", "model_name", "require_precision", "require_served", "version_of"]
 
 _PIXELS = "-uint8"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -38,6 +39,25 @@ def require_served(folders: Iterable[Path]) -> None:
                 "apart in URLs: rename one of the folders"
             )
         names.add(folder.name)
+
+
+def require_precision(folder: Path, contents: Manifest, precision: str) -> None:
+    """Raise if a server could answer nothing in a precision.
+
+    Args:
+        folder: the bundle's folder.
+        contents: the manifest in it.
+        precision: "fp32", "fp16", "int8" or "auto".
+
+    Raises:
+        BundleError: no part of the bundle is there in this precision.
+    """
+    known = {variant for variants in contents.parts.values() for variant in variants}
+    if precision not in ("auto", *known):
+        raise BundleError(
+            f"{folder}: no part is there in {precision}, only in {', '.join(sorted(known))}: take "
+            f"--precision auto, or export parts with --precision {precision} too"
+        )
 
 
 def model_name(bundle: str, part: str, variant: str) -> str:

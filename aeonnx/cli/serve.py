@@ -113,6 +113,7 @@ def serve(
 
     The server says that it is ready once each graph has given the outputs that torch gave.
     """
+    from aeonnx._util.hosts import is_loopback
     from aeonnx.serving import ServeOptions, Server
 
     options = ServeOptions(
@@ -132,6 +133,8 @@ def serve(
         found = [stack.enter_context(opened(bundle, **how, spinning=False)) for bundle in bundles]
         server = Server(found, options)
         _say(f"Starting on {server.address}")
+        if options.token is None and not is_loopback(host):
+            _say("Warning: whoever reaches this address can use it; --token-file asks for a token")
         server.run(lambda: _say(f"Ready: {_models(server.hub)}"))
 
 

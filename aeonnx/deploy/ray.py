@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aeonnx.bundle import manifest
-from aeonnx.bundle.versions import require_served
+from aeonnx.bundle.versions import require_precision, require_served
 from aeonnx.deploy.writing import write_text
 from aeonnx.errors import UnknownNameError, UsageError
 from aeonnx.scale.deployment import DEPLOYMENT, GRACE_S, deployment_options
@@ -87,12 +87,12 @@ def write_config(options: RayOptions) -> None:
 
     Raises:
         UsageError: two bundles have one name, or a name or path cannot be written.
-        BundleError: there is no bundle.
+        BundleError: there is no bundle, or no part of one in the precision.
         OutputError: the file exists and `force` is not set, or cannot be written.
     """
     folders = [Path(os.path.abspath(bundle)) for bundle in options.bundles]
     for folder in folders:
-        manifest.read(folder)
+        require_precision(folder, manifest.read(folder), options.precision)
     require_served(folders)
     text = _HEAD + "".join(f"{line}\n" for line in _block(_config(options, folders)))
     write_text(options.output, text, force=options.force)

@@ -89,6 +89,11 @@ class Bundle:
         return self._sessions.provider
 
     @property
+    def precision(self) -> str:
+        """The precision that `load` was asked for; `precision_of` has that of a part."""
+        return self._settings.precision
+
+    @property
     def blended(self) -> tuple[str, ...]:
         """Names of the parts that ran in blended tiles so far, so that results are not exact.
 

@@ -58,13 +58,16 @@ def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
     return [label_of(bundle, name, "--labels") for name in names]
 
 
-def missing_label(bundle: Bundle, verb: str, given: Mapping[str, Any]) -> str | None:
+def missing_label(
+    bundle: Bundle, verb: str, given: Mapping[str, Any], option: str = "--label CLASS"
+) -> str | None:
     """The input of a verb that takes a label, which is to be predicted; None if nothing is.
 
     Args:
         bundle: the bundle.
         verb: "encode", "reconstruct", "denoise" or "score"; "decode" predicts none.
         given: the inputs that are given, by name.
+        option: how a label is given, for messages.
 
     Raises:
         BundleError: a label is missing, and the bundle cannot predict it.
@@ -76,7 +79,7 @@ def missing_label(bundle: Bundle, verb: str, given: Mapping[str, Any]) -> str | 
         bundle.require("reconstruct")
     except BundleError as error:
         raise BundleError(
-            f"{verb}: expected a label, with --label CLASS. To predict it, images are "
+            f"{verb}: expected a label, with {option}. To predict it, images are "
             f"reconstructed with each label, and {error}"
         ) from error
     return spec.name

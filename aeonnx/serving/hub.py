@@ -44,6 +44,7 @@ class Hub:
 
     Raises:
         UsageError: two bundles have one name, or a name cannot be part of a URL.
+        BundleError: no part of a bundle is there in the precision that it was opened with.
     """
 
     def __init__(self, bundles: Sequence[Bundle], options: ServeOptions) -> None:

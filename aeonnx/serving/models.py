@@ -8,7 +8,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from aeonnx.bundle import BATCH, TensorSpec, Variant, has_rows
-from aeonnx.bundle.versions import model_name, require_served, version_of
+from aeonnx.bundle.versions import (
+    model_name,
+    require_precision,
+    require_served,
+    version_of,
+)
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.interface import tile_rows
 from aeonnx.runtime.runner import PartRunner
@@ -87,8 +92,11 @@ def models_of(bundles: Sequence[Bundle]) -> dict[str, dict[str, Model]]:
 
     Raises:
         UsageError: two bundles have one name, or a name cannot be part of a URL.
+        BundleError: no part of a bundle is there in the precision that it was opened with.
     """
     require_served(bundle.folder for bundle in bundles)
+    for bundle in bundles:
+        require_precision(bundle.folder, bundle.manifest, bundle.precision)
     found: dict[str, dict[str, Model]] = {}
     for bundle in bundles:
         folder = bundle.folder.name

@@ -62,14 +62,24 @@ class Query:
         return found
 
     def label(self, images: Any = None) -> Callable[[], dict[str, Any]]:
-        """A function that returns the label that was given, or the one that is predicted."""
+        """A function that returns the label that was given, or the one that is predicted.
+
+        Args:
+            images: what it is predicted from; None if there are none.
+
+        Raises:
+            RequestError: it is missing, and cannot be predicted.
+            UsageError: there is no such class, or no input takes one.
+        """
         if "label" in self.options:
             name, number = label_of(self.bundle, self.options["label"], "label", self.verb)
             return lambda: {name: number}
         bundle, verb = self.bundle, self.verb
         if images is None:
+            if known := classes_of(bundle, verb):
+                raise RequestError(400, f"label: expected one of {', '.join(known)}, got none")
             return dict
-        missing = allowed(bundle, lambda: missing_label(bundle, verb, {}))
+        missing = allowed(bundle, lambda: missing_label(bundle, verb, {}, "label=CLASS"))
         return dict if missing is None else lambda: {missing: bundle.predict_labels(images)}
 
     @property

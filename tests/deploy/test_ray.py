@@ -77,7 +77,7 @@ def test_the_whole_document(aeonnx: Cli, bundle: Path) -> None:
 
 def test_options_are_in_the_document(aeonnx: Cli, deployable: Bundles) -> None:
     words = (
-        *("--replicas", 2, "--max-replicas", 8, "--gpu", "--cpus", 3, "--precision", "fp16"),
+        *("--replicas", 2, "--max-replicas", 8, "--gpu", "--cpus", 3, "--precision", "auto"),
         *("--max-batch", 16, "--max-queue", 100, "--timeout", 2.5, "--token-file", "token"),
         *("--host", "0.0.0.0", "--port", 80),  # noqa: S104
     )
@@ -89,7 +89,7 @@ def test_options_are_in_the_document(aeonnx: Cli, deployable: Bundles) -> None:
     (application,) = document["applications"]
     assert application["args"] == {
         "bundles": [str(bundle) for bundle in bundles],
-        "precision": "fp16",
+        "precision": "auto",
         "host": "0.0.0.0",  # noqa: S104
         "gpu": True,
         "cpus": 3,
@@ -184,3 +184,12 @@ def test_a_file_is_not_replaced_unasked(aeonnx: Cli, bundle: Path) -> None:
     assert Path("x.yaml").read_text() == "mine"
     assert aeonnx("deploy", "ray", bundle, "-o", "x.yaml", "--force").exit_code == 0
     read("x.yaml")
+
+
+def test_a_precision_that_a_bundle_lacks_is_refused(aeonnx: Cli, bundle: Path) -> None:
+    result = aeonnx("deploy", "ray", bundle, "-o", "serve.yaml", "--precision", "int8")
+    assert result.exit_code == 1
+    assert (
+        f"{bundle}: no part is there in int8, only in fp32: take --precision auto" in result.stderr
+    )
+    assert not Path("serve.yaml").exists()

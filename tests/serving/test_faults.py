@@ -21,6 +21,7 @@ import pytest
 from click.testing import Result
 
 import aeonnx
+from aeonnx._util.hosts import is_loopback, names_this_machine
 from aeonnx.errors import AeonnxError, RunError, SetupError, UsageError
 from aeonnx.runtime.runner import PartRunner
 from aeonnx.serving import ServeOptions, Server
@@ -227,6 +228,38 @@ def test_an_empty_token_is_refused(
         done = aeonnx("serve", bundle_of(), "--port", "0", *more)
         assert done.exit_code == 2
         assert "token: expected 16 printable ASCII characters or more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        *(("localhost", True), ("127.0.0.1", True), ("127.0.0.2", True), ("::1", True)),
+        *(("[::1]", True), ("0.0.0.0", False), ("::", False), ("127.1", False)),  # noqa: S104
+        *(("", False), ("localhost.example.org", False), ("192.0.2.1", False)),
+    ],
+)
+def test_addresses_of_this_machine_are_told_from_others(host: str, own: bool) -> None:
+    assert is_loopback(host) == own
+    if host != "::1":  # which a Host header has in brackets
+        assert names_this_machine([host]) == own
+        assert names_this_machine([f"{host}:8000"]) == own
+
+
+def test_who_serves_everybody_is_told(bundle_of: Maker) -> None:
+    warning = "Warning: whoever reaches this address can use it; --token-file asks for a token\n"
+    for host, expected in (("127.0.0.2", "Ready: "), ("0.0.0.0", warning)):  # noqa: S104
+        with process(bundle_of(), "--host", host, ready=False) as server:
+            assert server.process.stderr
+            assert server.process.stderr.readline().startswith(expected)
+
+
+def test_a_precision_that_a_bundle_lacks_is_refused(aeonnx: Cli, bundle_of: Maker) -> None:
+    done = aeonnx("serve", bundle_of(), "--port", 0, "--precision", "int8")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: {bundle_of()}: no part is there in int8, only in fp32: take --precision auto, or "
+        "export parts with --precision int8 too\n"
+    )
 
 
 def test_only_this_machine_and_no_other_site_is_answered(plain: Server) -> None:
