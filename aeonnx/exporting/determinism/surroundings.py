@@ -126,6 +126,7 @@ def _clocks(later: int, read: Read, place: Callable[[], str]) -> Iterator[None]:
     found = [
         (module, key, value)
         for module in (time, datetime, *_users())
+        if not replaced.keys().isdisjoint(map(id, vars(module).values()))  # fast: most have none
         for key, value in list(vars(module).items())
         if id(value) in replaced
     ]
