@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage test-network test-slow clients lint format docs constraints clean
+.PHONY: demo test coverage test-network test-slow build-clients clients lint format docs constraints clean
 
 # The versions that CI runs on; other versions that pyproject.toml allows work too: docs/dependencies.md.
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
@@ -31,16 +31,19 @@ test-slow: .venv/test.stamp
 	-$(BIN)/python -m clients.proof tract
 	$(BIN)/pytest -n 0 -m slow
 
+# Needs package registries: fetches and builds every client, with onnxruntime from its Python package.
+build-clients: .venv/runtime.stamp
+	clients/setup.sh
+	$(BIN)/python -m clients.proof $(CLIENTS)
+
 # Needs package registries: builds every client, runs its linters and its own tests, and runs it
-# against fresh bundles of all models; with CLIENTS="rust tract" only these.
+# against fresh bundles of all models; with CLIENTS="rust tract" only these. Speeds are for
+# benchmarks/languages.py.
 CLIENTS ?=
 TESTS_OF = $(wordlist 2,99,$(foreach client,$(CLIENTS),or [$(client) or test_$(client)))
-clients: .venv/test.stamp
-	clients/setup.sh
+clients: .venv/test.stamp build-clients
 	$(INSTALL) --group clients
-	$(BIN)/python -m clients.proof $(CLIENTS)
 	AEONNX_REQUIRE_CLIENTS=1 $(BIN)/pytest -m 'clients$(if $(CLIENTS),, and not slow)' $(if $(CLIENTS),-k "$(TESTS_OF)") --basetemp build/clients/tests tests/clients
-	$(if $(CLIENTS),,$(BIN)/python benchmarks/languages.py --rounds 3 -o build/clients/table.md)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -71,15 +74,20 @@ clean:
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
+.venv/runtime.stamp: pyproject.toml constraints.txt | .venv/bin/pip
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(INSTALL) --editable ".[gpu]"
+	touch $@
+
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(INSTALL) --editable ".[train,gpu]"
-	touch $@
+	touch $@ .venv/runtime.stamp
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(INSTALL) --editable ".[train,gpu]" --group dev --group zoo
-	touch $@ .venv/demo.stamp
+	touch $@ .venv/runtime.stamp .venv/demo.stamp
 
 .venv/docs.stamp: .venv/test.stamp
 	$(INSTALL) --group docs
