@@ -7,9 +7,12 @@ import os
 # Two workers with two threads each on two cores wait for each other: one thread each is faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import hashlib
+import runpy
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +27,12 @@ from aeonnx._util import cache
 from aeonnx._util.clients import clients_folder
 from aeonnx.cli import cli
 from aeonnx.exporting import ExportOptions, export
+from aeonnx.exporting.verify import effort
 from aeonnx.tools.web import site
 from aeonnx.training import TrainOptions, train
-from tests.support import Shared
+from tests.support import Shared, undrawn
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 SHORT: dict[tuple[str, str], dict[str, Any]] = {
     ("dae", "mlp"): {"hidden": (200,)},
@@ -37,6 +43,9 @@ SHORT: dict[tuple[str, str], dict[str, Any]] = {
 """What keeps training and export of a model short."""
 
 Maker = Callable[..., Path]
+
+# Looking through the objects of torch and its like for garbage takes a sixth of an export.
+gc.set_threshold(50_000, 10, 10)
 
 # A machine that does other things too is no reason to fail.
 settings.register_profile("aeonnx", deadline=None)
@@ -107,14 +116,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 @pytest.fixture(scope="session")
 def run_of(shared: Shared) -> Maker:
-    """(model, arch, seed, epochs) -> the folder of a finished run; not to be changed."""
+    """(model, arch, seed, epochs) -> a finished run without pictures; not to be changed."""
 
     def make(model: str = "vae", arch: str = "mlp", seed: int = 0, epochs: int = 1) -> Path:
         settings = {"arch": arch, "epochs": epochs, "seed": seed, **SHORT.get((model, arch), {})}
-        return shared(
-            f"run-{model}-{arch}-{seed}-{epochs}",
-            lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
-        )
+        with undrawn():
+            return shared(
+                f"run-{model}-{arch}-{seed}-{epochs}",
+                lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
+            )
 
     return make
 
@@ -160,10 +170,18 @@ def conditional(shared: Shared) -> Path:
     """A `vae` that takes labels: the folders `run` and `bundle` of it; not to be changed."""
 
     def fill(folder: Path) -> None:
-        train(TrainOptions("vae", folder / "run", epochs=5, conditional=True, device="cpu", seed=0))
+        options = {"epochs": 5, "conditional": True, "device": "cpu", "seed": 0}
+        with undrawn():
+            train(TrainOptions("vae", folder / "run", **options))  # type: ignore[arg-type]
         export(ExportOptions("vae", folder / "bundle", folder / "run"))
 
     return shared("conditional", fill)
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are compared on few rows, as those of large networks are."""
+    monkeypatch.setattr(effort, "_BUDGET", 1e8)
 
 
 @pytest.fixture
@@ -205,5 +223,25 @@ def aeonnx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Res
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
+
+    return run
+
+
+@pytest.fixture
+def run_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run a program of examples/ in `tmp_path`, as its file does when started; what it prints.
+
+    Not in a process of its own, which would first import torch.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+
+    def run(name: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        capsys.readouterr()
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
 
     return run

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from aeonnx.bundle import manifest
 from aeonnx.training import Epoch
+from aeonnx.training.report import plots
 
 __all__ = [
     "Command",
@@ -20,6 +24,7 @@ __all__ = [
     "examples_file",
     "golden_file",
     "graph_file",
+    "undrawn",
     "wait_for",
     "weights",
     "weights_file",
@@ -68,6 +73,14 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.01)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Trainings draw no pictures at their end, which takes longer than a short training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "draw", lambda *_: ())
+        yield
 
 
 class Quiet:

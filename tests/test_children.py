@@ -80,6 +80,7 @@ print(*made.lines)
 """
 
 
+@pytest.mark.slow
 def test_the_demos_process_runs_none_either(hostile: Path, bundle_of: Maker, run_of: Maker) -> None:
     bundle = shutil.copytree(bundle_of(), hostile.parent / "bundle")
     done = python("-P", "-c", DRAW, bundle, run_of(), cwd=hostile)

@@ -88,9 +88,9 @@ def test_encode_then_decode_is_reconstruct(aeonnx: Cli, bundle_of: Maker, digits
 def test_denoise_one_picture_to_one_picture(aeonnx: Cli, bundle_of: Maker, digits: Path) -> None:
     noisy = np.load(digits)[0, 0]
     Image.fromarray(noisy).save("noisy.png")
-    result = aeonnx("denoise", bundle_of("dae", "conv"), "noisy.png", "-o", "clean.png")
+    result = aeonnx("denoise", bundle_of("dae"), "noisy.png", "-o", "clean.png")
     assert result.exit_code == 0, result.output
-    expected = package.load(bundle_of("dae", "conv")).denoise(noisy[None, None])
+    expected = package.load(bundle_of("dae")).denoise(noisy[None, None])
     with Image.open("clean.png") as picture:
         np.testing.assert_array_equal(picture, (expected[0, 0] * 255).round().astype(np.uint8))
 

@@ -109,12 +109,11 @@ def test_json_has_everything(aeonnx: Cli) -> None:
 
 
 def test_a_provider_that_cannot_run_exits_with_4(aeonnx: Cli) -> None:
-    for name in ("xnnpack", "XnnpackExecutionProvider"):
-        result = aeonnx("doctor", "--json", "--provider", name)
-        assert result.exit_code == 4
-        expected = "XnnpackExecutionProvider was asked for and cannot run here: this onnxruntime is"
-        assert f"Error: {expected} a build without it, it has " in result.stderr
-        assert "a build without it" in json.loads(result.stdout)["requested"]["reason"]
+    result = aeonnx("doctor", "--json", "--provider", "xnnpack")
+    assert result.exit_code == 4
+    expected = "XnnpackExecutionProvider was asked for and cannot run here: this onnxruntime is"
+    assert f"Error: {expected} a build without it, it has " in result.stderr
+    assert "a build without it" in json.loads(result.stdout)["requested"]["reason"]
 
 
 def test_an_unknown_provider_is_a_typo(aeonnx: Cli) -> None:
@@ -123,7 +122,7 @@ def test_an_unknown_provider_is_a_typo(aeonnx: Cli) -> None:
     assert "unknown provider 'cudda'. Did you mean 'cuda'?" in result.stderr
 
 
-@pytest.mark.shortened(2)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -285,7 +284,7 @@ def test_a_frozen_program_does_not_start_itself(tmp_path: Path) -> None:
     assert "unknown provider 'cudda'. Did you mean 'cuda'?" in done.stderr
 
 
-@pytest.mark.shortened(2)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

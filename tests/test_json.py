@@ -84,7 +84,7 @@ def test_the_document_has_the_keys_that_the_help_names(
     command = command_of(name)
     np.save("in.npy", np.zeros((2, 1, 28, 28), np.uint8))
     np.save("z.npy", np.zeros((2, 20), np.float32))
-    places = {"b": bundle_of(), "d": bundle_of("dae", "conv"), "s": bundle_of("sdae")}
+    places = {"b": bundle_of(), "d": bundle_of("dae"), "s": bundle_of("sdae")}
     places["r"] = run_of()
     words = [word.format(**places) for word in COMMANDS[name]]
     result = aeonnx(*command.split(), *words, "--json")

@@ -76,6 +76,7 @@ def test_what_a_link_points_to_is_replaced_and_keeps_its_mode(writer: Any) -> No
     assert sorted(path.name for path in Path("elsewhere").iterdir()) == ["file"]
 
 
+@pytest.mark.slow
 def test_the_demos_pictures_are_written_through_links(
     bundle_of: Maker, run_of: Maker, tmp_path: Path
 ) -> None:

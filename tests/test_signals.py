@@ -29,6 +29,7 @@ def written(folder: Path) -> bool:
     )
 
 
+@pytest.mark.shortened(4)
 @pytest.mark.parametrize(("output", "count"), [("x.npy", 10**7), ("pictures", 10**5)])
 @pytest.mark.parametrize(("number", "code", "line"), ENDINGS)
 def test_a_command_that_is_stopped_leaves_nothing(

@@ -45,9 +45,9 @@ def test_a_bundle_of_ones_own_is_shown_and_nothing_trained(
 
 @pytest.mark.usefixtures("engine")
 def test_of_bundles_with_the_same_panel_the_first_has_it(
-    denoiser: Path, bundle_of: Maker, aeonnx: Aeonnx, tmp_path: Path
+    denoiser: Path, variants: Path, bundle_of: Maker, aeonnx: Aeonnx, tmp_path: Path
 ) -> None:
-    autoencoder, generator = bundle_of("ae"), bundle_of()
+    autoencoder, generator = variants, bundle_of()
     words = [word for one in (denoiser, autoencoder, generator) for word in ("--bundle", one)]
     result = aeonnx("demo", "--build-only", *words)
     assert result.exit_code == 0, result.stderr
@@ -64,9 +64,9 @@ def test_of_bundles_with_the_same_panel_the_first_has_it(
 
 @pytest.mark.usefixtures("no_cache")
 def test_a_bundle_that_others_leave_no_panel_is_refused(
-    bundle_of: Maker, aeonnx: Aeonnx, tmp_path: Path
+    variants: Path, bundle_of: Maker, aeonnx: Aeonnx, tmp_path: Path
 ) -> None:
-    first, second = bundle_of(), bundle_of("ae")
+    first, second = bundle_of(), variants
     result = aeonnx("demo", "--web", "--port", 0, "--bundle", first, "--bundle", second)
     assert result.exit_code == 1
     assert result.stderr == (

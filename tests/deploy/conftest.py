@@ -14,12 +14,17 @@ from PIL import Image
 
 import aeonnx
 from tests.support import Shared
+from tests.tables.conftest import rows_bundle, rows_run
+
+__all__ = ["rows_bundle", "rows_run"]
 
 Maker = Callable[..., Path]
 
 KINDS = (
-    *("vae", "variants", "sdae", "conditional", "fixed", "unet", "rows"),
+    *("vae", "variants", "sdae", "conditional", "fixed", "rows"),
     *("any_size", "signal", "several", "codec"),
+    # Its sizes are those of `any_size`, and its training and export take the longest.
+    pytest.param("unet", marks=pytest.mark.slow),
 )
 """Own models; the second line has models from elsewhere, others of which are for one test each."""
 
@@ -30,8 +35,16 @@ _MODULES = {
 
 
 @pytest.fixture(scope="session")
-def deployable(shared: Shared, run_of: Maker, bundle_of: Maker) -> Callable[[str], Path]:
+def deployable(
+    shared: Shared, run_of: Maker, bundle_of: Maker, conditional: Path, rows_bundle: Path
+) -> Callable[[str], Path]:
     """(kind) -> a bundle, one of `KINDS`; not to be changed."""
+    ready: dict[str, Callable[[], Path]] = {
+        "vae": lambda: bundle_of("vae"),
+        "sdae": lambda: bundle_of("sdae"),
+        "conditional": lambda: conditional / "bundle",
+        "rows": lambda: rows_bundle,
+    }
 
     def make(kind: str) -> Path:
         def fill(folder: Path) -> None:
@@ -39,8 +52,8 @@ def deployable(shared: Shared, run_of: Maker, bundle_of: Maker) -> Callable[[str
             if kind in _MODULES:
                 source = f"module:{_MODULES[kind]}:{kind}"
                 aeonnx.export(kind, folder / kind, from_source=source)
-            elif kind in ("vae", "sdae"):
-                shutil.copytree(bundle_of(kind), folder / kind)
+            elif kind in ready:
+                shutil.copytree(ready[kind](), folder / kind)
             else:
                 _OWN[kind](folder, run_of)
 
@@ -56,11 +69,6 @@ def _export(model: str, output: Path, run: Path, **options: Any) -> None:
 def _variants(folder: Path, run_of: Maker) -> None:
     options = {"parts": ("encoder", "decoder"), "precisions": ("fp16", "int8"), "io": ("uint8",)}
     _export("vae", folder / "variants", run_of(), **options)
-
-
-def _conditional(folder: Path, _: Maker) -> None:
-    aeonnx.train("vae", folder / "run", epochs=1, device="cpu", conditional=True)
-    _export("vae", folder / "conditional", folder / "run")
 
 
 def _fixed(folder: Path, run_of: Maker) -> None:
@@ -80,19 +88,10 @@ def _unet(folder: Path, _: Maker) -> None:
     _export("dae", folder / "unet", folder / "run", io=("uint8",))
 
 
-def _rows(folder: Path, _: Maker) -> None:
-    table = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
-    np.save(folder / "rows.npy", table)
-    aeonnx.train("ae", folder / "run", data=folder / "rows.npy", epochs=5, device="cpu")
-    _export("ae", folder / "rows", folder / "run")
-
-
 _OWN = {
     "variants": _variants,
-    "conditional": _conditional,
     "fixed": _fixed,
     "unet": _unet,
-    "rows": _rows,
 }
 
 

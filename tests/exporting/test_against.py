@@ -87,7 +87,7 @@ def test_every_graph_has_its_lines(everything: Path, run_of: Maker) -> None:
     }
 
 
-@pytest.mark.shortened(3)
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("part", "variant", "by", "told"),
     [

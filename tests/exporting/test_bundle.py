@@ -199,6 +199,7 @@ def test_exports_into_one_bundle_at_once_lose_no_part(run_of: Maker, tmp_path: P
     assert verify(aeonnx.load(tmp_path / "b")).passed
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("force", [False, True])
 def test_a_hostile_bundle_takes_nothing_with_it(
     run_of: Maker, bundle_copy: Path, tmp_path: Path, force: bool

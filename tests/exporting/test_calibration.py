@@ -74,6 +74,8 @@ def rows(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.npy" for name in found}
 
 
+@pytest.mark.shortened(1)
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("factory", ["signals", "table"])
 def test_rows_are_measured(
     aeonnx: Callable[..., Result], rows: dict[str, Path], factory: str

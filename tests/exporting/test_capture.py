@@ -24,7 +24,7 @@ factors = st.one_of(
 )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(epsilons, min_size=4, max_size=4), st.lists(factors, min_size=4, max_size=4))
 def test_small_terms_and_factors_near_one_stay(eps: list[float], factor: list[float]) -> None:
     def every(x: Tensor) -> tuple[Tensor, ...]:

@@ -86,7 +86,7 @@ def test_graphs_as_exported_pass(name: str, bundle_of: Maker, vae: Judged, tmp_p
 @pytest.mark.shortened(1)
 @given(index=st.integers(0, 3), place=st.integers(0, 10**6), sign=st.sampled_from([-1, 1]))
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -224,7 +224,7 @@ def test_all_outputs_that_differ_are_reported(vae: Judged) -> None:
     opset=st.integers(13, 22),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_any_size_and_opset_passes(
     tmp_path_factory: pytest.TempPathFactory,
     model: str,

@@ -635,7 +635,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.shortened(8)
+@pytest.mark.shortened(7)
 @pytest.mark.parametrize("body", RIGHT.values(), ids=RIGHT)
 def test_what_only_looks_suspicious_is_exported(export: Export, body: str) -> None:
     result = export(body)
@@ -765,7 +765,7 @@ LAYERS: tuple[Callable[[], nn.Module], ...] = (
 
 
 @given(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=6), st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_modules_of_deterministic_layers_are_never_refused(
     layers: list[Callable[[], nn.Module]], seed: int
 ) -> None:
@@ -786,7 +786,7 @@ DRAWS: dict[str, Callable[[Tensor], Tensor | float]] = {
     st.sampled_from(sorted(DRAWS)),
     st.lists(st.sampled_from(LAYERS[:2]), max_size=2),
 )
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_among_them_a_layer_that_draws_is_always_refused(
     before: list[Callable[[], nn.Module]], draw: str, after: list[Callable[[], nn.Module]]
 ) -> None:

@@ -89,6 +89,7 @@ def test_clips_are_encoded_and_decoded_as_in_the_library(tmp_path: Path) -> None
     torch.testing.assert_close(decoded.transpose(1, 2).flatten(0, 1), expected)
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_a_pipeline_is_exported_by_its_autoencoder(aeonnx: Cli, tmp_path: Path) -> None:
     pytest.importorskip("diffusers")
     small: dict[str, object] = {}

@@ -92,7 +92,9 @@ def moved(graph: onnx.ModelProto, levels: float) -> onnx.ModelProto:
     return graph
 
 
-@pytest.mark.parametrize(("precision", "levels"), [("fp16", 2.0), ("int8", 20.0)])
+@pytest.mark.parametrize(
+    ("precision", "levels"), [pytest.param("fp16", 2.0, marks=pytest.mark.slow), ("int8", 20.0)]
+)
 def test_moved_levels_are_refused(
     painted: Callable[[str], Result],
     monkeypatch: pytest.MonkeyPatch,

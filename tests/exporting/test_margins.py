@@ -115,7 +115,7 @@ def test_what_reaches_one_end_alone_has_no_margin(back: bool) -> None:
     width=st.integers(5, 70),
     side=st.integers(1, 40),
 )
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_tiles_are_the_whole(layers: list[int], height: int, width: int, side: int) -> None:
     found = with_margins(part(*convolutions(*layers)))
     tiles, whole = tiled_and_whole(found, height, width, side)

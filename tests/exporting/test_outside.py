@@ -21,25 +21,25 @@ from aeonnx.models import Part, EncodeDecode, image, latent, scorer
 
 
 class Mine(nn.Module):
-    """A conv autoencoder of 3x64x64 images."""
+    """A conv autoencoder of 3x16x16 images."""
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.encoder = nn.Sequential(
             nn.Conv2d(3, 8, 4, 2, 1), nn.GELU(), nn.Conv2d(8, 16, 4, 2, 1), nn.GELU(),
-            nn.Flatten(), nn.Linear(16 * 16 * 16, 10),
+            nn.Flatten(), nn.Linear(16 * 4 * 4, 10),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(10, 16 * 16 * 16), nn.Unflatten(1, (16, 16, 16)), nn.GELU(),
+            nn.Linear(10, 16 * 4 * 4), nn.Unflatten(1, (16, 4, 4)), nn.GELU(),
             nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.GELU(), nn.ConvTranspose2d(8, 3, 4, 2, 1),
             nn.Sigmoid(),
         )
 
     def parts(self):
-        x = image("x", (3, 64, 64), "photographs")
+        x = image("x", (3, 16, 16), "photographs")
         z = latent("z", 10, "latent")
-        y = image("reconstruction", (3, 64, 64), "reconstructed photographs")
+        y = image("reconstruction", (3, 16, 16), "reconstructed photographs")
         whole = Part(EncodeDecode(self.encoder, self.decoder), (x,), (y,))
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
@@ -81,7 +81,7 @@ class Shaky(nn.Module):
 
 class Weightless(nn.Module):
     def forward(self, z):
-        return torch.sigmoid(z.mean(1)).reshape(-1, 1, 1, 1).expand(-1, 3, 64, 64)
+        return torch.sigmoid(z.mean(1)).reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
 
 
 def weightless():
@@ -123,7 +123,7 @@ def mine(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
 
 
 def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Result]) -> None:
-    photographs = np.random.default_rng(0).integers(0, 256, (40, 3, 64, 64), np.uint8)
+    photographs = np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), np.uint8)
     np.save("photographs.npy", photographs)
     result = mine(
         "export", "--from", "module:mine:build", "-o", "b", "--calibration", "photographs.npy",
@@ -133,18 +133,18 @@ def test_a_module_from_elsewhere_is_exported_and_verified(mine: Callable[..., Re
     bundle = aeonnx_package.load("b")
     assert bundle.manifest.model == "build"
     assert bundle.manifest.arch == "Mine"
-    assert bundle.inputs("encoder")[0].shape == ("batch", 3, 64, 64)
+    assert bundle.inputs("encoder")[0].shape == ("batch", 3, 16, 16)
     assert bundle.inputs("encoder")[0].kind == "image"
     assert set(bundle.manifest.parts) == {
         "encoder", "decoder", "reconstructor", "scorer", "sampler",
     }  # fmt: skip
     assert verify(bundle).passed
-    assert bundle.reconstruct(photographs).shape == (40, 3, 64, 64)
-    assert bundle.generate(2).shape == (2, 3, 64, 64)
+    assert bundle.reconstruct(photographs).shape == (40, 3, 16, 16)
+    assert bundle.generate(2).shape == (2, 3, 16, 16)
 
 
 def test_a_part_without_weights_has_no_int8(mine: Callable[..., Result]) -> None:
-    np.save("photographs.npy", np.random.default_rng(0).random((8, 3, 64, 64), np.float32))
+    np.save("photographs.npy", np.random.default_rng(0).random((8, 3, 16, 16), np.float32))
     more = ("--calibration", "photographs.npy", "--precision", "int8", "--part", "decoder")
     result = mine("export", "--from", "module:mine:weightless", "-m", "photos", "-o", "b", *more)
     assert result.exit_code == 3, result.stderr
@@ -153,7 +153,8 @@ def test_a_part_without_weights_has_no_int8(mine: Callable[..., Result]) -> None
 
 
 def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Result]) -> None:
-    result = mine("export", "--from", "module:mine:build", "-m", "photos", "-o", "b")
+    parts = ("--part", "encoder", "--part", "decoder")
+    result = mine("export", "--from", "module:mine:build", "-m", "photos", "-o", "b", *parts)
     assert result.exit_code == 0, result.stderr
     assert aeonnx_package.load("b").manifest.model == "photos"
 
@@ -191,4 +192,4 @@ def test_a_decoder_alone_is_a_bundle(mine: Callable[..., Result]) -> None:
     assert result.exit_code == 0, result.stderr
     bundle = aeonnx_package.load("b")
     assert bundle.parts == ("decoder",)
-    assert bundle.decode(np.zeros((2, 10), np.float32)).shape == (2, 3, 64, 64)
+    assert bundle.decode(np.zeros((2, 10), np.float32)).shape == (2, 3, 16, 16)

@@ -150,11 +150,20 @@ def made(factory: str) -> Any:
     return getattr(kept, factory)()
 
 
-@pytest.mark.parametrize("factory", ["nothing", "numbers", "odd", "old_weight_norm", "anew"])
+@pytest.mark.parametrize(
+    ("factory", "part"),
+    [
+        ("nothing", "encoder"),
+        ("numbers", "encoder"),
+        ("odd", "encoder"),
+        ("old_weight_norm", "decoder"),
+        ("anew", "reconstructor"),
+    ],
+)
 def test_what_modules_keep_beside_weights_is_no_hindrance(
-    kept: Callable[..., Result], factory: str
+    kept: Callable[..., Result], factory: str, part: str
 ) -> None:
-    result = kept("export", "--from", f"module:kept:{factory}", "-o", "b")
+    result = kept("export", "--from", f"module:kept:{factory}", "-o", "b", "--part", part)
     assert result.exit_code == 0, result.stderr
     assert verify(aeonnx_package.load("b")).passed
 

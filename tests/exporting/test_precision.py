@@ -29,6 +29,7 @@ from aeonnx.runtime import verify
 from tests.support import graph_file
 
 Export = Callable[..., Exported]
+pytestmark = pytest.mark.usefixtures("few_rows")
 
 
 class Residual(nn.Module):
@@ -331,7 +332,7 @@ def test_a_layer_that_loses_most_stays_in_fp32(exported: Export, tmp_path: Path)
     )
 
 
-@pytest.mark.parametrize("factory", ["outliers", "words"])
+@pytest.mark.parametrize("factory", ["outliers", pytest.param("words", marks=pytest.mark.slow)])
 def test_where_activations_do_not_quantise_weights_alone_are_int8(
     exported: Export, tmp_path: Path, factory: str
 ) -> None:

@@ -86,7 +86,7 @@ def sampled(
     sys.modules.pop("gaussians", None)
 
 
-@pytest.mark.shortened(2)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("size", "logvars"), [(1, 1), (2, 2), (20, 20), (2, 1)], ids=lambda size: str(size)
 )

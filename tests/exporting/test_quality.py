@@ -180,7 +180,7 @@ def perturbed(graph: onnx.ModelProto, output: str, offset: float) -> onnx.ModelP
     return graph
 
 
-@pytest.mark.shortened(2)
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("precision", "part", "output", "offset"),
     [
@@ -226,6 +226,7 @@ def lossy(shared: Any, run_of: Maker) -> Path:
     )
 
 
+@pytest.mark.shortened(3)
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 @pytest.mark.parametrize(
     ("part", "output"), [("encoder", "mu"), ("encoder", "logvar"), ("decoder", "reconstruction")]

@@ -28,6 +28,7 @@ class Recurrent(nn.Module):
         return made.transpose(1, 2)
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.shortened(1)
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("first", [False, True])

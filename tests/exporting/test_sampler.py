@@ -25,6 +25,7 @@ Maker = Callable[..., Path]
 load = aeonnx_package.load
 
 
+@pytest.mark.parametrize("arch", ["mlp", pytest.param("conv", marks=pytest.mark.slow)])
 @given(
     seed=st.integers(0, 2**63 - 1),
     first=st.integers(0, 2**62),
@@ -32,9 +33,9 @@ load = aeonnx_package.load
 )
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_python_decoder_and_graph_give_the_same_images(
-    bundle_of: Maker, seed: int, first: int, cut: int
+    bundle_of: Maker, arch: str, seed: int, first: int, cut: int
 ) -> None:
-    bundle = load(bundle_of("vae", "conv"))
+    bundle = load(bundle_of("vae", arch))
     index = np.arange(first, first + 9)
     whole = bundle.run("sampler", seed=np.array([seed]), index=index)
     z = bundle.draw_latents(9, seed, first)
@@ -81,7 +82,8 @@ def test_a_bundle_with_nothing_but_the_sampler_generates(
 def test_a_plain_autoencoder_generates_from_a_fitted_prior(
     run_of: Maker, tmp_path: Path, kind: str
 ) -> None:
-    options = ExportOptions("ae", tmp_path / "b", run_of("ae"), prior=kind)
+    parts = ("encoder", "decoder", "sampler")
+    options = ExportOptions("ae", tmp_path / "b", run_of("ae"), parts, prior=kind)
     export(options)
     bundle = load(tmp_path / "b")
     assert verify(bundle).passed
@@ -101,7 +103,7 @@ def test_a_plain_autoencoder_generates_from_a_fitted_prior(
     sampled = bundle.run("sampler", **rows)
     np.testing.assert_array_equal(sampled["image"], to_pixels(bundle.generate(8, 1)))
     # Cooler draws lie nearer to the mean.
-    export(replace(options, temperature=0.5))
+    export(replace(options, parts=("decoder", "sampler"), temperature=0.5, force=True))
     cooler = load(tmp_path / "b").draw_latents(20_000, 1)
     assert np.cov(cooler.T) == pytest.approx(got / 4, rel=1e-3, abs=1e-6 * scale**2)
 
@@ -158,5 +160,5 @@ def test_a_sampler_that_draws_otherwise_is_refused(
 
     monkeypatch.setattr(sampler_export, "sampler_graph", other_multiplier)
     with pytest.raises(ParityError, match=r"sampler\.z \(fp32\): max abs"):
-        export(ExportOptions("vae", tmp_path / "b", run_of()))
+        export(ExportOptions("vae", tmp_path / "b", run_of(), parts=("sampler",)))
     assert not (tmp_path / "b").exists()

@@ -98,6 +98,7 @@ def test_a_vq_model_takes_vectors_where_its_latents_are_scaled(tmp_path: Path) -
     torch.testing.assert_close(decoded, made, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_a_bundle_with_scaled_latents_is_verified_without_being_told(
     aeonnx: Cli, tmp_path: Path
 ) -> None:
@@ -105,10 +106,10 @@ def test_a_bundle_with_scaled_latents_is_verified_without_being_told(
     saved(
         "AutoencoderTiny",
         folder,
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
+        encoder_block_out_channels=(4,),
+        decoder_block_out_channels=(4,),
+        num_encoder_blocks=(1,),
+        num_decoder_blocks=(1,),
         scaling_factor=0.5,
     )
     model = ("--from", f"diffusers:{folder}", "--part", "decoder")

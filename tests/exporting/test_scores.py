@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,9 @@ def digits(run: Path, model: str) -> tuple[Floats, Floats]:
 def scored(
     run_of: Maker, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], tuple[aeonnx.Bundle, Path]]:
-    """(model, measure) -> the bundle of a scorer, and its run."""
+    """(model, measure) -> the bundle of a scorer, made once, and its run."""
 
+    @cache
     def make(model: str, measure: str) -> tuple[aeonnx.Bundle, Path]:
         run, folder = run_of(model), tmp_path_factory.mktemp("scores") / measure
         parts = ["scorer", "encoder"] if measure == "mahalanobis" else "scorer"
@@ -114,7 +116,11 @@ def test_nll_is_what_importance_samples_give(scored: Scored) -> None:
     assert found.mean() <= -float(every.mean())
 
 
-@pytest.mark.parametrize("measure", ["mahalanobis", "combined", "dssim", "nll"])
+@pytest.mark.shortened(2)
+@pytest.mark.parametrize(
+    "measure",
+    ["mahalanobis", "combined", "dssim", pytest.param("nll", marks=pytest.mark.slow)],
+)
 def test_thresholds_and_proof_are_those_of_the_measure(scored: Scored, measure: str) -> None:
     bundle, run = scored("vae", measure)
     scorer = manifest.read(bundle.folder).parts["scorer"]["fp32"]

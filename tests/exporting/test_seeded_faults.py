@@ -41,7 +41,7 @@ OFTEN = [*FAULTS][::3]
 """What every run of the tests seeds; the others are `slow`, and in the benchmark."""
 
 
-@pytest.mark.shortened(5)
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in FAULTS]
 )

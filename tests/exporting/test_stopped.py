@@ -52,6 +52,7 @@ def with_few_rows(graph: ModelProto) -> ModelProto:
     return changed
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize(
     ("broken", "parts"), [("decoder", ("encoder", "sampler")), ("encoder", ("encoder",))]
 )

@@ -236,17 +236,18 @@ def test_the_last_layer_stays_float_where_that_wins(
     assert contents.parts["decoder"]["int8"].bytes < contents.parts["decoder"]["fp32"].bytes
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("faster", [0.95, 1.15])
 def test_a_variant_that_is_neither_smaller_nor_faster_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float
 ) -> None:
     """The time is given, since that of microseconds changes with what else the machine does."""
     monkeypatch.setitem(quality.LIMITS, "int8", quality.Limits(100.0, -100.0, 0.0))
     monkeypatch.setattr("aeonnx.exporting.variants.speedup", lambda *_: faster)
     # Otherwise int8 weights alone are smaller.
     monkeypatch.setattr("aeonnx.exporting.passes.weights._FEWEST", 10**9)
-    run = tmp_path / "run"
-    train(TrainOptions("ae", run, hidden=(2,), latent_size=1, epochs=1, device="cpu"))
+    tiny = {"hidden": (2,), "latent_size": 1, "epochs": 1, "device": "cpu"}
+    run = shared("tiny-ae", lambda folder: train(TrainOptions("ae", folder, **tiny)))
     options = ExportOptions("ae", tmp_path / "b", run, parts=("decoder",), precisions=("int8",))
     if faster > 1.1:
         export(options)

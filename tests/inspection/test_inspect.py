@@ -105,7 +105,9 @@ def test_graph_lists_nodes_with_shapes(aeonnx: Cli, bundle_of: Maker) -> None:
     assert "?" not in out
 
 
-@pytest.mark.parametrize("model", [("vae", "mlp"), ("dae", "conv")])
+@pytest.mark.parametrize(
+    "model", [("vae", "mlp"), pytest.param(("dae", "conv"), marks=pytest.mark.slow)]
+)
 def test_parameters_are_those_of_the_checkpoint(
     aeonnx: Cli, bundle_of: Maker, run_of: Maker, model: tuple[str, str]
 ) -> None:
@@ -281,7 +283,9 @@ def test_same_bundle_same_page_and_force_replaces(
     assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
 
 
-@pytest.mark.parametrize("model", [("vae", "mlp"), ("dae", "conv")])
+@pytest.mark.parametrize(
+    "model", [("vae", "mlp"), pytest.param(("dae", "conv"), marks=pytest.mark.slow)]
+)
 def test_page_lists_the_nodes_of_every_graph(
     bundle_of: Maker, tmp_path: Path, model: tuple[str, str]
 ) -> None:

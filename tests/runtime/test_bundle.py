@@ -76,7 +76,7 @@ def test_halves_alone_reconstruct(bundle_copy: Path) -> None:
 
 
 def test_denoise_is_the_daes(bundle_of: Maker) -> None:
-    dae = aeonnx.load(bundle_of("dae", "conv"))
+    dae = aeonnx.load(bundle_of("dae"))
     clean = dae.denoise(digits())
     assert clean.shape == (5, 1, 28, 28)
     assert clean.min() >= 0

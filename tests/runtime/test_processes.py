@@ -78,6 +78,7 @@ assert len(bundle.generate(3)) == 3
 """
 
 
+@pytest.mark.shortened(5)
 @posix
 @pytest.mark.parametrize("threads", [1, 8])
 @pytest.mark.parametrize("how", ["exit", "close", "rebind", "use", "other part"])
@@ -106,7 +107,7 @@ threads = [threading.Thread(target=load_again_and_again, daemon=True) for _ in r
 for thread in threads:
     thread.start()
 codes = []
-for _ in range(12):
+for _ in range(6):
     child = os.fork()
     if child == 0:
         signal.alarm(30)
@@ -126,7 +127,7 @@ os._exit(0)
 @posix
 def test_children_that_are_forked_while_graphs_are_opened_do_not_hang(folder: Path) -> None:
     done = python(OPENING, folder)
-    assert done.stdout.strip() == str([7] * 12), done.stderr
+    assert done.stdout.strip() == str([7] * 6), done.stderr
 
 
 def test_a_copy_is_opened_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,7 @@ def done(result: Result) -> Result:
     return result
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize("kind", [*SHAPES])
 def test_every_verb_reads_rows_of_every_kind(
     aeonnx: Cli, made: Callable[[str], Path], kind: str

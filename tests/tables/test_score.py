@@ -19,6 +19,7 @@ from click.testing import Result
 import aeonnx
 from aeonnx.errors import InputError
 from aeonnx.io.readers import Reading
+from aeonnx.runtime import watching
 from aeonnx.runtime.watching import watched
 from tests.support import wait_for
 from tests.tables.conftest import NAMES, SENSORS, sensors, wines, write_csv
@@ -154,7 +155,7 @@ def test_other_columns_without_names_are_refused(aeonnx_cli: Run, rows_bundle: P
 
 def test_images_take_no_step(aeonnx_cli: Run, bundle_of: Callable[..., Path]) -> None:
     np.save("x.npy", np.zeros((2, 28, 28), np.uint8))
-    result = aeonnx_cli("score", bundle_of("ae"), "x.npy", "--step", 3)
+    result = aeonnx_cli("score", bundle_of(), "x.npy", "--step", 3)
     assert result.exit_code == 2
     assert "--step is for windows of a time series, and score of this bundle takes none" in (
         result.output
@@ -190,6 +191,13 @@ def test_a_growing_table_is_scored_by_its_new_rows(rows_bundle: Path, tmp_path: 
     assert list(found[0]["columns"]) == names
 
 
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watched folder is looked at ten times a second."""
+    monkeypatch.setattr(watching, "_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("often")
 def test_a_watched_table_that_is_replaced_or_half_written(
     rows_bundle: Path, tmp_path: Path
 ) -> None:
@@ -208,7 +216,7 @@ def test_a_watched_table_that_is_replaced_or_half_written(
             file.write(text)
 
     append(line[:-2])
-    threading.Timer(1.5, append, [line[-2:] + "\n"]).start()
+    threading.Timer(0.4, append, [line[-2:] + "\n"]).start()
     seen = next(looks)
     assert seen.names == ("a.csv:4",)
     assert seen.scored is not None
@@ -245,6 +253,7 @@ def test_bad_rows_are_skipped_if_asked(aeonnx_cli: Run, strict_bundle: Path) -> 
     assert "in row 0" in told.output
 
 
+@pytest.mark.usefixtures("often")
 def test_a_bad_row_of_a_watched_table_is_named_once(strict_bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "a.csv"
     log.parent.mkdir()

@@ -93,6 +93,7 @@ def test_the_model_learns_what_columns_have_in_common(tmp_path: Path) -> None:
     assert {file.name for file in trained.files} >= {"loss.png", "reconstructions.png"}
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize("arch", ["mlp", "conv", "lstm"])
 def test_windows_are_learned_by_each_architecture(tmp_path: Path, arch: str) -> None:
     np.save(tmp_path / "x.npy", sensors(1200))
@@ -109,6 +110,7 @@ def test_a_model_that_learned_nothing_says_so(tmp_path: Path) -> None:
     assert "worse than doing nothing: on test rows the mean squared error" in trained.warnings[0]
 
 
+@pytest.mark.shortened(1)
 @pytest.mark.parametrize("options", [{}, {"window": 8, "arch": "lstm", "hidden": (4,)}])
 def test_a_resumed_run_ends_at_the_same_weights(tmp_path: Path, options: dict[str, Any]) -> None:
     x = sensors(300)

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from aeonnx.exporting.verify import effort
 from aeonnx.training import load_data
-from tests.support import Command
+from aeonnx.training.data import _photos
+from tests.support import Command, undrawn
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Trainings of the test draw their pictures."""
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Trainings draw none, but for tests that use `drawn`."""
+    if "drawn" in request.fixturenames:
+        yield
+        return
+    with undrawn():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +45,15 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arrays[f"y_{name}"] = half.labels[places].numpy()
     np.savez(path, **arrays)
     return path
+
+
+@pytest.fixture(scope="module")
+def brief() -> Iterator[None]:
+    """Epochs of as many crops as cover the pictures, not of 1024; graphs compared on few rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_photos, "_FEWEST", 1)
+        patch.setattr(effort, "_BUDGET", 1e10)
+        yield
 
 
 @pytest.fixture

@@ -298,7 +298,8 @@ def test_calibration_images_get_the_labels_that_fit_them(run: Path, tmp_path: Pa
     assert examples is not None
     np.save(tmp_path / "x.npy", examples.train.numpy()[:200])
     folder = tmp_path / "b"
-    library.export("vae", folder, checkpoint=run / "run", calibration=tmp_path / "x.npy")
+    given = {"checkpoint": run / "run", "calibration": tmp_path / "x.npy"}
+    library.export("vae", folder, parts=["encoder", "decoder", "scorer"], **given)
     limits = library.load(folder, ["cpu"]).variant("scorer").percentiles["error"]
     own = library.load(run / "bundle", ["cpu"]).variant("scorer").percentiles["error"]
     assert limits["p95"] == pytest.approx(own["p95"], rel=0.35)

@@ -19,6 +19,7 @@ def test_denoising_by_default_is_better_than_nothing(run_of: Callable[..., Path]
     assert training.metrics["psnr"] > 12
 
 
+@pytest.mark.shortened(2)
 @pytest.mark.parametrize(
     ("model", "recipe"), [("ae", {}), ("sae", {"pretrain_epochs": 1}), ("vae", {})]
 )

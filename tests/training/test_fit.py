@@ -27,6 +27,12 @@ FAST: dict[str, dict[str, str | float]] = {
     "sdae": {"pretrain_epochs": 1},
 }
 """Recipe options that keep pretraining short."""
+SIZES: dict[tuple[str, str], dict[str, object]] = {
+    ("dae", "conv"): {"hidden": (8, 16)},
+    ("sae", "conv"): {"hidden": (4, 8)},
+    ("sdae", "mlp"): {"hidden": (200,), "latent_size": 100},
+}
+"""Smaller networks than the default, of those that learn slowest."""
 
 
 @pytest.fixture
@@ -38,6 +44,7 @@ def of(options: TrainOptions, model: str, **changes: object) -> TrainOptions:
     return replace(options, model=model, recipe=FAST.get(model, {}), **changes)
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.shortened(4)
 @pytest.mark.parametrize(
     ("model", "arch"),
@@ -46,7 +53,8 @@ def of(options: TrainOptions, model: str, **changes: object) -> TrainOptions:
 def test_training_learns_and_leaves_everything(
     options: TrainOptions, model: str, arch: str
 ) -> None:
-    trained = train(of(options, model, arch=arch, epochs=4, batch_size=40))
+    small = SIZES.get((model, arch), {})
+    trained = train(of(options, model, arch=arch, epochs=4, batch_size=40, **small))
     text = (trained.output / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     last_stage = [line for line in lines if line["stage"] == lines[-1]["stage"]]
@@ -282,7 +290,8 @@ def test_early_stopping_writes_the_weights_of_the_best_epoch(
 
 
 def test_an_average_of_weights_is_what_is_kept(options: TrainOptions, tmp_path: Path) -> None:
-    noisy = replace(options, model="vae", epochs=6, lr=0.01, batch_size=40, schedule="constant")
+    noisy = replace(options, model="vae", epochs=4, lr=0.01, batch_size=20, schedule="constant")
+    noisy = replace(noisy, hidden=(100,))
     raw = train(replace(noisy, ema=0.0, output=tmp_path / "raw"))
     averaged = train(replace(noisy, ema=0.95, output=tmp_path / "averaged"))
     assert averaged.epochs[-1].train == raw.epochs[-1].train  # it learns the same, and keeps more

@@ -209,6 +209,7 @@ def test_one_that_is_damaged_is_passed_over(stopped: Path, digits: Path, tmp_pat
     assert trained.training.weights == "epoch 4 of 4"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_links_and_folders_of_others_in_a_run_are_left_alone(
     stopped: Path, digits: Path, tmp_path: Path
 ) -> None:

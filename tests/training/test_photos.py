@@ -25,7 +25,10 @@ SMALL = {"hidden": (8, 16), "batch_size": 8, "device": "cpu", "lr": 3e-3, "seed"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(
+    brief: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """Pieces of two photographs, of four sizes: six to train on and two to test on."""
     folder = tmp_path_factory.mktemp("photos")
     sizes = {"train": [(200, 300), (131, 290), (200, 128), (150, 301)], "test": [(141, 203)]}
@@ -41,11 +44,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs."""
+    """A run of five epochs."""
     output = tmp_path_factory.mktemp("run") / "dae"
-    aeonnx.train(
-        "dae", output, arch="unet", data=photos, epochs=2, schedule="constant", ema=0.9, **SMALL
-    )
+    options = {**SMALL, "epochs": 5, "batch_size": 2, "workers": 0}
+    aeonnx.train("dae", output, arch="unet", data=photos, schedule="constant", ema=0.9, **options)
     return output
 
 

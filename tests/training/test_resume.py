@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,7 @@ def test_a_signal_saves_and_resume_goes_on(
     code: int,
     name: str,
     shared: Shared,
+    aeonnx: Callable[..., Result],
 ) -> None:
     arguments = ("train", "-m", "vae", "--data", options.data, "--epochs", 40, *FLAGS, "-o", "run")
     process = command(*arguments, "--save-seconds", "0.2")
@@ -124,9 +126,8 @@ def test_a_signal_saves_and_resume_goes_on(
     found = states.newest(tmp_path / "run")
     assert found is not None
     assert found.state.position.step > 0
-    process = command("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    result = aeonnx("train", "-m", "vae", "-o", "run", "--device", "cpu", "--resume")
+    assert result.exit_code == 0, result.output
     whole = shared("whole", lambda folder: train(replace(options, epochs=40, output=folder)))
     assert weights(tmp_path / "run") == weights(whole)
 
@@ -244,8 +245,11 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(
 
 @pytest.mark.parametrize("name", ["state.json", "state.safetensors", "SHA256SUMS"])
 @pytest.mark.parametrize("how", ["truncated", "changed", "missing"])
-def test_every_damage_to_a_state_is_seen(options: TrainOptions, name: str, how: str) -> None:
-    train(replace(options, epochs=1))
+def test_every_damage_to_a_state_is_seen(
+    options: TrainOptions, shared: Shared, name: str, how: str
+) -> None:
+    whole = shared("one-epoch", lambda to: train(replace(options, epochs=1, output=to)))
+    shutil.copytree(whole, options.folder)
     for folder in folders_of_states(options.output):
         path, content = folder / name, (folder / name).read_bytes()
         changed = content[:30] + bytes([content[30] ^ 1]) + content[31:]
@@ -287,7 +291,7 @@ def test_a_full_disk_keeps_the_last_good_state(
     reason="needs a mount namespace of its own, for a small disk",
 )
 def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> None:
-    """A disk with room for two states and a half; then there is room again, and it goes on."""
+    """A disk with room for two states and a half; on a larger one, what was saved goes on."""
     (tmp_path / "disk").mkdir()
     state_bytes = 4 * 4 * 66_000  # weights, two moments, average
     train_it = f"{sys.executable} -m aeonnx train -m vae --data {options.data} {' '.join(FLAGS)} "
@@ -297,10 +301,7 @@ def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> No
         head -c $((16 * 1048576 - {5 * state_bytes // 2})) /dev/zero > disk/filler
         {train_it}
         echo "code $?"
-        rm disk/filler
-        {train_it} --resume
-        echo "code $?"
-        cp -r disk/run whole-run
+        cp -r disk/run larger
     """
     done = subprocess.run(
         ["/usr/bin/unshare", "-rm", "sh", "-c", script],
@@ -310,10 +311,11 @@ def test_a_disk_that_is_really_full(options: TrainOptions, tmp_path: Path) -> No
         check=False,
     )
     codes = [line for line in done.stdout.splitlines() if line.startswith("code")]
-    assert codes == ["code 1", "code 0"], done.stderr
+    assert codes == ["code 1"], done.stderr
     assert "the disk is full: free some space" in done.stderr
+    resumed = train(replace(options, epochs=2, output=tmp_path / "larger", resume=True))
     expected = train(replace(options, epochs=2, output=tmp_path / "whole"))
-    assert weights(tmp_path / "whole-run") == weights(expected.output)
+    assert weights(resumed.output) == weights(expected.output)
 
 
 def test_a_damaged_checkpoint_is_made_again_by_resume(options: TrainOptions) -> None:
@@ -417,7 +419,9 @@ def test_the_background_is_a_runs_own(aeonnx: Callable[..., Result], tmp_path: P
     assert "--background was white, is black" in result.output
     result = aeonnx("train", "-o", "run", "--resume", "--epochs", 2, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    result = aeonnx("export", "-m", "ae", "--checkpoint", "run", "-o", "bundle")
+    result = aeonnx(
+        "export", "--part", "encoder", "-m", "ae", "--checkpoint", "run", "-o", "bundle"
+    )
     assert result.exit_code == 0, result.output
     result = aeonnx("encode", "bundle", folder, "-o", "z.npy", "--background", "white")
     assert result.exit_code == 0, result.output

@@ -45,10 +45,11 @@ def expected(trained: Trained, stage: str, metric: str) -> list[tuple[int, float
     ]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_one_curve_per_run_and_stage(options: TrainOptions, tmp_path: Path) -> None:
     """Charts have the same names in all runs, so that TensorBoard draws runs into one chart."""
     train(replace(options, epochs=1))
-    other = replace(options, model="sae", output=tmp_path / "runs/b", hidden=None, latent_size=None)
+    other = replace(options, model="sae", output=tmp_path / "runs/b", hidden=(40, 20))
     trained = train(replace(other, recipe={"pretrain_epochs": 1}))
     shown = runs_in(tmp_path / "runs")
     stages = {epoch.stage for epoch in trained.epochs}
@@ -88,7 +89,8 @@ def test_a_resumed_run_continues_its_curve(options: TrainOptions) -> None:
 
 
 def test_a_run_that_replaces_another_replaces_its_curves(options: TrainOptions) -> None:
-    train(replace(options, model="sae", hidden=None, latent_size=None, epochs=1))
+    sae = replace(options, model="sae", hidden=(40, 20), epochs=1)
+    train(replace(sae, recipe={"pretrain_epochs": 1}))
     notes = options.folder / "tensorboard/notes.txt"
     notes.write_text("mine")
     trained = train(replace(options, epochs=1, force=True))
