@@ -79,15 +79,13 @@ clean:
 	$(INSTALL) --editable ".[gpu]"
 	touch $@
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/pip
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+.venv/demo.stamp: .venv/runtime.stamp
 	$(INSTALL) --editable ".[train,gpu]"
-	touch $@ .venv/runtime.stamp
+	touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/pip
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+.venv/test.stamp: .venv/runtime.stamp
 	$(INSTALL) --editable ".[train,gpu]" --group dev --group zoo
-	touch $@ .venv/runtime.stamp .venv/demo.stamp
+	touch $@ .venv/demo.stamp
 
 .venv/docs.stamp: .venv/test.stamp
 	$(INSTALL) --group docs
