@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from tests.serving.conftest import Process, connect, process
+from tests.serving.damage import damaged
 
 Maker = Callable[..., Path]
 
-TOKENS = (b"[", b"{", b'"', b",", b"-", b"9" * 20, b"null", b"1e999", b"\\u0000", b"\xff", b"\r\n")
 HEADERS = {
     "Content-Type": ("application/json", "application/octet-stream", "text/html", "é"),
     "Content-Encoding": ("gzip", "deflate", "identity", "br", ""),
@@ -72,25 +72,6 @@ def requests(vae: str, denoiser: str) -> list[Sent]:
         Sent("POST", "/v2/repository/index", b"{}"),
         Sent("GET", "/v2/health/ready"),
     ]
-
-
-def damaged(content: bytes, drawn: random.Random) -> bytes:
-    """Bytes of which some are changed, removed, repeated or put in."""
-    found = bytearray(content)
-    for _ in range(drawn.randint(1, 4)):
-        place = drawn.randint(0, max(0, len(found) - 1))
-        match drawn.randrange(5):
-            case 0 if found:
-                found[place] = drawn.randrange(256)
-            case 1:
-                del found[place:]
-            case 2:
-                del found[place : place + drawn.randint(1, 20)]
-            case 3:
-                found[place:place] = found[place : place + 30]
-            case _:
-                found[place:place] = drawn.choice(TOKENS)
-    return bytes(found)
 
 
 def mutated(sent: Sent, drawn: random.Random) -> Sent:
