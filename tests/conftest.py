@@ -170,9 +170,9 @@ def conditional(shared: Shared) -> Path:
     """A `vae` that takes labels: the folders `run` and `bundle` of it; not to be changed."""
 
     def fill(folder: Path) -> None:
-        options = {"epochs": 5, "conditional": True, "device": "cpu", "seed": 0}
+        options: dict[str, Any] = {"epochs": 5, "conditional": True, "device": "cpu", "seed": 0}
         with undrawn():
-            train(TrainOptions("vae", folder / "run", **options))  # type: ignore[arg-type]
+            train(TrainOptions("vae", folder / "run", **options))
         export(ExportOptions("vae", folder / "bundle", folder / "run"))
 
     return shared("conditional", fill)

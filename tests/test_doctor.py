@@ -108,8 +108,10 @@ def test_json_has_everything(aeonnx: Cli) -> None:
     assert document["driver"].keys() == {"version", "cuda", "problem"}
 
 
-def test_a_provider_that_cannot_run_exits_with_4(aeonnx: Cli) -> None:
-    result = aeonnx("doctor", "--json", "--provider", "xnnpack")
+@pytest.mark.shortened(1)
+@pytest.mark.parametrize("name", ["xnnpack", "XnnpackExecutionProvider"])
+def test_a_provider_that_cannot_run_exits_with_4(aeonnx: Cli, name: str) -> None:
+    result = aeonnx("doctor", "--json", "--provider", name)
     assert result.exit_code == 4
     expected = "XnnpackExecutionProvider was asked for and cannot run here: this onnxruntime is"
     assert f"Error: {expected} a build without it, it has " in result.stderr

@@ -227,7 +227,7 @@ from aeonnx.cli import cli
 for words in json.loads(sys.argv[1]):
     result = CliRunner().invoke(cli, words)
     loaded = sorted({"torch", "torchvision", "onnxscript"} & sys.modules.keys())
-    print(json.dumps([result.exit_code, result.stderr, loaded]))
+    print(json.dumps([result.exit_code, result.stdout, result.stderr, loaded]))
 """
 
 
@@ -242,9 +242,9 @@ def test_errors_that_need_no_torch_do_not_wait_for_it(bundle_of: Maker, tmp_path
     )
     lines = done.stdout.splitlines()
     for (words, code, text), line in zip(TORCHLESS, lines, strict=True):
-        exit_code, stderr, loaded = json.loads(line)
+        exit_code, stdout, stderr, loaded = json.loads(line)
         assert text in stderr, words
-        assert (exit_code, loaded) == (code, []), words
+        assert (exit_code, stdout, loaded) == (code, "", []), words
     assert not list(tmp_path.iterdir())
 
 
