@@ -27,10 +27,10 @@ from aeonnx._util import cache
 from aeonnx._util.clients import clients_folder
 from aeonnx.cli import cli
 from aeonnx.exporting import ExportOptions, export
-from aeonnx.exporting.verify import effort
 from aeonnx.tools.web import site
 from aeonnx.training import TrainOptions, train
-from tests.support import Shared, undrawn
+from aeonnx.training.report import plots
+from tests.support import Shared, few_rows
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -43,6 +43,7 @@ SHORT: dict[tuple[str, str], dict[str, Any]] = {
 """What keeps training and export of a model short."""
 
 Maker = Callable[..., Path]
+DRAW = plots.draw
 
 # Looking through the objects of torch and its like for garbage takes a sixth of an export.
 gc.set_threshold(50_000, 10, 10)
@@ -95,6 +96,20 @@ def signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def undrawn() -> Iterator[None]:
+    """Trainings draw no pictures at their end, which takes longer than a short training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "draw", lambda *_: ())
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of the test do draw them."""
+    monkeypatch.setattr(plots, "draw", DRAW)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Shared:
     """Where workers find what another made, and wait for what it is making."""
@@ -120,11 +135,10 @@ def run_of(shared: Shared) -> Maker:
 
     def make(model: str = "vae", arch: str = "mlp", seed: int = 0, epochs: int = 1) -> Path:
         settings = {"arch": arch, "epochs": epochs, "seed": seed, **SHORT.get((model, arch), {})}
-        with undrawn():
-            return shared(
-                f"run-{model}-{arch}-{seed}-{epochs}",
-                lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
-            )
+        return shared(
+            f"run-{model}-{arch}-{seed}-{epochs}",
+            lambda folder: train(TrainOptions(model, folder, device="cpu", **settings)),
+        )
 
     return make
 
@@ -171,17 +185,17 @@ def conditional(shared: Shared) -> Path:
 
     def fill(folder: Path) -> None:
         options: dict[str, Any] = {"epochs": 5, "conditional": True, "device": "cpu", "seed": 0}
-        with undrawn():
-            train(TrainOptions("vae", folder / "run", **options))
+        train(TrainOptions("vae", folder / "run", **options))
         export(ExportOptions("vae", folder / "bundle", folder / "run"))
 
     return shared("conditional", fill)
 
 
-@pytest.fixture
-def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs are compared on few rows, as those of large networks are."""
-    monkeypatch.setattr(effort, "_BUDGET", 1e8)
+@pytest.fixture(name="few_rows")
+def _few_rows() -> Iterator[None]:
+    """For `usefixtures`."""
+    with few_rows():
+        yield
 
 
 @pytest.fixture

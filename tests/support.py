@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aeonnx.bundle import manifest
+from aeonnx.exporting.verify import effort
 from aeonnx.training import Epoch
-from aeonnx.training.report import plots
 
 __all__ = [
     "Command",
@@ -22,9 +22,9 @@ __all__ = [
     "Quiet",
     "Shared",
     "examples_file",
+    "few_rows",
     "golden_file",
     "graph_file",
-    "undrawn",
     "wait_for",
     "weights",
     "weights_file",
@@ -76,10 +76,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 @contextmanager
-def undrawn() -> Iterator[None]:
-    """Trainings draw no pictures at their end, which takes longer than a short training."""
+def few_rows() -> Iterator[None]:
+    """Graphs are compared on few rows, as those of large networks are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "draw", lambda *_: ())
+        patch.setattr(effort, "_BUDGET", 1e8)
         yield
 
 

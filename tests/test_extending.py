@@ -81,6 +81,7 @@ def toy() -> Iterator[str]:
     catalog.forget("toy")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_new_model_goes_all_the_way(
     toy: str, aeonnx: Callable[..., Result], tmp_path: Path
 ) -> None:

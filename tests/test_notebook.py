@@ -28,6 +28,7 @@ def shown_by(source: str, names: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(shown.value), "cell", "eval"), names)  # noqa: S307
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_tour_trains_exports_generates_and_finds_noise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def ranged(aeonnx: Callable[..., Result]) -> Iterator[Callable[..., Result]]:
     sys.modules.pop("ranges", None)
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize(
     ("factory", "bounds"),
     [("signed", (-1.0, 1.0)), pytest.param("wide", (-20.0, 300.0), marks=pytest.mark.slow)],

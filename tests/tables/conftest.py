@@ -14,7 +14,7 @@ from sklearn.datasets import load_wine
 
 import aeonnx
 from aeonnx.cli import cli
-from tests.support import Shared, undrawn
+from tests.support import Shared
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,8 +69,7 @@ def rows_run(shared: Shared) -> Path:
         known = x[kinds == 0]
         gone = np.random.default_rng(0).random(known.shape) < 0.1
         path = write_csv(folder / "wine.csv", names, np.where(gone, np.nan, known))
-        with undrawn():
-            aeonnx.train("ae", folder / "run", data=path, epochs=400, device="cpu")
+        aeonnx.train("ae", folder / "run", data=path, epochs=400, device="cpu")
 
     return shared("tables-rows", fill) / "run"
 
@@ -92,8 +91,7 @@ def windows_bundle(shared: Shared) -> Path:
         path = write_csv(folder / "sensors.csv", SENSORS, sensors())
         run = folder / "run"
         more = {"arch": "conv", "hidden": (8, 16), "window": 16, "step": 2}
-        with undrawn():
-            aeonnx.train("ae", run, data=path, epochs=80, device="cpu", **more)
+        aeonnx.train("ae", run, data=path, epochs=80, device="cpu", **more)
         aeonnx.export("ae", folder / "bundle", checkpoint=run)
 
     return shared("tables-windows", fill) / "bundle"

@@ -84,6 +84,7 @@ def test_scalers_are_those_of_scikit_learn(tmp_path: Path, scaler: str) -> None:
     np.testing.assert_array_equal(fill, centre)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_model_learns_what_columns_have_in_common(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "x.csv", SENSORS, sensors(2000))
     trained = aeonnx.train("ae", tmp_path / "run", data=path, epochs=30, device="cpu")

@@ -14,22 +14,7 @@ import torch
 from aeonnx.exporting.verify import effort
 from aeonnx.training import load_data
 from aeonnx.training.data import _photos
-from tests.support import Command, undrawn
-
-
-@pytest.fixture
-def drawn() -> None:
-    """Trainings of the test draw their pictures."""
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Trainings draw none, but for tests that use `drawn`."""
-    if "drawn" in request.fixturenames:
-        yield
-        return
-    with undrawn():
-        yield
+from tests.support import Command
 
 
 @pytest.fixture(scope="session")

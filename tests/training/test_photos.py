@@ -44,9 +44,9 @@ def photos(
 
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of five epochs."""
+    """A run of three epochs."""
     output = tmp_path_factory.mktemp("run") / "dae"
-    options = {**SMALL, "epochs": 5, "batch_size": 2, "workers": 0}
+    options = {**SMALL, "epochs": 3, "batch_size": 2, "workers": 0}
     aeonnx.train("dae", output, arch="unet", data=photos, schedule="constant", ema=0.9, **options)
     return output
 
