@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import hmac
 import itertools
 import logging
@@ -124,8 +126,8 @@ class Guard:
         ):
             raise RequestError(403, "pages of other sites may not use this server")
         if self._token and scope["path"] not in _OPEN:
-            scheme, _, token = given.get(b"authorization", b"").partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
+            found = _token_in(given.get(b"authorization", b""))
+            if not hmac.compare_digest(found, self._token):
                 raise RequestError(401, "expected the header Authorization: Bearer TOKEN")
 
 
@@ -166,6 +168,21 @@ class _Answered:
         await self({"type": "http.response.body", "body": body})
 
 
+def _token_in(header: bytes) -> bytes:
+    """The token of an Authorization header; empty if there is none.
+
+    Programs send it as it is (Bearer, RFC 6750). Browsers ask their user for it, and send it as the
+    password of any name (Basic, RFC 7617).
+    """
+    scheme, _, given = header.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return given.strip()
+    if scheme.lower() == b"basic":
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    return b""
+
+
 def _is_embedded(given: Mapping[bytes, bytes]) -> bool:
     """Whether a page of another site loads this, as a picture, say, which sends no Origin."""
     site = given.get(b"sec-fetch-site", b"none")
@@ -184,6 +201,7 @@ def _advice(error: RequestError) -> Iterable[tuple[bytes, bytes]]:
         yield b"retry-after", str(error.retry_after).encode()
     if error.status == 401:
         yield b"www-authenticate", b"Bearer"
+        yield b"www-authenticate", b'Basic realm="aeonnx: any name, and the token as password"'
     if error.status == 501:
         yield b"accept-encoding", b"gzip, deflate"
     if error.status in (408, 413):  # the rest of the body was not read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from aeonnx.io.images import png
 from aeonnx.serving import Server
 from tests.clients.browser import chromium, driver
+from tests.serving.conftest import running
 
+Maker = Callable[..., Path]
 pytestmark = pytest.mark.clients
 
 
@@ -51,3 +54,22 @@ def test_each_form_shows_what_the_server_answers(plain: Server, tmp_path: Path) 
             tab.goto(plain.address + path)
             assert tab.evaluate("document.documentElement.scrollWidth") == 390
         assert tab.evaluate("document.querySelector('.wide').scrollWidth") < 390
+
+
+def test_a_browser_asks_for_the_token_and_sends_it(bundle_of: Maker) -> None:
+    token = "0123456789abcdef"
+    with (
+        running(bundle_of(), token=token) as server,
+        driver() as playwright,
+        chromium(playwright) as browser,
+    ):
+        assert browser.new_context().request.get(server.address).status == 401
+        login = {"username": "anyone", "password": token}
+        tab = browser.new_context(http_credentials=login).new_page()
+        tab.goto(server.address)
+        tab.wait_for_selector("#models tr")
+        tab.click("#generate button")
+        tab.wait_for_selector("#generate button:enabled")
+        assert tab.locator("#generate .result").is_visible()
+        tab.click("text=all routes")
+        tab.wait_for_selector("table")
