@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp
 
 from aeonnx.serving import inference_routes, page_routes, picture_routes
 from aeonnx.serving.guard import Guard
@@ -14,7 +13,7 @@ from aeonnx.serving.hub import Hub
 __all__ = ["create_app"]
 
 
-def create_app(hub: Hub) -> ASGIApp:
+def create_app(hub: Hub) -> Guard:
     """The application for the models of a hub, which whoever runs it starts and stops."""
 
     async def metrics(_: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -21,10 +22,17 @@ _PART = 2**20  # bytes
 
 
 class Connection(HttpToolsProtocol):
-    """A connection of HTTP/1.1 with limits that uvicorn does not have."""
+    """A connection of HTTP/1.1 with limits that uvicorn does not have.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        report: is told what was refused before it was a whole request: the client's address, the
+            status and the text.
+        args, kwargs: of uvicorn.
+    """
+
+    def __init__(self, *args: Any, report: Callable[[str, int, str], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._report = report
         self._due: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -144,6 +152,8 @@ class Connection(HttpToolsProtocol):
         """Answer an error, unless another answer has begun, and close the connection."""
         if self.transport.is_closing():
             return
+        if self.cycle is None or self.cycle.response_complete:  # otherwise the app reports it
+            self._report(self.client[0] if self.client else "", status, text)
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = orjson.dumps({"error": text})
             self.transport.write(

@@ -111,9 +111,20 @@ class Guard:
             text = f"the server failed; its log says why, at the request {number.decode()}"
             await answered.refuse(RequestError(500, text, "failed"))
         finally:
-            self._metrics.responses.labels(str(answered.status)).inc()
-            if self._log:
-                self._log.add(_line(scope, answered, number, time.monotonic() - began))
+            self._record(scope, answered, number, time.monotonic() - began)
+
+    def refused(self, client: str, status: int, text: str) -> None:
+        """Count and log an error that a connection answered to bytes that were no whole request."""
+        scope = {"client": (client,), "method": "", "path": ""}
+        number = _PREFIX + b"%016x" % next(_numbers)
+        self._record(scope, _Refused(status, text), number, 0.0)
+
+    def _record(
+        self, scope: Scope, answered: _Answered | _Refused, number: bytes, seconds: float
+    ) -> None:
+        self._metrics.responses.labels(str(answered.status)).inc()
+        if self._log:
+            self._log.add(_line(scope, answered, number, seconds))
 
     def _admit(self, scope: Scope, given: dict[bytes, bytes]) -> None:
         """Raise for a request of someone who may not ask."""
@@ -129,6 +140,15 @@ class Guard:
             found = _token_in(given.get(b"authorization", b""))
             if not hmac.compare_digest(found, self._token):
                 raise RequestError(401, "expected the header Authorization: Bearer TOKEN")
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """What a connection answered."""
+
+    status: int
+    error: str
+    size: int = 0
 
 
 class _Answered:
@@ -208,7 +228,7 @@ def _advice(error: RequestError) -> Iterable[tuple[bytes, bytes]]:
         yield b"connection", b"close"
 
 
-def _line(scope: Scope, answered: _Answered, number: bytes, seconds: float) -> bytes:
+def _line(scope: Scope, answered: _Answered | _Refused, number: bytes, seconds: float) -> bytes:
     client = scope.get("client") or ("",)
     found = {
         "time": time.time(),

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -89,11 +90,11 @@ class _Runner(uvicorn.Server):
     """Starts the models while it answers probes already, and stops without losing a request."""
 
     def __init__(self, hub: Hub) -> None:
-        options = hub.options
+        options, app = hub.options, create_app(hub)
         super().__init__(
             uvicorn.Config(
-                create_app(hub),
-                http=Connection,
+                app,
+                http=partial(Connection, report=app.refused),  # type: ignore[arg-type]
                 loop="uvloop",
                 lifespan="off",
                 ws="none",

@@ -13,7 +13,7 @@ import pytest
 
 from aeonnx.serving import access_log
 from aeonnx.serving.access_log import AccessLog
-from tests.serving.conftest import process
+from tests.serving.conftest import connect, metric, process
 from tests.support import wait_for
 
 
@@ -23,15 +23,22 @@ def test_each_request_is_a_line_of_json_on_stdout(denoiser: Path) -> None:
         found.ask("/nowhere", headers={"X-Request-ID": 'two"\n'.strip()})
         wait_for(lambda: len(found.log) == 2)
         found.ask("/" + 1000 * "long")
+        with connect(found.address) as client:
+            client.sendall(b"no HTTP\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 400 ")
+        assert metric(found.address, 'aeonnx_http_responses_total{status="400"}') == 1
         found.ask("/v2/health/live", headers={"X-Request-ID": "last"})
         found.process.send_signal(signal.SIGINT)
         assert found.process.wait(30) == 0
-        wait_for(lambda: len(found.log) == 4)
-        first, second, long, last = map(json.loads, found.log)
+        wait_for(lambda: len(found.log) == 6)
+        first, second, long, refused, _, last = map(json.loads, found.log)
         assert (first["request"], first["path"], first["status"]) == ("one", "/v2", 200)
         assert re.fullmatch("[0-9a-f]{32}", second["request"])
         assert (second["status"], second["error"]) == (404, "Not Found")
         assert len(long["path"]) == 1000
+        assert (refused["client"], refused["status"], refused["path"]) == ("127.0.0.1", 400, "")
+        assert refused["error"] == "expected a request of HTTP/1.1, got something else"
+        assert re.fullmatch("[0-9a-f]{32}", refused["request"])
         assert last["request"] == "last"
 
 
