@@ -38,6 +38,7 @@ from aeonnx.bundle.scaling import Scaling
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
 from aeonnx.bundle.training import Training, TrainingStage
 from aeonnx.bundle.variant import (
+    PRECISIONS,
     ActivationCoverage,
     Conversion,
     OutputParity,
@@ -52,6 +53,7 @@ __all__ = [
     "FORMAT_VERSION",
     "KINDS",
     "NAME",
+    "PRECISIONS",
     "QUANTILES",
     "ActivationCoverage",
     "Axis",

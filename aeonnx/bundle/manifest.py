@@ -11,7 +11,7 @@ from aeonnx._util import files, serde
 from aeonnx._util.serde import OPTIONAL, require
 from aeonnx.bundle.tensors import NAME, GoldenTensor, TensorSpec, require_digest
 from aeonnx.bundle.training import Training
-from aeonnx.bundle.variant import Variant
+from aeonnx.bundle.variant import PRECISIONS, Variant
 from aeonnx.errors import BundleError, ManifestError
 
 __all__ = [
@@ -35,7 +35,7 @@ FORMAT_VERSION = 2
 _MOST = 16 * 2**20
 """Largest size of the file in bytes, enough for thousands of parts."""
 
-_VARIANT = re.compile(r"(fp32|fp16|int8)(-uint8)?")
+_VARIANT = re.compile(rf"({'|'.join(PRECISIONS)})(-uint8)?")
 _PRIORS = ("standard-normal", "fitted", "fitted-diagonal", "mixture")
 
 

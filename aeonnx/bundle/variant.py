@@ -19,8 +19,17 @@ from aeonnx.bundle.tensors import (
     require_file,
 )
 
-__all__ = ["ActivationCoverage", "Conversion", "OutputParity", "Quality", "Variant"]
+__all__ = [
+    "PRECISIONS",
+    "ActivationCoverage",
+    "Conversion",
+    "OutputParity",
+    "Quality",
+    "Variant",
+]
 
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Of the graphs of a part, the most exact first."""
 
 _METRICS = ("snr", "psnr", "agreement")
 _METHODS = ("float16", "dynamic", "static", "weights")

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aeonnx.bundle import manifest
+from aeonnx.bundle import PRECISIONS, manifest
 from aeonnx.bundle.versions import require_precision, require_served
 from aeonnx.deploy.writing import write_text
 from aeonnx.errors import UnknownNameError, UsageError
@@ -18,7 +18,7 @@ from aeonnx.scale.deployment import DEPLOYMENT, GRACE_S, deployment_options
 
 __all__ = ["RayOptions", "write_config"]
 
-_PRECISIONS = ("fp32", "fp16", "int8", "auto")
+_PRECISIONS = (*PRECISIONS, "auto")
 _LONGEST = 86_400.0  # seconds
 
 _HEAD = """\

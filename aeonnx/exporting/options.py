@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aeonnx import catalog
+from aeonnx.bundle import PRECISIONS
 from aeonnx.catalog.adapters import LATENTS
 from aeonnx.catalog.ranges import require_number, require_whole
 from aeonnx.catalog.source import Source, default_folder, is_folder
@@ -17,7 +18,6 @@ from aeonnx.exporting.targets import target_of
 
 __all__ = [
     "IO",
-    "PRECISIONS",
     "PRIORS",
     "SAMPLER",
     "STATES",
@@ -30,7 +30,6 @@ SAMPLER = "sampler"
 IO = ("float", "uint8")
 PRIORS = ("standard", "fitted", "fitted-diagonal", "mixture")
 STATES = ("best", "last")
-PRECISIONS = ("fp32", "fp16", "int8")
 MEASURES = ("error", "mahalanobis", "combined", "dssim", "nll")
 """Values of `--score`, and names of the scorer's outputs."""
 

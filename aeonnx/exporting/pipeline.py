@@ -16,7 +16,7 @@ import torch
 
 from aeonnx import __version__, checkpoint
 from aeonnx._util import files
-from aeonnx.bundle import Manifest, Prior, Variant, manifest
+from aeonnx.bundle import PRECISIONS, Manifest, Prior, Variant, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
@@ -31,7 +31,7 @@ from aeonnx.exporting.blending import with_blending
 from aeonnx.exporting.calibration_data import predicts_labels, read_calibration
 from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.margins import with_margins
-from aeonnx.exporting.options import PRECISIONS, SAMPLER, ExportOptions, check
+from aeonnx.exporting.options import SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
 from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
 from aeonnx.exporting.sampler_export import distribution_of, export_sampler, stored

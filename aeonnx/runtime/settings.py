@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aeonnx.bundle import PRECISIONS
 from aeonnx.errors import InputError, UnknownNameError, UsageError
 from aeonnx.runtime.providers import CUDA, Provider, full_name, normalized
 from aeonnx.runtime.session_options import SessionOptions, check_options
 
-__all__ = ["PRECISIONS", "Settings", "graph_providers", "whole"]
+__all__ = ["Settings", "graph_providers", "whole"]
 
 _MOST_THREADS = 1024  # onnxruntime itself has no limit
-PRECISIONS = ("fp32", "fp16", "int8", "auto")
+_PRECISIONS = (*PRECISIONS, "auto")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Settings:
     overlap: int | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", str(self.precision), PRECISIONS)
+        if self.precision not in _PRECISIONS:
+            raise UnknownNameError("precision", str(self.precision), _PRECISIONS)
         for name, value, least in (
             ("threads", self.threads, 1),
             ("max_batch", self.max_batch, 1),
