@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import resource
+import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -135,8 +137,41 @@ def test_this_machine_has_memory_and_cores() -> None:
     assert machine.cpu_model()
 
 
+def test_no_more_memory_is_taken_than_is_free(tmp_path: Path) -> None:
+    """In a process of its own, since the limit is the process's."""
+    script = f"""
+import resource
+from pathlib import Path
+import numpy as np
+from aeonnx._util.machine import limited_memory
+root = Path({str(tmp_path)!r})
+(root / "proc/self").mkdir(parents=True)
+(root / "proc/meminfo").write_text("MemAvailable: 300000 kB")
+(root / "proc/self/status").write_text(Path("/proc/self/status").read_text())
+with limited_memory(root):
+    np.ones(100 * 2**20, np.uint8)
+    try:
+        np.ones(400 * 2**20, np.uint8)
+    except MemoryError:
+        print("refused")
+np.ones(400 * 2**20, np.uint8)
+resource.setrlimit(resource.RLIMIT_DATA, (2**28, 2**29))
+with limited_memory(root):
+    print(resource.getrlimit(resource.RLIMIT_DATA)[0] <= 2**28)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused", "True"]
+
+
+def test_a_system_without_such_files_has_no_limit(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with machine.limited_memory(tmp_path):
+        assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
 NAMES = (
-    *("proc/self/cgroup", "proc/meminfo", "proc/cpuinfo"),
+    *("proc/self/cgroup", "proc/self/status", "proc/meminfo", "proc/cpuinfo"),
     *(f"sys/fs/cgroup/{name}" for name in ("cpu.max", "memory.max", "memory.current")),
     *(f"sys/fs/cgroup/{name}" for name in ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")),
 )
@@ -158,4 +193,6 @@ def test_whatever_the_files_say_there_is_an_answer(files: dict[str, bytes]) -> N
             path.write_bytes(data)
         assert machine.usable_cores(Path(folder)) >= 1
         assert machine.available_memory(Path(folder)) >= 0
+        with machine.limited_memory(Path(folder)):
+            pass
         assert machine.cpu_model(machine.cpu_facts(Path(folder)))

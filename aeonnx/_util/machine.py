@@ -14,7 +14,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,11 +24,15 @@ __all__ = [
     "cpu_model",
     "cpu_quota",
     "fits_twice",
+    "limited_memory",
     "machine_cores",
     "usable_cores",
 ]
 
 ROOT = Path("/")
+
+_SHARE = 0.95
+"""Of the free memory that a process may take: the rest is for what others take meanwhile."""
 
 Number = TypeVar("Number", int, float)
 
@@ -71,6 +75,32 @@ def available_memory(root: Path = ROOT) -> int:
     machine = sys.maxsize if kib is None else 1024 * kib
     group = _lowest(_left, "memory", root)
     return max(0, machine if group is None else min(machine, group))
+
+
+@contextmanager
+def limited_memory(root: Path = ROOT) -> Iterator[None]:
+    """Let this process take no more memory than is free now, for a while.
+
+    Linux promises memory that it does not have, and kills a process when it is used. With the
+    limit, an allocation fails instead, and the program can say why. Does nothing on other systems.
+
+    Args:
+        root: folder that contains `proc` and `sys`.
+    """
+    used = _number(root / "proc/self/status", "VmData:")
+    if used is None:
+        yield
+        return
+    import resource
+
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = 1024 * used + int(_SHARE * available_memory(root))
+    allowed = [given for given in (before, most) if given != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limit, *allowed, sys.maxsize), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
 def fits_twice(size: int) -> bool:

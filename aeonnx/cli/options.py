@@ -191,10 +191,17 @@ def opened(
     """Open a bundle with the values of `runtime_options`, and of `tile_options` if there are.
 
     Without spinning, the threads of a graph sleep between its runs, as those of a server should.
+
+    Until the command ends, it takes no more memory than is free now: a graph that needs more for a
+    large input fails with advice. CUDA takes addresses for more than it uses, so there is no limit.
     """
     from aeonnx import runtime
+    from aeonnx._util.cuda_libraries import driver_problem
+    from aeonnx._util.machine import limited_memory
     from aeonnx.runtime.session_options import NO_SPINNING
 
+    if provider == "cpu" or (provider == "auto" and driver_problem()):
+        click.get_current_context().with_resource(limited_memory())
     providers = providers_of(provider)
     options = {} if spinning else NO_SPINNING
     return runtime.load(

@@ -253,11 +253,8 @@ def _context(
     declared = _ready(plan, options, trained)
     test = real_inputs(trained, declared)
     train = _train_inputs(options, trained, declared)
-    if not train and any(want.precision != "fp32" for want in plan.variants):
-        raise UsageError(
-            f"--precision: {options.from_source or options.trained} carries no images to measure "
-            "the loss on: give some with --calibration"
-        )
+    if any(want.precision != "fp32" for want in plan.variants):
+        _require_several(options, train)
     # Statistics are those of the checkpoint's images, which `verify --against` has too.
     own = partial(train_inputs, trained, declared) if options.calibration else lambda: train
     declared = with_score(declared, options.score, own)
@@ -288,6 +285,21 @@ def _train_inputs(
     if options.calibration is not None:
         return read_calibration(options.calibration, parts)
     return train_inputs(trained, parts)
+
+
+def _require_several(options: ExportOptions, train: Mapping[str, Array]) -> None:
+    """Raise if there is too little to measure reduced precision on, before the work begins."""
+    if not train:
+        raise UsageError(
+            f"--precision: {options.from_source or options.trained} carries no images to measure "
+            "the loss on: give some with --calibration"
+        )
+    count = min(map(len, train.values()))
+    if options.calibration is not None and count < 2:
+        raise UsageError(
+            f"--calibration: expected 2 rows or more, to measure the loss of --precision on, got "
+            f"{count}"
+        )
 
 
 def _normal_inputs(

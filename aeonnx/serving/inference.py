@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
 
-from aeonnx.errors import AeonnxError, InputError, RequestError
+from aeonnx.errors import AeonnxError, DeviceMemoryError, InputError, RequestError
 from aeonnx.serving.batcher import Batcher, Job, Limits
 from aeonnx.serving.bodies import Gone
 from aeonnx.serving.metrics import Metrics
@@ -19,6 +20,11 @@ from aeonnx.serving.threads import aside
 
 __all__ = ["Service"]
 
+_LOG = logging.getLogger(__name__)
+
+_TOO_MUCH = (
+    "this takes more memory than the server has: send fewer rows at once, or a smaller picture"
+)
 _PATIENCE_S = 0.05
 """Most answers come sooner; only after that is it worth looking whether the client left."""
 
@@ -115,6 +121,9 @@ class Service:
             return await future
         except RequestError:
             raise
+        except DeviceMemoryError as error:
+            _LOG.warning("%s: %s", self.model.name, error)
+            raise RequestError(413, _TOO_MUCH, "failed") from error
         except AeonnxError as error:
             raise RuntimeError(f"{self.model.name} failed") from error
         finally:

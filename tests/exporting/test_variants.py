@@ -317,6 +317,13 @@ def test_calibration_images_stand_in_for_those_of_a_bare_state_dict(
     )
     examples = checkpoint.load(run_of(), "vae").examples
     assert examples is not None
+    np.save(tmp_path / "one.npy", examples.train[:1].numpy())
+    refused = aeonnx(*arguments, "--calibration", "one.npy")
+    assert refused.exit_code == 2
+    assert (
+        "--calibration: expected 2 rows or more, to measure the loss of --precision on, got 1"
+        in (refused.stderr)
+    )
     np.save(tmp_path / "digits.npy", examples.train.numpy())
     done = aeonnx(*arguments, "--calibration", "digits.npy")
     assert done.exit_code == 0, done.stderr

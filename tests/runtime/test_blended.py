@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import aeonnx as library
+from aeonnx._util import machine
 from aeonnx.bundle import BATCH, Axis, ScaledAxis, TensorSpec, manifest
 from aeonnx.errors import DeviceMemoryError, InputError, RunError, UsageError
 from aeonnx.exporting import ExportOptions, export
@@ -342,4 +344,21 @@ def test_want_of_memory_recommends_tiles_that_work(
         "aeonnx.load(..., tile=68, overlap=20)"
     ) in done.stderr
     done = aeonnx("denoise", made, "x.npy", "-o", "y.npy", "--tile", "68", "--overlap", "20")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_what_needs_more_memory_than_is_free_fails_before_it_is_killed(
+    aeonnx: Cli, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux promises the memory, so that onnxruntime alone would not fail."""
+    monkeypatch.setattr(machine, "available_memory", lambda _: 250 * 2**20)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    np.save(tmp_path / "x.npy", noise(1, 1, 3000, 3000))  # 275 MB after the first convolution
+    given = ("denoise", made, "x.npy", "-o", "y.npy", "--provider", "cpu")
+    done = aeonnx(*given)
+    assert done.exit_code == 1
+    assert "Or run it in tiles, which is not exact: --tile " in done.stderr
+    assert not (tmp_path / "y.npy").exists()
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    done = aeonnx(*given, "--tile", "512")
     assert done.exit_code == 0, done.stderr

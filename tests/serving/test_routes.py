@@ -15,9 +15,10 @@ from PIL import Image
 from sklearn.datasets import load_wine
 
 import aeonnx
-from aeonnx.errors import OldRuntimeError
+from aeonnx.errors import DeviceMemoryError, OldRuntimeError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.io.images import png
+from aeonnx.runtime import Session
 from aeonnx.runtime.verification import verify_variant
 from aeonnx.serving import Server, hub
 from tests.serving.conftest import Maker, Reply, ask, running
@@ -246,6 +247,27 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(sized: Pat
         assert reply.json == {"error": "the picture has 30x40 pixels: expected at most 1000"}
         assert reply.status == 413
         assert ask(small.address, "/denoise", encoded(np.zeros((30, 30), np.uint8))).status == 200
+
+
+def test_what_takes_more_memory_than_there_is_is_refused(
+    sized: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Session.values
+
+    def scarce(self: Session, inputs: dict[str, np.ndarray], names: list[str]) -> list[np.ndarray]:
+        if inputs["x"].size > 100 * 100:
+            raise DeviceMemoryError("denoiser.onnx failed: Failed to allocate memory.")
+        return real(self, inputs, names)
+
+    with running(sized) as found:
+        monkeypatch.setattr(Session, "values", scarce)
+        reply = ask(found.address, "/denoise", encoded(np.zeros((200, 200), np.uint8)))
+        assert reply.status == 413
+        assert reply.json["error"] == (
+            "this takes more memory than the server has: send fewer rows at once, or a smaller "
+            "picture"
+        )
+        assert ask(found.address, "/denoise", encoded(np.zeros((20, 20), np.uint8))).status == 200
 
 
 def test_a_conditional_model_takes_labels_and_predicts_those_that_are_missing(
