@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Name of every output, with error and tolerance of its worst row.
+/// Name of every output, with error and tolerance of its worst row, at every size that is stored.
 fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
     let file = variant["file"].as_str().context("manifest: no file")?;
     // `batch` stays a symbol: one plan for every batch size.
@@ -41,8 +41,25 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
         .model_for_path(folder.join(file))?
         .into_optimized()?
         .into_runnable()?;
-    let inputs = golden(folder, &variant["inputs"], &variant["golden"]["inputs"])?;
-    let expected = golden(folder, &variant["outputs"], &variant["golden"]["outputs"])?;
+    let stored = variant["golden"]
+        .as_array()
+        .context("manifest: no golden")?;
+    let mut found = Vec::new();
+    for each in stored {
+        let inputs = golden(folder, &variant["inputs"], &each["inputs"])?;
+        let expected = golden(folder, &variant["outputs"], &each["outputs"])?;
+        found.extend(compared(&plan, &inputs, expected, &each["outputs"])?);
+    }
+    Ok(found)
+}
+
+/// The same for one set of golden vectors.
+fn compared(
+    plan: &std::sync::Arc<TypedRunnableModel>,
+    inputs: &[(String, Tensor)],
+    expected: Vec<(String, Tensor)>,
+    tolerances: &Value,
+) -> Result<Vec<(String, f64, f64)>> {
     let rows = inputs.last().context("manifest: no inputs")?.1.shape()[0];
     let mut errors = vec![vec![0f64; rows]; expected.len()];
     for batch in std::iter::once(0..rows).chain((0..rows).map(|row| row..row + 1)) {
@@ -74,7 +91,6 @@ fn replay(folder: &Path, variant: &Value) -> Result<Vec<(String, f64, f64)>> {
             }
         }
     }
-    let tolerances = &variant["golden"]["outputs"];
     expected
         .into_iter()
         .zip(errors)
