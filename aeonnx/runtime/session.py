@@ -252,11 +252,14 @@ class Session:
     def run_error(self, inputs: Mapping[str, Array], error: Exception) -> RunError:
         """The error to raise when a run failed."""
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
-        text = f"{self._file} on {self.providers[0]} failed on inputs {shapes}: {_text(error)}"
-        if not _is_memory(error):
-            self._require_new_enough(error)
-        else:
-            return DeviceMemoryError(f"{text}. Give fewer rows at once, or free some memory.")
+        where = f"{self._file} on {self.providers[0]}"
+        if _is_memory(error):
+            return DeviceMemoryError(
+                f"{where} needs more memory than is free for inputs {shapes} ({_wanted(error)}): "
+                "give fewer rows at once, or free some memory."
+            )
+        text = f"{where} failed on inputs {shapes}: {_text(error)}"
+        self._require_new_enough(error)
         if self.providers[0] != "CPUExecutionProvider":
             # After a device error, nothing in its memory can be relied on.
             text += ". If other runs fail from now on too, open the bundle in a new process"
@@ -283,6 +286,12 @@ def _row_shapes(variant: Variant, inputs: Mapping[str, Array]) -> dict[str, tupl
 def _text(error: Exception) -> str:
     """onnxruntime's message, made printable: it may quote names from the graph."""
     return printable(str(error), keep="\n")
+
+
+def _wanted(error: Exception) -> str:
+    """How much could not be allocated, or what else onnxruntime says."""
+    size = re.search(r"requested buffer of size (\d+)", str(error))
+    return f"{int(size[1]) / 1e9:.2g} GB in one piece" if size else _text(error)
 
 
 def _is_memory(error: Exception) -> bool:
