@@ -6,6 +6,7 @@ After DNS rebinding, a browser sends the attacker's name. Standard library only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 __all__ = ["HOSTS", "is_loopback", "names_this_machine"]
@@ -15,11 +16,14 @@ HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 def names_this_machine(hosts: Sequence[str]) -> bool:
     """Whether there is one Host header with a name of this machine; ports may be forwarded."""
-    if len(hosts) != 1:
-        return False
-    name, colon, port = hosts[0].strip().lower().rpartition(":")
+    return len(hosts) == 1 and _is_own(hosts[0].strip().lower())
+
+
+@lru_cache(maxsize=64)  # most clients send the same, and reading an address takes microseconds
+def _is_own(host: str) -> bool:
+    name, colon, port = host.rpartition(":")
     if not colon or port.endswith("]"):
-        return is_loopback(hosts[0].strip().lower())
+        return is_loopback(host)
     return is_loopback(name) and port.isdecimal()
 
 
