@@ -292,31 +292,35 @@ def main() -> None:
     parser.add_argument("--latent", type=int, default=16)
     parser.add_argument("-o", type=Path, default=RESULT)
     given = parser.parse_args()
-    text = [
-        "# Odd images",
-        "",
-        f"{describe()}. {given.epochs} epochs for images, the default for tables.",
-        "",
-    ]
     if "thresholds" in given.blocks:
-        text += thresholds(given.epochs)
+        keep(given.o, thresholds(given.epochs), given.epochs)
     if {"one-class", "painted"} & {*given.blocks}:
         train, test = digits()
         how = (given.seeds, given.epochs, given.latent)
+        if "painted" in given.blocks:
+            x = np.concatenate([test.x, painted(test, 0)])
+            odd = np.repeat([False, True], len(test.x))
+            keep(given.o, block("painted defects", [(train, x, odd)], *how), given.epochs)
         if "one-class" in given.blocks:
             cases = [
                 (Digits(train.x[train.labels == digit], train.labels[train.labels == digit]),
                  test.x, test.labels != digit)
                 for digit in range(10)
             ]  # fmt: skip
-            text += block("one class against the rest", cases, *how)
-        if "painted" in given.blocks:
-            x = np.concatenate([test.x, painted(test, 0)])
-            odd = np.repeat([False, True], len(test.x))
-            text += block("painted defects", [(train, x, odd)], *how)
+            keep(given.o, block("one class against the rest", cases, *how), given.epochs)
     if "tables" in given.blocks:
-        text += of_tables(given.seeds)
-    given.o.write_text("\n".join(text))
+        keep(given.o, of_tables(given.seeds), None)
+
+
+def keep(file: Path, lines: Sequence[str], epochs: int | None) -> None:
+    """Write the sections of a block to the file, which keeps those of the others."""
+    pieces = file.read_text().split("\n## ")[1:] if file.exists() else []
+    sections = {piece.split("\n")[0]: piece for piece in pieces}
+    how = f"{describe()}. {f'{epochs} epochs' if epochs else 'Default options'}.\n"
+    for piece in "\n".join(lines).removeprefix("## ").split("\n## "):
+        name, _, rest = piece.partition("\n")
+        sections[name] = f"{name}\n\n{how}{rest.rstrip()}\n"
+    file.write_text("\n## ".join(["# Odd images\n", *sections.values()]))
 
 
 if __name__ == "__main__":
