@@ -235,7 +235,7 @@ def _line(*cells: str) -> str:
 def bundles(folder: Path, epochs: int) -> Iterator[Path]:
     """A bundle of every model and architecture."""
     for model in models.names():
-        for arch in models.archs(model):
+        for arch in models.archs(model, one_size=True):
             run, output = folder / f"{model}-{arch}-run", folder / f"{model}-{arch}"
             train(TrainOptions(model, run, arch=arch, epochs=epochs, device="cpu"))
             export(ExportOptions(model, output, run))

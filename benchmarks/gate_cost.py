@@ -66,7 +66,7 @@ def main() -> None:
         )
         try:
             for model in arguments.models:
-                for arch in models.archs(model):
+                for arch in models.archs(model, one_size=True):
                     lines.append(row(model, arch, folder, before, arguments.rounds))
                     print(lines[-1], flush=True)
         finally:

@@ -71,9 +71,11 @@ def measure(work: Path, data: Path) -> Iterator[Row]:
 
 
 def _run(work: Path, name: str, model: str, data: Path, options: dict[str, object]) -> Path:
-    """The folder of a finished run."""
+    """The folder of a finished run; one that was stopped goes on."""
     folder = work / f"run-{name}"
-    if not (folder / "model.safetensors").exists():
+    if (folder / "config.json").exists():
+        aeonnx.train(output=folder, resume=True, data="mnist", data_dir=data)
+    else:
         aeonnx.train(model, folder, data="mnist", data_dir=data, force=True, **options)  # type: ignore[arg-type]
     return folder
 

@@ -63,7 +63,7 @@ def main() -> None:
     pixels: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for model in models.names():
-            for arch in models.archs(model):
+            for arch in models.archs(model, one_size=True):
                 more, worst = rows_of(model, arch, arguments.epochs, Path(folder))
                 lines, pixels = lines + more, pixels + worst
                 print("\n".join(more), flush=True)
