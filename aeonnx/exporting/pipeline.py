@@ -44,7 +44,7 @@ from aeonnx.exporting.variants import over_pixels, reduce_precision
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, train_inputs, verify_composed
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
-from aeonnx.runtime.compare import merged
+from aeonnx.runtime.compare import OUT_OF_RANGE, merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
@@ -54,6 +54,7 @@ __all__ = ["Exported", "Listener", "export"]
 _LOG = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds to wait for another export to write
+_RANGE_ADVICE = "Clamp such an output in the module, or declare the range that it has"
 _PLACES = ("*.onnx", "golden/*/*.bin", "prior/*.bin")
 """Patterns of the files in a bundle that its manifest names."""
 
@@ -155,9 +156,10 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
     composed = verify_composed(context.parts, sessions, before, context.test)
     report = merged([*(item.report for item in made.graphs), composed])
     if not report.passed:
-        raise ParityError(
-            "graph and torch differ, nothing was written:\n  " + "\n  ".join(report.failures)
-        )
+        lines = [*report.failures]
+        if any(OUT_OF_RANGE in line for line in lines):
+            lines.append(_RANGE_ADVICE)
+        raise ParityError("graph and torch differ, nothing was written:\n  " + "\n  ".join(lines))
     return report
 
 

@@ -13,6 +13,7 @@ from aeonnx.bundle import TensorSpec, shape_at
 from aeonnx.runtime.session import Array
 
 __all__ = [
+    "OUT_OF_RANGE",
     "Check",
     "Report",
     "differences",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 
+OUT_OF_RANGE = "expected values in "
+"""What the line of an output says that leaves the range which it declares."""
 _LAST_PLACES = 4
 
 
@@ -160,7 +163,7 @@ def malformed(
         elif spec.range and _outside(value, spec.range):
             low, high = spec.range
             found.append(
-                f"{spec.name}: expected values in [{low:g}, {high:g}], got "
+                f"{spec.name}: {OUT_OF_RANGE}[{low:g}, {high:g}], got "
                 f"{value.min():.9g} to {value.max():.9g}"
             )
     return found

@@ -165,6 +165,11 @@ def test_without_images_parts_are_verified_on_random_ones(mine: Callable[..., Re
     [
         ("mine:liar", 3, "encoder: z: expected float32 [2, 11] at batch 2, got float32 [2, 10]. "),
         ("mine:out_of_range", 3, "reconstruction: expected values in [0, 1], got -"),
+        (
+            "mine:out_of_range",
+            3,
+            "Clamp such an output in the module, or declare the range that it",
+        ),
         ("mine:not_a_number", 3, "reconstruction: NaN or infinite values at batch 1"),
         ("mine:random", 1, "torch.randn_like draws random numbers in 0 (Shaky), at mine.py:"),
         ("mine:plain", 2, "got a Linear"),
