@@ -26,7 +26,9 @@ from hypothesis import settings
 from aeonnx._util import cache
 from aeonnx._util.clients import clients_folder
 from aeonnx.cli import cli
+from aeonnx.errors import DeviceMemoryError
 from aeonnx.exporting import ExportOptions, export
+from aeonnx.runtime import Session
 from aeonnx.tools.web import site
 from aeonnx.training import TrainOptions, train
 from aeonnx.training.report import plots
@@ -196,6 +198,19 @@ def _few_rows() -> Iterator[None]:
     """For `usefixtures`."""
     with few_rows():
         yield
+
+
+@pytest.fixture
+def scarce_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A function after whose call no graph has memory for more than 100x100 values of `x`."""
+    real = Session.values
+
+    def scarce(self: Session, inputs: dict[str, np.ndarray], names: list[str]) -> list[np.ndarray]:
+        if inputs["x"].size > 100 * 100:
+            raise DeviceMemoryError("denoiser.onnx failed: Failed to allocate memory.")
+        return real(self, inputs, names)
+
+    return lambda: monkeypatch.setattr(Session, "values", scarce)
 
 
 @pytest.fixture

@@ -152,9 +152,10 @@ class Connection(HttpToolsProtocol):
         """Answer an error, unless another answer has begun, and close the connection."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:  # otherwise the app reports it
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle:  # otherwise the app reports it
             self._report(self.client[0] if self.client else "", status, text)
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        if idle or not self.cycle.response_started:
             body = orjson.dumps({"error": text})
             self.transport.write(
                 STATUS_LINE[status]

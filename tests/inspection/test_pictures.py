@@ -24,6 +24,9 @@ from aeonnx.tools.inspection.curves import HEIGHT, WIDTH, curves
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
+Page = Callable[[str], list[tuple[str, bytes, aeonnx.Bundle]]]
+"""(factory) -> caption, data and bundle of each picture on its page."""
+
 
 class One(nn.Module):
     """A denoiser of `kind`, between the shapes of one image."""
@@ -57,8 +60,8 @@ def spectral() -> nn.Module:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Callable[[str], list[tuple[str, bytes, aeonnx.Bundle]]]:
-    """(factory) -> caption, data and bundle of each picture on its page."""
+def page(tmp_path: Path) -> Page:
+    """Export what a factory makes, and read its page."""
 
     def make(factory: str) -> list[tuple[str, bytes, aeonnx.Bundle]]:
         torch.manual_seed(0)
@@ -70,9 +73,6 @@ def page(tmp_path: Path) -> Callable[[str], list[tuple[str, bytes, aeonnx.Bundle
         return [(html.unescape(text), base64.b64decode(data), bundle) for data, text in found]
 
     return make
-
-
-Page = Callable[[str], list[tuple[str, bytes, aeonnx.Bundle]]]
 
 
 def golden_of(bundle: aeonnx.Bundle) -> tuple[np.ndarray, np.ndarray]:

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 import aeonnx as library
 from aeonnx._util import machine
 from aeonnx.bundle import BATCH, Axis, ScaledAxis, TensorSpec, manifest
-from aeonnx.errors import DeviceMemoryError, InputError, RunError, UsageError
+from aeonnx.errors import InputError, RunError, UsageError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import Part
-from aeonnx.runtime import Session
 from aeonnx.runtime.blending import overlapping, run_blended, weights
 from aeonnx.runtime.tiling import Tiling, default_tile, tiling_of
 
@@ -326,16 +325,9 @@ def test_parts_of_one_size_have_no_tiles(aeonnx: Cli, bundle_of: Callable[..., P
 
 
 def test_want_of_memory_recommends_tiles_that_work(
-    aeonnx: Cli, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aeonnx: Cli, made: Path, tmp_path: Path, scarce_memory: Callable[[], None]
 ) -> None:
-    real = Session.values
-
-    def scarce(self: Session, inputs: dict[str, np.ndarray], names: list[str]) -> list[np.ndarray]:
-        if inputs["x"].size > 100 * 100:
-            raise DeviceMemoryError("denoiser.onnx failed: Failed to allocate memory.")
-        return real(self, inputs, names)
-
-    monkeypatch.setattr(Session, "values", scarce)
+    scarce_memory()
     np.save(tmp_path / "x.npy", noise(1, 1, 128, 128))
     done = aeonnx("denoise", made, "x.npy", "-o", "y.npy")
     assert done.exit_code == 1

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,10 +16,9 @@ from PIL import Image
 from sklearn.datasets import load_wine
 
 import aeonnx
-from aeonnx.errors import DeviceMemoryError, OldRuntimeError
+from aeonnx.errors import OldRuntimeError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.io.images import png
-from aeonnx.runtime import Session
 from aeonnx.runtime.verification import verify_variant
 from aeonnx.serving import Server, hub
 from tests.serving.conftest import Maker, Reply, ask, running
@@ -250,17 +250,10 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(sized: Pat
 
 
 def test_what_takes_more_memory_than_there_is_is_refused(
-    sized: Path, monkeypatch: pytest.MonkeyPatch
+    sized: Path, scarce_memory: Callable[[], None]
 ) -> None:
-    real = Session.values
-
-    def scarce(self: Session, inputs: dict[str, np.ndarray], names: list[str]) -> list[np.ndarray]:
-        if inputs["x"].size > 100 * 100:
-            raise DeviceMemoryError("denoiser.onnx failed: Failed to allocate memory.")
-        return real(self, inputs, names)
-
     with running(sized) as found:
-        monkeypatch.setattr(Session, "values", scarce)
+        scarce_memory()
         reply = ask(found.address, "/denoise", encoded(np.zeros((200, 200), np.uint8)))
         assert reply.status == 413
         assert reply.json["error"] == (
