@@ -141,6 +141,32 @@ class Words(nn.Module):
         return {"encoder": Part(self, (x,), (TensorSpec("z", ("batch", 16), kind="latent"),))}
 
 
+class Heads(nn.Module):
+    """A product with a stack of three matrices, as codebooks make it, behind `first`."""
+
+    def __init__(self, first: nn.Module, size: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.stack = first, nn.Parameter(torch.randn(3, size, 4) / size**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x).flatten(1)[:, None, None]
+        found: Tensor = (hidden @ self.stack).flatten(1)
+        return found
+
+    def parts(self) -> dict[str, Part]:
+        x = TensorSpec("x", ("batch", 1, 8, 8), range=(0.0, 1.0), kind="image")
+        return {"encoder": Part(self, (x,), (TensorSpec("z", ("batch", 12), kind="latent"),))}
+
+
+def convolution_and_stack() -> nn.Module:
+    return Heads(nn.Conv2d(1, 64, 8), 64)
+
+
+def linear_and_stack() -> nn.Module:
+    return Heads(nn.Sequential(nn.Flatten(), nn.Linear(64, 32)), 32)
+
+
 def plain() -> nn.Module:
     return Images()
 
@@ -255,6 +281,20 @@ def test_convolutions_with_group_norm_are_int8(exported: Export, tmp_path: Path)
     products = [node for node in graph.node if node.op_type == "MatMul"]
     # The products of attention are not quantised: they have no weights to make smaller.
     assert sum("DequantizeLinear" in map(made.get, node.input) for node in products) == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "method"), [("convolution_and_stack", "static"), ("linear_and_stack", "dynamic")]
+)
+def test_a_product_with_a_stack_of_matrices_stays_in_fp32(
+    exported: Export, tmp_path: Path, factory: str, method: str
+) -> None:
+    """onnxruntime has no int8 kernel for one with a scale per channel."""
+    done = exported(factory, "encoder", "int8")
+    bundle = library.load(tmp_path / "b")
+    assert verify(bundle).passed
+    assert bundle.variant("encoder", "int8").conversion == Conversion(method, 0, 1)
+    assert done.notes == ()
 
 
 def test_variants_of_any_size_are_judged_at_two(exported: Export, tmp_path: Path) -> None:

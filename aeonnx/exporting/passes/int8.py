@@ -34,6 +34,7 @@ Quantise = Callable[[Sequence[str]], ModelProto]
 
 def dynamic_int8(graph: ModelProto) -> Quantise:
     """Weights in 7 bits per channel; activations in uint8, with ranges found at run time."""
+    others = _without_weights(graph)
 
     def quantise(kept: Sequence[str]) -> ModelProto:
         with temporary_folder() as folder, quiet():
@@ -45,7 +46,7 @@ def dynamic_int8(graph: ModelProto) -> Quantise:
                 path,
                 op_types_to_quantize=list(WEIGHTED),
                 # The quantizer splits a Gemm, and matches nodes by the name of its MatMul.
-                nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],
+                nodes_to_exclude=[*others, *kept, *(f"{name}_MatMul" for name in kept)],
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
@@ -71,8 +72,7 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
         ranges = calibrator.compute_data()
         del calibrator
 
-    layers = {*weighted(graph)}
-    others = [node.name for node in graph.graph.node if node.name not in layers]
+    others = _without_weights(graph)
 
     def quantise(kept: Sequence[str]) -> ModelProto:
         with quiet():
@@ -93,6 +93,11 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
         return made
 
     return quantise
+
+
+def _without_weights(graph: ModelProto) -> list[str]:
+    layers = {*weighted(graph)}
+    return [node.name for node in graph.graph.node if node.name not in layers]
 
 
 class _Rows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
