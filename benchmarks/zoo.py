@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -29,8 +30,8 @@ from benchmarks.children import Child, run  # noqa: E402
 from benchmarks.zoo_models import MODELS  # noqa: E402
 
 _COLUMNS = (
-    *("model", "part", "s", "capture", "MB", "error / floor", "sizes", "batches"),
-    *("fp16", "int8", "torch", "bare"),
+    *("model", "part", "s", "capture", "gate", "MB", "error / floor", "sizes", "batches"),
+    *("tiles", "fp16", "int8", "torch", "bare"),
 )
 _ROUNDS, _SECONDS = 5, 0.1
 _ROWS = 16  # inputs that reduced precision is measured on
@@ -131,9 +132,8 @@ def _coarse(stored: Any) -> list[int]:
 def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Evidence of the parts from the manifest, and their speed at batch 1.
 
-    `capture` is what torch.export and the conversion alone take: the gate takes the rest of the
-    export. `torch` and `bare` are times of eager torch and of onnxruntime alone, divided by
-    aeonnx's.
+    `capture` is what torch.export and the conversion alone take. `torch` and `bare` are times of
+    eager torch and of onnxruntime alone, divided by aeonnx's.
     """
     import torch
 
@@ -166,9 +166,49 @@ def _measured(bundle: Path, source: str) -> Iterator[tuple[str, dict[str, Any]]]
                 "batches": list(variant.parity_batches),
                 "bytes": variant.bytes,
                 "capture": capturing,
+                "tiles": _tiled(bundle, name, variant),
                 **speed,
             },
         )
+
+
+def _tiled(bundle: Path, part: str, variant: Any) -> float | None:
+    """The largest difference between an input as a whole and in its smallest exact tiles.
+
+    Returns:
+        It, over the tolerance of the output; None if the part looks at the whole.
+    """
+    from aeonnx import load
+    from aeonnx.runtime.tiles import can_tile, least_side, sized_axes
+
+    if not can_tile(variant):
+        return None
+    axes = sized_axes(variant)
+    step = math.lcm(*(axis.multiple for axis in axes.values()))
+    side = -(-max(map(least_side, axes.values())) // step) * step
+    first, *others = axes  # all are cut, and the first more often
+    row = _random(variant, {first: 2 * side + step, **dict.fromkeys(others, side + step)})
+    whole, tiles = (load(bundle, ["cpu"], **how).run(part, **row) for how in ({}, {"tile": side}))
+    return max(
+        float(np.abs(whole[name].astype(np.float64) - tiles[name]).max())
+        / max(check.tolerance for check in checks)
+        for name, checks in variant.parity.items()
+    )
+
+
+def _random(variant: Any, sizes: dict[str, int]) -> dict[str, Any]:
+    """A row of each input at these sizes."""
+    from aeonnx.bundle import shape_at
+
+    rng, row = np.random.default_rng(0), {}
+    for spec in variant.inputs:
+        shape = shape_at(spec.shape, {**sizes, "batch": 1})
+        low, high = spec.range or (-1, 1)
+        if spec.dtype.startswith("int"):
+            row[spec.name] = rng.integers(int(low), int(high) + 1, shape, spec.dtype)
+        else:
+            row[spec.name] = rng.uniform(low, high, shape).astype(spec.dtype)
+    return row
 
 
 def _speed(bundle: Any, part: str, row: dict[str, Any], module: Any) -> dict[str, float]:
@@ -234,13 +274,15 @@ def table(outcomes: list[Outcome]) -> str:
     for item in passed:
         said = [item.variants.get(key, "-") for key in ("fp16", "int8")]
         verdicts = [word if word in ("yes", "-") else "no" for word in said]
+        gate = item.seconds - sum(found["capture"] for found in item.parts.values())
         for part, found in item.parts.items():
             sizes = ", ".join("x".join(map(str, size.values())) for size in found["sizes"])
             cells = [
                 *(item.name, part, f"{item.seconds:.0f}", f"{found['capture']:.0f}"),
-                f"{item.megabytes:.0f}",
+                *(f"{gate:.0f}", f"{item.megabytes:.0f}"),
                 f"{found['error']:.1e} / {found['floor']:.1e}",
-                *(sizes or "fixed", ", ".join(map(str, found["batches"])), *verdicts),
+                *(sizes or "fixed", ", ".join(map(str, found["batches"]))),
+                *("-" if found["tiles"] is None else f"{found['tiles']:.2g}", *verdicts),
                 *(f"{found['torch']:.2f}", f"{found['bare']:.2f}"),
             ]
             lines.append(f"| {' | '.join(cells)} |")

@@ -28,8 +28,8 @@ def share_of_weights(graph: ModelProto, layers: Iterable[str]) -> float:
 def _weights(graph: ModelProto) -> dict[str, tuple[int, ...]]:
     """The shape of the weights of each layer.
 
-    A MatMul by a stack of matrices, as of codebooks, is no layer: onnxruntime has no int8 kernel for
-    one with a scale per channel.
+    A MatMul by a stack of matrices, as of codebooks, is no layer: onnxruntime has no int8 kernel
+    for one with a scale per channel.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
     return {
