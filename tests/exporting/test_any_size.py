@@ -317,7 +317,7 @@ def test_modules_whose_size_is_fixed(tmp_path: Path) -> None:
         ),
         (
             {"encoder": nn.LSTM(4, 2), "example": np.zeros((2, 3, 4), "f4")},
-            "expected encoder to return tensors, .*, got z_2: wrap it in a module",
+            "expected encoder to return tensors, .*, got a tuple for z_2: wrap it in a module",
         ),
         (
             {"encoder": nn.Linear(4, 2), "example": np.zeros((2, 4), "f4"), "checkpoint": "x"},

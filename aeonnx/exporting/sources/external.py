@@ -20,7 +20,7 @@ from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.models import ExternalConfig, Part
 
-__all__ = ["as_checkpoint", "from_source"]
+__all__ = ["as_checkpoint", "from_source", "to_cpu"]
 
 
 def from_source(source: Source, name: str) -> Checkpoint:
@@ -67,14 +67,14 @@ def as_checkpoint(where: str, model: Any, parts: Mapping[str, Part], name: str) 
         require_exportable(part_name, part.module)
     with user_code(f"{where}: moving its weights to the CPU"):
         for module in (model, *(part.module for part in parts.values())):
-            _to_cpu(module.eval().requires_grad_(False))
+            to_cpu(module.eval().requires_grad_(False))
     model.parts = lambda: dict(parts)  # export the checked parts: parts() may build new ones
     with user_code(f"{where}: state_dict()"):
         identity = checkpoint_id(config, model)
     return Checkpoint(model, config, identity, None, None)
 
 
-def _to_cpu(module: nn.Module) -> None:
+def to_cpu(module: nn.Module) -> None:
     """Move a module to the CPU, including tensors in plain attributes, which are detached.
 
     The old `torch.nn.utils.weight_norm` stores a weight that is not a leaf, which cannot be copied.

@@ -7,7 +7,6 @@ order.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
@@ -22,12 +21,13 @@ from aeonnx.errors import GraphError, ModuleError, ParityError, UsageError
 from aeonnx.exporting.determinism.check import require_deterministic
 from aeonnx.exporting.determinism.state import restored_globals
 from aeonnx.exporting.sizes import at_usual
-from aeonnx.exporting.sources.modules import is_wrapped, unwrapped
+from aeonnx.exporting.sources.copies import copied
+from aeonnx.exporting.sources.modules import is_wrapped
 from aeonnx.exporting.sources.user_code import user_code
 from aeonnx.models import Part
 from aeonnx.runtime.interface import batch_of
 
-__all__ = ["CAPTURED_ROWS", "examples", "fields_of", "in_order", "ready"]
+__all__ = ["CAPTURED_ROWS", "examples", "fields_of", "in_order", "ready", "values_of"]
 
 CAPTURED_ROWS = 2
 """Batch size at which a part is captured: torch.export specialises on 0 and 1."""
@@ -55,9 +55,9 @@ def ready(name: str, part: Part) -> Part:
         ModuleError: the module raises an error, or cannot be copied.
         GraphError: the module raises an error on some batches, and its rows depend on each other.
     """
+    module = copied(name, part.module)  # no call may change what is captured
     if is_wrapped(part.module):
-        part = replace(part, module=unwrapped(part.module))
-    module = _copied(name, part)
+        part = replace(part, module=copied(name, part.module))
     size = batch_of(part)
     wrapped = False
     usual = at_usual(part)
@@ -153,6 +153,14 @@ def fields_of(result: Any) -> dict[str, object] | None:
     return None
 
 
+def values_of(result: Any) -> list[Any]:
+    """Values of what a module returned: one, or those of a tuple, list, dict or dataclass."""
+    found = fields_of(result)
+    if found is not None:
+        return [*found.values()]
+    return [*result] if isinstance(result, tuple | list) else [result]
+
+
 def _is_named(result: object) -> bool:
     return isinstance(result, tuple) and hasattr(result, "_fields")
 
@@ -210,38 +218,6 @@ def _unlike(spec: TensorSpec, value: Tensor, batch: int) -> str | None:
         f"{right}: the batch size is hard-coded, as in .reshape({CAPTURED_ROWS}, -1). Take it from "
         "the input, as in .reshape(x.shape[0], -1) or .flatten(1)"
     )
-
-
-def _copied(name: str, part: Part) -> nn.Module:
-    """A copy to call, so that no call changes the module that is captured."""
-    try:
-        return _copy(part.module)
-    except Exception as error:  # __deepcopy__ of a user's class may raise anything
-        where, kind = _not_copied(part.module)
-        raise ModuleError(
-            f"{name}: graphs are made from copies of its module, and copy.deepcopy fails at "
-            f"{where}, a {kind}: {error}. Keep it outside of the module, or give its class a "
-            "method __deepcopy__"
-        ) from error
-
-
-def _copy(module: nn.Module) -> nn.Module:
-    copied: nn.Module = copy.deepcopy(module)
-    return copied.eval()
-
-
-def _not_copied(module: nn.Module) -> tuple[str, str]:
-    """Path and type of the innermost object that cannot be copied."""
-    found = ("the module", type(module).__name__)
-    for path, child in module.named_modules():
-        for key, value in {**vars(child), **child._parameters, **child._buffers}.items():
-            if key in ("_modules", "_parameters", "_buffers"):
-                continue
-            try:
-                copy.deepcopy(value)
-            except Exception:  # as above
-                found = (f"{path}.{key}" if path else key, type(value).__name__)
-    return found
 
 
 def _ordering(part: Part) -> nn.Module:
