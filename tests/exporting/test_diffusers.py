@@ -224,3 +224,49 @@ def test_weights_beside_a_folder_are_refused(aeonnx: Cli, folder: Path) -> None:
     )
     assert result.exit_code == 2
     assert "--weights is for --from module:...; " in result.stderr
+
+
+@pytest.mark.usefixtures("few_rows")
+@pytest.mark.parametrize("shards", ["5GB", "20KB"])
+@pytest.mark.parametrize("variant", ["fp16", "bf16"])
+def test_a_folder_of_one_variant_is_read_as_float32(
+    aeonnx: Cli, folder: Path, variant: str, shards: str
+) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[variant]
+    model = diffusers.AutoencoderTiny.from_pretrained(folder, torch_dtype=dtype)
+    (folder / FILE).unlink()
+    model.save_pretrained(folder, variant=variant, max_shard_size=shards)
+    files = [path.name for path in folder.glob("*.safetensors")]
+    assert all(variant in name for name in files)
+    assert (len(files) > 1) == (shards == "20KB")
+    parts = from_source(Source(None, f"diffusers:{folder}"), "m").model.parts()
+    x = torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        expected = model.float().eval().encode(x).latents
+        torch.testing.assert_close(parts["encoder"].module(x), expected)
+    if shards == "5GB" and variant == "fp16":
+        result = aeonnx("export", "--from", f"diffusers:{folder}", "-o", "b", "--part", "encoder")
+        assert result.exit_code == 0, result.stderr
+        assert load("b").inputs("encoder")[0].dtype == "float32"
+
+
+def test_weights_in_full_are_preferred_to_a_variant(folder: Path) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    model = diffusers.AutoencoderTiny.from_pretrained(folder)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    model.save_pretrained(folder, variant="fp16")
+    parts = from_source(Source(None, f"diffusers:{folder}"), "m").model.parts()
+    assert any(bool(value.any()) for value in parts["encoder"].module.parameters())
+
+
+def test_two_variants_are_refused(aeonnx: Cli, folder: Path) -> None:
+    (folder / FILE).rename(folder / "diffusion_pytorch_model.fp16.safetensors")
+    (folder / "diffusion_pytorch_model.bf16.safetensors").touch()
+    result = aeonnx("export", "--from", f"diffusers:{folder}", "-o", "b")
+    assert result.exit_code == 1
+    assert (
+        "expected the weights once, got those of bf16 and fp16: move the files of all but one "
+        "elsewhere"
+    ) in result.stderr

@@ -135,3 +135,17 @@ def test_other_folders_are_refused(aeonnx: Cli, tmp_path: Path, content: object,
     assert result.exit_code == 1, result.stderr
     assert text in result.stderr
     assert not Path("b").exists()
+
+
+def test_a_folder_of_one_variant_is_read(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    save("DacModel", tmp_path)
+    model = transformers.DacModel.from_pretrained(tmp_path, dtype=torch.float16)
+    (tmp_path / "model.safetensors").unlink()
+    model.save_pretrained(tmp_path, variant="fp16")
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model.fp16.safetensors"]
+    parts = from_source(Source(None, f"transformers:{tmp_path}"), "m").model.parts()
+    found = parts["encoder"].module.state_dict()
+    assert {value.dtype for value in found.values() if value.is_floating_point()} == {torch.float32}
+    expected = {f"{value.double().sum():.6f}" for value in model.state_dict().values()}
+    assert {f"{value.double().sum():.6f}" for value in found.values()} <= expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,9 @@ __all__ = ["pretrained"]
 _SHOWN = 4
 
 
-def pretrained(library: ModuleType, name: str, folder: Path, where: str, **options: Any) -> Any:
+def pretrained(
+    library: ModuleType, name: str, folder: Path, where: str, stem: str, **options: Any
+) -> Any:
     """The model in a folder, read by `from_pretrained` without a word.
 
     Args:
@@ -24,15 +27,19 @@ def pretrained(library: ModuleType, name: str, folder: Path, where: str, **optio
         name: of its class.
         folder: what `save_pretrained` wrote.
         where: what the user wrote, for messages.
+        stem: what the names of files with weights begin with.
         options: of `from_pretrained`.
 
     Raises:
-        CheckpointError: the library cannot read it, or weights are missing or of other shapes.
+        CheckpointError: the library cannot read it, weights are missing or of other shapes, or it
+            is not clear which ones are meant.
     """
+    variant = _variant_of(folder, stem, where)
     try:
         with quiet():
             model, info = getattr(library, name).from_pretrained(
                 folder,
+                variant=variant,
                 local_files_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are refused below, by their names
@@ -50,6 +57,27 @@ def pretrained(library: ModuleType, name: str, folder: Path, where: str, **optio
     ]
     _refuse_names("weights have other shapes than config.json says", unlike, where)
     return model
+
+
+def _variant_of(folder: Path, stem: str, where: str) -> str | None:
+    """What `save_pretrained(variant=...)` put into the names of the files, such as "fp16".
+
+    None if there are files without such a name, which hold the weights in full.
+    """
+    shard = r"(?:-\d+-of-\d+)?"
+    named = re.compile(
+        rf"{re.escape(stem)}{shard}(?:\.([^.]+?))?{shard}\.(?:safetensors|bin)", re.ASCII
+    )
+    matches = (named.fullmatch(path.name) for path in folder.iterdir())
+    found = {match[1] for match in matches if match}
+    if None in found or not found:
+        return None
+    if len(found) > 1:
+        raise CheckpointError(
+            f"{where}: expected the weights once, got those of {' and '.join(sorted(found))}: move "
+            "the files of all but one elsewhere"
+        )
+    return str(found.pop())
 
 
 def _reasons(error: BaseException) -> str:

@@ -37,6 +37,8 @@ __all__ = ["load"]
 _SUBFOLDERS = ("vae", "vqvae", "movq")
 """Folders of pipelines that hold their autoencoder."""
 
+_WEIGHTS = "diffusion_pytorch_model"
+
 
 def load(location: str, options: SourceOptions) -> nn.Module:
     """Read an autoencoder of diffusers.
@@ -56,12 +58,12 @@ def load(location: str, options: SourceOptions) -> nn.Module:
     config = config_of(folder, "config.json", where, "save_pretrained of diffusers")
     name = class_of(config.get("_class_name"), _PARTS, where)
     diffusers = library("diffusers", where)
-    if not [*folder.glob("diffusion_pytorch_model*")]:
+    if not [*folder.glob(f"{_WEIGHTS}*")]:
         raise CheckpointError(
-            f"{where}: expected weights in diffusion_pytorch_model.safetensors, there are none"
+            f"{where}: expected weights in {_WEIGHTS}.safetensors, there are none"
         )
     options_of = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
-    model = pretrained(diffusers, name, folder, where, **options_of)
+    model = pretrained(diffusers, name, folder, where, _WEIGHTS, **options_of)
     scaled = options.latents == "scaled"
     scaling = scaling_of(model.config, in_graph=scaled)
     if scaling is None:

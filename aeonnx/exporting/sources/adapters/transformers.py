@@ -57,7 +57,7 @@ def load(location: str, options: SourceOptions) -> nn.Module:
         )
     transformers = library("transformers", where)
     options_of = {"dtype": torch.float32, "attn_implementation": "eager"}
-    model = pretrained(transformers, name, folder, where, **options_of)
+    model = pretrained(transformers, name, folder, where, "model", **options_of)
     return with_parts(model, _PARTS[name](model))
 
 
