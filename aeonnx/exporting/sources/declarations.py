@@ -17,6 +17,10 @@ __all__ = ["declared", "require_classes_and_prior", "require_declared"]
 
 _PRIORS = ("standard-normal",)
 _EXPECTED = "an nn.Module with a method parts() -> dict[str, aeonnx.models.Part]"
+_WITHOUT = (
+    "In Python, aeonnx.export(NAME, encoder=..., decoder=..., example=x) takes modules without "
+    "parts(), see docs/tasks/your-own-model.md"
+)
 
 
 def declared(where: str, model: Any) -> Mapping[str, Part] | None:
@@ -53,7 +57,8 @@ def require_declared(where: str, model: Any, parts: Any) -> Mapping[str, Part]:
     """
     got = f"got a {type(model).__name__}"
     if not isinstance(model, nn.Module) or parts is None:
-        raise UsageError(f"{where}: expected {_EXPECTED}; {got}")
+        also = f" without one. {_WITHOUT}" if isinstance(model, nn.Module) else ""
+        raise UsageError(f"{where}: expected {_EXPECTED}; {got}{also}")
     if not isinstance(parts, Mapping) or not all(isinstance(p, Part) for p in parts.values()):
         kinds = type(parts).__name__
         if isinstance(parts, Mapping):
