@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from aeonnx import catalog
 from aeonnx._util.arguments import (
     StrPath,
     flag_of,
@@ -124,6 +125,10 @@ def export(
     """
     for name, module in modules.items():
         if not callable(getattr(module, "forward", None)):
+            if any(name in known.parts for known in catalog.models().values()):
+                raise UsageError(
+                    f"{name}: expected a torch.nn.Module, got {module!r}: leave it out"
+                )
             raise UnknownNameError("option of aeonnx.export", name, keywords_of(export))
     named = name_of("model", model)
     if named is None:

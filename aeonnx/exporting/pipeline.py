@@ -44,7 +44,7 @@ from aeonnx.exporting.variants import over_pixels, reduce_precision
 from aeonnx.exporting.verify.inputs import inputs_of, real_inputs, train_inputs, verify_composed
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report
-from aeonnx.runtime.compare import OUT_OF_RANGE, merged
+from aeonnx.runtime.compare import OUT_OF_RANGE, farthest, merged
 from aeonnx.runtime.providers import CPU
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.settings import Settings
@@ -156,7 +156,7 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
     composed = verify_composed(context.parts, sessions, before, context.test)
     report = merged([*(item.report for item in made.graphs), composed])
     if not report.passed:
-        lines = [*report.failures]
+        lines = farthest(report.failures)
         if any(OUT_OF_RANGE in line for line in lines):
             lines.append(_RANGE_ADVICE)
         raise ParityError("graph and torch differ, nothing was written:\n  " + "\n  ".join(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "Check",
     "Report",
     "differences",
+    "farthest",
     "is_categorical",
     "malformed",
     "merged",
@@ -167,6 +169,23 @@ def malformed(
                 f"{value.min():.9g} to {value.max():.9g}"
             )
     return found
+
+
+def farthest(lines: Sequence[str]) -> list[str]:
+    """Lines of failures with one alone of each output that leaves its range: the farthest.
+
+    Every batch that was run has such a line.
+    """
+    worst: dict[str, tuple[float, str]] = {}
+    for line in lines:
+        found = _OUT_OF_RANGE.fullmatch(line)
+        low, high, least, most = map(float, found.groups()[1:]) if found else (0.0,) * 4
+        beyond, key = max(low - least, most - high), found[1] if found else line
+        worst[key] = max(worst.get(key, (beyond, line)), (beyond, line), key=lambda item: item[0])
+    return [line for _, line in worst.values()]
+
+
+_OUT_OF_RANGE = re.compile(rf"(.*: {OUT_OF_RANGE})\[(\S+), (\S+)\], got (\S+) to (\S+)")
 
 
 def _outside(value: Array, bounds: tuple[float, float]) -> bool:

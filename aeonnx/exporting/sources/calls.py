@@ -101,8 +101,9 @@ def _called(
                 result = module(*values)
         else:
             result = module(*values)
-        latents = _latents(modules, inputs) if name == "encoder" else []
-        found[name] = given, _outputs(name, result, [*given], latents)
+        both = name == "encoder" and "decoder" in modules
+        wanted = _from_encoder(modules["decoder"], inputs) if both else []
+        found[name] = given, _outputs(name, result, [*given], wanted)
     return found
 
 
@@ -131,12 +132,6 @@ def _from_encoder(decoder: nn.Module, inputs: Sequence[Tensor]) -> list[str]:
     """What a decoder calls the inputs that an encoder feeds: all but those of the example."""
     parameters = _parameters(decoder)
     return parameters[: max(1, len(parameters) - len(inputs[1:]))] or ["z"]
-
-
-def _latents(modules: Mapping[str, nn.Module], inputs: Sequence[Tensor]) -> list[str]:
-    """Names for what an encoder returns in a tuple: z, and those that the decoder has."""
-    wanted = _from_encoder(modules["decoder"], inputs) if "decoder" in modules else []
-    return ["z", *wanted[1:]]
 
 
 def shapes_only(modules: Mapping[str, nn.Module], inputs: Sequence[Tensor], base: Called) -> Call:
@@ -172,7 +167,7 @@ def _parameters(module: nn.Module) -> list[str]:
 
 
 def _outputs(
-    part: str, result: object, taken: Sequence[str], latents: Sequence[str]
+    part: str, result: object, taken: Sequence[str], wanted: Sequence[str]
 ) -> dict[str, Tensor]:
     """The outputs of a module by name.
 
@@ -180,16 +175,18 @@ def _outputs(
         part: its name.
         result: what it returned.
         taken: names of its inputs.
-        latents: names of the first values of a tuple.
+        wanted: what a decoder calls what it takes of them, which come first. The first value of a
+            tuple is z all the same.
     """
     fields = fields_of(result)
     first = _OUTPUTS.get(part, "y")
     if fields is not None:
-        named = fields
+        first_ones = wanted if set(wanted) <= fields.keys() else ()
+        named = {key: fields[key] for key in first_ones} | fields
     elif isinstance(result, tuple | list):
         names = [first if i == 0 else f"{first}_{i + 1}" for i in range(len(result))]
-        for place, name in enumerate(latents[: len(names)]):
-            if NAME.fullmatch(name) and name not in (*taken, *names):
+        for place, name in enumerate(wanted[: len(names)]):
+            if place and NAME.fullmatch(name) and name not in (*taken, *names):
                 names[place] = name
         named = dict(zip(names, result, strict=True))
     else:
