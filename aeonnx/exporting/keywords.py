@@ -103,7 +103,7 @@ def export(
             None for any.
         listener: is called before each graph is built; None for no notifications.
         modules: `torch.nn.Module`s by the name of the part, such as `encoder` and `decoder`, or
-            `denoiser` alone, in place of a checkpoint.
+            `denoiser` alone, in place of a checkpoint. They are copied, not changed.
 
     Returns:
         The folder, the manifest, the names of the exported parts, and the report of all checks.
