@@ -10,7 +10,7 @@ import numpy as np
 from aeonnx.errors import ImageError
 from aeonnx.io.decode import Decoded, Refused, from_pillow
 from aeonnx.io.exif import ORIENTATION
-from aeonnx.io.pictures import Array, Treatment, with_channels
+from aeonnx.io.pictures import ANY, Array, Treatment, with_channels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +19,7 @@ __all__ = ["pixels_of"]
 
 
 def pixels_of(image: Image, shape: Sequence[int], where: str) -> Array:
-    """Convert an image of pillow to uint8 [C, H, W] of the given shape.
+    """Convert an image of pillow to uint8 [C, H, W] of the given shape, whose sizes can be `ANY`.
 
     The pixels are those that `read_picture` gives for the file that the image was opened from:
     grey and colour are converted to each other, palettes are looked up, 16 bits keep their high
@@ -43,8 +43,10 @@ def pixels_of(image: Image, shape: Sequence[int], where: str) -> Array:
             f"{where}, got an image that pillow cannot decode: {error or type(error).__name__}"
         ) from error
     height, width = upright.colour.shape[:2]
-    if (height, width) != tuple(shape[1:]):
-        size = f"({shape[2]}, {shape[1]})"
+    sizes = zip(shape[1:], (height, width), strict=True)
+    wanted = tuple(has if size == ANY else size for size, has in sizes)
+    if (height, width) != wanted:
+        size = f"({wanted[1]}, {wanted[0]})"
         raise ImageError(
             f"{where}, got an image of {width}x{height} pixels: resize it with .resize({size})"
         )

@@ -46,7 +46,7 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
       grad is detached;
     - of a data frame of pandas or polars, the columns of the model are taken, by their names;
     - an image of pillow becomes uint8 [1, C, H, W], by the rules for picture files;
-    - a list or tuple of images becomes uint8 [n, C, H, W], one of arrays gets a new first axis, and
+    - a list or tuple of images of one size becomes uint8 [n, C, H, W], one of arrays gets a new first axis, and
       one of numbers becomes int64 or float64, or float32 where the input is float32 and takes no
       pixels.
 
@@ -123,7 +123,14 @@ def _pixels_of(images: Sequence[Image], where: str, spec: TensorSpec) -> Array:
     from aeonnx.io.pillow import pixels_of
 
     shape = _image_shape(where, spec)
-    return np.stack([pixels_of(image, shape, where) for image in images])
+    found = [pixels_of(image, shape, where) for image in images]
+    sizes = dict.fromkeys(f"{each.shape[2]}x{each.shape[1]}" for each in found)
+    if len(sizes) > 1:
+        raise InputError(
+            f"{where}, got images of {' and '.join(sizes)} pixels: pass images of one size "
+            "together, and others one by one"
+        )
+    return np.stack(found)
 
 
 def _of_another_library(where: str, value: Any) -> Array:
@@ -186,9 +193,12 @@ def _of_list(where: str, spec: TensorSpec, value: list[Any] | tuple[Any, ...]) -
 
 
 def _image_shape(where: str, spec: TensorSpec) -> tuple[int, ...]:
+    """[C, H, W] of an input, `ANY` for a size that varies."""
+    from aeonnx.io.pictures import ANY
+
     if len(spec.shape) != _IMAGE_AXES:
         raise InputError(f"{where}, got an image of pillow: this input is not an image")
-    return tuple(int(size) for size in spec.shape[1:])
+    return tuple(ANY if isinstance(size, str) else size for size in spec.shape[1:])
 
 
 def _kind(value: object) -> str:
