@@ -112,6 +112,7 @@ def generate(
     Image i of a seed does not depend on the number of images: -n 100 begins with those of -n 10.
     """
     from aeonnx.cli.progress import RowsProgress
+    from aeonnx.runtime.further_files import numbers_in
     from aeonnx.runtime.generate_files import generate_file
     from aeonnx.runtime.labels import labels_of
     from aeonnx.runtime.walks import Walk
@@ -123,7 +124,7 @@ def generate(
     refuse_two_documents(output, as_json=as_json)
     walk = Walk(interpolate, sweep, truncate)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
-        given = others_of(ready, "generate", others, label)
+        given = numbers_in("generate", others_of(ready, "generate", others, label))
         each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]
         if given.keys() & each[0].keys():
             raise UsageError("--labels and --input label=NUMBER: give one of them")

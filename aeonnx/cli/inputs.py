@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,6 @@ __all__ = [
     "PATH_NAME",
     "images_argument",
     "label_option",
-    "numbers_of",
     "others_of",
     "others_option",
     "reading_of",
@@ -42,15 +42,16 @@ _NAMED = 3  # skipped pictures that the message names
 
 
 def others_option(command: F) -> F:
-    """Numbers for the further inputs of a part, for `numbers_of`."""
+    """Numbers or files for the further inputs of a part, for `others_of`."""
     return click.option(
         "--input",
         "others",
         multiple=True,
-        metavar="NAME=NUMBER",
-        help="A number for a further input of the part, such as sigma=0.1. May be repeated. The "
-        "decoder takes what the encoder makes, so reconstruct needs none for that.  "
-        "[default: none]",
+        metavar="NAME=VALUE",
+        help="A further input of the part: a number for all, such as sigma=0.1, or a file, such as "
+        "mask=mask.png, with one row for all or one for each: a .npy or .npz array, or for an "
+        "input of pixels a picture or a folder of them. May be repeated. The decoder takes what "
+        "the encoder makes, so reconstruct needs none for that.  [default: none]",
     )(command)
 
 
@@ -65,30 +66,30 @@ def label_option(command: F) -> F:
 
 
 def others_of(
-    bundle: Bundle, verb: str, numbers: tuple[str, ...], label: str | None
-) -> dict[str, float]:
+    bundle: Bundle, verb: str, given: tuple[str, ...], label: str | None
+) -> dict[str, float | str]:
     """The further inputs of a part, from the values of `--input` and `--label`."""
     from aeonnx.runtime.labels import label_of
 
-    given = numbers_of(numbers)
+    found = dict(map(_further, given))
     if label is None:
-        return given
+        return found
     name, number = label_of(bundle, label, verb=verb)
-    if name in given:
-        raise UsageError(f"--label and --input {name}={given[name]:g}: give one of them")
-    return {**given, name: number}
+    if name in found:
+        raise UsageError(f"--label and --input {name}={found[name]}: give one of them")
+    return {**found, name: number}
 
 
-def numbers_of(given: tuple[str, ...]) -> dict[str, float]:
-    """{"sigma": 0.1} of "sigma=0.1"; whole numbers stay whole."""
-    found: dict[str, float] = {}
-    for text in given:
-        name, _, number = text.partition("=")
-        try:
-            found[name] = int(number) if number.lstrip("+-").isdecimal() else float(number)
-        except ValueError:
-            raise UsageError(f"--input: expected NAME=NUMBER, got {text!r}") from None
-    return found
+def _further(text: str) -> tuple[str, float | str]:
+    """("sigma", 0.1) of "sigma=0.1", ("mask", "m.png") of "mask=m.png"; 1 stays whole."""
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value) if value.lstrip("+-").isdecimal() else float(value)
+    except ValueError:
+        if name and value and os.path.exists(value):
+            return name, value
+    what = f"there is no file {value}" if name and value else f"got {text!r}"
+    raise UsageError(f"--input: expected NAME=NUMBER or NAME=FILE, {what}")
 
 
 def size_of(text: str) -> tuple[int, ...]:

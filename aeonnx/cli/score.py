@@ -102,6 +102,7 @@ def score(
     from aeonnx.cli import scores
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.cli.tables import say
+    from aeonnx.runtime.further_files import numbers_in
     from aeonnx.runtime.labels import missing_label
     from aeonnx.runtime.scored import score_output
     from aeonnx.runtime.scoring import ScoreFiles, score_files
@@ -117,7 +118,7 @@ def score(
                 "--watch prints each score as it comes: leave out -o, --heatmaps and --sheet"
             )
         with opened(bundle, **how) as ready:
-            numbers = others_of(ready, "score", others, label)
+            numbers = numbers_in("--watch", others_of(ready, "score", others, label))
             for found in watched(ready, watch, threshold, reading, others=numbers):
                 scores.print_file_scored(found, as_json=as_json)
         return

@@ -66,7 +66,12 @@ class Rows:
         return f"[{', '.join(('n', *(str(size or 'any') for size in self.shape)))}]"
 
 
-def open_latents(path: Path | str, latents: Rows, others: Sequence[Rows] = ()) -> Source:
+def open_latents(
+    path: Path | str,
+    latents: Rows,
+    others: Sequence[Rows] = (),
+    way: str = ", such as aeonnx encode makes of pictures",
+) -> Source:
     """Open latents or codes, [n, ...] or a single row: a .npy or .npz array.
 
     Args:
@@ -74,6 +79,7 @@ def open_latents(path: Path | str, latents: Rows, others: Sequence[Rows] = ()) -
         latents: the rows; in a .npz the array of this name, or see `arrays.names_of_latents`.
         others: further inputs, which are read from the arrays of their names in a .npz; those that
             it does not have are left out.
+        way: how to make such an array, for messages.
 
     Raises:
         ImageError: the file is missing or is not such an array, or arrays have different numbers
@@ -81,7 +87,7 @@ def open_latents(path: Path | str, latents: Rows, others: Sequence[Rows] = ()) -
     """
     where = named(path)
     start, stream = first_bytes(path)
-    _refuse_picture(start, where, latents, ", such as aeonnx encode makes of pictures")
+    _refuse_picture(start, where, latents, way)
     arrays = arrays_of(path, start, stream, latents.name, [each.name for each in others])
     count, batches = _of(arrays.pop(latents.name), latents)
     further = {each.name: each for each in others}

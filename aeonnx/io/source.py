@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from aeonnx.errors import ImageError
 from aeonnx.io.photos import PhotoFile
 from aeonnx.io.stored import Numbers
 
-__all__ = ["AllSkipped", "Batches", "Source", "joined", "numbered"]
+__all__ = ["AllSkipped", "Batches", "Source", "Taken", "joined", "numbered"]
 
 Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
@@ -31,6 +32,29 @@ class AllSkipped(ImageError):  # noqa: N818  # it names what happened
     def __init__(self, message: str, skipped: Sequence[str]) -> None:
         super().__init__(message)
         self.skipped = tuple(skipped)
+
+
+class Taken:
+    """Takes as many rows as are asked for from batches of any size."""
+
+    def __init__(self, batches: Iterator[Array]) -> None:
+        self._batches, self._left = batches, list[Array]()
+
+    def take(self, count: int) -> Array:
+        """The next rows, which there must be.
+
+        Raises:
+            ImageError: they have several sizes.
+        """
+        found = self._left
+        while sum(map(len, found)) < count:
+            found.append(next(self._batches))
+        try:
+            rows = found[0] if len(found) == 1 else np.concatenate(found)
+        except ValueError as error:
+            raise ImageError(f"expected further inputs of one size: {error}") from error
+        self._left = [rows[count:]] if len(rows) > count else []
+        return rows[:count]
 
 
 @dataclass(frozen=True)
@@ -60,9 +84,9 @@ class Source:
 
     def pairs(self, size: int) -> Iterator[tuple[Array, dict[str, Array]]]:
         """Batches of at most `size` rows, each with the same rows of the further inputs."""
-        others = {name: batches(size) for name, batches in self.others.items()}
+        others = {name: Taken(batches(size)) for name, batches in self.others.items()}
         for rows in self.batches(size):
-            yield rows, {name: next(batches) for name, batches in others.items()}
+            yield rows, {name: each.take(len(rows)) for name, each in others.items()}
 
 
 def joined(parts: list[Source]) -> Source:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from aeonnx.bundle import Variant
+from aeonnx.bundle import TensorSpec, Variant
 from aeonnx.bundle.composing import conditions, fed
 from aeonnx.errors import BundleError, InputError, UsageError
 from aeonnx.io.pixels import to_pixels
-from aeonnx.runtime.array_like import ArrayLike
+from aeonnx.runtime.array_like import ArrayLike, is_number
 from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
 from aeonnx.runtime.mixing import check_strength, mix
@@ -29,6 +29,7 @@ from aeonnx.runtime.validation import (
     check_output,
     input_array,
     require_names,
+    require_same_sizes,
     require_some_value,
 )
 from aeonnx.runtime.variants import Variants
@@ -164,6 +165,7 @@ class Answers:
             return known.output(value, out, OUTPUTS[verb], others)
         self.require(verb)
         given, whole = self._padded(taken_by(self._manifest, verb), value)
+        others = self._padded_others(verb, given, others)
         if whole is given:
             return self._in_steps(verb, given, out, pixels, others)
         made = self._in_steps(verb, whole, None, pixels, others)
@@ -226,13 +228,16 @@ class Answers:
         if known and not known.sized:
             return known.output(value, out, OUTPUTS["encode"], others)
         self.require("encode")
-        return self.one("encode", self._padded("encoder", value)[1], out, others=others)
+        given, whole = self._padded("encoder", value)
+        return self.one("encode", whole, out, others=self._padded_others("encode", given, others))
 
     def encode_all(self, value: ArrayLike, others: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """All outputs of the encoder, for an input of any size as in `encode`."""
         self.require("encode")
         first = self._variant("encoder").inputs[0].name
-        return self.runner("encode")({first: self._padded("encoder", value)[1], **others})
+        given, whole = self._padded("encoder", value)
+        others = self._padded_others("encode", given, others)
+        return self.runner("encode")({first: whole, **others})
 
     def _padded(self, part: str, value: ArrayLike) -> tuple[Any, Any]:
         """The first input of a part as an array, and the same if its sizes are allowed, or padded.
@@ -244,10 +249,28 @@ class Answers:
         if not is_sized(variant):
             return value, value
         given = input_array(part, variant.inputs[0], value)
-        try:
-            return given, pad_to_allowed(variant, variant.inputs[0], given)
-        except ValueError as error:
-            raise InputError(f"{part}: {error}") from error
+        return given, _allowed(part, variant, variant.inputs[0], given)
+
+    def _padded_others(
+        self, verb: str, given: Any, others: Mapping[str, ArrayLike]
+    ) -> Mapping[str, ArrayLike]:
+        """The further inputs of a verb, padded as `_padded` pads the first, which is `given`.
+
+        Raises:
+            InputError: one has another size than the first input, before they are padded.
+        """
+        found = dict(others)
+        for part in (PARTS[step] for step in steps_of(self._manifest, verb)) if others else ():
+            variant = self._variant(part)
+            for spec in variant.inputs[1:] if is_sized(variant) else ():
+                value = found.get(spec.name)
+                if value is None or is_number(value):
+                    continue
+                array = input_array(part, spec, value)
+                if part == taken_by(self._manifest, verb):
+                    require_same_sizes(part, variant.inputs[0], given, spec, array)
+                found[spec.name] = _allowed(part, variant, spec, array)
+        return found
 
     def _in_steps(
         self,
@@ -295,3 +318,10 @@ class Answers:
 
     def _variant(self, part: str, name: str = "fp32") -> Variant:
         return self._pool.variant(part, name)
+
+
+def _allowed(part: str, variant: Variant, spec: TensorSpec, value: Array) -> Array:
+    try:
+        return pad_to_allowed(variant, spec, value)
+    except ValueError as error:
+        raise InputError(f"{part}: {error}") from error

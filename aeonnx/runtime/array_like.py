@@ -46,9 +46,9 @@ def as_array(where: str, spec: TensorSpec, value: Any) -> Array:
       grad is detached;
     - of a data frame of pandas or polars, the columns of the model are taken, by their names;
     - an image of pillow becomes uint8 [1, C, H, W], by the rules for picture files;
-    - a list or tuple of images of one size becomes uint8 [n, C, H, W], one of arrays gets a new first axis, and
-      one of numbers becomes int64 or float64, or float32 where the input is float32 and takes no
-      pixels.
+    - a list or tuple of images of one size becomes uint8 [n, C, H, W], one of arrays gets a new
+      first axis, and one of numbers becomes int64 or float64, or float32 where the input is float32
+      and takes no pixels.
 
     Args:
         where: the input and what it expects; messages begin with it.

@@ -24,6 +24,7 @@ from aeonnx.runtime.file_rows import (
     require_inputs,
     sizes,
 )
+from aeonnx.runtime.further_files import Further, numbers_in, with_further
 from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.mixing import check_strength
 from aeonnx.runtime.photos import are_photos, run_on_photos
@@ -37,7 +38,7 @@ from aeonnx.runtime.written import Written, left_out_of
 
 __all__ = ["Advanced", "Written", "run_on_files"]
 
-_NONE: Mapping[str, float] = MappingProxyType({})
+_NONE: Further = MappingProxyType({})
 
 
 def run_on_files(
@@ -50,7 +51,7 @@ def run_on_files(
     pixels: bool = False,
     force: bool = False,
     advanced: Advanced | None = None,
-    others: Mapping[str, float] = _NONE,
+    others: Further = _NONE,
     strength: float | None = None,
     compare: Path | None = None,
 ) -> Written:
@@ -72,7 +73,8 @@ def run_on_files(
         pixels: write uint8 instead of float32 to an array; pictures are always uint8.
         force: replace an existing file; add to a folder that is not empty.
         advanced: progress callback.
-        others: a number for each further input of the verb's part, such as a noise level.
+        others: a number for each further input of the verb's part, such as a noise level; or the
+            name of a file, see `with_further`. Signals have numbers alone.
         strength: for "denoise", see `Bundle.denoise`.
         compare: for "denoise", a .png that shows images before and after, side by side.
 
@@ -97,8 +99,9 @@ def run_on_files(
             pixels=pixels,
             strength=strength is not None,
         )
+        numbers = numbers_in(f"{verb} of signals", others)
         return run_on_signals(
-            bundle, verb, sources, target, force=force, advanced=advanced, others=others
+            bundle, verb, sources, target, force=force, advanced=advanced, others=numbers
         )
     made = made_by(bundle.manifest, verb)[1]
     is_image, what = made.kind == "image", f"{made.name} is of the kind {made.kind}, not an image"
@@ -110,8 +113,9 @@ def run_on_files(
     options: dict[str, Any] = {} if verb == "encode" else {"pixels": pixels or to.pictures, **mixed}
     where = rows.names[0] if isinstance(sources, Source) else named(sources[0])
     require_inputs(bundle, verb, where, rows.others, others)
-    label = missing_label(bundle, verb, {**others, **rows.others})
-    inputs = (*others, *rows.others, *([label] if label else []))
+    rows, numbers = with_further(bundle, verb, rows, others, reading)
+    label = missing_label(bundle, verb, {**numbers, **rows.others})
+    inputs = (*numbers, *rows.others, *([label] if label else []))
     bundle.require(verb, inputs, pixels=options.get("pixels", False))
     more = kept(bundle.manifest) if verb == "encode" else ()
     if verb == "encode" and label and "decoder" in bundle.manifest.parts:
@@ -123,9 +127,9 @@ def run_on_files(
         if label:
             rest = {**rest, label: predicted(bundle, batch)}
         if more:
-            found = {**rest, **bundle.encode_all(batch, **rest, **others)}
+            found = {**rest, **bundle.encode_all(batch, **rest, **numbers)}
             return found[made.name], {name: found[name] for name in more}
-        result: Array = getattr(bundle, verb)(batch, **rest, **others, **options)
+        result: Array = getattr(bundle, verb)(batch, **rest, **numbers, **options)
         if compare is not None:
             show_rows(sheet, bundle, verb, rows.names, batch, result)
         return result, {}
@@ -134,9 +138,9 @@ def run_on_files(
         written = run_on_photos(
             bundle,
             verb,
-            rows.photos,
+            rows,
             to,
-            {**others, **mixed},
+            {**numbers, **mixed},
             how=reading.how,
             shown=sheet.add,
             force=force,

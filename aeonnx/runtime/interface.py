@@ -16,6 +16,7 @@ from aeonnx.bundle import (
     Variant,
     batch_of,
     has_rows,
+    scaled,
     shape_at,
     shape_of_rows,
     solve_rows,
@@ -25,9 +26,11 @@ __all__ = [
     "Array",
     "Interface",
     "batch_of",
+    "fits",
     "golden_shape",
     "has_rows",
     "is_sized",
+    "row_shape",
     "rows_in",
     "select_rows",
     "shape_of_rows",
@@ -44,6 +47,14 @@ def rows_in(part: Interface, inputs: Mapping[str, Array]) -> int:
     return next(len(inputs[spec.name]) for spec in part.inputs if has_rows(part, spec))
 
 
+def fits(spec: TensorSpec, value: Array) -> bool:
+    """Whether an array has as many axes as an input, and its numbers where they do not vary."""
+    return value.ndim == len(spec.shape) and all(
+        isinstance(size, str) or size == given
+        for size, given in zip(spec.shape, value.shape, strict=True)
+    )
+
+
 def is_sized(part: Interface) -> bool:
     """Whether a part has dynamic axes other than that of rows."""
     return bool(part.axes.keys() - {BATCH})
@@ -56,6 +67,27 @@ def sizes_of(part: Interface, inputs: Mapping[str, Array]) -> dict[str, int]:
         ValueError: the inputs disagree, or an axis may not have its size.
     """
     return solve_rows(part, {name: value.shape for name, value in inputs.items()})
+
+
+def row_shape(spec: TensorSpec, first: TensorSpec, value: Array) -> tuple[int, ...]:
+    """The shape of a row of a further input at the sizes of the first.
+
+    Args:
+        spec: the further input; axes that the first input does not fix get the size 1.
+        first: the first input.
+        value: an array of its shape.
+    """
+    known: dict[str, int] = {}
+    for size, given in zip(first.shape, value.shape, strict=True):
+        axis = scaled(size)
+        there = axis.solve(given) if axis else None
+        if axis and there is not None:
+            known[axis.axis] = there
+    sizes = [(size, scaled(size)) for size in spec.shape[1:]]
+    return tuple(
+        int(size) if axis is None else axis.at(known[axis.axis]) if axis.axis in known else 1
+        for size, axis in sizes
+    )
 
 
 def stored_sizes(part: Interface, golden: Golden) -> dict[str, int]:

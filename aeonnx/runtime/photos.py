@@ -5,7 +5,7 @@ A photograph comes out as it went in: with its size, colours, depth, transparenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,10 +14,10 @@ from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.encode import DEEP, encode_picture
 from aeonnx.io.formats import Target, distinct
-from aeonnx.io.photos import PhotoFile, open_photo
+from aeonnx.io.photos import open_photo
 from aeonnx.io.pictures import Treatment
 from aeonnx.io.pixels import UNIT
-from aeonnx.io.source import Source
+from aeonnx.io.source import Source, Taken
 from aeonnx.io.writers import results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import of_any_size, sizes
@@ -42,7 +42,7 @@ def are_photos(bundle: Bundle, verb: str, rows: Source, to: Target) -> bool:
 def run_on_photos(
     bundle: Bundle,
     verb: str,
-    photos: Sequence[PhotoFile],
+    source: Source,
     to: Target,
     others: Mapping[str, float],
     *,
@@ -56,7 +56,7 @@ def run_on_photos(
     Args:
         bundle: the bundle.
         verb: a verb for which `are_photos` holds.
-        photos: the photographs.
+        source: the photographs; further inputs have a row for each of them.
         to: a folder, or the file for the only photograph.
         others: a number for each further argument of the verb.
         how: treatment of transparent pixels; without a background, alpha is kept as it is.
@@ -71,15 +71,19 @@ def run_on_photos(
     part, made = made_by(bundle.manifest, verb)
     bounds = bundle.inputs(taken_by(bundle.manifest, verb))[0].range or UNIT
     after_bounds = pixel_range(bundle.manifest, part, made)
+    photos = source.photos
     shapes: list[tuple[int, ...]] = []
     depths: set[str] = set()
 
     def results() -> Iterator[bytes]:
         form = "png" if to.form == "folder" else to.form
         opened = ahead((file, open_photo(file.read(), file.name, how)) for file in photos)
+        further = {name: Taken(batches(1)) for name, batches in source.others.items()}
         for file, photo in opened:
             rows = photo.rows(sizes(made)[0], bounds)
-            found = getattr(bundle, verb)(rows, **others, pixels=rows.dtype == np.uint8)
+            # Each plane of a colour picture can be a row.
+            rest = {name: each.take(1).repeat(len(rows), 0) for name, each in further.items()}
+            found = getattr(bundle, verb)(rows, **rest, **others, pixels=rows.dtype == np.uint8)
             after = photo.with_result(found, after_bounds)
             pixels = after.pixels
             shown(file.name, photo.pixels, pixels)

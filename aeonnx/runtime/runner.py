@@ -20,6 +20,7 @@ from aeonnx.runtime.by_shapes import ByShapes
 from aeonnx.runtime.interface import (
     batch_of,
     is_sized,
+    row_shape,
     select_rows,
     shape_of_rows,
     sizes_of,
@@ -161,7 +162,7 @@ class PartRunner:
         inputs = {self._input: value}
         if others or self._others:
             self._require_names((self._input, *others))
-            inputs |= self._checked(others, len(value))
+            inputs |= self._checked(others, value, len(value))
         plan = self._plan(inputs)
         if out is None:
             return self._run(inputs, [name], plan)[0]
@@ -221,20 +222,19 @@ class PartRunner:
             rows = len(first)
         else:  # a seed: the rows are those of an index
             rows = next((len(v) for v in others.values() if hasattr(v, "__len__")), 1)
-        return {self._input: first, **self._checked(others, rows)}
+        return {self._input: first, **self._checked(others, first, rows)}
 
     def _require_names(self, inputs: Iterable[str]) -> None:
         if {*inputs} != self._specs.keys():
             require_names(self._part, tuple(self._specs), inputs)
 
-    def _checked(self, others: Mapping[str, Any], rows: int) -> dict[str, Array]:
-        """The inputs other than the first; a single number stands for a row of it each."""
-        checked = {}
+    def _checked(self, others: Mapping[str, Any], given: Array, rows: int) -> dict[str, Array]:
+        """The inputs other than the first, which is `given`; a single number fills a row each."""
+        checked, first = {}, self._specs[self._input]
         for name, value in others.items():
             spec = self._specs[name]
             if is_number(value) and spec.shape[0] == BATCH:
-                shape = (rows, *(1 if isinstance(size, str) else size for size in spec.shape[1:]))
-                value = np.full(shape, value)
+                value = np.full((rows, *row_shape(spec, first, given)), value)
                 if np.can_cast(value.dtype, spec.dtype, "same_kind"):  # else check_input says so
                     value = value.astype(spec.dtype)
             checked[name] = self._checked_as(name, value)

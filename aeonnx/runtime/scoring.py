@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ from aeonnx.io.source import Source
 from aeonnx.io.writers import names_of_results, results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import Given, log_skipped, open_rows_of
+from aeonnx.runtime.further_files import Further, with_further
 from aeonnx.runtime.labels import missing_label, predicted
 from aeonnx.runtime.scored import VERDICTS, Scored, score_output, threshold_of
 from aeonnx.runtime.session import Array
@@ -62,7 +63,7 @@ def score_files(
     *,
     threshold: str | float = "p99",
     reading: Reading | None = None,
-    others: Mapping[str, float] = MappingProxyType({}),
+    others: Further = MappingProxyType({}),
     advanced: Callable[[int, int], None] | None = None,
 ) -> tuple[Source, Scored]:
     """Score images and write the results.
@@ -73,7 +74,8 @@ def score_files(
         to: the files to write.
         threshold: see `Bundle.score`.
         reading: how sources are read.
-        others: a number for each further input of the scorer, such as a label.
+        others: a number for each further input of the scorer, such as a label; or the name of a
+            file, see `with_further`.
         advanced: progress callback: (rows done, rows in total).
 
     Returns:
@@ -96,15 +98,16 @@ def score_files(
         require_pictures("--heatmaps", scorer.inputs[0])
         files.refuse_existing(to.heatmaps, force=to.force)
     rows = open_rows_of(bundle, "score", sources, reading)
+    rows, numbers = with_further(bundle, "score", rows, others, reading or Reading())
     # Heat maps are of the error, whatever the score is.
     hot = scorer.percentiles.get(OUTPUTS["score"], {}).get("p99", limit)
     shown = _Shown(rows, hot, scorer.inputs[0].range or UNIT)
 
     def scored() -> Iterator[Scored]:
         done = 0
-        for batch in rows.batches(rows_at_once(bundle, "score")):
+        for batch, rest in rows.pairs(rows_at_once(bundle, "score")):
             more = {label: predicted(bundle, batch)} if label else {}
-            found = bundle.score(batch, threshold=limit, **others, **more)
+            found = bundle.score(batch, threshold=limit, **rest, **numbers, **more)
             if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):
                 shown.add(done, batch, found)
             done += len(batch)

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from aeonnx.bundle import BATCH, Axis, Interface, ScaledAxis, TensorSpec, axes_of, scaled, shape_at
-from aeonnx.runtime.interface import Array
+from aeonnx.runtime.interface import Array, fits
 
 __all__ = [
     "Piece",
@@ -185,14 +185,14 @@ def pad_to_allowed(part: Interface, spec: TensorSpec, value: Array) -> Array:
     Args:
         part: of which `spec` is an input.
         spec: the input.
-        value: an array with as many axes; sizes that are allowed stay as they are, and so do those
-            above the largest.
+        value: an array; sizes that are allowed stay as they are, and so do those above the largest
+            and an array of other axes, which is refused when it is run.
 
     Raises:
         ValueError: it is a signal that is shorter than one frame.
     """
-    if value.ndim != len(spec.shape) or not value.size:
-        return value  # refused when it is run
+    if not fits(spec, value) or not value.size:
+        return value
     places: dict[str, list[tuple[int, ScaledAxis]]] = {}
     for place, size in enumerate(spec.shape):
         axis = scaled(size)

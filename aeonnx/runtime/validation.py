@@ -13,9 +13,18 @@ from aeonnx.bundle import TensorSpec
 from aeonnx.errors import InputError
 from aeonnx.io.pixels import UNIT, from_pixels
 from aeonnx.runtime.array_like import as_array, takes_pixels
+from aeonnx.runtime.interface import fits
 from aeonnx.runtime.session import Array
 
-__all__ = ["check_input", "check_output", "input_array", "require_names", "require_some_value"]
+__all__ = [
+    "check_input",
+    "check_output",
+    "given_by",
+    "input_array",
+    "require_names",
+    "require_same_sizes",
+    "require_some_value",
+]
 
 _FLOATS = (np.dtype(np.float16), np.dtype(np.float64))
 """Dtypes that are rounded to float32."""
@@ -99,15 +108,38 @@ def require_names(part: str, names: Sequence[str], given: Iterable[str]) -> None
     if missing:
         how = ""
         if names[0] not in missing:  # the first is the argument of the verb
-            options = " ".join(map(_option, missing))
+            options = " ".join(map(given_by, missing))
             how = f", with {options}, in Python with the keyword {', '.join(missing)}"
         todo.append(f"give {', '.join(missing)} too{how}")
     raise InputError(f"{part}: expected inputs {sorted(names)}, got {got}: {', and '.join(todo)}")
 
 
-def _option(name: str) -> str:
+def given_by(name: str) -> str:
     """How a command is given a further input."""
-    return "--label CLASS" if name == "label" else f"--input {name}=NUMBER"
+    if name == "label":
+        return "--label CLASS"
+    return f"--input {name}=NUMBER or --input {name}=FILE"
+
+
+def require_same_sizes(
+    part: str, first: TensorSpec, given: Array, spec: TensorSpec, value: Array
+) -> None:
+    """Check that a further input has the size of the first, where both have the same axis.
+
+    Padding would hide that it has not.
+
+    Raises:
+        InputError: it has another.
+    """
+    if not (fits(first, given) and fits(spec, value)):
+        return  # refused where the input is checked
+    sizes = dict(zip(first.shape[1:], given.shape[1:], strict=True))
+    for size, got in zip(spec.shape[1:], value.shape[1:], strict=True):
+        if isinstance(size, str) and sizes.get(size, got) != got:
+            raise InputError(
+                f"{part}: {size}: expected one size in all inputs, got {sizes[size]} in "
+                f"{first.name} and {got} in {spec.name}"
+            )
 
 
 def input_array(part: str, spec: TensorSpec, value: Any) -> Array:

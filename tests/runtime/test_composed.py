@@ -147,7 +147,7 @@ def test_the_decoder_takes_every_output_that_it_knows(made: Callable[[str], Path
         (
             {},
             "decoder: expected inputs ['gain', 'top', 'z'], got ['top', 'z']: give gain too, with "
-            "--input gain=NUMBER, in Python with the keyword gain",
+            "--input gain=NUMBER or --input gain=FILE, in Python with the keyword gain",
         ),
     ],
 )
@@ -171,8 +171,8 @@ def test_an_unknown_input_is_named_beside_the_missing_one(
     result = aeonnx("decode", made("vectors"), "z.npz", "-o", "y.npy", "--input", "gian=2")
     assert result.stderr == (
         "Error: decoder: expected inputs ['gain', 'top', 'z'], got ['gian', 'top', 'z']: leave out "
-        "gian, which it does not have, and give gain too, with --input gain=NUMBER, in Python with "
-        "the keyword gain\n"
+        "gian, which it does not have, and give gain too, with --input gain=NUMBER or --input "
+        "gain=FILE, in Python with the keyword gain\n"
     )
 
 
@@ -240,6 +240,11 @@ def test_signals_keep_what_the_decoder_takes(aeonnx: Cli, made: Callable[[str], 
     assert result.stderr == (
         "Error: z.npy: expected a .npz with loudness too, which the decoder takes: write one with "
         "aeonnx encode -o NAME.npz, or give --input loudness=NUMBER\n"
+    )
+    result = aeonnx("decode", made("signals"), "z.npy", "-o", "d.npy", "--input", "loudness=x.npy")
+    assert result.stderr == (
+        "Error: --input loudness=x.npy: expected a number, decode of signals takes no files for "
+        "its further inputs: give --input loudness=NUMBER\n"
     )
     done(aeonnx("decode", made("signals"), "z.npy", "-o", "d.npy", "--input", "loudness=0.5"))
     np.testing.assert_array_equal(

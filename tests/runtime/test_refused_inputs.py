@@ -158,7 +158,7 @@ def test_codes_in_tiles_are_those_of_the_whole(made: Path) -> None:
             "denoise",
             picture(1, 1, 8, 8),
             "denoiser: expected inputs ['sigma', 'x'], got ['x']: give sigma too, with --input "
-            "sigma=NUMBER, in Python with the keyword sigma",
+            "sigma=NUMBER or --input sigma=FILE, in Python with the keyword sigma",
         ),
     ],
 )
