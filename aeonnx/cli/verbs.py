@@ -152,7 +152,7 @@ denoise = _image_verb(
 
 @click.command(epilog="Example: aeonnx decode dist/vae z.npy -o digits.png")
 @bundle_argument
-@click.argument("source", type=PATH_NAME, metavar="LATENTS")
+@click.argument("sources", type=PATH_NAME, metavar="LATENTS...", nargs=-1, required=True)
 @output_to(TO_PICTURE + "a .npy.")
 @pixels_option
 @others_option
@@ -163,7 +163,7 @@ denoise = _image_verb(
 @WRITTEN
 def decode(
     bundle: Path,
-    source: str,
+    sources: tuple[str, ...],
     output: str,
     others: tuple[str, ...],
     label: str | None,
@@ -174,10 +174,10 @@ def decode(
 ) -> None:
     """Decode latents to images.
 
-    LATENTS is a .npy or .npz array of floats [n, latent], or of whole numbers for codes, as
-    `aeonnx encode` writes, or - for one on stdin. A .npz can have further inputs of the decoder
-    too, each as the array of its name. Latents or codes of signals become a .npy or, of one signal,
-    a .wav.
+    Each of LATENTS is what `aeonnx encode` writes: a .npy or .npz array of floats [n, latent], or
+    of whole numbers for codes, a folder of them, or - for one on stdin. A .npz can have further
+    inputs of the decoder too, each as the array of its name. Latents or codes of signals become a
+    .npy or, of one signal, a .wav.
     """
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.file_ops import run_on_files
@@ -187,7 +187,7 @@ def decode(
         written = run_on_files(
             ready,
             "decode",
-            [source],
+            sources,
             output,
             pixels=pixels,
             force=force,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Source:
 
 
 def joined(parts: list[Source]) -> Source:
-    """The rows of several sources, one after the other."""
+    """The rows of several sources, which have the same further inputs, one after the other."""
     if len(parts) == 1:
         return parts[0]
 
@@ -98,15 +99,20 @@ def joined(parts: list[Source]) -> Source:
         for part in parts:
             yield from part.batches(size)
 
+    def further(name: str, size: int) -> Iterator[Array]:
+        for part in parts:
+            yield from part.others[name](size)
+
+    others = {name: partial(further, name) for name in parts[0].others}
     skipped = tuple(text for part in parts for text in part.skipped)
     if all(part.outputs is None for part in parts):
         count = Numbers(sum(len(part.names) for part in parts))
-        return Source(count, batches, skipped=skipped)
+        return Source(count, batches, skipped=skipped, others=others)
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
     pictures = all(part.pictures for part in parts)
     photos = tuple(photo for part in parts for photo in part.photos) if pictures else ()
-    return Source(names, batches, outputs, pictures, skipped=skipped, photos=photos)
+    return Source(names, batches, outputs, pictures, (), skipped, others, photos)
 
 
 def numbered(source: Source, where: str) -> Source:

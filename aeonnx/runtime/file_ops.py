@@ -60,7 +60,7 @@ def run_on_files(
     Args:
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
-        sources: pictures and arrays, for "decode" one file of latents, see `open_rows_of`, or what
+        sources: pictures and arrays, for "decode" files of latents, see `open_rows_of`, or what
             that returned. Signals of any length, and their latents, are read and written as
             `run_on_signals` says.
         target: .png, .jpg, .webp or .tif for a grid of images; .npy for an array; .npz for an

@@ -12,10 +12,11 @@ from aeonnx._util.text import printable
 from aeonnx.bundle import TensorSpec
 from aeonnx.bundle.composing import kept
 from aeonnx.errors import InputError, UsageError
+from aeonnx.io.latent_files import open_latent_files
 from aeonnx.io.photos import PhotoFile
 from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import Reading, open_images
-from aeonnx.io.rows import Rows, open_latents, open_rows
+from aeonnx.io.rows import Rows, open_rows
 from aeonnx.io.source import Source
 from aeonnx.io.table_rows import ColumnsOf, open_table_rows
 from aeonnx.io.tables import Table
@@ -49,7 +50,7 @@ def open_rows_of(
     Args:
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct", "denoise", "score" or "classify".
-        sources: for "decode" one file of latents, see `open_latents`, which in a .npz can have
+        sources: for "decode" files of latents, see `open_latent_files`, which as a .npz can have
             arrays of the decoder's further inputs too; images for a part that takes images, see
             `open_images`; arrays for every other part, see `open_rows`; tables for one of columns,
             see `open_table_rows`. Rows that are open already are returned.
@@ -64,9 +65,10 @@ def open_rows_of(
     part = taken_by(bundle.manifest, verb)
     spec, *others = bundle.inputs(part)
     if verb == "decode":
-        (one,) = cast(Sequence[Path | str], sources)
+        files = cast(Sequence[Path | str], sources)
         what = "latents" if spec.dtype.startswith("float") else "codes"
-        return open_latents(one, _rows(spec, what), [_rows(each, each.name) for each in others])
+        further = [_rows(each, each.name) for each in others]
+        return open_latent_files(files, _rows(spec, what), further)
     reading = reading or Reading()
     if spec.kind == "image":
         # Odd images may have values that no normal image has.

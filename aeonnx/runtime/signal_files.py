@@ -15,6 +15,7 @@ from aeonnx.bundle.composing import fed, kept
 from aeonnx.errors import InputError, UsageError
 from aeonnx.io.array_writers import zip_files
 from aeonnx.io.formats import Target, distinct
+from aeonnx.io.latent_files import ARRAYS
 from aeonnx.io.wav import Wav
 from aeonnx.io.writers import results_folder
 from aeonnx.runtime.bundle import Bundle
@@ -99,7 +100,7 @@ def run_on_signals(
         bundle: the bundle.
         verb: "encode", "decode", "reconstruct" or "denoise".
         sources: .wav files, or .npy arrays, see `open_signal`; folders, of which the .wav files are
-            read; "-" for one file on stdin.
+            read, and for "decode" the .npy and .npz files; "-" for one file on stdin.
         target: a .wav for one signal, or a .npy; for "encode" a .npz too, with every further output
             that the decoder takes; a folder for a file per source.
         force: replace an existing file; add to a folder that is not empty.
@@ -114,7 +115,8 @@ def run_on_signals(
     bundle.require(verb)
     steps = _steps(bundle, verb)
     inside = is_folder(target)
-    with as_files(sources) as (paths, left_out):
+    kind = (ARRAYS, "latents") if verb == "decode" else ((".wav",), "signal")
+    with as_files(sources, *kind) as (paths, left_out):
         if len(paths) > 1 and not inside:
             raise UsageError(
                 f"{target}: expected a folder for the results of {len(paths)} files: give a name "

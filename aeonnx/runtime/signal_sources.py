@@ -17,18 +17,22 @@ __all__ = ["as_files"]
 
 
 @contextmanager
-def as_files(sources: Sequence[Path | str]) -> Iterator[tuple[list[Path], list[str]]]:
+def as_files(
+    sources: Sequence[Path | str], suffixes: Sequence[str] = (".wav",), what: str = "signal"
+) -> Iterator[tuple[list[Path], list[str]]]:
     """The files of some sources, and a line for each folder of which files were left out.
 
     Stdin is copied to a temporary file, since signals are read in pieces. Messages of errors call
     it stdin.
 
     Args:
-        sources: files; folders, whose .wav files are read in the order of their names, without
-            those of folders inside; "-" for stdin.
+        sources: files; folders, whose files of these suffixes are read in the order of their names,
+            without those of folders inside; "-" for stdin.
+        suffixes: such as .wav.
+        what: the files hold, for messages.
 
     Raises:
-        ImageError: a folder holds no .wav file, or stdin is closed.
+        ImageError: a folder holds no such file, or stdin is closed.
     """
     with tempfile.TemporaryDirectory() as folder:
         stdin = Path(folder) / "stdin"
@@ -39,7 +43,7 @@ def as_files(sources: Sequence[Path | str]) -> Iterator[tuple[list[Path], list[s
                 _save_stdin(stdin)
                 paths.append(stdin)
             elif os.path.isdir(source):  # Path.is_dir raises for invalid names
-                paths += _of_folder(Path(source), left_out)
+                paths += _of_folder(Path(source), suffixes, what, left_out)
             else:
                 paths.append(Path(source))
         try:
@@ -55,14 +59,15 @@ def _save_stdin(path: Path) -> None:
         shutil.copyfileobj(sys.stdin.buffer, file)
 
 
-def _of_folder(folder: Path, left_out: list[str]) -> list[Path]:
+def _of_folder(folder: Path, suffixes: Sequence[str], what: str, left_out: list[str]) -> list[Path]:
     try:
         entries = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     except OSError as error:
         raise ImageError(f"{folder} cannot be read: {error.strerror}") from error
-    found = [each for each in entries if each.suffix.lower() == ".wav" and each.is_file()]
+    names = f"*{' or *'.join(suffixes)}"
+    found = [each for each in entries if each.suffix.lower() in suffixes and each.is_file()]
     if not found:
-        raise ImageError(f"{folder} holds no signal: expected files named *.wav")
+        raise ImageError(f"{folder} holds no {what}: expected files named {names}")
     if count := len(entries) - len(found):
-        left_out.append(f"{folder}: left out {count} not named *.wav")
+        left_out.append(f"{folder}: left out {count} not named {names}")
     return found

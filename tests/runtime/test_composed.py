@@ -233,6 +233,9 @@ def test_signals_keep_what_the_decoder_takes(aeonnx: Cli, made: Callable[[str], 
             "loudness": (2, 1),
         }
     done(aeonnx("decode", made("signals"), "z.npz", "-o", "y.npy"))
+    done(aeonnx("encode", made("signals"), "x.npy", "-o", "zs"))
+    done(aeonnx("decode", made("signals"), "zs", "-o", "ys"))
+    np.testing.assert_array_equal(np.load("ys/x.npy"), np.load("y.npy"))
     np.testing.assert_allclose(np.load("y.npy")[..., :203], expected, rtol=0, atol=1e-6)
     result = done(aeonnx("encode", made("signals"), "x.npy", "-o", "z.npy"))
     assert "z.npy has z alone: the decoder takes loudness too, which a name" in result.stderr
