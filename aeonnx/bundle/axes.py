@@ -180,4 +180,5 @@ def _rule(axis: Axis) -> str:
 def nearest(axis: Axis, size: int) -> int:
     """The size nearest to `size` that an axis may have; of two, the larger."""
     whole = (size + axis.multiple // 2) // axis.multiple * axis.multiple
-    return min(max(whole, axis.min), axis.max or whole + axis.min)
+    least = max(whole, axis.min)
+    return least if axis.max is None else min(least, axis.max)

@@ -64,4 +64,6 @@ def _inexact(part: str, bundle: Bundle) -> str:
         if measured
         else "the export did not measure how much that loses"
     )
-    return f"Not exact: {part} looks further than a tile, so tiles were blended; {loss}"
+    tiling = bundle.runner(part).tiling
+    tiles = f"tiles of {tiling.side} with an overlap of {tiling.overlap}" if tiling else "tiles"
+    return f"Not exact: {part} looks further than a tile, so {tiles} were blended; {loss}"

@@ -96,8 +96,8 @@ def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, .
     names = tuple(axis.axis for axis in axes_of([variant.outputs[0].shape[2:]]))
     if not names:
         raise InputError("size: expected none, the images of this bundle have one size")
-    if len(size) != len(names):
-        raise InputError(f"size: expected {len(names)} numbers, {names}, got {len(size)}")
+    if np.ndim(size) != 1 or len(size) != len(names):
+        raise InputError(f"size: expected ({', '.join(names)}), as many numbers, got {size!r}")
     wanted = {"size": (names, tuple(whole("size", each) for each in size))}
     try:
         sizes |= solve(wanted, variant.axes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "row_shape",
     "rows_in",
     "select_rows",
+    "several_rows",
     "shape_of_rows",
     "sizes_of",
     "stored_sizes",
@@ -52,6 +53,14 @@ def fits(spec: TensorSpec, value: Array) -> bool:
     return value.ndim == len(spec.shape) and all(
         isinstance(size, str) or size == given
         for size, given in zip(spec.shape, value.shape, strict=True)
+    )
+
+
+def several_rows(values: Iterable[Any]) -> bool:
+    """Whether one of some inputs, which are not checked, has more rows than one."""
+    return any(
+        hasattr(value, "__len__") and getattr(value, "ndim", 1) and len(value) > 1
+        for value in values
     )
 
 

@@ -22,6 +22,7 @@ from aeonnx.runtime.interface import (
     is_sized,
     row_shape,
     select_rows,
+    several_rows,
     shape_of_rows,
     sizes_of,
 )
@@ -152,7 +153,7 @@ class PartRunner:
         try:
             return self._one(value, out, name or self._names[0], others)
         except MemoryError as error:  # numpy could not allocate the arrays of all rows
-            raise self._too_large(error) from error
+            raise self._too_large(error, (value, *others.values())) from error
         except DeviceMemoryError as error:
             raise self._advised(error) from error
 
@@ -182,15 +183,16 @@ class PartRunner:
         try:
             return self._all(inputs)
         except MemoryError as error:
-            raise self._too_large(error) from error
+            raise self._too_large(error, inputs.values()) from error
         except DeviceMemoryError as error:
             raise self._advised(error) from error
 
-    def _too_large(self, error: MemoryError) -> DeviceMemoryError:
+    def _too_large(self, error: MemoryError, given: Iterable[Any]) -> DeviceMemoryError:
+        several = several_rows(given)
+        todo = ": give fewer rows at once, or use aeonnx.runtime.stream" if several else ""
         return DeviceMemoryError(
-            f"{self._part}: the arrays of all rows do not fit in memory ({error}): give fewer rows "
-            "at once, or use aeonnx.runtime.stream."
-            f"{'' if self.tiling else advice(self._variant)}"
+            f"{self._part}: the arrays of {'all rows' if several else 'one row'} do not fit in "
+            f"memory ({error}){todo}.{'' if self.tiling else advice(self._variant)}"
         )
 
     def _advised(self, error: DeviceMemoryError) -> DeviceMemoryError:

@@ -23,7 +23,7 @@ from aeonnx.errors import (
 )
 from aeonnx.runtime.by_shapes import ByShapes
 from aeonnx.runtime.forks import forks, keep_in_children, opening
-from aeonnx.runtime.interface import Array, is_sized, sizes_of
+from aeonnx.runtime.interface import Array, is_sized, several_rows, sizes_of
 from aeonnx.runtime.providers import Provider, create_session
 from aeonnx.runtime.session_options import SessionOptions
 
@@ -254,9 +254,10 @@ class Session:
         shapes = {name: list(np.shape(value)) for name, value in inputs.items()}
         where = f"{self._file} on {self.providers[0]}"
         if _is_memory(error):
+            fewer = "give fewer rows at once, or " if several_rows(inputs.values()) else ""
             return DeviceMemoryError(
                 f"{where} needs more memory than is free for inputs {shapes} ({_wanted(error)}): "
-                "give fewer rows at once, or free some memory."
+                f"{fewer}free some memory."
             )
         text = f"{where} failed on inputs {shapes}: {_text(error)}"
         self._require_new_enough(error)

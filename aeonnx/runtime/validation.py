@@ -217,9 +217,19 @@ def _check_shape(where: str, spec: TensorSpec, value: Array) -> None:
         raise InputError(f"{where}, {got}: {axes}{_reshaping(spec, value)}")
     for axis, (size, expected) in enumerate(zip(value.shape, spec.shape, strict=True)):
         if isinstance(expected, int) and size != expected:
-            raise InputError(f"{where}, {got}: axis {axis} must have size {expected}, not {size}")
+            hint = _turning(spec, value)
+            raise InputError(
+                f"{where}, {got}: axis {axis} must have size {expected}, not {size}{hint}"
+            )
         if size == 0:
             raise InputError(f"{where}, {got}: give at least one row")
+
+
+def _turning(spec: TensorSpec, value: Array) -> str:
+    """How to put the channels before the places, if they are on the last axis."""
+    if value.ndim > 2 and fits(spec, np.moveaxis(value, -1, 1)):
+        return " (the last axis has the channels, transpose it: numpy.moveaxis(value, -1, 1))"
+    return ""
 
 
 def _reshaping(spec: TensorSpec, value: Array) -> str:
@@ -229,6 +239,11 @@ def _reshaping(spec: TensorSpec, value: Array) -> str:
         for size, given in zip(spec.shape[1:], value.shape, strict=True)
     ):
         return " (one row needs its batch axis too: value[None])"
+    if value.ndim > 1 and fits(spec, np.moveaxis(value, -1, 0)[None]):
+        return (
+            " (the last axis has the channels, transpose it, and one row needs its batch axis too: "
+            "numpy.moveaxis(value, -1, 0)[None])"
+        )
     if any(isinstance(size, str) for size in spec.shape[1:]):
         return ""
     row = tuple(int(size) for size in spec.shape[1:])

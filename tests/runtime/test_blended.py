@@ -216,8 +216,9 @@ def test_a_picture_in_blended_tiles(aeonnx: Cli, made: Path, tmp_path: Path) -> 
     loss = library.load(made).variant("denoiser").blending
     assert loss is not None
     assert lines == [
-        "Not exact: denoiser looks further than a tile, so tiles were blended; in tiles of 68 with "
-        f"an overlap of 20, the export measured {loss.loss} against the whole"
+        "Not exact: denoiser looks further than a tile, so tiles of 64 with an overlap of 16 were "
+        "blended; in tiles of 68 with an overlap of 20, the export measured "
+        f"{loss.loss} against the whole"
     ]
     images = [np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in ("whole", "tiles")]
     assert images[0].shape == images[1].shape == pixels.shape

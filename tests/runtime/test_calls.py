@@ -145,6 +145,26 @@ def test_want_of_memory_is_told_if_one_row_is_too_much(bundle_of: Maker) -> None
         call.output(latents())
 
 
+class Full(Small):
+    """A device whose results numpy has no memory for."""
+
+    def values(self, inputs: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        raise MemoryError(f"{outputs} of {len(inputs['z'])}")
+
+
+def test_fewer_rows_are_advised_where_there_are_several(bundle_of: Maker) -> None:
+    call = PartRunner("decoder", aeonnx.load(bundle_of()).variant("decoder"), Full(0), lambda: 64)
+    for run in (call.output, lambda z: call({"z": z})):
+        with pytest.raises(DeviceMemoryError) as caught:
+            run(latents())
+        assert "the arrays of all rows do not fit in memory" in str(caught.value)
+        assert "give fewer rows at once, or use aeonnx.runtime.stream." in str(caught.value)
+        with pytest.raises(DeviceMemoryError) as caught:
+            run(latents(1))
+        assert str(caught.value).startswith("decoder: the arrays of one row do not fit in memory (")
+        assert "fewer rows" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("message", "kind", "text"),
     [
@@ -181,6 +201,10 @@ def test_errors_of_a_device_are_told_in_words(
     with pytest.raises(RunError, match=rf"decoder\.\w+\.onnx on CPUExecutionProvider {text}") as e:
         session.run({"z": latents()})
     assert type(e.value) is kind
+    with pytest.raises(RunError) as e:
+        session.run({"z": latents(1)})
+    assert "fewer" not in str(e.value)
+    assert str(e.value).endswith("): free some memory.") == (kind is DeviceMemoryError)
 
 
 def test_an_error_of_a_gpu_says_how_to_go_on(bundle_of: Maker) -> None:

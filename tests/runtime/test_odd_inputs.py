@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import aeonnx as library
-from aeonnx.bundle import Axis, TensorSpec
+from aeonnx.bundle import Axis, TensorSpec, nearest
 from aeonnx.errors import InputError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.models import Part
+from aeonnx.runtime.generating import latent_shape
 
 Array = npt.NDArray[Any]
 Cli = Callable[..., Result]
@@ -309,3 +310,53 @@ def test_an_array_of_latents_is_no_picture(aeonnx: Cli, folder: Path) -> None:
     )
     text = "x.png is a picture (PNG): expected noise, a .npy or .npz array of floats [n, 4, any"
     refused(result, text)
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        (
+            (1, 97, 151, 1),
+            r"got float32 \[1, 97, 151, 1\]: axis 1 must have size 1, not 97 \(the last axis has "
+            r"the channels, transpose it: numpy.moveaxis\(value, -1, 1\)\)$",
+        ),
+        (
+            (97, 151, 1),
+            r"got float32 \[97, 151, 1\]: 4 axes, not 3 \(the last axis has the channels, "
+            r"transpose it, and one row needs its batch axis too: numpy.moveaxis\(value, -1, 0\)",
+        ),
+        ((1, 3, 97, 151), r"got float32 \[1, 3, 97, 151\]: axis 1 must have size 1, not 3$"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["encode", "denoise"])
+def test_an_array_is_reported_as_it_came(
+    bundle: library.Bundle, verb: str, shape: tuple[int, ...], text: str
+) -> None:
+    given: dict[str, Any] = {"mask": np.zeros((1, 1, 97, 151))} if verb == "denoise" else {}
+    with pytest.raises(InputError, match=text):
+        getattr(bundle, verb)(np.zeros(shape, np.float32), **given)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (64, "size: expected (height, width), as many numbers, got 64"),
+        ((64,), "size: expected (height, width), as many numbers, got (64,)"),
+        ("64x48", "size: expected (height, width), as many numbers, got '64x48'"),
+        ((64.0, 48), "size: expected a whole number, got 64.0 (float)"),
+        ((-64, 48), "height: expected a multiple of 8 from 16 to 4096, got -64: the nearest is 16"),
+    ],
+)
+def test_sizes_of_generated_images(bundle: library.Bundle, size: Any, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        latent_shape(bundle.manifest, size)
+    assert text in str(caught.value)
+
+
+def test_the_nearest_size_is_one_that_the_axis_allows() -> None:
+    for axis in (Axis(8, min=16), Axis(8, min=16, max=64), Axis()):
+        for size in range(-100, 100):
+            found = nearest(axis, size)
+            assert axis.allows(found)
+            others = range(max(size - abs(found - size) + 1, 1), size + abs(found - size))
+            assert not any(axis.allows(other) for other in others)
