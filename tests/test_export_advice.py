@@ -12,7 +12,9 @@ import torch
 from click.testing import Result
 from torch import nn
 
+from aeonnx import export, load
 from aeonnx.bundle import TensorSpec
+from aeonnx.errors import BundleError
 from aeonnx.models import Part, image, latent
 
 Cli = Callable[..., Result]
@@ -53,6 +55,12 @@ class Rows(nn.Module):
 
 
 SOURCE = f"module:{__name__}:Small"
+
+
+def replace_stderr(result: Result, text: str) -> Result:
+    """The result with the beginning of its message alone."""
+    result.stderr_bytes = text.encode()
+    return result
 
 
 def recommended(result: Result, **meant: object) -> list[str]:
@@ -120,15 +128,51 @@ def test_commands_for_a_model_from_elsewhere_work(aeonnx: Cli) -> None:
     assert "mine (Small) learns no classes, so it cannot classify: use an sdae" in lacking.stderr
 
 
-def test_no_prior_is_recommended_where_the_export_can_fit_none(aeonnx: Cli) -> None:
+@pytest.mark.parametrize("prior", ["standard", "fitted"])
+def test_both_priors_that_are_recommended_can_be_had_for_rows(aeonnx: Cli, prior: str) -> None:
+    source = f"module:{__name__}:Rows"
+    rows = ("export", "--model", "rows", "--from", source, "-o", "there")
+    assert aeonnx(*rows).exit_code == 0
+    np.save("x.npy", np.random.default_rng(0).random((64, 8), np.float32))
+    lacking = aeonnx("generate", "there", "-n", 2, "-o", "made.npy")
+    assert "decode latents of your own, draw from N(0, I) after: aeonnx export" in lacking.stderr
+    if prior == "standard":
+        lacking = replace_stderr(lacking, lacking.stderr.partition(", or fit one")[0])
+    done = aeonnx(*recommended(lacking, **{"SOURCE": source, "INPUTS.npy": "x.npy"}))
+    assert done.exit_code == 0, done.output
+    assert aeonnx("generate", "there", "-n", 2, "-o", "made.npy").exit_code == 0
+
+
+def test_a_part_of_code_from_elsewhere_is_not_recommended(aeonnx: Cli) -> None:
     rows = ("export", "--model", "rows", "--from", f"module:{__name__}:Rows", "-o", "there")
     assert aeonnx(*rows).exit_code == 0
-    lacking = aeonnx("generate", "there", "-n", 2, "-o", "made.npy")
-    assert lacking.stderr == (
-        "Error: rows (Rows) has no prior over its latents to generate from: decode latents of "
-        "your own\n"
-    )
-    assert aeonnx(*rows, "--prior", "fitted").exit_code == 2
+    lacking = aeonnx("score", "there", "x.npy", "-o", "y.npy")
+    assert "A model from elsewhere has one only if its method parts() declares it" in lacking.stderr
+    assert "aeonnx export" not in lacking.stderr
+    with load("there") as bundle, pytest.raises(BundleError, match="None can be made: it outputs"):
+        bundle.run("sampler", seed=np.array([1]), index=np.arange(2))
+
+
+def test_modules_without_a_source_are_told_of_the_function(aeonnx: Cli) -> None:
+    x = np.zeros((1, 8), np.float32)
+    export(encoder=nn.Linear(8, 2), example=x, model="plain", output="there")
+    lacking = aeonnx("decode", "there", "z.npy", "-o", "y.npy")
+    assert "export again: aeonnx.export(..., decoder=MODULE)" in lacking.stderr
+    against = aeonnx("verify", "there", "--against", "runs/plain")
+    assert against.exit_code == 2
+    assert "its graphs were compared with them at the export" in against.stderr
+
+
+def test_a_checkpoint_is_not_asked_for_a_model_from_elsewhere(aeonnx: Cli) -> None:
+    rows = ("export", "--model", "rows", "--from", f"module:{__name__}:Rows", "-o", "there")
+    assert aeonnx(*rows).exit_code == 0
+    Path("x").mkdir()
+    for command in (("verify", "there", "--against", "x"), ("bench", "there", "--checkpoint", "x")):
+        result = aeonnx(*command)
+        assert result.exit_code == 2, result.output
+        assert "this one is of rows (Rows): give what it was exported from as --from" in (
+            result.stderr
+        )
 
 
 @pytest.mark.parametrize("name", ["vae", "dae"])

@@ -47,11 +47,11 @@ class Scaling:
             )
 
     def __str__(self) -> str:
-        where = "in the graph" if self.in_graph else "not in the graph"
+        where = "done in the graph" if self.in_graph else "left to your program"
         scaled = f"(z - {_shown(self.shift)})" if any(self.shift) else "z"
         if {*self.factor} != {1.0}:
             scaled += f" * {_shown(self.factor)}"
-        return "not scaled" if scaled == "z" else f"{scaled} for a diffusion model, {where}"
+        return "not scaled" if scaled == "z" else f"{scaled}, for a diffusion model: {where}"
 
 
 def _shown(numbers: tuple[float, ...]) -> str:

@@ -78,7 +78,7 @@ __all__ = ["export", "inspect", "verify"]
 )
 @click.option(
     "--prior",
-    help="Distribution that the sampler draws latents from: standard, the prior that a vae is "
+    help="Distribution to draw latents from: standard, N(0, I), that a vae is "
     "trained with; fitted, a Gaussian fitted to the latents of training images; fitted-diagonal, "
     "the same without correlations; mixture, several Gaussians.  [default: that which the model is "
     "trained with]",
@@ -220,9 +220,12 @@ def verify(
     from aeonnx import runtime
     from aeonnx.catalog.source import Source
     from aeonnx.cli import report
+    from aeonnx.runtime.export_advice import require_own
 
     opened = runtime.load(bundle, providers_of(provider))
     source = Source(against, from_source, weights)
+    if against is not None:
+        require_own(opened.manifest, "--against")
     source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)
     if source.named:

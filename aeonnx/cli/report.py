@@ -101,7 +101,9 @@ def print_exported(exported: Exported, *, as_json: bool) -> None:
     quoted = _quoted(folder)
     verb = f"aeonnx inspect {quoted}"
     if contents.prior and "decoder" in contents.parts:
-        verb = f"aeonnx generate {quoted} {_samples(contents)}--seed 7 -o grid.png"
+        images = contents.parts["decoder"]["fp32"].outputs[0].kind == "image"
+        target = "grid.png" if images else "made.npy"
+        verb = f"aeonnx generate {quoted} {_samples(contents)}--seed 7 -o {target}"
     elif "classifier" in contents.parts:
         verb = f"aeonnx classify {quoted} IMAGES -o labels.csv"
     _print_next(console, [f"aeonnx verify {quoted}", verb])

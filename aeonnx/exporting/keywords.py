@@ -75,8 +75,8 @@ def export(
         io: any of "float" and "uint8"; graphs with float images are always written.
         calibration: images for int8 calibration, the fitted prior and the scorer's percentiles: a
             file, a folder or a .npy; None for the training images in the checkpoint.
-        prior: "standard", "fitted", "fitted-diagonal" or "mixture"; None for the prior that the
-            model was trained with.
+        prior: "standard", "fitted", "fitted-diagonal" or "mixture", for any decoder of floats;
+            None for the prior that the model was trained with.
         temperature: factor on the prior's standard deviation, above 0.
         static_batch: fixed batch size of the graphs, 1 or more; None for a dynamic batch.
         target: engine to choose opset, batch and operators for: "onnxruntime", "onnxruntime-web",

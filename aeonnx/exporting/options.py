@@ -137,7 +137,7 @@ def check(options: ExportOptions) -> None:
                 "--state selects weights of an `aeonnx train` run: leave it out with --from"
             )
         return
-    require_parts(options, catalog.model(options.model).parts)
+    require_parts(options, (*catalog.model(options.model).parts, SAMPLER))
     is_folder(options.trained, options.model)
 
 
@@ -151,8 +151,8 @@ def _require_no_other_source(options: ExportOptions) -> None:
 
 
 def require_parts(options: ExportOptions, known: Iterable[str]) -> None:
-    """Raise `UnknownNameError` unless each of `options.parts` is in `known` or the sampler."""
-    known = (*known, SAMPLER)
+    """Raise `UnknownNameError` unless each of `options.parts` is in `known`."""
+    known = tuple(known)
     for name in options.parts:
         if name not in known:
             raise UnknownNameError(f"part of {options.model}", name, known)

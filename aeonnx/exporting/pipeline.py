@@ -70,7 +70,7 @@ class Exported:
         report: all parity checks; each of them passed.
         left_out: a line for each part that was not requested by name and cannot be exported.
         notes: a line for each variant in reduced precision that is not in its smallest form, with
-            the reason.
+            the reason, and for a prior that the model was not trained with.
     """
 
     output: Path
@@ -113,7 +113,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     trained = _source(options)
     plan = make_plan(options, trained.model)
     output = options.folder
-    _bundle_there(output, trained.checkpoint_id, force=options.force)  # refuse early
+    # refuse early
+    _require_one_prior(plan, _bundle_there(output, trained.checkpoint_id, force=options.force))
     with files.staging(output) as staged:
         context = _context(options, plan, trained, staged)
         try:
@@ -125,6 +126,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         # Exports into the same bundle write one at a time; each adds to what the others wrote.
         with files.locked(output, "aeonnx export", seconds=_PATIENCE):
             before = _bundle_there(output, trained.checkpoint_id, force=options.force)
+            _require_one_prior(plan, before)
             report = _judged(made, before, context)
             contents = _contents(plan, made, before, trained)
             files.write(staged / manifest.FILE_NAME, manifest.serialize(contents))
@@ -133,8 +135,9 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
     for line in plan.left_out:
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
-    notes = tuple(item.note for item in made.graphs if item.note and item.quality is not None)
-    return Exported(output, contents, plan.parts, report, plan.left_out, notes)
+    notes = [item.note for item in made.graphs if item.note and item.quality is not None]
+    notes += plan.notes
+    return Exported(output, contents, plan.parts, report, plan.left_out, tuple(notes))
 
 
 def _source(options: ExportOptions) -> Checkpoint:
@@ -181,7 +184,7 @@ def _order(variant: str) -> tuple[bool, int]:
 
 @dataclass(frozen=True)
 class _Made:
-    """Compared graphs, and the prior that the sampler draws from."""
+    """Compared graphs, and the prior to draw latents from."""
 
     graphs: tuple[ExportedGraph, ...]
     prior: Prior | None
@@ -201,7 +204,7 @@ def _make(
     needed = {*plan.parts, *(["decoder"] if also else [])}
     names = [name for name in context.parts if name in needed]
     reduced = sum(name in names for name in plan.parts) * len(plan.variants)
-    numbers, total = count(1), len(names) + reduced + (plan.prior is not None)
+    numbers, total = count(1), len(names) + reduced + (SAMPLER in plan.parts)
     made: dict[str, ExportedGraph] = {}
     for name in names:
         tell(name, "fp32")
@@ -220,9 +223,10 @@ def _make(
         return _Made(tuple(graphs), None)
     if plan.prior is None:
         return _Made(tuple(graphs), None)
-    tell(SAMPLER, "fp32")
     prior = distribution_of(plan.prior, temperature, context)
-    graphs.append(export_sampler(made["decoder"], prior, context))
+    if SAMPLER in plan.parts:
+        tell(SAMPLER, "fp32")
+        graphs.append(export_sampler(made["decoder"], prior, context))
     return _Made(tuple(graphs), stored(plan.prior, temperature, prior, context))
 
 
@@ -347,6 +351,15 @@ def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | 
         f"has {checkpoint_id[:12]}), and parts of two checkpoints do not fit together: pass "
         "--force to replace the bundle, or another -o"
     )
+
+
+def _require_one_prior(plan: Plan, before: Bundle | None) -> None:
+    """Raise if a sampler in the bundle would draw from another prior than the manifest's."""
+    if plan.prior and SAMPLER not in plan.parts and before and SAMPLER in before.manifest.parts:
+        raise BundleError(
+            f"{before.folder} has a sampler, whose prior would be replaced, and this export makes "
+            "none: give another -o"
+        )
 
 
 def _manifest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from aeonnx.bundle import BATCH
@@ -10,7 +11,7 @@ from aeonnx.exporting.opsets import SAMPLER_OPSET
 from aeonnx.exporting.options import SAMPLER, ExportOptions, require_parts
 from aeonnx.exporting.passes.pixels import require_pixels
 from aeonnx.models import Model, Part
-from aeonnx.runtime.export_advice import why_no_sampler
+from aeonnx.runtime.export_advice import why_no_prior, why_no_sampler, why_not_fitted
 
 __all__ = ["Plan", "WantedVariant", "make_plan", "prior_of", "with_fixed_batch"]
 
@@ -37,8 +38,10 @@ class Plan:
         variants: additional to fp32 with float images, for each part except the sampler.
         opset: of all graphs.
         batch: fixed batch size of the graphs; None for a dynamic batch.
-        prior: one of `options.PRIORS`; None without a sampler.
+        prior: one of `options.PRIORS`, which the sampler draws from, or programs for the decoder;
+            None to write none.
         left_out: a line for each part that was not requested by name and cannot be exported.
+        notes: lines about choices that may be unexpected.
     """
 
     parts: tuple[str, ...]
@@ -47,6 +50,7 @@ class Plan:
     batch: int | None
     prior: str | None
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(options: ExportOptions, model: Model) -> Plan:
@@ -59,21 +63,15 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     opset, batch = options.opset_and_batch()
     trained_for = prior_of(model)
     prior = options.prior or ("standard" if trained_for else None)
-    if prior == "standard" and not trained_for:
-        raise UsageError(
-            f"--prior standard: {options.model} was not trained to decode it. Use --prior fitted"
-        )
-    parts, left_out = _parts(options, model.parts(), prior, opset)
-    if SAMPLER not in parts and (options.prior or options.temperature != 1.0):
-        why = "; ".join(text for text in left_out if text.startswith(SAMPLER))
-        raise UsageError(
-            "--prior and --temperature apply only to the sampler, which is not exported: "
-            f"{why or 'add --part sampler'}"
-        )
+    declared = model.parts()
+    problem = _no_sampler(options.model, declared, prior, opset)
+    parts, left_out = _parts(options, declared, problem, told=prior is not None)
+    asked = options.prior is not None or options.temperature != 1.0
+    if asked:
+        _require_prior(options, prior, parts, declared, problem)
     precisions = dict.fromkeys(("fp32", *options.precisions))
     io = dict.fromkeys(("float", *options.io))
     variants = tuple(WantedVariant(precision, kind) for kind in io for precision in precisions)[1:]
-    declared = model.parts()
     for name in parts if any(want.io == "uint8" for want in variants) else ():
         if name != SAMPLER:
             require_pixels(name, declared[name])
@@ -82,7 +80,14 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
             "the sampler has one form, fp32 with uint8 images: leave --precision and --io out, or "
             "export the decoder too"
         )
-    return Plan(parts, variants, opset, batch, prior if SAMPLER in parts else None, tuple(left_out))
+    notes = []
+    if prior == "standard" and not trained_for:
+        notes.append(
+            f"prior: {options.model} does not say that it was trained to decode N(0, I): what it "
+            "makes of it may be unlike its training data"
+        )
+    drawn = prior if asked or SAMPLER in parts else None
+    return Plan(parts, variants, opset, batch, drawn, tuple(left_out), tuple(notes))
 
 
 def prior_of(model: Model) -> str | None:
@@ -91,29 +96,70 @@ def prior_of(model: Model) -> str | None:
     return name
 
 
-def _parts(
-    options: ExportOptions, declared: dict[str, Part], prior: str | None, opset: int
-) -> tuple[tuple[str, ...], list[str]]:
-    known = [*declared]
-    problem = None
+def _no_sampler(
+    model: str, declared: Mapping[str, Part], prior: str | None, opset: int
+) -> str | None:
+    """Why no sampler can be made; None if one can."""
+    problem = why_no_sampler(declared.get("decoder"))
+    if problem:
+        return problem
     if prior is None:
-        problem = (
-            f"{options.model} learns no distribution of its latents: fit one with --prior fitted"
+        return _no_distribution(model, declared)
+    if opset < SAMPLER_OPSET:
+        return f"it needs the bitwise operators of opset {SAMPLER_OPSET}, and this is opset {opset}"
+    return None
+
+
+def _no_distribution(model: str, declared: Mapping[str, Part]) -> str:
+    """A sentence about a model without a prior, where none is asked for."""
+    draw = "draw from N(0, I) with --prior standard"
+    how = draw if why_not_fitted(declared) else "fit one with --prior fitted"
+    return f"{model} learns no distribution of its latents: {how}"
+
+
+def _require_prior(
+    options: ExportOptions,
+    prior: str | None,
+    parts: Collection[str],
+    declared: Mapping[str, Part],
+    problem: str | None,
+) -> None:
+    """Check that something is exported that draws from the prior, which was asked for.
+
+    That is the sampler, or the decoder if there can be no sampler.
+
+    Raises:
+        UsageError: it is not.
+    """
+    what = "--temperature" if prior is None else f"--prior {prior}"
+    why = why_no_prior(declared.get("decoder"))
+    if not why and prior is None:
+        why = _no_distribution(options.model, declared)
+    if not why and prior not in (None, "standard"):
+        why = why_not_fitted(declared)
+        why = why and f"{why}: give --prior standard"
+    if why:
+        raise UsageError(f"{what}: {why}")
+    drawing = "decoder" if problem else SAMPLER
+    if drawing not in parts:
+        raise UsageError(
+            f"--prior and --temperature are for the {drawing}, which is not exported: add --part "
+            f"{drawing}"
         )
-    elif opset < SAMPLER_OPSET:
-        problem = (
-            f"it needs the bitwise operators of opset {SAMPLER_OPSET}, and this is opset {opset}"
-        )
-    else:
-        problem = why_no_sampler(declared.get("decoder"))
-    require_parts(options, known)
+
+
+def _parts(
+    options: ExportOptions, declared: Mapping[str, Part], problem: str | None, *, told: bool
+) -> tuple[tuple[str, ...], list[str]]:
+    """Names of the parts to export, and what is left out, if that is to be told."""
     if SAMPLER in options.parts and problem:
         raise UsageError(f"no sampler: {problem}")
-    possible = known if problem else [*known, SAMPLER]
+    possible = [*declared] if problem else [*declared, SAMPLER]
+    require_parts(options, possible)
     parts = tuple(name for name in possible if name in (options.parts or possible))
     # Do not report the sampler as left out if the model has no prior: nobody expects one.
-    told = [f"sampler left out: {problem}"] if problem and prior and not options.parts else []
-    return parts, told
+    left_out = [f"sampler left out: {problem}"] if problem and told and not options.parts else []
+    return parts, left_out
 
 
 def with_fixed_batch(part: Part, batch: int | None) -> Part:

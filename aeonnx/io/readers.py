@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 _AT_ONCE = 1024
 _PIXELS = (
     "has pixels of 0 to 255, and the model does not say which range its images have: give a .npy "
-    "of floats that are normalised as the model expects, or export it with the range of its images"
+    "of floats that are normalised as the model expects, or declare the range in your own parts()"
 )
 _NAMED = 3  # most bad files that an error lists
 

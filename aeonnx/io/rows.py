@@ -79,7 +79,7 @@ def open_latents(
         latents: the rows; in a .npz the array of this name, or see `arrays.names_of_latents`.
         others: further inputs, which are read from the arrays of their names in a .npz; those that
             it does not have are left out.
-        way: how to make such an array, for messages.
+        way: how to get such rows, for messages.
 
     Raises:
         ImageError: the file is missing or is not such an array, or arrays have different numbers
@@ -158,7 +158,7 @@ def read_rows(path: Path, wanted: Rows, centre: Sequence[int]) -> Array:
     Raises:
         ImageError: the file is missing or is not such an array, or rows are smaller than `centre`.
     """
-    rows = np.concatenate([*open_latents(path, wanted).batches(_AT_ONCE)])
+    rows = np.concatenate([*open_latents(path, wanted, way="").batches(_AT_ONCE)])
     found = centre_of(rows, centre)
     if found is None:
         raise ImageError(

@@ -7,16 +7,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx.bundle import Interface, Manifest
+from aeonnx.bundle import Interface, Manifest, Shape
+from aeonnx.bundle.composing import agree
+from aeonnx.errors import UsageError
 from aeonnx.io.pixels import has_pixels
 from aeonnx.runtime.tiles import sized_axes
 
 if TYPE_CHECKING:
     from aeonnx.catalog import KnownModel
 
-__all__ = ["export_command", "missing_part", "missing_prior", "model_of", "why_no_sampler"]
+__all__ = [
+    "export_command",
+    "missing_part",
+    "missing_prior",
+    "model_of",
+    "require_own",
+    "why_no_prior",
+    "why_no_sampler",
+    "why_not_fitted",
+]
 
 _MADE_AT_EXPORT = "sampler"
+_OF_LIBRARIES = ("encoder", "decoder")
+"""The parts that models of other libraries have; others are of code that declares them."""
+_MODULES = "ModuleDict"
+"""The class that stands in a manifest for modules that were passed to `aeonnx.export` by name."""
 
 
 def export_command(folder: Path, contents: Manifest, *options: str, measured: bool = False) -> str:
@@ -46,34 +61,110 @@ def export_command(folder: Path, contents: Manifest, *options: str, measured: bo
 
 def missing_part(folder: Path, contents: Manifest, part: str) -> str:
     """A sentence about how to get a part that a bundle lacks."""
+    if part == _MADE_AT_EXPORT:
+        return _missing_sampler(folder, contents)
+    if _is_of_modules(contents):
+        return f"If you have a module for it, export again: aeonnx.export(..., {part}=MODULE)"
     command = export_command(folder, contents, f"--part {part}")
-    known = _models()
     if not _is_own(contents):
+        if part not in _OF_LIBRARIES:
+            return "A model from elsewhere has one only if its method parts() declares it"
         return f"If {model_of(contents)} has one, add it with: {command}"
-    if part in (*known[contents.model].parts, _MADE_AT_EXPORT):
+    known = _models()
+    if part in known[contents.model].parts:
         return f"Add it with: {command}"
     having = ", ".join(name for name, model in known.items() if part in model.parts)
     return f"A {contents.model} has none; models of aeonnx that have one: {having or 'none'}"
 
 
+def _missing_sampler(folder: Path, contents: Manifest) -> str:
+    if "decoder" in contents.parts:
+        problem = why_no_sampler(contents.parts["decoder"]["fp32"])
+        if problem:
+            return f"None can be made: {problem}"
+    if contents.prior is None:
+        return f"It needs a prior: {missing_prior(folder, contents)}"
+    if _is_of_modules(contents):
+        return 'Export again with aeonnx.export(..., prior="standard")'
+    return f"Add it with: {export_command(folder, contents, f'--part {_MADE_AT_EXPORT}')}"
+
+
 def missing_prior(folder: Path, contents: Manifest) -> str:
-    """A sentence about what to do without a prior. The export fits one for a sampler alone."""
-    decoder = contents.parts.get("decoder", {}).get("fp32")
-    if not _is_own(contents) and why_no_sampler(decoder):
+    """A sentence about what to do without a prior."""
+    parts = {name: variants["fp32"] for name, variants in contents.parts.items()}
+    own = _is_own(contents)
+    if "decoder" not in parts and not own:
+        return missing_part(folder, contents, "decoder")
+    if "decoder" in parts and why_no_prior(parts["decoder"]):
         return "decode latents of your own"
-    command = export_command(folder, contents, "--prior fitted", measured=True)
-    return f"decode latents of your own, or fit one with: {command}"
+    ways = ["decode latents of your own"]
+    if _is_of_modules(contents):
+        ways.append('export again with aeonnx.export(..., prior="standard") to draw from N(0, I)')
+        return ", or ".join(ways)
+    if not own:
+        command = export_command(folder, contents, "--prior standard")
+        ways.append(f"draw from N(0, I) after: {command}")
+    if own or not why_not_fitted(parts):
+        command = export_command(folder, contents, "--prior fitted", measured=True)
+        ways.append(f"fit one with: {command}")
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
 
 
-def why_no_sampler(decoder: Interface | None) -> str | None:
-    """Why latents drawn at random cannot become pixels; None if they can."""
+def require_own(contents: Manifest, option: str) -> None:
+    """Check that a checkpoint of aeonnx can be what a bundle was exported from.
+
+    Raises:
+        UsageError: the model is from elsewhere.
+    """
+    if _is_of_modules(contents):
+        raise UsageError(
+            f"{option}: expected a bundle of a model of aeonnx, this one is of modules that a "
+            "program passed to aeonnx.export: its graphs were compared with them at the export, "
+            "and `aeonnx verify` without options compares with the outputs stored then"
+        )
+    if not _is_own(contents):
+        raise UsageError(
+            f"{option}: expected a bundle of a model of aeonnx, this one is of "
+            f"{model_of(contents)}: give what it was exported from as --from, such as "
+            "module:mine:build"
+        )
+
+
+def why_no_prior(decoder: Interface | None) -> str | None:
+    """Why no latents can be drawn for a decoder; None if they can."""
     if decoder is None:
         return "the model has no decoder"
     latent = decoder.inputs[0]
-    if sized_axes(decoder) or len(latent.shape) < 2 or latent.dtype != "float32":
+    if latent.dtype != "float32" or len(latent.shape) < 2 or isinstance(latent.shape[1], str):
         return (
-            "it draws float32 latents of one size, and the decoder takes "
-            f"{latent.name}: {latent.dtype} {list(latent.shape)}"
+            "latents are drawn as float32 [batch, channels, ...], and the decoder takes "
+            f"{latent.name}: {latent.dtype} {_shape(latent.shape)}"
+        )
+    return None
+
+
+def why_not_fitted(parts: Mapping[str, Interface]) -> str | None:
+    """Why no prior can be fitted to the latents that a decoder takes; None if one can."""
+    if "encoder" not in parts:
+        return "there is no encoder whose latents it could be fitted to"
+    made, taken = parts["encoder"].outputs[0], parts["decoder"].inputs[0]
+    if not agree(made, taken):
+        return (
+            f"the encoder makes {made.name}: {made.dtype} {_shape(made.shape)}, and the decoder "
+            f"takes {taken.name}: {taken.dtype} {_shape(taken.shape)}"
+        )
+    return None
+
+
+def why_no_sampler(decoder: Interface | None) -> str | None:
+    """Why latents drawn at random cannot become pixels in a graph; None if they can."""
+    if decoder is None or why_no_prior(decoder):
+        return why_no_prior(decoder)
+    latent = decoder.inputs[0]
+    if sized_axes(decoder):
+        return (
+            "it draws latents of one size, and the decoder takes any: "
+            f"{latent.name} {_shape(latent.shape)}"
         )
     image = decoder.outputs[0]
     if image.kind != "image":
@@ -91,6 +182,15 @@ def model_of(contents: Manifest) -> str:
     if _is_own(contents):
         return f"this {contents.model}"
     return f"{contents.model} ({contents.arch})"
+
+
+def _shape(shape: Shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _is_of_modules(contents: Manifest) -> bool:
+    """Whether the model is modules that a program passed, which no command can load."""
+    return not _is_own(contents) and contents.arch == _MODULES
 
 
 def _is_own(contents: Manifest) -> bool:

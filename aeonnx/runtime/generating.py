@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from aeonnx._util.text import counted
 from aeonnx.bundle import Manifest, axes_of, latents, shape_at, solve
 from aeonnx.errors import InputError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
@@ -97,7 +98,9 @@ def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, .
     if not names:
         raise InputError("size: expected none, the images of this bundle have one size")
     if np.ndim(size) != 1 or len(size) != len(names):
-        raise InputError(f"size: expected ({', '.join(names)}), as many numbers, got {size!r}")
+        raise InputError(
+            f"size: expected {counted(len(names), 'number')}, {' and '.join(names)}, got {size!r}"
+        )
     wanted = {"size": (names, tuple(whole("size", each) for each in size))}
     try:
         sizes |= solve(wanted, variant.axes)

@@ -119,7 +119,6 @@ def test_without_a_prior_there_is_nothing_to_generate(bundle_of: Maker) -> None:
     ("arguments", "text"),
     [
         (["-m", "ae", "--part", "sampler"], "ae learns no distribution of its latents: fit one"),
-        (["-m", "ae", "--prior", "standard"], "--prior standard: ae was not trained to decode it"),
         (["-m", "vae", "--part", "decoder", "--prior", "fitted"], "add --part sampler"),
         (["-m", "vae", "--part", "sampler", "--opset", "17"], "bitwise operators of opset 18"),
         (["-m", "vae", "--temperature", "0"], "'--temperature': 0.0 is not in the range x>0"),

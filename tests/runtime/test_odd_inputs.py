@@ -340,9 +340,9 @@ def test_an_array_is_reported_as_it_came(
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (64, "size: expected (height, width), as many numbers, got 64"),
-        ((64,), "size: expected (height, width), as many numbers, got (64,)"),
-        ("64x48", "size: expected (height, width), as many numbers, got '64x48'"),
+        (64, "size: expected 2 numbers, height and width, got 64"),
+        ((64,), "size: expected 2 numbers, height and width, got (64,)"),
+        ("64x48", "size: expected 2 numbers, height and width, got '64x48'"),
         ((64.0, 48), "size: expected a whole number, got 64.0 (float)"),
         ((-64, 48), "height: expected a multiple of 8 from 16 to 4096, got -64: the nearest is 16"),
     ],

@@ -180,7 +180,7 @@ def test_pixels_of_an_image_without_a_range_are_refused(
             1,
             f"Error: {name} has pixels of 0 to 255, and the model does not say which range its "
             "images have: give a .npy of floats that are normalised as the model expects, or "
-            "export it with the range of its images\n",
+            "declare the range in your own parts()\n",
         )
     bundle = library.load(made("image"), ["cpu"])
     with pytest.raises(InputError, match="which range its images have: pass floats that are norm"):

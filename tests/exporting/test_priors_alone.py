@@ -1,0 +1,176 @@
+"""Priors of decoders that no sampler can be made of: latents of any size, and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from torch import nn
+
+import aeonnx as package
+from aeonnx.bundle import TensorSpec
+from aeonnx.errors import BundleError, UsageError
+from aeonnx.models import Part, latent
+from aeonnx.runtime import Bundle
+
+Cli = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("few_rows")
+
+
+def encoder() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(1, 2, 4, stride=4)
+
+
+def decoder() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.ConvTranspose2d(2, 1, 4, stride=4), nn.Sigmoid())
+
+
+@pytest.fixture
+def pictures(aeonnx: Cli) -> np.ndarray[Any, Any]:  # noqa: ARG001  # in the folder of its commands
+    x = np.random.default_rng(0).beta(0.5, 0.5, (64, 1, 16, 16)).astype(np.float32)
+    np.save("x.npy", x)
+    return x
+
+
+@pytest.fixture
+def any_size(pictures: np.ndarray[Any, Any]) -> Iterator[Callable[..., Bundle]]:
+    """Options of the export -> a bundle of an autoencoder of pictures of any size."""
+    opened: list[Bundle] = []
+
+    def export(**options: Any) -> Bundle:
+        package.export(
+            encoder=encoder(), decoder=decoder(), example=pictures[:1], model="any", output="b",
+            range=(0, 1), **options,
+        )  # fmt: skip
+        opened.append(package.load("b"))
+        return opened[-1]
+
+    yield export
+    for bundle in opened:
+        bundle.close()
+
+
+def test_a_decoder_of_latents_of_any_size_generates_from_a_standard_normal(
+    aeonnx: Cli, any_size: Callable[..., Bundle]
+) -> None:
+    bundle = any_size(prior="standard")
+    assert bundle.parts == ("decoder", "encoder")
+    z = bundle.draw_latents(40, seed=5, size=(64, 48))
+    assert z.shape == (40, 2, 16, 12)
+    assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.02)
+    images = bundle.generate(40, seed=5, size=(64, 48))
+    np.testing.assert_array_equal(images, bundle.decode(z))
+    again = bundle.generate(3, seed=5, first=2, size=(64, 48))
+    np.testing.assert_allclose(again, images[2:5], atol=1e-6)
+    made = aeonnx("generate", "b", "--size", "64x48", "-n", 2, "--seed", 5, "-o", "made.npy")
+    assert made.exit_code == 0, made.output
+    np.testing.assert_allclose(np.load("made.npy"), images[:2], atol=1e-6)
+    wrong = aeonnx("generate", "b", "--size", "64x48x3", "-n", 2, "-o", "no.npy")
+    assert wrong.stderr == "Error: size: expected 2 numbers, height and width, got (64, 48, 3)\n"
+
+
+def test_a_prior_is_fitted_to_each_place_of_latents_of_any_size(
+    any_size: Callable[..., Bundle], pictures: np.ndarray[Any, Any]
+) -> None:
+    bundle = any_size(prior="fitted", calibration="x.npy", temperature=0.5)
+    places = bundle.encode(pictures).transpose(1, 0, 2, 3).reshape(2, -1)
+    drawn = bundle.draw_latents(100, size=(32, 64)).transpose(1, 0, 2, 3).reshape(2, -1)
+    deviations = np.sqrt(np.diag(np.cov(places)))
+    np.testing.assert_allclose(drawn.mean(1), places.mean(1), atol=0.05 * deviations.max())
+    np.testing.assert_allclose(np.cov(drawn), np.cov(places) / 4, atol=0.02 * deviations.max() ** 2)
+
+
+def test_the_note_says_that_a_model_was_not_trained_with_the_prior(aeonnx: Cli) -> None:
+    source = ("--from", f"module:{__name__}:Rows", "-m", "rows", "-o", "rows")
+    done = aeonnx("export", *source, "--prior", "standard")
+    assert done.exit_code == 0, done.output
+    assert "rows does not say that it was trained to decode N(0, I)" in done.stdout
+    assert "sampler left out: it outputs pixels, and the decoder's y is a vector" in done.stdout
+    assert "aeonnx generate rows -n 64 --seed 7 -o made.npy" in done.stdout
+    assert aeonnx("generate", "rows", "-n", 3, "-o", "made.npy").exit_code == 0
+    assert np.load("made.npy").shape == (3, 8)
+
+
+def test_a_decoder_alone_generates(aeonnx: Cli) -> None:
+    z = np.zeros((1, 2, 4, 4), np.float32)
+    with pytest.raises(UsageError, match="no encoder whose latents .*: give --prior standard"):
+        package.export(
+            decoder=decoder(), example=z, model="alone", output="alone", prior="fitted",
+            calibration="x.npy",
+        )  # fmt: skip
+    package.export(decoder=decoder(), example=z, model="alone", output="alone")
+    lacking = aeonnx("generate", "alone", "-n", 2, "-o", "made.npy")
+    assert 'export again with aeonnx.export(..., prior="standard") to draw from' in lacking.stderr
+    package.export(decoder=decoder(), example=z, model="alone", output="alone", prior="standard")
+    assert aeonnx("generate", "alone", "-n", 2, "-o", "made.npy").exit_code == 0
+    assert np.load("made.npy").shape == (2, 1, 16, 16)
+
+
+class Rows(nn.Module):
+    """An encoder and a decoder of rows, which are no pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.decoder = nn.Linear(8, 2), nn.Linear(2, 8)
+
+    def parts(self) -> dict[str, Part]:
+        x, y = (TensorSpec(name, ("batch", 8), kind="vector") for name in "xy")
+        z = latent("z", 2, "latent")
+        return {
+            "encoder": Part(self.encoder, (x,), (z,)),
+            "decoder": Part(self.decoder, (z,), (y,)),
+        }
+
+
+class Codes(nn.Module):
+    """A decoder of the numbers of codes, which no normal numbers are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.Embedding(5, 8)
+
+    def parts(self) -> dict[str, Part]:
+        codes = TensorSpec("codes", ("batch", 4), "int64", (0, 4), kind="codes")
+        return {"decoder": Part(self.decoder, (codes,), (TensorSpec("y", ("batch", 4, 8)),))}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "text"),
+    [
+        ("Codes", ("--prior", "standard"), "and the decoder takes codes: int64 [batch, 4]"),
+        (
+            "Rows",
+            ("--prior", "standard", "--part", "encoder"),
+            "are for the decoder, which is not exported: add --part decoder",
+        ),
+        ("Rows", ("--temperature", "0.5"), "fit one with --prior fitted"),
+        ("Rows", ("--part", "nosuch"), "Known: decoder, encoder."),
+    ],
+)
+def test_priors_that_nothing_draws_from_are_refused(
+    aeonnx: Cli, model: str, options: tuple[str, ...], text: str
+) -> None:
+    source = ("--from", f"module:{__name__}:{model}", "-m", "m", "-o", "m")
+    result = aeonnx("export", *source, *options)
+    assert result.exit_code == 2, result.output
+    assert text in result.stderr
+    assert not Path("m").exists()
+
+
+def test_a_sampler_and_the_manifest_have_one_prior(
+    aeonnx: Cli, run_of: Callable[..., Path]
+) -> None:
+    options = ("export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--part", "decoder")
+    assert aeonnx(*options, "--part", "sampler").exit_code == 0
+    result = aeonnx(*options, "--prior", "fitted", "--opset", 17)
+    assert result.exit_code == BundleError("").exit_code
+    assert "b has a sampler, whose prior would be replaced" in result.stderr
