@@ -106,6 +106,39 @@ def test_the_table_begins_with_the_ratio_and_names_the_machine(aeonnx: Cli, bund
     assert "GFLOP/s (float32, CPU, threads 1)" in text
 
 
+def test_batches_that_take_long_are_left_out_unless_they_are_asked_for(
+    aeonnx: Cli, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ("bench", bundle, *FAST, "--part", "decoder", "--precision", "fp32")
+    all_three = aeonnx(*wanted)
+    assert "was left out" not in all_three.stdout
+    for limit in ("_MOST_SECONDS", "_MOST_BYTES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"aeonnx.tools.bench.run.{limit}", 0)
+            result = aeonnx(*wanted)
+            assert result.exit_code == 0, result.output
+            for batch in ("32", "1,024"):
+                assert f"decoder (fp32), batch {batch} was left out: a call would" in result.stdout
+            assert result.stdout.rstrip().count("To measure it, give --batch") == 2
+            found = json.loads(aeonnx(*wanted, "--json").stdout)
+            assert [cell["batch"] for cell in found["cells"]] == [1]
+            assert len(found["left_out"]) == 2
+            asked = cells(aeonnx(*wanted, "--batch", 1, "--batch", 32, "--json"))
+            assert [cell["batch"] for cell in asked] == [1, 32]
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_the_sizes_at_which_a_graph_of_any_size_ran_are_told(aeonnx: Cli) -> None:
+    network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    x = np.zeros((1, 1, 24, 16), np.float32)
+    package.export(denoiser=network, example=x, model="any", output="any")
+    result = aeonnx("bench", "any", *FAST, "--batch", 2)
+    assert "batch  sizes  p50 ms" in result.stdout
+    assert " 2  24x16 " in result.stdout
+    (cell,) = cells(aeonnx("bench", "any", *FAST, "--batch", 2, "--json"))
+    assert cell["sizes"] == {"height": 24, "width": 16}
+
+
 def test_threads_are_a_column_where_there_are_several(aeonnx: Cli, bundle: Path) -> None:
     wanted = ("--part", "decoder", "--precision", "fp32", "--batch", 2, "--threads", 2)
     result = aeonnx("bench", bundle, *FAST, *wanted)

@@ -41,7 +41,8 @@ __all__ = ["bench"]
     "batches",
     type=COUNT,
     multiple=True,
-    help="Rows per call; may be repeated.  [default: 1, 32 and 1024, or a graph's fixed batch]",
+    help="Rows per call; may be repeated.  [default: 1, 32 and 1024 without those that take long, "
+    "or a graph's fixed batch]",
 )
 @click.option(
     "--provider",
@@ -79,7 +80,7 @@ __all__ = ["bench"]
 @force_option("Replace the chart if it exists.")
 @json_option(
     "an object with `bundle`, `machine`, `load`, `seconds`, `rounds`, `cells` (a list with timings "
-    "and ratios) and `chart`"
+    "and ratios), `left_out` (texts) and `chart`"
 )
 def bench(
     bundle: Path,

@@ -29,6 +29,8 @@ def print_benchmark(found: Benchmark, chart: Path | None, *, as_json: bool) -> N
         item for cell in found.cells for item in cell.not_measured.items()
     ):
         console.print(f"{name} was not measured: {reason}", soft_wrap=True)
+    for line in found.left_out:
+        console.print(line, soft_wrap=True)
     console.print(f"{found.bundle}; {found.machine}; load before {found.load:.1f}", soft_wrap=True)
     if chart:
         console.print(str(chart), soft_wrap=True)
@@ -83,6 +85,8 @@ def _names(found: Benchmark) -> dict[str, Callable[[Cell], str]]:
         "variant": lambda cell: cell.case.variant,
         "batch": lambda cell: f"{cell.case.batch:,}",
     }
+    if any(cell.sizes for cell in found.cells):
+        names["sizes"] = lambda cell: "x".join(map(str, cell.sizes.values()))
     if len({cell.case.provider for cell in found.cells}) > 1:
         names["on"] = lambda cell: _short(cell.case.provider)
     if len({cell.case.threads for cell in found.cells}) > 1:

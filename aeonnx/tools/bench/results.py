@@ -54,6 +54,7 @@ class Cell:
 
     Args:
         case: what was measured.
+        sizes: sizes of the axes that may have any, beside the rows, by name.
         ratios: ratios of the other contenders, by name.
         timings: timings of all contenders, by name.
         not_measured: why a contender did not run, by name.
@@ -65,6 +66,7 @@ class Cell:
     """
 
     case: Case
+    sizes: dict[str, int]
     ratios: dict[str, Ratio]
     timings: dict[str, Timing]
     not_measured: dict[str, str]
@@ -84,6 +86,7 @@ class Benchmark:
         seconds: time that each contender was measured for in each cell.
         rounds: number of rounds in which the contenders took turns.
         cells: in the order of measurement.
+        left_out: a line for each batch that takes too much, with the reason.
     """
 
     machine: str
@@ -92,6 +95,7 @@ class Benchmark:
     seconds: float
     rounds: int
     cells: tuple[Cell, ...]
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All fields, with those of each case merged into its cell."""

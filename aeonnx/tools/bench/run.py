@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from typing import Protocol
 
@@ -14,7 +15,10 @@ from aeonnx import __version__, runtime
 from aeonnx._util.optional import require_modules
 from aeonnx.bundle import BATCH, Variant
 from aeonnx.runtime import Bundle
+from aeonnx.runtime.export_advice import require_own
+from aeonnx.runtime.interface import stored_sizes
 from aeonnx.runtime.providers import CPU
+from aeonnx.runtime.tiles import sized_axes
 from aeonnx.tools.bench.contenders import Contender, bare, inputs_of, ours
 from aeonnx.tools.bench.machine import describe
 from aeonnx.tools.bench.measure import ROUNDS, Measured, measure
@@ -23,6 +27,11 @@ from aeonnx.tools.bench.peak import Peak, measure_peak
 from aeonnx.tools.bench.results import OURS, Benchmark, Cell
 
 __all__ = ["Listener", "bench"]
+
+_MOST_SECONDS = 2.0
+"""Of a call, from which on a larger batch is left out: it is called about 40 times."""
+_MOST_BYTES = 2**30
+"""Of the inputs and outputs of a call; what a network keeps between its layers is several times."""
 
 
 class Listener(Protocol):
@@ -48,6 +57,8 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     bundle = runtime.load(options.bundle)
     cases = cases_of(options, bundle)
     _check_graphs(options, cases)
+    if options.checkpoint is not None:
+        require_own(bundle.manifest, "--checkpoint")
     options.source.check("--checkpoint", bundle.manifest.model)
     if options.source.named:
         require_modules("torch", "onnx", extra="train", purpose="measuring a checkpoint")
@@ -57,30 +68,55 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     load = os.getloadavg()[0]
     measured: list[tuple[Case, Measured]] = []
     peaks: dict[tuple[str, int, str], Peak] = {}
+    speeds: dict[Case, float] = {}
+    left_out: list[str] = []
     for number, case in enumerate(cases, start=1):
         if listener:
             listener.measuring(case, number, len(cases))
+        reason = None if options.batches else _too_much(bundle, case, speeds)
+        if reason:
+            left_out.append(reason)
+            continue
         # Before each cell, and the best of all is used: other load can lower a single measurement.
         kind = _peak_of(case)
         peaks[kind] = measure_peak(*kind).or_better(peaks.get(kind))
         with _contenders(options, bundle, case) as contenders:
-            measured.append((case, measure(contenders, case.batch, case.threads, options.seconds)))
+            found = measure(contenders, case.batch, case.threads, options.seconds)
+        measured.append((case, found))
+        speeds[replace(case, batch=0)] = found[0][OURS].rows_per_s
     cells = [_cell(bundle, case, found, peaks[_peak_of(case)]) for case, found in measured]
     contents = bundle.manifest
     packages = ("onnxruntime", "numpy", *(("torch",) if options.source.named else ()))
-    found = Benchmark(
+    result = Benchmark(
         machine=f"{describe(*packages)}, aeonnx {__version__}",
         load=load,
         bundle=f"{contents.model} ({contents.arch}), {contents.checkpoint_id[:12]}",
         seconds=options.seconds,
         rounds=ROUNDS,
         cells=tuple(cells),
+        left_out=tuple(left_out),
     )
     if options.chart:
         from aeonnx.tools.bench.chart import draw
 
-        draw(options.chart, found)
-    return found
+        draw(options.chart, result)
+    return result
+
+
+def _too_much(bundle: Bundle, case: Case, speeds: Mapping[Case, float]) -> str | None:
+    """Why a batch is left out, by the speed of the batch before it; None if it is measured."""
+    speed = speeds.get(replace(case, batch=0))
+    if speed is None:
+        return None
+    seconds = case.batch / speed
+    size = _bytes(bundle.variant(case.part, case.variant), case.batch)
+    if seconds <= _MOST_SECONDS and size <= _MOST_BYTES:
+        return None
+    return (
+        f"{case.part} ({case.variant}), batch {case.batch:,} was left out: a call would take about "
+        f"{seconds:,.1f} s, for inputs and outputs of {size / 2**20:,.0f} MiB. To measure it, give "
+        f"--batch {case.batch}"
+    )
 
 
 def _check_graphs(options: BenchOptions, cases: Sequence[Case]) -> None:
@@ -102,6 +138,7 @@ def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
     moved = variant.bytes + _bytes(variant, case.batch)
     return Cell(
         case=case,
+        sizes=_sizes(variant),
         ratios=ratios,
         timings=timings,
         not_measured=reasons,
@@ -109,6 +146,11 @@ def _cell(bundle: Bundle, case: Case, measured: Measured, peak: Peak) -> Cell:
         bytes_share=peak.bytes_per_s and speed / case.batch * moved / peak.bytes_per_s,
         peak=peak,
     )
+
+
+def _sizes(variant: Variant) -> dict[str, int]:
+    found = stored_sizes(variant, variant.golden[0])
+    return {axis: found[axis] for axis in sized_axes(variant)}
 
 
 def _bytes(variant: Variant, batch: int) -> int:
