@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -104,6 +106,10 @@ def test_json_has_everything(aeonnx: Cli) -> None:
     assert document["requested"] == {"name": "CPUExecutionProvider", "reason": None}
     assert document["requested"] in document["providers"]
     assert document["versions"].keys() >= {"aeonnx", "python", "numpy", "torch", "onnx"}
+    for library in ("diffusers", "transformers", "pythae"):
+        installed = importlib.util.find_spec(library) is not None
+        version = importlib.metadata.version(library) if installed else None
+        assert document["versions"].get(library) == version
     assert document["cpu"]["cores"] >= document["cpu"]["usable"] >= 1
     assert document["driver"].keys() == {"version", "cuda", "problem"}
 

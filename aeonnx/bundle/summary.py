@@ -68,6 +68,7 @@ def facts(contents: Manifest) -> dict[str, str]:
         "checkpoint": contents.checkpoint_id[:_DIGEST],
         "prior": _prior(contents.prior),
         "classes": ", ".join(contents.classes),
+        "compared": _batches(contents),
         "tools": ", ".join(f"{name} {version}" for name, version in contents.tools.items()),
     }
     return {name: fact for name, fact in found.items() if fact}
@@ -238,6 +239,18 @@ def _prior(prior: Prior | None) -> str:
         return "none"
     temperature = "" if prior.temperature == 1.0 else f", temperature {prior.temperature:g}"
     return f"{prior.kind}{temperature}"
+
+
+def _batches(contents: Manifest) -> str:
+    """The batch sizes at which the graphs were compared with torch, by part if they differ."""
+    found = {
+        part: {size for variant in variants.values() for size in variant.parity_batches}
+        for part, variants in contents.parts.items()
+    }
+    told = {part: ", ".join(map(str, sorted(sizes))) for part, sizes in found.items() if sizes}
+    if len({*told.values()}) > 1:
+        told = {part: f"{sizes} ({part})" for part, sizes in told.items()}
+    return f"with torch at batches of {'; '.join(dict.fromkeys(told.values()))}" if told else ""
 
 
 def _conversion(found: Conversion | None) -> str:

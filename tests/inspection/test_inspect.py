@@ -440,3 +440,11 @@ class Things(nn.Module):
 def things() -> nn.Module:
     torch.manual_seed(0)
     return Things()
+
+
+def test_the_batches_of_the_comparison_are_told(aeonnx: Cli, bundle_of: Maker) -> None:
+    folder = bundle_of()
+    parts = manifest.read(folder).parts
+    (batches,) = {variants["fp32"].parity_batches for variants in parts.values()}
+    told = ", ".join(map(str, batches))
+    assert f"compared   with torch at batches of {told}\n" in aeonnx("inspect", folder).stdout

@@ -28,7 +28,7 @@ from aeonnx.tools.bench.results import OURS, Benchmark, Cell
 
 __all__ = ["Listener", "bench"]
 
-_MOST_SECONDS = 2.0
+_MOST_SECONDS = 1.0
 """Of a call, from which on a larger batch is left out: it is called about 40 times."""
 _MOST_BYTES = 2**30
 """Of the inputs and outputs of a call; what a network keeps between its layers is several times."""

@@ -18,7 +18,8 @@ from aeonnx.tools.doctor._libraries import examine_libraries, opened_later
 
 __all__ = ["examine"]
 
-_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "onnx")
+_SOURCES = ("diffusers", "transformers", "pythae")  # libraries whose models `--from` loads
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "onnx", *_SOURCES)
 _CUDA = "CUDAExecutionProvider"
 
 
