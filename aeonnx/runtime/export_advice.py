@@ -84,9 +84,12 @@ def _missing_sampler(folder: Path, contents: Manifest) -> str:
             return f"None can be made: {problem}"
     if contents.prior is None:
         return f"It needs a prior: {missing_prior(folder, contents)}"
+    standard = contents.prior.kind == "standard-normal"
+    prior = "standard" if standard else contents.prior.kind
     if _is_of_modules(contents):
-        return 'Export again with aeonnx.export(..., prior="standard")'
-    return f"Add it with: {export_command(folder, contents, f'--part {_MADE_AT_EXPORT}')}"
+        return f'Export again with aeonnx.export(..., prior="{prior}")'
+    options = (f"--part {_MADE_AT_EXPORT}", f"--prior {prior}")
+    return f"Add it with: {export_command(folder, contents, *options, measured=not standard)}"
 
 
 def missing_prior(folder: Path, contents: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from torch import nn
 
 import aeonnx as package
@@ -174,3 +176,31 @@ def test_a_sampler_and_the_manifest_have_one_prior(
     result = aeonnx(*options, "--prior", "fitted", "--opset", 17)
     assert result.exit_code == BundleError("").exit_code
     assert "b has a sampler, whose prior would be replaced" in result.stderr
+
+
+@pytest.mark.parametrize("prior", ["standard", "fitted"])
+def test_the_sampler_that_is_recommended_draws_from_the_prior_of_the_bundle(
+    aeonnx: Cli, run_of: Callable[..., Path], prior: str
+) -> None:
+    Path("runs").mkdir()
+    Path("runs/vae").symlink_to(run_of("vae"))
+    first = ("export", "-m", "vae", "-o", "b", "--part", "decoder", "--prior", prior)
+    assert aeonnx(*first, "--opset", 17).exit_code == 0
+    expected = package.load("b").draw_latents(3, seed=1)
+    with pytest.raises(BundleError, match="no part 'sampler'.* Add it with: aeonnx ") as told:
+        package.load("b").run("sampler", seed=np.array([1]), index=np.arange(3))
+    command = str(told.value).rpartition("aeonnx ")[2]
+    assert aeonnx(*shlex.split(command)).exit_code == 0
+    drawn = package.load("b").run("sampler", seed=np.array([1]), index=np.arange(3))["z"]
+    np.testing.assert_allclose(drawn, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_picture_is_no_calibration_of_rows(aeonnx: Cli) -> None:
+    Image.new("L", (8, 8)).save("x.png")
+    source = ("--from", f"module:{__name__}:Rows", "-m", "m", "-o", "m")
+    result = aeonnx("export", *source, "--prior", "fitted", "--calibration", "x.png")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "Error: x.png is a picture (PNG): expected rows of x, a .npy or .npz array of floats "
+        "[n, 8]\n"
+    )
