@@ -77,6 +77,19 @@ def test_masked_images_are_encoded_and_decoded_as_in_the_library(tmp_path: Path)
     torch.testing.assert_close(decoded, library.unpatchify(expected.logits))
 
 
+def test_images_say_how_they_are_normalised(tmp_path: Path) -> None:
+    ViTImageProcessor = pytest.importorskip("transformers").ViTImageProcessor  # noqa: N806
+    save("ViTMAEForPreTraining", tmp_path)
+    ViTImageProcessor(image_mean=[0.4, 0.5, 0.6], image_std=[0.1, 0.2, 0.3]).save_pretrained(
+        tmp_path
+    )
+    parts = from_source(Source(None, f"transformers:{tmp_path}"), "m").model.parts()
+    text = "(images in [0, 1] - [0.4, 0.5, 0.6]) / [0.1, 0.2, 0.3], of each channel"
+    assert parts["encoder"].inputs[0].description == text
+    assert parts["decoder"].outputs[0].description == text
+    assert text not in parts["encoder"].inputs[1].description
+
+
 def _cut(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])

@@ -28,6 +28,8 @@ from aeonnx.models import Part
 
 __all__ = ["load"]
 
+_PREPROCESSING = "preprocessor_config.json"
+
 
 def load(location: str, options: SourceOptions) -> nn.Module:
     """Read a codec or a masked autoencoder of transformers.
@@ -58,7 +60,24 @@ def load(location: str, options: SourceOptions) -> nn.Module:
     transformers = library("transformers", where)
     options_of = {"dtype": torch.float32, "attn_implementation": "eager"}
     model = pretrained(transformers, name, folder, where, "model", **options_of)
-    return with_parts(model, _PARTS[name](model))
+    parts = _PARTS[name](model)
+    if (folder / _PREPROCESSING).exists():
+        config = config_of(folder, _PREPROCESSING, where, "save_pretrained of transformers")
+        parts = {key: _with_normalisation(part, config) for key, part in parts.items()}
+    return with_parts(model, parts)
+
+
+def _with_normalisation(part: Part, config: Mapping[str, Any]) -> Part:
+    """Say of images how they are normalised, if the configuration of their preprocessing does."""
+    mean, std = config.get("image_mean"), config.get("image_std")
+    if mean is None or std is None or not config.get("do_normalize", True):
+        return part
+    text = f"(images in [0, 1] - {mean}) / {std}, of each channel"
+    inputs, outputs = (
+        tuple(replace(spec, description=text) if spec.kind == "image" else spec for spec in specs)
+        for specs in (part.inputs, part.outputs)
+    )
+    return replace(part, inputs=inputs, outputs=outputs)
 
 
 class CodecEncoder(nn.Module):
