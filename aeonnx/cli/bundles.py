@@ -224,7 +224,7 @@ def verify(
 
     opened = runtime.load(bundle, providers_of(provider))
     source = Source(against, from_source, weights)
-    if against is not None:
+    if against is not None and from_source is None:
         require_own(opened.manifest, "--against")
     source.check("--against", opened.manifest.model)
     result = runtime.verify(opened)

@@ -57,7 +57,7 @@ def bench(options: BenchOptions, listener: Listener | None = None) -> Benchmark:
     bundle = runtime.load(options.bundle)
     cases = cases_of(options, bundle)
     _check_graphs(options, cases)
-    if options.checkpoint is not None:
+    if options.checkpoint is not None and options.source.from_source is None:
         require_own(bundle.manifest, "--checkpoint")
     options.source.check("--checkpoint", bundle.manifest.model)
     if options.source.named:
