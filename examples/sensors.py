@@ -45,8 +45,7 @@ def main() -> None:
     found = bundle.score(rows, threshold="p99")
     print(f"{found.odd.sum()} of {len(found)} are odd, above {found.threshold:.4g}")
     for i in np.flatnonzero(found.odd):
-        worst = x.names[found.columns[i].argmax()]
-        print(f"row {i * step}: {found.scores[i]:.4g}, most in {worst}")
+        print(f"row {i * step}: {found.scores[i]:.4g}, most in {found.column(i)}")
 
 
 if __name__ == "__main__":

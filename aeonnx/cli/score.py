@@ -78,7 +78,8 @@ __all__ = ["score"]
 @json_option(
     "an object with `threshold` and `rows`, a list of objects with `name`, `score`, `percentile` "
     "(null if the bundle does not know it), `verdict` (normal or odd) and, of rows of a table, "
-    "`columns` with the error of each; with --watch one such object per line"
+    "`column`, the one that an odd row is odd in, and `columns` with the error of each; with "
+    "--watch one such object per line"
 )
 def score(
     bundle: Path,

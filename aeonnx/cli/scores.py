@@ -50,19 +50,19 @@ def print_scored(
 def _line(name: str, found: Scored, place: int, width: int) -> str:
     share = found.percentiles[place]
     percent = "" if math.isnan(share) else f"{share:6.2f} %"
-    most = _worst(found, place) if found.odd[place] else ""
+    most = _worst(found, place)
     score, verdict = found.scores[place], VERDICTS[bool(found.odd[place])]
     return f"{printable(name):<{width}}  {score:<10.4g} {percent:>8}  {verdict}{most}"
 
 
 def _worst(found: Scored, place: int) -> str:
-    """The column with the largest share of the error of a row, if rows have columns."""
-    if found.columns is None:
+    """The column that a row is odd in, and its share of the error; "" if there is none."""
+    name = found.column(place)
+    if name is None or found.columns is None:
         return ""
     errors = found.columns[place]
-    worst = int(errors.argmax())
-    share = errors[worst] / errors.sum()
-    return f"  {printable(found.names[worst])} ({share:.0%} of the error)"
+    share = errors[found.names.index(name)] / errors.sum()
+    return f"  {printable(name)} ({share:.0%} of the error)"
 
 
 def print_file_scored(found: Seen, *, as_json: bool) -> None:

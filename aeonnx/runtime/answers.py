@@ -14,6 +14,7 @@ from aeonnx.bundle.composing import conditions, fed
 from aeonnx.errors import BundleError, InputError, UsageError
 from aeonnx.io.pixels import to_pixels
 from aeonnx.runtime.array_like import ArrayLike, is_number
+from aeonnx.runtime.blame import column_without_which
 from aeonnx.runtime.export_advice import missing_prior, model_of
 from aeonnx.runtime.interface import is_sized
 from aeonnx.runtime.mixing import check_strength, mix
@@ -215,12 +216,16 @@ class Answers:
         scores = found[name]
         percentiles = percentiles_of(variant, name, scores)
         maps, names = found.get("map"), first.names
-        columns = None
+        odd, columns, worst = scores > limit, None, None
         if names and maps is not None and maps.ndim > 1 and maps.shape[1] == len(names):
             columns = maps.reshape(*maps.shape[:2], -1).mean(2)
+            worst = columns.argmax(1)
+            if first.missing and not others and odd.any():
+                rows = np.asarray(value, np.float32)[odd]
+                worst[odd] = column_without_which(rows, lambda x: runner({first.name: x})[name])
         else:
             names = ()
-        return Scored(scores, percentiles, scores > limit, limit, maps, columns, names)
+        return Scored(scores, percentiles, odd, limit, maps, columns, names, worst)
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""

@@ -35,9 +35,12 @@ class Scored:
         threshold: that the scores were compared with.
         maps: squared error of each pixel, mean over channels, float32 [n, H, W]; of rows of a table
             that of each standardised value, [n, D] or [n, D, W]; None if the scorer gives none.
-        columns: of rows of a table, the mean of the map over each column, float32 [n, D]: which
-            column is odd; None for others.
+        columns: of rows of a table, the mean of the map over each column, float32 [n, D]; None for
+            others.
         names: of these columns.
+        worst: the column that an odd row is odd in, as a place in `names`, int [n]: the one without
+            which its score is lowest, or, if the model takes no missing values, the one with the
+            largest error, as of rows that are not odd; None without columns.
     """
 
     scores: npt.NDArray[np.float32]
@@ -47,6 +50,7 @@ class Scored:
     maps: npt.NDArray[np.float32] | None
     columns: npt.NDArray[np.float32] | None = None
     names: tuple[str, ...] = ()
+    worst: npt.NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -61,13 +65,21 @@ class Scored:
         }
         if self.columns is None:
             return row
-        return {**row, "columns": dict(zip(self.names, self.columns[place].tolist(), strict=True))}
+        errors = dict(zip(self.names, self.columns[place].tolist(), strict=True))
+        return {**row, "column": self.column(place), "columns": errors}
+
+    def column(self, place: int) -> str | None:
+        """Name of the column that a row is odd in; None if it is not odd, or has no columns."""
+        if self.worst is None or not self.odd[place]:
+            return None
+        return self.names[self.worst[place]]
 
     @classmethod
     def of(cls, batches: Iterable[Scored]) -> Scored:
         """The results of several batches, concatenated, without maps."""
         every = list(batches)
         columns = [batch.columns for batch in every if batch.columns is not None]
+        worst = [batch.worst for batch in every if batch.worst is not None]
         return cls(
             np.concatenate([batch.scores for batch in every]),
             np.concatenate([batch.percentiles for batch in every]),
@@ -76,6 +88,7 @@ class Scored:
             None,
             np.concatenate(columns) if columns else None,
             every[0].names,
+            np.concatenate(worst) if worst else None,
         )
 
 

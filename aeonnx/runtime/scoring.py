@@ -120,6 +120,7 @@ def score_files(
     log_skipped(rows)
     if table is not None:
         head = ["name", "score", "percentile", "verdict"]
+        head += ["column"] if found.names else []
         head += [f"error.{name}" for name in found.names]
         write_table(table, head, _lines(rows.names[:], found), found.scores, force=to.force)
     if to.sheet is not None:
@@ -186,8 +187,10 @@ class _Shown:
 def _lines(names: Sequence[str], found: Scored) -> Iterator[list[str]]:
     """The rows of the table."""
     columns = found.columns if found.columns is not None else np.empty((len(found), 0))
-    for name, score, percentile, odd, each in zip(
-        names, found.scores, found.percentiles, found.odd.tolist(), columns, strict=True
+    for place, (name, score, percentile, odd, each) in enumerate(
+        zip(names, found.scores, found.percentiles, found.odd.tolist(), columns, strict=True)
     ):
         share = "" if np.isnan(percentile) else f"{percentile:.4g}"
-        yield [name, f"{score:.6g}", share, VERDICTS[odd], *(f"{error:.6g}" for error in each)]
+        column = [found.column(place) or ""] if found.names else []
+        errors = (f"{error:.6g}" for error in each)
+        yield [name, f"{score:.6g}", share, VERDICTS[odd], *column, *errors]

@@ -187,6 +187,10 @@ class Worker:
             "percentile": pyarrow.array(found.percentiles, from_pandas=True),  # null for NaN
             "verdict": [VERDICTS[odd] for odd in found.odd.tolist()],
         }
+        if found.names:
+            table["column"] = pyarrow.array(
+                [found.column(place) for place in range(len(found))], pyarrow.string()
+            )
         table |= {f"error.{name}": each for name, each in zip(found.names, columns, strict=True)}
         _parquet.write(path, table)
 

@@ -110,7 +110,7 @@ def score(
         bundle: folder of the bundle.
         source: see `encode`.
         target: folder for .parquet files with the columns that `aeonnx score` writes: `name`,
-            `score`, `percentile`, `verdict` and, of tables, `error.COLUMN` for each.
+            `score`, `percentile`, `verdict` and, of tables, `column` and `error.COLUMN` for each.
         threshold: see `Bundle.score`.
         options: see `FileOptions`.
 

@@ -22,7 +22,7 @@ from aeonnx.io.readers import Reading
 from aeonnx.runtime import watching
 from aeonnx.runtime.watching import watched
 from tests.support import wait_for
-from tests.tables.conftest import NAMES, SENSORS, sensors, wines, write_csv
+from tests.tables.conftest import NAMES, SENSORS, Floats, sensors, wines, write_csv
 
 Run = Callable[..., Result]
 
@@ -67,6 +67,52 @@ def test_a_fault_is_found_in_its_column(aeonnx_cli: Run, windows_bundle: Path) -
     row = next(row for row in document["rows"] if row["name"] == "64-79")
     assert max(row["columns"], key=row["columns"].get) == "vibration"
     assert [*row["columns"]] == list(NAMES)
+
+
+DEPENDENT = ("temperature", "pressure", "vibration", "constant")
+
+
+def dependent(rows: int, seed: int) -> Floats:
+    """Readings of which the pressure follows from the temperature, and one never changes."""
+    rng = np.random.default_rng(seed)
+    temperature = rng.normal(60, 5, rows)
+    pressure = 1e5 + 2000 * (temperature - 60) + rng.normal(0, 500, rows)
+    columns = (temperature, pressure, rng.exponential(0.002, rows), np.full(rows, 7.0))
+    return np.stack(columns, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def dependent_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dependent")
+    path = write_csv(folder / "x.csv", DEPENDENT, dependent(2000, 0))
+    aeonnx.train("ae", folder / "run", data=path, missing="impute", device="cpu")
+    aeonnx.export("ae", folder / "bundle", checkpoint=folder / "run")
+    return folder / "bundle"
+
+
+@pytest.mark.parametrize("deviations", [6, 20])
+@pytest.mark.parametrize(("place", "spread"), [(0, 5), (1, 1e4)])
+def test_a_fault_is_found_in_its_column_though_others_follow_from_it(
+    aeonnx_cli: Run, dependent_bundle: Path, place: int, spread: float, deviations: int
+) -> None:
+    x = dependent(200, 9)
+    x[100:, place] += deviations * spread
+    write_csv(Path("x.csv"), DEPENDENT, x)
+    done(aeonnx_cli("score", dependent_bundle, "x.csv", "-o", "s.csv"))
+    with Path("s.csv").open() as file:
+        table = list(csv.DictReader(file))
+    odd = [row for row in table[100:] if row["verdict"] == "odd"]
+    assert len(odd) > 95
+    assert np.mean([row["column"] == DEPENDENT[place] for row in odd]) > 0.9
+    assert all((row["column"] == "") == (row["verdict"] == "normal") for row in table)
+    document = json.loads(done(aeonnx_cli("score", dependent_bundle, "x.csv", "--json")).stdout)
+    assert [row["column"] or "" for row in document["rows"]] == [row["column"] for row in table]
+    lines = done(aeonnx_cli("score", dependent_bundle, "x.csv")).stdout.splitlines()
+    assert f"  odd  {table[150]['column']} (" in lines[150]
+    x[:, place] = np.nan  # what is not there is not odd
+    found = aeonnx.load(dependent_bundle, ["cpu"]).score(x, threshold=0)
+    assert found.odd.all()
+    assert DEPENDENT[place] not in {found.column(row) for row in range(len(x))}
 
 
 @pytest.mark.parametrize("form", ["csv", "npy", "npz", "parquet", "headless"])

@@ -1,0 +1,31 @@
+"""Which column makes a row of a table, or a window of a time series, odd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from aeonnx.runtime.session import Array
+
+__all__ = ["column_without_which"]
+
+
+def column_without_which(rows: Array, score: Callable[[Array], Array]) -> npt.NDArray[np.intp]:
+    """The column of each row without which the row is least odd, [n].
+
+    Where columns depend on one another, the error of a wrong value spreads over those that follow
+    from it, and is often larger in them.
+
+    Args:
+        rows: float32 [n, D] or [n, D, W], NaN where a value is missing.
+        score: of such rows, [n].
+    """
+    without = []
+    for column in range(rows.shape[1]):
+        rest = rows.copy()
+        rest[:, column] = np.nan
+        absent = np.isnan(rows[:, column]).reshape(len(rows), -1).all(1)
+        without.append(np.where(absent, np.inf, score(rest)))
+    return np.argmin(without, 0)
