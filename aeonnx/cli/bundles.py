@@ -73,8 +73,8 @@ __all__ = ["export", "inspect", "verify"]
     "--calibration",
     type=PATH,
     help="Images (a file, a folder or a .npy) that int8's ranges, the fitted prior and the "
-    "scorer's percentiles are computed from; for other models, a .npy of rows of their first "
-    "input.  [default: 512 training images in the checkpoint]",
+    "scorer's percentiles are computed from; for other models, a table or a .npy of rows of their "
+    "first input.  [default: 512 training images in the checkpoint]",
 )
 @click.option(
     "--prior",

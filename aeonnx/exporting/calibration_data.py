@@ -20,12 +20,15 @@ from aeonnx.exporting.verify.reference import Reference
 from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import read_images
 from aeonnx.io.rows import Rows, read_rows
+from aeonnx.io.table_rows import ColumnsOf, has_columns, open_table_rows
 from aeonnx.models import Part
 from aeonnx.runtime.labels import nearest
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input
 
 __all__ = ["predicts_labels", "read_calibration"]
+
+_AT_ONCE = 1024
 
 
 def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
@@ -34,8 +37,9 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     Larger images, signals and volumes give their middle.
 
     Args:
-        path: pictures, a folder of them, or an array of rows; for models of anything but images
-            with a range, a .npy or .npz array [n, ...] of what the first input takes.
+        path: pictures, a folder of them, or an array of rows; for models of columns, tables and
+            arrays as `open_table_rows` reads them; for all others a .npy or .npz array [n, ...] of
+            what the first input takes.
         parts: of a model.
 
     Raises:
@@ -48,8 +52,12 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
     if usual.kind == "image" and usual.range:
         rows = read_images(path, [size[0], *wanted[1:]], usual.range, (size[1], size[2]))
     else:
-        what = f"rows of {usual.name}"
-        rows = read_rows(path, Rows(usual.name, tuple(wanted), usual.dtype, what), size)
+        each = Rows(usual.name, tuple(wanted), usual.dtype, f"rows of {usual.name}")
+        if has_columns(usual.names, wanted):
+            columns = ColumnsOf(each, usual.names, usual.missing)
+            rows = np.concatenate([*open_table_rows([path], columns).batches(_AT_ONCE)])
+        else:
+            rows = read_rows(path, each, size)
     try:
         return inputs_of(parts, rows, _predicted(parts, rows))
     except InputError as error:

@@ -15,12 +15,13 @@ from aeonnx._util.text import counted
 from aeonnx.errors import ImageError
 from aeonnx.io import npy, npz
 from aeonnx.io.arrays import names_of_images
+from aeonnx.io.pictures import ANY
 from aeonnx.io.rows import Rows, open_rows
 from aeonnx.io.source import AllSkipped, Source, joined, numbered
 from aeonnx.io.stored import Numbers, first_bytes, named, slices, stored
 from aeonnx.io.tables import Table, is_table, of_array, read_table
 
-__all__ = ["ColumnsOf", "open_table_rows"]
+__all__ = ["ColumnsOf", "has_columns", "open_table_rows"]
 
 Array = npt.NDArray[Any]
 
@@ -48,6 +49,16 @@ class ColumnsOf:
     def positional(self) -> bool:
         """Whether columns are known by their places alone."""
         return self.names == tuple(map(str, range(len(self.names))))
+
+
+def has_columns(names: Sequence[str], shape: Sequence[int]) -> bool:
+    """Whether rows of a shape are those of a table, [D], or windows of a time series, [D, W].
+
+    Args:
+        names: of the columns; () if they have none.
+        shape: of a row; `ANY` stands for any size.
+    """
+    return bool(names) and len(shape) in (1, 2) and ANY not in shape
 
 
 def open_table_rows(paths: Sequence[Path | str | Table], wanted: ColumnsOf) -> Source:

@@ -28,4 +28,5 @@ def column_without_which(rows: Array, score: Callable[[Array], Array]) -> npt.ND
         rest[:, column] = np.nan
         absent = np.isnan(rows[:, column]).reshape(len(rows), -1).all(1)
         without.append(np.where(absent, np.inf, score(rest)))
-    return np.argmin(without, 0)
+    found: npt.NDArray[np.intp] = np.argmin(without, 0)
+    return found

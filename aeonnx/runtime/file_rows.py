@@ -18,7 +18,7 @@ from aeonnx.io.pictures import ANY
 from aeonnx.io.readers import Reading, open_images
 from aeonnx.io.rows import Rows, open_rows
 from aeonnx.io.source import Source
-from aeonnx.io.table_rows import ColumnsOf, open_table_rows
+from aeonnx.io.table_rows import ColumnsOf, has_columns, open_table_rows
 from aeonnx.io.tables import Table
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.verbs import made_by, taken_by
@@ -79,7 +79,7 @@ def open_rows_of(
         return open_images(cast(Sequence[Path | str | PhotoFile], sources), sizes(spec), how)
     refuse_options(verb, spec, reading)
     rows = _rows(spec, f"{spec.name} of the kind {spec.kind}")
-    if spec.names and ANY not in rows.shape and len(rows.shape) in (1, 2):
+    if has_columns(spec.names, rows.shape):
         wanted = ColumnsOf(rows, spec.names, spec.missing, reading.step, reading.skip_bad)
         return open_table_rows(cast(Sequence[Path | str | Table], sources), wanted)
     return open_rows(cast(Sequence[Path | str], sources), rows)

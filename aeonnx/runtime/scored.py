@@ -72,7 +72,7 @@ class Scored:
         """Name of the column that a row is odd in; None if it is not odd, or has no columns."""
         if self.worst is None or not self.odd[place]:
             return None
-        return self.names[self.worst[place]]
+        return self.names[int(self.worst[place])]
 
     @classmethod
     def of(cls, batches: Iterable[Scored]) -> Scored:

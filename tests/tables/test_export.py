@@ -12,8 +12,8 @@ import torch
 import aeonnx
 from aeonnx.bundle import manifest
 from aeonnx.checkpoint import load
-from aeonnx.errors import InputError, ParityError
-from tests.tables.conftest import NAMES, UNITS, sensors, wines
+from aeonnx.errors import ImageError, InputError, ParityError
+from tests.tables.conftest import NAMES, SENSORS, UNITS, sensors, wines, write_csv
 
 Maker = Callable[..., Path]
 
@@ -99,6 +99,45 @@ def test_reduced_precision_keeps_every_column(
     found = aeonnx.load(tmp_path / "b", ["cpu"], precision=precision).decode(z)
     off = np.sqrt(np.square(found - plain).mean(0)) / plain.std(0)
     assert off.max() < 0.3
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "npy"])
+@pytest.mark.parametrize("kind", ["rows", "windows"])
+def test_calibration_reads_the_tables_that_are_scored(
+    tmp_path: Path, rows_run: Path, windows_bundle: Path, kind: str, form: str
+) -> None:
+    if kind == "rows":
+        run, x, names = rows_run, wines()[0][:40], wines()[2]
+    else:
+        run, x, names = windows_bundle.parent / "run", sensors(170, seed=5), list(SENSORS)
+    path = tmp_path / f"x.{form}"
+    if form == "npy":
+        np.save(path, x)
+    elif form == "parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        columns = {name: x[:, place] for place, name in enumerate(names)}
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    else:
+        write_csv(path, names[::-1], x[:, ::-1])  # columns are found by their names
+    if form == "tsv":
+        path.write_text(path.read_text(encoding="utf-8").replace(",", "\t"), encoding="utf-8")
+    made = aeonnx.export(
+        "ae", tmp_path / "b", checkpoint=run, parts="scorer", score="error", calibration=path
+    )
+    normal = made.manifest.parts["scorer"]["fp32"].normal["error"]
+    windows = [x[first : first + 16].T for first in range(0, 170 - 15, 16)]
+    taken = x if kind == "rows" else np.stack(windows)
+    assert normal.rows == len(taken)
+    scores = aeonnx.load(tmp_path / "b", ["cpu"]).score(taken).scores
+    assert normal.percentile(float(scores.max()) * 1.01) == 100
+    assert normal.percentile(float(scores.min()) * 0.99) == 0
+
+
+def test_a_table_of_other_columns_is_no_calibration(tmp_path: Path, rows_run: Path) -> None:
+    path = write_csv(tmp_path / "x.csv", SENSORS, sensors(40))
+    with pytest.raises(ImageError, match=r"x\.csv: expected the columns alcohol, malic_acid, "):
+        aeonnx.export("ae", tmp_path / "b", checkpoint=rows_run, calibration=path)
+    assert not (tmp_path / "b").exists()
 
 
 def test_an_error_of_a_small_column_is_seen_beside_a_large_one(
