@@ -68,7 +68,8 @@ class Source:
         outputs: relative path for the result of each row, with the suffix of its source; None to
             number the results.
         pictures: whether all sources are pictures.
-        left_out: number of files and folders that were not read, a line for each folder.
+        left_out: what was not read: the number of files and folders, a line for each folder; or the
+            rows at the end of a time series that are in no window.
         skipped: error message of each picture that was skipped.
         others: the same rows of further inputs, by their names.
         photos: a file for each row, if all rows are pictures that were not resized.
@@ -104,15 +105,16 @@ def joined(parts: list[Source]) -> Source:
             yield from part.others[name](size)
 
     others = {name: partial(further, name) for name in parts[0].others}
+    left_out = tuple(line for part in parts for line in part.left_out)
     skipped = tuple(text for part in parts for text in part.skipped)
     if all(part.outputs is None for part in parts):
         count = Numbers(sum(len(part.names) for part in parts))
-        return Source(count, batches, skipped=skipped, others=others)
+        return Source(count, batches, left_out=left_out, skipped=skipped, others=others)
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
     pictures = all(part.pictures for part in parts)
     photos = tuple(photo for part in parts for photo in part.photos) if pictures else ()
-    return Source(names, batches, outputs, pictures, (), skipped, others, photos)
+    return Source(names, batches, outputs, pictures, left_out, skipped, others, photos)
 
 
 def numbered(source: Source, where: str) -> Source:

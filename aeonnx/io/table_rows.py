@@ -140,8 +140,20 @@ def _source(table: Table, wanted: ColumnsOf) -> Source:
     names = [f"{first}-{first + length - 1}" for first in (table.first + starts[whole]).tolist()]
     windows = windows[whole] if problems else windows  # which copies them
     return Source(
-        names, lambda size: map(np.ascontiguousarray, slices(windows, size)), skipped=skipped
+        names,
+        lambda size: map(np.ascontiguousarray, slices(windows, size)),
+        left_out=_rest(table, int(starts[-1]) + length, len(values), length),
+        skipped=skipped,
     )
+
+
+def _rest(table: Table, first: int, end: int, length: int) -> tuple[str, ...]:
+    """A line about the rows from `first` on, which are in no window."""
+    if first == end:
+        return ()
+    rows = range(table.first + first, table.first + end)
+    which = f"rows {rows[0]} to {rows[-1]}" if len(rows) > 1 else f"row {rows[0]}"
+    return (f"{table.where}: left out {which} at the end, too few for one more window of {length}",)
 
 
 def _values(table: Table, wanted: ColumnsOf) -> Array:

@@ -143,6 +143,30 @@ def test_all_files_give_the_same_windows(aeonnx_cli: Run, windows_bundle: Path, 
     assert len(np.load("z.npy")) == len(windows)
 
 
+@pytest.mark.parametrize(
+    ("rows", "options", "left"),
+    [
+        (50, (), "rows 48 to 49"),
+        (49, (), "row 48"),
+        (48, (), None),
+        (50, ("--step", 4), "rows 48 to 49"),
+        (50, ("--step", 2), None),
+        (50, ("--step", 30), "rows 46 to 49"),
+    ],
+)
+def test_rows_at_the_end_that_fill_no_window_are_named(
+    aeonnx_cli: Run, windows_bundle: Path, rows: int, options: tuple[Any, ...], left: str | None
+) -> None:
+    write_csv(Path("x.csv"), SENSORS, sensors(rows))
+    line = f"x.csv: left out {left} at the end, too few for one more window of 16"
+    told = done(aeonnx_cli("score", windows_bundle, "x.csv", *options)).stderr
+    assert (line in told) == (left is not None)
+    assert ("left out" in told) == (left is not None)
+    np.save("y.npy", sensors(17))
+    told = done(aeonnx_cli("encode", windows_bundle, "x.csv", "y.npy", "-o", "z.npy")).stderr
+    assert "y.npy: left out row 16 at the end, too few for one more window of 16" in told
+
+
 def test_a_data_frame_is_read_by_its_columns(rows_bundle: Path) -> None:
     pandas = pytest.importorskip("pandas")
     x, _, names = wines()
