@@ -222,7 +222,10 @@ def test_a_column_of_one_value_is_noted(tmp_path: Path) -> None:
     x = sensors(60)
     x[:, 0] = 21.7
     data = loaded(write_csv(tmp_path / "x.csv", SENSORS, x))
-    assert "column temperature has one value alone" in data.notes[0]
+    assert data.notes[0].endswith(
+        "column temperature has one value alone, and so no scale: another value counts by its "
+        "difference in the column's own unit, and a small one is not odd"
+    )
     assert data.scale is not None
     assert data.scale.scale[0] == 1
     assert data.scale.centre[0] == np.float32(21.7)
@@ -241,6 +244,10 @@ def test_a_column_of_one_value_is_noted(tmp_path: Path) -> None:
         (("-m", "ae", "--data", "x.csv", "--arch", "lstm"), "--arch lstm is for time series: give"),
         (("-m", "ae", "--data", "x.csv", "--columns", "a,,b"), "--columns: expected names with"),
         (("-m", "ae", "--data", "text.csv"), "column site: expected numbers, got 'north' in row 0"),
+        (
+            ("-m", "ae", "--data", "text.csv", "--label-column", "nope"),
+            "text.csv: --label-column nope: expected one of t, site",
+        ),
         (("-m", "ae", "--data", "y.csv"), "y.csv does not exist: expected a folder of images"),
     ],
 )

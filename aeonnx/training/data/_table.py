@@ -59,6 +59,7 @@ def given_of(table: Table, options: TableOptions) -> Given:
         UsageError: no column is named.
     """
     label = options.label_column
+    labels, classes = _labels(table, label) if label is not None else (None, ())
     others = [] if label is None else [label]
     if options.columns is None:
         table.refuse_texts(others)
@@ -66,7 +67,6 @@ def given_of(table: Table, options: TableOptions) -> Given:
     else:
         names = split_names(options.columns)
     units = tuple(table.units.get(name, "") for name in names)
-    labels, classes = _labels(table, label) if label is not None else (None, ())
     return Given(
         table.where,
         table.values(names),
@@ -201,8 +201,8 @@ def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str,
     low, median, high = np.nanquantile(exact, (0.25, 0.5, 0.75), axis=0)
     constant = np.nanmin(exact, 0) == np.nanmax(exact, 0)  # where a mean may be rounded
     notes = tuple(
-        f"{given.where}: column {name} has one value alone: it tells nothing, and any other value "
-        "of it is odd"
+        f"{given.where}: column {name} has one value alone, and so no scale: another value counts by "
+        "its difference in the column's own unit, and a small one is not odd"
         for name, same in zip(given.names, constant, strict=True)
         if same
     )
