@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 import shlex
-import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from aeonnx._util.optional import require_modules
 from aeonnx._util.text import printable
 from aeonnx.errors import ImageError, UsageError
+from aeonnx.io.csv_rows import csv_rows, has_decimal_comma, number_of
 
 __all__ = [
     "SUFFIXES",
@@ -40,12 +39,9 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
-"""Texts that stand for a missing value, in small letters."""
 _UNIT = re.compile(r"(.*\S)\s*[\[(]\s*([^\])]*?)\s*[\])]")
 """A name with its unit: temperature [°C], pressure (hPa)."""
-_DELIMITERS = ",;\t|"
-_SNIFFED = 65536  # characters from which the delimiter is told
+_SNIFFED = 65536  # bytes that tell a text
 _NAMED = 12  # columns that a message names
 
 
@@ -100,12 +96,15 @@ class Table:
 
     def _of_texts(self, name: str) -> str:
         row, text = next(
-            (row, text) for row, text in enumerate(self.texts[name]) if _number(text) is None
+            (row, text) for row, text in enumerate(self.texts[name]) if number_of(text) is None
         )
-        return (
+        found = (
             f"{self.where}: column {printable(name)}: expected numbers, got "
             f"{printable(text)[:40]!r} in row {self.first + row}"
         )
+        if has_decimal_comma(text):
+            return f"{found} (decimal commas are read between semicolons alone)"
+        return found
 
 
 def is_table(path: Path | str) -> bool:
@@ -117,9 +116,10 @@ def read_table(path: Path, texts: Collection[str] = ()) -> Table:
     """Read a table.
 
     A .csv has UTF-8 or, failing that, Windows-1252 text with commas, semicolons, tabs or bars
-    between values. Its first row names the columns, if a value in it is neither a number nor
-    missing. An empty value, NA, NaN, null, None, - and ? stand for a missing one, and so does an
-    empty line between rows of one column. A name may end in a unit, in brackets: temperature [°C].
+    between values; between semicolons, 60,6 is 60.6. Its first row names the columns, if a value in
+    it is neither a number nor missing. An empty value, NA, NaN, null, None, - and ? stand for a
+    missing one, and so does an empty line between rows of one column. A name may end in a unit,
+    in brackets: temperature [°C].
 
     Args:
         path: of the file.
@@ -158,11 +158,11 @@ def _of_csv(data: bytes, where: str, as_texts: Collection[str]) -> Table:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
-    lines = _lines(text, where)
+    lines = csv_rows(text, where)
     first = next(lines, None)
     if first is None:
         raise ImageError(f"{where} is empty: expected rows of numbers")
-    named = any(_number(item) is None for item in first)
+    named = any(number_of(item) is None for item in first)
     names, units = _named(first, where) if named else ([*map(str, range(len(first)))], {})
     numbers = [array("d") for _ in names]
     # By place, of the columns that have other values than numbers.
@@ -176,7 +176,7 @@ def _of_csv(data: bytes, where: str, as_texts: Collection[str]) -> Table:
                 f"{len(line)}"
             )
         for place, item in enumerate(line):
-            value = None if place in texts else _number(item)
+            value = None if place in texts else number_of(item)
             if value is None:
                 texts.setdefault(place, [])
             else:
@@ -184,7 +184,7 @@ def _of_csv(data: bytes, where: str, as_texts: Collection[str]) -> Table:
     if not count:
         raise ImageError(f"{where} has names of columns and no rows: expected rows of numbers")
     if texts:  # read again, since a text such as 007 cannot be told from its number
-        for line in islice(_lines(text, where), named, None):
+        for line in islice(csv_rows(text, where), named, None):
             for place, column in texts.items():
                 column.append(line[place].strip())
     raw = [texts.get(place) for place in range(len(names))]
@@ -211,38 +211,6 @@ def _table(
         units,
         named,
     )
-
-
-def _lines(text: str, where: str) -> Iterator[list[str]]:
-    """The rows of a .csv, without empty lines that are no missing values."""
-    delimiter = ","
-    start = text[:_SNIFFED].partition("\n")[0]
-    counts = {mark: start.count(mark) for mark in _DELIMITERS}
-    if any(counts.values()):
-        delimiter = max(counts, key=lambda mark: counts[mark])
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
-        width = blank = 0
-        for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if len(line) <= 1 and not any(item.strip() for item in line):
-                blank += 1
-                continue
-            if width == 1:  # of one column, an empty line is a missing value
-                yield from repeat([""], blank)
-            width, blank = len(line), 0
-            yield line
-    except csv.Error as error:
-        raise ImageError(
-            f"{where}: expected rows of values, got a row that is none: {error}"
-        ) from (error)
-
-
-def _number(text: str) -> float | None:
-    """The number of a text, NaN for a missing one; None if it is neither."""
-    try:
-        return float(text) if "_" not in text else None  # 1_000 is Python's, and no table's
-    except ValueError:
-        return float("nan") if text.strip().lower() in _MISSING else None
 
 
 def _named(head: Sequence[str], where: str) -> tuple[list[str], dict[str, str]]:

@@ -64,6 +64,33 @@ def test_missing_values(tmp_path: Path, text: str) -> None:
     np.testing.assert_array_equal(values, [[1, np.nan], [3, 4]])
 
 
+@pytest.mark.parametrize("head", ["t [°C];p\n", "", "\n\n", '"t, inside";p\n'])
+def test_decimal_commas_are_read_between_semicolons(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{head}60,6;100678,9\n-,5;1,2e-3\n7.5;\n8;+9,\n", encoding="utf-8")
+    table = read_table(path)
+    assert not table.texts
+    values = table.values([*table.numbers])
+    expected = [[60.6, 100678.9], [-0.5, 1.2e-3], [7.5, np.nan], [8, 9]]
+    np.testing.assert_array_equal(values, np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\tb\n60,6\t1,5\n", "column a: expected numbers, got '60,6' in row 0 (decimal commas"),
+        ('a,b\n1,"60,6"\n', "got '60,6' in row 0 (decimal commas are read between semicolons"),
+        ("a;b\n1,5;1.234,5\n2;3\n", "column b: expected numbers, got '1.234,5' in row 0. To"),
+        ("a;b\n1,5;2,5\n2;x, 5\n", "column b: expected numbers, got 'x, 5' in row 1. To leave"),
+    ],
+)
+def test_other_commas_are_no_numbers(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(ImageError) as caught:
+        read_table(tmp_path / "x.csv").refuse_texts()
+    assert expected in str(caught.value)
+
+
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8", ""), ("utf-8", "\ufeff"), ("cp1252", "")])
 def test_encodings_of_spreadsheets(tmp_path: Path, encoding: str, mark: str) -> None:
     (tmp_path / "x.csv").write_bytes(f"{mark}t [°C];p\r\n1.5;2\r\n".encode(encoding))

@@ -201,8 +201,8 @@ def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str,
     low, median, high = np.nanquantile(exact, (0.25, 0.5, 0.75), axis=0)
     constant = np.nanmin(exact, 0) == np.nanmax(exact, 0)  # where a mean may be rounded
     notes = tuple(
-        f"{given.where}: column {name} has one value alone, and so no scale: another value counts by "
-        "its difference in the column's own unit, and a small one is not odd"
+        f"{given.where}: column {name} has one value alone, and so no scale: another value counts "
+        "by its difference in the column's own unit, and a small one is not odd"
         for name, same in zip(given.names, constant, strict=True)
         if same
     )
