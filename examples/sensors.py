@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 
 import aeonnx
 
+UNIT = re.compile(r"(?<=\S)\s*[\[(][^\])]*[\])]$")  # temperature [°C], vibration (mm/s)
+
 
 def read(path: Path, names: tuple[str, ...]) -> np.ndarray:
     """The columns of these names, float32 [rows, columns]; NaN where a value is missing."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         head, *lines = csv.reader(file)
-    known = [text.partition("[")[0].strip() for text in head]  # without the unit
+    known = [UNIT.sub("", text.strip()) for text in head]
+    if absent := [name for name in names if name not in known]:
+        raise SystemExit(f"{path}: expected the column {absent[0]}, got {', '.join(known)}")
     places = [known.index(name) for name in names]
     rows = [[line[place] or "nan" for place in places] for line in lines]
     return np.array(rows, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import numpy as np
 from tests.tables.conftest import SENSORS, sensors, wines, write_csv
 
 Run = Callable[..., str]
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sensors.py"
 
 
 def test_odd_rows_are_named_with_their_column(
@@ -30,7 +34,21 @@ def test_odd_windows_are_named_by_their_first_row(
 ) -> None:
     x = sensors(64, seed=5)
     x[32:48, 1] += 4000
-    write_csv(tmp_path / "new.csv", (*SENSORS[:2], "vibration", "humidity"), x)
+    write_csv(tmp_path / "new.csv", SENSORS, x)
     lines = run_example("sensors", windows_bundle, "new.csv").splitlines()
     assert " of 4 are odd, above " in lines[0]
     assert any(line.startswith("row 32: ") and line.endswith(" in pressure") for line in lines)
+
+
+def test_a_table_without_a_column_is_refused(windows_bundle: Path, tmp_path: Path) -> None:
+    write_csv(tmp_path / "new.csv", SENSORS[1:], sensors(64)[:, 1:])
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, windows_bundle, tmp_path / "new.csv"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    expected = "new.csv: expected the column temperature, got pressure, vibration, humidity"
+    assert done.stderr.rstrip().endswith(expected)
+    assert "Traceback" not in done.stderr
