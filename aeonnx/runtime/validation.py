@@ -247,6 +247,11 @@ def _reshaping(spec: TensorSpec, value: Array) -> str:
     if any(isinstance(size, str) for size in spec.shape[1:]):
         return ""
     row = tuple(int(size) for size in spec.shape[1:])
+    if spec.names and len(row) == value.ndim == 2 and value.shape[1] == row[0]:
+        return (
+            " (it is a series, make windows of it: "
+            f"numpy.lib.stride_tricks.sliding_window_view(value, {row[1]}, 0)[::{row[1]}])"
+        )
     if value.ndim > 1 and value[0].size == math.prod(row):
         return f" (reshape it: value.reshape({', '.join(map(str, (-1, *row)))}))"
     return ""

@@ -178,6 +178,20 @@ def test_a_data_frame_is_read_by_its_columns(rows_bundle: Path) -> None:
         bundle.score(frame.drop(columns="alcohol"))
 
 
+def test_a_series_is_no_batch_of_windows(windows_bundle: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    bundle, x = aeonnx.load(windows_bundle, ["cpu"]), sensors(50, seed=3)
+    for value in (x, pandas.DataFrame(x, columns=NAMES)):
+        with pytest.raises(InputError) as caught:
+            bundle.score(value)
+        assert str(caught.value).endswith(
+            "expected float32 [batch, 4, 16], got float32 [50, 4]: 3 axes, not 2 (it is a series, "
+            "make windows of it: numpy.lib.stride_tricks.sliding_window_view(value, 16, 0)[::16])"
+        )
+        windows = np.lib.stride_tricks.sliding_window_view(value, 16, 0)[::16]
+        assert len(bundle.score(windows)) == 3
+
+
 def refused() -> dict[str, tuple[Any, tuple[Any, ...], str]]:
     x = sensors(40)
     hole, endless = x.copy(), x.copy()
