@@ -27,6 +27,7 @@ from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
 from aeonnx.runtime.tiling import require_cuttable, tiling_of
 from aeonnx.runtime.validation import (
+    check_input,
     check_output,
     input_array,
     require_names,
@@ -220,12 +221,23 @@ class Answers:
         if names and maps is not None and maps.ndim > 1 and maps.shape[1] == len(names):
             columns = maps.reshape(*maps.shape[:2], -1).mean(2)
             worst = columns.argmax(1)
-            if first.missing and not others and odd.any():
-                rows = np.asarray(value, np.float32)[odd]
-                worst[odd] = column_without_which(rows, lambda x: runner({first.name: x})[name])
+            if (first.missing or first.kind == "vector") and not others and odd.any():
+                rows = check_input("scorer", first, value, limited=False)[odd]
+                worst[odd] = column_without_which(
+                    rows, self._left_out(variant), lambda x: runner({first.name: x})[name]
+                )
         else:
             names = ()
         return Scored(scores, percentiles, odd, limit, maps, columns, names, worst)
+
+    def _left_out(self, scorer: Variant) -> Array:
+        """What stands for each column of a row when it is left out, float32 [D]."""
+        first = scorer.inputs[0]
+        if first.missing:
+            return np.full(len(first.names), np.nan, np.float32)
+        known = self._pool.read_golden(scorer.golden[0].inputs[first.name])
+        usual: Array = np.median(known, 0)  # most are training rows
+        return usual
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""

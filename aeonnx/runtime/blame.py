@@ -12,7 +12,9 @@ from aeonnx.runtime.session import Array
 __all__ = ["column_without_which"]
 
 
-def column_without_which(rows: Array, score: Callable[[Array], Array]) -> npt.NDArray[np.intp]:
+def column_without_which(
+    rows: Array, usual: Array, score: Callable[[Array], Array]
+) -> npt.NDArray[np.intp]:
     """The column of each row without which the row is least odd, [n].
 
     Where columns depend on one another, the error of a wrong value spreads over those that follow
@@ -20,12 +22,13 @@ def column_without_which(rows: Array, score: Callable[[Array], Array]) -> npt.ND
 
     Args:
         rows: float32 [n, D] or [n, D, W], NaN where a value is missing.
+        usual: what stands for each column when it is left out, [D]; NaN if it may be missing.
         score: of such rows, [n].
     """
     without = []
     for column in range(rows.shape[1]):
         rest = rows.copy()
-        rest[:, column] = np.nan
+        rest[:, column] = usual[column]
         absent = np.isnan(rows[:, column]).reshape(len(rows), -1).all(1)
         without.append(np.where(absent, np.inf, score(rest)))
     found: npt.NDArray[np.intp] = np.argmin(without, 0)

@@ -39,8 +39,8 @@ class Scored:
             others.
         names: of these columns.
         worst: the column that an odd row is odd in, as a place in `names`, int [n]: the one without
-            which its score is lowest, or, if the model takes no missing values, the one with the
-            largest error, as of rows that are not odd; None without columns.
+            which its score is lowest; of windows that may have no missing values, and of rows that
+            are not odd, the one with the largest error. None without columns.
     """
 
     scores: npt.NDArray[np.float32]
