@@ -93,7 +93,9 @@ class UnknownNameError(UsageError):
         import difflib  # slow to import, and rarely needed
 
         known = sorted(known)
-        near = difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.5)
+        # A number is no misspelling of another.
+        words = [] if got.isdecimal() else known
+        near = difflib.get_close_matches(got.lower(), words, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         names = ", ".join(known) or "none"
         super().__init__(f"unknown {kind} {got!r}.{hint} Known: {names}. {more}".rstrip())

@@ -114,7 +114,7 @@ def generate(
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.further_files import numbers_in
     from aeonnx.runtime.generate_files import generate_file
-    from aeonnx.runtime.labels import labels_of
+    from aeonnx.runtime.labels import labels_of, require_label
     from aeonnx.runtime.walks import Walk
 
     if label is not None and labels is not None:
@@ -128,6 +128,7 @@ def generate(
         each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]
         if given.keys() & each[0].keys():
             raise UsageError("--labels and --input label=NUMBER: give one of them")
+        require_label(ready, {**given, **each[0]})
         written = generate_file(
             ready,
             count,

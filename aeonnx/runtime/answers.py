@@ -281,8 +281,8 @@ class Answers:
             variant = self._variant(part)
             for spec in variant.inputs[1:] if is_sized(variant) else ():
                 value = found.get(spec.name)
-                if value is None or is_number(value):
-                    continue
+                if value is None or is_number(value) or spec.kind == "label":
+                    continue  # has no size
                 array = input_array(part, spec, value)
                 if part == taken_by(self._manifest, verb):
                     require_same_sizes(part, variant.inputs[0], given, spec, array)

@@ -268,11 +268,13 @@ class Bundle:
                 the size of its golden vectors.
             pixels: return uint8 images.
             others: the decoder's inputs beside the latent, such as `label=3`: one value for all
-                samples, or an array of one row per sample.
+                samples, or an array of one row per sample. Classes may be given by their names,
+                such as `label="circle"` or a list of them, as in all verbs.
 
         Raises:
             BundleError: the bundle has no prior to draw from.
             InputError: an argument is outside its range.
+            UnknownNameError: there is no class of this name; suggests the nearest.
         """
         check_range(seed, first, n)
         self.require("generate")

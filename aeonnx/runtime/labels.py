@@ -10,13 +10,14 @@ import numpy as np
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.io.pixels import UNIT, from_pixels
+from aeonnx.runtime.class_names import label_number, said
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import taken_by
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["label_of", "labels_of", "missing_label", "nearest", "predicted"]
+__all__ = ["label_of", "labels_of", "missing_label", "nearest", "predicted", "require_label"]
 
 
 def label_of(
@@ -39,13 +40,7 @@ def label_of(
         if part not in bundle.manifest.parts:
             raise UsageError(f"{option}: this bundle has no {part} that could take it")
         raise UsageError(f"{option}: this bundle's {part} takes none, leave it out")
-    classes = bundle.manifest.classes
-    if text in classes:
-        return spec.name, classes.index(text)
-    if not text.isdecimal():
-        known = f"one of {', '.join(classes)}" if classes else "a number"
-        raise UsageError(f"{option}: expected {known}, got {text!r}")
-    return spec.name, int(text)
+    return spec.name, label_number(spec, bundle.manifest.classes, text, option)
 
 
 def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
@@ -56,6 +51,22 @@ def labels_of(bundle: Bundle, text: str) -> list[tuple[str, int]]:
     """
     names = text.split(",") if "," in text or not text else text
     return [label_of(bundle, name, "--labels") for name in names]
+
+
+def require_label(bundle: Bundle, given: Mapping[str, Any]) -> None:
+    """Raise unless all labels that "generate" needs are given: there is no image to predict from.
+
+    Args:
+        bundle: the bundle.
+        given: the inputs that are given, by name.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    spec = _spec(bundle, "generate")
+    if spec is not None and spec.name not in given:
+        known = said(spec, bundle.manifest.classes)
+        raise UsageError(f"Missing option '--label' or '--labels': the class to generate, {known}")
 
 
 def missing_label(

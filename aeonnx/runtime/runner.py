@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from aeonnx.errors import DeviceMemoryError, InputError
 from aeonnx.runtime.array_like import is_number
 from aeonnx.runtime.batching import any_batch, any_rows
 from aeonnx.runtime.by_shapes import ByShapes
+from aeonnx.runtime.class_names import numbered
 from aeonnx.runtime.interface import (
     batch_of,
     is_sized,
@@ -100,6 +101,7 @@ class PartRunner:
         runner: runs its graph.
         max_batch: returns the most rows per run of the graph; called when first needed.
         tiling: how large inputs are cut; None to run them whole.
+        classes: names that inputs of the kind label may be given by.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class PartRunner:
         runner: Runner,
         max_batch: Callable[[], int],
         tiling: Tiling | None = None,
+        classes: Sequence[str] = (),
     ) -> None:
         self._part, self._variant, self._runner = part, variant, runner
         self._specs = {spec.name: spec for spec in any_batch(variant)}
@@ -130,6 +133,8 @@ class PartRunner:
         self._input = variant.inputs[0].name
         self._others = [spec.name for spec in variant.inputs[1:]]
         self._names = [spec.name for spec in variant.outputs]
+        self._classes = classes
+        self._labels = [spec for spec in variant.inputs if spec.kind == "label"]
 
     def output(
         self,
@@ -163,7 +168,7 @@ class PartRunner:
         inputs = {self._input: value}
         if others or self._others:
             self._require_names((self._input, *others))
-            inputs |= self._checked(others, value, len(value))
+            inputs |= self._checked(self._numbered(others), value, len(value))
         plan = self._plan(inputs)
         if out is None:
             return self._run(inputs, [name], plan)[0]
@@ -218,6 +223,7 @@ class PartRunner:
 
     def _converted(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         self._require_names(inputs)
+        inputs = self._numbered(inputs)
         first = self._checked_as(self._input, inputs[self._input])
         others = {name: inputs[name] for name in self._others}
         if self._specs[self._input].shape[0] == BATCH:
@@ -225,6 +231,16 @@ class PartRunner:
         else:  # a seed: the rows are those of an index
             rows = next((len(v) for v in others.values() if hasattr(v, "__len__")), 1)
         return {self._input: first, **self._checked(others, first, rows)}
+
+    def _numbered(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The inputs, with numbers for names of classes."""
+        if not self._labels:
+            return inputs
+        found = dict(inputs)
+        for spec in self._labels:
+            if spec.name in found:
+                found[spec.name] = numbered(spec, self._classes, found[spec.name])
+        return found
 
     def _require_names(self, inputs: Iterable[str]) -> None:
         if {*inputs} != self._specs.keys():

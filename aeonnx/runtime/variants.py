@@ -54,8 +54,9 @@ class Variants:
             if key not in self._runners:
                 variant, graph = self._pool.variant(part, name), self._graph(part, name)
                 tiling = tiling_of(part, variant, self._settings.tile, self._settings.overlap)
+                classes = self._pool.manifest.classes
                 self._runners[key] = PartRunner(
-                    part, variant, graph, lambda: self._max_batch(part, name), tiling
+                    part, variant, graph, lambda: self._max_batch(part, name), tiling, classes
                 )
             return self._runners[key]
 

@@ -232,13 +232,14 @@ def test_labels_that_are_none_are_refused(
 
 def test_a_missing_condition_is_named(aeonnx: Cli, made: Callable[[str], Path]) -> None:
     done = aeonnx("generate", made("conditional"), "-o", "x.npy")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert (
-        "Error: decoder: expected inputs ['label', 'z'], got ['z']: give label too" in done.stderr
+        "Error: Missing option '--label' or '--labels': the class to generate, a number from 0 to 9"
+        in done.stderr
     )
     done = aeonnx("generate", made("conditional"), "--label", "seven", "-o", "x.npy")
     assert done.exit_code == 2
-    assert "--label: expected a number, got 'seven'" in done.stderr
+    assert "--label: expected a number from 0 to 9, got 'seven'" in done.stderr
 
 
 class Unrolled(nn.Module):

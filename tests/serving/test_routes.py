@@ -280,7 +280,7 @@ def test_a_conditional_model_takes_labels_and_predicts_those_that_are_missing(
         np.testing.assert_array_equal(free, best[0, 0])
         wrong = ask(server.address, "/generate?label=eleven")
         assert wrong.status == 400
-        assert wrong.json["error"].startswith("label: expected one of 0, 1, 2")
+        assert wrong.json["error"].startswith("unknown label 'eleven'. Known: 0, 1, 2")
         none = ask(server.address, "/generate")
         assert none.status == 400
         assert none.json["error"] == "label: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got none"

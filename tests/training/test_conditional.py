@@ -16,8 +16,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import aeonnx as library
+from aeonnx.bundle import TensorSpec
 from aeonnx.checkpoint import load
-from aeonnx.errors import AeonnxError, BundleError, CheckpointError, InputError
+from aeonnx.errors import AeonnxError, BundleError, CheckpointError, InputError, UnknownNameError
+from aeonnx.runtime.class_names import label_number
 from aeonnx.training import load_data
 
 Cli = Callable[..., Result]
@@ -71,6 +73,36 @@ def test_parts_take_the_label(bundle: library.Bundle) -> None:
         bundle.generate(1)
 
 
+def test_classes_are_given_by_name(bundle: library.Bundle) -> None:
+    x = bundle.generate(3, seed=1, label=[3, 1, 4])
+    names = ["3", "1", "4"]
+    for given in (names, tuple(names), np.array(names)):
+        np.testing.assert_array_equal(bundle.generate(3, seed=1, label=given), x)
+    for verb in ("encode", "reconstruct"):
+        call = getattr(bundle, verb)
+        np.testing.assert_array_equal(call(x, label="7"), call(x, label=7))
+    np.testing.assert_array_equal(
+        bundle.score(x, label="7").scores, bundle.score(x, label=7).scores
+    )
+    drawn = bundle.run("sampler", seed=[5], index=np.arange(3), label="7")["image"]
+    np.testing.assert_array_equal(drawn, bundle.generate(3, seed=5, label=7, pixels=True))
+    for given in ("10", ["3", "10", "4"]):
+        with pytest.raises(UnknownNameError, match="unknown label '10'. Known: 0, 1, 2"):
+            bundle.generate(3, label=given)
+
+
+def test_a_misspelt_class_gets_a_suggestion() -> None:
+    spec = TensorSpec("label", ("batch",), "int64", range=(0, 1), kind="label")
+    classes = ("circle", "square")
+    assert [label_number(spec, classes, text) for text in ("square", "0")] == [1, 0]
+    with pytest.raises(UnknownNameError) as caught:
+        label_number(spec, classes, "cirlce")
+    assert str(caught.value) == (
+        "unknown label 'cirlce'. Did you mean 'circle'? Known: circle, square. "
+        "Their numbers are 0 to 1."
+    )
+
+
 def test_the_right_label_reconstructs_better(run: Path, bundle: library.Bundle) -> None:
     examples = load(run / "run", "vae").examples
     assert examples is not None
@@ -110,17 +142,19 @@ def test_rows_of_labels(aeonnx: Cli, run: Path, bundle: library.Bundle) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--labels", "7x"), "--labels: expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, got 'x'"),
+        (("--labels", "7x"), "unknown label 'x'. Known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9."),
         (("--labels", "7", "--label", "7"), "--label is for one class and --labels for several"),
-        (("--label", "ten"), "--label: expected one of 0, 1, 2"),
-        ((), "give label too, with --label CLASS"),
+        (("--label", "ten"), "unknown label 'ten'. Known: 0, 1, 2"),
+        (("--label", "10"), "unknown label '10'. Known: 0, 1, 2"),
+        (("--labels", "7,10"), "unknown label '10'. Known: 0, 1, 2"),
+        ((), "Missing option '--label' or '--labels': the class to generate, one of 0, 1, 2, 3, 4"),
     ],
 )
 def test_labels_that_are_none_are_refused(
     aeonnx: Cli, run: Path, arguments: tuple[str, ...], text: str
 ) -> None:
     told = aeonnx("generate", run / "bundle", "-n", 2, "-o", "x.png", *arguments)
-    assert (told.exit_code != 0, text in told.output) == (True, True), told.output
+    assert (told.exit_code, text in told.output) == (2, True), told.output
     assert not Path("x.png").exists()
 
 
@@ -248,7 +282,7 @@ def test_a_latent_is_decoded_with_the_label_that_is_given(
     assert "label" in told.output
     told = aeonnx("decode", run / "bundle", "z.npy", "-o", "y.npy", "--label", "eleven")
     assert told.exit_code == 2
-    assert "--label: expected one of 0, 1, 2" in told.output
+    assert "unknown label 'eleven'. Known: 0, 1, 2" in told.output
 
 
 def test_a_model_without_labels_predicts_none(aeonnx: Cli, bundle_of: Maker) -> None:
@@ -269,8 +303,8 @@ def test_a_model_without_labels_predicts_none(aeonnx: Cli, bundle_of: Maker) -> 
         (("encode", "x.npy", "-o", "y.npy", "--label", "7", "--input", "label=3"), 2, "give one"),
         (("generate", "-o", "y.npy", "--label", "7", "--input", "label=3"), 2, "give one of them"),
         (("generate", "-o", "y.npy", "--labels", "70", "--input", "label=3"), 2, "give one of"),
-        (("generate", "-o", "y.npy", "--label", "\u00b2"), 2, "--label: expected one of 0, 1, 2"),
-        (("score", "x.npy", "--label", "99"), 1, "label: expected int64 [batch] in [0, 9]"),
+        (("generate", "-o", "y.npy", "--label", "\u00b2"), 2, "unknown label"),
+        (("score", "x.npy", "--label", "99"), 2, "unknown label '99'. Known: 0, 1, 2"),
         (("score", "x.npy", "--input", "label=-1"), 1, "label: expected int64 [batch] in [0, 9]"),
     ],
 )
