@@ -32,7 +32,7 @@ from aeonnx.bundle.manifest import (
     read,
     serialize,
 )
-from aeonnx.bundle.normal import QUANTILES, NormalScores, rank_of
+from aeonnx.bundle.normal import QUANTILES, NormalScores, least_rows, rank_of
 from aeonnx.bundle.rows import Interface, batch_of, has_rows, shape_of_rows, solve_rows
 from aeonnx.bundle.scaling import Scaling
 from aeonnx.bundle.tensors import KINDS, NAME, Golden, GoldenTensor, TensorSpec
@@ -80,6 +80,7 @@ __all__ = [
     "file_names",
     "has_rows",
     "latents",
+    "least_rows",
     "nearest",
     "parse",
     "rank_of",

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from aeonnx._util.serde import require
 
-__all__ = ["QUANTILES", "NormalScores", "rank_of"]
+__all__ = ["QUANTILES", "NormalScores", "least_rows", "rank_of"]
 
 QUANTILES = 101
 """Stored quantiles: the lowest score, those of 1 % to 99 %, and the highest."""
@@ -23,6 +23,11 @@ def rank_of(n: int, percentile: int) -> int:
     a random world", section 4.2.2.
     """
     return min(n, math.ceil((n + 1) * percentile / 100))
+
+
+def least_rows(threshold: str) -> int:
+    """The fewest normal scores for which `rank_of` keeps its promise: 99 of "p99", 19 of "p95"."""
+    return math.ceil(100 / (100 - int(threshold.removeprefix("p")))) - 1
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,6 @@ def score(
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.cli.tables import say
     from aeonnx.runtime.further_files import numbers_in
-    from aeonnx.runtime.labels import missing_label
     from aeonnx.runtime.scored import score_output
     from aeonnx.runtime.scoring import ScoreFiles, score_files
     from aeonnx.runtime.watching import watched
@@ -136,11 +135,13 @@ def score(
         )
         say_left_out(rows.left_out, rows.skipped)
         scorer = ready.variant("scorer")
-        # Of predicted labels the scores are lower than those of true ones, which are known.
-        predicted = missing_label(ready, "score", given)
-        normal = None if predicted else scorer.normal.get(score_output(scorer))
+        normal = scorer.normal.get(score_output(scorer))
+        labelled = any(spec.kind == "label" and spec.name in given for spec in scorer.inputs)
         if output is None or as_json:
             names = tuple(rows.names[:])
-            scores.print_scored(names, scored, threshold, normal, as_json=as_json)
+            scores.print_scored(
+                names, scored, threshold, normal, labelled=labelled, as_json=as_json
+            )
         elif output != "-":
-            say(f"{output}: {scores.summary_of(scored, threshold, normal)}")
+            told = scores.summary_of(scored, threshold, normal, labelled=labelled)
+            say(f"{output}: {told}")

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aeonnx._util.text import printable
+from aeonnx._util.text import counted, printable
+from aeonnx.bundle import least_rows
 from aeonnx.cli.tables import print_json, say
 from aeonnx.runtime.scored import VERDICTS
 
@@ -26,6 +27,7 @@ def print_scored(
     threshold: str,
     normal: NormalScores | None,
     *,
+    labelled: bool,
     as_json: bool,
 ) -> None:
     """Print a line per row: name, score, percentile and verdict; then how many are odd.
@@ -35,6 +37,7 @@ def print_scored(
         found: their scores.
         threshold: as it was given, such as "p99".
         normal: what normal rows score, if the bundle says so.
+        labelled: whether a label was given; what normal rows score is known of predicted ones.
         as_json: print one document instead.
     """
     if as_json:
@@ -44,7 +47,7 @@ def print_scored(
     width = max((len(printable(name)) for name in names), default=0)
     for place, name in enumerate(names):
         say(_line(name, found, place, width))
-    say(summary_of(found, threshold, normal))
+    say(summary_of(found, threshold, normal, labelled=labelled))
 
 
 def _line(name: str, found: Scored, place: int, width: int) -> str:
@@ -78,16 +81,21 @@ def print_file_scored(found: Seen, *, as_json: bool) -> None:
             print(_line(name, found.scored, place, 0), flush=True)
 
 
-def summary_of(found: Scored, threshold: str, normal: NormalScores | None) -> str:
+def summary_of(
+    found: Scored, threshold: str, normal: NormalScores | None, *, labelled: bool
+) -> str:
     """How many rows are above the threshold, and how many normal ones would be."""
     count = f"{int(found.odd.sum())} of {len(found)} above {found.threshold:.4g}"
     if normal is None or threshold not in normal.false_alarms:
         return count
+    few = normal.rows < (least := least_rows(threshold))
     low, high = (100 * share for share in normal.false_alarms[threshold])
-    what = "images" if found.columns is None else "rows"
-    source = f"{normal.rows:,} {'held-out' if normal.held_out else 'training'} {what}"
+    what = "image" if found.columns is None else "row"
+    source = counted(normal.rows, f"{'held-out' if normal.held_out else 'training'} {what}")
+    source += f" only: {threshold} needs {least} or more" if few else ""
     sure = "" if normal.held_out else ", and more of those that it was not trained on"
+    whose = " whose labels are predicted" if labelled else ""
     return (
-        f"{count} ({threshold}); of normal {what}, {low:.2g} % to {high:.2g} % are{sure} "
+        f"{count} ({threshold}); of normal {what}s{whose}, {low:.2g} % to {high:.2g} % are{sure} "
         f"(95 % confidence, from {source})"
     )

@@ -26,7 +26,7 @@ from aeonnx.runtime.labels import nearest
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.validation import check_input
 
-__all__ = ["predicts_labels", "read_calibration"]
+__all__ = ["predicted_labels", "predicts_labels", "read_calibration"]
 
 _AT_ONCE = 1024
 
@@ -59,7 +59,7 @@ def read_calibration(path: Path, parts: Mapping[str, Part]) -> dict[str, Array]:
         else:
             rows = read_rows(path, each, size)
     try:
-        return inputs_of(parts, rows, _predicted(parts, rows))
+        return inputs_of(parts, rows, predicted_labels(parts, rows))
     except InputError as error:
         raise ImageError(f"{path}: {error}") from error
 
@@ -72,10 +72,10 @@ def predicts_labels(parts: Mapping[str, Part]) -> bool:
     return part.inputs[1].kind == "label" and part.inputs[1].range is not None
 
 
-def _predicted(parts: Mapping[str, Part], images: Array) -> Tensor | None:
+def predicted_labels(parts: Mapping[str, Part], images: Array) -> Tensor | None:
     """The label with which each image is reconstructed best, int64 [n], as the runtime does it.
 
-    Images of `--calibration` have no labels, and with labels at random none would be normal.
+    Thresholds are of scores with these labels, since who scores images rarely knows their own.
 
     Args:
         parts: of a model.

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.bundle import QUANTILES, NormalScores, rank_of
+from aeonnx._util.text import counted
+from aeonnx.bundle import QUANTILES, NormalScores, least_rows, rank_of
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run
 
-__all__ = ["PERCENTILES", "Scores", "normal_scores", "scores_of", "thresholds"]
+__all__ = ["PERCENTILES", "Scores", "few_scores", "normal_scores", "scores_of", "thresholds"]
 
 Array = npt.NDArray[Any]
 
@@ -55,6 +56,24 @@ def scores_of(part: Part, run: Run, normal: Mapping[str, Array], *, held_out: bo
     return Scores(
         {name: thresholds(values) for name, values in found.items()},
         {name: normal_scores(values, held_out=held_out) for name, values in found.items()},
+    )
+
+
+def few_scores(scores: Scores, what: str) -> str:
+    """A note that thresholds come from too few normal rows to promise anything; "" if not.
+
+    Args:
+        scores: what normal rows score.
+        what: a row is, such as "image".
+    """
+    count = min((found.rows for found in scores.normal.values()), default=None)
+    short = [f"p{p}" for p in PERCENTILES if count is not None and count < least_rows(f"p{p}")]
+    if count is None or not short:
+        return ""
+    needs = " and ".join(f"{name} needs {least_rows(name)}" for name in short)
+    return (
+        f"scorer: its thresholds come from {counted(count, f'normal {what}')}, too few to say how "
+        f"many normal ones are above: {needs} or more. Give more with --calibration"
     )
 
 

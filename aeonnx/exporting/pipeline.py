@@ -28,7 +28,8 @@ from aeonnx.errors import (
     UsageError,
 )
 from aeonnx.exporting.blending import with_blending
-from aeonnx.exporting.calibration_data import predicts_labels, read_calibration
+from aeonnx.exporting.calibration_data import predicted_labels, predicts_labels, read_calibration
+from aeonnx.exporting.conformal import few_scores
 from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import SAMPLER, ExportOptions, check
@@ -136,8 +137,13 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
     notes = [item.note for item in made.graphs if item.note and item.quality is not None]
-    notes += plan.notes
+    notes += [*dict.fromkeys(filter(None, map(_few_normal, made.graphs))), *plan.notes]
     return Exported(output, contents, plan.parts, report, plan.left_out, tuple(notes))
+
+
+def _few_normal(made: ExportedGraph) -> str:
+    what = "image" if made.interface.inputs[0].kind == "image" else "row"
+    return few_scores(made.scores, what)
 
 
 def _source(options: ExportOptions) -> Checkpoint:
@@ -325,7 +331,10 @@ def _normal_inputs(
         return ({}, False) if labelled and not predicts_labels(parts) else (train, True)
     if examples is None or examples.normal is None:
         return train, False
-    return inputs_of(parts, examples.normal, examples.normal_labels), True
+    # As those who score do it: of true labels, which they rarely know, scores are higher.
+    labels = predicted_labels(parts, examples.normal.numpy())
+    labels = examples.normal_labels if labels is None else labels
+    return inputs_of(parts, examples.normal, labels), True
 
 
 def _bundle_there(folder: Path, checkpoint_id: str, *, force: bool) -> Bundle | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -55,6 +58,40 @@ def test_percentiles_grow_with_the_score(scores: list[float], score: float) -> N
     assert 0 <= found.percentile(score) <= found.percentile(score + 1) <= 100
     share = 100 * np.mean(np.array(scores, np.float32) < np.float32(score))
     assert abs(found.percentile(score) - share) <= 100 / len(scores) + 1.01
+
+
+@pytest.mark.parametrize(
+    ("count", "note", "said"),
+    [
+        (
+            6,
+            "scorer: its thresholds come from 6 normal images, too few to say how many normal ones "
+            "are above: p95 needs 19 and p99 needs 99 or more. Give more with --calibration",
+            "from 6 held-out images only: p99 needs 99 or more)",
+        ),
+        (1, "come from 1 normal image, too", "from 1 held-out image only: p99 needs 99 or more)"),
+        (98, "from 98 normal images, too few to say how many normal ones are above: p99 needs 99",
+         "from 98 held-out images only: p99 needs 99 or more)"),
+        (99, None, "from 99 held-out images)"),
+    ],
+)  # fmt: skip
+def test_thresholds_of_too_few_images_are_noted(
+    aeonnx: Callable[..., Result],
+    run_of: Callable[..., Path],
+    count: int,
+    note: str | None,
+    said: str,
+) -> None:
+    np.save("x.npy", np.zeros((count, 1, 28, 28), np.uint8))
+    told = aeonnx(
+        *("export", "-m", "vae", "--checkpoint", run_of(), "-o", "b", "--part", "scorer"),
+        *("--calibration", "x.npy"),
+    )
+    assert told.exit_code == 0, told.output
+    assert "its thresholds come from" not in told.output if note is None else note in told.output
+    scored = aeonnx("score", "b", "x.npy")
+    assert scored.exit_code == 0, scored.output
+    assert said in scored.output
 
 
 @pytest.mark.parametrize(
