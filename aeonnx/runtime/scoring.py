@@ -152,7 +152,7 @@ class _Shown:
     limit: float
     bounds: tuple[float, float]
     folder: Path | None = None
-    worst: list[tuple[float, str, Array, Array]] = field(default_factory=list)
+    worst: list[tuple[float, tuple[str, str], Array, Array]] = field(default_factory=list)
 
     @cached_property
     def file_of(self) -> Callable[[int], str]:
@@ -171,16 +171,16 @@ class _Shown:
                 data = png(hot.transpose(2, 0, 1)[None])
                 files.write(self.folder / self.file_of(first + place), data)
             percentile = found.percentiles[place]
-            above = "" if np.isnan(percentile) else f", above {percentile:.4g} % of normal images"
-            text = f"{self.rows.names[first + place]}: {error:.4g}{above}"
+            above = "" if np.isnan(percentile) else f", above {percentile:.4g} % of normal"
+            text = (self.rows.names[first + place], f"{error:.4g}{above}")
             self.worst.append((float(error), text, image, hot))
         self.worst = sorted(self.worst, key=lambda row: -row[0])[:MOST_SHOWN]
 
     def sheet(self) -> bytes:
         """The worst images, the worst first."""
         sheet = Sheet(("image", "error"))
-        for _, text, image, hot in self.worst:
-            sheet.add(text, image, hot)
+        for _, (name, score), image, hot in self.worst:
+            sheet.add(name, image, hot, score)
         return sheet.png()
 
 

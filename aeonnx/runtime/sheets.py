@@ -83,10 +83,11 @@ def show_rows(
     part, made = made_by(bundle.manifest, verb)
     bounds = bundle.inputs(taken_by(bundle.manifest, verb))[0].range or UNIT
     for one, other in zip(before[:room], after[:room], strict=True):
-        pair = (
-            one if one.dtype == np.uint8 else to_pixels(one, bounds),
+        shown = one if one.dtype == np.uint8 else to_pixels(one, bounds)
+        result = (
             other
             if other.dtype == np.uint8
-            else to_pixels(other, pixel_range(bundle.manifest, part, made)),
+            else to_pixels(other, pixel_range(bundle.manifest, part, made))
         )
-        sheet.add(names[len(sheet.rows)], *(image.transpose(1, 2, 0) for image in pair))
+        name = names[len(sheet.rows)]
+        sheet.add(name, shown.transpose(1, 2, 0), result.transpose(1, 2, 0))

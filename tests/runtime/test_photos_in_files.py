@@ -286,8 +286,8 @@ def test_comparison_of_arrays_and_of_images_of_one_size(
     done(aeonnx("denoise", bundle_of("dae"), "x.npy", "-o", "y.npy", "--compare", "sheet.png"))
     with Image.open("sheet.png") as sheet:
         width, height = sheet.size
-    assert width == 2 * 112 + 3 * 8
-    assert height > 12 * 112
+    assert width == 4 * 2 * 120 + 7 * 8  # four pairs beside each other
+    assert height > 3 * 112
 
 
 def test_deep_pictures_of_other_programs_are_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 
 import aeonnx as library
 from aeonnx.checkpoint import load
+from aeonnx.io.sheet import Sheet
 from tests.support import wait_for
 
 Maker = Callable[..., Path]
@@ -110,7 +112,25 @@ def test_the_sheet_begins_with_the_worst(aeonnx: Cli, bundle_of: Maker, pictures
     with Image.open("worst.png") as picture:
         sheet = np.asarray(picture)
     worst = np.repeat(np.repeat(pictures[-1], 4, axis=0), 4, axis=1)
-    assert (sheet[40:152, 8:120, 0] == worst).all()
+    assert (sheet[56:168, 8:120, 0] == worst).all()
+    # Four pairs beside each other, one below.
+    assert sheet.shape[:2] == (24 + 2 * (32 + 112 + 8), 4 * 2 * 120 + 7 * 8)
+
+
+def test_names_fit_above_their_pictures_in_a_sheet() -> None:
+    image = np.zeros((96, 96, 1), np.uint8)
+    sheet = Sheet()
+    for _ in range(14):
+        sheet.add("a-folder/with-a-long-name/and-a-picture-of-it-0001.png", image, image, "0.5")
+    with Image.open(BytesIO(sheet.png())) as picture:
+        shown = np.asarray(picture.convert("L"))
+    left, cell = 8, 2 * (96 + 8)
+    assert shown.shape == (24 + 3 * (32 + 96 + 8), 4 * cell + 7 * 8)
+    text = shown[24:40] < 128
+    assert text[:, left + cell - 40 : left + cell - 8].any()  # the end of the name is there
+    for column in range(4):
+        start = left + column * (cell + 16)
+        assert not text[:, start + cell - 8 : start + cell + 16].any()
 
 
 def test_arrays_outside_of_the_range_are_scored(aeonnx: Cli, bundle_of: Maker) -> None:
