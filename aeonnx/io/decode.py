@@ -28,6 +28,7 @@ __all__ = [
     "OtherSize",
     "Refused",
     "decode",
+    "dpi_of",
     "from_pillow",
     "kind_of",
     "open_tiff",
@@ -59,6 +60,7 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
 }
 _DEPTH = "expected 8 or 16 bits per channel"
+_MOST_DPI = 100_000  # of a scanner or a microscope; more is damage
 _CMYK = "is in CMYK, whose colours depend on its profile: convert it to RGB first"
 _OPAQUE = 255
 _quiet = threading.Lock()  # held while the process's warning filters are changed
@@ -147,16 +149,29 @@ def _check_frames(frames: int) -> None:
 
 def profile_of(data: bytes) -> bytes | None:
     """The ICC profile of a picture that `decode` accepts; None without a readable one."""
+    found = _info(data, "icc_profile")
+    return found if isinstance(found, bytes) and found else None
+
+
+def dpi_of(data: bytes) -> tuple[float, float] | None:
+    """The pixels per inch, across and down, of a picture that `decode` accepts; None if unknown."""
+    try:
+        across, down = map(float, _info(data, "dpi"))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None
+
+
+def _info(data: bytes, name: str) -> Any:
+    """What pillow knows of a picture beside its pixels; None if nothing."""
     kind = kind_of(data)
     try:
         if kind == "TIFF":
             with open_tiff(data) as (image, _):
-                found = image.info.get("icc_profile")
-        else:
-            found = opened(str(kind), data).info.get("icc_profile")
+                return image.info.get(name)
+        return opened(str(kind), data).info.get(name)
     except Exception:  # pillow raises all kinds of errors; the pixels were decoded without it
         return None
-    return found if isinstance(found, bytes) and found else None
 
 
 def from_pillow(image: Image) -> Decoded:

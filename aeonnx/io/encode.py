@@ -17,12 +17,16 @@ from aeonnx.io.images import FORMATS
 __all__ = ["DEEP", "encode_picture"]
 
 Array = npt.NDArray[Any]
+Dpi = tuple[float, float]
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
-_SHORT, _LONG, _BYTES = 3, 4, 7  # types of TIFF's entries
+_SHORT, _LONG, _RATIO, _BYTES = 3, 4, 5, 7  # types of TIFF's entries
+_INCH = 0.0254  # metres
 
 
-def encode_picture(pixels: Array, form: str, profile: bytes | None = None) -> bytes:
+def encode_picture(
+    pixels: Array, form: str, profile: bytes | None = None, dpi: Dpi | None = None
+) -> bytes:
     """Encode a picture.
 
     Args:
@@ -30,6 +34,7 @@ def encode_picture(pixels: Array, form: str, profile: bytes | None = None) -> by
         form: "png" or "tif", which keep everything; "webp" (lossless, 8 bits); or "jpg" (quality
             95, 8 bits, no alpha).
         profile: ICC profile of the colours; None for none.
+        dpi: pixels per inch, across and down, which WebP does not keep; None if unknown.
 
     Raises:
         UsageError: the form is "jpg" and pixels are transparent.
@@ -42,18 +47,20 @@ def encode_picture(pixels: Array, form: str, profile: bytes | None = None) -> by
         pixels = pixels[..., [0, 0, 0, 1]]
     if pixels.dtype == np.uint16:
         if form in DEEP:
-            return DEEP[form](pixels, profile)
+            return DEEP[form](pixels, profile, dpi)
         pixels = (pixels >> 8).astype(np.uint8)
     from PIL import Image
 
     kind, options = FORMATS[form]
     buffer = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if dpi and form != "webp":
+        options = {**options, "dpi": dpi}
     image.save(buffer, kind, icc_profile=profile, **options)
     return buffer.getvalue()
 
 
-def _deep_png(pixels: Array, profile: bytes | None) -> bytes:
+def _deep_png(pixels: Array, profile: bytes | None, dpi: Dpi | None) -> bytes:
     """A PNG of 16 bits per channel, which pillow writes of grey only."""
     height, width, channels = pixels.shape
     rows = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
@@ -64,11 +71,14 @@ def _deep_png(pixels: Array, profile: bytes | None) -> bytes:
     chunks = [png.SIGNATURE, png.chunk(b"IHDR", head)]
     if profile:
         chunks.append(png.chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile)))
+    if dpi:
+        metres = (round(each / _INCH) for each in dpi)
+        chunks.append(png.chunk(b"pHYs", struct.pack(">IIB", *metres, 1)))
     chunks += [png.chunk(b"IDAT", zlib.compress(filtered.tobytes())), png.chunk(b"IEND", b"")]
     return b"".join(chunks)
 
 
-def _deep_tiff(pixels: Array, profile: bytes | None) -> bytes:
+def _deep_tiff(pixels: Array, profile: bytes | None, dpi: Dpi | None) -> bytes:
     """A TIFF of 16 bits per channel, in one compressed strip."""
     height, width, channels = pixels.shape
     strip = zlib.compress(pixels.astype("<u2").tobytes())
@@ -84,6 +94,10 @@ def _deep_tiff(pixels: Array, profile: bytes | None) -> bytes:
         278: (_LONG, 1, height),
         279: (_LONG, 1, len(strip)),
     }
+    if dpi:
+        for tag, each in zip((282, 283), dpi, strict=True):
+            values[tag] = (_RATIO, 1, struct.pack("<II", round(each * 1000), 1000))
+        values[296] = (_SHORT, 1, 2)  # per inch
     if channels in (2, 4):
         values[338] = (_SHORT, 1, 2)  # the last channel is alpha, and colours are not times it
     if profile:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.io.decode import Decoded, profile_of
+from aeonnx.io.decode import Decoded, dpi_of, profile_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.pictures import Treatment, checked, composed
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
@@ -46,11 +46,13 @@ class Photo:
         colour: uint8 or uint16 [planes, H, W], 1 plane of grey or 3 of RGB.
         alpha: of the same dtype, [H, W]; None without.
         profile: ICC profile of its colours; None without.
+        dpi: pixels per inch, across and down; None if unknown.
     """
 
     colour: Array
     alpha: Array | None
     profile: bytes | None
+    dpi: tuple[float, float] | None = None
 
     def rows(self, channels: int, bounds: Bounds) -> Array:
         """What a model takes of it.
@@ -84,7 +86,7 @@ class Photo:
         colour = rows[:, 0] if channels < 3 else rows[0, :3]
         if len(colour) > len(self.colour):  # a grey picture, which the model saw in colour
             colour = np.rint(colour.mean(0, keepdims=True)).astype(colour.dtype)
-        return Photo(colour, alpha, self.profile)
+        return Photo(colour, alpha, self.profile, self.dpi)
 
     @property
     def most(self) -> int:
@@ -114,4 +116,4 @@ def open_photo(data: bytes, where: str, how: Treatment) -> Photo:
     if alpha is not None and how.background is not None:
         colour, alpha = composed(colour, alpha, how.background), None
     planes = colour[None] if colour.ndim == 2 else colour.transpose(2, 0, 1)
-    return Photo(np.ascontiguousarray(planes), alpha, profile_of(data))
+    return Photo(np.ascontiguousarray(planes), alpha, profile_of(data), dpi_of(data))

@@ -14,7 +14,7 @@ from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.encode import DEEP, encode_picture
 from aeonnx.io.formats import Target, distinct
-from aeonnx.io.photos import open_photo
+from aeonnx.io.photos import Photo, open_photo
 from aeonnx.io.pictures import Treatment
 from aeonnx.io.pixels import UNIT
 from aeonnx.io.source import Source, Taken
@@ -90,7 +90,7 @@ def run_on_photos(
             height, width, planes = pixels.shape
             shapes.append((planes, height, width))
             depths.add(str(pixels.dtype) if form in DEEP else "uint8")
-            yield _encoded(pixels, form, after.profile, to)
+            yield _encoded(after, form, to)
             if advanced:
                 advanced(len(shapes), len(photos))
 
@@ -109,8 +109,8 @@ def run_on_photos(
     return Written(f"{to}", " and ".join(sorted(depths)), (len(photos), *common_shape(shapes)))
 
 
-def _encoded(pixels: Array, form: str, profile: bytes | None, to: Target) -> bytes:
+def _encoded(photo: Photo, form: str, to: Target) -> bytes:
     try:
-        return encode_picture(pixels, form, profile)
+        return encode_picture(photo.pixels, form, photo.profile, photo.dpi)
     except UsageError as error:
         raise UsageError(f"{to}: {error}") from None

@@ -62,7 +62,7 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
 
     def encode(rows: Any) -> bytes:
         after = photo.with_result(rows, bounds)
-        return encode_picture(after.pixels, "png", after.profile)
+        return encode_picture(after.pixels, "png", after.profile, after.dpi)
 
     return photo.rows(sizes(made)[0], taken.range or UNIT), encode
 

@@ -21,6 +21,7 @@ import aeonnx as library
 from aeonnx.bundle import Axis, TensorSpec
 from aeonnx.errors import UsageError
 from aeonnx.exporting import ExportOptions, export
+from aeonnx.io.decode import dpi_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.encode import encode_picture
 from aeonnx.models import Part
@@ -146,6 +147,30 @@ def test_orientation_is_applied_once(aeonnx: Cli, bundles: dict[str, Path]) -> N
     with Image.open("out.png") as out:
         assert out.getexif().get(274, 1) == 1
         np.testing.assert_array_equal(np.asarray(out), 255 - np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("form", ["png", "tif", "jpg"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_dots_per_inch_of_a_scan_are_kept(
+    aeonnx: Cli, bundles: dict[str, Path], form: str, bits: int
+) -> None:
+    pixels = noise(16, 20, 3, bits=bits)
+    Path(f"in.{form}").write_bytes(encode_picture(pixels, form, dpi=(300, 600)))
+    done(aeonnx("denoise", bundles["colour"], f"in.{form}", "-o", f"out.{form}"))
+    for name in ("in", "out"):
+        with Image.open(f"{name}.{form}") as picture:
+            assert picture.info["dpi"] == pytest.approx((300, 600), abs=0.05)
+    if form == "tif":  # another reader
+        with tifffile.TiffFile("out.tif") as file:
+            top, bottom = file.pages[0].tags["YResolution"].value
+            assert top / bottom == 600
+
+
+@pytest.mark.parametrize("dpi", [(0, 300), (300, 1e9)])
+def test_impossible_dots_per_inch_are_left_out(dpi: tuple[float, float]) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(data, "TIFF", dpi=dpi)
+    assert dpi_of(data.getvalue()) is None
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp", "jpg"])
