@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from aeonnx._util.machine import usable_cores
 from aeonnx.training.data import Split, Whole, separate
 
 __all__ = ["BatchLoader", "Loaded", "fits", "pixels"]
@@ -92,7 +93,7 @@ class BatchLoader:
             _Batches(self._split, self._labels),
             batch_size=None,
             sampler=places,
-            num_workers=self._workers,
+            num_workers=min(self._workers, usable_cores()),  # more are slower, and torch says so
             pin_memory=self._device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_parent,
             generator=torch.Generator(),  # else the loader draws from the global one
