@@ -193,8 +193,8 @@ class _Lines:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def started(self, device: str, epochs: int, images: int, done: int) -> None:
-        print(f"{self.name}: {epochs} epochs of {images} images on {device}, {done} done")
+    def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None:
+        print(f"{self.name}: {epochs} epochs of {images} {unit}s on {device}, {done} done")
 
     def advanced(self, images: int) -> None: ...
 

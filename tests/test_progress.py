@@ -72,7 +72,7 @@ def test_bars_fit_the_terminal(
 ) -> None:
     file = on(monkeypatch, terminal=True, width=width)
     training = TrainingProgress("vae")
-    training.started("cpu", 1000, 60_000, done)
+    training.started("cpu", 1000, 60_000, done, "image")
     training.advanced(128)
     training.advanced(128)
     training.finished_epoch(epoch(done + 1, stage, metric))
@@ -98,7 +98,7 @@ def test_a_bar_of_80_columns_has_what_matters(
 ) -> None:
     file = on(monkeypatch, terminal=True)
     training = TrainingProgress("vae")
-    training.started("cpu", 20, 60_000, 0)
+    training.started("cpu", 20, 60_000, 0, "image")
     for _ in range(4):
         clock.now += 10
         training.advanced(15_000)
@@ -115,7 +115,7 @@ def plain(
     """Lines of a training in steps of `seconds`, ten per epoch."""
     file = on(monkeypatch, terminal=False)
     training = TrainingProgress("vae")
-    training.started("cpu", epochs, 100, done)
+    training.started("cpu", epochs, 100, done, "image")
     for number in range(done + 1, epochs + 1):
         for _ in range(10):
             clock.now += seconds

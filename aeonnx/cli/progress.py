@@ -124,6 +124,7 @@ class TrainingProgress:
         self._title = title
         self._epochs = self._done = self._per_epoch = self._images = 0
         self._status: tuple[str, ...] = ()
+        self._unit = "image"
         self._clock = _Clock()
         self._last_line = 0.0
 
@@ -131,12 +132,13 @@ class TrainingProgress:
         """Leave the terminal as it was."""
         self._bar.close()
 
-    def started(self, device: str, epochs: int, images: int, done: int) -> None:
+    def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None:
         self._epochs, self._done, self._per_epoch = epochs, done, images
         self._images = done * images
         self._last_line = time.monotonic()
         before = f", {done} done before" if done else ""
-        size = f"{counted(images, 'image')}, {counted(epochs, 'epoch')}"
+        self._unit = unit
+        size = f"{counted(images, unit)}, {counted(epochs, 'epoch')}"
         self._bar.say(f"Training {self._title}: {size}{before}, on {device}")
         self._bar.show(self._images, self._total, f"epoch {self._epoch}", (self._percent,))
 
@@ -155,7 +157,7 @@ class TrainingProgress:
         self._done += 1
         self._images = self._done * self._per_epoch
         loss, test = f"loss {epoch.train['loss']:.4g}", f"test {name} {value:.4g}"
-        speed = f"{epoch.images_per_s:,.0f} images/s"
+        speed = f"{epoch.images_per_s:,.0f} {self._unit}s/s"
         self._status = (loss, test, speed, epoch.stage)
         left = self._show()
         over = self._done == self._epochs

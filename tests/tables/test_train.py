@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import aeonnx
 from aeonnx.checkpoint import load
 from aeonnx.errors import DataError, UsageError
 from aeonnx.training import load_data
-from aeonnx.training.data import DataSet
+from aeonnx.training.data import DataSet, Split
+from aeonnx.training.data._set import InMemory
 from aeonnx.training.options import TableOptions
 from tests.support import Cut, CutAfter, weights
 from tests.tables.conftest import NAMES, SENSORS, UNITS, sensors, wines, write_csv
@@ -269,5 +271,14 @@ def test_the_command_says_what_it_did(aeonnx_cli: Callable[..., Result]) -> None
     )
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)["training"]
+    assert re.search(r"Training ae on x.csv: \d+ windows, 1 epoch, .*\n.* windows/s", result.stderr)
     assert record["data_split"] == "the last tenth of the series"
     assert record["stages"][0]["objective"] == "mean squared error of standardised values"
+
+
+def test_what_is_trained_on_has_its_name() -> None:
+    shapes = {"image": (1, 28, 28), "row": (4,), "window": (4, 8)}
+    for unit, shape in shapes.items():
+        images = InMemory(torch.zeros(2, *shape))
+        assert Split(images, None).unit == unit
+        assert Split(images, None, endless=True).unit == "crop"

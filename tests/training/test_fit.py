@@ -245,8 +245,8 @@ def test_a_listener_sees_every_epoch(options: TrainOptions) -> None:
     seen: list[object] = []
 
     class Listener(Quiet):
-        def started(self, device: str, epochs: int, images: int, done: int) -> None:
-            seen.append((device, epochs, images, done))
+        def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None:
+            seen.append((device, epochs, images, done, unit))
 
         def advanced(self, images: int) -> None:
             seen.append(images)
@@ -255,7 +255,7 @@ def test_a_listener_sees_every_epoch(options: TrainOptions) -> None:
             seen.append(epoch.epoch)
 
     train(replace(options, batch_size=300), Listener())
-    assert seen == [("cpu", 2, 400, 0), 300, 100, 1, 300, 100, 2]
+    assert seen == [("cpu", 2, 400, 0, "image"), 300, 100, 1, 300, 100, 2]
 
 
 def test_early_stopping_keeps_the_best_epoch(options: TrainOptions) -> None:

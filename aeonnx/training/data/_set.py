@@ -102,6 +102,12 @@ class Split:
     labels: Tensor | None
     endless: bool = False
 
+    @property
+    def unit(self) -> str:
+        """What one of the images is: a random crop, an image, a row of a table, or a window."""
+        axes = len(self.images.shape)
+        return "crop" if self.endless else {1: "row", 2: "window"}.get(axes, "image")
+
 
 @dataclass(frozen=True, eq=False)
 class Odd:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from aeonnx._util.text import counted
 from aeonnx.checkpoint.history import Epoch
 
 __all__ = ["Listener", "Logged", "Silent"]
@@ -15,8 +16,16 @@ _LOG = logging.getLogger(__name__)
 class Listener(Protocol):
     """Receives the progress of training."""
 
-    def started(self, device: str, epochs: int, images: int, done: int) -> None:
-        """Training starts: `epochs` in all stages, `images` per epoch, `done` epochs are over."""
+    def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None:
+        """Training starts.
+
+        Args:
+            device: that it runs on.
+            epochs: in all stages.
+            images: per epoch.
+            done: epochs that are over.
+            unit: what an image is called, see `Split.unit`.
+        """
 
     def advanced(self, images: int) -> None:
         """A step on this many training images is done."""
@@ -31,7 +40,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that ignores all notifications."""
 
-    def started(self, device: str, epochs: int, images: int, done: int) -> None: ...
+    def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None: ...
 
     def advanced(self, images: int) -> None: ...
 
@@ -46,9 +55,10 @@ class Logged:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
 
-    def started(self, device: str, epochs: int, images: int, done: int) -> None:
-        _LOG.info("training on %s: %d epochs of %d images, %d done", device, epochs, images, done)
-        self._listener.started(device, epochs, images, done)
+    def started(self, device: str, epochs: int, images: int, done: int, unit: str) -> None:
+        each = counted(images, unit)
+        _LOG.info("training on %s: %d epochs of %s, %d done", device, epochs, each, done)
+        self._listener.started(device, epochs, images, done, unit)
 
     def advanced(self, images: int) -> None:
         self._listener.advanced(images)

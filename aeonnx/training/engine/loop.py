@@ -106,7 +106,8 @@ class Run:
     def _announce(self, restored: Restored | None) -> None:
         plan, images = self.plan, len(self.plan.train_places)
         done = sum(plan.epochs[: self.position.stage]) + self.position.epoch - 1
-        self.listener.started(str(self.device), sum(plan.epochs), images, done)
+        unit = plan.data.train.unit
+        self.listener.started(str(self.device), sum(plan.epochs), images, done, unit)
         inputs = math.prod(plan.config.input_shape)
         if plan.config.latent_size >= inputs:
             self.listener.warned(
