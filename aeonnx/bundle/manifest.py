@@ -191,7 +191,7 @@ def read(folder: Path) -> Manifest:
         what = "has no manifest.json" if os.path.isdir(folder) else "is not a folder"
         raise BundleError(
             f"no bundle at {folder}: it {what}. "
-            f"Make one with: aeonnx export --model vae -o {folder}"
+            f"Make one with: aeonnx export --model MODEL -o {folder}"
         ) from None
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error

@@ -37,7 +37,7 @@ Manifest manifest_in(const fs::path& folder) {
         const char* what =
             fs::is_directory(folder, failed) ? "it has no manifest.json" : "it is not a folder";
         throw Error(1, "no bundle at " + folder.string() + ": " + what +
-                           ". Make one with: aeonnx export --model vae -o " + folder.string());
+                           ". Make one with: aeonnx export --model MODEL -o " + folder.string());
     }
     return parse_manifest({reinterpret_cast<const char*>(text->data()), text->size()},
                           path.string());

@@ -27,7 +27,7 @@ func Open(folder string) (*Bundle, error) {
 	text, err := readFile(path, 0, maxManifest)
 	if isMissing(err) {
 		return nil, fmt.Errorf("no bundle at %s: it has no manifest.json. "+
-			"Make one with: aeonnx export --model vae -o %s", folder, folder)
+			"Make one with: aeonnx export --model MODEL -o %s", folder, folder)
 	}
 	if err != nil {
 		return nil, unread(path, err)

@@ -50,7 +50,7 @@ export async function openBundle({ ort, read, where, version, providers = ["cpu"
     if (!error.missing) throw new BundleError(`${where}/manifest.json: ${oneLine(error)}`);
     throw new BundleError(
       `no bundle at ${where}: it has no manifest.json. ` +
-        `Make one with: aeonnx export --model vae -o ${where}`,
+        `Make one with: aeonnx export --model MODEL -o ${where}`,
     );
   }
   const manifest = parseManifest(text, `${where}/manifest.json`);

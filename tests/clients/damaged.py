@@ -209,7 +209,7 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
         lambda folder: (folder / "manifest.json").unlink(),
         1,
         "no bundle at {folder}: it has no manifest.json. "
-        "Make one with: aeonnx export --model vae -o {folder}",
+        "Make one with: aeonnx export --model MODEL -o {folder}",
     ),
     "a manifest that is a FIFO": (_special(os.mkfifo), 1, ""),
     "a manifest that never ends": (

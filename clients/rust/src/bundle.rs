@@ -102,7 +102,7 @@ impl<E: Engine> Bundle<E> {
             let what = if folder.is_dir() { "has no manifest.json" } else { "is not a folder" };
             return Err(Error::failed(format!(
                 "no bundle at {place}: it {what}. \
-                 Make one with: aeonnx export --model vae -o {place}"
+                 Make one with: aeonnx export --model MODEL -o {place}"
             )));
         }
         let text = files::read(&path, files::at_most(&path, LARGEST_MANIFEST))?;

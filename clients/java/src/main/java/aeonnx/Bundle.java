@@ -41,7 +41,7 @@ public final class Bundle implements AutoCloseable {
         if (!Files.exists(path)) {
             String what = Files.isDirectory(folder) ? "has no manifest.json" : "is not a folder";
             throw new AeonnxException("no bundle at " + name + ": it " + what
-                    + ". Make one with: aeonnx export --model vae -o " + name);
+                    + ". Make one with: aeonnx export --model MODEL -o " + name);
         }
         try {
             return new Bundle(folder, Manifest.parse(Input.read(path, 0, MANIFEST), Names.text(path)));
