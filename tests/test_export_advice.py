@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from torch import nn
 
-from aeonnx import export, load
+from aeonnx import export, load, train
 from aeonnx.bundle import TensorSpec
-from aeonnx.errors import BundleError
+from aeonnx.errors import BundleError, UsageError
 from aeonnx.models import Part, image, latent
 
 Cli = Callable[..., Result]
@@ -95,6 +96,54 @@ def test_a_part_that_a_model_never_has_is_told_with_the_models_that_have_it(
     lacking = aeonnx("denoise", bundle_of(), "x.npy", "-o", "y.npy")
     assert "A vae has none; models of aeonnx that have one: dae, sdae" in lacking.stderr
     assert "aeonnx export" not in lacking.stderr
+
+
+def test_an_architecture_with_fewer_parts_is_not_told_to_export_others(
+    aeonnx: Cli,
+) -> None:
+    Path("photos").mkdir()
+    for name in "abc":
+        Image.new("L", (128, 128), 90).save(f"photos/{name}.png")
+    train("dae", "run", arch="unet", data="photos", epochs=1, hidden=(4, 4), device="cpu")
+    export("dae", "b", checkpoint="run")
+    for verb, part in (("score", "scorer"), ("encode", "encoder")):
+        lacking = aeonnx(verb, "b", "photos", "-o", "y.npy")
+        assert lacking.exit_code == 1, lacking.output
+        assert f"no part {part!r}, it has: denoiser. A dae with --arch unet has none; " in (
+            lacking.stderr
+        )
+        assert "aeonnx export" not in lacking.stderr
+    lacking = aeonnx("generate", "b", "-n", 1, "-o", "y.npy")
+    assert "no prior over its latents to generate from: the model has no decoder" in lacking.stderr
+    assert "aeonnx export" not in lacking.stderr
+    with load("b") as bundle, pytest.raises(BundleError, match="None can be made: the model has"):
+        bundle.run("sampler", seed=np.array([1]), index=np.arange(2))
+
+    export_run = ("export", "--model", "dae", "--checkpoint", "run", "-o", "c")
+    for options, told in (
+        (("--part", "scorer"), "unknown part of dae 'scorer'. Known: denoiser."),
+        (("--score", "dssim"), "--score dssim is for the part scorer, and this model has denoiser"),
+        (("--prior", "fitted"), "--prior fitted: the model has no decoder"),
+    ):
+        refused = aeonnx(*export_run, *options)
+        assert refused.exit_code == 2, refused.output
+        assert told in refused.stderr
+    with pytest.raises(UsageError, match="--score nll is for the part scorer"):
+        export("dae", "c", checkpoint="run", score="nll")
+    assert not Path("c").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "part"),
+    [("ae", ("--score", "dssim"), "scorer"), ("dae", ("--ensemble",), "denoiser")],
+)
+def test_an_option_of_a_part_that_is_not_exported_is_refused(
+    aeonnx: Cli, run_of: Callable[..., Path], model: str, options: tuple[str, ...], part: str
+) -> None:
+    some = ("export", "-m", model, "--checkpoint", run_of(model), "--part", "encoder", "-o", "b")
+    refused = aeonnx(*some, *options)
+    assert refused.exit_code == 2, refused.output
+    assert f"is for the part {part}, which is not exported: add --part {part}" in refused.stderr
 
 
 def test_commands_for_a_model_from_elsewhere_work(aeonnx: Cli) -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -45,6 +45,7 @@ class KnownModel:
         classifies: whether it is trained with labels and has a classifier.
         conditional: whether it can be trained with labels that its parts take.
         tables: names of its architectures for rows of a table, the default first.
+        fewer: names of the parts of each architecture that has only some of them.
     """
 
     name: str
@@ -53,6 +54,11 @@ class KnownModel:
     classifies: bool
     conditional: bool = False
     tables: tuple[str, ...] = ()
+    fewer: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def parts_of(self, arch: str) -> tuple[str, ...]:
+        """Names of the parts that it has in an architecture."""
+        return tuple(self.fewer.get(arch, self.parts))
 
     @property
     def every_arch(self) -> tuple[str, ...]:
@@ -226,6 +232,7 @@ def _model_of(_: ast.FunctionDef, call: ast.Call) -> KnownModel:
         named.get("classifies", False),
         named.get("conditional", False),
         tuple(ast.literal_eval(key) for key in tables.keys if key),
+        named.get("fewer", {}),
     )
 
 

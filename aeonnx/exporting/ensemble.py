@@ -27,14 +27,9 @@ def with_ensemble(parts: Mapping[str, Part]) -> dict[str, Part]:
     Over the four that keep height and width, if these are fixed and differ, or follow other rules.
 
     Raises:
-        UsageError: there is no denoiser of images that takes them alone.
+        UsageError: the denoiser does not take images alone.
     """
-    part = parts.get(_DENOISER)
-    if part is None:
-        raise UsageError(
-            f"--ensemble averages the results of a denoiser, and the parts are {', '.join(parts)}: "
-            "leave it out"
-        )
+    part = parts[_DENOISER]
     (x, *more), (y, *others) = part.inputs, part.outputs
     if more or others or x.kind != "image" or (y.kind, y.shape) != (x.kind, x.shape):
         names = ", ".join(f"{spec.name} of {spec.kind}" for spec in (*part.inputs, *part.outputs))

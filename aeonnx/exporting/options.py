@@ -137,7 +137,8 @@ def check(options: ExportOptions) -> None:
                 "--state selects weights of an `aeonnx train` run: leave it out with --from"
             )
         return
-    require_parts(options, (*catalog.model(options.model).parts, SAMPLER))
+    known = catalog.model(options.model).parts
+    require_parts(options, (*known, SAMPLER) if "decoder" in known else known)
     is_folder(options.trained, options.model)
 
 

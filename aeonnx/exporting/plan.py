@@ -66,6 +66,7 @@ def make_plan(options: ExportOptions, model: Model) -> Plan:
     declared = model.parts()
     problem = _no_sampler(options.model, declared, prior, opset)
     parts, left_out = _parts(options, declared, problem, told=prior is not None)
+    _require_used(options, parts, declared)
     asked = options.prior is not None or options.temperature != 1.0
     if asked:
         _require_prior(options, prior, parts, declared, problem)
@@ -146,6 +147,29 @@ def _require_prior(
             f"--prior and --temperature are for the {drawing}, which is not exported: add --part "
             f"{drawing}"
         )
+
+
+def _require_used(
+    options: ExportOptions, parts: Collection[str], declared: Collection[str]
+) -> None:
+    """Check that each part that an option changes is exported.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for what, asked, part in (
+        (f"--score {options.score}", options.score is not None, "scorer"),
+        ("--ensemble", options.ensemble, "denoiser"),
+    ):
+        if asked and part not in declared:
+            raise UsageError(
+                f"{what} is for the part {part}, and this model has {', '.join(declared)}: leave "
+                "it out"
+            )
+        if asked and part not in parts:
+            raise UsageError(
+                f"{what} is for the part {part}, which is not exported: add --part {part}"
+            )
 
 
 def _parts(

@@ -135,6 +135,7 @@ class _Entry:
     classifies: bool
     conditional: bool
     tables: Mapping[str, Widths]
+    fewer: Mapping[str, Sequence[str]]
 
 
 _MODELS: dict[str, _Entry] = {}
@@ -148,6 +149,7 @@ def register(
     classifies: bool = False,
     conditional: bool = False,
     tables: Mapping[str, Widths] | None = None,
+    fewer: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Builder], Builder]:
     """Decorate a function that builds a model from a `ModelConfig`.
 
@@ -157,18 +159,19 @@ def register(
         name: value of `--model`.
         widths: default sizes for each architecture that the model has, the default architecture
             first.
-        parts: names of the model's parts in all architectures; one of them may have fewer.
+        parts: names of the model's parts.
         classifies: the model is trained with labels and needs `ModelConfig.classes`.
         conditional: the model can be trained with labels, and then its parts take them.
         tables: default sizes for each architecture that the model has for rows of a table and
             windows of a time series, the default first; None for a model of images alone.
+        fewer: names of the parts of each architecture that has only some of them.
     """
 
     def add(builder: Builder) -> Builder:
-        of_rows = tables or {}
-        _MODELS[name] = _Entry(builder, widths, parts, classifies, conditional, of_rows)
+        of_rows, some = tables or {}, fewer or {}
+        _MODELS[name] = _Entry(builder, widths, parts, classifies, conditional, of_rows, some)
         known = catalog.KnownModel(
-            name, tuple(widths), tuple(parts), classifies, conditional, tuple(of_rows)
+            name, tuple(widths), tuple(parts), classifies, conditional, tuple(of_rows), some
         )
         catalog.add_model(known)
         return builder
@@ -315,13 +318,15 @@ def build(config: ModelConfig) -> Model:
 
     Raises:
         UnknownNameError: there is no such model.
-        TypeError: the model has parts that were not given to `register`.
+        TypeError: the model has other parts than those that were given to `register`.
     """
     entry = _entry(config.model)
     model = entry.builder(config)
-    if not model.parts().keys() <= set(entry.parts):
+    declared = entry.fewer.get(config.arch, entry.parts)
+    if model.parts().keys() != set(declared):
         raise TypeError(
-            f"{config.model} is registered with the parts {', '.join(entry.parts)}, but has "
-            f"{', '.join(model.parts())}: name these in register(..., parts=...)"
+            f"{config.model} with --arch {config.arch} is registered with the parts "
+            f"{', '.join(declared)}, but has {', '.join(model.parts())}: name these in "
+            "register(..., parts=...), or in fewer= those of an architecture with only some"
         )
     return model

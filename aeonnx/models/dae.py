@@ -79,6 +79,7 @@ class _Clipped(nn.Module):
         "unet": Widths((16, 32, 64, 128), crop=128, colour=(32, 64, 96, 128)),
     },
     parts=("encoder", "decoder", "denoiser", "scorer"),
+    fewer={"unet": ("denoiser",)},
 )
 def build(config: ModelConfig) -> Model:
     """Layers 784-1024-256 and their mirror, for 28x28 images and the default "mlp" widths."""

@@ -70,14 +70,18 @@ def missing_part(folder: Path, contents: Manifest, part: str) -> str:
         if part not in _OF_LIBRARIES:
             return "A model from elsewhere has one only if its method parts() declares it"
         return f"If {model_of(contents)} has one, add it with: {command}"
-    known = _models()
-    if part in known[contents.model].parts:
+    if part in _own_parts(contents):
         return f"Add it with: {command}"
+    known = _models()
     having = ", ".join(name for name, model in known.items() if part in model.parts)
-    return f"A {contents.model} has none; models of aeonnx that have one: {having or 'none'}"
+    other = part in known[contents.model].parts  # has it in another architecture
+    what = f"{contents.model} with --arch {contents.arch}" if other else contents.model
+    return f"A {what} has none; models of aeonnx that have one: {having or 'none'}"
 
 
 def _missing_sampler(folder: Path, contents: Manifest) -> str:
+    if _decodes_never(contents):
+        return f"None can be made: {why_no_prior(None)}"
     if "decoder" in contents.parts:
         problem = why_no_sampler(contents.parts["decoder"]["fp32"])
         if problem:
@@ -96,6 +100,8 @@ def missing_prior(folder: Path, contents: Manifest) -> str:
     """A sentence about what to do without a prior."""
     parts = {name: variants["fp32"] for name, variants in contents.parts.items()}
     own = _is_own(contents)
+    if _decodes_never(contents):
+        return f"{why_no_prior(None)}, so nothing can be drawn for it"
     if "decoder" not in parts and not own:
         return missing_part(folder, contents, "decoder")
     if "decoder" in parts and why_no_prior(parts["decoder"]):
@@ -200,6 +206,16 @@ def _is_own(contents: Manifest) -> bool:
     """Whether the model is one of aeonnx's own, which `--model` alone can export."""
     known = _models().get(contents.model)
     return known is not None and contents.arch in known.every_arch
+
+
+def _own_parts(contents: Manifest) -> tuple[str, ...]:
+    """Names of the parts that a model of aeonnx has in its architecture."""
+    return _models()[contents.model].parts_of(contents.arch)
+
+
+def _decodes_never(contents: Manifest) -> bool:
+    """Whether the model is one of aeonnx's own that has no decoder."""
+    return _is_own(contents) and "decoder" not in _own_parts(contents)
 
 
 def _models() -> Mapping[str, KnownModel]:
