@@ -18,9 +18,23 @@ from torch import Tensor
 from aeonnx.errors import DataError, ImageError
 from aeonnx.io.pictures import Treatment, load_picture, with_channels
 
-__all__ = ["LARGEST", "InFiles", "decode", "digest", "reading_again", "require_same"]
+__all__ = [
+    "ANY_SIZE",
+    "LARGEST",
+    "InFiles",
+    "OtherSize",
+    "decode",
+    "digest",
+    "reading_again",
+    "require_same",
+]
 
 LARGEST = 1024  # maximum height and width of an image in pixels
+ANY_SIZE = "--model dae --arch unet trains on pictures of any size"
+
+
+class OtherSize(ImageError):  # noqa: N818  # not a fault of the file
+    """An image has another height or width than is expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +106,11 @@ def decode(
     if expected is None and max(width, height) > LARGEST:
         raise DataError(
             f"{path}: expected at most {LARGEST}x{LARGEST} pixels, got {width}x{height}: "
-            "resize the images first"
+            f"resize the images first; {ANY_SIZE}"
         )
     if expected is not None and shape != expected:
-        raise ImageError(f"{path}: expected {_described(expected)}, got {_described(shape)}")
+        kind = ImageError if shape[1:] == expected[1:] else OtherSize
+        raise kind(f"{path}: expected {_described(expected)}, got {_described(shape)}")
     return with_channels(picture, channels, how, f"{path}")
 
 

@@ -15,7 +15,7 @@ from aeonnx._util.machine import fits_twice
 from aeonnx.errors import DataError, ImageError
 from aeonnx.io.folders import LAYOUTS, is_split, look
 from aeonnx.io.pictures import Treatment
-from aeonnx.training.data._files import InFiles, decode, digest
+from aeonnx.training.data._files import ANY_SIZE, InFiles, OtherSize, decode, digest
 from aeonnx.training.data._odd import TRUTH, mask_of
 from aeonnx.training.data._set import DataSet, InMemory, Split
 from aeonnx.training.data._split import GROUPED, SPLIT, Places, groups_of, split
@@ -50,6 +50,7 @@ class _Decoded:
     """Result of decoding all files once: `pixels` [n, C, H, W] in memory, or else `digests`."""
 
     shape: tuple[int, int, int] = (0, 0, 0)
+    mixed: bool = False  # whether images differ in size
     good: list[int] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     pixels: npt.NDArray[Any] | None = None
@@ -143,7 +144,7 @@ def refuse_bad(
         folder: folder of the files.
         bad: a line per bad file.
         files: number of all files.
-        remedy: what to do, up to "or pass --skip-bad".
+        remedy: what to do.
         skip_bad: bad files are to be skipped.
     """
     more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
@@ -151,9 +152,10 @@ def refuse_bad(
     if len(bad) == files:
         raise DataError(f"{folder}: none of its {files} images can be used: {named}")
     if bad and not skip_bad:
+        few = 2 * len(bad) < files
+        skip = ", or pass --skip-bad to go on without them" if few else ""
         raise DataError(
-            f"{folder}: {len(bad)} of {files} images cannot be used: {named}. {remedy}, or pass "
-            "--skip-bad to go on without them"
+            f"{folder}: {len(bad)} of {files} images cannot be used: {named}. {remedy}{skip}"
         )
 
 
@@ -208,6 +210,7 @@ def _decode_all(folder: Path, paths: list[Path], how: Treatment, *, stream: bool
         try:
             image = decode(path, how, decoded.shape if decoded.good else None)
         except ImageError as error:
+            decoded.mixed |= isinstance(error, OtherSize)
             decoded.bad.append(str(error).replace(f"{folder}/", ""))
             continue
         if not decoded.good:
@@ -226,6 +229,8 @@ def _check(folder: Path, paths: list[Path], decoded: _Decoded, *, skip_bad: bool
     good = decoded.good
     first = f"{paths[good[0]].relative_to(folder)}" if good else ""
     remedy = f"All must be like the first, {first}. Repair them"
+    if decoded.mixed:
+        remedy = f"All must be like the first, {first}: {ANY_SIZE}. Give the others its size"
     refuse_bad(folder, decoded.bad, len(paths), remedy, skip_bad=skip_bad)
     if len(good) < 2:
         raise DataError(f"{folder}: expected at least 2 images, got {len(good)}")

@@ -267,7 +267,8 @@ def test_bad_images_are_named_or_left_out(tmp_path: Path, digits: Any, stream: b
     assert "007.png: expected 28x28 pixels, 1 channel, got 28x29 pixels, 1 channel; " in text
     assert text.endswith(
         "008.png: expected 28x28 pixels, 1 channel, got 28x28 pixels, 3 channels. All must be like "
-        "the first, 000.png. Repair them, or pass --skip-bad to go on without them"
+        "the first, 000.png: --model dae --arch unet trains on pictures of any size. Give the "
+        "others its size, or pass --skip-bad to go on without them"
     )
     data = load_data(str(folder), ROOT, skip_bad=True, stream=stream)
     assert len(data.skipped) == 3
@@ -279,6 +280,22 @@ def test_bad_images_are_named_or_left_out(tmp_path: Path, digits: Any, stream: b
     assert without.skipped == ()
     assert torch.equal(everything(without), everything(data))
     assert without.fingerprint == data.fingerprint
+
+
+def test_most_images_are_not_to_be_skipped(tmp_path: Path) -> None:
+    for place in range(4):
+        Image.new("L", (28, 28 + place)).save(tmp_path / f"{place}.png")
+    with pytest.raises(DataError) as caught:
+        load_data(str(tmp_path), ROOT)
+    assert str(caught.value).endswith(
+        "All must be like the first, 0.png: --model dae --arch unet trains on pictures of any "
+        "size. Give the others its size"
+    )
+    for place in range(1, 4):
+        Image.new("RGB", (28, 28)).save(tmp_path / f"{place}.png")
+    fails(tmp_path, r"All must be like the first, 0\.png\. Repair them$")
+    Image.new("L", (1025, 28)).save(tmp_path / "0.png")
+    fails(tmp_path, r"got 1025x28: resize the images first; --model dae --arch unet trains on pic")
 
 
 def test_many_bad_images_are_counted(tmp_path: Path, digits: Any) -> None:
