@@ -319,3 +319,28 @@ def test_pictures_are_read_in_many_threads_without_a_warning(
     for thread in threads:
         thread.join()
     assert not failed
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize(
+    ("bits", "kind", "told"),
+    [(16, 3, "16-bit floats"), (32, 3, "32-bit floats"), (64, 3, "64-bit floats"),
+     (24, 3, "24-bit floats"), (32, 1, "32 bits per channel"), (32, 2, "32 bits per channel")],
+)  # fmt: skip
+def test_a_tiff_of_another_depth_is_refused_with_it(
+    tmp_path: Path, mode: str, bits: int, kind: int, told: str
+) -> None:
+    count, file = len(mode), BytesIO()
+    kinds = (kind,) * count
+    Image.new(mode, (4, 4)).save(file, "TIFF", tiffinfo={258: (8,) * count, 339: kinds})
+    data = bytearray(file.getvalue())
+    if count == 1:
+        place = data.index(b"\x02\x01\x03\x00\x01\x00\x00\x00\x08\x00") + 8
+    else:
+        place = data.index(b"\x08\x00" * count)
+    data[place : place + 2 * count] = bits.to_bytes(2, "little") * count
+    path = tmp_path / "hdr.tif"
+    path.write_bytes(data + bytes(16 * count * bits))
+    with pytest.raises(ImageError) as caught:
+        load_picture(path)
+    assert str(caught.value) == f"{path} has {told}: expected 8 or 16 bits per channel"

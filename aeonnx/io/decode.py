@@ -61,6 +61,7 @@ _SIGNATURES = {
 }
 _DEPTH = "expected 8 or 16 bits per channel"
 _MOST_DPI = 100_000  # of a scanner or a microscope; more is damage
+_DEPTHS, _FLOATS = (258, 339), 3  # tags of a TIFF: bits per sample and sample format; one value
 _CMYK = "is in CMYK, whose colours depend on its profile: convert it to RGB first"
 _OPAQUE = 255
 _quiet = threading.Lock()  # held while the process's warning filters are changed
@@ -184,7 +185,7 @@ def from_pillow(image: Image) -> Decoded:
     if mode == "CMYK":
         raise Refused(_CMYK)
     if mode in ("I", "F"):
-        raise Refused(f"has 32 bits per channel: {_DEPTH}")
+        raise Refused(_of_depth(32, floats=mode == "F"))
     image.load()
     if mode in ("P", "PA", "RGBX") or (mode == "L" and "transparency" in image.info):
         pixels = np.asarray(image.convert("RGBA"))
@@ -206,6 +207,10 @@ def from_pillow(image: Image) -> Decoded:
     if mode == "RGBA":
         return Decoded(pixels[..., :3], pixels[..., 3], 4)
     raise Refused(f"is in pillow's mode {mode}: expected grey, RGB or a palette")
+
+
+def _of_depth(bits: int, *, floats: bool) -> str:
+    return f"has {bits}{'-bit floats' if floats else ' bits per channel'}: {_DEPTH}"
 
 
 def _decode_png(data: bytes, size: Size) -> Decoded:
@@ -285,19 +290,31 @@ def _decode_jpeg(data: bytes, size: Size) -> Decoded:
     if head.components == 4:
         raise Refused(_CMYK)
     if head.depth != 8:
-        raise Refused(f"has {head.depth} bits per channel: {_DEPTH}")
+        raise Refused(_of_depth(head.depth, floats=False))
     _check_size(head.width, head.height, head.orientation, size)
     return from_pillow(opened("JPEG", head.bare())).turned(head.orientation)
 
 
 def _decode_tiff(data: bytes, size: Size) -> Decoded:
     _check_frames(tiff_frames(data))
+    _check_depth(data)
     with open_tiff(data) as (image, orientation):
-        bits = {*np.ravel(image.tag_v2.get(258, 1)).tolist()}  # type: ignore[attr-defined]
-        if not bits <= {1, 2, 4, 8, 16}:
-            raise Refused(f"has {max(bits)} bits per channel: {_DEPTH}")
         _check_size(*image.size, orientation, size)
         return from_pillow(image).turned(orientation)
+
+
+def _check_depth(data: bytes) -> None:
+    """Check the depth of a TIFF's channels, some of which pillow refuses without naming them."""
+    start = BytesIO(data)
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tags = import_module("PIL.TiffImagePlugin").ImageFileDirectory_v2(data[:8])
+        start.seek(tags.next)
+        tags.load(start)
+        bits, formats = ({*np.ravel(tags.get(tag, 1)).tolist()} for tag in _DEPTHS)
+    floats = _FLOATS in formats
+    if floats or not bits <= {1, 2, 4, 8, 16}:
+        raise Refused(_of_depth(max(bits), floats=floats))
 
 
 @contextmanager

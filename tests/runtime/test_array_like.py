@@ -192,7 +192,7 @@ def of_frames() -> Image.Image:
         (picture(size=(28, 30)), r"got an image of 28x30 pixels: resize it with .resize\(\(28, 28"),
         (half_transparent(), "the image has transparent pixels, and the model takes none: flatten"),
         (picture("CMYK"), "got an image that is in CMYK, whose colours depend on its profile"),
-        (picture("F"), "got an image that has 32 bits per channel: expected 8 or 16 bits"),
+        (picture("F"), "got an image that has 32-bit floats: expected 8 or 16 bits"),
         (picture("HSV"), "got an image that is in pillow's mode HSV: expected grey, RGB or a pal"),
         (of_16_bits(), "declares a transparent colour of 16 bits, and has 8: convert it to RGBA"),
         (of_frames(), r"holds 3 pictures: pass one of them, as .copy\(\) after .seek"),

@@ -213,7 +213,7 @@ def test_a_jpeg_cannot_keep_transparency(aeonnx: Cli, bundles: dict[str, Path]) 
     ("name", "text"),
     [
         ("cmyk.jpg", "cmyk.jpg is in CMYK, whose colours depend on its profile: convert it to RGB"),
-        ("hdr.tif", "hdr.tif has 32 bits per channel: expected 8 or 16 bits per channel"),
+        ("hdr.tif", "hdr.tif has 32-bit floats: expected 8 or 16 bits per channel"),
         ("cut.png", "cut.png is not a readable PNG"),
     ],
 )
