@@ -193,8 +193,16 @@ def test_pairs_that_are_none_are_refused(pairs: Path, tmp_path: Path) -> None:
         f"pairs: expected two folders, (noisy, clean), got {(noisy,)!r}"
     )
     assert refused("dae", run, arch="unet", pairs=(tmp_path / "x", clean)) == (
-        f"{tmp_path / 'x'}: expected a folder with the noisy versions of {clean}"
+        f"{tmp_path / 'x'} does not exist: expected the noisy versions of {clean} in it"
     )
+    picture = next(noisy.iterdir())
+    assert refused("dae", run, arch="unet", pairs=(picture, clean)) == (
+        f"{picture} is no folder: expected the noisy versions of {clean} in it"
+    )
+    for name in (tmp_path / "x", "nope"):
+        assert refused("dae", run, arch="unet", pairs=(noisy, name)) == (
+            f"{name} does not exist: expected the clean versions of {noisy} in it"
+        )
     assert not run.exists()
 
 
@@ -213,13 +221,13 @@ def test_pictures_without_partner_are_named(pairs: Path, tmp_path: Path) -> None
 
     assert loading() == (
         f"{clean}: 2 without a partner of the same name in {noisy}: expected every picture in both "
-        "folders of --pairs"
+        "folders of --pairs: add the partners, or move these away"
     )
     (clean / "2.png").unlink()
     (clean / "3.png").unlink()
     assert loading() == (
         f"{noisy}: 3 without a partner of the same name in {clean}: expected every picture in both "
-        "folders of --pairs"
+        "folders of --pairs: add the partners, or move these away"
     )
     (noisy / "3.bmp").unlink()
     (noisy / "0.jpg").write_bytes(b"")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -217,6 +219,17 @@ def test_pictures_smaller_than_a_crop_are_named(tmp_path: Path) -> None:
         load_data(str(tmp_path), Path(), crop=128, skip_bad=True)
 
 
+def test_one_picture_is_too_few(aeonnx: Callable[..., Result]) -> None:
+    Path("photos").mkdir()
+    Image.new("L", (200, 200), 9).save("photos/a.png")
+    refused = aeonnx("train", "-m", "dae", "--arch", "unet", "--data", "photos", "-o", "run")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "Error: photos: expected at least 2 images, one to train on and one to test on, got 1\n",
+    )
+    assert not Path("run").exists()
+
+
 def test_grey_pictures_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
     for name in ("a", "b"):
         Image.new("L", (200, 200), 9).save(tmp_path / f"{name}.png")
@@ -238,7 +251,7 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         load_data(str(tmp_path), Path(), crop=128)
     assert str(caught.value) == (
         f"{tmp_path}: 2 of 5 images cannot be used: cmyk.jpg is in CMYK, whose colours depend on "
-        "its profile: convert it to RGB first; hdr.tif has 32 bits per channel: expected 8 or 16 "
+        "its profile: convert it to RGB first; hdr.tif has 32-bit floats: expected 8 or 16 "
         "bits per channel. Replace them, or pass --skip-bad to go on without them"
     )
     data = load_data(str(tmp_path), Path(), crop=128, skip_bad=True)

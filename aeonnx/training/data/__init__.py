@@ -85,6 +85,8 @@ def load_data(
         )
     if name in DATA_SETS:
         return DATA_SETS[name](root)
+    if noisy is not None and not path.is_dir():
+        raise DataError(f"{name} does not exist: expected the clean versions of {noisy} in it")
     if not os.path.exists(path):
         if len(path.parts) > 1 or os.sep in name or path.suffix.lower() in (*_ARRAYS, *SUFFIXES):
             raise DataError(f"{name} does not exist: expected {_KINDS}")

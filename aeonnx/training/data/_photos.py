@@ -101,7 +101,8 @@ def _paired(folder: Path, noisy: Path, paths: list[Path]) -> list[tuple[Path, ..
         DataError: files of either folder have no partner in the other.
     """
     if not noisy.is_dir():
-        raise DataError(f"{noisy}: expected a folder with the noisy versions of {folder}")
+        what = "is no folder" if noisy.exists() else "does not exist"
+        raise DataError(f"{noisy} {what}: expected the noisy versions of {folder} in it")
     clean, partners = (
         _by_name(paths, folder),
         _by_name(pictures_in(noisy, recursive=False)[0], noisy),
@@ -114,7 +115,8 @@ def _paired(folder: Path, noisy: Path, paths: list[Path]) -> list[tuple[Path, ..
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise DataError(
                 f"{where}: {', '.join(map(str, lacking[:3]))}{more} without a partner of the same "
-                f"name in {other}: expected every picture in both folders of --pairs"
+                f"name in {other}: expected every picture in both folders of --pairs: add the "
+                "partners, or move these away"
             )
     return [(path, partners[key]) for key, path in clean.items()]
 
