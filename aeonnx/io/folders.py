@@ -8,7 +8,16 @@ from pathlib import Path
 
 from aeonnx.errors import ImageError
 
-__all__ = ["LAYOUTS", "SUFFIXES", "Found", "LeftOut", "is_split", "look", "pictures_in"]
+__all__ = [
+    "LAYOUTS",
+    "SUFFIXES",
+    "Found",
+    "LeftOut",
+    "is_split",
+    "look",
+    "no_picture",
+    "pictures_in",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 LAYOUTS = (
@@ -83,6 +92,13 @@ def is_split(found: Found) -> bool:
     return {"train", "test"} <= {folder.name for folder in found.folders}
 
 
+def no_picture(folder: Path) -> str:
+    """A message about a folder without pictures; names a folder in it that has a layout."""
+    inner = next((path for path in look(folder).folders if is_split(look(path))), None)
+    hint = "" if inner is None else f". {inner} has train/ and test/: give that folder"
+    return f"{folder} holds no image: expected {LAYOUTS}{hint}"
+
+
 def pictures_in(folder: Path, *, recursive: bool) -> tuple[list[Path], LeftOut]:
     """The pictures of a folder, in the order in which training reads them.
 
@@ -97,7 +113,7 @@ def pictures_in(folder: Path, *, recursive: bool) -> tuple[list[Path], LeftOut]:
     pictures = list(_below(folder, left) if recursive else _as_training_reads(folder, left))
     if not pictures:
         hint = "" if recursive else ". --recursive looks in all folders below"
-        raise ImageError(f"{folder} holds no image: expected {LAYOUTS}{hint}")
+        raise ImageError(f"{no_picture(folder)}{hint}")
     return pictures, left
 
 

@@ -197,6 +197,27 @@ def test_a_mask_of_another_size_is_refused(defects: Path, tmp_path: Path) -> Non
         aeonnx.train("ae", tmp_path / "run", data=folder, **SMALL)
 
 
+def test_odd_images_without_a_mask_are_counted(
+    defects: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    command = request.getfixturevalue("aeonnx")
+    folder = shutil.copytree(defects, tmp_path / "data" / "bottle")
+    run = ("train", "-m", "ae", "--epochs", 1, "--device", "cpu", "--hidden", 8, "--latent", 2)
+    refused = command(*run, "--data", "data", "-o", "run")
+    assert refused.exit_code == 1, refused.output
+    assert "data holds no image: expected files named " in refused.stderr
+    assert refused.stderr.endswith(". data/bottle has train/ and test/: give that folder\n")
+    told = "odd test images have no mask in ground_truth/: pixel_auroc leaves them out"
+    done = command(*run, "--data", "data/bottle", "-o", "run")
+    assert done.exit_code == 0, done.output
+    assert told not in done.stderr
+    for path in sorted((folder / "ground_truth" / "hole").iterdir())[:7]:
+        path.unlink()
+    done = command(*run, "--data", "data/bottle", "-o", "again")
+    assert done.exit_code == 0, done.output
+    assert f"7 of 40 {told}" in done.stderr
+
+
 @pytest.mark.slow
 def test_pictures_of_a_factory_are_larger_than_digits(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(100, 120, (20, 520, 700), dtype=np.uint8)

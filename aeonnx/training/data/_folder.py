@@ -13,7 +13,7 @@ import torch
 
 from aeonnx._util.machine import fits_twice
 from aeonnx.errors import DataError, ImageError
-from aeonnx.io.folders import LAYOUTS, is_split, look
+from aeonnx.io.folders import LAYOUTS, is_split, look, no_picture
 from aeonnx.io.pictures import Treatment
 from aeonnx.training.data._files import ANY_SIZE, InFiles, OtherSize, decode, digest
 from aeonnx.training.data._odd import TRUTH, mask_of
@@ -170,7 +170,7 @@ def _listing(folder: Path) -> Listing:
             f"({next(iter(of_class))}/): expected {LAYOUTS}"
         )
     if not flat and not of_class:
-        raise DataError(f"{folder} holds no image: expected {LAYOUTS}")
+        raise DataError(no_picture(folder))
     if flat:
         return Listing(flat, None, ())
     labels = [label for label, paths in enumerate(of_class.values()) for _ in paths]

@@ -95,6 +95,13 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         odd.append(Subset(part.images, (~usual).nonzero().flatten()))
         labels.append(part.labels[~usual])
     known = data.masks or (None,) * len(data.test.images)
+    lacking = sum(known[place] is None for place in odd[1].places.tolist())
+    notes = data.notes
+    if any(known) and lacking:
+        notes += (
+            f"{lacking} of {len(odd[1])} odd test images have no mask in {TRUTH}/: pixel_auroc "
+            "leaves them out",
+        )
     masks = [*(None,) * len(odd[0]), *(known[place] for place in odd[1].places.tolist())]
     return replace(
         data,
@@ -105,6 +112,7 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         normal=chosen,
         odd=Odd(Split(Joined(tuple(odd)), torch.cat(labels)), tuple(masks)),
         masks=(),
+        notes=notes,
     )
 
 
