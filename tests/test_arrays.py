@@ -359,9 +359,9 @@ def test_an_archive_gives_the_arrays_that_training_took(tmp_path: Path) -> None:
         (np.full((2, 4, 5), 1 + 1e-7, np.float32), "got 1.0000001 to 1.0000001: clip them"),
         (np.full((2, 4, 5), 200.0), "got 200 to 200: divide by 255 first"),
         (np.linspace(-1, 1, 40).reshape(2, 4, 5), r"if they are scaled to \[-1, 1\], save"),
-        (np.full((2, 4, 5), np.nan), "got NaN: replace missing values"),
-        (np.full((2, 4, 5), np.inf), r"got inf to inf: scale them to \[0, 1\]"),
-        (np.full((2, 4, 5), 1e300), r"got inf to inf: scale them to \[0, 1\]"),
+        (np.full((2, 4, 5), np.nan), "got nan in row 0: remove the row, or replace the value"),
+        (np.full((2, 4, 5), np.inf), "expected finite numbers, got inf in row 0: remove the row"),
+        (np.full((2, 4, 5), 1e300), "expected finite numbers, got inf in row 0: remove the row"),
     ],
 )
 def test_arrays_that_are_no_images_are_told_what_they_look_like(

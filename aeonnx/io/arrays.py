@@ -18,6 +18,7 @@ from aeonnx.io.pixels import UNIT, Bounds
 __all__ = [
     "LABELS",
     "check_dtype",
+    "check_finite",
     "check_range",
     "fits",
     "image_shape",
@@ -203,6 +204,26 @@ def to_values(rows: Array) -> Array:
     """Rows as uint8, or as float32 in native byte order; C-contiguous."""
     with np.errstate(over="ignore"):  # values beyond float32's range become infinite
         return np.ascontiguousarray(rows, np.uint8 if rows.dtype == np.uint8 else np.float32)
+
+
+def check_finite(rows: Array, where: str, first: int = 0) -> None:
+    """Check that rows have no NaN and no infinite value.
+
+    Args:
+        rows: uint8 or floats.
+        where: name of the array, for messages.
+        first: number of the first row.
+
+    Raises:
+        ImageError: a row has one; the message names the row.
+    """
+    if rows.dtype == np.uint8 or (np.isfinite(rows.min()) and np.isfinite(rows.max())):
+        return
+    row, *place = np.argwhere(~np.isfinite(rows))[0]
+    raise ImageError(
+        f"{where}: expected finite numbers, got {rows[(row, *place)]:g} in row {first + row}: "
+        "remove the row, or replace the value"
+    )
 
 
 def check_range(lowest: float, highest: float, where: str, bounds: Bounds = UNIT) -> None:

@@ -20,6 +20,7 @@ from aeonnx.errors import ImageError
 from aeonnx.io import npy, npz
 from aeonnx.io.arrays import (
     check_dtype,
+    check_finite,
     check_range,
     names_of_images,
     rows_shape,
@@ -30,7 +31,7 @@ from aeonnx.io.photos import PhotoFile, open_photo
 from aeonnx.io.pictures import ANY, Treatment, image_of, read_file, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.rows import centre_of
-from aeonnx.io.source import AllSkipped, Source, joined, numbered
+from aeonnx.io.source import AllSkipped, Source, joined, numbered, skippable
 from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
 
 __all__ = ["Reading", "open_images", "read_images"]
@@ -239,7 +240,9 @@ def _of_pictures(pictures: list[_Picture], reading: Reading, *, alike: bool) -> 
             size = size if alike else 1
             for first in range(0, len(pictures), size):
                 part = pictures[first : first + size]
-                yield np.stack(list(pool.map(lambda picture: picture.read(), part)))
+                with skippable(len(pictures), reading.how):
+                    found = list(pool.map(lambda picture: picture.read(), part))
+                yield np.stack(found)
 
     names, outputs = [one.name for one in pictures], [one.file.output for one in pictures]
     photos = tuple(one.file for one in pictures) if reading.how.resize is None else ()
@@ -265,8 +268,11 @@ def _of_array(array: Stored, wanted: tuple[int, int, int], reading: Reading) -> 
     shape = rows_shape(array.shape, wanted, array.where)
 
     def batches(size: int) -> Iterator[Array]:
+        done = 0
         for rows in array.rows(shape, size):
             values = to_values(rows)
+            check_finite(values, array.where, done)
+            done += len(values)
             if bounds is not None and reading.limited and values.dtype != np.uint8:
                 check_range(float(values.min()), float(values.max()), array.where, bounds)
             yield values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy.typing as npt
 
 from aeonnx.errors import ImageError
 from aeonnx.io.photos import PhotoFile
+from aeonnx.io.pictures import Treatment
 from aeonnx.io.stored import Numbers
 
-__all__ = ["AllSkipped", "Batches", "Source", "Taken", "joined", "numbered"]
+__all__ = ["AllSkipped", "Batches", "Source", "Taken", "joined", "numbered", "skippable"]
 
 Array = npt.NDArray[Any]
 Batches = Callable[[int], Iterator[Array]]
@@ -33,6 +35,17 @@ class AllSkipped(ImageError):  # noqa: N818  # it names what happened
     def __init__(self, message: str, skipped: Sequence[str]) -> None:
         super().__init__(message)
         self.skipped = tuple(skipped)
+
+
+@contextmanager
+def skippable(pictures: int, how: Treatment) -> Iterator[None]:
+    """Add to an error of one of several pictures, raised in the block, that it can be skipped."""
+    try:
+        yield
+    except ImageError as error:
+        if pictures > 1 and how.offered:
+            raise ImageError(f"{error}. --skip-bad goes on without such pictures") from error
+        raise
 
 
 class Taken:

@@ -14,10 +14,10 @@ from aeonnx._util import files
 from aeonnx.errors import UsageError
 from aeonnx.io.encode import DEEP, encode_picture
 from aeonnx.io.formats import Target, distinct
-from aeonnx.io.photos import Photo, open_photo
+from aeonnx.io.photos import Photo, PhotoFile, open_photo
 from aeonnx.io.pictures import Treatment
 from aeonnx.io.pixels import UNIT
-from aeonnx.io.source import Source, Taken
+from aeonnx.io.source import Source, Taken, skippable
 from aeonnx.io.writers import results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import of_any_size, sizes
@@ -75,9 +75,13 @@ def run_on_photos(
     shapes: list[tuple[int, ...]] = []
     depths: set[str] = set()
 
+    def opening(file: PhotoFile) -> Photo:
+        with skippable(len(photos), how):
+            return open_photo(file.read(), file.name, how)
+
     def results() -> Iterator[bytes]:
         form = "png" if to.form == "folder" else to.form
-        opened = ahead((file, open_photo(file.read(), file.name, how)) for file in photos)
+        opened = ahead((file, opening(file)) for file in photos)
         further = {name: Taken(batches(1)) for name, batches in source.others.items()}
         for file, photo in opened:
             rows = photo.rows(sizes(made)[0], bounds)

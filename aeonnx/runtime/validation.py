@@ -284,7 +284,8 @@ def _check_missing(where: str, spec: TensorSpec, value: Array) -> None:
     wrong = np.isinf(value) if spec.missing else ~np.isfinite(value)
     if wrong.any():
         if not spec.names:
-            raise InputError(f"{where}, got NaN or infinite values: remove them first")
+            row = int(np.argwhere(wrong)[0][0])
+            raise InputError(f"{where}, got NaN or infinite values in row {row}: remove them first")
         row, column, *_ = np.argwhere(wrong)[0]
         got = value[tuple(np.argwhere(wrong)[0])]
         todo = "NaN stands for a missing value" if spec.missing else "remove the row"

@@ -244,8 +244,14 @@ def test_bad_pictures_of_a_folder_are_skipped_or_leave_nothing(
     Image.fromarray(noise(16, 16, 3)).save("in/a.png")
     Path("in/b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     Path("in/clear.png").write_bytes(encode_picture(noise(9, 16, 4), "png"))
-    assert aeonnx("denoise", bundles["colour"], "in", "-o", "out").exit_code == 1
+    refused = aeonnx("denoise", bundles["colour"], "in", "-o", "out")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: b.png is not a readable PNG")
+    assert refused.stderr.endswith(". --skip-bad goes on without such pictures\n")
     assert not Path("out").exists()
+    assert (
+        "--skip-bad" not in aeonnx("denoise", bundles["colour"], "in/b.png", "-o", "o.png").stderr
+    )
     told = done(aeonnx("denoise", bundles["colour"], "in", "-o", "out", "--skip-bad"))
     assert "Skipped 1" in told.output
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "clear.png"]

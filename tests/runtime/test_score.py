@@ -86,8 +86,10 @@ def test_values_that_no_normal_image_has_are_scored(bundle_of: Maker) -> None:
         rtol=1e-4,
     )  # fmt: skip
     assert found.odd.tolist()[1:] == [True, True]
-    with pytest.raises(InputError, match="got NaN or infinite values"):
-        bundle.score(np.full((1, 1, 28, 28), np.nan, np.float32))
+    x[2, 0, 3, 4] = np.nan
+    with pytest.raises(InputError, match="got NaN or infinite values in row 2: remove them first"):
+        bundle.score(x)
+    x[2] = -3
     with pytest.raises(InputError, match=r"in \[0, 1\], got values from -3 to 40"):
         bundle.encode(x)
 

@@ -175,10 +175,29 @@ def test_nothing_is_replaced_unasked_and_nothing_is_left_half(
         assert Path(name).read_text() == "mine"
         done(aeonnx("score", bundle_of(), "new", option, name, "--force"))
     (tmp_path / "new" / "bad.png").write_bytes(b"no picture")
-    assert aeonnx("score", bundle_of(), "new", "-o", "b.csv", "--heatmaps", "h").exit_code == 1
+    refused = aeonnx("score", bundle_of(), "new", "-o", "b.csv", "--heatmaps", "h")
+    assert refused.exit_code == 1
+    assert "new/bad.png is not a readable PNG" in refused.stderr
+    assert refused.stderr.endswith(". --skip-bad goes on without such pictures\n")
     assert not Path("b.csv").exists()
     assert not Path("h").exists()
     assert "Skipped 1" in done(aeonnx("score", bundle_of(), "new", "--skip-bad")).output
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_row_of_an_array_that_is_not_finite_is_named(
+    aeonnx: Cli, bundle_of: Maker, value: float
+) -> None:
+    x = np.zeros((1500, 1, 28, 28), np.float32)
+    x[1300, 0, 5, 6] = value
+    np.save("x.npy", x)
+    refused = aeonnx("score", bundle_of(), "x.npy", "--skip-bad", "-o", "a.csv")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        f"Error: x.npy: expected finite numbers, got {value:g} in row 1300: remove the row, or "
+        "replace the value\n",
+    )
+    assert not Path("a.csv").exists()
 
 
 def test_bundles_that_say_nothing_about_normal_images(
