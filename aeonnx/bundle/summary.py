@@ -223,15 +223,28 @@ def _tiles(contents: Manifest) -> Table:
 
 
 def _thresholds(contents: Manifest) -> Table:
-    """A row per output and percentile over training images, if percentiles were measured."""
+    """A row per output and percentile of normal rows, if percentiles were measured.
+
+    With the bounds of the share of new normal rows above it, if they are known.
+    """
     rows = [
-        (part, name, output, percentile, f"{value:.5g}")
+        (part, name, output, percentile, f"{value:.5g}", _alarms(variant, output, percentile))
         for part, variants in contents.parts.items()
         for name, variant in variants.items()
         for output, found in variant.percentiles.items()
         for percentile, value in found.items()
     ]
-    return Table(("part", "variant", "output", "percentile", "threshold"), tuple(rows))
+    head = ("part", "variant", "output", "percentile", "threshold", "false alarms")
+    return Table(head, tuple(rows))
+
+
+def _alarms(variant: Variant, output: str, percentile: str) -> str:
+    normal = variant.normal.get(output)
+    if normal is None or percentile not in normal.false_alarms:
+        return ""
+    low, high = normal.false_alarms[percentile]
+    seen = "" if normal.held_out else ", or more: the model was trained on these"
+    return f"{100 * low:.2g} to {100 * high:.2g} %{seen}"
 
 
 def _prior(prior: Prior | None) -> str:

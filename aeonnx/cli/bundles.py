@@ -74,7 +74,8 @@ __all__ = ["export", "inspect", "verify"]
     type=PATH,
     help="Images (a file, a folder or a .npy) that int8's ranges, the fitted prior and the "
     "scorer's percentiles are computed from; for other models, a table or a .npy of rows of their "
-    "first input.  [default: 512 training images in the checkpoint]",
+    "first input.  [default: 512 training images in the checkpoint; for the percentiles, the test "
+    "images that training left aside]",
 )
 @click.option(
     "--prior",

@@ -74,7 +74,8 @@ def export(
         precisions: any of "fp32", "fp16" and "int8"; fp32 is always written.
         io: any of "float" and "uint8"; graphs with float images are always written.
         calibration: images for int8 calibration, the fitted prior and the scorer's percentiles: a
-            file, a folder or a .npy; None for the training images in the checkpoint.
+            file, a folder or a .npy; None for the training images in the checkpoint, and for the
+            percentiles the test images that training left aside.
         prior: "standard", "fitted", "fitted-diagonal" or "mixture", for any decoder of floats;
             None for the prior that the model was trained with.
         temperature: factor on the prior's standard deviation, above 0.

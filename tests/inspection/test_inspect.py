@@ -448,3 +448,26 @@ def test_the_batches_of_the_comparison_are_told(aeonnx: Cli, bundle_of: Maker) -
     (batches,) = {variants["fp32"].parity_batches for variants in parts.values()}
     told = ", ".join(map(str, batches))
     assert f"compared   with torch at batches of {told}\n" in aeonnx("inspect", folder).stdout
+
+
+def test_bounds_of_false_alarms_are_shown(
+    aeonnx: Cli, bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    normal = package.load(bundle_copy, ["cpu"]).variant("scorer").normal["error"]
+    assert normal.held_out
+
+    def rows() -> list[str]:
+        shown = aeonnx("inspect", bundle_copy).stdout
+        return [line for line in shown.splitlines() if re.match(r"scorer +fp32 +error +p9", line)]
+
+    for line, (name, (low, high)) in zip(rows(), normal.false_alarms.items(), strict=True):
+        assert f" {name} " in line
+        assert line.rstrip().endswith(f" {100 * low:.2g} to {100 * high:.2g} %")
+
+    def seen(document: dict[str, Any]) -> None:
+        document["parts"]["scorer"]["fp32"]["normal"]["error"]["held_out"] = False
+
+    edit_manifest(bundle_copy, seen)
+    for line in rows():
+        assert line.rstrip().endswith(" %, or more: the model was trained on these")
