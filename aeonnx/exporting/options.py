@@ -137,8 +137,8 @@ def check(options: ExportOptions) -> None:
                 "--state selects weights of an `aeonnx train` run: leave it out with --from"
             )
         return
-    known = catalog.model(options.model).parts
-    require_parts(options, (*known, SAMPLER) if "decoder" in known else known)
+    parts = catalog.model(options.model).parts
+    require_parts(options, (*parts, SAMPLER) if "decoder" in parts else parts)
     is_folder(options.trained, options.model)
 
 
