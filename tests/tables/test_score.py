@@ -59,7 +59,7 @@ def test_a_fault_is_found_in_its_column(aeonnx_cli: Run, windows_bundle: Path) -
     assert [line.split()[0] for line in lines[:3]] == ["0-15", "16-31", "32-47"]
     assert "odd  vibration (" in next(line for line in lines if line.startswith("64-79"))
     assert "of 10 above" in lines[-1]
-    assert "held-out rows)" in lines[-1]
+    assert "from 33 held-out rows only: p99 needs 99 or more)" in lines[-1]
     document = json.loads(
         done(aeonnx_cli("score", windows_bundle, "x.csv", "--step", 4, "--json")).stdout
     )
