@@ -14,7 +14,6 @@ from PIL import Image
 from torch import nn
 
 from aeonnx import export, load, train
-from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.models import Part, image, latent
 
@@ -32,23 +31,6 @@ class Small(nn.Module):
 
     def parts(self) -> dict[str, Part]:
         x, y, z = image("x", (1, 8, 8), ""), image("y", (1, 8, 8), ""), latent("z", 2, "latent")
-        return {
-            "encoder": Part(self.encoder, (x,), (z,)),
-            "decoder": Part(self.decoder, (z,), (y,)),
-        }
-
-
-class Rows(nn.Module):
-    """An encoder and a decoder of rows, which are no images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.encoder, self.decoder = nn.Linear(8, 2), nn.Linear(2, 8)
-
-    def parts(self) -> dict[str, Part]:
-        x, y = (TensorSpec(name, ("batch", 8), kind="vector") for name in "xy")
-        z = latent("z", 2, "latent")
         return {
             "encoder": Part(self.encoder, (x,), (z,)),
             "decoder": Part(self.decoder, (z,), (y,)),
@@ -179,7 +161,7 @@ def test_commands_for_a_model_from_elsewhere_work(aeonnx: Cli) -> None:
 
 @pytest.mark.parametrize("prior", ["standard", "fitted"])
 def test_both_priors_that_are_recommended_can_be_had_for_rows(aeonnx: Cli, prior: str) -> None:
-    source = f"module:{__name__}:Rows"
+    source = "module:tests.modules:Rows"
     rows = ("export", "--model", "rows", "--from", source, "-o", "there")
     assert aeonnx(*rows).exit_code == 0
     np.save("x.npy", np.random.default_rng(0).random((64, 8), np.float32))
@@ -193,7 +175,7 @@ def test_both_priors_that_are_recommended_can_be_had_for_rows(aeonnx: Cli, prior
 
 
 def test_a_part_of_code_from_elsewhere_is_not_recommended(aeonnx: Cli) -> None:
-    rows = ("export", "--model", "rows", "--from", f"module:{__name__}:Rows", "-o", "there")
+    rows = ("export", "--model", "rows", "--from", "module:tests.modules:Rows", "-o", "there")
     assert aeonnx(*rows).exit_code == 0
     lacking = aeonnx("score", "there", "x.npy", "-o", "y.npy")
     assert "A model from elsewhere has one only if its method parts() declares it" in lacking.stderr
@@ -213,7 +195,7 @@ def test_modules_without_a_source_are_told_of_the_function(aeonnx: Cli) -> None:
 
 
 def test_a_checkpoint_is_not_asked_for_a_model_from_elsewhere(aeonnx: Cli) -> None:
-    rows = ("export", "--model", "rows", "--from", f"module:{__name__}:Rows", "-o", "there")
+    rows = ("export", "--model", "rows", "--from", "module:tests.modules:Rows", "-o", "there")
     assert aeonnx(*rows).exit_code == 0
     Path("x").mkdir()
     for command in (("verify", "there", "--against", "x"), ("bench", "there", "--checkpoint", "x")):

@@ -17,7 +17,7 @@ from torch import nn
 import aeonnx as package
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import BundleError, UsageError
-from aeonnx.models import Part, latent
+from aeonnx.models import Part
 from aeonnx.runtime import Bundle
 
 Cli = Callable[..., Result]
@@ -91,7 +91,7 @@ def test_a_prior_is_fitted_to_each_place_of_latents_of_any_size(
 
 
 def test_the_note_says_that_a_model_was_not_trained_with_the_prior(aeonnx: Cli) -> None:
-    source = ("--from", f"module:{__name__}:Rows", "-m", "rows", "-o", "rows")
+    source = ("--from", "module:tests.modules:Rows", "-m", "rows", "-o", "rows")
     done = aeonnx("export", *source, "--prior", "standard")
     assert done.exit_code == 0, done.output
     assert "rows does not say that it was trained to decode N(0, I)" in done.stdout
@@ -116,23 +116,6 @@ def test_a_decoder_alone_generates(aeonnx: Cli) -> None:
     assert np.load("made.npy").shape == (2, 1, 16, 16)
 
 
-class Rows(nn.Module):
-    """An encoder and a decoder of rows, which are no pictures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.encoder, self.decoder = nn.Linear(8, 2), nn.Linear(2, 8)
-
-    def parts(self) -> dict[str, Part]:
-        x, y = (TensorSpec(name, ("batch", 8), kind="vector") for name in "xy")
-        z = latent("z", 2, "latent")
-        return {
-            "encoder": Part(self.encoder, (x,), (z,)),
-            "decoder": Part(self.decoder, (z,), (y,)),
-        }
-
-
 class Codes(nn.Module):
     """A decoder of the numbers of codes, which no normal numbers are."""
 
@@ -146,22 +129,26 @@ class Codes(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "text"),
+    ("where", "options", "text"),
     [
-        ("Codes", ("--prior", "standard"), "and the decoder takes codes: int64 [batch, 4]"),
         (
-            "Rows",
+            __name__ + ":Codes",
+            ("--prior", "standard"),
+            "and the decoder takes codes: int64 [batch, 4]",
+        ),
+        (
+            "tests.modules:Rows",
             ("--prior", "standard", "--part", "encoder"),
             "are for the decoder, which is not exported: add --part decoder",
         ),
-        ("Rows", ("--temperature", "0.5"), "fit one with --prior fitted"),
-        ("Rows", ("--part", "nosuch"), "Known: decoder, encoder."),
+        ("tests.modules:Rows", ("--temperature", "0.5"), "fit one with --prior fitted"),
+        ("tests.modules:Rows", ("--part", "nosuch"), "Known: decoder, encoder."),
     ],
 )
 def test_priors_that_nothing_draws_from_are_refused(
-    aeonnx: Cli, model: str, options: tuple[str, ...], text: str
+    aeonnx: Cli, where: str, options: tuple[str, ...], text: str
 ) -> None:
-    source = ("--from", f"module:{__name__}:{model}", "-m", "m", "-o", "m")
+    source = ("--from", f"module:{where}", "-m", "m", "-o", "m")
     result = aeonnx("export", *source, *options)
     assert result.exit_code == 2, result.output
     assert text in result.stderr
@@ -197,7 +184,7 @@ def test_the_sampler_that_is_recommended_draws_from_the_prior_of_the_bundle(
 
 def test_a_picture_is_no_calibration_of_rows(aeonnx: Cli) -> None:
     Image.new("L", (8, 8)).save("x.png")
-    source = ("--from", f"module:{__name__}:Rows", "-m", "m", "-o", "m")
+    source = ("--from", "module:tests.modules:Rows", "-m", "m", "-o", "m")
     result = aeonnx("export", *source, "--prior", "fitted", "--calibration", "x.png")
     assert result.exit_code == 1
     assert result.stderr.endswith(
