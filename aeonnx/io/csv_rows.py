@@ -38,7 +38,7 @@ def csv_rows(text: str, where: str) -> Iterator[list[str]]:
     except csv.Error as error:
         raise ImageError(
             f"{where}: expected rows of values, got a row that is none: {error}"
-        ) from (error)
+        ) from error
 
 
 def _delimiter(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -30,6 +30,7 @@ __all__ = [
     "decode",
     "dpi_of",
     "from_pillow",
+    "info_of",
     "kind_of",
     "open_tiff",
     "opened",
@@ -148,31 +149,31 @@ def _check_frames(frames: int) -> None:
         raise Refused(f"holds {more}{frames:,} pictures: expected one")
 
 
-def profile_of(data: bytes) -> bytes | None:
-    """The ICC profile of a picture that `decode` accepts; None without a readable one."""
-    found = _info(data, "icc_profile")
-    return found if isinstance(found, bytes) and found else None
-
-
-def dpi_of(data: bytes) -> tuple[float, float] | None:
-    """The pixels per inch, across and down, of a picture that `decode` accepts; None if unknown."""
-    try:
-        across, down = map(float, _info(data, "dpi"))
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None
-
-
-def _info(data: bytes, name: str) -> Any:
-    """What pillow knows of a picture beside its pixels; None if nothing."""
+def info_of(data: bytes) -> Mapping[Any, Any]:
+    """What pillow knows of a picture that `decode` accepts, beside its pixels."""
     kind = kind_of(data)
     try:
         if kind == "TIFF":
             with open_tiff(data) as (image, _):
-                return image.info.get(name)
-        return opened(str(kind), data).info.get(name)
+                return image.info
+        return opened(str(kind), data).info
     except Exception:  # pillow raises all kinds of errors; the pixels were decoded without it
+        return {}
+
+
+def profile_of(info: Mapping[Any, Any]) -> bytes | None:
+    """The ICC profile in what `info_of` found; None without a readable one."""
+    found = info.get("icc_profile")
+    return found if isinstance(found, bytes) and found else None
+
+
+def dpi_of(info: Mapping[Any, Any]) -> tuple[float, float] | None:
+    """The pixels per inch, across and down, in what `info_of` found; None if unknown."""
+    try:
+        across, down = map(float, info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
+    return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None
 
 
 def from_pillow(image: Image) -> Decoded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from aeonnx.errors import ImageError
 from aeonnx.io.rows import Rows, open_latents
 from aeonnx.io.source import Source, joined, numbered
-from aeonnx.io.stored import STDIN, named
+from aeonnx.io.stored import is_folder, named
 
 __all__ = ["ARRAYS", "open_latent_files"]
 
@@ -36,7 +35,7 @@ def open_latent_files(
             inputs that they have.
     """
     left_out: list[str] = []
-    if len(paths) == 1 and not _is_folder(paths[0]):
+    if len(paths) == 1 and not is_folder(paths[0]):
         return open_latents(paths[0], latents, others)
     files = [file for path in paths for file in _files_of(path, left_out, several=len(paths) > 1)]
     opened = [(file, open_latents(file.path, latents, others)) for file in files]
@@ -60,13 +59,9 @@ class _File:
     output: str
 
 
-def _is_folder(path: Path | str) -> bool:
-    return path != STDIN and os.path.isdir(path)  # Path.is_dir raises for invalid names
-
-
 def _files_of(path: Path | str, left_out: list[str], *, several: bool) -> list[_File]:
     """The files of one argument; appends what was left out."""
-    if not _is_folder(path):
+    if not is_folder(path):
         return [_File(path, named(path), Path(named(path)).name)]
     folder = Path(path)
     inside = [(each, each.relative_to(folder)) for each in sorted(folder.rglob("*"))]

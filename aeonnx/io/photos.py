@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.io.decode import Decoded, dpi_of, profile_of
+from aeonnx.io.decode import Decoded, dpi_of, info_of, profile_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.pictures import Treatment, checked, composed
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
@@ -116,4 +116,5 @@ def open_photo(data: bytes, where: str, how: Treatment) -> Photo:
     if alpha is not None and how.background is not None:
         colour, alpha = composed(colour, alpha, how.background), None
     planes = colour[None] if colour.ndim == 2 else colour.transpose(2, 0, 1)
-    return Photo(np.ascontiguousarray(planes), alpha, profile_of(data), dpi_of(data))
+    info = info_of(data)
+    return Photo(np.ascontiguousarray(planes), alpha, profile_of(info), dpi_of(info))

@@ -5,7 +5,6 @@ Training reads the same files to bit-identical values.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,7 @@ from aeonnx.io.pictures import ANY, Treatment, image_of, read_file, read_picture
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels
 from aeonnx.io.rows import centre_of
 from aeonnx.io.source import AllSkipped, Source, joined, numbered, skippable
-from aeonnx.io.stored import STDIN, Numbers, Stored, first_bytes, named, stored
+from aeonnx.io.stored import Numbers, Stored, first_bytes, is_folder, named, stored
 
 __all__ = ["Reading", "open_images", "read_images"]
 
@@ -166,7 +165,7 @@ def _opened(
     """The pictures or arrays of one argument; appends to `left` what was left out."""
     if isinstance(path, PhotoFile):
         return [_Picture(path, partial(_image_in, path, wanted, reading.how))]
-    if path != STDIN and os.path.isdir(path):  # Path.is_dir raises for invalid names
+    if is_folder(path):
         return _folder(Path(path), wanted, reading, left, several=several)
     where = named(path)
     start, stream = first_bytes(path)

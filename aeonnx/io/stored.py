@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,17 @@ from aeonnx.errors import ImageError
 from aeonnx.io import npy, npz
 from aeonnx.io.pictures import LARGEST_FILE
 
-__all__ = ["STDIN", "Numbers", "Stored", "first_bytes", "named", "slices", "stored"]
+__all__ = ["STDIN", "Numbers", "Stored", "first_bytes", "is_folder", "named", "slices", "stored"]
 
 Array = npt.NDArray[Any]
 
 STDIN = "-"
 _START = 12  # bytes that identify the format of a file
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a path is a folder, and not stdin."""
+    return path != STDIN and os.path.isdir(path)  # Path.is_dir raises for invalid names
 
 
 def slices(array: Array, size: int) -> Iterator[Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +60,7 @@ class Answers:
         self._runners: dict[str, PartRunner] = {}
         self._fit: set[str] = set()  # verbs known to be able to run
         self._prior: Distribution | None = None
+        self._usual: Array | None = None  # see `_left_out`
 
     def close(self) -> None:
         """Forget the runners, whose graphs are closed."""
@@ -223,9 +225,8 @@ class Answers:
             worst = columns.argmax(1)
             if (first.missing or first.kind == "vector") and not others and odd.any():
                 rows = check_input("scorer", first, value, limited=False)[odd]
-                worst[odd] = column_without_which(
-                    rows, self._left_out(variant), lambda x: runner({first.name: x})[name]
-                )
+                score = partial(runner.output, name=name)
+                worst[odd] = column_without_which(rows, self._left_out(variant), score)
         else:
             names = ()
         return Scored(scores, percentiles, odd, limit, maps, columns, names, worst)
@@ -235,9 +236,10 @@ class Answers:
         first = scorer.inputs[0]
         if first.missing:
             return np.full(len(first.names), np.nan, np.float32)
-        known = self._pool.read_golden(scorer.golden[0].inputs[first.name])
-        usual: Array = np.median(known, 0)  # most are training rows
-        return usual
+        if self._usual is None:
+            known = self._pool.read_golden(scorer.golden[0].inputs[first.name])
+            self._usual = np.median(known, 0)  # most are training rows
+        return self._usual
 
     def encode(self, value: ArrayLike, out: Array | None, others: Mapping[str, ArrayLike]) -> Array:
         """The latents of an input of any size, which is padded as in `same_size`."""

@@ -91,7 +91,7 @@ def _opened(spec: TensorSpec, path: Path | str, reading: Reading) -> Source:
     if is_image and spec.dtype == "float32" and len(spec.shape) == _IMAGE_AXES:
         how = replace(reading, bounds=spec.range, skip_bad=False, keeps_alpha=False)
         return open_images([path], sizes(spec), how)
-    return open_latents(path, Rows(spec.name, sizes(spec), spec.dtype, f"{spec.name}"), way="")
+    return open_latents(path, Rows(spec.name, sizes(spec), spec.dtype, spec.name), way="")
 
 
 def _repeated(batches: Batches) -> Batches:

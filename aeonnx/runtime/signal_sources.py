@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aeonnx.errors import ImageError
-from aeonnx.io.stored import STDIN
+from aeonnx.io.stored import STDIN, is_folder
 
 __all__ = ["as_files"]
 
@@ -42,7 +41,7 @@ def as_files(
             if source == STDIN:
                 _save_stdin(stdin)
                 paths.append(stdin)
-            elif os.path.isdir(source):  # Path.is_dir raises for invalid names
+            elif is_folder(source):
                 paths += _of_folder(Path(source), suffixes, what, left_out)
             else:
                 paths.append(Path(source))

@@ -21,7 +21,7 @@ import aeonnx as library
 from aeonnx.bundle import Axis, TensorSpec
 from aeonnx.errors import UsageError
 from aeonnx.exporting import ExportOptions, export
-from aeonnx.io.decode import dpi_of
+from aeonnx.io.decode import dpi_of, info_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.encode import encode_picture
 from aeonnx.models import Part
@@ -170,7 +170,7 @@ def test_the_dots_per_inch_of_a_scan_are_kept(
 def test_impossible_dots_per_inch_are_left_out(dpi: tuple[float, float]) -> None:
     data = io.BytesIO()
     Image.new("RGB", (4, 4)).save(data, "TIFF", dpi=dpi)
-    assert dpi_of(data.getvalue()) is None
+    assert dpi_of(info_of(data.getvalue())) is None
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp", "jpg"])
