@@ -35,7 +35,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 KINDS = (
     *("image", "latent", "codes", "vector", "signal", "volume"),
-    *("label", "score", "seed", "index", "mask", "other"),
+    *("label", "score", "seed", "index", "canvas", "mask", "other"),
 )
 """What a tensor is, so that programs know what to do with it."""
 
@@ -55,8 +55,8 @@ class TensorSpec:
         kind: one of `KINDS`: "image" [batch, channels, height, width], "volume" [batch, channels,
             depth, height, width], "signal" [batch, channels, time], "vector" [batch, columns],
             "latent" and "codes" (whole numbers) are what an encoder makes, "label" is a whole
-            number that names a class, "score" one number per row, "mask" 0 or 1, "seed" and
-            "index" are a sampler's.
+            number that names a class, "score" one number per row, "mask" 0 or 1; "seed",
+            "index" and "canvas" (whose size is that of the images) are a sampler's.
         names: of the channels of an image or a signal, such as "red", or the columns of a vector;
             () if they have none.
         units: of the columns of a vector or the channels of a signal, such as "°C"; as many as
@@ -121,7 +121,16 @@ class TensorSpec:
             self.scaling.require_channels(wide if isinstance(wide, int) else 1)
 
 
-_RANKS = {"image": 4, "volume": 5, "signal": 3, "vector": 2, "score": 1, "seed": 1, "index": 1}
+_RANKS = {
+    "image": 4,
+    "volume": 5,
+    "signal": 3,
+    "vector": 2,
+    "score": 1,
+    "seed": 1,
+    "index": 1,
+    "canvas": 3,
+}
 """Number of axes of a tensor of some kinds, with that of rows."""
 
 

@@ -52,7 +52,9 @@ from aeonnx.runtime.session import Array
 __all__ = [
     "ExportContext",
     "ExportedGraph",
+    "count_macs",
     "export_part",
+    "golden_rows",
     "open_graph",
     "write_golden",
 ]
@@ -164,7 +166,7 @@ class ExportedGraph:
         )
 
 
-def _macs(graph: ModelProto, part: Part, session: Session, usual: ComparedAt) -> int | None:
+def count_macs(graph: ModelProto, part: Part, session: Session, usual: ComparedAt) -> int | None:
     """Multiply-adds per row at the usual sizes."""
     rows = batch_of(part) or 1
     row = select_rows(part, usual.rows.values, np.arange(rows))
@@ -204,11 +206,11 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         run = any_rows(usual, session.run)
         scores = scores_of(usual, run, context.normal, held_out=context.held_out)
     reference = Reference(part)
-    stored = _golden_rows(usual, first, (REAL, RANDOM, EDGE), _STORED)
+    stored = golden_rows(usual, first, (REAL, RANDOM, EDGE), _STORED)
     vectors = [write_golden(context, name, stored, reference, first.checks)]
     for other in further[:1]:
         at, where = at_sizes(part, other.sizes), "x".join(map(str, other.sizes.values()))
-        kept = _golden_rows(at, other, (RANDOM, EDGE), 1)
+        kept = golden_rows(at, other, (RANDOM, EDGE), 1)
         vectors.append(write_golden(context, f"{name}.{where}", kept, reference, other.checks))
     return ExportedGraph(
         part=name,
@@ -220,13 +222,13 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         rows=first.rows,
         stored=stored,
         golden=tuple(vectors),
-        macs=_macs(captured.graph, part, session, first),
+        macs=count_macs(captured.graph, part, session, first),
         activations=ActivationCoverage(activations.units, activations.inactive),
         scores=scores,
     )
 
 
-def _golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
+def golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
     """Some of the rows that a part was compared on, with the kinds that they turned out to be."""
     judged = Rows(found.rows.values, found.kinds)
     chosen = judged.first_of(part, kinds, count)

@@ -127,7 +127,7 @@ def _require_prior(
 ) -> None:
     """Check that something is exported that draws from the prior, which was asked for.
 
-    That is the sampler, or the decoder if there can be no sampler.
+    That is the sampler, or the decoder, for whose latents programs draw from it.
 
     Raises:
         UsageError: it is not.
@@ -141,11 +141,11 @@ def _require_prior(
         why = why and f"{why}: give --prior standard"
     if why:
         raise UsageError(f"{what}: {why}")
-    drawing = "decoder" if problem else SAMPLER
-    if drawing not in parts:
+    if not {"decoder", SAMPLER} & {*parts}:
+        drawing = "decoder" if problem else SAMPLER
         raise UsageError(
-            f"--prior and --temperature are for the {drawing}, which is not exported: add --part "
-            f"{drawing}"
+            "--prior and --temperature are for the decoder and the sampler, and neither is "
+            f"exported: add --part {drawing}"
         )
 
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import onnx
 
-from aeonnx.bundle import Prior, golden
+from aeonnx.bundle import Golden, Prior, golden
 from aeonnx.errors import UsageError
-from aeonnx.exporting.macs import macs
 from aeonnx.exporting.options import SAMPLER
-from aeonnx.exporting.parts import ExportContext, ExportedGraph, open_graph, write_golden
-from aeonnx.exporting.passes.sampler import sampler_graph, sampler_specs
+from aeonnx.exporting.parts import (
+    ExportContext,
+    ExportedGraph,
+    count_macs,
+    golden_rows,
+    open_graph,
+    write_golden,
+)
+from aeonnx.exporting.passes.sampler import sampler_graph
 from aeonnx.exporting.prior_fit import fit, fit_mixture, with_temperature
+from aeonnx.exporting.sizes import at_sizes
 from aeonnx.exporting.verify.reference import Reference
-from aeonnx.exporting.verify.variants import compare_sampler, sampler_reference, sampler_rows
-from aeonnx.io.pixels import UNIT
-from aeonnx.models import Part
-from aeonnx.runtime.interface import batch_of
+from aeonnx.exporting.verify.sampler import (
+    KIND,
+    SamplerReference,
+    compare_sampler,
+    sampler_part,
+)
+from aeonnx.runtime.compare import merged
 from aeonnx.runtime.prior import Distribution, Gaussian
 
 __all__ = ["distribution_of", "export_sampler", "stored"]
+
+_STORED = 8  # rows of golden vectors
+_FILES = (SAMPLER, f"{SAMPLER}.{{}}")
+"""Of golden vectors: those of the usual sizes of the axes, and those of another."""
 
 
 def distribution_of(kind: str, temperature: float, context: ExportContext) -> Distribution:
@@ -80,22 +94,28 @@ def export_sampler(
         GraphError: the target lacks one of its operators.
     """
     part = context.parts["decoder"]
-    reconstruction = part.outputs[0]
-    interface = Part(part.module, *sampler_specs(part.inputs, reconstruction))
-    bounds = reconstruction.range or UNIT  # the plan has no sampler without a range
-    made = sampler_graph(onnx.load_model_from_string(decoder.graph.data), prior, bounds)
+    latent, image = part.inputs[0], part.outputs[0]
+    of_decoder = onnx.load_model_from_string(decoder.graph.data)
+    made = sampler_graph(of_decoder, prior, latent, image)
     graph, session = open_graph(made, SAMPLER, "fp32", context)
-    rows, draws = sampler_rows(interface), sampler_reference(part, prior)
-    report = compare_sampler(part, session.run, decoder.run, draws)
+    interface = sampler_part(part)
+    found = compare_sampler(part, session.run, decoder.run, prior)
+    vectors: list[Golden] = []
+    for item, where in zip(found, _FILES, strict=False):
+        at, count = at_sizes(interface, item.sizes), 1 if vectors else _STORED
+        rows = golden_rows(at, item, (KIND,), count)
+        file = where.format("x".join(map(str, item.sizes.values())))
+        draws = SamplerReference.of(at_sizes(part, item.sizes), prior)
+        vectors.append(write_golden(context, file, rows, draws, item.checks))
     return ExportedGraph(
         part=SAMPLER,
         variant="fp32",
         interface=interface,
         graph=graph,
         session=session,
-        report=report,
-        rows=rows,
-        stored=rows,
-        golden=(write_golden(context, SAMPLER, rows, draws, report.checks),),
-        macs=macs(made, batch_of(interface) or 1),
+        report=merged(found),
+        rows=found[0].rows,
+        stored=found[0].rows,
+        golden=tuple(vectors),
+        macs=count_macs(made, interface, session, found[0]),
     )

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeonnx.bundle import Interface, Manifest, Shape
+from aeonnx.bundle import Interface, Manifest, Shape, axes_of
 from aeonnx.bundle.composing import agree
 from aeonnx.errors import UsageError
 from aeonnx.io.pixels import has_pixels
-from aeonnx.runtime.tiles import sized_axes
 
 if TYPE_CHECKING:
     from aeonnx.catalog import KnownModel
@@ -169,15 +168,16 @@ def why_no_sampler(decoder: Interface | None) -> str | None:
     """Why latents drawn at random cannot become pixels in a graph; None if they can."""
     if decoder is None or why_no_prior(decoder):
         return why_no_prior(decoder)
-    latent = decoder.inputs[0]
-    if sized_axes(decoder):
-        return (
-            "it draws latents of one size, and the decoder takes any: "
-            f"{latent.name} {_shape(latent.shape)}"
-        )
-    image = decoder.outputs[0]
+    latent, image = decoder.inputs[0], decoder.outputs[0]
     if image.kind != "image":
         return f"it outputs pixels, and the decoder's {image.name} is a {image.kind}"
+    own, of_images = ({axis.axis for axis in axes_of([spec.shape])} for spec in (latent, image))
+    if own - of_images:
+        return (
+            "it draws latents of the size of the images, and the decoder's "
+            f"{latent.name} {_shape(latent.shape)} has a size that {image.name} "
+            f"{_shape(image.shape)} has not"
+        )
     if not has_pixels(image.range):
         return (
             f"it outputs pixels, and the decoder's {image.name} has no range [low, high] whose "

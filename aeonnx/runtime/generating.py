@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from aeonnx._util.text import counted
-from aeonnx.bundle import Manifest, axes_of, latents, shape_at, solve
+from aeonnx.bundle import Manifest, Variant, latents, scaled, shape_at, solve
 from aeonnx.errors import InputError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
 from aeonnx.runtime.array_like import select
@@ -65,10 +65,16 @@ def _sampled(
     others: Mapping[str, Any],
 ) -> Array:
     """Pixels that the graph `sampler` draws."""
-    if size is not None:
-        raise InputError("size: expected none, the images of this bundle have one size")
+    variant = bundle.variant("sampler")
+    sizes = image_sizes(variant, size)
+    canvases = {
+        spec.name: np.zeros((n, *shape_at(spec.shape[1:], sizes)), np.uint8)
+        for spec in variant.inputs
+        if spec.kind == "canvas"
+    }
     index = np.arange(first, first + n)
-    return bundle.run("sampler", seed=np.array([seed]), index=index, **others)["image"]
+    given = {"seed": np.array([seed]), "index": index, **canvases, **others}
+    return bundle.run("sampler", **given)["image"]
 
 
 def image_range(contents: Manifest) -> Bounds:
@@ -90,20 +96,34 @@ def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, .
         InputError: the images cannot have this size.
     """
     (part, latent), *_ = latents(contents)
-    variant = contents.parts[part]["fp32"]
+    sizes = image_sizes(contents.parts[part]["fp32"], size)
+    return shape_at(latent.shape[1:], sizes)
+
+
+def image_sizes(variant: Variant, size: Sequence[int] | None) -> dict[str, int]:
+    """The size of each axis, that of rows included, where the images have a size.
+
+    Args:
+        variant: of a decoder or a sampler.
+        size: see `latent_shape`.
+
+    Raises:
+        InputError: the images cannot have this size.
+    """
     sizes = stored_sizes(variant, variant.golden[0])
     if size is None:
-        return shape_at(latent.shape[1:], sizes)
-    names = tuple(axis.axis for axis in axes_of([variant.outputs[0].shape[2:]]))
-    if not names:
+        return sizes
+    image = next((spec for spec in variant.outputs if spec.kind == "image"), variant.outputs[0])
+    dynamic = tuple(each for each in image.shape[2:] if scaled(each))
+    if not dynamic:
         raise InputError("size: expected none, the images of this bundle have one size")
-    if np.ndim(size) != 1 or len(size) != len(names):
+    if np.ndim(size) != 1 or len(size) != len(dynamic):
+        names = " and ".join(map(str, dynamic))
         raise InputError(
-            f"size: expected {counted(len(names), 'number')}, {' and '.join(names)}, got {size!r}"
+            f"size: expected {counted(len(dynamic), 'number')}, {names}, got {size!r}"
         )
-    wanted = {"size": (names, tuple(whole("size", each) for each in size))}
+    wanted = {"size": (dynamic, tuple(whole("size", each) for each in size))}
     try:
-        sizes |= solve(wanted, variant.axes)
+        return sizes | solve(wanted, variant.axes)
     except ValueError as error:
         raise InputError(str(error)) from error
-    return shape_at(latent.shape[1:], sizes)

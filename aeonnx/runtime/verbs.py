@@ -108,10 +108,12 @@ def _unlike_sampler(variant: Variant, image: TensorSpec) -> str | None:
     kinds = [spec.kind for spec in variant.inputs]
     if kinds[:2] != ["seed", "index"]:
         return f"inputs of the kinds seed and index, got {', '.join(kinds)}"
-    seed, index = variant.inputs[:2]
+    seed, index, *others = variant.inputs
+    rows, _, *size = image.shape
     for spec, dtype, shape in (
         (seed, "int64", (1,)),
-        (index, "int64", image.shape[:1]),
+        (index, "int64", (rows,)),
+        *((spec, "uint8", (rows, *size)) for spec in others if spec.kind == "canvas"),
         (image, "uint8", image.shape),
     ):
         if (spec.dtype, spec.shape) != (dtype, shape):

@@ -3,7 +3,8 @@
     seed int64 [1], index int64 [batch] -> z float32 [batch, latent], image uint8 [batch, C, H, W]
 
 The latent may also be [batch, channels, ...]. The decoder's other inputs, such as a label, are
-inputs of the sampler too.
+inputs of the sampler too. Where images can have any size, one input more has the size of the
+images, and its values are not used: canvas uint8 [batch, height, width].
 
 The latents equal those of `aeonnx.runtime.prior`: counter-based random numbers (Philox) in integer
 operators, then Box-Muller and the prior in float64. The decoder's graph follows. ONNX's random
@@ -21,18 +22,19 @@ import onnx.compose
 import onnx.helper
 import onnx.numpy_helper
 import onnx.parser
-from onnx import ModelProto
+from onnx import ModelProto, ValueInfoProto
 
-from aeonnx.bundle import TensorSpec
+from aeonnx.bundle import BATCH, TensorSpec, axes_of
 from aeonnx.exporting.opsets import SAMPLER_OPSET
+from aeonnx.exporting.passes.canvas import sizes_of_canvas
 from aeonnx.exporting.passes.pixels import convert_output_to_pixels
-from aeonnx.io.pixels import Bounds
 from aeonnx.runtime.prior import MULTIPLIERS, ROUNDS, WEYL, WORDS, Distribution, Gaussian, Mixture
 from aeonnx.runtime.session import Array
 
 __all__ = ["sampler_graph", "sampler_specs"]
 
 _PREFIX = "decoder_"
+_CANVAS = "canvas"
 
 
 def sampler_specs(
@@ -42,10 +44,14 @@ def sampler_specs(
 
     Args:
         inputs: the decoder's; the first is the latent, float32 [batch, latent] or [batch, channels,
-            ...] of fixed sizes.
-        reconstruction: the decoder's output, float32 [batch, C, H, W].
+            ...].
+        reconstruction: the decoder's output, float32 [batch, C, H, W]; it has all axes of the
+            latent.
     """
     z, *others = inputs
+    if _is_sized(z):
+        shape, what = (reconstruction.shape[0], *reconstruction.shape[2:]), "of the images' size"
+        others = [TensorSpec(_CANVAS, shape, "uint8", (0.0, 255.0), what, "canvas"), *others]
     highest = float(2**63 - 1)
     bounds = 0.0, highest
     seed = TensorSpec("seed", (1,), "int64", bounds, "which sequence of images", "seed")
@@ -55,17 +61,24 @@ def sampler_specs(
     return (seed, index, *others), (z, image)
 
 
-def sampler_graph(decoder: ModelProto, prior: Distribution, bounds: Bounds) -> ModelProto:
+def _is_sized(latent: TensorSpec) -> bool:
+    return any(axis.axis != BATCH for axis in axes_of([latent.shape]))
+
+
+def sampler_graph(
+    decoder: ModelProto, prior: Distribution, latent: TensorSpec, image: TensorSpec
+) -> ModelProto:
     """A graph that draws latents from the prior and decodes them to uint8 images.
 
     Args:
-        decoder: a graph whose first input is z, not changed.
-        prior: distribution of z.
-        bounds: range (low, high) of the decoder's images.
+        decoder: a graph whose first input is the latent, not changed.
+        prior: distribution of the latent.
+        latent: spec of the first input.
+        image: spec of the decoder's images, which has a range.
     """
     z, reconstruction = decoder.graph.input[0], decoder.graph.output[0]
-    rows, *sizes = (dim.dim_value or dim.dim_param for dim in z.type.tensor_type.shape.dim)
-    drawn = _prior_graph(prior, rows, [int(size) for size in sizes], z.name)
+    drawn = _prior_graph(prior, latent, image)
+    _set_sizes(drawn, z, reconstruction)
     drawn.ir_version = decoder.ir_version
     drawn.opset_import[0].CopyFrom(decoder.opset_import[0])
     merged = onnx.compose.merge_models(
@@ -77,10 +90,21 @@ def sampler_graph(decoder: ModelProto, prior: Distribution, bounds: Bounds) -> M
     )
     del merged.graph.value_info[:]
     del merged.opset_import[1:]  # a duplicate of the first
-    convert_output_to_pixels(merged, _PREFIX + reconstruction.name, "image", bounds)
+    assert image.range is not None  # noqa: S101  # the plan has no sampler without a range
+    convert_output_to_pixels(merged, _PREFIX + reconstruction.name, "image", image.range)
     for value in decoder.graph.input[1:]:
         _rename_input(merged, _PREFIX + value.name, value.name)
     return merged
+
+
+def _set_sizes(drawn: ModelProto, z: ValueInfoProto, reconstruction: ValueInfoProto) -> None:
+    """Set the sizes of the latent, the indices and the canvas as the decoder's graph has them."""
+    sizes = reconstruction.type.tensor_type.shape.dim
+    drawn.graph.output[0].CopyFrom(z)
+    for value in drawn.graph.input[1:]:
+        wanted = (sizes[0], *(sizes[2:] if value.name == _CANVAS else ()))
+        del value.type.tensor_type.shape.dim[:]
+        value.type.tensor_type.shape.dim.extend(wanted)
 
 
 def _rename_input(model: ModelProto, name: str, new: str) -> None:
@@ -91,23 +115,27 @@ def _rename_input(model: ModelProto, name: str, new: str) -> None:
         node.input[:] = [new if item == name else item for item in node.input]
 
 
-def _prior_graph(prior: Distribution, rows: int | str, shape: list[int], z: str) -> ModelProto:
-    size = prod(shape)
-    blocks = -(-size // WORDS) + isinstance(prior, Mixture)  # one more to draw the component
-    lines = _philox_lines() + _normal_lines()
-    constants: dict[str, Array] = {
+def _prior_graph(prior: Distribution, latent: TensorSpec, image: TensorSpec) -> ModelProto:
+    """A graph from seed, index, and canvas where sizes vary, to the latent."""
+    sizes = latent.shape[1:]
+    canvas = _is_sized(latent)
+    lines, constants = (
+        sizes_of_canvas(sizes, image.shape[2:], _CANVAS, WORDS)
+        if canvas
+        else _fixed_sizes([int(size) for size in sizes], prior)
+    )
+    lines += _philox_lines() + _normal_lines()
+    constants |= {
         "low": np.asarray(np.uint64(0xFFFFFFFF)),
         "thirty_two": np.asarray(np.uint64(32)),
         "m0": np.asarray(np.uint64(MULTIPLIERS[0])),
         "m1": np.asarray(np.uint64(MULTIPLIERS[1])),
         "w0": np.asarray(np.uint64(WEYL[0])),
         "w1": np.asarray(np.uint64(WEYL[1])),
-        "block": np.arange(blocks, dtype=np.uint64)[None],
         "last": np.array([1]),
         "third": np.array([2]),
-        "flat": np.array([-1, blocks * WORDS]),
+        "flat": np.array([0, -1]),
         "from": np.array([0]),
-        "to": np.array([size]),
         "half": np.asarray(np.float64(0.5)),
         "unit": np.asarray(np.float64(2.0**-32)),
         "minus_two": np.asarray(np.float64(-2.0)),
@@ -115,14 +143,16 @@ def _prior_graph(prior: Distribution, rows: int | str, shape: list[int], z: str)
         "two_pi": np.asarray(np.float64(2.0 * np.pi)),
     }
     more, others, value = (
-        _mixture_lines(prior) if isinstance(prior, Mixture) else _gaussian_lines(prior, shape)
+        _mixture_lines(prior)
+        if isinstance(prior, Mixture)
+        else _gaussian_lines(prior, int(sizes[0]), spatial=len(sizes) > 1)
     )
-    lines += [*more, f"{z} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})"]
+    lines += [*more, f"{latent.name} = Cast <to = {onnx.TensorProto.FLOAT}> ({value})"]
     constants |= others
-    sizes = ", ".join(map(str, (rows, *shape)))
+    taken = f", uint8[batch, height, width] {_CANVAS}" if canvas else ""
     text = (
         f'<ir_version: 8, opset_import: ["" : {SAMPLER_OPSET}]>\n'
-        f"prior (int64[1] seed, int64[{rows}] index) => (float[{sizes}] {z}) {{\n"
+        f"prior (int64[1] seed, int64[batch] index{taken}) => (float[batch] {latent.name}) {{\n"
         + "\n".join(lines)
         + "\n}"
     )
@@ -130,7 +160,22 @@ def _prior_graph(prior: Distribution, rows: int | str, shape: list[int], z: str)
     model.graph.initializer.extend(
         onnx.numpy_helper.from_array(array, name) for name, array in constants.items()
     )
+    for node in model.graph.node:  # profiles find nodes by name
+        node.name = node.output[0]
     return model
+
+
+def _fixed_sizes(sizes: list[int], prior: Distribution) -> tuple[list[str], dict[str, Array]]:
+    """Constants of a latent of one size: see `sizes_of_canvas`."""
+    size = prod(sizes)
+    blocks = -(-size // WORDS) + isinstance(prior, Mixture)  # one more to draw the component
+    constants: dict[str, Array] = {
+        "block": np.arange(blocks, dtype=np.uint64)[None],
+        "to": np.array([size]),
+    }
+    if len(sizes) > 1:
+        constants["shape"] = np.array([0, *sizes])
+    return [], constants
 
 
 def _mixture_lines(prior: Mixture) -> tuple[list[str], dict[str, Array], str]:
@@ -167,23 +212,21 @@ def _mixture_lines(prior: Mixture) -> tuple[list[str], dict[str, Array], str]:
     return lines, constants, "mixed"
 
 
-def _gaussian_lines(prior: Gaussian, shape: list[int]) -> tuple[list[str], dict[str, Array], str]:
+def _gaussian_lines(
+    prior: Gaussian, channels: int, *, spatial: bool
+) -> tuple[list[str], dict[str, Array], str]:
     """Nodes from n to a sample: lines, constants, name of the result."""
-    size, channels = prod(shape), shape[0]
     lines: list[str] = []
     constants: dict[str, Array] = {}
     value = "n"
-    spatial = len(shape) > 1
-    if spatial and (prior.factor is not None or prior.mean is not None):
-        constants["by_channel"] = np.array([-1, channels, size // channels])
-        constants["by_place"] = np.array([-1, channels])
-        constants["places"] = np.array([-1, size // channels, channels])
+    turned = spatial and (prior.factor is not None or prior.mean is not None)
+    if turned:
+        constants["by_channel"] = np.array([0, channels, -1])
         lines += [
             "channelled = Reshape (n, by_channel)",
             "turned = Transpose <perm = [0, 2, 1]> (channelled)",
-            "placed = Reshape (turned, by_place)",
         ]
-        value = "placed"
+        value = "turned"
     if prior.factor is not None:
         constants["factor"] = np.ascontiguousarray(prior.factor.T)
         operator = "MatMul" if prior.factor.ndim == 2 else "Mul"
@@ -193,14 +236,10 @@ def _gaussian_lines(prior: Gaussian, shape: list[int]) -> tuple[list[str], dict[
         constants["mean"] = prior.mean
         lines.append(f"shifted = Add ({value}, mean)")
         value = "shifted"
-    if "places" in constants:
-        lines += [
-            f"gathered = Reshape ({value}, places)",
-            "back = Transpose <perm = [0, 2, 1]> (gathered)",
-        ]
+    if turned:
+        lines.append(f"back = Transpose <perm = [0, 2, 1]> ({value})")
         value = "back"
     if spatial:
-        constants["shape"] = np.array([-1, *shape])
         lines.append(f"shaped = Reshape ({value}, shape)")
         value = "shaped"
     return lines, constants, value

@@ -37,13 +37,12 @@ from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.quality import Task, measure
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.runs import OTHER_CODES
+from aeonnx.exporting.verify.sampler import compare_sampler
 from aeonnx.exporting.verify.variants import (
     as_floats,
     as_pixels,
     compare_lossy,
     compare_pixels,
-    compare_sampler,
-    sampler_reference,
 )
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
@@ -159,10 +158,8 @@ class _Judge:
     def judged(self, part: str, variant: str) -> Report:
         """Compare one graph."""
         if part == SAMPLER:
-            decoder, graph = self.usual["decoder"], self.bundle.session(part).run
-            return compare_sampler(
-                decoder, graph, self.decode, sampler_reference(decoder, self.prior)
-            )
+            graph = self.bundle.session(part).run
+            return merged(compare_sampler(self.parts["decoder"], graph, self.decode, self.prior))
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
         session = self.bundle.session(part, variant)

@@ -1,4 +1,4 @@
-"""Judge variants and samplers, which are made from verified graphs, at export and afterwards."""
+"""Judge variants, which are made from verified graphs, at export and afterwards."""
 
 from __future__ import annotations
 
@@ -8,38 +8,28 @@ from types import MappingProxyType
 
 import numpy as np
 
-from aeonnx.bundle import TensorSpec, shape_at
-from aeonnx.exporting.options import SAMPLER
+from aeonnx.bundle import TensorSpec
 from aeonnx.exporting.passes.pixels import images_of, pixel_mismatch, pixel_spec
-from aeonnx.exporting.passes.sampler import sampler_specs
 from aeonnx.exporting.verify.batches import in_chunks
 from aeonnx.exporting.verify.effort import BATCHES, effort_of
-from aeonnx.exporting.verify.probes import Rows, filled, whole
+from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.reference import Arrays, Reference
 from aeonnx.exporting.verify.runs import Compared, ReferenceFn, compare_runs
 from aeonnx.exporting.verify.tolerance import ErrorStats, measured
-from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
+from aeonnx.io.pixels import Bounds, from_pixels, to_pixels
 from aeonnx.models import Part
-from aeonnx.runtime import Report
-from aeonnx.runtime.batching import Run, any_rows, whole_batches
-from aeonnx.runtime.prior import Distribution, transformed
+from aeonnx.runtime.batching import Run, any_rows
 from aeonnx.runtime.session import Array
 
 __all__ = [
     "PixelReference",
-    "SamplerReference",
     "as_floats",
     "as_pixels",
     "compare_lossy",
     "compare_pixels",
-    "compare_sampler",
     "over_pixels_of",
-    "sampler_reference",
-    "sampler_rows",
 ]
 
-_SEED = 0x0123456789ABCDEF
-_INDICES = (*range(30), 2**32 - 1, 2**32, 2**63 - 1)
 _AT_ONCE = max(BATCHES)  # rows: as many as the comparison runs
 
 
@@ -195,86 +185,3 @@ def as_floats(arrays: Mapping[str, Array], images: Mapping[str, Bounds]) -> Arra
         key: from_pixels(value, images[key]) if key in images else value
         for key, value in arrays.items()
     }
-
-
-def sampler_reference(decoder: Part, prior: Distribution) -> SamplerReference:
-    """The reference of a sampler made of a decoder and a prior."""
-    z, reconstruction = decoder.inputs[0], decoder.outputs[0]
-    bounds = reconstruction.range or UNIT  # without a range there is no plan for a sampler
-    return SamplerReference(prior, Reference(decoder), z, reconstruction, bounds)
-
-
-def sampler_rows(interface: Part) -> Rows:
-    """One seed, and small and large indices that integer arithmetic could get wrong."""
-    index = whole_batches(interface, np.array(_INDICES))
-    known = {"seed": np.array([_SEED]), "index": index}
-    return Rows.of(interface, filled(interface.inputs, known, len(index)), "index")
-
-
-def compare_sampler(
-    decoder: Part, graph: Run, decode: Run | None, draws: SamplerReference
-) -> Report:
-    """Compare a sampler with numpy's draws and torch's decoder, and with the decoder's graph.
-
-    Its images must equal, to the bit, those of the decoder's graph for the same latents.
-
-    Args:
-        decoder: the original part.
-        graph: runs the sampler, at the batch sizes that it accepts.
-        decode: runs the decoder's graph, for any number of rows; None without one.
-        draws: the sampler's reference.
-    """
-    z, reconstruction = decoder.inputs[0], decoder.outputs[0]
-    interface = Part(decoder.module, *sampler_specs(decoder.inputs, reconstruction))
-    rows = sampler_rows(interface)
-    report = compare_runs(SAMPLER, interface, graph, draws, rows, limit=_limit)
-    if decode is None:
-        return report
-    outputs = any_rows(interface, graph)(rows.values)
-    others = {spec.name: rows.values[spec.name] for spec in decoder.inputs[1:]}
-    decoded = decode({z.name: outputs[z.name], **others})[reconstruction.name]
-    whose = "the decoder for the same latents"
-    unlike = pixel_mismatch(SAMPLER, outputs["image"], to_pixels(decoded, draws.bounds), whose)
-    return Report(report.checks, (*report.failures, *([unlike] if unlike else [])))
-
-
-@dataclass(frozen=True)
-class SamplerReference:
-    """The reference of a sampler: numpy draws latents, torch decodes them; see `Reference`.
-
-    Args:
-        prior: what latents are drawn from.
-        decoder: the decoder in torch.
-        z: the latent.
-        reconstruction: the decoder's image.
-        bounds: range of the image.
-    """
-
-    prior: Distribution
-    decoder: Reference
-    z: TensorSpec
-    reconstruction: TensorSpec
-    bounds: Bounds
-
-    def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs).astype(np.float32)
-        image = self.decoder.single({**inputs, self.z.name: z})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
-
-    def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs)
-        given = {**inputs, self.z.name: z.astype(np.float32)}
-        image = self.decoder.double(given)[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
-
-    def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
-        return self.double(inputs)
-
-    def _latents(self, inputs: Mapping[str, Array]) -> Array:
-        shape = shape_at(self.z.shape[1:], {})
-        return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], shape)
-
-
-def _limit(spec: TensorSpec, stats: ErrorStats) -> float:
-    # The last bit of a logarithm or cosine depends on the machine, and may change a pixel by 1.
-    return 1.0 if spec.dtype == "uint8" else 2 * stats.resolution
