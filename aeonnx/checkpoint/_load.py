@@ -216,14 +216,12 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
     """
     entries = dict(tensors.header_of(data, len(data)))
     labels = {name: entries.pop(name) for name in [*entries] if name.endswith("_labels")}
-    if entries.keys() - {"normal"} != {"test", "train"}:
+    if entries.keys() - {"normal", "noisy_test", "noisy_train"} != {"test", "train"}:
         names = [tensors.shown(name) for name in sorted(entries)[:6]]
         raise ValueError(f"examples: expected images named test and train, got {names}")
-    for name in ("test", "train", "normal"):
-        entry = entries.get(name)
-        if entry is None:
-            continue
-        images = entry.shape[1:] == config.input_shape and entry.shape[0] > 0
+    for name, entry in entries.items():
+        like = entries.get(name.removeprefix("noisy_"), entry)
+        images = entry.shape[1:] == config.input_shape and entry.shape[0] == like.shape[0] > 0
         if not images or entry.dtype not in (torch.uint8, torch.float32):
             raise ValueError(
                 f"examples: {name}: expected uint8 or float32 [n, "

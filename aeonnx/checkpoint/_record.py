@@ -58,6 +58,8 @@ class Examples:
         train: for calibration and fitting.
         normal: test images for the thresholds of scores, more than `test` has; None in checkpoints
             of older versions, and for models that have no scores.
+        noisy_test, noisy_train: versions of `test` and `train` with noise, which the model was
+            trained to denoise; None for models without a denoiser, and in older checkpoints.
         test_labels, train_labels, normal_labels: int64 [n] of each, for conditional models; else
             None.
     """
@@ -65,6 +67,8 @@ class Examples:
     test: Tensor
     train: Tensor
     normal: Tensor | None = None
+    noisy_test: Tensor | None = None
+    noisy_train: Tensor | None = None
     test_labels: Tensor | None = None
     train_labels: Tensor | None = None
     normal_labels: Tensor | None = None

@@ -35,6 +35,7 @@ from aeonnx.exporting.sizes import at_sizes, at_usual, usual_sizes
 from aeonnx.exporting.sources.modules import require_exportable
 from aeonnx.exporting.targets import check_operators
 from aeonnx.exporting.verify.batches import batch_sizes
+from aeonnx.exporting.verify.calibration import own_inputs
 from aeonnx.exporting.verify.effort import Comparison, comparisons, thorough_of
 from aeonnx.exporting.verify.inputs import ComparedAt, compare_sizes
 from aeonnx.exporting.verify.probes import EDGE, RANDOM, REAL, Rows, probes, whole
@@ -196,7 +197,7 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
     """
     part, usual = context.parts[name], context.usual(name)
     plan = comparisons(part)
-    _require_deterministic(name, part, plan, context.test)
+    _require_deterministic(name, part, plan, own_inputs(name, part, context.test))
     captured = _captured(name, part, context.opset)
     graph, session = open_graph(captured.graph, name, "fp32", context)
     found, activations = compare_sizes(name, part, session, captured.program, context.test, plan)

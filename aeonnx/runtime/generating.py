@@ -119,9 +119,7 @@ def image_sizes(variant: Variant, size: Sequence[int] | None) -> dict[str, int]:
         raise InputError("size: expected none, the images of this bundle have one size")
     if np.ndim(size) != 1 or len(size) != len(dynamic):
         names = " and ".join(map(str, dynamic))
-        raise InputError(
-            f"size: expected {counted(len(dynamic), 'number')}, {names}, got {size!r}"
-        )
+        raise InputError(f"size: expected {counted(len(dynamic), 'number')}, {names}, got {size!r}")
     wanted = {"size": (dynamic, tuple(whole("size", each) for each in size))}
     try:
         return sizes | solve(wanted, variant.axes)

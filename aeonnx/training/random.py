@@ -20,6 +20,7 @@ class Stream(IntEnum):
     PICTURE_NOISE = 3
     HELD_OUT = 4
     GENERATED = 5
+    EXAMPLES = 6
 
 
 def seeded(generator: torch.Generator, *words: int) -> torch.Generator:

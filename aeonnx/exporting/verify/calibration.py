@@ -22,14 +22,17 @@ from aeonnx.runtime.session import Array
 from aeonnx.runtime.verbs import PARTS
 
 __all__ = [
+    "DENOISER",
     "Calibration",
     "complete_inputs",
     "first_input",
+    "own_inputs",
     "parts_at",
     "rows_at_once",
     "task_of",
 ]
 
+DENOISER = PARTS["denoise"]
 _AT_ONCE = 64  # rows
 _MEMORY = 512 * 2**20  # bytes of tensors at once
 _ALIVE = 8  # tensors of the largest size that are in memory at the same time
@@ -47,15 +50,22 @@ def task_of(
     Args:
         name: of the part.
         parts: of the model, at one size of each axis.
-        test: inputs for test images, by tensor name; cut to the size of the parts.
+        test: inputs for test images, see `inputs_of`; cut to the size of the parts.
         classes: number of classes of the model; 0 if it has no classifier.
         decode: runs the decoder, from all its inputs to all its outputs; None without one.
     """
     part = parts[name]
     test = _of_size(parts, test)
-    inputs = complete_inputs(part, test)
+    own = own_inputs(name, part, test)
+    inputs = complete_inputs(part, own)
     image = first_input(parts)
-    task = Task(inputs=inputs, images=test[image.name], bounds=image.range, classes=classes)
+    task = Task(
+        inputs=inputs,
+        images=test[image.name],
+        bounds=image.range,
+        classes=classes,
+        noisy=own[image.name] is not test[image.name],
+    )
     decoder, first = parts.get("decoder"), part.outputs[0]
     if decoder is None or decode is None:
         return task
@@ -73,6 +83,19 @@ def task_of(
     return replace(task, latents=first.name, decode=decoded, decoded=decoder.outputs[0])
 
 
+def own_inputs(name: str, part: Part, known: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs that a part gets of known ones, by tensor name.
+
+    Args:
+        name: of the part.
+        part: declares the inputs.
+        known: by tensor name, or name of the part and of the tensor, such as denoiser.x, for what
+            this part alone is given.
+    """
+    own = {spec.name: known.get(f"{name}.{spec.name}") for spec in part.inputs}
+    return {**known, **{key: value for key, value in own.items() if value is not None}}
+
+
 def parts_at(parts: Mapping[str, Part], sizes: Mapping[str, int]) -> dict[str, Part]:
     """Parts at these sizes of the axes that they have, and at the usual sizes of their others."""
     found = {}
@@ -86,12 +109,19 @@ def parts_at(parts: Mapping[str, Part], sizes: Mapping[str, int]) -> dict[str, P
 def _of_size(parts: Mapping[str, Part], known: Mapping[str, Array]) -> dict[str, Array]:
     """Known inputs [rows, ...] cut to the sizes of the parts; repeated where they are smaller."""
     found = dict(known)
-    for spec in [spec for part in parts.values() for spec in part.inputs if spec.name in known]:
-        value = known[spec.name]
+    specs = [
+        (key, spec)
+        for name, part in parts.items()
+        for spec in part.inputs
+        for key in (spec.name, f"{name}.{spec.name}")
+        if key in known
+    ]
+    for key, spec in specs:
+        value = known[key]
         for axis, size in enumerate(spec.shape[1:], start=1):
             if value.shape[axis] != size:
                 value = value.take(np.arange(int(size)) % value.shape[axis], axis)
-        found[spec.name] = value
+        found[key] = value
     return found
 
 

@@ -23,7 +23,7 @@ from aeonnx.exporting.scores import measure_of, with_score
 from aeonnx.exporting.sizes import at_usual, usual_sizes
 from aeonnx.exporting.sources.external import from_source
 from aeonnx.exporting.sources.outputs import ready
-from aeonnx.exporting.verify.calibration import parts_at, task_of
+from aeonnx.exporting.verify.calibration import own_inputs, parts_at, task_of
 from aeonnx.exporting.verify.effort import comparisons
 from aeonnx.exporting.verify.inputs import (
     compare_sizes,
@@ -213,11 +213,12 @@ class _Judge:
         """The rows that an fp32 graph is compared on."""
         if part not in self.rows:
             item, usual = comparisons(self.parts[part])[0], self.usual[part]
+            real = own_inputs(part, usual, self.real)
             if item.thorough:
                 program = program_of(self.parts[part])
-                self.rows[part], _ = rows_of(usual, program, self.real, item.effort)
+                self.rows[part], _ = rows_of(usual, program, real, item.effort)
             else:
-                self.rows[part] = few_rows(usual, self.real, item.effort.rows)
+                self.rows[part] = few_rows(usual, real, item.effort.rows)
         return self.rows[part]
 
     @property

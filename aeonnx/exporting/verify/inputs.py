@@ -15,7 +15,7 @@ from aeonnx.exporting.sizes import at_sizes, at_usual
 from aeonnx.exporting.sources.kinds import DATA_PARTS
 from aeonnx.exporting.verify.activations import MOST_ROWS, Activations, activation_rows
 from aeonnx.exporting.verify.batches import in_chunks
-from aeonnx.exporting.verify.calibration import first_input
+from aeonnx.exporting.verify.calibration import DENOISER, first_input, own_inputs
 from aeonnx.exporting.verify.compare import compare, compare_composed, composed
 from aeonnx.exporting.verify.effort import (
     FULL,
@@ -65,27 +65,36 @@ _NONE = Activations({}, 0, 0)
 
 def real_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
     """Test images of the checkpoint and their latents, by tensor name; empty without images."""
-    examples = trained.examples
-    return {} if examples is None else inputs_of(parts, examples.test, examples.test_labels)
+    found = trained.examples
+    if found is None:
+        return {}
+    return inputs_of(parts, found.test, found.test_labels, found.noisy_test)
 
 
 def train_inputs(trained: Checkpoint, parts: Mapping[str, Part]) -> dict[str, Array]:
     """As `real_inputs`, for training images."""
-    examples = trained.examples
-    return {} if examples is None else inputs_of(parts, examples.train, examples.train_labels)
+    found = trained.examples
+    if found is None:
+        return {}
+    return inputs_of(parts, found.train, found.train_labels, found.noisy_train)
 
 
 def inputs_of(
-    parts: Mapping[str, Part], images: Tensor | Array, labels: Tensor | None = None
+    parts: Mapping[str, Part],
+    images: Tensor | Array,
+    labels: Tensor | None = None,
+    noisy: Tensor | None = None,
 ) -> dict[str, Array]:
     """The inputs of parts for images, by tensor name: the images, and their latents.
 
-    Other inputs are drawn at random from their range.
+    Other inputs are drawn at random from their range. What the denoiser alone is given has its name
+    in front, such as denoiser.x: see `own_inputs`.
 
     Args:
         parts: parts of a model.
         images: [n, C, H, W], uint8 or float32 in [0, 1].
         labels: int64 [n], for inputs of the kind label; None to draw these too.
+        noisy: versions of the images with noise, for the denoiser; None to give it the images.
     """
     image = first_input(parts)
     x = check_input("calibration", image, np.asarray(images))
@@ -93,6 +102,9 @@ def inputs_of(
     if labels is not None:
         specs = (spec for part in parts.values() for spec in part.inputs)
         inputs |= {spec.name: labels.numpy() for spec in specs if spec.kind == "label"}
+    if noisy is not None and DENOISER in parts:
+        spec = parts[DENOISER].inputs[0]
+        inputs[f"{DENOISER}.{spec.name}"] = check_input("calibration", spec, noisy.numpy())
     for name in DATA_PARTS:
         if name in parts:
             inputs = filled(at_usual(parts[name]).inputs, inputs, len(x))
@@ -156,7 +168,7 @@ def compare_sizes(
         part: the original part.
         session: the graph's session.
         program: the part as torch captures it.
-        real: test images and latents of the usual sizes, by tensor name; see `real_inputs`.
+        real: test images and latents of the usual sizes, see `real_inputs`.
         plan: from `comparisons`.
 
     Returns:
@@ -173,7 +185,8 @@ def compare_sizes(
         )
 
     for place, item in enumerate(plan):
-        at, known = at_sizes(part, item.sizes), {} if place else real
+        at = at_sizes(part, item.sizes)
+        known = {} if place else own_inputs(name, part, real)
         if item.thorough:
             rows, activations = rows_of(at, program, known, item.effort)
         else:

@@ -20,14 +20,17 @@ from aeonnx.checkpoint import states
 from aeonnx.checkpoint.history import Epoch, Position, lines_of
 from aeonnx.errors import CheckpointError
 from aeonnx.models import classifies
-from aeonnx.training.data import Images, separate
+from aeonnx.training.data import Images, Split, separate
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.plan import Plan, evenly_spaced
 from aeonnx.training.engine.resume import no_state_message
+from aeonnx.training.random import Noise, Stream, seeded
+from aeonnx.training.recipes import Batch
 
 __all__ = ["CheckpointManager", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
+_WHITE = 255
 _NORMAL_EXAMPLES = 1000  # test images whose scores make the thresholds
 _EXAMPLE_VALUES = 1 << 23  # most values of these training images, but at least as many as of tests
 
@@ -79,7 +82,9 @@ class CheckpointManager:
         }
         if self.plan.data.whole is None:
             chosen["normal"] = (self.plan.data.test, self._normal)
-        images = {name: _inputs(split.images, at) for name, (split, at) in chosen.items()}
+        images = {name: _images(split.images, at) for name, (split, at) in chosen.items()}
+        for name in ("test", "train") if self.plan.recipe.given else ():
+            images[f"noisy_{name}"] = self._noisy(*chosen[name])
         labels = {}
         if self.plan.config.classes and not classifies(self.plan.config.model):
             labels = {
@@ -88,6 +93,20 @@ class CheckpointManager:
                 if split.labels is not None
             }
         return checkpoint.dump_examples(checkpoint.Examples(**images, **labels))
+
+    def _noisy(self, split: Split, places: Tensor) -> Tensor:
+        """What the denoiser is given of these images, of their dtype."""
+        recipe = self.plan.recipe
+        assert recipe.given is not None  # noqa: S101  # the caller asks
+        stored, noisy = separate(split.images.read(places), split.images.shape[0])
+        scale = 1 if stored.is_floating_point() else _WHITE
+        x = stored.float() / scale
+        random = Noise(seeded(torch.Generator(), self.plan.seed, Stream.EXAMPLES), len(x))
+        labels = torch.full((len(x),), -1)
+        drawn = recipe.stages[-1].draw(random, tuple(x.shape[1:]))
+        given = None if noisy is None else noisy.float() / scale
+        found = recipe.given(Batch(x, labels, drawn, torch.ones(()), given))
+        return found if scale == 1 else (found * scale).round().to(stored.dtype)
 
     @property
     def _normal(self) -> Tensor:
@@ -190,10 +209,9 @@ class CheckpointManager:
         )
 
 
-def _inputs(images: Images, places: Tensor) -> Tensor:
-    """What the model is given of these images: their noisy versions where there are any."""
-    x, noisy = separate(images.read(places), images.shape[0])
-    return x if noisy is None else noisy.contiguous()
+def _images(images: Images, places: Tensor) -> Tensor:
+    """These images, without their noisy versions."""
+    return separate(images.read(places), images.shape[0])[0].contiguous()
 
 
 def _set_random_state(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -110,6 +110,8 @@ class Recipe:
         lr: default peak learning rate of AdamW.
         schedule: default learning rate schedule, see `aeonnx.training.engine.schedule`.
         ema: default decay of the moving average of the weights; 0 for no average.
+        given: (batch of the last stage) -> the images that a denoiser is given, of the shape of
+            `Batch.x`; None for models without a denoiser.
     """
 
     stages: tuple[Stage, ...]
@@ -118,6 +120,7 @@ class Recipe:
     lr: float = 3e-3
     schedule: str = "cosine"
     ema: float = 0.0
+    given: Callable[[Batch], Tensor] | None = None
 
 
 _RECIPES: dict[str, Callable[..., Recipe]] = {}

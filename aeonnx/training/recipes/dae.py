@@ -93,6 +93,6 @@ def recipe(
         corruption=str(corrupt or PAIRS),
     )
     if not photos:
-        return Recipe((stage,), pictures)
+        return Recipe((stage,), pictures, given=corrupted)
     decibels = replace(stage, objective="negative PSNR of crops", loss=negative_psnr, steps=10_000)
-    return Recipe((decibels,), pictures, batch_size=16, lr=1e-3, ema=0.999)
+    return Recipe((decibels,), pictures, batch_size=16, lr=1e-3, ema=0.999, given=corrupted)

@@ -147,10 +147,13 @@ def recipe(
         for layer, width in enumerate(below, start=1)
     ]
 
+    def corrupted(batch: Batch) -> Tensor:
+        return corrupt(batch.x, *batch.noise[: corrupt.draws])
+
     def pictures(model: Model, batch: Batch) -> list[Picture]:
-        x_tilde = corrupt(batch.x, *batch.noise[: corrupt.draws])
+        x_tilde = corrupted(batch)
         denoised = model.parts()["denoiser"].module(x_tilde)
         return [Picture.of_rows("denoised", x_tilde, denoised, batch.x)]
 
     finetune = _finetune(config, corrupt, dropout, denoising)
-    return Recipe((*pretrain, finetune), pictures, lr=1e-3, ema=0.999)
+    return Recipe((*pretrain, finetune), pictures, lr=1e-3, ema=0.999, given=corrupted)
