@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aeonnx.cli.inputs import others_of, others_option, size_of
+from aeonnx.cli.inputs import others_of, others_option
 from aeonnx.cli.options import (
     COUNT,
     INDEX,
@@ -114,6 +114,7 @@ def generate(
     from aeonnx.cli.progress import RowsProgress
     from aeonnx.runtime.further_files import numbers_in
     from aeonnx.runtime.generate_files import generate_file
+    from aeonnx.runtime.generating import size_in
     from aeonnx.runtime.labels import labels_of, require_label
     from aeonnx.runtime.walks import Walk
 
@@ -122,7 +123,10 @@ def generate(
     if output is None and animate is None:
         raise UsageError("Missing option '-o' / '--output', or --animate")
     refuse_two_documents(output, as_json=as_json)
-    walk = Walk(interpolate, sweep, truncate)
+    walk, sizes = (
+        Walk(interpolate, sweep, truncate),
+        None if size is None else size_in("--size", size),
+    )
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
         given = numbers_in("generate", others_of(ready, "generate", others, label))
         each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]
@@ -135,7 +139,7 @@ def generate(
             seed,
             first,
             output,
-            size=None if size is None else size_of(size),
+            size=sizes,
             pixels=pixels,
             force=force,
             advanced=progress,

@@ -26,7 +26,6 @@ __all__ = [
     "reading_of",
     "reading_options",
     "say_left_out",
-    "size_of",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,14 +89,6 @@ def _further(text: str) -> tuple[str, float | str]:
             return name, value
     what = f"there is no file {value}" if name and value else f"got {text!r}"
     raise UsageError(f"--input: expected NAME=NUMBER or NAME=FILE, {what}")
-
-
-def size_of(text: str) -> tuple[int, ...]:
-    """(64, 48) of "64x48"."""
-    sizes = text.lower().split("x")
-    if len(sizes) < 2 or not all(size.isdecimal() for size in sizes):
-        raise UsageError(f"--size: expected HEIGHTxWIDTH, such as 64x64, got {text!r}")
-    return tuple(int(size) for size in sizes)
 
 
 def images_argument(*, required: bool) -> Callable[[F], F]:

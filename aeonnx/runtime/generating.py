@@ -9,7 +9,7 @@ import numpy as np
 
 from aeonnx._util.text import counted
 from aeonnx.bundle import Manifest, Variant, latents, scaled, shape_at, solve
-from aeonnx.errors import InputError
+from aeonnx.errors import InputError, UsageError
 from aeonnx.io.pixels import UNIT, Bounds, from_pixels, has_pixels
 from aeonnx.runtime.array_like import select
 from aeonnx.runtime.interface import Array, stored_sizes
@@ -19,8 +19,9 @@ from aeonnx.runtime.verbs import steps_of
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
 
-__all__ = ["generate", "image_range", "latent_shape"]
+__all__ = ["generate", "image_range", "image_sizes", "latent_shape", "size_in"]
 
+_DIGITS = 9  # of a size in a text
 _DRAWN = 4096
 """Most images per batch."""
 
@@ -98,6 +99,25 @@ def latent_shape(contents: Manifest, size: Sequence[int] | None) -> tuple[int, .
     (part, latent), *_ = latents(contents)
     sizes = image_sizes(contents.parts[part]["fp32"], size)
     return shape_at(latent.shape[1:], sizes)
+
+
+def size_in(what: str, text: str) -> tuple[int, ...]:
+    """(64, 48) of "64x48", for `image_sizes`.
+
+    Args:
+        what: the option, such as "--size".
+        text: its value.
+
+    Raises:
+        UsageError: it is no such text.
+    """
+    sizes = text.lower().split("x")
+    if not all(size.isascii() and size.isdecimal() and len(size) <= _DIGITS for size in sizes):
+        raise UsageError(
+            f"{what}: expected HEIGHTxWIDTH, such as 64x64, or the length of a signal, got "
+            f"{text[:60]!r}"
+        )
+    return tuple(int(size) for size in sizes)
 
 
 def image_sizes(variant: Variant, size: Sequence[int] | None) -> dict[str, int]:

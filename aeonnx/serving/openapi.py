@@ -74,6 +74,7 @@ def description(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                     _option("seed", "Which images.", "integer"),
                     _option("first", "Index of the first image.", "integer"),
                     _option("label", "Class of the images."),
+                    _option("size", "HEIGHTxWIDTH of images of any size."),
                     _option("bundle", "Name of the bundle, if several can generate."),
                 ],
             )

@@ -13,8 +13,12 @@ from starlette.routing import Route
 
 from aeonnx import __version__
 from aeonnx._util.clients import clients_folder
+from aeonnx.bundle import scaled
+from aeonnx.runtime import Bundle
+from aeonnx.runtime.verbs import made_by
 from aeonnx.serving.hub import Hub
 from aeonnx.serving.openapi import description
+from aeonnx.serving.picture_routes import generated_size
 from aeonnx.serving.queries import able, classes_of
 from aeonnx.serving.responses import json_response
 
@@ -78,11 +82,18 @@ def _text(name: str) -> str:
 
 
 def _bundles(hub: Hub, verb: str) -> list[dict[str, Any]]:
-    """The bundles that can run a verb, with the classes that they take."""
+    """The bundles that can run a verb, with the classes that they take, and the usual size."""
     return [
-        {"name": name, "classes": classes_of(bundle, verb)}
+        {"name": name, "classes": classes_of(bundle, verb), "size": _usual_size(bundle, verb)}
         for name, bundle in able(hub, verb).items()
     ]
+
+
+def _usual_size(bundle: Bundle, verb: str) -> str | None:
+    """Of generated images, if they can have others."""
+    if verb != "generate" or not any(map(scaled, made_by(bundle.manifest, verb)[1].shape[2:])):
+        return None
+    return "x".join(map(str, generated_size(bundle)))
 
 
 def _rows(document: dict[str, Any]) -> str:

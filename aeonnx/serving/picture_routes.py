@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from aeonnx.bundle import shape_at
 from aeonnx.errors import RequestError
 from aeonnx.io.images import png
 from aeonnx.runtime import Bundle
+from aeonnx.runtime.generating import image_sizes, size_in
 from aeonnx.runtime.scored import Scored
 from aeonnx.runtime.verbs import made_by
 from aeonnx.serving.hub import Hub
@@ -25,7 +27,7 @@ from aeonnx.serving.pictures import count_pixels, prepared, row_of
 from aeonnx.serving.queries import Query, allowed, query_of
 from aeonnx.serving.responses import json_response
 
-__all__ = ["routes"]
+__all__ = ["generated_size", "routes"]
 
 _MOST_GENERATED = 1024
 
@@ -64,20 +66,25 @@ def routes(hub: Hub) -> list[Route]:
                     return await scored(await run_in_threadpool(row_of, spec, body))
 
     async def generate(request: Request) -> Response:
-        query = query_of(hub, request, "generate", ("n", "seed", "first", "label"))
+        query = query_of(hub, request, "generate", ("n", "seed", "first", "label", "size"))
         n = query.number("n", 1, 1, _MOST_GENERATED)
         seed = query.number("seed", 0, 0, 2**63 - 1)
         first = query.number("first", 0, 0, 2**63 - n)
-        bundle, label, size = query.bundle, query.label(), _generated_size(query.bundle)
+        bundle, label = query.bundle, query.label()
+        size = generated_size(bundle, query.options.get("size"))
+        asked = size if "size" in query.options else None
         most, pixels = hub.options.max_pixels, math.prod(size)
         service = hub.part(bundle, query.part)
 
         def run() -> Any:
-            return bundle.generate(n, seed, first, pixels=True, **label())
+            return bundle.generate(n, seed, first, size=asked, pixels=True, **label())
 
         with service.metrics.request():
+            shape = "x".join(map(str, reversed(size)))
+            if pixels > most:
+                text = f"size: expected images of at most {most} pixels, got {shape}"
+                raise RequestError(413, text)
             if n * pixels > most:
-                shape = "x".join(map(str, reversed(size)))
                 raise RequestError(
                     413, f"n: expected at most {most // pixels} images of {shape} pixels, got {n}"
                 )
@@ -129,7 +136,8 @@ async def _called(
     return await service.call(request, run, len(rows), rows.nbytes)
 
 
-def _generated_size(bundle: Bundle) -> tuple[int, ...]:
-    """Height and width of the images that a bundle generates."""
+def generated_size(bundle: Bundle, asked: str | None = None) -> tuple[int, ...]:
+    """Height and width of the images that a bundle generates, if asked for a size such as 64x48."""
     part, image = made_by(bundle.manifest, "generate")
-    return bundle.variant(part).golden[0].outputs[image.name].shape[2:]
+    size = None if asked is None else size_in("size", asked)
+    return shape_at(image.shape[2:], image_sizes(bundle.variant(part), size))

@@ -1,4 +1,4 @@
-"""Priors of decoders that no sampler can be made of: latents of any size, and rows."""
+"""Priors of decoders of images of any size, and of rows, that no sampler can be made of."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_decoder_of_latents_of_any_size_generates_from_a_standard_normal(
     aeonnx: Cli, any_size: Callable[..., Bundle]
 ) -> None:
     bundle = any_size(prior="standard")
-    assert bundle.parts == ("decoder", "encoder")
+    assert bundle.parts == ("decoder", "encoder", "sampler")
     z = bundle.draw_latents(40, seed=5, size=(64, 48))
     assert z.shape == (40, 2, 16, 12)
     assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.02)
@@ -139,7 +139,7 @@ class Codes(nn.Module):
         (
             "tests.modules:Rows",
             ("--prior", "standard", "--part", "encoder"),
-            "are for the decoder, which is not exported: add --part decoder",
+            "are for the decoder and the sampler, and neither is exported: add --part decoder",
         ),
         ("tests.modules:Rows", ("--temperature", "0.5"), "fit one with --prior fitted"),
         ("tests.modules:Rows", ("--part", "nosuch"), "Known: decoder, encoder."),

@@ -115,11 +115,19 @@ def test_without_a_prior_there_is_nothing_to_generate(bundle_of: Maker) -> None:
         bundle.generate(1)
 
 
+def test_a_decoder_alone_has_a_prior_for_programs_that_draw(run_of: Maker, tmp_path: Path) -> None:
+    options = ExportOptions("vae", tmp_path / "b", run_of(), parts=("decoder",), prior="fitted")
+    exported = export(options)
+    assert exported.manifest.prior is not None
+    assert exported.manifest.prior.kind == "fitted"
+    assert load(tmp_path / "b").generate(2).shape == (2, 1, 28, 28)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["-m", "ae", "--part", "sampler"], "ae learns no distribution of its latents: fit one"),
-        (["-m", "vae", "--part", "decoder", "--prior", "fitted"], "add --part sampler"),
+        (["-m", "vae", "--part", "encoder", "--prior", "fitted"], "add --part sampler"),
         (["-m", "vae", "--part", "sampler", "--opset", "17"], "bitwise operators of opset 18"),
         (["-m", "vae", "--temperature", "0"], "'--temperature': 0.0 is not in the range x>0"),
         (["-m", "vae", "--prior", "fited"], "Did you mean 'fitted'?"),

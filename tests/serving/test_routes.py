@@ -22,6 +22,7 @@ from aeonnx.io.images import png
 from aeonnx.runtime.verification import verify_variant
 from aeonnx.serving import Server, hub
 from tests.serving.conftest import Maker, Reply, ask, running
+from tests.support import few_rows
 
 FORMS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
 
@@ -182,6 +183,11 @@ def test_a_part_that_is_too_new_is_named(bundle_of: Maker, monkeypatch: pytest.M
         ("seed=1e3", "seed: expected a whole number from 0 to 9223372036854775807, got '1e3'"),
         ("seed=%D9%A3", "seed: expected a whole number from 0 to 9223372036854775807, got '٣'"),
         ("label=3", "label: this bundle's decoder takes none, leave it out"),
+        ("size=28x28", "size: expected none, the images of this bundle have one size"),
+        (
+            "size=28y28",
+            "size: expected HEIGHTxWIDTH, such as 64x64, or the length of a signal, got '28y28'",
+        ),
     ],
 )
 def test_what_cannot_be_generated_is_refused(
@@ -303,5 +309,27 @@ def test_the_page_offers_numbers_where_classes_have_no_names(tmp_path: Path) -> 
     export(ExportOptions("c", folder, from_source="module:clients.proof.external:conditional"))
     with running(folder) as server:
         (offered,) = ask(server.address, "/about").json["verbs"]["generate"]
-        assert offered == {"name": "unnamed", "classes": [str(n) for n in range(10)]}
+        classes = [str(n) for n in range(10)]
+        assert offered == {"name": "unnamed", "classes": classes, "size": None}
         assert ask(server.address, "/generate?label=9").status == 200
+
+
+@pytest.mark.parametrize("parts", [(), ("sampler",)])
+def test_images_of_a_size_are_generated(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    with few_rows():
+        source = "module:tests.exporting.test_sampler_sizes:Labelled"
+        export(ExportOptions("c", tmp_path / "c", from_source=source, parts=parts))
+    opened = aeonnx.load(tmp_path / "c", ["cpu"])
+    with running(tmp_path / "c", max_pixels=10_000) as server:
+        (offered,) = ask(server.address, "/about").json["verbs"]["generate"]
+        assert offered["size"] == "256x260"
+        found = ask(server.address, "/generate?n=2&seed=1&label=3&size=24x40")
+        assert found.body == png(opened.generate(2, 1, size=(24, 40), label=3, pixels=True))
+        for size, status, text in (
+            ("24x42", 400, "size: expected a multiple of 4 for 4*columns, got 42"),
+            ("404x40", 400, "size: rows: expected a size from 2 to 100, got 101: the nearest is"),
+            ("104x100", 413, "size: expected images of at most 10000 pixels, got 100x104"),
+        ):
+            reply = ask(server.address, f"/generate?label=3&size={size}")
+            assert reply.status == status
+            assert reply.json["error"].startswith(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from sklearn.datasets import load_sample_images
 import aeonnx
 from aeonnx.catalog.ranges import Levels, allowed_by
 from aeonnx.checkpoint import load
-from aeonnx.errors import DataError, UsageError
+from aeonnx.errors import DataError, QualityError, UsageError
+from aeonnx.exporting import variants
+from aeonnx.exporting.verify import quality
 from aeonnx.models import configure
 from aeonnx.training import load_data
 from aeonnx.training.corruption import Corruption
@@ -265,3 +268,58 @@ def test_colours_get_a_wider_first_level() -> None:
     assert widths[3][0] >= 2 * 12
     assert configure("dae", "unet", (3, 128, 128), hidden=(4, 8)).hidden == (4, 8)
     assert configure("dae", "conv", (3, 32, 32)).hidden == (32, 64)
+
+
+def test_the_checkpoint_has_the_images_with_noise_too(run: Path, bundle: aeonnx.Bundle) -> None:
+    """What reduced precision is judged on, and what golden vectors are made of."""
+    examples = load(run, "dae").examples
+    assert examples is not None
+    assert examples.noisy_test is not None
+    assert examples.noisy_train is not None
+    for noisy, clean in (
+        (examples.noisy_test, examples.test),
+        (examples.noisy_train, examples.train),
+    ):
+        assert (
+            (noisy.dtype, noisy.shape) == (clean.dtype, clean.shape) == (torch.uint8, noisy.shape)
+        )
+        error = ((noisy.float() - clean.float()) / 255).square().mean((1, 2, 3)).sqrt()
+        assert 0.01 < error.min() < error.max() <= 0.31  # of the levels 0.02 to 0.3, clipped
+        assert len(error.unique()) == len(error)
+    golden = bundle.variant("denoiser").golden[0]
+    given = bundle.read_golden(golden.inputs["x"])[0]
+    np.testing.assert_allclose(given * 255, examples.noisy_test[0].numpy(), atol=1e-3)
+
+
+def test_int8_is_judged_by_what_it_loses_on_noisy_images(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "speedup", lambda *_: 2.0)
+    options: dict[str, Any] = {"checkpoint": run, "precisions": ("int8",)}
+    made = aeonnx.export("dae", tmp_path / "b", **options)
+    usual = next(
+        item
+        for item in made.manifest.parts["denoiser"]["int8"].quality["denoised"]
+        if item.metric == "psnr" and item.sizes == {"height": 128, "width": 128}
+    )
+    assert usual.fp32 is not None
+    assert usual.fp32 - usual.least == pytest.approx(0.3)
+    examples = load(run, "dae").examples
+    assert examples is not None
+    assert examples.noisy_test is not None
+    opened = aeonnx.load(tmp_path / "b", ["cpu"])
+    clean, noisy = (
+        t.numpy().astype(np.float32) / 255 for t in (examples.test, examples.noisy_test)
+    )
+    with opened:
+        rows = [psnr(opened.denoise(noisy[i : i + 1]), clean[i : i + 1]) for i in range(len(clean))]
+    assert usual.fp32 == pytest.approx(np.mean(rows), abs=0.01)
+    # A loss that a clean image would hide is one here, and a graph that is no faster is no gain.
+    monkeypatch.setattr(quality, "_DENOISED_DROP", -1.0)
+    with pytest.raises(QualityError, match="denoised loses .* dB of PSNR on 64 test inputs"):
+        aeonnx.export("dae", tmp_path / "c", **options)
+    monkeypatch.undo()
+    monkeypatch.setattr(variants, "speedup", lambda *_: 1.0)
+    with pytest.raises(QualityError, match="not worth it: .* bytes, .* and 1.00 times as fast"):
+        aeonnx.export("dae", tmp_path / "d", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

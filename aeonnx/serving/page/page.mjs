@@ -25,15 +25,20 @@ function start(verb, bundles) {
   section.hidden = false;
   fill(form.elements.bundle, bundles.map(({ name }) => name));
   form.querySelector(".bundle").hidden = bundles.length === 1;
-  const showClasses = () => {
-    const { classes } = bundles.find(({ name }) => name === form.elements.bundle.value);
+  const showOptions = () => {
+    const { classes, size } = bundles.find(({ name }) => name === form.elements.bundle.value);
+    if (form.elements.size) {
+      form.querySelector(".size").hidden = !size;
+      form.elements.size.disabled = !size;
+      form.elements.size.value = size ?? "";
+    }
     form.querySelector(".class").hidden = !classes.length;
     fill(form.elements.label, classes);
     // A label of a picture is predicted if none is given; what is to be generated is not.
     if (verb !== "generate") form.elements.label.prepend(new Option("predict it", "", true, true));
   };
-  form.elements.bundle.addEventListener("change", showClasses);
-  showClasses();
+  form.elements.bundle.addEventListener("change", showOptions);
+  showOptions();
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button");
@@ -59,7 +64,7 @@ function fill(select, names) {
 
 async function send(verb, section, form) {
   const options = new URLSearchParams();
-  for (const name of ["bundle", "label", "seed", "n", "strength"]) {
+  for (const name of ["bundle", "label", "seed", "n", "size", "strength"]) {
     const value = form.elements[name]?.value;
     if (value) options.set(name, value);
   }
