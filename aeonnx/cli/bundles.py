@@ -59,8 +59,8 @@ __all__ = ["export", "inspect", "verify"]
     multiple=True,
     help="Reduced precision to export beside fp32: fp16 or int8; may be repeated. A variant is "
     "refused if, on test images, its images lose more than 0.1 dB of PSNR (fp16) or 0.5 dB (int8; "
-    "0.3 dB of a denoiser), or if an output's RMS error is more than 0.8 % (fp16) or 8.9 % (int8) of its spread, "
-    "the standard deviation over these images.  [default: fp32 only]",
+    "0.3 dB of a denoiser), or if an output's RMS error is more than 0.8 % (fp16) or 8.9 % (int8) "
+    "of its spread, the standard deviation over these images.  [default: fp32 only]",
 )
 @click.option(
     "--io",

@@ -188,7 +188,8 @@ def _number(value: str | float) -> str:
 @click.option(
     "--clip",
     type=float,
-    help="Largest norm of the gradient: a larger one is scaled down to it.  [default: no limit]",
+    help="Largest norm of the gradient: a larger one is scaled down to it.  [default: no limit; 1 "
+    "with --arch unet]",
 )
 @click.option(
     "--ema",

@@ -121,7 +121,7 @@ def train(
         schedule: learning rate schedule: "constant", "cosine" or "one-cycle"; by default the
             recipe's.
         weight_decay: weight decay of AdamW, 0 or more; by default 0.
-        clip: maximum norm of the gradient, above 0; by default no limit.
+        clip: maximum norm of the gradient, above 0; by default the recipe's, mostly no limit.
         ema: decay per step of the exponential moving average of the weights, in [0, 1); the average
             is what is tested and saved; 0 for no average; by default the recipe's.
         precision: "fp32", or "bf16" or "fp16" with autocast; by default "fp32".

@@ -296,7 +296,7 @@ def resolve_settings(options: TrainOptions, recipe: Recipe) -> Settings:
         lr=recipe.lr if options.lr is None else options.lr,
         schedule=options.schedule or recipe.schedule,
         weight_decay=options.weight_decay or 0.0,
-        clip=options.clip,
+        clip=recipe.clip if options.clip is None else options.clip,
         ema=recipe.ema if options.ema is None else options.ema,
         precision=options.precision or "fp32",
         held_out=held_out,

@@ -109,6 +109,7 @@ class Recipe:
         batch_size: default images per step.
         lr: default peak learning rate of AdamW.
         schedule: default learning rate schedule, see `aeonnx.training.engine.schedule`.
+        clip: default largest norm of the gradient; None for no limit.
         ema: default decay of the moving average of the weights; 0 for no average.
         given: (batch of the last stage) -> the images that a denoiser is given, of the shape of
             `Batch.x`; None for models without a denoiser.
@@ -119,6 +120,7 @@ class Recipe:
     batch_size: int = 128
     lr: float = 3e-3
     schedule: str = "cosine"
+    clip: float | None = None
     ema: float = 0.0
     given: Callable[[Batch], Tensor] | None = None
 
