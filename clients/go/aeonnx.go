@@ -5,7 +5,6 @@ package aeonnx
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync"
 )
 
@@ -127,11 +126,6 @@ func (b *Bundle) Denoiser() (*Part, error) {
 	return b.partFor("denoiser", variant, (*Variant).canDenoise)
 }
 
-// Sampler opens the part that Generate runs. The error says why it cannot.
-func (b *Bundle) Sampler() (*Part, error) {
-	return b.partFor("sampler", "fp32", (*Variant).canGenerate)
-}
-
 // partFor opens a part once the manifest says that a verb can use it.
 func (b *Bundle) partFor(name, variant string, can func(*Variant) error) (*Part, error) {
 	v, err := b.variant(name, variant)
@@ -170,55 +164,6 @@ func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
 		return clean, nil
 	}
 	return toPixels(clean, output.Range)
-}
-
-const atOnce = 64 // images that the sampler makes in one run
-
-// Generate makes images, uint8 [count, C, H, W]. Image i of a seed, of 0 or more, is the same in
-// all languages, whatever the count. A sampler with a label (see Part.Label) needs one, for all images.
-func (b *Bundle) Generate(seed int64, count int, label ...int64) (images Tensor, err error) {
-	if seed < 0 || count < 1 {
-		return images, fmt.Errorf("expected a seed of 0 or more and images, got seed %d and %d images",
-			seed, count)
-	}
-	part, err := b.Sampler()
-	if err != nil {
-		return images, err
-	}
-	takes := part.Label()
-	if needed := takes != nil; needed != (len(label) == 1) || len(label) > 1 {
-		return images, fmt.Errorf("expected a label if the sampler takes one, and none else, got %v", label)
-	}
-	image := named(part.Outputs, "image")
-	if whole := part.gives(*image, map[string]int64{Batch: int64(count)}); product(whole) > maxBytes {
-		return images, fmt.Errorf("%d images of %v are more than %d bytes", count, image, maxBytes)
-	}
-	for start := 0; start < count; start += atOnce {
-		index := make([]int64, min(atOnce, count-start))
-		for i := range index {
-			index[i] = int64(start + i)
-		}
-		inputs := map[string]Tensor{
-			ofKind(part.Inputs, "seed").Name:  NewTensor([]int64{seed}, 1),
-			ofKind(part.Inputs, "index").Name: NewTensor(index, int64(len(index))),
-		}
-		if takes != nil {
-			labels := NewTensor(slices.Repeat(label, len(index)), int64(len(index)))
-			if inputs[takes.Name], err = part.Prepare(takes.Name, labels); err != nil {
-				return images, err
-			}
-		}
-		found, err := part.Run(inputs)
-		if err != nil {
-			return images, err
-		}
-		if start == 0 {
-			images = found["image"]
-		} else {
-			images = images.and(found["image"])
-		}
-	}
-	return images, nil
 }
 
 func (b *Bundle) variant(name, variant string) (*Variant, error) {

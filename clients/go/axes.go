@@ -64,7 +64,7 @@ func (s Size) at(sizes map[string]int64) int64 {
 	return times(sizes[s.Axis]/s.Divisor, s.Factor)
 }
 
-// axisSize is the size of the axis where the tensor has a size; 0 if there is none.
+// axisSize is the size of the axis where the tensor has a size; 0 if there is none above 0.
 func (s Size) axisSize(size int64) int64 {
 	if size%s.Factor != 0 {
 		return 0
@@ -173,7 +173,7 @@ func solve(tensors []sized, axes map[string]Axis) (map[string]int64, error) {
 				continue
 			}
 			there := size.axisSize(tensor.shape[i])
-			if there == 0 {
+			if tensor.shape[i]%size.Factor != 0 {
 				return nil, fmt.Errorf("%s: expected a multiple of %d for %v, got %d",
 					tensor.name, size.Factor, size, tensor.shape[i])
 			}

@@ -8,9 +8,6 @@ func (p *Part) Picture() []int64 {
 	return shape.at(nil) // a size that follows an axis is 0 without it, which is Any
 }
 
-// Label is the sampler's input for a label; nil where it has none.
-func (p *Part) Label() *Spec { return ofKind(p.Inputs, "label") }
-
 // padded are images, uint8 [n, C, H, W], made as large as the sizes of the denoiser must be.
 func (p *Part) padded(images Tensor) (Tensor, error) {
 	input := p.Inputs[0]

@@ -52,7 +52,7 @@ var (
 	}
 	// The kinds, and how many axes their tensors have; 0 for any number.
 	kinds = map[string]int{
-		"codes": 0, "image": 4, "index": 1, "label": 0, "latent": 0, "mask": 0, "other": 0,
+		"canvas": 3, "codes": 0, "image": 4, "index": 1, "label": 0, "latent": 0, "mask": 0, "other": 0,
 		"score": 1, "seed": 1, "signal": 3, "vector": 2, "volume": 5,
 	}
 	names  = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)

@@ -83,7 +83,9 @@ func TestAnotherVersionIsRefused(t *testing.T) {
 func TestFieldsOfAManifestBelongTogether(t *testing.T) {
 	const variant = "parts.denoiser.fp32."
 	for _, one := range []struct{ was, is, refused string }{
-		{`"kind": "image"`, `"kind": "picture"`, `inputs[0].kind: expected one of codes, image,`},
+		{`"kind": "image"`, `"kind": "picture"`, `inputs[0].kind: expected one of canvas, codes, image,`},
+		{`"kind": "image"`, `"kind": "canvas"`,
+			"inputs[0].shape: expected 3 sizes of the kind canvas, got [batch, 1, height, width]"},
 		{`"kind": "image", `, ``, "inputs[0].kind: expected a text, got nothing"},
 		{`"kind": "image"`, `"kind": "signal"`,
 			"inputs[0].shape: expected 3 sizes of the kind signal, got [batch, 1, height, width]"},

@@ -74,7 +74,8 @@ func (v *Variant) canDenoise() error {
 	return nil
 }
 
-// canGenerate is nil for a part that makes images of a seed and of numbers, and of a label, perhaps.
+// canGenerate is nil for a part that makes images of a seed and of numbers; and of a canvas, which has
+// their size, and of a label, perhaps.
 func (v *Variant) canGenerate() error {
 	n := need{"sampler", "generate"}
 	output := named(v.Outputs, "image")
@@ -90,8 +91,11 @@ func (v *Variant) canGenerate() error {
 	seen := []string{}
 	for _, spec := range v.Inputs {
 		expected := Spec{Name: spec.Name, DType: "int64", Shape: Shape{output.Shape[0]}}
-		if spec.Kind == "seed" {
+		switch spec.Kind {
+		case "seed":
 			expected.Shape = Shape{number(1)}
+		case "canvas":
+			expected.DType, expected.Shape = "uint8", slices.Delete(slices.Clone(output.Shape), 1, 2)
 		}
 		seen = append(seen, spec.Kind)
 		if err := n.same(spec, expected); err != nil {
@@ -99,10 +103,11 @@ func (v *Variant) canGenerate() error {
 		}
 	}
 	slices.Sort(seen)
-	if label := []string{"index", "label", "seed"}; !slices.Equal(seen, []string{"index", "seed"}) && !slices.Equal(seen, label) {
-		return n.lacks("inputs of the kinds seed and index, and a label or none", strings.Join(seen, ", "))
+	switch strings.Join(seen, ", ") {
+	case "index, seed", "canvas, index, seed", "index, label, seed", "canvas, index, label, seed":
+		return nil
 	}
-	return nil
+	return n.lacks("inputs of the kinds seed and index, and at most a canvas and a label", strings.Join(seen, ", "))
 }
 
 func named(specs []Spec, name string) *Spec {

@@ -15,7 +15,11 @@ func TestAVerbTakesWhatItCanUse(t *testing.T) {
 	signal := Spec{Name: "x", DType: "float32", Kind: "signal", Shape: shapeOf("batch", 1, "h")}
 	seed, index := numbersOf("seed", "seed", 1), numbersOf("index", "index", "batch")
 	label := numbersOf("class", "label", "batch")
-	made := picture("image", "uint8", "batch", 3, 8, 8)
+	made, sized := picture("image", "uint8", "batch", 3, 8, 8), picture("image", "uint8", "batch", 3, "h", "2*w")
+	canvasOf := func(name, dtype string, sizes ...any) Spec {
+		return Spec{Name: name, DType: dtype, Kind: "canvas", Shape: shapeOf(sizes...)}
+	}
+	canvas := canvasOf("canvas", "uint8", "batch", "h", "2*w")
 	const denoiser = "this bundle's denoiser cannot denoise: expected "
 	const sampler = "this bundle's sampler cannot generate: expected "
 	for _, one := range []struct {
@@ -37,9 +41,24 @@ func TestAVerbTakesWhatItCanUse(t *testing.T) {
 		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{made}, ""},
 		{(*Variant).canGenerate, []Spec{index, label, seed}, []Spec{made}, ""},
 		{(*Variant).canGenerate, []Spec{seed, index, label, numbersOf("l", "label", "batch")}, []Spec{made},
-			sampler + "inputs of the kinds seed and index, and a label or none, got index, label, label, seed"},
+			sampler + "inputs of the kinds seed and index, and at most a canvas and a label, got index, label, label, seed"},
 		{(*Variant).canGenerate, []Spec{index}, []Spec{made},
-			sampler + "inputs of the kinds seed and index, and a label or none, got index"},
+			sampler + "inputs of the kinds seed and index, and at most a canvas and a label, got index"},
+		{(*Variant).canGenerate, []Spec{seed, index, canvas}, []Spec{sized}, ""},
+		{(*Variant).canGenerate, []Spec{seed, index, canvas, label}, []Spec{sized}, ""},
+		{(*Variant).canGenerate, []Spec{seed, index, canvasOf("size", "uint8", "batch", 8, 8)}, []Spec{made}, ""},
+		{(*Variant).canGenerate, []Spec{seed, index, canvas, canvasOf("c", "uint8", "batch", "h", "2*w")}, []Spec{sized},
+			sampler + "inputs of the kinds seed and index, and at most a canvas and a label, got canvas, canvas, index, seed"},
+		{(*Variant).canGenerate, []Spec{seed, canvas}, []Spec{sized},
+			sampler + "inputs of the kinds seed and index, and at most a canvas and a label, got canvas, seed"},
+		{(*Variant).canGenerate, []Spec{seed, index, canvasOf("canvas", "int64", "batch", "h", "2*w")}, []Spec{sized},
+			sampler + "canvas uint8 [batch, h, 2*w], got int64 [batch, h, 2*w]"},
+		{(*Variant).canGenerate, []Spec{seed, index, canvasOf("canvas", "uint8", "batch", "2*w", "h")}, []Spec{sized},
+			sampler + "canvas uint8 [batch, h, 2*w], got uint8 [batch, 2*w, h]"},
+		{(*Variant).canGenerate, []Spec{seed, index, canvasOf("canvas", "uint8", 1, "h", "2*w")}, []Spec{sized},
+			sampler + "canvas uint8 [batch, h, 2*w], got uint8 [1, h, 2*w]"},
+		{(*Variant).canGenerate, []Spec{seed, index, canvasOf("canvas", "uint8", "batch", 3, "h", "2*w")}, []Spec{sized},
+			sampler + "canvas uint8 [batch, h, 2*w], got uint8 [batch, 3, h, 2*w]"},
 		{(*Variant).canGenerate, []Spec{seed, numbersOf("index", "index", 4)}, []Spec{made},
 			sampler + "index int64 [batch], got int64 [4]"},
 		{(*Variant).canGenerate, []Spec{numbersOf("seed", "seed", "batch"), index}, []Spec{made},

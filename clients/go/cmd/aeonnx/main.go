@@ -18,9 +18,10 @@ import (
 const usage = `Usage:
   aeonnx check BUNDLE [--time]
   aeonnx denoise BUNDLE in.png out.png [--force]
-  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size 64x48] out.png [--force]
   aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
-in.png may be a PNG, JPEG or BMP file; what is written is replaced only with --force`
+in.png may be a PNG, JPEG or BMP file; what is written is replaced only with --force;
+64x48 is height x width`
 
 // A usageError says what is wrong with the arguments.
 type usageError string
@@ -35,7 +36,8 @@ type command struct {
 	names       []string // what the usage has in their places
 	time, force bool
 	seed, count int64
-	label       *int64 // nil if there is none
+	label       *int64  // nil if there is none
+	size        []int64 // of the images, such as height and width; nil for the usual one
 }
 
 var places = map[string][]string{
@@ -124,6 +126,10 @@ func parse(args []string) (command, error) {
 			}
 			return nil
 		})
+		flags.Func("size", "", func(text string) (err error) {
+			asked.size, err = sizeOf(text)
+			return err
+		})
 	default:
 		return asked, usageError(fmt.Sprintf("expected check, denoise, generate or run, got %q", asked.verb))
 	}
@@ -153,6 +159,18 @@ func whole(to *int64, least uint64, bits int) func(string) error {
 		*to = int64(value)
 		return nil
 	}
+}
+
+// sizeOf reads such as 64x48.
+func sizeOf(text string) (size []int64, err error) {
+	for _, word := range strings.Split(strings.ToLower(text), "x") {
+		number, err := strconv.ParseUint(word, 10, 63)
+		if err != nil {
+			return nil, errors.New("expected HEIGHTxWIDTH, such as 64x48")
+		}
+		size = append(size, int64(number))
+	}
+	return size, nil
 }
 
 func check(bundle *aeonnx.Bundle, timed bool) error {
@@ -220,11 +238,14 @@ func generate(bundle *aeonnx.Bundle, asked command) error {
 	case takes == nil && len(labels) > 0:
 		return usageError("this sampler takes no --label")
 	}
+	if _, err := sampler.ImageSizes(asked.size...); err != nil {
+		return usageError(err.Error())
+	}
 	to := asked.names[1]
 	if err := aeonnx.Writable(to, asked.force); err != nil {
 		return err
 	}
-	images, err := bundle.Generate(asked.seed, int(asked.count), labels...)
+	images, err := bundle.GenerateSized(asked.seed, int(asked.count), asked.size, labels...)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +45,23 @@ func TestOptionsAreTakenBetweenNames(t *testing.T) {
 	asked, err = parse(strings.Fields("generate B --label -3 out.png -n 2"))
 	if err != nil || asked.label == nil || *asked.label != -3 || asked.count != 2 {
 		t.Errorf("%+v %v", asked, err)
+	}
+	for words, expected := range map[string][]int64{
+		"generate B out.png --size 64x48":  {64, 48},
+		"generate --size 0X9 -n 2 B o.png": {0, 9},
+		"generate B --size=8 out.png":      {8},
+		"generate B out.png":               nil,
+	} {
+		if asked, err = parse(strings.Fields(words)); err != nil || !slices.Equal(asked.size, expected) {
+			t.Errorf("%s: %v %v", words, asked.size, err)
+		}
+	}
+	for _, size := range []string{"x", "64x", "64x-8", "64 48", "64x4e1", "9223372036854775808x4"} {
+		_, err := parse([]string{"generate", "B", "o.png", "--size", size})
+		expected := fmt.Sprintf("invalid value %q for flag -size: expected HEIGHTxWIDTH, such as 64x48", size)
+		if err == nil || err.Error() != expected || exitCode(err) != 2 {
+			t.Errorf("expected %q, got %v", expected, err)
+		}
 	}
 	for _, words := range []string{"run B P", "run", "generate B o.png --label x", "check B --label 1", "denoise B a b c"} {
 		if _, err := parse(strings.Fields(words)); err == nil || exitCode(err) != 2 {
