@@ -17,7 +17,6 @@ import java.util.function.UnaryOperator;
 /** A bundle: its graphs as functions of arrays, its golden vectors, and the verbs made of them. */
 public final class Bundle implements AutoCloseable {
     private static final long MANIFEST = 1 << 24; // bytes, at most
-    private static final int AT_ONCE = 64; // images that `generate` asks for in one run
     private static final int CALLS = 300;
     private static final int WARM_UP = 50;
 
@@ -161,36 +160,20 @@ public final class Bundle implements AutoCloseable {
      *
      * @param seed 0 or more
      * @param label of all images, where the sampler takes one; else null
+     * @param size of the images, such as height and width, where they may have any; nothing for that
+     *     of the first golden vectors
      * @return uint8 [count, C, H, W]
-     * @throws AeonnxException the sampler takes no label or needs one, or its labels are others
+     * @throws AeonnxException the sampler takes no label or needs one, or its labels are others; or
+     *     its images cannot have this size
      */
-    public Tensor generate(long seed, int count, Long label) {
+    public Tensor generate(long seed, int count, Long label, long... size) {
         if (seed < 0 || count < 1) {
             throw new AeonnxException("expected a seed of 0 or more and images, got seed " + seed
                     + " and " + count + " images");
         }
         Part part = sampler();
         Verb.requireLabel(part.variant, label);
-        TensorSpec image = Verb.image(part.variant).orElseThrow();
-        long[] shape = Size.at(image.shape(), Map.of(Size.BATCH, (long) count));
-        shape[0] = count;
-        Tensor images = Tensor.of(DType.UINT8, shape);
-        int size = images.count() / count;
-        for (int first = 0; first < count; first += AT_ONCE) {
-            int rows = Math.min(AT_ONCE, count - first);
-            Map<String, Tensor> inputs = new HashMap<>();
-            for (TensorSpec spec : part.variant.inputs()) {
-                Tensor values = Tensor.of(DType.INT64, spec.kind() == Kind.SEED ? 1 : rows);
-                for (int row = 0; row < values.rows(); row++) {
-                    values.data().putLong(8 * row, spec.kind() == Kind.SEED ? seed
-                            : spec.kind() == Kind.LABEL ? label : (long) first + row);
-                }
-                inputs.put(spec.name(), values);
-            }
-            Tensor found = part.run(inputs).get(image.name());
-            images.data().put(first * size, found.data(), 0, rows * size);
-        }
-        return images;
+        return Sampler.generate(part, seed, count, label, size);
     }
 
     /** Let go of all graphs. */

@@ -14,6 +14,7 @@ public enum Kind {
     SCORE(1),
     SEED(1), // one for all rows
     INDEX(1),
+    CANVAS(3), // [batch, height, width], as large as the images
     MASK(0),
     OTHER(0);
 

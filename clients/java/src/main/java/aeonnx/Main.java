@@ -1,6 +1,7 @@
 package aeonnx;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -10,11 +11,11 @@ public final class Main {
             """
             usage: aeonnx check BUNDLE [--time]
                    aeonnx denoise BUNDLE in.png out.png [--force]
-                   aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+                   aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size 64x48] out.png [--force]
                    aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
             in.png may be a PNG, JPEG or BMP file; out.png is written as PNG. run takes a file for
             each input of the part, and writes the outputs that are named. What is written is
-            replaced only with --force""";
+            replaced only with --force. 64x48 is height x width""";
 
     private Main() {}
 
@@ -99,13 +100,16 @@ public final class Main {
         long count = number("-n", option(words, "-n", "64"), 1, Integer.MAX_VALUE);
         String text = option(words, "--label", null);
         Long label = text == null ? null : number("--label", text, Long.MIN_VALUE, Long.MAX_VALUE);
+        long[] size = size(option(words, "--size", null));
         boolean force = words.remove("--force");
         require(words, 2, "BUNDLE out.png");
         try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             Path to = Names.path(words.get(1));
-            Verb.requireLabel(bundle.sampler().variant, label);
+            Variant sampler = bundle.sampler().variant;
+            Verb.requireLabel(sampler, label);
+            Sampler.imageSizes(sampler, size);
             Output.require(to, force);
-            Picture.writeGrid(to, bundle.generate(seed, (int) count, label), force);
+            Picture.writeGrid(to, bundle.generate(seed, (int) count, label, size), force);
         }
         return 0;
     }
@@ -145,6 +149,21 @@ public final class Main {
         }
         throw usage("%s: expected a whole number from %d to %d, got %s"
                 .formatted(option, lowest, largest, text));
+    }
+
+    /** The numbers of a text such as 64x48; none of null. */
+    static long[] size(String text) {
+        if (text == null) {
+            return new long[0];
+        }
+        try {
+            if (text.matches("[0-9]+([xX][0-9]+)*")) {
+                return Arrays.stream(text.split("[xX]")).mapToLong(Long::parseLong).toArray();
+            }
+        } catch (NumberFormatException error) {
+            // told below
+        }
+        throw usage("--size: expected HEIGHTxWIDTH, such as 64x48, got " + text);
     }
 
     private static void require(List<String> words, int count, String what) {

@@ -100,8 +100,8 @@ public final class Picture {
         int columns = (int) Math.ceil(Math.sqrt(count));
         int rows = (count + columns - 1) / columns;
         int gap = count == 1 ? 0 : 2; // pixels between images and around them
-        int wide = columns * (width + gap) + gap;
-        int high = rows * (height + gap) + gap;
+        int wide = Math.addExact(Math.multiplyExact(columns, width + gap), gap);
+        int high = Math.addExact(Math.multiplyExact(rows, height + gap), gap);
         byte[] picture = new byte[Math.multiplyExact(Math.multiplyExact(wide, high), channels)];
         Arrays.fill(picture, (byte) GREY);
         for (int i = 0; i < images.count(); i++) {

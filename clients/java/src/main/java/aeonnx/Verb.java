@@ -29,7 +29,7 @@ record Verb(String part, String verb) {
         }
     }
 
-    /** A seed, and numbers and labels of rows, to images of one size. */
+    /** A seed, and numbers and labels of rows, to images: of one size, or of that of a canvas. */
     static void requireSampler(Variant variant) {
         Verb verb = new Verb("sampler", "generate");
         Size rows = variant.outputs().get(0).shape().get(0);
@@ -38,23 +38,29 @@ record Verb(String part, String verb) {
                 throw verb.lacks("an input of the kind " + kind, kinds(variant.inputs()));
             }
         }
+        boolean sized = find(variant, Kind.CANVAS).isPresent();
         boolean labelled = find(variant, Kind.LABEL).isPresent();
-        if (variant.inputs().size() != (labelled ? 3 : 2)) {
-            throw verb.lacks("a seed, an index and at most a label as inputs", kinds(variant.inputs()));
-        }
-        for (TensorSpec input : variant.inputs()) {
-            Size size = input.kind() == Kind.SEED ? Size.of(1) : rows;
-            verb.require(input, DType.INT64, List.of(size));
+        if (variant.inputs().size() != 2 + (sized ? 1 : 0) + (labelled ? 1 : 0)) {
+            throw verb.lacks("a seed, an index and at most a canvas and a label as inputs",
+                    kinds(variant.inputs()));
         }
         TensorSpec image = image(variant)
                 .orElseThrow(() -> verb.lacks("an output image", names(variant.outputs())));
         verb.requireKind("output", image, Kind.IMAGE);
         verb.requireChannels(image);
-        List<Size> sizes = image.shape().subList(1, 4);
-        if (!sizes.stream().allMatch(Size::isNumber)) {
+        List<Size> sizes = image.shape().subList(2, 4);
+        if (!sized && !sizes.stream().allMatch(Size::isNumber)) {
             throw verb.lacks("images of one size", image.toString());
         }
         verb.require(image, DType.UINT8, image.shape());
+        for (TensorSpec input : variant.inputs()) {
+            switch (input.kind()) {
+                case SEED -> verb.require(input, DType.INT64, List.of(Size.of(1)));
+                case CANVAS -> verb.require(
+                        input, DType.UINT8, List.of(rows, sizes.get(0), sizes.get(1)));
+                default -> verb.require(input, DType.INT64, List.of(rows));
+            }
+        }
     }
 
     /**

@@ -74,8 +74,10 @@ final class ManifestTest {
                 "[\"batch\", 1", "[\"batch\", 1125899906842624");
         refused(PART + ".inputs[0].shape: expected a list of 4 for the kind image, got a list of 3",
                 "\"height\", \"width/2\"", "\"height\"");
+        refused(PART + ".inputs[0].shape: expected a list of 3 for the kind canvas, got a list of 4",
+                "\"image\"", "\"canvas\"");
         refused(PART + ".inputs[0].kind: expected one of image, latent, codes, vector, signal, volume, "
-                + "label, score, seed, index, mask, other, got \"picture\"", "\"image\"", "\"picture\"");
+                + "label, score, seed, index, canvas, mask, other, got \"picture\"", "\"image\"", "\"picture\"");
         refused(PART + ".inputs[0].range: expected a list, got nothing", "\"range\": [0, 1],", "");
     }
 

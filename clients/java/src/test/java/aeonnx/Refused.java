@@ -12,4 +12,10 @@ final class Refused {
     static void as(String text, Executable done) {
         assertEquals(text, assertThrows(AeonnxException.class, done).getMessage());
     }
+
+    /** What is wrong with arguments of the command. */
+    static void asUsage(String text, Executable done) {
+        as(text, done);
+        assertEquals(2, assertThrows(AeonnxException.class, done).exitCode);
+    }
 }
