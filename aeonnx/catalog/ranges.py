@@ -112,7 +112,9 @@ Levels = Annotated[str | float, Span(_LEVEL)]
 """A strength, or the ends of a range of them; see `ends`."""
 LevelsOrAuto = Annotated[str | float, Span(_LEVEL), "auto"]
 """`Levels`, or "auto": the recipe chooses."""
-CorruptionKind = Literal["gaussian", "masking", "salt-pepper", "poisson-gaussian", "jpeg", "pairs"]
+CorruptionKind = Literal[
+    "gaussian", "masking", "salt-pepper", "poisson-gaussian", "jpeg", "awgn", "pairs"
+]
 """Kinds of corruption, see `aeonnx.training.corruption`; `PAIRS` is for images that are noisy."""
 FeatureCorruptionKind = Literal["gaussian", "masking", "salt-pepper"]
 """Those kinds that can corrupt features as well as images."""

@@ -240,7 +240,9 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
         _require_numbers(found, config.columns)
         return Examples(**found)
     for name, value in found.items():
-        if value.is_floating_point() and not bool(((value >= 0) & (value <= 1)).all()):
+        if config.unbounded and name.startswith("noisy_"):
+            _require_finite(name, value)
+        elif value.is_floating_point() and not bool(((value >= 0) & (value <= 1)).all()):
             raise ValueError(f"examples: {name}: expected values from 0 to 1")
     return Examples(**found)
 
@@ -248,9 +250,12 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
 def _require_numbers(found: Mapping[str, Tensor], columns: Columns) -> None:
     """Raise `ValueError` if rows have infinite values, or missing ones where there are none."""
     for name, value in found.items():
-        good = ~torch.isinf(value) if columns.missing else torch.isfinite(value)
-        if not bool(good.all()):
-            raise ValueError(f"examples: {name}: expected finite values")
+        _require_finite(name, value[~torch.isnan(value)] if columns.missing else value)
+
+
+def _require_finite(name: str, value: Tensor) -> None:
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(f"examples: {name}: expected finite values")
 
 
 def _checkpoint(

@@ -47,6 +47,7 @@ class ModelConfig:
         classes: names of the labels, for a model with a classifier or a conditional one; else
             empty.
         columns: what the numbers of a row are; None for images.
+        unbounded: whether noisy images have values outside of [0, 1].
     """
 
     model: str
@@ -56,6 +57,7 @@ class ModelConfig:
     latent_size: int
     classes: tuple[str, ...] = ()
     columns: Columns | None = field(default=None, metadata=OPTIONAL)
+    unbounded: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         axes, columns = len(self.input_shape), self.columns

@@ -50,7 +50,7 @@ class Denoiser(Model):
         axis = Axis(self.multiple, min=self.multiple)
         denoiser = Part(
             _Clipped(self.network),
-            (image("x", shape, "noisy images"),),
+            (image("x", shape, "noisy images", None if self.config.unbounded else (0.0, 1.0)),),
             (image("denoised", shape, _DESCRIPTION),),
             axes={"height": axis, "width": axis},
             sizes={"height": nearest(axis, height), "width": nearest(axis, width)},

@@ -18,9 +18,15 @@ from aeonnx.training.random import Noise
 
 __all__ = ["CORRUPTIONS", "Corruption"]
 
+_UNBOUNDED = ("awgn",)
+
 
 def _gaussian(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
     return (x + level * normal).clamp(0, 1)
+
+
+def _white(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
+    return x + level * normal
 
 
 def _poisson_gaussian(x: Tensor, level: float | Tensor, normal: Tensor) -> Tensor:
@@ -55,6 +61,7 @@ CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], _Apply]] = {
     "salt-pepper": (Noise.uniform, _salt_pepper),
     "poisson-gaussian": (Noise.normal, _poisson_gaussian),
     "jpeg": (_nothing, _jpeg),
+    "awgn": (Noise.normal, _white),
 }
 """By kind: the function that draws the noise, and (x, level, noise) -> corrupted x."""
 
@@ -69,7 +76,9 @@ class Corruption:
             "poisson-gaussian" adds the noise of a camera, N(0, level^2 (x + 0.04)), and clips (the
             light's noise and the electronics' as one gaussian that depends on the signal, Foi et
             al. 2008, "Practical Poissonian-Gaussian noise modeling and fitting for single-image
-            raw-data", equation 6); "jpeg" compresses with quality 100 (1 - level).
+            raw-data", equation 6); "jpeg" compresses with quality 100 (1 - level);
+            "awgn" (additive white gaussian noise) adds N(0, level^2) and does not clip, as in
+            arrays of floats that a sensor gives.
         level: standard deviation, that of white, fraction of the values, or lack of quality, in
             (0, 1]; or the ends of a range of levels, such as "0.02-0.3", from which each row draws
             its own.
@@ -98,6 +107,11 @@ class Corruption:
     def __str__(self) -> str:
         level = self.level if isinstance(self.level, str) else f"{self.level:g}"
         return f"{self.kind} {level}"
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether corrupted values can be outside of [0, 1]."""
+        return self.kind in _UNBOUNDED
 
     @property
     def draws(self) -> int:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from aeonnx.bundle import Axis, TensorSpec
 from aeonnx.models import Part
 
-__all__ = ["FACTORIES", "any_size", "conditional", "signal"]
+__all__ = ["FACTORIES", "any_size", "conditional", "generator", "signal"]
 
-FACTORIES = ("any_size", "conditional", "signal")
+FACTORIES = ("any_size", "conditional", "generator", "signal")
 
 
 class AnySize(nn.Module):
@@ -72,6 +72,29 @@ class Conditional(nn.Module):
         return {"decoder": Part(self.decoder, (z, label), (y,))}
 
 
+class Generator(nn.Module):
+    """A decoder of latents of any size and a label to grey images in [-1, 1]."""
+
+    prior = "standard-normal"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.classes = nn.ConvTranspose2d(2, 1, 4, stride=4), nn.Embedding(10, 1)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        return torch.tanh(self.up(z) + self.classes(label)[:, :, None, None])
+
+    def parts(self) -> dict[str, Part]:
+        """The decoder alone."""
+        z = TensorSpec("z", ("batch", 2, "height/4", "width/4"), kind="latent")
+        label = TensorSpec("label", ("batch",), "int64", (0.0, 9.0), kind="label")
+        shape = ("batch", 1, "height", "width")
+        y = TensorSpec("image", shape, range=(-1.0, 1.0), kind="image")
+        axes = {name: Axis(4, min=8, max=512) for name in ("height", "width")}
+        sizes = {"height": 16, "width": 24}
+        return {"decoder": Part(self, (z, label), (y,), axes=axes, sizes=sizes)}
+
+
 class Signal(nn.Module):
     """An encoder of signals to 4 numbers per 16 samples, and its decoder."""
 
@@ -108,6 +131,12 @@ def conditional() -> nn.Module:
     """A decoder with a label."""
     torch.manual_seed(0)
     return Conditional()
+
+
+def generator() -> nn.Module:
+    """A decoder of images of any size, with a label."""
+    torch.manual_seed(0)
+    return Generator()
 
 
 def signal() -> nn.Module:

@@ -71,6 +71,54 @@ def test_a_class_is_generated(program: Program, made: Path, tmp_path: Path) -> N
     assert done.stderr.startswith("Error: this sampler needs --label, 0 to 9")
 
 
+@pytest.mark.parametrize("size", [(8, 200), (44, 60), None])
+def test_images_of_any_size_are_generated(
+    program: Program, made: Path, tmp_path: Path, size: tuple[int, int] | None
+) -> None:
+    target = tmp_path / "x.png"
+    asked = () if size is None else ("--size", "x".join(map(str, size)))
+    options = ("--label", 3, *asked, "-n", 1, "--seed", 5)
+    done = program("generate", made / "generator", *options, target)
+    assert done.returncode == 0, done.stderr
+    with aeonnx.load(made / "generator", providers=["cpu"]) as bundle:
+        expected = bundle.generate(1, seed=5, size=size, label=3, pixels=True)[0, 0]
+    assert expected.shape == (size or (16, 24))
+    found = pixels_of(target)
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bundle", "size", "text"),
+    [
+        ("conditional", "8x8", "size: expected none, the images of this bundle have one size"),
+        ("generator", "8x8x8", "size: expected 2 numbers, height and width, got 8x8x8"),
+        (
+            "generator",
+            "30x8",
+            "size: height: expected a multiple of 4 from 8 to 512, got 30: the nearest is 32",
+        ),
+        (
+            "generator",
+            "8x516",
+            "size: width: expected a multiple of 4 from 8 to 512, got 516: the nearest is 512",
+        ),
+        ("generator", "8x0", "size: width: expected a multiple of 4 from 8 to 512, got 0"),
+    ],
+)
+def test_sizes_of_images_that_break_a_rule_are_refused(
+    program: Program, made: Path, tmp_path: Path, bundle: str, size: str, text: str
+) -> None:
+    options = ("--label", 3, "--size", size, "-n", 1)
+    done = program("generate", made / bundle, *options, tmp_path / "x.png")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {text}")
+    wrong = program("generate", made / "generator", "--size", "8y8", "-n", 1, tmp_path / "x.png")
+    assert wrong.returncode == 2
+    assert "expected HEIGHTxWIDTH, such as 64x48, got 8y8" in wrong.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
 @pytest.mark.parametrize(
     ("shape", "code", "text"),
     [

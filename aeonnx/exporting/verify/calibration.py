@@ -59,12 +59,13 @@ def task_of(
     own = own_inputs(name, part, test)
     inputs = complete_inputs(part, own)
     image = first_input(parts)
+    noisy = own[image.name] is not test[image.name]
     task = Task(
         inputs=inputs,
         images=test[image.name],
-        bounds=image.range,
+        bounds=image.range or (part.outputs[0].range if noisy else None),
         classes=classes,
-        noisy=own[image.name] is not test[image.name],
+        noisy=noisy,
     )
     decoder, first = parts.get("decoder"), part.outputs[0]
     if decoder is None or decode is None:

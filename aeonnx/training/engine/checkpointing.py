@@ -95,7 +95,7 @@ class CheckpointManager:
         return checkpoint.dump_examples(checkpoint.Examples(**images, **labels))
 
     def _noisy(self, split: Split, places: Tensor) -> Tensor:
-        """What the denoiser is given of these images, of their dtype."""
+        """What the denoiser is given of these images: of their dtype, or float32 if unbounded."""
         recipe = self.plan.recipe
         assert recipe.given is not None  # noqa: S101  # the caller asks
         stored, noisy = separate(split.images.read(places), split.images.shape[0])
@@ -106,7 +106,9 @@ class CheckpointManager:
         drawn = recipe.stages[-1].draw(random, tuple(x.shape[1:]))
         given = None if noisy is None else noisy.float() / scale
         found = recipe.given(Batch(x, labels, drawn, torch.ones(()), given))
-        return found if scale == 1 else (found * scale).round().to(stored.dtype)
+        if recipe.unbounded or scale == 1:
+            return found
+        return (found * scale).round().to(stored.dtype)
 
     @property
     def _normal(self) -> Tensor:

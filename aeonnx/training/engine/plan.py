@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -251,6 +251,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
         columns=data.columns,
     )
     recipe = recipes.make(config, known)
+    config = replace(config, unbounded=recipe.unbounded)
     settings = resolve_settings(options, recipe)
     seed = options.seed or 0
     train_places, held_out = _hold_out(len(data.train.images), settings.held_out, seed)

@@ -113,6 +113,7 @@ class Recipe:
         ema: default decay of the moving average of the weights; 0 for no average.
         given: (batch of the last stage) -> the images that a denoiser is given, of the shape of
             `Batch.x`; None for models without a denoiser.
+        unbounded: whether these images have values outside of [0, 1].
     """
 
     stages: tuple[Stage, ...]
@@ -123,6 +124,7 @@ class Recipe:
     clip: float | None = None
     ema: float = 0.0
     given: Callable[[Batch], Tensor] | None = None
+    unbounded: bool = False
 
 
 _RECIPES: dict[str, Callable[..., Recipe]] = {}

@@ -14,6 +14,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from aeonnx.catalog.ranges import PAIRS, CorruptionKind, LevelsOrAuto
+from aeonnx.errors import UsageError
 from aeonnx.models import ModelConfig
 from aeonnx.models.ae import Autoencoder
 from aeonnx.models.dae import Denoiser
@@ -53,6 +54,12 @@ def recipe(
     if corruption_level == "auto":
         corruption_level = _LEVELS.get(corruption, _OTHER_LEVELS) if photos else _LEVEL
     corrupt = None if corruption == PAIRS else Corruption(corruption, corruption_level)
+    unbounded = corrupt is not None and corrupt.unbounded
+    if unbounded and not photos:
+        raise UsageError(
+            f"--corruption {corruption} makes values outside of [0, 1], which only --arch unet "
+            "takes: add it, or choose gaussian, which is clipped"
+        )
 
     def draw(noise: Noise, shape: Shape) -> tuple[Tensor, ...]:
         return corrupt.draw(noise, *shape) if corrupt else ()
@@ -82,7 +89,9 @@ def recipe(
 
     def pictures(model: Model, batch: Batch) -> list[Picture]:
         x_tilde = corrupted(batch)
-        return [Picture.of_rows("denoised", x_tilde, model(x_tilde).clamp(0, 1), batch.x)]
+        return [
+            Picture.of_rows("denoised", x_tilde.clamp(0, 1), model(x_tilde).clamp(0, 1), batch.x)
+        ]
 
     stage = Stage(
         name="train",
@@ -98,5 +107,12 @@ def recipe(
     # The norm of the logarithm's gradient grows as the error shrinks: clipped, the rate can be
     # twice as high.
     return Recipe(
-        (decibels,), pictures, batch_size=8, lr=2e-3, clip=1.0, ema=0.999, given=corrupted
+        (decibels,),
+        pictures,
+        batch_size=8,
+        lr=2e-3,
+        clip=1.0,
+        ema=0.999,
+        given=corrupted,
+        unbounded=unbounded,
     )
