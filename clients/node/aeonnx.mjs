@@ -19,7 +19,7 @@ import { openFolder, readPicture, requireWritable, writePicture } from "./node.m
 const USAGE = `Usage:
   aeonnx check BUNDLE [--time]
   aeonnx denoise BUNDLE in.png out.png [--force]
-  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size HxW] out.png [--force]
   aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]`;
 
 /**
@@ -42,6 +42,7 @@ const VERBS = {
       seed: { type: "string", default: "0" },
       n: { type: "string", short: "n", default: "64" },
       label: { type: "string" },
+      size: { type: "string" },
       force: { type: "boolean" },
     },
     act: generate,
@@ -80,17 +81,18 @@ async function denoise([folder, from, to], { force }) {
   return 0;
 }
 
-async function generate([folder, to], { seed, n, label, force }) {
+async function generate([folder, to], { seed, n, label, size, force }) {
   const count = Number(whole(n, "-n"));
   const seeds = whole(seed, "--seed");
   const labels = label === undefined ? undefined : whole(label, "--label");
+  const sizes = size === undefined ? undefined : sizesIn(size);
   const bundle = await openFolder(folder);
   const { variant } = await bundle.ready("sampler");
-  const shape = bundle.imageShape("sampler");
-  requirePicture("sampler", "generate", shape);
+  requirePicture("sampler", "generate", bundle.imageShape("sampler"));
   labelOf(variant, labels);
+  const shape = bundle.generatedShape(sizes);
   await requireWritable(to, force);
-  const pixels = await bundle.generate(seeds, count, 0, { label: labels });
+  const pixels = await bundle.generate(seeds, count, 0, { label: labels, size: sizes });
   await writePicture(to, grid(pixels, count, shape), { force });
   return 0;
 }
@@ -104,6 +106,12 @@ async function run([folder, part, ...pairs], { force }) {
 function whole(text, option) {
   if (/^\d{1,19}$/.test(text)) return BigInt(text);
   throw new UsageError(`${option}: expected a whole number, got "${text}"`);
+}
+
+/** [64, 48] of "64x48". */
+function sizesIn(text) {
+  if (/^\d{1,15}(x\d{1,15})+$/i.test(text)) return text.toLowerCase().split("x").map(Number);
+  throw new UsageError(`--size: expected HEIGHTxWIDTH, such as 64x48, got "${text}"`);
 }
 
 /** @param {string[]} args */

@@ -7,6 +7,7 @@ import { parseManifest } from "./manifest.mjs";
 import { arrayFor } from "./inputs.mjs";
 import { Part, openPart } from "./part.mjs";
 import { denoised, pictureShape } from "./denoising.mjs";
+import { generated, imageShapeAt, sizedPlaces } from "./generating.mjs";
 import { fromPixels, fromRgba, grid, isOpaque, toPixels } from "./pixels.mjs";
 import { checkLine, checkedLine, replay, timeLine, timed, worse } from "./replay.mjs";
 import { product } from "./tiles.mjs";
@@ -14,7 +15,7 @@ import { NEEDS, labelOf, requirePicture } from "./verbs.mjs";
 
 export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest, printable };
 export { checkLine, checkedLine, fromPixels, fromRgba, grid, isOpaque, timeLine, toPixels };
-export { labelOf, requirePicture };
+export { labelOf, requirePicture, sizedPlaces };
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest
@@ -24,7 +25,6 @@ export { labelOf, requirePicture };
  *   ok: boolean}} Checked `error` and `tolerance` are those of the row where their ratio is largest
  */
 
-const AT_ONCE = 64; // images that `generate` asks for in one run
 const LARGEST_MANIFEST = 2 ** 24; // bytes
 
 /**
@@ -115,11 +115,23 @@ export class Bundle {
    * The images that the denoiser, sampler or decoder takes or gives.
    *
    * @param {"denoiser" | "sampler" | "decoder"} name
-   * @returns {readonly (number | string)[]} [C, H, W]; a denoiser of any size has texts for H and W
+   * @returns {readonly (number | string)[]} [C, H, W]; texts for H and W where they have any size
    * @throws {BundleError} there is none, or its inputs and outputs are not those of the verb
    */
   imageShape(name) {
     return NEEDS[name].image(this.#variant(name, this.#forVerb(name))).shape.slice(1);
+  }
+
+  /**
+   * The images that `generate` makes.
+   *
+   * @param {readonly number[]} [size] as that of `generate`
+   * @returns {readonly number[]} [C, H, W]
+   * @throws {BundleError} as `imageShape`
+   * @throws {UsageError} the images cannot have this size
+   */
+  generatedShape(size) {
+    return imageShapeAt(this.#variant("sampler", this.#forVerb("sampler")), size);
   }
 
   #forVerb(name) {
@@ -215,28 +227,19 @@ export class Bundle {
    * @param {bigint | number} seed 0 to 2^63 - 1
    * @param {number} count
    * @param {number} first number of the first image
-   * @param {{label?: bigint | number}} [options] `label`: of all images, where the sampler takes one
+   * @param {{label?: bigint | number, size?: readonly number[]}} [options] `label`: of all images,
+   *   where the sampler takes one; `size`: of the images, where they can have any, such as [H, W],
+   *   else that of the golden vectors
    * @returns {Promise<Uint8Array>} [count, C, H, W]
    * @throws {BundleError} the bundle has no sampler
    * @throws {UsageError} an argument is out of range
    */
-  async generate(seed, count, first = 0, { label } = {}) {
-    const seeds = BigInt64Array.of(seedOf(seed));
+  async generate(seed, count, first = 0, { label, size } = {}) {
+    const seeds = seedOf(seed);
     requireCounts(count, first);
     const part = await this.ready("sampler");
     const labels = labelOf(part.variant, label);
-    const named = (kind) => part.variant.inputs.find((input) => input.kind === kind)?.name ?? kind;
-    const width = product(this.imageShape("sampler"));
-    const images = imagesOf(count, width);
-    for (let start = 0; start < count; start += AT_ONCE) {
-      const rows = Math.min(AT_ONCE, count - start);
-      const index = BigInt64Array.from({ length: rows }, (_, row) => BigInt(first + start + row));
-      const inputs = { [named("seed")]: seeds, [named("index")]: index };
-      if (labels !== undefined) inputs[named("label")] = new BigInt64Array(rows).fill(labels);
-      const { image } = await part.run(inputs);
-      images.set(image, start * width);
-    }
-    return images;
+    return generated(part, { seed: seeds, count, first, label: labels, size });
   }
 
   /** Close all graphs. */
@@ -302,13 +305,5 @@ export class Bundle {
       `${path} is not the file that the manifest names: ` +
         `expected ${expected}, got ${got}. Export the bundle again.`,
     );
-  }
-}
-
-function imagesOf(count, width) {
-  try {
-    return new Uint8Array(count * width);
-  } catch (error) {
-    throw new UsageError(`count: ${count} images do not fit into memory: ${oneLine(error)}`);
   }
 }

@@ -70,12 +70,8 @@ async function runAll(folder, noisy, picture) {
       await write(clean, 1, [shape[0], height, width]);
     }
     if (bundle.has("sampler")) {
-      const shape = bundle.imageShape("sampler");
-      await write(
-        await bundle.generate(0n, IMAGES, 0, { label: firstLabel(bundle) }),
-        IMAGES,
-        shape,
-      );
+      const images = await bundle.generate(0n, IMAGES, 0, { label: firstLabel(bundle) });
+      await write(images, IMAGES, bundle.generatedShape());
     }
     return ok ? "ok" : "wrong";
   } finally {

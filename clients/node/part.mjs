@@ -7,7 +7,7 @@ import { requirePlainGraph } from "./graph.mjs";
 import { checkedInputs, rowsOf } from "./inputs.mjs";
 import { typeInWords } from "./tensors.mjs";
 import { addRows, runTiled } from "./tiled.mjs";
-import { LARGEST_WHOLE, product, sizedAxes, tilesOf } from "./tiles.mjs";
+import { LARGEST_WHOLE, product, rowsAtOnce, sizedAxes, tilesOf } from "./tiles.mjs";
 
 /**
  * @typedef {import("./axes.mjs").Sizes} Sizes
@@ -159,9 +159,7 @@ export class Part {
   // Rows of sizes that a caller chose can be large; those of a fixed size are small.
   #rowsAtOnce(sizes, rows) {
     if (!sizedAxes(this.variant).length) return rows;
-    const [{ places }] = this.variant.inputs;
-    const values = product(shapeAt(places, sizes).slice(1));
-    return Math.min(rows, Math.max(1, Math.floor(LARGEST_WHOLE / values)));
+    return Math.min(rows, rowsAtOnce(this.variant, sizes));
   }
 
   #runOnce = async (tensors, sizes) => {

@@ -19,7 +19,10 @@ const WIDTHS = new Map(
   Object.entries({ float32: 4, float16: 2, float64: 8, uint8: 1, int32: 4, int64: 8, bool: 1 }),
 );
 const RANKS = new Map(
-  Object.entries({ image: 4, volume: 5, signal: 3, vector: 2, score: 1, seed: 1, index: 1 }),
+  Object.entries({
+    ...{ image: 4, volume: 5, signal: 3, vector: 2 },
+    ...{ score: 1, seed: 1, index: 1, canvas: 3 },
+  }),
 );
 const KINDS = [...RANKS.keys(), "latent", "codes", "label", "mask", "other"];
 const MOST_VALUES = 2 ** 50; // 8 bytes each: their number is exact

@@ -63,6 +63,16 @@ function largestFactor({ inputs, outputs }) {
   return Math.max(...places.map((place) => (typeof place === "number" ? 1 : place.factor)));
 }
 
+/**
+ * How many rows run at once: as many as have the values of the largest whole, and one at least.
+ *
+ * @param {Variant} variant
+ * @param {Sizes} sizes of its axes
+ */
+export function rowsAtOnce(variant, sizes) {
+  return Math.max(1, Math.floor(LARGEST_WHOLE / rowValues(variant, sizes)));
+}
+
 function rowValues({ inputs, outputs }, sizes) {
   const values = ({ places }) => product(shapeAt(places, sizes).slice(1));
   return Math.max(...[...inputs, ...outputs].map(values));

@@ -10,6 +10,7 @@ import { describe, typeInWords } from "./tensors.mjs";
  */
 
 const LATENTS = ["latent", "codes", "vector", "other"];
+const SAMPLED = ["index,seed", "index,label,seed", "canvas,index,seed", "canvas,index,label,seed"];
 
 /** The parts that verbs need: what they need of them, and the images that they take or give. */
 export const NEEDS = {
@@ -37,7 +38,8 @@ function requireDenoiser({ inputs, outputs }) {
 }
 
 /**
- * A part that makes images of a seed and their numbers, and of a label where it has one.
+ * A part that makes images of a seed and their numbers, of a canvas of their size where they can have
+ * any, and of a label where it has one.
  *
  * @param {Variant} variant of the part `sampler`
  * @throws {BundleError}
@@ -45,10 +47,11 @@ function requireDenoiser({ inputs, outputs }) {
 function requireSampler({ inputs, outputs }) {
   const needs = (expected, got) => need("sampler", "generate", expected, got);
   const kinds = inputs.map(({ kind }) => kind);
-  const known = ["index,seed", "index,label,seed"].includes([...kinds].sort().join());
+  const known = SAMPLED.includes([...kinds].sort().join());
   const given = inputs.map(({ name, kind }) => `${name} of ${kind}`).join(", ");
-  if (!known) needs("inputs of the kinds seed and index, and label at most", given);
-  for (const input of inputs) {
+  if (!known) needs("inputs of the kinds seed and index, and canvas and label at most", given);
+  const isCanvas = ({ kind }) => kind === "canvas";
+  for (const input of inputs.filter((spec) => !isCanvas(spec))) {
     const shape = [input.kind === "seed" ? 1 : outputs[0].shape[0]];
     requireTensor(needs, input, { ...input, dtype: "int64", shape });
   }
@@ -56,7 +59,10 @@ function requireSampler({ inputs, outputs }) {
   if (!output) return needs("an output image", outputs.map(({ name }) => name).join(", "));
   requireKind(needs, "an output", output, ["image"]);
   requirePixels(needs, output, "uint8");
-  requireSized(needs, output);
+  const canvas = inputs.find(isCanvas);
+  if (!canvas) return requireSized(needs, output);
+  const [rows, , ...sizes] = output.shape;
+  requireTensor(needs, canvas, { ...canvas, dtype: "uint8", shape: [rows, ...sizes] });
 }
 
 /**

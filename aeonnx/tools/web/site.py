@@ -37,9 +37,9 @@ DIGITS = "digits.png"
 
 CORE = (
     *("axes.mjs", "bundle.mjs", "checks.mjs", "denoising.mjs", "errors.mjs"),
-    *("fields.mjs", "graph.mjs", "inputs.mjs", "manifest.mjs", "padding.mjs"),
-    *("part.mjs", "pixels.mjs", "replay.mjs", "tensors.mjs", "tiled.mjs"),
-    *("tiles.mjs", "variant.mjs", "verbs.mjs"),
+    *("fields.mjs", "generating.mjs", "graph.mjs", "inputs.mjs", "manifest.mjs"),
+    *("padding.mjs", "part.mjs", "pixels.mjs", "replay.mjs", "tensors.mjs"),
+    *("tiled.mjs", "tiles.mjs", "variant.mjs", "verbs.mjs"),
 )
 """Files that the page shares with clients/node."""
 

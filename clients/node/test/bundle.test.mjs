@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { oneLine, parseManifest, printable } from "../bundle.mjs";
-import { IMAGE, manifest, opened, promised, tensor, variant } from "./made.mjs";
+import { IMAGE, axis, manifest, opened, promised, tensor, variant } from "./made.mjs";
 
 const PIXELS = Uint8Array.of(0, 1, 2, 3, 4, 5);
 const uint8 = (name, shape = IMAGE) => tensor(name, "uint8", shape, [0, 255]);
@@ -57,7 +57,8 @@ for (const [reason, specs] of Object.entries(DENOISERS)) {
 
 const SEED = tensor("seed", "int64", [1], null);
 const INDEX = tensor("index", "int64", ["batch"], null);
-const KINDS = "inputs of the kinds seed and index, and label at most";
+const canvas = (others = {}) => ({ ...uint8("canvas", ["batch", 2, 3]), ...others });
+const KINDS = "inputs of the kinds seed and index, and canvas and label at most";
 const SAMPLERS = {
   [`expected ${KINDS}, got z of image`]: { inputs: [tensor("z")] },
   [`expected ${KINDS}, got seed of seed, index of index, z of image`]: {
@@ -71,6 +72,22 @@ const SAMPLERS = {
   },
   "expected label int64 [batch], got int64 [batch, 1]": {
     inputs: [SEED, INDEX, tensor("label", "int64", ["batch", 1], null)],
+  },
+  [`expected ${KINDS}, got seed of seed, index of index, canvas of canvas, more of canvas`]: {
+    inputs: [SEED, INDEX, canvas(), canvas({ name: "more" })],
+  },
+  "expected canvas uint8 [batch, 2, 3], got float32 [batch, 2, 3]": {
+    inputs: [SEED, INDEX, canvas({ dtype: "float32" })],
+    outputs: [uint8("image")],
+  },
+  "expected canvas uint8 [batch, 2, 3], got uint8 [batch, 3, 2]": {
+    inputs: [SEED, INDEX, canvas({ shape: ["batch", 3, 2] })],
+    outputs: [uint8("image")],
+  },
+  "expected canvas uint8 [batch, height, width], got uint8 [batch, width, height]": {
+    inputs: [SEED, INDEX, canvas({ shape: ["batch", "width", "height"] })],
+    outputs: [uint8("image", ["batch", 1, "height", "width"])],
+    axes: { height: axis(), width: axis() },
   },
   "expected an output image, got y": {},
   "expected image uint8 [batch, 1, 2, 3], got float32 [batch, 1, 2, 3]": {
@@ -212,6 +229,8 @@ test("an engine that opens files anywhere is too old", async () => {
 
 const part = (change) => manifest({ decoder: variant(change) });
 const MANIFESTS = {
+  "parts.decoder.fp32.inputs[0].kind: expected 3 axes of a tensor of kind canvas, got [batch, 6]":
+    part({ inputs: [canvas({ shape: ["batch", 6] })] }),
   "parts: expected at least one part": manifest({}),
   'parts.decoder: expected the variant fp32, got "int8"': manifest(
     {},

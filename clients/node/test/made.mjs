@@ -38,7 +38,7 @@ export const IMAGE = ["batch", 1, 2, 3];
 
 /** What a tensor of a shape is, unless a test says otherwise. */
 function kindOf(name, shape) {
-  if (["seed", "index", "label"].includes(name)) return name;
+  if (["seed", "index", "canvas", "label"].includes(name)) return name;
   return shape.length === 4 ? "image" : "other";
 }
 

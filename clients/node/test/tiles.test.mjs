@@ -234,3 +234,22 @@ test("pixels need their size where the denoiser takes any", async () => {
     message: "denoise: expected the size of the pixels, [height, width], got none",
   });
 });
+
+test("as many rows run at once as the largest tensor leaves room for", async () => {
+  const rule = axis({ margin: null });
+  const decoder = variant({
+    inputs: [tensor("z", "float32", SIZED, null, "latent")],
+    outputs: [tensor("y", "uint8", ["batch", 1, "256*height", "256*width"], null)],
+    axes: { height: rule, width: rule },
+    size: 1,
+  });
+  const runs = [];
+  const give = ({ dtype }, rows, { z: { dims } }) => {
+    runs.push(rows);
+    return { dtype, shape: [rows, 1, 256 * dims[2], 256 * dims[3]] };
+  };
+  const part = await (await opened(manifest({ decoder }), { give })).part("decoder");
+  const z = { dtype: "float32", shape: [5, 1, 4, 8], data: new Float32Array(5 * 32) };
+  assert.equal((await part.run({ z })).y.length, 5 * 1024 * 2048);
+  assert.deepEqual(runs, [2, 2, 1]); // 2^21 values in an output
+});
