@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -146,6 +147,37 @@ def test_sizes_and_channels_decide_which_panel_a_denoiser_has(
         if rule.part == "denoiser" and rule.fits(SimpleNamespace(inputs=(x,), outputs=(y,)))  # type: ignore[arg-type]
     ]
     assert fitting == ([panel] if panel else [])
+
+
+SIZES = ("height", "width")
+SEED = TensorSpec("seed", (1,), "int64", kind="seed")
+INDEX = TensorSpec("index", ("batch",), "int64", kind="index")
+LABEL = TensorSpec("label", ("batch",), "int64", kind="label")
+CANVAS = TensorSpec("canvas", ("batch", *SIZES), "uint8", kind="canvas")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shape", "fits"),
+    [
+        ((SEED, INDEX), (3, 28, 28), True),
+        ((SEED, INDEX, LABEL), (3, 28, 28), True),
+        ((SEED, INDEX, CANVAS), (1, *SIZES), True),
+        ((SEED, INDEX, CANVAS, LABEL), (3, *SIZES), True),
+        ((SEED, INDEX, CANVAS), (2, *SIZES), False),
+        ((SEED, INDEX, CANVAS), (1, *SIZES[::-1]), False),
+        ((SEED, INDEX, CANVAS), (1, 28, 28), False),
+        ((SEED, INDEX, CANVAS, replace(CANVAS, name="more")), (1, *SIZES), False),
+        ((SEED, INDEX, replace(CANVAS, dtype="float32")), (1, *SIZES), False),
+        ((SEED, INDEX), (1, *SIZES), False),
+        ((SEED, CANVAS), (1, *SIZES), False),
+    ],
+)
+def test_a_sampler_of_images_of_any_size_has_a_canvas(
+    inputs: tuple[TensorSpec, ...], shape: tuple[int | str, ...], fits: bool
+) -> None:
+    image = TensorSpec("image", ("batch", *shape), "uint8", (0, 255), kind="image")
+    (rule,) = (rule for rule in _RULES if rule.part == "sampler")
+    assert rule.fits(SimpleNamespace(inputs=inputs, outputs=(image,))) is fits  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("engine")

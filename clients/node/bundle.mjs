@@ -8,14 +8,14 @@ import { arrayFor } from "./inputs.mjs";
 import { Part, openPart } from "./part.mjs";
 import { denoised, pictureShape } from "./denoising.mjs";
 import { generated, imageShapeAt, sizedPlaces } from "./generating.mjs";
-import { fromPixels, fromRgba, grid, isOpaque, toPixels } from "./pixels.mjs";
+import { fromPixels, fromRgba, grid, gridSize, isOpaque, toPixels } from "./pixels.mjs";
 import { checkLine, checkedLine, replay, timeLine, timed, worse } from "./replay.mjs";
 import { product } from "./tiles.mjs";
 import { NEEDS, labelOf, requirePicture } from "./verbs.mjs";
 
 export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest, printable };
 export { checkLine, checkedLine, fromPixels, fromRgba, grid, isOpaque, timeLine, toPixels };
-export { labelOf, requirePicture, sizedPlaces };
+export { gridSize, labelOf, requirePicture, sizedPlaces };
 
 /**
  * @typedef {import("./manifest.mjs").Manifest} Manifest

@@ -14,12 +14,13 @@ const AT_ONCE = 64; // images of a run, where these are small
  * The sizes of images that follow axes, such as height and width; none where images have one size.
  *
  * @param {Variant} variant of the part `sampler`
- * @returns {{name: string, place: import("./axes.mjs").ScaledAxis}[]} `name`: as the manifest has it
+ * @returns {{at: number, name: string, place: import("./axes.mjs").ScaledAxis}[]} `at`: where it is in
+ *   [C, H, W]; `name`: as the manifest has it
  */
 export function sizedPlaces(variant) {
   const { shape, places } = NEEDS.sampler.image(variant);
   return places.flatMap((place, at) =>
-    at < 2 || typeof place === "number" ? [] : [{ name: String(shape[at]), place }],
+    at < 2 || typeof place === "number" ? [] : [{ at: at - 1, name: String(shape[at]), place }],
   );
 }
 

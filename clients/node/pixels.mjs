@@ -122,6 +122,20 @@ export function isOpaque(rgba) {
 }
 
 /**
+ * The size of one picture of many, and where they are in it.
+ *
+ * @param {number} count
+ * @param {readonly any[]} shape [C, H, W] of each
+ */
+export function gridSize(count, [, imageHeight, imageWidth]) {
+  const columns = Math.ceil(Math.sqrt(count));
+  const gap = count === 1 ? 0 : GAP;
+  const width = columns * (imageWidth + gap) + gap;
+  const height = Math.ceil(count / columns) * (imageHeight + gap) + gap;
+  return { columns, gap, width, height };
+}
+
+/**
  * One picture of many: ceil(sqrt(count)) columns on mid-grey; a single image has no border.
  *
  * @param {Uint8Array} pixels [count, C, H, W]
@@ -129,11 +143,9 @@ export function isOpaque(rgba) {
  * @param {readonly any[]} shape [C, H, W]
  * @returns {{width: number, height: number, channels: number, data: Uint8Array}} data is [H, W, C]
  */
-export function grid(pixels, count, [channels, imageHeight, imageWidth]) {
-  const columns = Math.ceil(Math.sqrt(count));
-  const gap = count === 1 ? 0 : GAP;
-  const width = columns * (imageWidth + gap) + gap;
-  const height = Math.ceil(count / columns) * (imageHeight + gap) + gap;
+export function grid(pixels, count, shape) {
+  const [channels, imageHeight, imageWidth] = shape;
+  const { columns, gap, width, height } = gridSize(count, shape);
   const data = new Uint8Array(height * width * channels).fill(GREY);
   let from = 0;
   for (let image = 0; image < count; image++) {

@@ -155,16 +155,23 @@ def _decodes(variant: Variant) -> bool:
 
 
 def _samples(variant: Variant) -> bool:
-    """Whether it turns a seed and numbers of images, and a label at most, into pixels."""
-    kinds = sorted(spec.kind for spec in variant.inputs)
+    """Whether it turns a seed and numbers of images into pixels.
+
+    It may take a label too, and a canvas, with which the images can have any size.
+    """
+    kinds = [spec.kind for spec in variant.inputs]
     image = next((spec for spec in variant.outputs if spec.name == "image"), None)
     return (
-        kinds in (["index", "seed"], ["index", "label", "seed"])
-        and all(_is_number(spec, spec.kind) for spec in variant.inputs)
-        and image is not None
+        image is not None
         and _is_picture(image)
         and image.dtype == "uint8"
-        and _is_sized(image)
+        and len(kinds) == len({*kinds})
+        and {"index", "seed"} <= {*kinds} <= {"index", "seed", "canvas", "label"}
+        and ("canvas" in kinds or _is_sized(image))
+        and all(
+            _is_canvas(spec, image) if spec.kind == "canvas" else _is_number(spec, spec.kind)
+            for spec in variant.inputs
+        )
     )
 
 
@@ -177,6 +184,12 @@ def _is_picture(spec: TensorSpec) -> bool:
 def _is_number(spec: TensorSpec, kind: str) -> bool:
     """Whether it holds one whole number for each row."""
     return (spec.kind, spec.dtype, len(spec.shape)) == (kind, "int64", 1)
+
+
+def _is_canvas(spec: TensorSpec, image: TensorSpec) -> bool:
+    """Whether its size is that of the images."""
+    rows, _, *size = image.shape
+    return (spec.dtype, spec.shape) == ("uint8", (rows, *size))
 
 
 def _is_sized(spec: TensorSpec) -> bool:
