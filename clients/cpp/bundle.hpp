@@ -91,10 +91,13 @@ public:
     Tensor denoise(const Tensor& picture);
 
     // New images, uint8 [count, C, H, W]: image i of a seed is the same in every language. `label`
-    // is for a sampler that takes one.
-    // Throws Error 2: the label is missing, out of its range, or one too many.
+    // is for a sampler that takes one. `size`, such as {height, width}, is for images that may have
+    // any; without it they have that of the first golden vectors.
+    // Throws Error 2: the label is missing, out of its range, or one too many; the images cannot
+    // have this size.
     Tensor generate(std::int64_t seed, std::int64_t count,
-                    std::optional<std::int64_t> label = std::nullopt);
+                    std::optional<std::int64_t> label = std::nullopt,
+                    const std::optional<Shape>& size = std::nullopt);
 
     // The variant of the denoiser that `denoise` runs.
     const Variant& denoiser() const;

@@ -16,6 +16,7 @@
 #include "bundle.hpp"
 #include "needs.hpp"
 #include "picture.hpp"
+#include "sampling.hpp"
 
 #ifdef __SANITIZE_ADDRESS__
 // The sanitizer ends a process that asks for more than there is. Without it, the engine is told, by
@@ -75,7 +76,7 @@ std::string use_all(const fs::path& folder, const fs::path& picture) {
     if (bundle.manifest.parts.count("sampler")) {
         bundle.require("generate");
         const aeonnx::Variant& sampler = bundle.variant("sampler", "fp32");
-        aeonnx::require_grid(sampler, 3);
+        aeonnx::require_grid(sampler, aeonnx::image_sizes(sampler, std::nullopt), 3);
         const auto label =
             aeonnx::of_kind(sampler, aeonnx::Kind::label) ? std::optional(0) : std::nullopt;
         aeonnx::grid_png(bundle.generate(0, 3, label));

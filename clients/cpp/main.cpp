@@ -17,6 +17,7 @@
 #include "needs.hpp"
 #include "picture.hpp"
 #include "run_files.hpp"
+#include "sampling.hpp"
 
 namespace {
 
@@ -27,7 +28,7 @@ using Words = std::vector<std::string>;
 constexpr const char* usage =
     "usage: aeonnx check BUNDLE [--time]\n"
     "       aeonnx denoise BUNDLE in.png out.png [--force]\n"
-    "       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]\n"
+    "       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size HxW] out.png [--force]\n"
     "       aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]\n"
     "in.png may be PNG, JPEG or BMP; --force replaces a file that is there\n";
 
@@ -41,6 +42,24 @@ std::int64_t number(const std::string& option, const std::string& text, std::int
                            ", got " + text);
     }
     return value;
+}
+
+// "64x48" -> {64, 48}: two numbers or more.
+aeonnx::Shape size_in(const std::string& text) {
+    aeonnx::Shape size;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    bool good = true, more = true;
+    while (good && more) {
+        std::int64_t number = 0;
+        const auto [stopped, failed] = std::from_chars(at, end, number);
+        more = stopped != end;
+        good = failed == std::errc() && *at != '-' && (!more || *stopped == 'x');
+        at = stopped + more;
+        size.push_back(number);
+    }
+    if (good && size.size() > 1) return size;
+    throw Error(2, "--size: expected HEIGHTxWIDTH, such as 64x48, got " + text);
 }
 
 void require_no_options(const Words& words) {
@@ -113,19 +132,21 @@ int denoise(Words words) {
 
 int generate(Words words) {
     const std::string seed = option(words, "--seed"), count = option(words, "-n");
-    const std::string label = option(words, "--label");
+    const std::string label = option(words, "--label"), size = option(words, "--size");
     const bool force = flag(words, "--force");
     require(words, 2, "BUNDLE out.png");
     const std::int64_t key = seed.empty() ? 0 : number("--seed", seed, 0);
     const std::int64_t images = count.empty() ? 64 : number("-n", count, 1);
     const auto of_class = label.empty() ? std::nullopt : std::optional(number("--label", label, 0));
+    const auto of_size = size.empty() ? std::nullopt : std::optional(size_in(size));
     Bundle bundle(words[0]);
     bundle.require("generate");
     const aeonnx::Variant& sampler = bundle.variant("sampler", "fp32");
     aeonnx::require_label(sampler, of_class);
-    aeonnx::require_grid(sampler, images);
+    aeonnx::require_grid(sampler, aeonnx::image_sizes(sampler, of_size), images);
     aeonnx::require_writable(words[1], force);
-    aeonnx::write_file(words[1], aeonnx::grid_png(bundle.generate(key, images, of_class)), force);
+    const aeonnx::Tensor made = bundle.generate(key, images, of_class, of_size);
+    aeonnx::write_file(words[1], aeonnx::grid_png(made), force);
     return 0;
 }
 

@@ -89,6 +89,7 @@ std::size_t rank_of(Kind kind) {
         case Kind::vector:
             return 2;
         case Kind::signal:
+        case Kind::canvas:
             return 3;
         case Kind::image:
             return 4;

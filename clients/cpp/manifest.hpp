@@ -35,10 +35,11 @@ enum class Kind {
     score,   // one number for each row
     seed,    // of a sampler: one for all rows
     index,   // of a sampler: one for each row
+    canvas,  // of a sampler, [batch, height, width]: its size is that of the images
     mask,    // 0 or 1
     other
 };
-constexpr int kind_count = 12;
+constexpr int kind_count = 13;
 
 const char* name_of(Kind kind);
 

@@ -99,10 +99,10 @@ void require_denoiser(const Variant& variant, DType dtype) {
 void require_sampler(const Variant& variant) {
     const Use use{"sampler", "generate"};
     for (const TensorSpec& spec : variant.inputs) {
-        const bool known =
-            spec.kind == Kind::seed || spec.kind == Kind::index || spec.kind == Kind::label;
+        const bool known = spec.kind == Kind::seed || spec.kind == Kind::index ||
+                           spec.kind == Kind::canvas || spec.kind == Kind::label;
         if (!known || of_kind(variant, spec.kind) != &spec) {
-            throw use.cannot("inputs of the kinds seed and index, and label at most",
+            throw use.cannot("inputs of the kinds seed and index, and canvas and label at most",
                              spec.name + " of " + name_of(spec.kind));
         }
     }
@@ -124,8 +124,14 @@ void require_sampler(const Variant& variant) {
         throw use.cannot("an output image", names_in(variant.outputs));
     }
     use.require_kind(*image, Kind::image, "output");
-    use.require_numbers(*image, 1, 4);
+    const TensorSpec* const canvas = of_kind(variant, Kind::canvas);
+    use.require_numbers(*image, 1, canvas ? 2 : 4);
     use.require(*image, DType::uint8, image->shape);
+    if (canvas) {
+        Layout places = rows;
+        places.insert(places.end(), image->shape.begin() + 2, image->shape.end());
+        use.require(*canvas, DType::uint8, places);
+    }
 }
 
 const TensorSpec* of_kind(const Variant& variant, Kind kind) {

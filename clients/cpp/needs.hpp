@@ -13,7 +13,8 @@ namespace aeonnx {
 // Throws Error 1: it is not so.
 void require_denoiser(const Variant& variant, DType dtype);
 
-// A seed, an index and perhaps a label go in, and `image`, uint8 of one size, comes out.
+// A seed, an index and perhaps a label go in, and `image`, uint8 of one size, comes out; of any size
+// where a canvas goes in too.
 // Throws Error 1: it is not so.
 void require_sampler(const Variant& variant);
 

@@ -116,10 +116,10 @@ Frame frame_of(const Variant& denoiser) {
     return frame;
 }
 
-void require_grid(const Variant& sampler, std::int64_t count) {
-    const Layout& shape = image_of(sampler).shape;
-    require_pictures("sampler", "generate",
-                     {count, shape[1].factor, shape[2].factor, shape[3].factor});
+void require_grid(const Variant& sampler, const Sizes& sizes, std::int64_t count) {
+    Shape images = shape_at(image_of(sampler).shape, sizes);
+    images[0] = count;
+    require_pictures("sampler", "generate", images);
 }
 
 Tensor read_picture(const fs::path& path, const Frame& frame) {

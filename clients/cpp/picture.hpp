@@ -34,7 +34,7 @@ std::string picture_png(Tensor picture);
 Frame frame_of(const Variant& denoiser);
 
 // Throws Error 1: no picture has as many channels as a sampler's images, or a grid of `count` of
-// them would be too large.
-void require_grid(const Variant& sampler, std::int64_t count);
+// them, of the size that the axes have, would be too large.
+void require_grid(const Variant& sampler, const Sizes& sizes, std::int64_t count);
 
 }  // namespace aeonnx

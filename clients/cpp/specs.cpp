@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::array<const char*, dtype_count> dtype_names = {
     "float32", "uint8", "int64", "float16", "float64", "int32", "bool"};
-constexpr std::array<const char*, kind_count> kind_names = {"image",  "latent", "codes", "vector",
-                                                            "signal", "volume", "label", "score",
-                                                            "seed",   "index",  "mask",  "other"};
+constexpr std::array<const char*, kind_count> kind_names = {
+    "image", "latent", "codes", "vector", "signal", "volume", "label",
+    "score", "seed",   "index", "canvas", "mask",   "other"};
 
 std::string joined(const std::vector<std::string>& sizes) {
     std::string text;

@@ -6,12 +6,12 @@
 #include "bundle.hpp"
 #include "needs.hpp"
 #include "pixels.hpp"
+#include "sampling.hpp"
 #include "tiles.hpp"
 
 namespace aeonnx {
 namespace {
 
-constexpr std::int64_t at_once = 64;             // images that `generate` asks for in one run
 constexpr std::int64_t most_pixels = 178956970;  // of a padded picture: as of one that is read
 
 // Whether a row was further off than another: by its own tolerance, and NaN before all others.
@@ -173,33 +173,23 @@ Tensor Bundle::denoise(const Tensor& picture) {
     return clean;
 }
 
-Tensor Bundle::generate(std::int64_t seed, std::int64_t count, std::optional<std::int64_t> label) {
+Tensor Bundle::generate(std::int64_t seed, std::int64_t count, std::optional<std::int64_t> label,
+                        const std::optional<Shape>& size) {
     if (seed < 0 || count < 1) {
         throw Error(1, "expected a seed from 0 and a count from 1, got " + std::to_string(seed) +
                            " and " + std::to_string(count));
     }
     require("generate");
-    require_label(variant("sampler", "fp32"), label);
+    const Variant& sampler = variant("sampler", "fp32");
+    require_label(sampler, label);
+    Sizes sizes = image_sizes(sampler, size);
+    const std::int64_t at_once = images_at_once(sampler, sizes);
     Part& graph = part("sampler");
     Tensor images;
     for (std::int64_t first = 0; first < count; first += at_once) {
-        Tensors inputs;
-        for (const TensorSpec& spec : graph.variant.inputs) {
-            const bool is_seed = spec.kind == Kind::seed;
-            Tensor input(spec.dtype, {is_seed ? 1 : std::min(at_once, count - first)});
-            for (std::int64_t i = 0; i < input.shape[0]; ++i) {
-                const std::int64_t value = is_seed                    ? seed
-                                           : spec.kind == Kind::index ? first + i
-                                                                      : *label;
-                if (spec.dtype == DType::int32) {
-                    input.values<std::int32_t>()[i] = static_cast<std::int32_t>(value);
-                } else {
-                    input.values<std::int64_t>()[i] = value;
-                }
-            }
-            inputs.emplace(spec.name, std::move(input));
-        }
-        const Tensor found = graph.run(inputs).at("image");
+        sizes[batch] = std::min(at_once, count - first);
+        const Tensor found =
+            graph.run(sampler_inputs(sampler, sizes, seed, first, label)).at("image");
         images.dtype = found.dtype;
         images.shape = found.shape;
         images.bytes.insert(images.bytes.end(), found.bytes.begin(), found.bytes.end());

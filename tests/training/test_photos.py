@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import aeonnx
+import aeonnx as library
 from aeonnx.catalog.ranges import Levels, allowed_by
 from aeonnx.checkpoint import load
 from aeonnx.errors import DataError, QualityError, UsageError
@@ -323,3 +324,68 @@ def test_int8_is_judged_by_what_it_loses_on_noisy_images(
     with pytest.raises(QualityError, match="not worth it: .* bytes, .* and 1.00 times as fast"):
         aeonnx.export("dae", tmp_path / "d", **options)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_noise_beyond_the_range_is_not_clipped(aeonnx: Callable[..., Result], photos: Path) -> None:
+    options = (
+        "--hidden",
+        "4,8",
+        "--batch-size",
+        2,
+        "--epochs",
+        1,
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+    )
+    run = (
+        "train",
+        "-m",
+        "dae",
+        "--arch",
+        "unet",
+        "--data",
+        photos,
+        "--corruption",
+        "awgn",
+        *options,
+    )
+    done = aeonnx(*run, "-o", "run")
+    assert done.exit_code == 0, done.output
+    examples = load(Path("run"), "dae").examples
+    assert examples is not None
+    assert examples.noisy_test is not None
+    assert examples.noisy_test.dtype == torch.float32
+    assert examples.noisy_test.min() < -0.2
+    assert examples.noisy_test.max() > 1.2
+    done = aeonnx("export", "-m", "dae", "--checkpoint", "run", "--precision", "fp16", "-o", "b")
+    assert done.exit_code == 0, done.output
+    opened = library.load("b", ["cpu"])
+    x, denoised = (spec.range for spec in (*opened.inputs("denoiser"), *opened.outputs("denoiser")))
+    assert (x, denoised) == (None, (0.0, 1.0))
+    measured = {item.metric for item in opened.variant("denoiser", "fp16").quality["denoised"]}
+    assert "psnr" in measured
+    clean, _ = noisy_picture(photos)
+    noisy = (clean + np.random.default_rng(0).normal(0, 0.3, clean.shape)).astype(np.float32)
+    found = opened.denoise(noisy)
+    with torch.no_grad():
+        expected = load(Path("run"), "dae").model(torch.from_numpy(noisy)).clamp(0, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - opened.denoise(noisy.clip(0, 1))).max() > 0.01
+    # Files hold no such values, and are read all the same.
+    done = aeonnx("denoise", "b", photos / "test" / "0-0.png", "-o", "out.png")
+    assert done.exit_code == 0, done.output
+    assert Image.open("out.png").size == (203, 141)
+    # Pixels can come out, but none can stand for what goes in.
+    pixels = aeonnx("export", "-m", "dae", "--checkpoint", "run", "--io", "uint8", "-o", "pixels")
+    assert pixels.exit_code == 0, pixels.output
+    variant = library.load("pixels", ["cpu"]).variant("denoiser", "fp32-uint8")
+    assert (variant.inputs[0].dtype, variant.outputs[0].dtype) == ("float32", "uint8")
+    told = aeonnx("train", "-m", "dae", "--arch", "conv", "--corruption", "awgn", "-o", "none")
+    assert told.exit_code == 2
+    assert told.stderr == (
+        "Error: --corruption awgn makes values outside of [0, 1], which only --arch unet takes: "
+        "add it, or choose gaussian, which is clipped\n"
+    )
+    assert not Path("none").exists()

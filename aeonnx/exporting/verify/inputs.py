@@ -37,6 +37,7 @@ from aeonnx.exporting.verify.probes import (
 )
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.runs import Compared
+from aeonnx.io.pixels import UNIT, from_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, Report, Session
 from aeonnx.runtime.interface import batch_of
@@ -97,7 +98,10 @@ def inputs_of(
         noisy: versions of the images with noise, for the denoiser; None to give it the images.
     """
     image = first_input(parts)
-    x = check_input("calibration", image, np.asarray(images))
+    given = np.asarray(images)
+    if noisy is not None and image.range is None and given.dtype == np.uint8:
+        given = from_pixels(given, UNIT)  # the clean images of a denoiser of any floats
+    x = check_input("calibration", image, given)
     inputs: dict[str, Array] = {image.name: x}
     if labels is not None:
         specs = (spec for part in parts.values() for spec in part.inputs)

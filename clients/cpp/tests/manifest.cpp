@@ -70,6 +70,9 @@ TEST(kinds_have_their_axes) {
     equal(of("/inputs/0/kind", "vector"),
           "inputs[0].kind: expected 2 axes of a tensor of the kind vector, got [batch, 1, height, "
           "width]");
+    equal(of("/inputs/0/kind", "canvas"),
+          "inputs[0].kind: expected 3 axes of a tensor of the kind canvas, got [batch, 1, height, "
+          "width]");
     yes(of("/inputs/0/kind", "picture").find("inputs[0].kind: expected one of image, latent") == 0,
         "no such kind");
     json document = sample();

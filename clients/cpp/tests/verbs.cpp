@@ -86,10 +86,11 @@ TEST(a_denoiser_takes_and_gives_one_image) {
 TEST(a_sampler_takes_seed_index_and_label) {
     require_sampler(sampler());
     const std::string start = "this bundle's sampler cannot generate: expected ";
-    equal(generates([](Variant& it) { it.inputs[2].kind = Kind::mask; }),
-          start + "inputs of the kinds seed and index, and label at most, got label of mask");
+    const std::string kinds =
+        start + "inputs of the kinds seed and index, and canvas and label at most, got ";
+    equal(generates([](Variant& it) { it.inputs[2].kind = Kind::mask; }), kinds + "label of mask");
     equal(generates([](Variant& it) { it.inputs[2].kind = Kind::index; }),
-          start + "inputs of the kinds seed and index, and label at most, got label of index");
+          kinds + "label of index");
     equal(generates([](Variant& it) { it.inputs.erase(it.inputs.begin() + 1); }),
           start + "an input of the kind index, got seed, label");
     equal(generates([](Variant& it) { it.inputs[0].dtype = DType::int32; }),
