@@ -5,13 +5,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{caught, silence_panics};
-use crate::generate::image_shape;
 use crate::{Bundle, Engine, Error, Kind, Result, picture, run};
 
 const USAGE: &str = "\
 usage: aeonnx check BUNDLE [--time]
        aeonnx denoise BUNDLE in.png out.png [--force]
-       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] out.png [--force]
+       aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size HxW] out.png [--force]
        aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
 Pictures are PNG, JPEG or BMP, and are written as PNG. --force replaces a file that is there.";
 
@@ -117,13 +116,15 @@ fn generate<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -
     let seed = number(&mut words, "--seed", 0)?.unwrap_or(0);
     let count = number(&mut words, "-n", 1)?.unwrap_or(64);
     let label = number(&mut words, "--label", 0)?;
+    let size = size(&mut words)?;
     let [folder, to] = exactly(words, "BUNDLE out.png")?;
     let bundle = Bundle::open(folder, load()?)?;
     let mut sampler = bundle.sampler()?;
+    let shape = sampler.image_shape(size.as_deref())?;
     picture::require_writable(&to, force)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let images = bundle.generate(&mut sampler, seed, count, label)?;
-    picture::write_grid(&to, &images, image_shape(&sampler)?, force)?;
+    let images = bundle.generate(&mut sampler, seed, count, label, size.as_deref())?;
+    picture::write_grid(&to, &images, shape, force)?;
     Ok(0)
 }
 
@@ -161,8 +162,8 @@ fn require_no_option(words: &[OsString]) -> Result<()> {
     }
 }
 
-/// The number after an option, if that is there; both are taken out.
-fn number(words: &mut Vec<OsString>, option: &str, lowest: i64) -> Result<Option<i64>> {
+/// The word after an option, if that is there; both are taken out.
+fn value(words: &mut Vec<OsString>, option: &str) -> Result<Option<String>> {
     let Some(at) = words.iter().position(|word| word == option) else {
         return Ok(None);
     };
@@ -171,6 +172,25 @@ fn number(words: &mut Vec<OsString>, option: &str, lowest: i64) -> Result<Option
     }
     let text = words.remove(at + 1).to_string_lossy().into_owned();
     words.remove(at);
+    Ok(Some(text))
+}
+
+/// The numbers of `--size 64x48`: two or more.
+fn size(words: &mut Vec<OsString>) -> Result<Option<Vec<usize>>> {
+    let Some(text) = value(words, "--size")? else { return Ok(None) };
+    let is_digit = |digit: u8| digit.is_ascii_digit(); // `parse` takes a sign too
+    let number = |part: &str| part.parse().ok().filter(|_| part.bytes().all(is_digit));
+    let numbers: Option<Vec<_>> = text.split('x').map(number).collect();
+    let numbers = numbers.filter(|numbers| numbers.len() > 1).ok_or_else(|| {
+        let expected = "expected HEIGHTxWIDTH, such as 64x48";
+        Error::usage(format!("--size: {expected}, got {text}"))
+    });
+    numbers.map(Some)
+}
+
+/// The number after an option, if that is there.
+fn number(words: &mut Vec<OsString>, option: &str, lowest: i64) -> Result<Option<i64>> {
+    let Some(text) = value(words, option)? else { return Ok(None) };
     let value = text.parse().ok().filter(|value| *value >= lowest);
     value.map(Some).ok_or_else(|| {
         let largest = i64::MAX;

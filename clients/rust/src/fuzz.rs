@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use crate::command::check_all;
 use crate::error::silence_panics;
-use crate::generate::image_shape;
 use crate::{Bundle, Engine, Error, Manifest, Part, Result, TensorKind, picture};
 
 const USAGE: &str = "usage: fuzz FOLDER | fuzz --bundles FOLDER";
@@ -82,8 +81,8 @@ fn do_all<E: Engine>(folder: &Path, picture: &Path, engine: &E) -> Result<bool> 
     if bundle.has("sampler", "fp32") {
         let mut sampler = bundle.sampler()?;
         let label = label_of(&sampler);
-        let images = bundle.generate(&mut sampler, 0, 3, label)?;
-        picture::grid(&images, image_shape(&sampler)?)?;
+        let images = bundle.generate(&mut sampler, 0, 3, label, None)?;
+        picture::grid(&images, sampler.image_shape(None)?)?;
     }
     Ok(right)
 }

@@ -170,7 +170,7 @@ impl Part {
         Ok(())
     }
 
-    fn shape_of(&self, spec: &TensorSpec, sizes: &Sizes) -> Result<Vec<usize>> {
+    pub(crate) fn shape_of(&self, spec: &TensorSpec, sizes: &Sizes) -> Result<Vec<usize>> {
         let shape = shape_at(&spec.shape, sizes);
         shape.ok_or_else(|| self.too_large(spec, sizes))
     }
@@ -200,7 +200,7 @@ impl Part {
     }
 }
 
-fn with_rows(sizes: &Sizes, rows: usize) -> Sizes {
+pub(crate) fn with_rows(sizes: &Sizes, rows: usize) -> Sizes {
     let mut sizes = sizes.clone();
     sizes.insert(BATCH.to_string(), rows as u64);
     sizes

@@ -192,7 +192,10 @@ pub fn grid(images: &[u8], [channels, height, width]: [usize; 3]) -> Result<Vec<
     let rows = count.div_ceil(columns);
     let gap = if count == 1 { 0 } else { 2 }; // pixels between images and around them
     let (wide, high) = (columns * (width + gap) + gap, rows * (height + gap) + gap);
-    let mut picture = vec![GREY; wide * high * channels];
+    let (mut picture, bytes) = (Vec::new(), wide * high * channels);
+    let room = picture.try_reserve_exact(bytes);
+    room.map_err(|_| Error::failed(format!("there is no memory for a grid of {count} images")))?;
+    picture.resize(bytes, GREY);
     for (i, value) in images.iter().enumerate() {
         let (x, y) = (i % width, i / width % height);
         let channel = i / (width * height) % channels;

@@ -40,6 +40,8 @@ pub enum TensorKind {
     Seed,
     /// [rows].
     Index,
+    /// [rows, height, width]: its size is that of a sampler's images.
+    Canvas,
     Mask,
     Other,
 }
@@ -122,7 +124,7 @@ impl DType {
 
 impl TensorKind {
     /// Each with its name, and how many sizes a tensor of it has, if that is always the same.
-    pub(crate) const ALL: [(Self, &'static str, Option<usize>); 12] = [
+    pub(crate) const ALL: [(Self, &'static str, Option<usize>); 13] = [
         (Self::Image, "image", Some(4)),
         (Self::Latent, "latent", None),
         (Self::Codes, "codes", None),
@@ -133,6 +135,7 @@ impl TensorKind {
         (Self::Score, "score", Some(1)),
         (Self::Seed, "seed", Some(1)),
         (Self::Index, "index", Some(1)),
+        (Self::Canvas, "canvas", Some(3)),
         (Self::Mask, "mask", None),
         (Self::Other, "other", None),
     ];

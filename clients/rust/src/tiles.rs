@@ -11,7 +11,7 @@ use crate::axes::{BATCH, values_at};
 use crate::{Axis, Size, Sizes, Variant};
 
 /// Where the largest tensor of a row has more values than this, a part runs in tiles.
-const LARGEST_WHOLE: u64 = 1 << 22;
+pub(crate) const LARGEST_WHOLE: u64 = 1 << 22;
 
 /// A tile along one axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +60,17 @@ fn side(variant: &Variant, axes: usize) -> u64 {
     side / tensors.flat_map(|spec| spec.shape.iter().map(factor)).max().unwrap_or(1)
 }
 
+/// Values of the largest input or output of one row.
+pub(crate) fn values_of_row(variant: &Variant, sizes: &Sizes) -> u64 {
+    let tensors = variant.inputs.iter().chain(&variant.outputs);
+    tensors.map(|spec| values_at(&spec.shape[1..], sizes)).max().unwrap_or(0)
+}
+
 /// Whether a row with these sizes runs in more than one piece.
 pub(crate) fn is_cut(variant: &Variant, sizes: &Sizes) -> bool {
-    let row = |shape: &[Size]| values_at(&shape[1..], sizes);
-    let tensors = variant.inputs.iter().chain(&variant.outputs);
-    let largest = tensors.map(|spec| row(&spec.shape)).max().unwrap_or(0);
     let local = variant.axes.values().all(|axis| axis.margin.is_some());
-    local && largest > LARGEST_WHOLE && variant.axes.keys().any(|name| name != BATCH)
+    let large = values_of_row(variant, sizes) > LARGEST_WHOLE;
+    local && large && variant.axes.keys().any(|name| name != BATCH)
 }
 
 /// The tiles along an axis of a size that it may have; `side` is raised to two margins and a multiple.

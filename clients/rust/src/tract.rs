@@ -1,5 +1,7 @@
 //! The engine tract: plain Rust, no native library.
 
+use std::collections::HashMap;
+
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
@@ -7,6 +9,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{add, exp, neg, recip};
 use tract_onnx::tract_core::ops::nn::Sigmoid;
 
+use crate::axes::BATCH;
 use crate::error::{caught, one_line};
 use crate::{
     DType, Engine, Error, Graph, Kind, Outlet, Result, Size, Tensor, TensorSpec, Values, Variant,
@@ -47,12 +50,13 @@ impl Engine for Tract {
             };
             let inputs = all(model.input_outlets()?, &variant.inputs)?;
             let interface = (inputs, all(model.output_outlets()?, &variant.outputs)?);
-            // Axes stay symbols: one plan for any number of rows, and any size.
-            let mut model = exact(model)?;
-            if !counts_in_bits(&model) {
-                model = model.into_optimized()?;
-            }
-            Ok(OpenGraph { plan: model.into_runnable()?, interface, file: file.clone() })
+            let model = exact(model)?;
+            let plan = match counts_in_bits(&model) {
+                true if variant.axes.keys().any(|axis| axis != BATCH) => Plan::OfSize(model),
+                true => Plan::OfAny(model.into_runnable()?),
+                false => Plan::OfAny(model.into_optimized()?.into_runnable()?),
+            };
+            Ok(OpenGraph { plan, interface, file: file.clone() })
         };
         let unsupported = |error: TractError| {
             let reason = one_line(format!("{error:#}"));
@@ -63,8 +67,15 @@ impl Engine for Tract {
     }
 }
 
+enum Plan {
+    /// Axes stay symbols: one plan for any number of rows, and any size.
+    OfAny(Arc<TypedRunnableModel>),
+    /// A plan is made for the sizes that come: tract cuts random numbers by known sizes alone.
+    OfSize(TypedModel),
+}
+
 struct OpenGraph {
-    plan: Arc<TypedRunnableModel>,
+    plan: Plan,
     interface: (Vec<Outlet>, Vec<Outlet>),
     file: String,
 }
@@ -77,13 +88,30 @@ impl Graph for OpenGraph {
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let run = || -> TractResult<Vec<Tensor>> {
             let values = inputs.iter().map(|tensor| value_of(tensor));
-            let outputs = self.plan.run(values.collect::<TractResult<_>>()?)?;
+            let plan = match &self.plan {
+                Plan::OfAny(plan) => plan.clone(),
+                Plan::OfSize(model) => sized(model, inputs)?,
+            };
+            let outputs = plan.run(values.collect::<TractResult<_>>()?)?;
             outputs.iter().map(tensor_of).collect()
         };
         let failed = |reason: String| Error::failed(format!("{} failed: {reason}", self.file));
         let found = caught(run).map_err(failed)?;
         found.map_err(|error| failed(one_line(format!("{error:#}"))))
     }
+}
+
+/// The plan of a graph at the sizes of these inputs.
+fn sized(model: &TypedModel, inputs: &[&Tensor]) -> TractResult<Arc<TypedRunnableModel>> {
+    let mut sizes = HashMap::new();
+    for (outlet, tensor) in model.input_outlets()?.iter().zip(inputs) {
+        for (size, real) in model.outlet_fact(*outlet)?.shape.iter().zip(&tensor.shape) {
+            if let TDim::Sym(symbol) = size {
+                sizes.insert(symbol.clone(), real.to_dim());
+            }
+        }
+    }
+    model.set_symbols(&sizes)?.into_runnable()
 }
 
 /// Whether a graph draws random numbers: their hundred operations on integers take tract twenty

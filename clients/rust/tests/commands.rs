@@ -2,12 +2,10 @@
 
 mod made;
 
-use std::ffi::OsString;
 use std::fs;
 
-use aeonnx::command::answer;
 use aeonnx::{Tensor, Values};
-use made::{Folder, Made, floats, made, rows, with};
+use made::{Folder, Made, floats, made, rows, said, with};
 use serde_json::{Value, json};
 
 /// A file of float32, version 1.0.
@@ -18,14 +16,6 @@ fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
     data.extend(header.as_bytes());
     data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     data
-}
-
-/// Words, in which "@" is the folder, to the program with an engine: exit code and error.
-fn said(folder: &Folder, engine: &Made, words: &[&str]) -> (i32, String) {
-    let place = folder.0.display().to_string();
-    let words = words.iter().map(|word| OsString::from(word.replace('@', &place))).collect();
-    let text = |error: aeonnx::Error| (error.exit_code(), error.to_string().replace(&place, "@"));
-    answer(words, || Ok(engine.clone())).map_or_else(text, |code| (code, String::new()))
 }
 
 /// A bundle whose scorer takes x [batch, 2] in [0, 1] and gives twice that, and the sum.
@@ -207,7 +197,7 @@ fn generate_gives_all_images_the_label() {
     let engine = sampler(&folder, &json!("batch"), true);
     let bundle = aeonnx::Bundle::open(&folder.0, engine.clone()).unwrap();
     let mut part = bundle.sampler().unwrap();
-    assert_eq!(bundle.generate(&mut part, 3, 70, Some(7)).unwrap(), [7; 70]);
+    assert_eq!(bundle.generate(&mut part, 3, 70, Some(7), None).unwrap(), [7; 70]);
     assert_eq!(engine.seen.take()[0].values, Values::Int64(vec![3]));
     let run = |words: &[&str]| {
         said(&folder, &engine, &[&["generate", "@", "-n", "2", "@/out.png"], words].concat())
@@ -235,7 +225,7 @@ fn a_sampler_of_one_image_gives_several() {
     let folder = Folder::new();
     let engine = sampler(&folder, &json!(1), false);
     let bundle = aeonnx::Bundle::open(&folder.0, engine.clone()).unwrap();
-    let found = bundle.generate(&mut bundle.sampler().unwrap(), 5, 3, None).unwrap();
+    let found = bundle.generate(&mut bundle.sampler().unwrap(), 5, 3, None, None).unwrap();
     assert_eq!(found, [0, 1, 2]); // pixels of the indices
     assert!(engine.seen.take().iter().all(|seed| seed.values == Values::Int64(vec![5])));
 }

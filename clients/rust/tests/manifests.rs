@@ -112,9 +112,14 @@ fn what_does_not_belong_together_is_refused() {
             "inputs[0].shape: expected 4 sizes of a tensor of the kind image, got x float32 [batch, 1, 16*frames]",
         ),
         (
+            "/inputs/0",
+            json!({"name": "x", "kind": "canvas", "dtype": "uint8", "shape": ["batch", "16*frames"], "range": null}),
+            "inputs[0].shape: expected 3 sizes of a tensor of the kind canvas, got x uint8 [batch, 16*frames]",
+        ),
+        (
             "/inputs/0/kind",
             json!("picture"),
-            "inputs[0].kind: expected one of image, latent, codes, vector, signal, volume, label, score, seed, index, mask, other, got \"picture\"",
+            "inputs[0].kind: expected one of image, latent, codes, vector, signal, volume, label, score, seed, index, canvas, mask, other, got \"picture\"",
         ),
         (
             "/inputs/0/dtype",

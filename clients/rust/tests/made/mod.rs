@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aeonnx::command::answer;
 use aeonnx::{Bundle, Engine, Graph, Outlet, Result, Tensor, Values, Variant};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -106,6 +108,14 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Words, in which "@" is the folder, to the program with an engine: exit code and error.
+pub fn said(folder: &Folder, engine: &Made, words: &[&str]) -> (i32, String) {
+    let place = folder.0.display().to_string();
+    let words = words.iter().map(|word| OsString::from(word.replace('@', &place))).collect();
+    let text = |error: aeonnx::Error| (error.exit_code(), error.to_string().replace(&place, "@"));
+    answer(words, || Ok(engine.clone())).map_or_else(text, |code| (code, String::new()))
 }
 
 /// The axes of a part that takes any number of rows.
