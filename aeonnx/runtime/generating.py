@@ -114,7 +114,7 @@ def size_in(what: str, text: str) -> tuple[int, ...]:
     sizes = text.lower().split("x")
     if not all(size.isascii() and size.isdecimal() and len(size) <= _DIGITS for size in sizes):
         raise UsageError(
-            f"{what}: expected HEIGHTxWIDTH, such as 64x64, or the length of a signal, got "
+            f"{what}: expected HEIGHTxWIDTH, such as 64x48, or the length of a signal, got "
             f"{text[:60]!r}"
         )
     return tuple(int(size) for size in sizes)

@@ -79,10 +79,10 @@ class Generator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.up, self.classes = nn.ConvTranspose2d(2, 1, 4, stride=4), nn.Embedding(10, 1)
+        self.up, self.label = nn.ConvTranspose2d(2, 1, 4, stride=4), nn.Embedding(10, 1)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        return torch.tanh(self.up(z) + self.classes(label)[:, :, None, None])
+        return torch.tanh(self.up(z) + self.label(label)[:, :, None, None])
 
     def parts(self) -> dict[str, Part]:
         """The decoder alone."""

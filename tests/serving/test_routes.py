@@ -186,7 +186,7 @@ def test_a_part_that_is_too_new_is_named(bundle_of: Maker, monkeypatch: pytest.M
         ("size=28x28", "size: expected none, the images of this bundle have one size"),
         (
             "size=28y28",
-            "size: expected HEIGHTxWIDTH, such as 64x64, or the length of a signal, got '28y28'",
+            "size: expected HEIGHTxWIDTH, such as 64x48, or the length of a signal, got '28y28'",
         ),
     ],
 )
