@@ -84,7 +84,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--step": COUNT,
     "--storage-uri": ("repo", "", "s3://", "s3://a b"),
     "--window": COUNT,
-    "--size": ("64", "axb", "64x", "x", "-1x4"),
+    "--size": ("64by", "axb", "64x", "x", "-1x4"),
     "--held-out": (*SHARE, "0"),
     "--host": ("nowhere.invalid", ""),
     "--hidden": ("0", "-1", "a", "1.5", HUGE),

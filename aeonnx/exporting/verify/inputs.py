@@ -98,10 +98,10 @@ def inputs_of(
         noisy: versions of the images with noise, for the denoiser; None to give it the images.
     """
     image = first_input(parts)
-    given = np.asarray(images)
-    if noisy is not None and image.range is None and given.dtype == np.uint8:
-        given = from_pixels(given, UNIT)  # the clean images of a denoiser of any floats
-    x = check_input("calibration", image, given)
+    clean = np.asarray(images)
+    if noisy is not None and image.range is None and clean.dtype == np.uint8:
+        clean = from_pixels(clean, UNIT)  # those of a denoiser of any floats
+    x = check_input("calibration", image, clean)
     inputs: dict[str, Array] = {image.name: x}
     if labels is not None:
         specs = (spec for part in parts.values() for spec in part.inputs)
