@@ -52,13 +52,14 @@ Detector = Callable[[Array, Array, int, int], Array]
 
 DATA = Path(os.environ.get("AEONNX_DATA", "../shared/data"))
 RESULT = Path("benchmarks/results/odd.md")
-MODELS = (
-    ("ae", "mlp"),
-    ("ae", "conv"),
-    ("sae", "mlp"),
-    ("dae", "mlp"),
-    ("sdae", "mlp"),
-    ("vae", "mlp"),
+MODELS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("ae", "mlp", {}),
+    ("ae", "conv", {}),
+    ("sae", "mlp", {}),
+    ("dae", "mlp", {}),
+    ("sdae", "mlp", {}),
+    ("vae", "mlp", {}),
+    ("vae", "mlp", {"conditional": True}),
 )
 MEASURES = ("error", "mahalanobis", "combined")
 BLOCKS = ("thresholds", "one-class", "painted", "tables")
@@ -265,21 +266,27 @@ def thresholds(epochs: int) -> list[str]:
         "|---|---|---|---|",
     ]  # fmt: skip
     _, test = digits()
-    for model, arch in MODELS:
+    for model, arch, options in MODELS:
         with tempfile.TemporaryDirectory() as folder:
             run, bundle = Path(folder) / "run", Path(folder) / "bundle"
-            aeonnx.train(model, run, arch=arch, data="mnist", data_dir=DATA, epochs=epochs)
-            aeonnx.export(model, bundle, checkpoint=run, parts="scorer")
+            aeonnx.train(
+                model, run, arch=arch, data="mnist", data_dir=DATA, epochs=epochs, **options
+            )
+            # The reconstructor predicts labels.
+            parts = ("scorer", "reconstructor") if options else ("scorer",)
+            aeonnx.export(model, bundle, checkpoint=run, parts=parts)
             loaded = aeonnx.load(bundle, ["cpu"])
             normal = loaded.variant("scorer").normal["error"]
             used = np.linspace(0, len(test.x) - 1, normal.rows).astype(int)
             fresh = np.delete(np.arange(len(test.x)), used)
+            labels = {"label": loaded.predict_labels(test.x[fresh])} if options else {}
             cells = []
             for name, (low, high) in normal.false_alarms.items():
-                rate = loaded.score(test.x[fresh], threshold=name).odd.mean()
+                rate = loaded.score(test.x[fresh], threshold=name, **labels).odd.mean()
                 inside = "" if low <= rate <= high else ", outside"
                 cells.append(f"{rate:.2%} ({low:.2%} to {high:.2%}{inside})")
-            lines.append(f"| {model} {arch} | {normal.rows:,} | {' | '.join(cells)} |")
+            title = " ".join((model, arch, *options))
+            lines.append(f"| {title} | {normal.rows:,} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
     return [*lines, ""]
 

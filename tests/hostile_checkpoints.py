@@ -231,6 +231,18 @@ CHECKPOINTS: dict[str, tuple[Form, str]] = {
         of_examples(lambda images: images.update(test=torch.ones(()))),
         "examples: test: expected uint8 or float32",
     ),
+    "fewer noisy images": (
+        of_examples(lambda images: images.update(noisy_test=images["test"][:3].clone())),
+        "examples: noisy_test: expected uint8 or float32 [n, 1, 28, 28], got uint8 [3, 1, 28, 28]",
+    ),
+    "noisy images beside a number": (
+        of_examples(lambda images: images.update(noisy_test=images["test"], test=torch.ones(()))),
+        "expected uint8 or float32",
+    ),
+    "noisy images beyond the range": (
+        of_examples(lambda images: images.update(noisy_test=images["test"].float())),
+        "examples: noisy_test: expected values from 0 to 1",
+    ),
     "images in bfloat16": (
         of_examples(_cast(torch.bfloat16)),
         "examples: test: expected uint8 or float32",

@@ -221,7 +221,8 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
         raise ValueError(f"examples: expected images named test and train, got {names}")
     for name, entry in entries.items():
         like = entries.get(name.removeprefix("noisy_"), entry)
-        images = entry.shape[1:] == config.input_shape and entry.shape[0] == like.shape[0] > 0
+        several = entry.shape[:1] == like.shape[:1] > (0,)
+        images = several and entry.shape[1:] == config.input_shape
         if not images or entry.dtype not in (torch.uint8, torch.float32):
             raise ValueError(
                 f"examples: {name}: expected uint8 or float32 [n, "

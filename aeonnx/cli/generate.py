@@ -123,10 +123,8 @@ def generate(
     if output is None and animate is None:
         raise UsageError("Missing option '-o' / '--output', or --animate")
     refuse_two_documents(output, as_json=as_json)
-    walk, sizes = (
-        Walk(interpolate, sweep, truncate),
-        None if size is None else size_in("--size", size),
-    )
+    walk = Walk(interpolate, sweep, truncate)
+    sizes = None if size is None else size_in("--size", size)
     with opened(bundle, **how) as ready, closing(RowsProgress("generate")) as progress:
         given = numbers_in("generate", others_of(ready, "generate", others, label))
         each = ({},) if labels is None else [dict([pair]) for pair in labels_of(ready, labels)]

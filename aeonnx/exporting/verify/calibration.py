@@ -59,7 +59,7 @@ def task_of(
     own = own_inputs(name, part, test)
     inputs = complete_inputs(part, own)
     image = first_input(parts)
-    noisy = own[image.name] is not test[image.name]
+    noisy = any(f"{name}.{spec.name}" in test for spec in part.inputs)
     task = Task(
         inputs=inputs,
         images=test[image.name],
