@@ -219,8 +219,8 @@ def _examples_of(data: bytes, config: ModelConfig) -> Examples:
     if entries.keys() - {"normal", "noisy_test", "noisy_train"} != {"test", "train"}:
         names = [tensors.shown(name) for name in sorted(entries)[:6]]
         raise ValueError(f"examples: expected images named test and train, got {names}")
-    for name, entry in entries.items():
-        like = entries.get(name.removeprefix("noisy_"), entry)
+    for name in sorted(entries, key=lambda name: (name not in ("test", "train"), name)):
+        entry, like = entries[name], entries.get(name.removeprefix("noisy_"), entries[name])
         several = entry.shape[:1] == like.shape[:1] > (0,)
         images = several and entry.shape[1:] == config.input_shape
         if not images or entry.dtype not in (torch.uint8, torch.float32):
