@@ -55,12 +55,13 @@ __all__ = [
     "ExportedGraph",
     "count_macs",
     "export_part",
-    "golden_rows",
+    "golden_vectors",
     "open_graph",
     "write_golden",
 ]
 
 _STORED = 8  # rows of golden vectors, of each kind
+_STORED_BESIDE = 1  # the same at other sizes than the usual ones
 
 
 @dataclass(frozen=True)
@@ -201,18 +202,13 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
     captured = _captured(name, part, context.opset)
     graph, session = open_graph(captured.graph, name, "fp32", context)
     found, activations = compare_sizes(name, part, session, captured.program, context.test, plan)
-    first, *further = found
+    first = found[0]
     scores = Scores()
     if first.passed:  # otherwise the graph may fail to run
         run = any_rows(usual, session.run)
         scores = scores_of(usual, run, context.normal, held_out=context.held_out)
-    reference = Reference(part)
-    stored = golden_rows(usual, first, (REAL, RANDOM, EDGE), _STORED)
-    vectors = [write_golden(context, name, stored, reference, first.checks)]
-    for other in further[:1]:
-        at, where = at_sizes(part, other.sizes), "x".join(map(str, other.sizes.values()))
-        kept = golden_rows(at, other, (RANDOM, EDGE), 1)
-        vectors.append(write_golden(context, f"{name}.{where}", kept, reference, other.checks))
+    kinds = (REAL, RANDOM, EDGE)
+    stored, vectors = golden_vectors(context, name, part, found, kinds, Reference(part))
     return ExportedGraph(
         part=name,
         variant="fp32",
@@ -222,14 +218,45 @@ def export_part(name: str, context: ExportContext) -> ExportedGraph:
         report=merged(found),
         rows=first.rows,
         stored=stored,
-        golden=tuple(vectors),
+        golden=vectors,
         macs=count_macs(captured.graph, part, session, first),
         activations=ActivationCoverage(activations.units, activations.inactive),
         scores=scores,
     )
 
 
-def golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
+def golden_vectors(
+    context: ExportContext,
+    name: str,
+    part: Part,
+    found: Sequence[ComparedAt],
+    kinds: Sequence[str],
+    reference: ReferenceFn,
+) -> tuple[Rows, tuple[Golden, ...]]:
+    """Write golden vectors at the usual sizes of the axes, and fewer at the first other sizes.
+
+    Args:
+        context: see `write_golden`.
+        name: of the part.
+        part: its interface.
+        found: what it was compared on, the usual sizes first.
+        kinds: of the rows that are chosen.
+        reference: computes the outputs.
+
+    Returns:
+        The rows of the usual sizes, and the vectors.
+    """
+    rows: list[Rows] = []
+    vectors: list[Golden] = []
+    for item in found[:2]:
+        where = f".{'x'.join(map(str, item.sizes.values()))}" if rows else ""
+        count = _STORED_BESIDE if rows else _STORED
+        rows.append(_golden_rows(at_sizes(part, item.sizes), item, kinds, count))
+        vectors.append(write_golden(context, name + where, rows[-1], reference, item.checks))
+    return rows[0], tuple(vectors)
+
+
+def _golden_rows(part: Part, found: ComparedAt, kinds: Sequence[str], count: int) -> Rows:
     """Some of the rows that a part was compared on, with the kinds that they turned out to be."""
     judged = Rows(found.rows.values, found.kinds)
     chosen = judged.first_of(part, kinds, count)

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import onnx
 
-from aeonnx.bundle import Golden, Prior, golden
+from aeonnx.bundle import Prior, golden
 from aeonnx.errors import UsageError
 from aeonnx.exporting.options import SAMPLER
 from aeonnx.exporting.parts import (
     ExportContext,
     ExportedGraph,
     count_macs,
-    golden_rows,
+    golden_vectors,
     open_graph,
-    write_golden,
 )
 from aeonnx.exporting.passes.sampler import sampler_graph
 from aeonnx.exporting.prior_fit import fit, fit_mixture, with_temperature
-from aeonnx.exporting.sizes import at_sizes
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.sampler import (
     KIND,
     SamplerReference,
     compare_sampler,
-    sampler_part,
 )
 from aeonnx.runtime.compare import merged
 from aeonnx.runtime.prior import Distribution, Gaussian
 
 __all__ = ["distribution_of", "export_sampler", "stored"]
-
-_STORED = 8  # rows of golden vectors
-_FILES = (SAMPLER, f"{SAMPLER}.{{}}")
-"""Of golden vectors: those of the usual sizes of the axes, and those of another."""
 
 
 def distribution_of(kind: str, temperature: float, context: ExportContext) -> Distribution:
@@ -98,24 +91,18 @@ def export_sampler(
     of_decoder = onnx.load_model_from_string(decoder.graph.data)
     made = sampler_graph(of_decoder, prior, latent, image)
     graph, session = open_graph(made, SAMPLER, "fp32", context)
-    interface = sampler_part(part)
-    found = compare_sampler(part, session.run, decoder.run, prior)
-    vectors: list[Golden] = []
-    for item, where in zip(found, _FILES, strict=False):
-        at, count = at_sizes(interface, item.sizes), 1 if vectors else _STORED
-        rows = golden_rows(at, item, (KIND,), count)
-        file = where.format("x".join(map(str, item.sizes.values())))
-        draws = SamplerReference.of(at_sizes(part, item.sizes), prior)
-        vectors.append(write_golden(context, file, rows, draws, item.checks))
+    draws = SamplerReference(part, prior)
+    found = compare_sampler(session.run, decoder.run, draws)
+    stored, vectors = golden_vectors(context, SAMPLER, draws.interface, found, (KIND,), draws)
     return ExportedGraph(
         part=SAMPLER,
         variant="fp32",
-        interface=interface,
+        interface=draws.interface,
         graph=graph,
         session=session,
         report=merged(found),
         rows=found[0].rows,
-        stored=found[0].rows,
-        golden=tuple(vectors),
-        macs=count_macs(made, interface, session, found[0]),
+        stored=stored,
+        golden=vectors,
+        macs=count_macs(made, draws.interface, session, found[0]),
     )

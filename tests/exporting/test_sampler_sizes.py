@@ -21,6 +21,7 @@ from aeonnx.exporting.passes import sampler
 from aeonnx.io.pixels import to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, verify
+from clients.proof.external import Generator
 from tests.support import graph_file
 
 Cli = Callable[..., Result]
@@ -28,18 +29,12 @@ Cli = Callable[..., Result]
 pytestmark = pytest.mark.usefixtures("few_rows")
 
 
-class Labelled(nn.Module):
+class Labelled(Generator):
     """A decoder of a latent of any size and a label, whose axes are those of the latent."""
 
-    prior = "standard-normal"
-
     def __init__(self) -> None:
-        super().__init__()
         torch.manual_seed(1)
-        self.up, self.label = nn.ConvTranspose2d(2, 1, 4, stride=4), nn.Embedding(5, 1)
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        return torch.tanh(self.up(z) + self.label(label)[:, :, None, None])
+        super().__init__()
 
     def parts(self) -> dict[str, Part]:
         z = TensorSpec("z", ("batch", 2, "rows", "columns"), kind="latent")

@@ -37,7 +37,7 @@ from aeonnx.exporting.verify.probes import Rows, whole
 from aeonnx.exporting.verify.quality import Task, measure
 from aeonnx.exporting.verify.reference import Reference
 from aeonnx.exporting.verify.runs import OTHER_CODES
-from aeonnx.exporting.verify.sampler import compare_sampler
+from aeonnx.exporting.verify.sampler import SamplerReference, compare_sampler
 from aeonnx.exporting.verify.variants import (
     as_floats,
     as_pixels,
@@ -158,8 +158,8 @@ class _Judge:
     def judged(self, part: str, variant: str) -> Report:
         """Compare one graph."""
         if part == SAMPLER:
-            graph = self.bundle.session(part).run
-            return merged(compare_sampler(self.parts["decoder"], graph, self.decode, self.prior))
+            draws = SamplerReference(self.parts["decoder"], self.prior)
+            return merged(compare_sampler(self.bundle.session(part).run, self.decode, draws))
         if part not in self.parts:
             return Report((), (f"{part}: the model has no such part",))
         session = self.bundle.session(part, variant)

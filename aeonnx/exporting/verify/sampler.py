@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from aeonnx.exporting.verify.tolerance import ErrorStats
 from aeonnx.io.pixels import Bounds, to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime.batching import Run, any_rows, whole_batches
+from aeonnx.runtime.interface import sizes_of
 from aeonnx.runtime.prior import Distribution, transformed
 from aeonnx.runtime.session import Array
 
@@ -46,42 +48,31 @@ def sampler_part(decoder: Part) -> Part:
     return replace(decoder, inputs=inputs, outputs=outputs, axes=axes)
 
 
-def compare_sampler(
-    decoder: Part, graph: Run, decode: Run | None, prior: Distribution
-) -> list[ComparedAt]:
+def compare_sampler(graph: Run, decode: Run | None, draws: SamplerReference) -> list[ComparedAt]:
     """Compare a sampler with numpy's draws and torch's decoder, and with the decoder's graph.
 
     Its images must equal, to the bit, those of the decoder's graph for the same latents.
 
     Args:
-        decoder: the original part.
         graph: runs the sampler, at the batch sizes that it accepts.
         decode: runs the decoder's graph, for any number of rows; None without one.
-        prior: what latents are drawn from.
+        draws: the sampler's reference.
 
     Returns:
         A report for each size of the axes, the usual ones first.
     """
-    plan = comparisons(decoder)
+    plan = comparisons(draws.decoder)
     return [
-        _compared(decoder, graph, decode, prior, item, _FEW if place else len(_INDICES))
+        _compared(graph, decode, draws, item, _FEW if place else len(_INDICES))
         for place, item in enumerate(plan)
     ]
 
 
 def _compared(
-    decoder: Part,
-    graph: Run,
-    decode: Run | None,
-    prior: Distribution,
-    item: Comparison,
-    most: int,
+    graph: Run, decode: Run | None, draws: SamplerReference, item: Comparison, most: int
 ) -> ComparedAt:
     """The report at one size, from at most so many rows."""
-    at = at_sizes(decoder, item.sizes)
-    interface = at_sizes(sampler_part(decoder), item.sizes)
-    draws = SamplerReference.of(at, prior)
-    z, reconstruction = draws.z, draws.reconstruction
+    interface = at_sizes(draws.interface, item.sizes)
     rows = _rows(interface, min(most, item.effort.rows))
     report = compare_runs(
         SAMPLER, interface, graph, draws, rows, limit=_limit, sizes=item.sizes, effort=item.effort
@@ -89,8 +80,9 @@ def _compared(
     unlike = None
     if decode is not None:
         outputs = any_rows(interface, graph)(rows.values)
-        others = {spec.name: rows.values[spec.name] for spec in at.inputs[1:]}
-        decoded = decode({z.name: outputs[z.name], **others})[reconstruction.name]
+        z, *others = draws.decoder.inputs
+        given = {spec.name: rows.values[spec.name] for spec in others}
+        decoded = decode({z.name: outputs[z.name], **given})[draws.decoder.outputs[0].name]
         whose = "the decoder for the same latents"
         unlike = pixel_mismatch(SAMPLER, outputs["image"], to_pixels(decoded, draws.bounds), whose)
     failures = (*report.failures, *([unlike] if unlike else []))
@@ -109,42 +101,48 @@ class SamplerReference:
     """The reference of a sampler: numpy draws latents, torch decodes them; see `Reference`.
 
     Args:
+        decoder: the original part, whose output has a range.
         prior: what latents are drawn from.
-        decoder: the decoder in torch.
-        z: the latent.
-        reconstruction: the decoder's image.
-        bounds: range of the image.
     """
 
+    decoder: Part
     prior: Distribution
-    decoder: Reference
-    z: TensorSpec
-    reconstruction: TensorSpec
-    bounds: Bounds
 
-    @staticmethod
-    def of(decoder: Part, prior: Distribution) -> SamplerReference:
-        """That of the sampler that is made of a decoder, at one size."""
-        z, image = decoder.inputs[0], decoder.outputs[0]
-        assert image.range is not None  # noqa: S101  # the plan has no sampler without a range
-        return SamplerReference(prior, Reference(decoder), z, image, image.range)
+    @cached_property
+    def interface(self) -> Part:
+        """The interface of the sampler."""
+        return sampler_part(self.decoder)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Range of the images."""
+        bounds = self.decoder.outputs[0].range
+        assert bounds is not None  # noqa: S101  # the plan has no sampler without a range
+        return bounds
 
     def single(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs).astype(np.float32)
-        image = self.decoder.single({**inputs, self.z.name: z})[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
+        return self._decoded(self._decoder.single, inputs)
 
     def double(self, inputs: Mapping[str, Array]) -> Arrays:
-        z = self._latents(inputs)
-        given = {**inputs, self.z.name: z.astype(np.float32)}
-        image = self.decoder.double(given)[self.reconstruction.name]
-        return {self.z.name: z, "image": to_pixels(image, self.bounds)}
+        z = self.decoder.inputs[0].name
+        return {**self._decoded(self._decoder.double, inputs), z: self._latents(inputs)}
 
     def perturbed(self, inputs: Mapping[str, Array], draw: int = 0) -> Arrays:  # noqa: ARG002  # exact
         return self.double(inputs)
 
+    @cached_property
+    def _decoder(self) -> Reference:
+        return Reference(self.decoder)
+
+    def _decoded(self, decode: Run, inputs: Mapping[str, Array]) -> Arrays:
+        name = self.decoder.inputs[0].name
+        z = self._latents(inputs).astype(np.float32)
+        image = decode({**inputs, name: z})[self.decoder.outputs[0].name]
+        return {name: z, "image": to_pixels(image, self.bounds)}
+
     def _latents(self, inputs: Mapping[str, Array]) -> Array:
-        shape = shape_at(self.z.shape[1:], {})
+        known = {spec.name: inputs[spec.name] for spec in self.interface.inputs}
+        shape = shape_at(self.decoder.inputs[0].shape[1:], sizes_of(self.interface, known))
         return transformed(self.prior, int(inputs["seed"][0]), inputs["index"], shape)
 
 
