@@ -17,6 +17,7 @@ from clients.proof import bundles, languages
 from clients.proof.browser import ENGINE
 from clients.proof.program import Program
 from tests.clients.browser import Page, chromium, driver, opened
+from tests.clients.gaps import fill
 from tests.clients.manifests import damage
 from tests.clients.required import absent, languages_of
 from tests.support import Shared
@@ -30,6 +31,12 @@ FEW = 150
 def made() -> Path:
     """The folder with all bundles of `clients.proof.bundles`; not to be changed."""
     return bundles.kept()
+
+
+@pytest.fixture(scope="session")
+def gaps_in(shared: Shared) -> Callable[[str], Path]:
+    """(kind of data, "rows" or "windows") -> a bundle that fills in missing values of such."""
+    return lambda kind: shared(f"gaps-{kind}", lambda folder: fill(kind, folder)) / "bundle"
 
 
 @pytest.fixture

@@ -143,10 +143,12 @@ def lying_graph(bundle: Bundle, rng: random.Random) -> None:
 
 
 def _take_made(bundle: Bundle, rng: random.Random, *, lies: bool) -> None:
-    part = rng.choice(("denoiser", "sampler"))
+    part = rng.choice(("denoiser", "sampler", "scorer"))
     variant = copy.deepcopy(bundle.some_variant(rng))
-    variant["percentiles"], variant["quality"] = {}, None
+    variant.pop("normal", None)
     graph = made(part, (1, 28, 28), rng, lies=lies)
+    scored = any(spec["name"] == "error" for spec in graph.outputs)
+    variant["percentiles"], variant["quality"] = {"error": {"p99": 0.5}} if scored else {}, None
     variant["inputs"], variant["outputs"] = graph.inputs, graph.outputs
     variant["parity"] = {}
     variant.update(bundle.put(f"{part}.made.onnx", graph.data))

@@ -200,7 +200,8 @@ def made(part: str, image: Sequence[int], rng: random.Random, *, lies: bool) -> 
 
 def _spec(name: str, dtype: str, shape: Sequence[int | str]) -> Spec:
     pixels = [0.0, 255.0] if dtype == "uint8" else [0.0, 1.0]
-    kind = {"seed": "seed", "index": "index"}.get(name, "image" if len(shape) == 4 else "other")
+    kinds = {"seed": "seed", "index": "index", "error": "score"}
+    kind = kinds.get(name, "image" if len(shape) == 4 else "other")
     return {
         "name": name,
         "kind": kind,
@@ -218,6 +219,8 @@ def _specs(part: str, image: Sequence[int], rows: int | str) -> tuple[list[Spec]
     if part == "denoiser":
         shape = [rows, *image]
         return [_spec("x", "float32", shape)], [_spec("reconstruction", "float32", shape)]
+    if part == "scorer":
+        return [_spec("x", "float32", [rows, *image])], [_spec("error", "float32", [rows])]
     inputs = [_spec("seed", "int64", [1]), _spec("index", "int64", [rows])]
     return inputs, [_spec("z", "float32", [rows, 2]), _spec("image", "uint8", [rows, *image])]
 

@@ -135,6 +135,9 @@ _AXIS = _GRAPH + "axes.batch."
 _INSIDE = "file: expected a path inside the bundle, got "
 _TOLERANCE = "parts.decoder.fp32.golden.0.outputs.reconstruction.tolerance"
 _PRINTABLE = "expected no control characters"
+_SCORES = "parts.scorer.fp32."
+_QUANTILES = "parts.scorer.fp32.normal.error.quantiles"
+_101 = _QUANTILES + ": expected 101 finite numbers in ascending order"
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,22 @@ FAULTS: tuple[tuple[str, Any, str], ...] = (
     (_GRAPH + "golden", [], _GRAPH + "golden: expected at least one set of vectors"),
     (_GRAPH + "golden", {}, _GRAPH + "golden: expected a list"),
     ("checkpoint_id", "f" * 63, "checkpoint_id: expected 64 hex digits"),
+    (_SCORES + "percentiles", [], _SCORES + "percentiles: expected an object, got []"),
+    (_SCORES + "percentiles", None, _SCORES + "percentiles: expected an object, got null"),
+    (_SCORES + "percentiles.error", 1, _SCORES + "percentiles.error: expected an object, got 1"),
+    (_SCORES + "percentiles.error.p95", "a", _SCORES + "percentiles.error.p95: expected a number"),
+    (
+        _SCORES + "percentiles.error.p99",
+        Raw("1e999"),
+        _SCORES + "percentiles.error.p99: expected a finite number, got Infinity",
+    ),
+    (_SCORES + "normal", None, _SCORES + "normal: expected an object, got null"),
+    (_SCORES + "normal", [], _SCORES + "normal: expected an object, got []"),
+    (_QUANTILES, {}, _QUANTILES + ": expected a list, got {}"),
+    (_QUANTILES, lambda items: items[1:], _101),
+    (_QUANTILES, lambda items: [*items, items[-1]], _101),
+    (_QUANTILES, _in_row("0.5", 3), _QUANTILES + ".3: expected a number"),
+    (_QUANTILES, _in_row(Raw("1e999")), _QUANTILES + ".100: expected a finite number"),
 )
 """(field, value or what makes one of the old, what Python says), which the schema refuses too."""
 
@@ -250,6 +269,10 @@ _FAULTS_BEYOND_THE_SCHEMA: tuple[tuple[str, Any, str], ...] = (
     (_SEED + "missing", True, _SEED + "missing: expected floats, which have NaN, got int64"),
     (_GRAPH + "inputs.0.missing", 1, _GRAPH + "inputs.0.missing: expected "),
     (_GRAPH + "inputs.0.missing", None, _GRAPH + "inputs.0.missing: expected "),
+    (_SCORES + "percentiles", {"x": {}}, _SCORES + "percentiles: expected outputs of the graph"),
+    (_SCORES + "percentiles", {}, _SCORES + "normal: expected outputs with percentiles, got "),
+    (_QUANTILES, lambda items: items[::-1], _101),
+    (_QUANTILES, _in_row(0, 50), _101),
     (_TOLERANCE, lambda items: items[1:], _TOLERANCE),
     (_TOLERANCE, lambda items: [*items, items[0]], _TOLERANCE),
     (_TOLERANCE, lambda items: [items], _TOLERANCE),

@@ -18,56 +18,12 @@ from aeonnx.bundle import manifest
 from clients.proof.browser import ENGINE, Browser, opened
 from clients.proof.program import Program, lines_of
 from tests.clients.damaged import with_manifest
+from tests.clients.gaps import NAMES, WINDOW, Rows, measured
 from tests.clients.required import absent
-from tests.support import Shared
 
 pytestmark = pytest.mark.clients
 
-Rows = npt.NDArray[np.float32]
-NAMES = ("temperature", "pressure", "humidity")
-WINDOW = 8
 NOT_FINITE = "scorer: x: expected finite values, got NaN or infinity"
-
-
-def measured(count: int) -> Rows:
-    """Rows in very different units, a tenth of whose values are missing; no row as a whole."""
-    rng = np.random.default_rng(0)
-    place = np.linspace(0, 9, count)[:, None] + np.arange(3)
-    rows = np.sin(place) * (8, 900, 20) + (20, 101325, 50) + rng.normal(size=(count, 3))
-    rows[rng.random(rows.shape) < 0.1] = np.nan
-    whole = np.isnan(rows).all(1)
-    rows[whole] = rows[~whole][: whole.sum()]
-    return rows.astype(np.float32)
-
-
-def table(path: Path) -> Path:
-    """A .csv in which a missing value is an empty cell."""
-    lines = (["" if np.isnan(value) else f"{value:.6g}" for value in row] for row in measured(240))
-    path.write_text("\n".join(map(",".join, (NAMES, *lines))) + "\n")
-    return path
-
-
-@pytest.fixture(scope="session")
-def gaps_in(shared: Shared) -> Callable[[str], Path]:
-    """(kind of data, "rows" or "windows") -> a bundle that fills in missing values of such."""
-
-    def fill(kind: str, folder: Path) -> None:
-        folder.mkdir()
-        aeonnx.train(
-            "ae",
-            folder / "run",
-            data=table(folder / "rows.csv"),
-            missing="impute",
-            window=WINDOW if kind == "windows" else None,
-            hidden=(16,),
-            latent_size=2,
-            epochs=1,
-            device="cpu",
-        )
-        parts = ("encoder", "scorer")
-        aeonnx.export("ae", folder / "bundle", checkpoint=folder / "run", parts=parts)
-
-    return lambda kind: shared(f"gaps-{kind}", lambda folder: fill(kind, folder)) / "bundle"
 
 
 @pytest.fixture(params=["rows", "windows"])
