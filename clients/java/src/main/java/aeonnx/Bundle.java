@@ -12,7 +12,6 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.UnaryOperator;
 
 /** A bundle: its graphs as functions of arrays, its golden vectors, and the verbs made of them. */
 public final class Bundle implements AutoCloseable {
@@ -123,36 +122,23 @@ public final class Bundle implements AutoCloseable {
     }
 
     /**
+     * The part that `score` runs.
+     *
+     * @throws AeonnxException by the manifest, it does not score rows
+     */
+    public Part scorer() {
+        Verb.requireScorer(variant("scorer", "fp32"));
+        return part("scorer", "fp32");
+    }
+
+    /**
      * An image without its noise: uint8 [C, H, W] -> uint8 [C, H, W]. Where the denoiser's axes allow
      * other sizes, it is padded by reflection for the run; a large one runs in tiles.
      *
      * @throws AeonnxException the denoiser takes no such image
      */
     public Tensor denoise(Tensor image) {
-        Part part = denoiser();
-        TensorSpec input = part.variant.inputs().get(0).withAnyRows();
-        TensorSpec output = part.variant.outputs().get(0);
-        long[] real = Verb.row(image);
-        if (image.dtype() != DType.UINT8 || !input.isLike(real)) {
-            throw new AeonnxException("denoiser: expected an image uint8 "
-                    + Size.text(input.shape().subList(1, input.shape().size())) + ", got "
-                    + TensorSpec.typed(image.dtype().text, image.shape()));
-        }
-        long[] sizes = Reflection.allowed(input, part.variant.axes(), real);
-        Tensor padded = Reflection.pad(image, sizes[2], sizes[3]);
-        Tensor x = new Tensor(DType.UINT8, sizes, padded.data());
-        UnaryOperator<Map<String, Tensor>> graph = part::runOnce;
-        if (input.dtype() != DType.UINT8) { // a tile at a time: floats take four times the memory
-            graph = pixels -> {
-                Tensor floats = Pixels.of(input.range()).toFloats(pixels.get(input.name()));
-                Tensor clean = part.runOnce(Map.of(input.name(), floats)).get(output.name());
-                return Map.of(output.name(), Pixels.of(output.range()).fromFloats(clean));
-            };
-        }
-        Tensor clean = part.run(Map.of(input.name(), x), graph).get(output.name());
-        Tensor whole = new Tensor(
-                DType.UINT8, new long[] {sizes[1], sizes[2], sizes[3]}, clean.data());
-        return Reflection.crop(whole, real[2], real[3]);
+        return Denoiser.denoise(denoiser(), image);
     }
 
     /**
@@ -172,8 +158,27 @@ public final class Bundle implements AutoCloseable {
                     + " and " + count + " images");
         }
         Part part = sampler();
-        Verb.requireLabel(part.variant, label);
+        Verb.requireLabel("sampler", part.variant, label);
         return Sampler.generate(part, seed, count, label, size);
+    }
+
+    /**
+     * How unlike those of the training rows are.
+     *
+     * @param x rows as the scorer takes them, of any finite values; where it takes images, also their
+     *     pixels, uint8 [n, C, H, W], or those of one, [C, H, W]
+     * @param threshold a number, or the name of a percentile in the manifest, such as "p99"
+     * @param label of all rows, where the scorer takes one; else null
+     * @throws AeonnxException the scorer takes no such rows, there is no such threshold, or the scorer
+     *     takes no label or needs one, or its labels are others
+     */
+    public Scored score(Tensor x, String threshold, Long label) {
+        Part part = scorer();
+        double limit = Scorer.threshold(part.variant, threshold);
+        Verb.requireLabel("scorer", part.variant, label);
+        Tensor rows = Scorer.fromPixels(part.variant, x)
+                .orElseGet(() -> Scorer.rows(part.variant, x));
+        return Scorer.score(part, rows, limit, label);
     }
 
     /** Let go of all graphs. */

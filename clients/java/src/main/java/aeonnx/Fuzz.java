@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /** Tries what is damaged: anything but an ordinary error is a fault. */
 final class Fuzz {
@@ -99,7 +100,21 @@ final class Fuzz {
             if (bundle.manifest.parts().containsKey("sampler")) {
                 Picture.png(bundle.generate(0, 3, Verb.lowestLabel(bundle.sampler().variant)));
             }
+            if (bundle.manifest.parts().containsKey("scorer")) {
+                score(bundle);
+            }
             return good ? "ok" : "wrong";
         }
+    }
+
+    // The stored rows, beside a threshold of the manifest where it has one.
+    private static void score(Bundle bundle) {
+        Variant scorer = bundle.scorer().variant;
+        String input = scorer.inputs().get(0).name();
+        Tensor rows = bundle.golden(scorer.golden().get(0).inputs()).get(input);
+        String output = Verb.score(scorer).orElseThrow().name();
+        String threshold = scorer.percentiles().getOrDefault(output, Map.of()).keySet().stream()
+                .findFirst().orElse("0");
+        bundle.score(rows, threshold, Verb.lowestLabel(scorer));
     }
 }

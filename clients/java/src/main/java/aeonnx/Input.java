@@ -1,11 +1,13 @@
 package aeonnx;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
 
 /** Reads files whose kind and size are known to be right before anything of them is read. */
 final class Input {
@@ -22,6 +24,18 @@ final class Input {
         SizeException(Path path, long size, long most) {
             super(Names.text(path) + " is " + size + " bytes, expected at most " + most);
             this.size = size;
+        }
+    }
+
+    /** Whether a regular file starts with these bytes; not if it cannot be read. */
+    static boolean startsWith(Path path, byte[] magic) {
+        if (!Files.isRegularFile(path)) { // a pipe would be waited for
+            return false;
+        }
+        try (InputStream file = Files.newInputStream(path)) {
+            return Arrays.equals(file.readNBytes(magic.length), magic);
+        } catch (IOException error) {
+            return false;
         }
     }
 

@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/** aeonnx check | denoise | generate | run. */
+/** aeonnx check | denoise | generate | run | score. */
 public final class Main {
     private static final String USAGE =
             """
@@ -13,9 +13,11 @@ public final class Main {
                    aeonnx denoise BUNDLE in.png out.png [--force]
                    aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size 64x48] out.png [--force]
                    aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
+                   aeonnx score BUNDLE FILE... [--threshold p99] [--label L] [-o scores.csv] [--force]
             in.png may be a PNG, JPEG or BMP file; out.png is written as PNG. run takes a file for
-            each input of the part, and writes the outputs that are named. What is written is
-            replaced only with --force. 64x48 is height x width""";
+            each input of the part, and writes the outputs that are named. score takes pictures, or
+            .npy files of rows; p99 may be a number. What is written is replaced only with --force.
+            64x48 is height x width""";
 
     private Main() {}
 
@@ -39,7 +41,7 @@ public final class Main {
 
     private static int run(List<String> words) {
         if (words.isEmpty()) {
-            throw usage("expected a verb: check, denoise, generate or run");
+            throw usage("expected a verb: check, denoise, generate, run or score");
         }
         String verb = words.remove(0);
         return switch (verb) {
@@ -47,6 +49,7 @@ public final class Main {
             case "denoise" -> denoise(words);
             case "generate" -> generate(words);
             case "run" -> run(words, words.remove("--force"));
+            case "score" -> score(words);
             case "-h", "--help" -> {
                 System.out.println(USAGE);
                 yield 0;
@@ -98,15 +101,14 @@ public final class Main {
     private static int generate(List<String> words) {
         long seed = number("--seed", option(words, "--seed", "0"), 0, Long.MAX_VALUE);
         long count = number("-n", option(words, "-n", "64"), 1, Integer.MAX_VALUE);
-        String text = option(words, "--label", null);
-        Long label = text == null ? null : number("--label", text, Long.MIN_VALUE, Long.MAX_VALUE);
+        Long label = label(words);
         long[] size = size(option(words, "--size", null));
         boolean force = words.remove("--force");
         require(words, 2, "BUNDLE out.png");
         try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
             Path to = Names.path(words.get(1));
             Variant sampler = bundle.sampler().variant;
-            Verb.requireLabel(sampler, label);
+            Verb.requireLabel("sampler", sampler, label);
             Sampler.imageSizes(sampler, size);
             Output.require(to, force);
             Picture.writeGrid(to, bundle.generate(seed, (int) count, label, size), force);
@@ -123,6 +125,27 @@ public final class Main {
             Run.run(bundle, words.get(1), words.subList(2, words.size()), force);
         }
         return 0;
+    }
+
+    private static int score(List<String> words) {
+        String threshold = option(words, "--threshold", Scorer.USUAL);
+        Long label = label(words);
+        String table = option(words, "-o", null);
+        boolean force = words.remove("--force");
+        requireNoOptions(words);
+        if (words.size() < 2) {
+            throw usage("expected BUNDLE FILE...");
+        }
+        Path to = table == null ? null : Score.table(table);
+        try (Bundle bundle = Bundle.open(Names.path(words.get(0)))) {
+            Score.score(bundle, words.subList(1, words.size()), threshold, label, to, force);
+        }
+        return 0;
+    }
+
+    private static Long label(List<String> words) {
+        String text = option(words, "--label", null);
+        return text == null ? null : number("--label", text, Long.MIN_VALUE, Long.MAX_VALUE);
     }
 
     // The word after an option; both are taken out.

@@ -22,6 +22,7 @@ public record Manifest(String model, Map<String, Map<String, Variant>> parts) {
     private static final long VALUES = 1L << 50; // fewer than this: 8 bytes of each are exact anywhere
     private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
     private static final Pattern VARIANT = Pattern.compile("[a-z][a-z0-9-]*");
+    private static final Pattern ANY = Pattern.compile(".*", Pattern.DOTALL);
     private static final Pattern DIGEST = Pattern.compile("[0-9a-f]{64}");
 
     /** Reads the sizes of a list, at a place each. */
@@ -78,7 +79,12 @@ public record Manifest(String model, Map<String, Map<String, Variant>> parts) {
                 inputs,
                 outputs,
                 Json.map(variant.get("axes"), path + ".axes", NAME, Manifest::axis),
-                goldens(variant.get("golden"), path + ".golden", inputs, outputs));
+                goldens(variant.get("golden"), path + ".golden", inputs, outputs),
+                Json.map(variant.get("percentiles"), path + ".percentiles", NAME,
+                        (names, at) -> Json.map(names, at, ANY, Json::number)),
+                variant.has("normal")
+                        ? Json.map(variant.get("normal"), path + ".normal", NAME, Normal::read)
+                        : Map.of());
         read.require(path);
         return read;
     }

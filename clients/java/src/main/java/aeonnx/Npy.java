@@ -29,6 +29,11 @@ public final class Npy {
 
     private Npy() {}
 
+    /** Whether a file begins as an array does; not if it cannot be read. */
+    static boolean isArray(Path path) {
+        return Input.startsWith(path, MAGIC);
+    }
+
     /**
      * The array in a file.
      *

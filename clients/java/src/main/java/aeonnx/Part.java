@@ -53,8 +53,8 @@ public final class Part implements AutoCloseable {
         }
     }
 
-    /** [C, H, W] of an image that its first input is a row of. */
-    List<Size> picture() {
+    /** [C, H, W] of an image, where its first input is images. */
+    public List<Size> picture() {
         return variant.inputs().get(0).shape().subList(1, 4);
     }
 

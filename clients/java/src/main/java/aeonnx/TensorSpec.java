@@ -37,6 +37,11 @@ public record TensorSpec(
         return new TensorSpec(name, dtype, List.copyOf(any), range, kind, missing);
     }
 
+    /** The same without limits to its values. */
+    TensorSpec withAnyRange() {
+        return new TensorSpec(name, dtype, shape, null, kind, missing);
+    }
+
     /** Whether an array can be one: as many sizes, and those that are numbers. */
     boolean isLike(long[] sizes) {
         if (sizes.length != shape.size()) {

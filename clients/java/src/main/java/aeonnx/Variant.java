@@ -13,6 +13,8 @@ import java.util.stream.Stream;
  *
  * @param axes the dynamic axes of inputs and outputs, by name
  * @param golden at least one set
+ * @param percentiles thresholds, by output and name such as "p99"
+ * @param normal what normal rows score, of outputs that have percentiles
  */
 public record Variant(
         String file,
@@ -23,7 +25,9 @@ public record Variant(
         List<TensorSpec> inputs,
         List<TensorSpec> outputs,
         Map<String, Axis> axes,
-        List<Golden> golden) {
+        List<Golden> golden,
+        Map<String, Map<String, Double>> percentiles,
+        Map<String, Normal> normal) {
 
     /**
      * An array in a file, and for each row of an output the largest |difference| that counts as equal;
@@ -34,6 +38,14 @@ public record Variant(
 
     /** Stored inputs, and the outputs of torch for them, by tensor. */
     public record Golden(Map<String, Stored> inputs, Map<String, Stored> outputs) {}
+
+    /** One that says nothing about what normal rows score. */
+    Variant(String file, String sha256, long bytes, long opset, String minOnnxruntime,
+            List<TensorSpec> inputs, List<TensorSpec> outputs, Map<String, Axis> axes,
+            List<Golden> golden) {
+        this(file, sha256, bytes, opset, minOnnxruntime, inputs, outputs, axes, golden, Map.of(),
+                Map.of());
+    }
 
     /** The rows that the graph is fixed to; 0 if it takes any number. */
     public long fixedRows() {
@@ -80,6 +92,7 @@ public record Variant(
     void require(String path) {
         requireAxes(path);
         requireRows(path);
+        requireScores(path);
         for (int i = 0; i < golden.size(); i++) {
             requireGolden(golden.get(i), path + ".golden[" + i + "]");
         }
@@ -133,6 +146,20 @@ public record Variant(
         if (inputs.stream().noneMatch(this::hasRows)) {
             throw new AeonnxException(path + ".inputs: expected one with a first size of "
                     + first.text() + ", as the outputs have");
+        }
+    }
+
+    // What normal rows score is said of outputs.
+    private void requireScores(String path) {
+        Set<String> unknown = new TreeSet<>(percentiles.keySet());
+        outputs.forEach(spec -> unknown.remove(spec.name()));
+        if (!unknown.isEmpty()) {
+            throw new AeonnxException(
+                    path + ".percentiles: expected outputs of the graph, got " + unknown);
+        }
+        if (!percentiles.keySet().containsAll(normal.keySet())) {
+            throw new AeonnxException(
+                    path + ".normal: expected outputs with percentiles, got " + normal.keySet());
         }
     }
 

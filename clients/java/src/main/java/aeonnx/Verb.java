@@ -3,11 +3,15 @@ package aeonnx;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 
 /** What a verb asks of a part, by the manifest alone. */
 record Verb(String part, String verb) {
+    private static final Set<Kind> SCORED =
+            Set.of(Kind.IMAGE, Kind.SIGNAL, Kind.VOLUME, Kind.VECTOR, Kind.OTHER);
+
     /** The one input of images, and the output that has their shape: uint8, or float32 of a range. */
     static void requireDenoiser(Variant variant) {
         Verb verb = new Verb("denoiser", "denoise");
@@ -63,16 +67,48 @@ record Verb(String part, String verb) {
         }
     }
 
+    /** Rows of floats or pixels, and at most a label of each, to scores. */
+    static void requireScorer(Variant variant) {
+        Verb verb = new Verb("scorer", "score");
+        TensorSpec score = score(variant).orElseThrow(
+                () -> verb.lacks("an output of the kind score", names(variant.outputs())));
+        Size rows = score.shape().get(0);
+        verb.require(score, DType.FLOAT32, List.of(rows));
+        TensorSpec input = variant.inputs().get(0);
+        if (!SCORED.contains(input.kind())) {
+            throw verb.lacks("a first input of the kind image, signal, volume, vector or other",
+                    input.name() + " of " + input.kind());
+        }
+        if (input.dtype() != DType.FLOAT32 && input.dtype() != DType.UINT8) {
+            throw verb.lacks(input.name() + " of float32 or uint8", input.typed());
+        }
+        if (!variant.hasRows(input)) {
+            throw verb.lacks(input.name() + " with a first size of " + rows.text()
+                    + ", as the scores have", input.typed());
+        }
+        List<TensorSpec> further = variant.inputs().subList(1, variant.inputs().size());
+        if (further.size() > 1 || further.stream().anyMatch(spec -> spec.kind() != Kind.LABEL)) {
+            throw verb.lacks("one input and at most a label", kinds(variant.inputs()));
+        }
+        further.forEach(label -> verb.require(label, DType.INT64, List.of(rows)));
+    }
+
+    /** Whether pixels of a picture can stand for an input. */
+    static boolean takesPictures(TensorSpec input) {
+        return input.kind() == Kind.IMAGE && hasChannels(input) && hasPixels(input);
+    }
+
     /**
-     * A label is there where the sampler takes one, and is one of its labels.
+     * A label is there where a part takes one, and is one of its labels.
      *
+     * @param part its name
      * @param label null for none
      */
-    static void requireLabel(Variant variant, Long label) {
+    static void requireLabel(String part, Variant variant, Long label) {
         Optional<TensorSpec> input = find(variant, Kind.LABEL);
         if (input.isEmpty()) {
             if (label != null) {
-                throw new AeonnxException(2, "this sampler takes no --label");
+                throw new AeonnxException(2, "this " + part + " takes no --label");
             }
             return;
         }
@@ -81,7 +117,7 @@ record Verb(String part, String verb) {
                 : Values.plain(range[0]) + " to " + Values.plain(range[1]);
         if (label == null) {
             throw new AeonnxException(
-                    2, "this sampler needs --label" + (range == null ? "" : ", " + labels));
+                    2, "this " + part + " needs --label" + (range == null ? "" : ", " + labels));
         }
         if (range != null && (label < range[0] || label > range[1])) {
             throw new AeonnxException(2, "--label: expected a whole number from "
@@ -89,7 +125,7 @@ record Verb(String part, String verb) {
         }
     }
 
-    /** A label that the sampler takes; null if it takes none. */
+    /** A label that the part takes; null if it takes none. */
     static Long lowestLabel(Variant variant) {
         return find(variant, Kind.LABEL)
                 .map(spec -> spec.range() == null ? 0L : (long) spec.range()[0]).orElse(null);
@@ -105,6 +141,11 @@ record Verb(String part, String verb) {
         return variant.outputs().stream().filter(spec -> spec.name().equals("image")).findFirst();
     }
 
+    /** The output of a scorer that is its scores. */
+    static Optional<TensorSpec> score(Variant variant) {
+        return variant.outputs().stream().filter(spec -> spec.kind() == Kind.SCORE).findFirst();
+    }
+
     /** The input of a kind. */
     static Optional<TensorSpec> find(Variant variant, Kind kind) {
         return variant.inputs().stream().filter(spec -> spec.kind() == kind).findFirst();
@@ -117,10 +158,14 @@ record Verb(String part, String verb) {
     }
 
     private void requireChannels(TensorSpec image) {
-        Size channels = image.shape().get(1);
-        if (!channels.isNumber() || channels.factor() > 4) {
+        if (!hasChannels(image)) {
             throw lacks("images of 1 to 4 channels", image.toString());
         }
+    }
+
+    private static boolean hasChannels(TensorSpec image) {
+        Size channels = image.shape().get(1);
+        return channels.isNumber() && channels.factor() <= 4;
     }
 
     private void require(TensorSpec got, DType dtype, List<Size> shape) {
@@ -130,9 +175,14 @@ record Verb(String part, String verb) {
     }
 
     // Whether pixels can stand for the values of an image.
+    private static boolean hasPixels(TensorSpec image) {
+        return image.dtype() == DType.UINT8
+                || image.dtype() == DType.FLOAT32 && Pixels.fit(image.range());
+    }
+
     private void requirePixels(TensorSpec image) {
         double[] range = image.range();
-        if (image.dtype() == DType.FLOAT32 && !Pixels.fit(range)) {
+        if (!hasPixels(image)) {
             String got = range == null ? "one of any range" : "one in " + Values.inWords(range);
             throw lacks(image + " in a range [low, high] whose width is a float32 above 0",
                     got + ": export it with such a range, or take its floats with the library's run");
@@ -148,8 +198,8 @@ record Verb(String part, String verb) {
                 .collect(Collectors.joining(", "));
     }
 
-    // "image [batch, 1, 28, 28]"
-    private static String shape(TensorSpec spec) {
+    /** "image [batch, 1, 28, 28]" */
+    static String shape(TensorSpec spec) {
         return spec.kind() + " " + Size.text(spec.shape());
     }
 

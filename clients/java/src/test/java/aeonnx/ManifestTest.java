@@ -22,6 +22,7 @@ final class ManifestTest {
               "axes": {"batch": {"multiple": 1, "min": 1, "max": null, "margin": null},
                        "height": {"multiple": 4, "min": 8, "max": 64, "margin": 3},
                        "width": {"multiple": 2, "min": 2, "max": null, "margin": 9}},
+              "percentiles": {},
               "golden": [{
                 "inputs": {"x": {"file": "x", "sha256": "DIGEST", "dtype": "float32",
                                  "shape": [2, 1, 8, 5]}},

@@ -15,7 +15,16 @@ final class Refused {
 
     /** What is wrong with arguments of the command. */
     static void asUsage(String text, Executable done) {
+        withCode(2, text, done);
+    }
+
+    /** What is wrong with files. */
+    static void asFailure(String text, Executable done) {
+        withCode(1, text, done);
+    }
+
+    private static void withCode(int code, String text, Executable done) {
         as(text, done);
-        assertEquals(2, assertThrows(AeonnxException.class, done).exitCode);
+        assertEquals(code, assertThrows(AeonnxException.class, done).exitCode);
     }
 }

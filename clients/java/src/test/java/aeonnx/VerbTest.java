@@ -86,15 +86,18 @@ final class VerbTest {
     @Test
     void aLabelIsOneOfTheSamplers() {
         Variant labelled = sampler(IMAGE, SEED, INDEX, label(0, 9));
-        Verb.requireLabel(labelled, 9L);
-        Verb.requireLabel(sampler(IMAGE, SEED, INDEX), null);
-        Refused.as("this sampler needs --label, 0 to 9", () -> Verb.requireLabel(labelled, null));
+        Verb.requireLabel("sampler", labelled, 9L);
+        Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX), null);
+        Refused.asUsage("this sampler needs --label, 0 to 9",
+                () -> Verb.requireLabel("sampler", labelled, null));
+        Refused.asUsage("this scorer needs --label, 0 to 9",
+                () -> Verb.requireLabel("scorer", labelled, null));
         Refused.as("--label: expected a whole number from 0 to 9, got 10",
-                () -> Verb.requireLabel(labelled, 10L));
+                () -> Verb.requireLabel("sampler", labelled, 10L));
         Refused.as("this sampler needs --label",
-                () -> Verb.requireLabel(sampler(IMAGE, SEED, INDEX, label()), null));
+                () -> Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX, label()), null));
         Refused.as("this sampler takes no --label",
-                () -> Verb.requireLabel(sampler(IMAGE, SEED, INDEX), 1L));
+                () -> Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX), 1L));
         assertEquals(3, Verb.lowestLabel(sampler(IMAGE, SEED, INDEX, label(3, 9))));
         assertNull(Verb.lowestLabel(sampler(IMAGE, SEED, INDEX)));
     }
