@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Check a bundle, make images with it, and run its parts on arrays. See README.md for what each code means.
+// Check a bundle, make images with it, find odd ones, and run its parts on arrays. See README.md for
+// what each code means.
 
 import { parseArgs } from "node:util";
 
@@ -15,12 +16,14 @@ import {
 } from "./bundle.mjs";
 import { runArrays } from "./arrays.mjs";
 import { openFolder, readPicture, requireWritable, writePicture } from "./node.mjs";
+import { scoreFiles } from "./scores.mjs";
 
 const USAGE = `Usage:
   aeonnx check BUNDLE [--time]
   aeonnx denoise BUNDLE in.png out.png [--force]
   aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size HxW] out.png [--force]
-  aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]`;
+  aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
+  aeonnx score BUNDLE FILE... [--threshold p99] [--label L] [-o scores.csv] [--force]`;
 
 /**
  * Names of the arguments, any more of them, options, and what is done, which gives the exit code.
@@ -53,6 +56,17 @@ const VERBS = {
     options: { force: { type: "boolean" } },
     act: run,
   },
+  score: {
+    names: ["BUNDLE", "FILE"],
+    more: "...",
+    options: {
+      threshold: { type: "string", default: "p99" },
+      label: { type: "string" },
+      o: { type: "string", short: "o" },
+      force: { type: "boolean" },
+    },
+    act: score,
+  },
 };
 
 async function check([folder], { time }) {
@@ -84,7 +98,7 @@ async function denoise([folder, from, to], { force }) {
 async function generate([folder, to], { seed, n, label, size, force }) {
   const count = Number(whole(n, "-n"));
   const seeds = whole(seed, "--seed");
-  const labels = label === undefined ? undefined : whole(label, "--label");
+  const labels = labelIn(label);
   const sizes = size === undefined ? undefined : sizesIn(size);
   const bundle = await openFolder(folder);
   const { variant } = await bundle.ready("sampler");
@@ -101,6 +115,17 @@ async function run([folder, part, ...pairs], { force }) {
   const bundle = await openFolder(folder);
   await runArrays(bundle, part, pairs, { force });
   return 0;
+}
+
+async function score([folder, ...files], { threshold, label, o, force }) {
+  const labels = labelIn(label);
+  const bundle = await openFolder(folder);
+  await scoreFiles(bundle, files, { threshold, label: labels, to: o, force });
+  return 0;
+}
+
+function labelIn(text) {
+  return text === undefined ? undefined : whole(text, "--label");
 }
 
 function whole(text, option) {
@@ -132,10 +157,22 @@ async function main([name, ...rest]) {
 
 function parsed(args, options) {
   try {
-    return parseArgs({ args, options, allowPositionals: true });
+    return parseArgs({ args: joined(args, options), options, allowPositionals: true });
   } catch (error) {
     throw new UsageError(oneLine(error));
   }
+}
+
+/** A negative number after an option is its value, though it begins as an option does. */
+function joined(args, options) {
+  const found = [];
+  for (const word of args) {
+    const option = found.at(-1) ?? "";
+    const takesText = option.startsWith("--") && options[option.slice(2)]?.type === "string";
+    if (takesText && /^-(\d|\.\d|inf)/i.test(word)) found.push(`${found.pop()}=${word}`);
+    else found.push(word);
+  }
+  return found;
 }
 
 process.stdout.on("error", () => process.exit(1)); // a reader such as head has left

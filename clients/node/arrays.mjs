@@ -1,7 +1,7 @@
 // The verb `run`: a part on arrays of .npy files.
 
 import { BundleError, UsageError, oneLine } from "./bundle.mjs";
-import { readRegular, requireWritable, writeWhole } from "./files.mjs";
+import { readNamed, requireWritable, writeWhole } from "./files.mjs";
 import { arrayFor } from "./inputs.mjs";
 import { fromHalves, packNpy, parseNpy } from "./npy.mjs";
 
@@ -30,7 +30,7 @@ export async function runArrays(bundle, name, pairs, { force = false } = {}) {
   if (!wanted.length) throw new UsageError(`name an output, such as ${outputs[0].name}=out.npy`);
   for (const spec of wanted) await requireWritable(files.get(spec.name), force);
   const given = {};
-  for (const spec of inputs) given[spec.name] = await inputOf(spec, files.get(spec.name));
+  for (const spec of inputs) given[spec.name] = await readArray(files.get(spec.name), spec);
   const found = await part.runShaped(given);
   for (const spec of wanted) {
     const { data, shape } = found[spec.name];
@@ -54,8 +54,15 @@ function filesOf(part, specs, pairs) {
   return files;
 }
 
-/** The array of a file; floats are rounded to the float32 that a part takes. */
-async function inputOf({ dtype: wanted }, path) {
+/**
+ * The array of a file; floats are rounded to the float32 that an input takes.
+ *
+ * @param {string} path
+ * @param {{dtype: string}} spec of the input
+ * @returns {Promise<import("./inputs.mjs").Tensor>}
+ * @throws {BundleError} it cannot be read
+ */
+export async function readArray(path, { dtype: wanted }) {
   const { dtype, shape, data } = await readNpy(path);
   const halves = dtype === "float16";
   if (wanted === "float32" && (halves || dtype === "float64")) {
@@ -66,11 +73,7 @@ async function inputOf({ dtype: wanted }, path) {
 }
 
 async function readNpy(path) {
-  const bytes = await readRegular(path, LARGEST).catch((error) => {
-    if (error instanceof BundleError) throw error;
-    if (error.code === "ENOENT") throw new BundleError(`${path} does not exist`);
-    throw new BundleError(`cannot read ${path}: ${oneLine(error)}`);
-  });
+  const bytes = await readNamed(path, LARGEST);
   try {
     return parseNpy(bytes);
   } catch (error) {

@@ -2,15 +2,15 @@
 // Free of Node and of browsers: the caller brings the engine, and what reads a file.
 
 import { requireCounts, seedOf } from "./checks.mjs";
+import { readArrays, readFile, readManifest } from "./contents.mjs";
 import { BundleError, EnvironmentError, UsageError, oneLine, printable } from "./errors.mjs";
-import { parseManifest } from "./manifest.mjs";
-import { arrayFor } from "./inputs.mjs";
+import { parseManifest, variantIn } from "./manifest.mjs";
 import { Part, openPart } from "./part.mjs";
 import { denoised, pictureShape } from "./denoising.mjs";
 import { generated, imageShapeAt, sizedPlaces } from "./generating.mjs";
 import { fromPixels, fromRgba, grid, gridSize, isOpaque, toPixels } from "./pixels.mjs";
-import { checkLine, checkedLine, replay, timeLine, timed, worse } from "./replay.mjs";
-import { product } from "./tiles.mjs";
+import { checkLine, checkedBundle, checkedLine, timeLine, timed } from "./replay.mjs";
+import { scored } from "./scoring.mjs";
 import { NEEDS, labelOf, requirePicture } from "./verbs.mjs";
 
 export { BundleError, EnvironmentError, Part, UsageError, oneLine, parseManifest, printable };
@@ -21,11 +21,10 @@ export { gridSize, labelOf, requirePicture, sizedPlaces };
  * @typedef {import("./manifest.mjs").Manifest} Manifest
  * @typedef {import("./inputs.mjs").Tensor} Tensor
  * @typedef {import("./denoising.mjs").Options} DenoiseOptions
- * @typedef {{part: string, variant: string, output: string, error: number, tolerance: number,
- *   ok: boolean}} Checked `error` and `tolerance` are those of the row where their ratio is largest
+ * @typedef {import("./replay.mjs").Checked} Checked
+ * @typedef {import("./scoring.mjs").Options} ScoreOptions
+ * @typedef {import("./scoring.mjs").Scored} Scored
  */
-
-const LARGEST_MANIFEST = 2 ** 24; // bytes
 
 /**
  * Open a bundle. Graphs are opened at first use. Browsers have SHA-256 on https and localhost only.
@@ -42,19 +41,8 @@ const LARGEST_MANIFEST = 2 ** 24; // bytes
  * @throws {BundleError} there is none, or its manifest is damaged or of a newer format
  */
 export async function openBundle({ ort, read, where, version, providers = ["cpu"] }) {
-  let text;
-  try {
-    text = await read("manifest.json", LARGEST_MANIFEST);
-  } catch (error) {
-    if (error instanceof BundleError) throw error;
-    if (!error.missing) throw new BundleError(`${where}/manifest.json: ${oneLine(error)}`);
-    throw new BundleError(
-      `no bundle at ${where}: it has no manifest.json. ` +
-        `Make one with: aeonnx export --model MODEL -o ${where}`,
-    );
-  }
-  const manifest = parseManifest(text, `${where}/manifest.json`);
-  return new Bundle({ ort, read, where, version, providers }, manifest);
+  const source = { ort, read, where, version, providers };
+  return new Bundle(source, await readManifest(source));
 }
 
 /** The parts of one trained model: what `openBundle` gives. */
@@ -100,9 +88,10 @@ export class Bundle {
   }
 
   /**
-   * The denoiser, sampler or decoder, ready for its verb: pixels in the first where there is one.
+   * The denoiser, sampler, decoder or scorer, ready for its verb: pixels in the first where there is
+   * one.
    *
-   * @param {"denoiser" | "sampler" | "decoder"} name
+   * @param {"denoiser" | "sampler" | "decoder" | "scorer"} name
    * @returns {Promise<Part>}
    * @throws {BundleError} there is none, or its inputs and outputs are not those of the verb
    * @throws {EnvironmentError} the engine is too old for it
@@ -112,9 +101,9 @@ export class Bundle {
   }
 
   /**
-   * The images that the denoiser, sampler or decoder takes or gives.
+   * The images that the denoiser, sampler, decoder or scorer takes or gives.
    *
-   * @param {"denoiser" | "sampler" | "decoder"} name
+   * @param {"denoiser" | "sampler" | "decoder" | "scorer"} name
    * @returns {readonly (number | string)[]} [C, H, W]; texts for H and W where they have any size
    * @throws {BundleError} there is none, or its inputs and outputs are not those of the verb
    */
@@ -148,7 +137,7 @@ export class Bundle {
    */
   async graph(part, variant = "fp32") {
     const { file, sha256, bytes } = this.#variant(part, variant);
-    return this.#file(file, sha256, bytes);
+    return readFile(this.#source, file, sha256, bytes);
   }
 
   /**
@@ -160,7 +149,10 @@ export class Bundle {
    */
   async golden(part, variant = "fp32", number = 0) {
     const { inputs, outputs } = this.#variant(part, variant).golden[number];
-    return { inputs: await this.#arrays(inputs), outputs: await this.#arrays(outputs) };
+    return {
+      inputs: await readArrays(this.#source, inputs),
+      outputs: await readArrays(this.#source, outputs),
+    };
   }
 
   /**
@@ -171,34 +163,7 @@ export class Bundle {
    * @returns {Promise<{outputs: Checked[], ok: boolean}>}
    */
   async check(onLine = () => {}, { only } = {}) {
-    const outputs = [];
-    for (const part of [...this.manifest.parts.keys()].sort()) {
-      for (const variant of this.manifest.parts.get(part)?.keys() ?? []) {
-        if (only && !only.includes(`${part} ${variant}`)) continue;
-        const worst = await this.#replayed(part, variant);
-        for (const [output, { error, tolerance }] of worst) {
-          const checked = { part, variant, output, error, tolerance, ok: error <= tolerance };
-          outputs.push(checked);
-          onLine(checkLine(checked), checked);
-        }
-      }
-    }
-    return { outputs, ok: outputs.every((output) => output.ok) };
-  }
-
-  // Set by set: all at once could be as large as the bundle.
-  async #replayed(part, variant) {
-    const { golden } = this.#variant(part, variant);
-    const worst = new Map();
-    for (const [number, stored] of golden.entries()) {
-      const arrays = await this.golden(part, variant, number);
-      const found = await replay(await this.part(part, variant), arrays, stored);
-      for (const [output, row] of found) {
-        const before = worst.get(output);
-        worst.set(output, before ? worse(before, row) : row);
-      }
-    }
-    return worst;
+    return checkedBundle(this, onLine, only);
   }
 
   /** Microseconds for the first golden row: the median of calls, after a warm-up. */
@@ -242,6 +207,21 @@ export class Bundle {
     return generated(part, { seed: seeds, count, first, label: labels, size });
   }
 
+  /**
+   * How unlike rows are those of the training. What is beyond the range of an input is scored too.
+   *
+   * @param {Tensor | import("./inputs.mjs").Values} x rows as `Part.run` takes them; a Uint8Array alone
+   *   is pixels, [n, C, H, W], where the scorer takes images
+   * @param {ScoreOptions} [options]
+   * @returns {Promise<Scored>}
+   * @throws {BundleError} the bundle has no scorer, or it does not take such rows; or the manifest has
+   *   no such threshold
+   * @throws {UsageError} the threshold or the label makes no sense
+   */
+  async score(x, options = {}) {
+    return scored(await this.ready("scorer"), x, options);
+  }
+
   /** Close all graphs. */
   async close() {
     const parts = await Promise.allSettled(this.#parts.values());
@@ -251,59 +231,6 @@ export class Bundle {
 
   /** @returns {import("./manifest.mjs").Variant} */
   #variant(part, variant) {
-    const { model, parts } = this.manifest;
-    const variants = parts.get(part);
-    if (!variants) {
-      const has = [...parts.keys()].sort().join(", ");
-      throw new BundleError(
-        `this bundle has no part "${part}", it has: ${has}. ` +
-          `Export it with: aeonnx export --model ${model} --part ${part}`,
-      );
-    }
-    const found = variants.get(variant);
-    if (found) return found;
-    const has = [...variants.keys()].join(", ");
-    throw new BundleError(`part "${part}" has no variant "${variant}", it has: ${has}`);
-  }
-
-  async #arrays(golden) {
-    const arrays = {};
-    for (const [name, { file, sha256, dtype, shape }] of golden) {
-      const Values = arrayFor(dtype);
-      const bytes = await this.#file(file, sha256, product(shape) * Values.BYTES_PER_ELEMENT);
-      // Stored little-endian, as every machine is that the engine runs on; a copy is aligned.
-      arrays[name] = { dtype, shape, data: new Values(new Uint8Array(bytes).buffer) };
-    }
-    return arrays;
-  }
-
-  async #file(file, sha256, size) {
-    const path = `${this.where}/${file}`;
-    const bytes = await this.#read(path, file, size);
-    if (bytes.length !== size) throw this.#another(path, `${size} bytes`, bytes.length);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (hex === sha256) return bytes;
-    throw this.#another(path, `sha256 ${sha256}`, hex);
-  }
-
-  async #read(path, file, size) {
-    try {
-      return await this.#source.read(file, size);
-    } catch (error) {
-      if (error.size !== undefined) throw this.#another(path, `${size} bytes`, error.size);
-      if (error instanceof BundleError) throw error;
-      if (!error.missing) throw new BundleError(`${path}: ${oneLine(error)}`);
-      throw new BundleError(
-        `${path} is missing, though the manifest names it: export the bundle again`,
-      );
-    }
-  }
-
-  #another(path, expected, got) {
-    return new BundleError(
-      `${path} is not the file that the manifest names: ` +
-        `expected ${expected}, got ${got}. Export the bundle again.`,
-    );
+    return variantIn(this.manifest, part, variant);
   }
 }

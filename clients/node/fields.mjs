@@ -59,6 +59,11 @@ export function flag(value, path) {
   return value === true;
 }
 
+export function finite(value, path) {
+  expect(Number.isFinite(value), path, "a finite number", value);
+  return value;
+}
+
 export function size(value, path) {
   expect(Number.isSafeInteger(value) && value > 0, path, "a whole number above 0", value);
   return value;

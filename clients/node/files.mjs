@@ -21,16 +21,55 @@ const MOST_LINKS = 40; // as Linux follows
  * @throws {Error} with `code`: it cannot be opened or read
  */
 export async function readRegular(path, most) {
-  const file = await openForReading(path);
-  try {
-    const found = await file.stat();
-    if (!found.isFile()) throw new BundleError(`${path} is not a regular file`);
-    const { size } = found;
+  return reading(path, async (file, size) => {
     if (size > most) {
       const error = new BundleError(`${path} is ${size} bytes, expected at most ${most}`);
       throw Object.assign(error, { size });
     }
-    return await contentOf(file, size);
+    return contentOf(file, size);
+  });
+}
+
+/**
+ * As `readRegular`, of a file that a user names.
+ *
+ * @param {string} path
+ * @param {number} most bytes that it may have
+ * @returns {Promise<Buffer>}
+ * @throws {BundleError} it does not exist, or cannot be read
+ */
+export async function readNamed(path, most) {
+  return named(path, () => readRegular(path, most));
+}
+
+/**
+ * The first bytes of a file that a user names; fewer where it has not as many.
+ *
+ * @param {string} path
+ * @param {number} count
+ * @returns {Promise<Buffer>}
+ * @throws {BundleError} it does not exist, or cannot be read
+ */
+export async function readStart(path, count) {
+  return named(path, () => reading(path, (file, size) => contentOf(file, Math.min(size, count))));
+}
+
+async function named(path, read) {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof BundleError) throw error;
+    if (error.code === "ENOENT") throw new BundleError(`${path} does not exist`);
+    throw new BundleError(`cannot read ${path}: ${oneLine(error)}`);
+  }
+}
+
+async function reading(path, read) {
+  const file = await openForReading(path);
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new BundleError(`${path} is not a regular file`);
+    return await read(file, found.size);
   } finally {
     await file.close();
   }

@@ -70,17 +70,28 @@ async function runAll(folder, noisy, picture) {
       await write(clean, 1, [shape[0], height, width]);
     }
     if (bundle.has("sampler")) {
-      const images = await bundle.generate(0n, IMAGES, 0, { label: firstLabel(bundle) });
+      const label = firstLabel(bundle, "sampler");
+      const images = await bundle.generate(0n, IMAGES, 0, { label });
       await write(images, IMAGES, bundle.generatedShape());
     }
+    if (bundle.has("scorer")) await scoreGolden(bundle);
     return ok ? "ok" : "wrong";
   } finally {
     await bundle.close();
   }
 }
 
-function firstLabel(bundle) {
-  const { inputs } = bundle.manifest.parts.get("sampler").get("fp32");
+async function scoreGolden(bundle) {
+  const { inputs, golden } = bundle.manifest.parts.get("scorer").get("fp32");
+  const options = { threshold: 0, label: firstLabel(bundle, "scorer") };
+  for (const number of golden.keys()) {
+    const stored = await bundle.golden("scorer", "fp32", number);
+    await bundle.score(stored.inputs[inputs[0].name], options);
+  }
+}
+
+function firstLabel(bundle, part) {
+  const { inputs } = bundle.manifest.parts.get(part).get("fp32");
   const label = inputs.find(({ kind }) => kind === "label");
   return label && BigInt(Math.ceil(label.range?.[0] ?? 0));
 }

@@ -41,18 +41,19 @@ export function arrayFor(dtype) {
  * @param {string} part name, for messages
  * @param {import("./variant.mjs").Variant} variant
  * @param {Record<string, Tensor | Values>} inputs by name
+ * @param {boolean} limited whether values out of their range are refused
  * @returns {{tensors: Record<string, Tensor>, sizes: Map<string, number>}}
  * @throws {BundleError} one is missing, unknown, of another dtype or shape, out of its range or not
  *   finite, nor NaN where values may be missing; or the axes may not have such sizes
  */
-export function checkedInputs(part, { inputs: specs, axes }, inputs) {
+export function checkedInputs(part, { inputs: specs, axes }, inputs, limited) {
   const names = specs.map((spec) => spec.name);
   const got = Object.keys(inputs);
   if (got.length !== names.length || !names.every((name) => Object.hasOwn(inputs, name))) {
     throw new BundleError(`${part}: expected inputs ${names}, got ${got}`);
   }
-  const checked = specs.map((spec) => [spec.name, tensorOf(part, spec, inputs[spec.name])]);
-  const tensors = Object.fromEntries(checked);
+  const checked = (spec) => checkedInput(part, spec, inputs[spec.name], limited);
+  const tensors = Object.fromEntries(specs.map((spec) => [spec.name, checked(spec)]));
   try {
     return { tensors, sizes: solve(specs, tensors, axes) };
   } catch (error) {
@@ -60,7 +61,12 @@ export function checkedInputs(part, { inputs: specs, axes }, inputs) {
   }
 }
 
-function tensorOf(part, spec, value) {
+/**
+ * One input, as `checkedInputs`.
+ *
+ * @returns {Tensor}
+ */
+export function checkedInput(part, spec, value, limited) {
   const data = value?.data ?? value;
   const shape = value?.shape ?? shapeFor(spec, data?.length);
   const dtype = value?.dtype ?? spec.dtype;
@@ -72,7 +78,7 @@ function tensorOf(part, spec, value) {
     data.length === product(shape);
   const where = `${part}: ${spec.name}`;
   if (good) {
-    requireValues(where, spec, data);
+    requireValues(where, limited ? spec : { ...spec, range: null }, data);
     return { dtype, shape, data };
   }
   const rest = spec.shape.slice(1);

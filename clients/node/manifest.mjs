@@ -1,7 +1,7 @@
 // What a bundle's manifest.json says, checked. Free of Node, of browsers and of the engine.
 
 import { BundleError, oneLine, shortened } from "./errors.mjs";
-import { expect, mapOf, record, string } from "./fields.mjs";
+import { expect, finite, mapOf, record, string } from "./fields.mjs";
 import { variantOf } from "./variant.mjs";
 
 /**
@@ -30,6 +30,30 @@ export function parseManifest(text, where = "manifest.json") {
   }
 }
 
+/**
+ * A variant of a part.
+ *
+ * @param {Manifest} manifest
+ * @param {string} part
+ * @param {string} variant
+ * @returns {Variant}
+ * @throws {BundleError} there is none
+ */
+export function variantIn({ model, parts }, part, variant) {
+  const variants = parts.get(part);
+  if (!variants) {
+    const has = [...parts.keys()].sort().join(", ");
+    throw new BundleError(
+      `this bundle has no part "${part}", it has: ${has}. ` +
+        `Export it with: aeonnx export --model ${model} --part ${part}`,
+    );
+  }
+  const found = variants.get(variant);
+  if (found) return found;
+  const has = [...variants.keys()].join(", ");
+  throw new BundleError(`part "${part}" has no variant "${variant}", it has: ${has}`);
+}
+
 function parseJson(text) {
   if (typeof text === "string") return JSON.parse(text);
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
@@ -42,7 +66,7 @@ function requireFinite(document) {
   for (let next = left.pop(); next; next = left.pop()) {
     const [path, value] = next;
     if (typeof value === "number") {
-      expect(Number.isFinite(value), path, "a finite number", value);
+      finite(value, path);
     } else if (typeof value === "object" && value !== null) {
       for (const [key, item] of Object.entries(value))
         left.push([shortened(`${path}.${key}`), item]);

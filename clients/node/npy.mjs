@@ -10,6 +10,7 @@ import { product } from "./tiles.mjs";
  */
 
 const MAGIC = "\x93NUMPY";
+export const MAGIC_BYTES = MAGIC.length;
 const ALIGNED = 64; // bytes that the header is a multiple of
 /** @type {Record<string, [dtype: string, values: any]>} */
 const TYPES = {
@@ -24,6 +25,11 @@ const TYPES = {
 const CODES = new Map(Object.entries(TYPES).map(([code, [dtype]]) => [dtype, code]));
 const FIELD =
   /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^']{1,80})'|(True|False)|\(([\d\s,]*)\))\s*(,|(?=\}))/y;
+
+/** Whether bytes begin as those of a file do. */
+export function isNpy(bytes) {
+  return String.fromCharCode(...bytes.subarray(0, MAGIC_BYTES)) === MAGIC;
+}
 
 /**
  * The array in the bytes of a file.
@@ -50,9 +56,7 @@ export function parseNpy(bytes) {
 }
 
 function headerOf(bytes) {
-  if (String.fromCharCode(...bytes.subarray(0, MAGIC.length)) !== MAGIC) {
-    throw new Error("it does not begin as one");
-  }
+  if (!isNpy(bytes)) throw new Error("it does not begin as one");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < 12) throw new Error("it ends inside its header");
   const [major, minor] = [bytes[6], bytes[7]];

@@ -20,9 +20,11 @@ import { LARGEST_WHOLE, product, rowsAtOnce, sizedAxes, tilesOf } from "./tiles.
  *
  * A tile that is done, how many are done of how many, and the outputs so far.
  * @typedef {{tile: Tile, done: number, total: number, outputs: Outputs}} Progress
- * @typedef {{onTile?: (progress: Progress) => unknown, signal?: AbortSignal, whole?: number}} Options
+ * @typedef {{onTile?: (progress: Progress) => unknown, signal?: AbortSignal, whole?: number,
+ *   limited?: boolean}} Options
  *   `onTile`: called after each tile, and waited for; `signal`: ends the run between tiles;
- *   `whole`: values of the largest tensor of a row that runs as a whole, 2^22 if it is left out
+ *   `whole`: values of the largest tensor of a row that runs as a whole, 2^22 if it is left out;
+ *   `limited`: whether values out of an input's range are refused, as they are if it is left out
  */
 
 // Where an engine would look for such files, if a graph with them ever came to it: nowhere.
@@ -100,8 +102,8 @@ export class Part {
    * @param {Options} [options]
    * @returns {Promise<Outputs>}
    */
-  async runShaped(inputs, { onTile, signal, whole = LARGEST_WHOLE } = {}) {
-    const { tensors, sizes } = checkedInputs(this.#name, this.variant, inputs);
+  async runShaped(inputs, { onTile, signal, whole = LARGEST_WHOLE, limited = true } = {}) {
+    const { tensors, sizes } = checkedInputs(this.#name, this.variant, inputs, limited);
     const rows = sizes.get(BATCH) ?? 1;
     const cuts = tilesOf(this.variant, sizes, whole);
     const step = this.batch ?? (cuts.length > 1 ? 1 : this.#rowsAtOnce(sizes, rows));

@@ -3,7 +3,7 @@
 import { BundleError, EnvironmentError, fromRgba, isOpaque, oneLine } from "./bundle.mjs";
 import { isBmp, openBmp } from "./bmp.mjs";
 import { oriented } from "./exif.mjs";
-import { readRegular, writeWhole } from "./files.mjs";
+import { readNamed, writeWhole } from "./files.mjs";
 import { isJpeg, openJpeg } from "./jpeg.mjs";
 import { isPng, openPng, packPng } from "./png.mjs";
 
@@ -35,11 +35,7 @@ const MOST_PIXELS = 178_956_970; // as Python reads
 export async function readPicture(path, [any, height, width]) {
   const channels = Number(any);
   requireChannels(channels);
-  const bytes = await readRegular(path, LARGEST).catch((error) => {
-    if (error instanceof BundleError) throw error;
-    if (error.code === "ENOENT") throw new BundleError(`${path} does not exist`);
-    throw new BundleError(`cannot read ${path}: ${oneLine(error)}`);
-  });
+  const bytes = await readNamed(path, LARGEST);
   const picture = readable(path, () => opened(bytes));
   requireOne(path, picture);
   const size = requireSize(path, picture, width, height);

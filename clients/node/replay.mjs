@@ -10,9 +10,54 @@
  * @typedef {{error: number, tolerance: number}} Worst
  */
 
+/**
+ * What became of an output; `error` and `tolerance` are those of the row where their ratio is largest.
+ * @typedef {{part: string, variant: string, output: string, error: number, tolerance: number,
+ *   ok: boolean}} Checked
+ */
+
 const WARM_UP = 20;
 const TIMED = 200;
 const CODES = ["int32", "int64", "bool"];
+
+/**
+ * Run the golden inputs of a bundle, and compare with what PyTorch gave.
+ *
+ * @param {import("./bundle.mjs").Bundle} bundle
+ * @param {(line: string, output: Checked) => void} onLine called for each output as it goes
+ * @param {string[]} [only] variants to check, such as "decoder fp32"
+ * @returns {Promise<{outputs: Checked[], ok: boolean}>}
+ */
+export async function checkedBundle(bundle, onLine, only) {
+  const outputs = [];
+  const { parts } = bundle.manifest;
+  for (const part of [...parts.keys()].sort()) {
+    for (const [variant, { golden }] of parts.get(part) ?? []) {
+      if (only && !only.includes(`${part} ${variant}`)) continue;
+      const worst = await replayed(bundle, part, variant, golden);
+      for (const [output, { error, tolerance }] of worst) {
+        const checked = { part, variant, output, error, tolerance, ok: error <= tolerance };
+        outputs.push(checked);
+        onLine(checkLine(checked), checked);
+      }
+    }
+  }
+  return { outputs, ok: outputs.every((output) => output.ok) };
+}
+
+// Set by set: all at once could be as large as the bundle.
+async function replayed(bundle, part, variant, golden) {
+  const worst = new Map();
+  for (const [number, stored] of golden.entries()) {
+    const arrays = await bundle.golden(part, variant, number);
+    const found = await replay(await bundle.part(part, variant), arrays, stored);
+    for (const [output, row] of found) {
+      const before = worst.get(output);
+      worst.set(output, before ? worse(before, row) : row);
+    }
+  }
+  return worst;
+}
 
 /**
  * Run golden inputs, all rows at once and each alone.
@@ -23,7 +68,7 @@ const CODES = ["int32", "int64", "bool"];
  * @returns {Promise<Map<string, Worst>>} by output
  * @throws {BundleError} the graph fails
  */
-export async function replay(part, { inputs, outputs }, stored) {
+async function replay(part, { inputs, outputs }, stored) {
   const rows = part.rows(inputs);
   const batches = [[0, rows]];
   // A graph that is fixed to a number of rows is given so many in any case.
@@ -56,7 +101,7 @@ export async function replay(part, { inputs, outputs }, stored) {
  * @param {Worst} first
  * @param {Worst} second
  */
-export function worse(first, second) {
+function worse(first, second) {
   const ratio = ({ error, tolerance }) => error / tolerance;
   if (Number.isNaN(ratio(first))) return first;
   return ratio(second) <= ratio(first) ? first : second; // NaN is worse than any

@@ -2,6 +2,7 @@
 
 import { ANY_SIZE, BATCH, axisOf, scaled, shapeAt, solve } from "./axes.mjs";
 import { digest, expect, file, list, mapOf, record, require, size, string } from "./fields.mjs";
+import { percentilesOf, quantilesOf } from "./normal.mjs";
 import { axesOf, comparedOf, describe, storedOf, tensorOf, typeInWords } from "./tensors.mjs";
 
 /**
@@ -17,8 +18,11 @@ import { axesOf, comparedOf, describe, storedOf, tensorOf, typeInWords } from ".
  * @typedef {{inputs: Map<string, Stored>, outputs: Map<string, Compared>}} Golden
  * @typedef {{file: string, sha256: string, bytes: number, opset: number, min_onnxruntime: string,
  *   inputs: readonly TensorSpec[], outputs: readonly TensorSpec[],
- *   axes: ReadonlyMap<string, Axis>, batch: number | undefined, golden: readonly Golden[]}} Variant
- *   `axes`: by name, that of rows always; `batch`: the rows that the graph is fixed to, if it is
+ *   axes: ReadonlyMap<string, Axis>, batch: number | undefined, golden: readonly Golden[],
+ *   percentiles: import("./normal.mjs").Percentiles,
+ *   quantiles: import("./normal.mjs").Quantiles}} Variant
+ *   `axes`: by name, that of rows always; `batch`: the rows that the graph is fixed to, if it is;
+ *   `percentiles` and `quantiles`: of the scores of normal rows
  */
 
 const LARGEST_GRAPH = 2 ** 31; // bytes: an ONNX graph in one file cannot have more
@@ -33,6 +37,7 @@ export function variantOf(value, path) {
   const bytes = size(variant.bytes, `${path}.bytes`);
   expect(bytes <= LARGEST_GRAPH, `${path}.bytes`, `at most ${LARGEST_GRAPH}`, bytes);
   const graph = withRows(inputs, outputs, axes, path);
+  const percentiles = percentilesOf(variant.percentiles, `${path}.percentiles`, outputs);
   return Object.freeze({
     file: file(variant.file, `${path}.file`),
     sha256: digest(variant.sha256, `${path}.sha256`),
@@ -41,6 +46,8 @@ export function variantOf(value, path) {
     min_onnxruntime: string(variant.min_onnxruntime, `${path}.min_onnxruntime`),
     ...graph,
     golden: goldenOf(variant.golden, `${path}.golden`, graph),
+    percentiles,
+    quantiles: quantilesOf(variant.normal, `${path}.normal`, percentiles),
   });
 }
 

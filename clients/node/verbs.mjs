@@ -9,6 +9,7 @@ import { describe, typeInWords } from "./tensors.mjs";
  * @typedef {import("./variant.mjs").Variant} Variant
  */
 
+const SCORED = ["image", "signal", "volume", "vector", "other"];
 const LATENTS = ["latent", "codes", "vector", "other"];
 const SAMPLED = ["index,seed", "index,label,seed", "canvas,index,seed", "canvas,index,label,seed"];
 
@@ -17,6 +18,11 @@ export const NEEDS = {
   denoiser: { require: requireDenoiser, image: ({ inputs }) => inputs[0] },
   sampler: { require: requireSampler, image: ({ outputs }) => outputs.find(isNamed("image")) },
   decoder: { require: requireDecoder, image: ({ outputs }) => outputs[0] },
+  scorer: { require: requireScorer, image: ({ inputs }) => inputs[0] },
+};
+const ONE_KIND = {
+  sampler: "it makes images of one kind",
+  scorer: "it scores rows of one kind",
 };
 
 /**
@@ -86,6 +92,54 @@ function requireDecoder({ inputs, outputs }) {
 }
 
 /**
+ * A part that tells how unlike rows are those of the training, of a label where it has one.
+ *
+ * @param {Variant} variant of the part `scorer`
+ * @throws {BundleError}
+ */
+function requireScorer(variant) {
+  const needs = (expected, got) => need("scorer", "score", expected, got);
+  const { inputs, outputs } = variant;
+  const output = scoreOf(variant);
+  const names = outputs.map(({ name }) => name).join(", ");
+  if (!output) return needs("an output of the kind score", names);
+  requireTensor(needs, output, { ...output, dtype: "float32" });
+  const [input, ...others] = inputs;
+  const [rows] = outputs[0].shape;
+  requireKind(needs, "a first input", input, SCORED);
+  const dtype = input.dtype === "uint8" ? "uint8" : "float32";
+  requireTensor(needs, input, { ...input, dtype, shape: [rows, ...input.shape.slice(1)] });
+  const given = inputs.map(({ name, kind }) => `${name} of ${kind}`).join(", ");
+  const isLabel = ({ kind }) => kind === "label";
+  if (!others.every(isLabel) || others.length > 1) needs("1 input, and a label at most", given);
+  for (const label of others)
+    requireTensor(needs, label, { ...label, dtype: "int64", shape: [rows] });
+}
+
+/**
+ * The output that tells how odd a row is: the first of the kind score.
+ *
+ * @param {Variant} variant of the part `scorer`
+ * @returns {TensorSpec | undefined} undefined where it has none
+ */
+export function scoreOf({ outputs }) {
+  return outputs.find(({ kind }) => kind === "score");
+}
+
+/**
+ * Whether pictures can stand for the images that a scorer takes.
+ *
+ * @param {Variant} variant of the part `scorer`
+ */
+export function scoresPictures({ inputs: [{ kind, shape, dtype, range }] }) {
+  return kind === "image" && hasPictures(shape[1]) && (dtype === "uint8" || holdsPixels(range));
+}
+
+function hasPictures(channels) {
+  return typeof channels === "number" && channels <= 4;
+}
+
+/**
  * Images of so many channels as a picture can have.
  *
  * @param {string} part
@@ -94,27 +148,28 @@ function requireDecoder({ inputs, outputs }) {
  * @throws {BundleError}
  */
 export function requirePicture(part, verb, [channels]) {
-  if (typeof channels === "number" && channels <= 4) return;
+  if (hasPictures(channels)) return;
   need(part, verb, "images of 1 to 4 channels, which pictures have", channels);
 }
 
 /**
- * The label of images that a sampler needs, as it takes it for all rows.
+ * The label that a sampler or scorer needs, as it takes it for all rows.
  *
- * @param {Variant} variant of the part `sampler`
+ * @param {Variant} variant of the part
  * @param {bigint | number | undefined} label
+ * @param {"sampler" | "scorer"} [part]
  * @returns {bigint | undefined} undefined where it needs none
  * @throws {UsageError} it needs one, or none, or another
  */
-export function labelOf({ inputs }, label) {
+export function labelOf({ inputs }, label, part = "sampler") {
   const input = inputs.find(({ kind }) => kind === "label");
   if (!input) {
     if (label === undefined) return undefined;
-    throw new UsageError("this sampler takes no --label: it makes images of one kind");
+    throw new UsageError(`this ${part} takes no --label: ${ONE_KIND[part]}`);
   }
   const { range } = input;
   const allowed = range ? `, ${range[0]} to ${range[1]}` : "";
-  if (label === undefined) throw new UsageError(`this sampler needs --label${allowed}`);
+  if (label === undefined) throw new UsageError(`this ${part} needs --label${allowed}`);
   const whole = typeof label === "bigint" || Number.isSafeInteger(label);
   const good = whole && (!range || (label >= range[0] && label <= range[1]));
   if (good && BigInt.asIntN(64, BigInt(label)) === BigInt(label)) return BigInt(label);

@@ -36,9 +36,9 @@ DIGITS = "digits.png"
 """The sample images of the demo."""
 
 CORE = (
-    *("axes.mjs", "bundle.mjs", "checks.mjs", "denoising.mjs", "errors.mjs"),
-    *("fields.mjs", "generating.mjs", "graph.mjs", "inputs.mjs", "manifest.mjs"),
-    *("padding.mjs", "part.mjs", "pixels.mjs", "replay.mjs", "tensors.mjs"),
+    *("axes.mjs", "bundle.mjs", "checks.mjs", "contents.mjs", "denoising.mjs", "errors.mjs"),
+    *("fields.mjs", "generating.mjs", "graph.mjs", "inputs.mjs", "manifest.mjs", "normal.mjs"),
+    *("padding.mjs", "part.mjs", "pixels.mjs", "replay.mjs", "scoring.mjs", "tensors.mjs"),
     *("tiled.mjs", "tiles.mjs", "variant.mjs", "verbs.mjs"),
 )
 """Files that the page shares with clients/node."""

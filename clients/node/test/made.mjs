@@ -66,7 +66,8 @@ export function variant({
   const engine = { bytes: bytes.length, sha256: hash(bytes), opset: 18, min_onnxruntime: "1.14" };
   const rows = [...inputs, ...outputs].some(({ shape }) => shape[0] === "batch");
   const all = { ...(rows && { batch: axis() }), ...axes };
-  return { file: "part.onnx", ...engine, inputs, outputs, axes: all, golden, ...others };
+  const graph = { file: "part.onnx", ...engine, inputs, outputs, axes: all, golden };
+  return { ...graph, percentiles: {}, ...others };
 }
 
 function stored(specs, size, tolerance) {
