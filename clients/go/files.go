@@ -32,26 +32,51 @@ func (e sizeError) Error() string {
 	return fmt.Sprintf("%s is %d bytes, expected at most %d", e.path, e.got, e.most)
 }
 
-// readFile reads a regular file whose size is known to be from least to most before it is read.
-func readFile(path string, least, most int64) ([]byte, error) {
+// openFile opens a regular file.
+func openFile(path string) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(path) // a device may do something when it is opened
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, errNotRegular(path)
+		return nil, nil, errNotRegular(path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err = file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular(path)
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
+}
+
+// startsWith is whether a regular file begins with some bytes.
+func startsWith(path, magic string) (bool, error) {
+	file, _, err := openFile(path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	start := make([]byte, len(magic))
+	if _, err := io.ReadFull(file, start); err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return false, err
+	}
+	return string(start) == magic, nil
+}
+
+// readFile reads a regular file whose size is known to be from least to most before it is read.
+func readFile(path string, least, most int64) ([]byte, error) {
+	file, info, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errNotRegular(path)
-	}
 	if size := info.Size(); size < least || size > most {
 		return nil, sizeError{path, size, most}
 	}

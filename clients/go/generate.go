@@ -13,7 +13,7 @@ func (b *Bundle) Sampler() (*Part, error) {
 	return b.partFor("sampler", "fp32", (*Variant).canGenerate)
 }
 
-// Label is the sampler's input for a label; nil where it has none.
+// Label is the input for a label; nil where there is none.
 func (p *Part) Label() *Spec { return ofKind(p.Inputs, "label") }
 
 // ImageSizes is the size of each axis of the images of a part that Bundle.Sampler gave. The numbers are
@@ -75,8 +75,8 @@ func (b *Bundle) GenerateSized(seed int64, count int, size []int64, label ...int
 	if err != nil {
 		return images, err
 	}
-	if needed := part.Label() != nil; needed != (len(label) == 1) || len(label) > 1 {
-		return images, fmt.Errorf("expected a label if the sampler takes one, and none else, got %v", label)
+	if err := part.requireLabel(label); err != nil {
+		return images, err
 	}
 	sizes, err := part.ImageSizes(size...)
 	if err != nil {
@@ -108,6 +108,13 @@ func (b *Bundle) GenerateSized(seed int64, count int, size []int64, label ...int
 	return images, nil
 }
 
+func (p *Part) requireLabel(label []int64) error {
+	if needed := p.Label() != nil; needed != (len(label) == 1) || len(label) > 1 {
+		return fmt.Errorf("expected a label if the %s takes one, and none else, got %v", p.name, label)
+	}
+	return nil
+}
+
 const atOnce = 64 // images that the sampler makes in one run, at most
 
 // imagesAtOnce is how many images one run makes: fewer of large ones, which would not fit into memory.
@@ -137,11 +144,16 @@ func (p *Part) drawn(seed, start int64, sizes map[string]int64, label []int64) (
 			shape := p.takes(spec).at(sizes)
 			inputs[spec.Name] = Tensor{spec.DType, shape, make([]byte, product(shape))}
 		case "label":
-			inputs[spec.Name], err = p.Prepare(spec.Name, NewTensor(slices.Repeat(label, int(rows)), rows))
+			inputs[spec.Name], err = p.repeated(spec.Name, label, rows)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return inputs, nil
+}
+
+// repeated is an input that has the same number for all rows.
+func (p *Part) repeated(input string, number []int64, rows int64) (Tensor, error) {
+	return p.Prepare(input, NewTensor(slices.Repeat(number, int(rows)), rows))
 }

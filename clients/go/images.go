@@ -2,7 +2,7 @@ package aeonnx
 
 import "fmt"
 
-// Picture is the shape [C, H, W] of the pictures that a denoiser takes, in which H and W may be Any.
+// Picture is the shape [C, H, W] of the pictures that a denoiser or a scorer takes, in which H and W may be Any.
 func (p *Part) Picture() []int64 {
 	shape := p.Inputs[0].Shape[1:]
 	return shape.at(nil) // a size that follows an axis is 0 without it, which is Any

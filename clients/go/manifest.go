@@ -21,8 +21,10 @@ type Variant struct {
 	Opset           int64
 	MinOnnxruntime  string // such as "1.14"
 	Inputs, Outputs []Spec
-	Axes            map[string]Axis // of the inputs, by name
-	Golden          []StoredGolden  // at least one, each at other sizes of the axes
+	Axes            map[string]Axis               // of the inputs, by name
+	Golden          []StoredGolden                // at least one, each at other sizes of the axes
+	Percentiles     map[string]map[string]float64 // thresholds of outputs, by output and name, such as "p99"
+	Normal          map[string]Quantiles          // what normal rows score, by some of these outputs
 }
 
 // A Spec is what a graph takes or gives.
@@ -102,6 +104,8 @@ func (c *checker) variant(f field) *Variant {
 		Outputs:        listOf(c, f.at("outputs"), c.spec),
 		Axes:           mapOf(c, f.at("axes"), c.axis),
 		Golden:         listOf(c, f.at("golden"), c.golden),
+		Percentiles:    mapOf(c, f.at("percentiles"), c.thresholds),
+		Normal:         c.normal(f.at("normal")),
 	}
 	c.expect(v.Bytes <= maxBytes, f.at("bytes"), fmt.Sprintf("at most %d", maxBytes))
 	c.expect(len(v.Inputs) > 0, f.at("inputs"), "at least one")

@@ -7,7 +7,7 @@ import (
 
 // A manifest of a denoiser of two sizes, whose pieces tests replace.
 const sound = `{"format": "aeonnx-bundle", "version": 2, "model": "m", "parts": {"denoiser": {"fp32": {
-	"file": "d.onnx", "sha256": "DIGEST", "bytes": 9, "opset": 18, "min_onnxruntime": "1.14",
+	"file": "d.onnx", "sha256": "DIGEST", "bytes": 9, "opset": 18, "min_onnxruntime": "1.14", "percentiles": {},
 	"inputs": [
 		{"name": "x", "dtype": "float32", "kind": "image", "range": [0, 1], "shape": ["batch", 1, "height", "width"]},
 		{"name": "sigma", "dtype": "float32", "kind": "other", "range": null, "shape": ["batch"]}],

@@ -10,6 +10,11 @@ import (
 // that, and values must be finite and in the range that the manifest gives for the input. NaN may stand for
 // missing values, where the input may have them.
 func (p *Part) Prepare(input string, array Tensor) (Tensor, error) {
+	return p.prepared(input, array, true)
+}
+
+// prepared is Prepare, with values outside of the range too unless they are limited to it.
+func (p *Part) prepared(input string, array Tensor, limited bool) (Tensor, error) {
 	spec := named(p.Inputs, input)
 	if spec == nil {
 		return array, fmt.Errorf("%s: expected inputs %v, got %s", p.name, namesOf(p.Inputs), input)
@@ -24,7 +29,7 @@ func (p *Part) Prepare(input string, array Tensor) (Tensor, error) {
 	if !finite {
 		return array, fmt.Errorf("%s: %s: expected finite values, got NaN or infinity", p.name, input)
 	}
-	if span := spec.Range; span != nil && (lowest < span[0] || highest > span[1]) {
+	if span := spec.Range; limited && span != nil && (lowest < span[0] || highest > span[1]) {
 		return array, fmt.Errorf("%s: %s: expected values in [%g, %g], got %.9g to %.9g", p.name, input,
 			span[0], span[1], lowest, highest)
 	}

@@ -15,6 +15,7 @@ func (c *checker) together(f field, v *Variant) {
 	c.distinct(f.at("outputs"), v.Outputs)
 	c.sameAxes(f, v)
 	c.sameRows(f, v)
+	c.sameOutputs(f, v)
 	for i, golden := range v.Golden {
 		c.sameSizes(field{fmt.Sprintf("%s[%d]", f.at("golden").path, i), nil}, v, golden)
 	}

@@ -110,6 +110,43 @@ func (v *Variant) canGenerate() error {
 	return n.lacks("inputs of the kinds seed and index, and at most a canvas and a label", strings.Join(seen, ", "))
 }
 
+// canScore is nil for a part that gives a score for each row of one array, which a label may come with.
+func (v *Variant) canScore() error {
+	n := need{"scorer", "score"}
+	output := ofKind(v.Outputs, "score")
+	if output == nil {
+		return n.lacks("an output of the kind score", strings.Join(namesOf(v.Outputs), ", "))
+	}
+	if err := n.same(*output, Spec{Name: output.Name, DType: "float32", Shape: output.Shape}); err != nil {
+		return err
+	}
+	input := v.Inputs[0]
+	if !slices.Contains([]string{"image", "signal", "volume", "vector", "other"}, input.Kind) {
+		return n.lacks("an input of the kind image, signal, volume, vector or other", input.Name+" of "+input.Kind)
+	}
+	expected := Spec{Name: input.Name, DType: "float32", Shape: append(slices.Clone(output.Shape), input.Shape[1:]...)}
+	if input.DType == "uint8" {
+		expected.DType = "uint8"
+	}
+	if err := n.same(input, expected); err != nil {
+		return err
+	}
+	more := v.Inputs[1:]
+	if len(more) > 1 || len(more) == 1 && more[0].Kind != "label" {
+		return n.lacks("a label at most beside "+input.Name, strings.Join(namesOf(more), ", "))
+	}
+	if len(more) == 1 {
+		return n.same(more[0], Spec{Name: more[0].Name, DType: "int64", Shape: output.Shape})
+	}
+	return nil
+}
+
+// scoresPictures is whether pixels can stand for what a part that can score takes.
+func (v *Variant) scoresPictures() bool {
+	n, input := need{"scorer", "score"}, v.Inputs[0]
+	return n.image("an input", input) == nil && n.pixels(input) == nil
+}
+
 func named(specs []Spec, name string) *Spec {
 	return first(specs, func(spec Spec) bool { return spec.Name == name })
 }

@@ -10,6 +10,14 @@ func numbersOf(name, kind string, sizes ...any) Spec {
 	return Spec{Name: name, DType: "int64", Kind: kind, Shape: shapeOf(sizes...)}
 }
 
+func scoreOf(name string, sizes ...any) Spec {
+	return Spec{Name: name, DType: "float32", Kind: "score", Shape: shapeOf(sizes...)}
+}
+
+func vectorOf(name string, sizes ...any) Spec {
+	return Spec{Name: name, DType: "float32", Kind: "vector", Shape: shapeOf(sizes...)}
+}
+
 func TestAVerbTakesWhatItCanUse(t *testing.T) {
 	grey, colour := picture("x", "float32", "batch", 1, "h", "w"), picture("y", "float32", "batch", 3, "h", "w")
 	signal := Spec{Name: "x", DType: "float32", Kind: "signal", Shape: shapeOf("batch", 1, "h")}
@@ -20,6 +28,9 @@ func TestAVerbTakesWhatItCanUse(t *testing.T) {
 		return Spec{Name: name, DType: dtype, Kind: "canvas", Shape: shapeOf(sizes...)}
 	}
 	canvas := canvasOf("canvas", "uint8", "batch", "h", "2*w")
+	loss, table := scoreOf("error", "batch"), vectorOf("x", "batch", 3)
+	volume := Spec{Name: "x", DType: "uint8", Kind: "volume", Shape: shapeOf("batch", 1, 4, 4, 4)}
+	const scorer = "this bundle's scorer cannot score: expected "
 	const denoiser = "this bundle's denoiser cannot denoise: expected "
 	const sampler = "this bundle's sampler cannot generate: expected "
 	for _, one := range []struct {
@@ -66,6 +77,25 @@ func TestAVerbTakesWhatItCanUse(t *testing.T) {
 		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{picture("image", "float32", "batch", 1, 2, 2)},
 			sampler + "image uint8 [batch, 1, 2, 2], got float32 [batch, 1, 2, 2]"},
 		{(*Variant).canGenerate, []Spec{seed, index}, []Spec{grey}, sampler + "an output image, got x"},
+		{(*Variant).canScore, []Spec{grey}, []Spec{grey, loss}, ""},
+		{(*Variant).canScore, []Spec{table, label}, []Spec{loss, scoreOf("combined", "batch")}, ""},
+		{(*Variant).canScore, []Spec{volume}, []Spec{loss}, ""},
+		{(*Variant).canScore, []Spec{vectorOf("x", 8, 3), numbersOf("class", "label", 8)}, []Spec{scoreOf("error", 8)}, ""},
+		{(*Variant).canScore, []Spec{grey}, []Spec{{Name: "reconstruction"}, {Name: "map"}},
+			scorer + "an output of the kind score, got reconstruction, map"},
+		{(*Variant).canScore, []Spec{grey}, []Spec{{Name: "error", DType: "float64", Kind: "score", Shape: shapeOf("batch")}},
+			scorer + "error float32 [batch], got float64 [batch]"},
+		{(*Variant).canScore, []Spec{label}, []Spec{loss},
+			scorer + "an input of the kind image, signal, volume, vector or other, got class of label"},
+		{(*Variant).canScore, []Spec{{Name: "x", DType: "float16", Kind: "vector", Shape: table.Shape}}, []Spec{loss},
+			scorer + "x float32 [batch, 3], got float16 [batch, 3]"},
+		{(*Variant).canScore, []Spec{vectorOf("x", 7, 3), label}, []Spec{loss},
+			scorer + "x float32 [batch, 3], got float32 [7, 3]"},
+		{(*Variant).canScore, []Spec{table, {Name: "sigma", Kind: "other"}}, []Spec{loss},
+			scorer + "a label at most beside x, got sigma"},
+		{(*Variant).canScore, []Spec{table, label, label}, []Spec{loss}, scorer + "a label at most beside x, got class, class"},
+		{(*Variant).canScore, []Spec{table, numbersOf("class", "label", 4)}, []Spec{loss},
+			scorer + "class int64 [batch], got int64 [4]"},
 	} {
 		err := one.can(&Variant{Inputs: one.inputs, Outputs: one.outputs})
 		if one.refused == "" && err != nil || one.refused != "" && (err == nil || err.Error() != one.refused) {

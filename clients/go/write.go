@@ -17,6 +17,12 @@ func Writable(path string, replace bool) error {
 	return err
 }
 
+// WriteFile writes bytes to a file, whole or not at all. A file that exists is replaced only if that is
+// asked for; see Writable.
+func WriteFile(path string, data []byte, replace bool) error {
+	return writeFile(path, replace, func(to io.Writer) error { _, err := to.Write(data); return err })
+}
+
 // writeFile writes a file whole or not at all: beside it first, then renamed. What is a device or a
 // pipe is written through, never replaced.
 func writeFile(path string, replace bool, write func(io.Writer) error) error {

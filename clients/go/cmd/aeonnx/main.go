@@ -3,25 +3,13 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"aeonnx"
 )
-
-const usage = `Usage:
-  aeonnx check BUNDLE [--time]
-  aeonnx denoise BUNDLE in.png out.png [--force]
-  aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size 64x48] out.png [--force]
-  aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
-in.png may be a PNG, JPEG or BMP file; what is written is replaced only with --force;
-64x48 is height x width`
 
 // A usageError says what is wrong with the arguments.
 type usageError string
@@ -29,23 +17,6 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 var errWrong = errors.New("an output is wrong") // which its line said
-
-// A command is what the arguments ask for.
-type command struct {
-	verb        string
-	names       []string // what the usage has in their places
-	time, force bool
-	seed, count int64
-	label       *int64  // nil if there is none
-	size        []int64 // of the images, such as height and width; nil for the usual one
-}
-
-var places = map[string][]string{
-	"check":    {"BUNDLE"},
-	"denoise":  {"BUNDLE", "in.png", "out.png"},
-	"generate": {"BUNDLE", "out.png"},
-	"run":      {"BUNDLE", "PART", "input=in.npy ... output=out.npy ..."},
-}
 
 func main() {
 	err := run(os.Args[1:])
@@ -97,80 +68,11 @@ func run(args []string) (err error) {
 		return denoise(bundle, asked.names[1], asked.names[2], asked.force)
 	case "run":
 		return runPart(bundle, asked.names[1], asked.names[2:], asked.force)
+	case "score":
+		return score(bundle, asked)
 	default:
 		return generate(bundle, asked)
 	}
-}
-
-// parse takes options before, between and behind names; the package flag stops at a name.
-func parse(args []string) (command, error) {
-	asked := command{count: 64}
-	if len(args) > 0 {
-		asked.verb, args = args[0], args[1:]
-	}
-	flags := flag.NewFlagSet(asked.verb, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	switch asked.verb {
-	case "check":
-		flags.BoolVar(&asked.time, "time", false, "")
-	case "denoise", "run":
-		flags.BoolVar(&asked.force, "force", false, "")
-	case "generate":
-		flags.BoolVar(&asked.force, "force", false, "")
-		flags.Func("seed", "", whole(&asked.seed, 0, 63))
-		flags.Func("n", "", whole(&asked.count, 1, 31))
-		flags.Func("label", "", func(text string) error {
-			label, err := strconv.ParseInt(text, 10, 64)
-			if asked.label = &label; err != nil {
-				return errors.New("expected a whole number")
-			}
-			return nil
-		})
-		flags.Func("size", "", func(text string) (err error) {
-			asked.size, err = sizeOf(text)
-			return err
-		})
-	default:
-		return asked, usageError(fmt.Sprintf("expected check, denoise, generate or run, got %q", asked.verb))
-	}
-	for {
-		if err := flags.Parse(args); err != nil {
-			return asked, usageError(err.Error())
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		asked.names, args = append(asked.names, flags.Arg(0)), flags.Args()[1:]
-	}
-	expected := places[asked.verb]
-	if got := len(asked.names); got < len(expected) || got > len(expected) && asked.verb != "run" {
-		return asked, usageError(fmt.Sprintf("%s: expected %s, got %q",
-			asked.verb, strings.Join(expected, " "), asked.names))
-	}
-	return asked, nil
-}
-
-func whole(to *int64, least uint64, bits int) func(string) error {
-	return func(text string) error {
-		value, err := strconv.ParseUint(text, 10, bits)
-		if err != nil || value < least {
-			return fmt.Errorf("expected a whole number from %d to %d", least, uint64(1)<<bits-1)
-		}
-		*to = int64(value)
-		return nil
-	}
-}
-
-// sizeOf reads such as 64x48.
-func sizeOf(text string) (size []int64, err error) {
-	for _, word := range strings.Split(strings.ToLower(text), "x") {
-		number, err := strconv.ParseUint(word, 10, 63)
-		if err != nil {
-			return nil, errors.New("expected HEIGHTxWIDTH, such as 64x48")
-		}
-		size = append(size, int64(number))
-	}
-	return size, nil
 }
 
 func check(bundle *aeonnx.Bundle, timed bool) error {
@@ -228,15 +130,9 @@ func generate(bundle *aeonnx.Bundle, asked command) error {
 	if err != nil {
 		return err
 	}
-	labels := []int64{}
-	if asked.label != nil {
-		labels = append(labels, *asked.label)
-	}
-	switch takes := sampler.Label(); {
-	case takes != nil && len(labels) == 0:
-		return usageError("this sampler needs --label" + from(takes.Range))
-	case takes == nil && len(labels) > 0:
-		return usageError("this sampler takes no --label")
+	labels, err := asked.labels("sampler", sampler)
+	if err != nil {
+		return err
 	}
 	if _, err := sampler.ImageSizes(asked.size...); err != nil {
 		return usageError(err.Error())
@@ -250,11 +146,4 @@ func generate(bundle *aeonnx.Bundle, asked command) error {
 		return err
 	}
 	return aeonnx.WritePicture(to, images, asked.force)
-}
-
-func from(span []float64) string {
-	if span == nil {
-		return ""
-	}
-	return fmt.Sprintf(", %g to %g", span[0], span[1])
 }

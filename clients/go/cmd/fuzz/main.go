@@ -118,6 +118,11 @@ func all(folder, in, out string) error {
 			return err
 		}
 	}
+	if parts["scorer"] != nil {
+		if err := score(bundle); err != nil {
+			return err
+		}
+	}
 	if !right {
 		return errWrong
 	}
@@ -154,6 +159,24 @@ func generate(bundle *aeonnx.Bundle, out string) error {
 		return err
 	}
 	return aeonnx.WritePicture(out, images, true)
+}
+
+// score scores the golden rows.
+func score(bundle *aeonnx.Bundle) error {
+	scorer, err := bundle.Scorer()
+	if err != nil {
+		return err
+	}
+	golden, err := bundle.Golden(scorer.Golden[0])
+	if err != nil {
+		return err
+	}
+	labels := []int64{}
+	if scorer.Label() != nil {
+		labels = append(labels, 0)
+	}
+	_, err = bundle.Score(golden.Inputs[scorer.Inputs[0].Name], "0", labels...)
+	return err
 }
 
 // say prints the line of a name.
