@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from aeonnx.tools.web.site import CORE
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,6 +33,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def test_the_wheel_has_every_module_of_the_page() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    packed = settings["targets"]["wheel"]["force-include"]
+    of_node = {source: target for source, target in packed.items() if "/node/" in source}
+    assert of_node == {f"clients/node/{name}": f"aeonnx/_clients/node/{name}" for name in CORE}
+
+
 @pytest.mark.network
 def test_wheel_with_the_cpu_extra_alone(
     bundle_of: Callable[..., Path], wheel: Path, tmp_path: Path
@@ -39,7 +48,8 @@ def test_wheel_with_the_cpu_extra_alone(
     binaries = tmp_path / "venv/bin"
     run(binaries / "pip", "install", "--quiet", f"{wheel}[cpu]")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("node/bundle.mjs", "web/package.json", "web/page/index.html"):
+    pages = (f"node/{name}" for name in CORE)
+    for name in (*pages, "web/package.json", "web/page/index.html"):
         assert f"aeonnx/_clients/{name}" in packed
     installed = run(binaries / "pip", "list").stdout
     assert "onnxruntime " in installed

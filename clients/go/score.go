@@ -109,7 +109,7 @@ func (v *Variant) judged(scores []float32, limit float64) Scored {
 	found := Scored{scores, make([]float64, len(scores)), make([]bool, len(scores)), limit}
 	quantiles, known := v.Normal[v.score()]
 	for i, score := range scores {
-		found.Odd[i] = float64(score) > limit
+		found.Odd[i] = score > float32(limit)
 		found.Percentiles[i] = math.NaN()
 		if known {
 			found.Percentiles[i] = quantiles.percentile(float64(score))

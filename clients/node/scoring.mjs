@@ -53,7 +53,7 @@ export async function scored(part, x, { threshold = "p99", label, size }) {
     percentiles: Float64Array.from(scores, (score) =>
       quantiles ? percentileOf(quantiles, score) : NaN,
     ),
-    odd: Array.from(scores, (score) => score > limit),
+    odd: Array.from(scores, (score) => score > Math.fround(limit)),
     threshold: limit,
   };
 }
