@@ -50,6 +50,15 @@ struct Checked {
     bool ok() const { return error <= tolerance; }
 };
 
+// What `score` says of n rows.
+struct Scored {
+    std::vector<float> scores;        // the larger, the less a row is like those of the training
+    std::vector<double> percentiles;  // the share of normal rows with a lower score, in %; NaN
+                                      // where the manifest does not say
+    std::vector<bool> odd;            // whether the score is above the threshold
+    double threshold = 0;
+};
+
 class Bundle {
 public:
     // Throws Error 1: there is no bundle in `folder`, or its manifest is damaged or newer.
@@ -80,7 +89,7 @@ public:
     // warm-up.
     double time(const std::string& part, const std::string& variant);
 
-    // Whether its manifest says what `denoise` or `generate`, the verb, needs.
+    // Whether its manifest says what `denoise`, `generate` or `score`, the verb, needs.
     // Throws Error 1: it does not.
     void require(const std::string& verb) const;
 
@@ -98,6 +107,17 @@ public:
     Tensor generate(std::int64_t seed, std::int64_t count,
                     std::optional<std::int64_t> label = std::nullopt,
                     const std::optional<Shape>& size = std::nullopt);
+
+    // How unlike the rows of the training each row of `x` is: an array of the scorer's first input.
+    // Values outside of the input's range are scored too. `threshold` is the name of a percentile
+    // in the manifest, or a number, also as a text. `label`, of all rows, is for a scorer that takes
+    // one.
+    // Throws Error 1: the values are not finite, or as `Part::run`, or the manifest has no
+    // percentiles; Error 2: there is no such threshold, or the label is missing, out of its range,
+    // or one too many.
+    Scored score(Tensor x, const std::string& threshold = "p99",
+                 std::optional<std::int64_t> label = std::nullopt);
+    Scored score(Tensor x, double threshold, std::optional<std::int64_t> label = std::nullopt);
 
     // The variant of the denoiser that `denoise` runs.
     const Variant& denoiser() const;

@@ -22,10 +22,13 @@ void refuse(const std::string& path, const std::string& expected, const std::str
     throw std::runtime_error(path + ": expected " + expected + ", got " + got);
 }
 
+const json& object_at(const json& value, const std::string& path) {
+    if (!value.is_object()) refuse(path.empty() ? "the manifest" : path, "an object", shown(value));
+    return value;
+}
+
 const json& field(const json& object, const std::string& path, const char* name) {
-    if (!object.is_object())
-        refuse(path.empty() ? "the manifest" : path, "an object", shown(object));
-    const auto found = object.find(name);
+    const auto found = object_at(object, path).find(name);
     if (found == object.end())
         refuse(path + (path.empty() ? "" : ".") + name, "a value", "nothing");
     return *found;

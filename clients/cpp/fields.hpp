@@ -17,6 +17,7 @@ using nlohmann::json;
 
 std::string shown(const json& value);  // short: a list is "a list"
 
+const json& object_at(const json& value, const std::string& path);  // itself
 const json& field(const json& object, const std::string& path, const char* name);
 std::string text_at(const json& value, const std::string& path);
 double number_at(const json& value, const std::string& path);  // finite

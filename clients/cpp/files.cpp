@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -133,10 +134,10 @@ fs::path hidden_beside(const fs::path& file) {
     return file.parent_path() / fs::path("." + file.filename().string() + "." + name);
 }
 
-}  // namespace
-
-std::optional<std::vector<std::byte>> read_file(const fs::path& path,
-                                                const std::function<void(std::uint64_t)>& accept) {
+// As `read_file`, of the first `most` bytes.
+std::optional<std::vector<std::byte>> read_start(const fs::path& path,
+                                                 const std::function<void(std::uint64_t)>& accept,
+                                                 std::uint64_t most) {
     const File file(open_file(path, reading, 0));
     if (file.number < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
     if (file.number < 0 && errno != ENXIO) {
@@ -148,7 +149,7 @@ std::optional<std::vector<std::byte>> read_file(const fs::path& path,
     }
     const auto size = static_cast<std::uint64_t>(status.st_size);
     accept(size);
-    std::vector<std::byte> data(size);
+    std::vector<std::byte> data(std::min(size, most));
     for (std::size_t done = 0; done < data.size();) {
         const auto wanted = static_cast<unsigned>(std::min<std::size_t>(data.size() - done, chunk));
         const auto got = read_some(file.number, data.data() + done, wanted);
@@ -160,6 +161,19 @@ std::optional<std::vector<std::byte>> read_file(const fs::path& path,
         done += static_cast<std::size_t>(got);
     }
     return data;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::byte>> read_file(const fs::path& path,
+                                                const std::function<void(std::uint64_t)>& accept) {
+    return read_start(path, accept, std::numeric_limits<std::uint64_t>::max());
+}
+
+bool begins_with(const fs::path& path, std::string_view text) {
+    const auto start = read_start(path, [](std::uint64_t) {}, text.size());
+    if (!start) throw Error(1, path.string() + " does not exist");
+    return std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == text;
 }
 
 std::function<void(std::uint64_t)> at_most(const fs::path& path, std::uint64_t most) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace aeonnx {
@@ -17,6 +18,9 @@ namespace aeonnx {
 // Throws Error 1: it is no regular file, or cannot be read.
 std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                                 const std::function<void(std::uint64_t)>& accept);
+
+// Whether a regular file begins with a text. Throws Error 1: as `read_file`, or it is missing.
+bool begins_with(const std::filesystem::path& path, std::string_view text);
 
 // Refuses a size of `path` above `most`, as an `accept` of read_file.
 std::function<void(std::uint64_t)> at_most(const std::filesystem::path& path, std::uint64_t most);

@@ -1,7 +1,7 @@
 // Damaged bundles: each must end in a line, whatever is wrong with it.
 //
 //     fuzz FOLDER            FOLDER/manifests/*.json, each as the manifest of FOLDER/bundle
-//     fuzz --bundles FOLDER  every FOLDER/*/: check, denoise FOLDER/in.png, generate
+//     fuzz --bundles FOLDER  every FOLDER/*/: check, denoise FOLDER/in.png, generate, score
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -57,6 +57,10 @@ std::string read_all(const fs::path& manifest, const fs::path& folder) {
     return "accepted";
 }
 
+std::optional<std::int64_t> label_of(const aeonnx::Variant& variant) {
+    return aeonnx::of_kind(variant, aeonnx::Kind::label) ? std::optional(0) : std::nullopt;
+}
+
 // All that the program's verbs do, but for the files that they write.
 std::string use_all(const fs::path& folder, const fs::path& picture) {
     aeonnx::Bundle bundle(folder);
@@ -70,16 +74,21 @@ std::string use_all(const fs::path& folder, const fs::path& picture) {
     }
     if (bundle.manifest.parts.count("denoiser")) {
         bundle.require("denoise");
-        const aeonnx::Frame frame = aeonnx::frame_of(bundle.denoiser());
+        const aeonnx::Frame frame = aeonnx::frame_of("denoiser", "denoise", bundle.denoiser());
         aeonnx::picture_png(bundle.denoise(aeonnx::read_picture(picture, frame)));
     }
     if (bundle.manifest.parts.count("sampler")) {
         bundle.require("generate");
         const aeonnx::Variant& sampler = bundle.variant("sampler", "fp32");
         aeonnx::require_grid(sampler, aeonnx::image_sizes(sampler, std::nullopt), 3);
-        const auto label =
-            aeonnx::of_kind(sampler, aeonnx::Kind::label) ? std::optional(0) : std::nullopt;
-        aeonnx::grid_png(bundle.generate(0, 3, label));
+        aeonnx::grid_png(bundle.generate(0, 3, label_of(sampler)));
+    }
+    if (bundle.manifest.parts.count("scorer")) {
+        bundle.require("score");
+        const aeonnx::Variant& scorer = bundle.variant("scorer", "fp32");
+        const aeonnx::Tensors golden = bundle.golden(scorer.golden.front().inputs);
+        const aeonnx::Tensor& rows = golden.at(scorer.inputs.front().name);
+        bundle.score(rows, 0.0, label_of(scorer));
     }
     return good ? "ok" : "wrong";
 }

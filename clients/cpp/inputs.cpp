@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "pixels.hpp"
+
 namespace aeonnx {
 namespace {
 
@@ -76,6 +78,14 @@ Tensor converted(Tensor value, DType expected) {
                        from_float16);
     }
     return rounded;
+}
+
+Tensor as_input(Tensor pixels, const TensorSpec& input) {
+    if (input.dtype == DType::uint8) return pixels;
+    Tensor x(DType::float32, pixels.shape);
+    from_pixels(pixels.values<unsigned char>(), pixels.bytes.size(), *input.range,
+                x.values<float>());
+    return x;
 }
 
 void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value) {

@@ -1,4 +1,4 @@
-// Checks of arrays before they reach a graph.
+// Arrays before they reach a graph: checked, and made what it takes.
 #pragma once
 
 #include <string>
@@ -16,6 +16,9 @@ Sizes sizes_in(const std::string& part, const Variant& variant, const Tensors& i
 // As float32, where that is expected and float16 or float64 came: rounded to the nearest. Values
 // that are too large become infinite.
 Tensor converted(Tensor value, DType expected);
+
+// Pixels as what an input of images takes: as floats of its range, see pixels.hpp, or as they are.
+Tensor as_input(Tensor pixels, const TensorSpec& input);
 
 // Throws Error 1: a value is not finite, or outside the range of the input. NaN may stand for missing
 // values, where the input may have them.

@@ -68,6 +68,9 @@ struct Golden {
     std::map<std::string, Stored> inputs, outputs;
 };
 
+using Percentiles = std::map<std::string, double>;  // scores of normal rows, by a name such as p99
+using Quantiles = std::array<double, 101>;  // ascending: the lowest, of 1 % to 99 %, the highest
+
 // One graph: a part in one precision. Inputs decide the sizes of all axes.
 struct Variant {
     std::string file;  // inside the bundle
@@ -78,6 +81,8 @@ struct Variant {
     std::vector<TensorSpec> inputs, outputs;  // one at least of each
     Axes axes;                                // all that are in their shapes
     std::vector<Golden> golden;               // one at least, each for some sizes of the axes
+    std::map<std::string, Percentiles> percentiles;  // thresholds of outputs
+    std::map<std::string, Quantiles> normal;         // what normal rows score, by such an output
 
     // Whether an input has a row for each row of the outputs: not a seed, nor what has other sizes.
     bool has_rows(const TensorSpec& input) const;

@@ -67,6 +67,12 @@ std::array<std::int64_t, 2> labels_of(const TensorSpec& label) {
     return {within(std::ceil(range[0])), within(std::floor(range[1]))};
 }
 
+const TensorSpec* first_of(const std::vector<TensorSpec>& specs, Kind kind) {
+    const auto found = std::find_if(specs.begin(), specs.end(),
+                                    [kind](const TensorSpec& spec) { return spec.kind == kind; });
+    return found == specs.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 void require_denoiser(const Variant& variant, DType dtype) {
@@ -134,26 +140,68 @@ void require_sampler(const Variant& variant) {
     }
 }
 
-const TensorSpec* of_kind(const Variant& variant, Kind kind) {
-    const auto found = std::find_if(variant.inputs.begin(), variant.inputs.end(),
-                                    [kind](const TensorSpec& spec) { return spec.kind == kind; });
-    return found == variant.inputs.end() ? nullptr : &*found;
+void require_scorer(const Variant& variant) {
+    const Use use{"scorer", "score"};
+    const TensorSpec& x = variant.inputs.front();
+    const Layout rows = {variant.outputs.front().shape.front()};
+    const TensorSpec* const score = score_of(variant);
+    if (!score) throw use.cannot("an output of the kind score", names_in(variant.outputs));
+    use.require(*score, DType::float32, rows);
+    if (x.kind != Kind::image && x.kind != Kind::signal && x.kind != Kind::volume &&
+        x.kind != Kind::vector && x.kind != Kind::other) {
+        throw use.cannot("an input of the kind image, signal, volume, vector or other",
+                         x.name + " of " + name_of(x.kind));
+    }
+    if (x.dtype != DType::float32 && x.dtype != DType::uint8) {
+        throw use.cannot(x.name + " of float32 or uint8", describe(x.dtype, x.shape));
+    }
+    if (!variant.has_rows(x)) {
+        throw use.cannot(x.name + " with a first size of " + rows.front().text,
+                         describe(x.dtype, x.shape));
+    }
+    for (std::size_t i = 1; i < variant.inputs.size(); ++i) {
+        const TensorSpec& spec = variant.inputs[i];
+        if (spec.kind != Kind::label || i > 1) {
+            throw use.cannot("a label at most beside " + x.name,
+                             spec.name + " of " + name_of(spec.kind));
+        }
+        use.require(spec, DType::int64, rows);
+    }
 }
+
+void require_takes_pictures(const Variant& scorer, const std::string& file) {
+    const TensorSpec& x = scorer.inputs.front();
+    const bool pixels = x.dtype == DType::uint8 || holds_pixels(x.range);
+    std::string taken = in_words(x);
+    if (x.kind == Kind::image) {
+        const Extent& channels = x.shape[1];
+        if (pixels && channels.axis.empty() && channels.factor <= 4) return;
+        if (!pixels) taken += " " + range_of(x);
+    }
+    throw Error(1, file + ": this scorer takes " + taken + ": give a .npy file of rows");
+}
+
+const TensorSpec* of_kind(const Variant& variant, Kind kind) {
+    return first_of(variant.inputs, kind);
+}
+
+const TensorSpec* score_of(const Variant& scorer) { return first_of(scorer.outputs, Kind::score); }
 
 const TensorSpec& image_of(const Variant& sampler) {
     return *std::find_if(sampler.outputs.begin(), sampler.outputs.end(),
                          [](const TensorSpec& spec) { return spec.name == "image"; });
 }
 
-void require_label(const Variant& sampler, std::optional<std::int64_t> label) {
-    const TensorSpec* const spec = of_kind(sampler, Kind::label);
+void require_label(const std::string& part, const Variant& variant,
+                   std::optional<std::int64_t> label) {
+    const TensorSpec* const spec = of_kind(variant, Kind::label);
     if (!spec) {
-        if (label) throw Error(2, "this sampler takes no --label");
+        if (label) throw Error(2, "this " + part + " takes no --label");
         return;
     }
     const auto [lowest, highest] = labels_of(*spec);
     const std::string range = std::to_string(lowest) + " to " + std::to_string(highest);
-    if (!label) throw Error(2, "this sampler needs --label, " + range);
+    if (!label) throw Error(2, "this " + part + " needs --label, " + range);
     if (*label < lowest || *label > highest) {
         throw Error(2, "--label: expected a whole number from " + range + ", got " +
                            std::to_string(*label));

@@ -13,7 +13,6 @@
 namespace aeonnx {
 namespace {
 
-constexpr std::string_view magic = "\x93NUMPY";
 constexpr std::uint64_t largest_file = std::uint64_t{1} << 40;
 constexpr std::size_t largest_rank = 64;  // numpy's own limit
 
@@ -153,7 +152,7 @@ std::size_t little(std::string_view bytes) {
 
 // The header, and where the values begin.
 std::pair<Header, std::size_t> header_of(std::string_view data) {
-    if (data.substr(0, magic.size()) != magic) throw Damaged("it does not begin as one");
+    if (data.substr(0, npy_magic.size()) != npy_magic) throw Damaged("it does not begin as one");
     if (data.size() < 10) throw Damaged("it is cut");
     const int major = static_cast<unsigned char>(data[6]);
     if (major < 1 || major > 3 || data[7] != 0) {
@@ -233,8 +232,8 @@ std::string npy_of(const Tensor& tensor) {
     if (tensor.shape.size() == 1) header.pop_back();
     header += "), }";
     // Values begin at a multiple of 64.
-    header += std::string(63 - (magic.size() + 4 + header.size()) % 64, ' ') + "\n";
-    std::string data(magic);
+    header += std::string(63 - (npy_magic.size() + 4 + header.size()) % 64, ' ') + "\n";
+    std::string data(npy_magic);
     data += {'\1', '\0', static_cast<char>(header.size() & 255U),
              static_cast<char>(header.size() >> 8)};
     data += header;

@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor.hpp"
 
 namespace aeonnx {
+
+constexpr std::string_view npy_magic = "\x93NUMPY";  // the first bytes of such a file
 
 // An array of a .npy file of the format 1.0 to 3.0: C or Fortran order, little-endian, of a type
 // that a tensor may have. `name` is the file's in messages.

@@ -105,13 +105,13 @@ void require_pictures(const std::string& part, const std::string& verb, const Sh
 
 }  // namespace
 
-Frame frame_of(const Variant& denoiser) {
-    const Layout& shape = denoiser.inputs.front().shape;
+Frame frame_of(const std::string& part, const std::string& verb, const Variant& variant) {
+    const Layout& shape = variant.inputs.front().shape;
     const auto side = [](const Extent& size) {
         return size.axis.empty() ? std::optional(size.factor) : std::nullopt;
     };
     const Frame frame{shape[1].factor, side(shape[2]), side(shape[3])};
-    require_pictures("denoiser", "denoise",
+    require_pictures(part, verb,
                      {1, frame.channels, frame.height.value_or(1), frame.width.value_or(1)});
     return frame;
 }

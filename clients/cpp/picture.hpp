@@ -29,9 +29,9 @@ std::string grid_png(const Tensor& images);
 // One picture, uint8 [C, H, W], as a PNG. Throws as `grid_png`.
 std::string picture_png(Tensor picture);
 
-// The pictures that a denoiser takes: checked by `Bundle::require`.
-// Throws Error 1: no picture has so many channels or places.
-Frame frame_of(const Variant& denoiser);
+// The pictures that the first input of a part takes: checked by `Bundle::require`.
+// Throws Error 1: no picture has so many channels or places, so that the part cannot do it: `verb`.
+Frame frame_of(const std::string& part, const std::string& verb, const Variant& variant);
 
 // Throws Error 1: no picture has as many channels as a sampler's images, or a grid of `count` of
 // them, of the size that the axes have, would be too large.

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bundle.hpp"
+#include "inputs.hpp"
 #include "needs.hpp"
 #include "pixels.hpp"
 #include "sampling.hpp"
@@ -49,15 +50,7 @@ Sizes padded(const Variant& variant, const Shape& picture) {
     return sizes;
 }
 
-// Pixels as what the denoiser takes, and what it gives as pixels.
-Tensor as_input(Tensor pixels, const TensorSpec& input) {
-    if (input.dtype == DType::uint8) return pixels;
-    Tensor x(DType::float32, pixels.shape);
-    from_pixels(pixels.values<unsigned char>(), pixels.bytes.size(), *input.range,
-                x.values<float>());
-    return x;
-}
-
+// What the denoiser gives, as pixels.
 Tensor as_pixels(Tensor clean, const TensorSpec& output, const std::string& file) {
     if (output.dtype == DType::uint8) return clean;
     Tensor pixels(DType::uint8, clean.shape);
@@ -143,8 +136,10 @@ void Bundle::require(const std::string& verb) const {
     if (verb == "denoise") {
         const bool takes_pixels = has("denoiser", "fp32-uint8");
         require_denoiser(denoiser(), takes_pixels ? DType::uint8 : DType::float32);
-    } else {
+    } else if (verb == "generate") {
         require_sampler(variant("sampler", "fp32"));
+    } else {
+        require_scorer(variant("scorer", "fp32"));
     }
 }
 
@@ -181,7 +176,7 @@ Tensor Bundle::generate(std::int64_t seed, std::int64_t count, std::optional<std
     }
     require("generate");
     const Variant& sampler = variant("sampler", "fp32");
-    require_label(sampler, label);
+    require_label("sampler", sampler, label);
     Sizes sizes = image_sizes(sampler, size);
     const std::int64_t at_once = images_at_once(sampler, sizes);
     Part& graph = part("sampler");

@@ -42,6 +42,7 @@ inline nlohmann::json sample() {
         {"outputs", {tensor_json("y", "image", shape)}},
         {"axes",
          {{"batch", axis_json(1, 1)}, {"height", axis_json(2, 8)}, {"width", axis_json(2, 8)}}},
+        {"percentiles", nlohmann::json::object()},
         {"golden", {set({2, 1, 64, 66}, {0.1, 0.2}), set({1, 1, 8, 10}, {0.3})}}};
     return {{"format", "aeonnx-bundle"},
             {"version", 2},
@@ -51,6 +52,25 @@ inline nlohmann::json sample() {
 
 inline nlohmann::json& part_of(nlohmann::json& document) {
     return document["parts"]["denoiser"]["fp32"];
+}
+
+// The quantiles 0, 2, ... 198, 200, but 100 once more for 102.
+inline nlohmann::json quantiles() {
+    nlohmann::json list;
+    for (int i = 0; i <= 100; ++i) list.push_back(i == 51 ? 100 : 2 * i);
+    return list;
+}
+
+// The sample as a scorer: x -> y and error, a score of which the manifest knows the normal values.
+inline nlohmann::json sample_scorer() {
+    nlohmann::json document = sample();
+    nlohmann::json& part = part_of(document);
+    part["outputs"].push_back(tensor_json("error", "score", {"batch"}));
+    part["golden"][0]["outputs"]["error"] = stored_json({2}, {0.1, 0.1});
+    part["golden"][1]["outputs"]["error"] = stored_json({1}, {0.1});
+    part["percentiles"]["error"] = {{"p99", 198}, {"p95", 190.5}};
+    part["normal"]["error"] = {{"rows", 0}, {"quantiles", quantiles()}};
+    return document;
 }
 
 inline aeonnx::Manifest parsed(const nlohmann::json& document) {

@@ -106,20 +106,20 @@ TEST(a_sampler_takes_seed_index_and_label) {
 }
 
 TEST(a_label_is_one_of_its_range) {
-    require_label(sampler(), 9);
-    equal(refusal([] { require_label(sampler(), std::nullopt); }),
+    require_label("sampler", sampler(), 9);
+    equal(refusal([] { require_label("sampler", sampler(), std::nullopt); }),
           "this sampler needs --label, 0 to 9");
-    equal(refusal([] { require_label(sampler(), 10); }),
+    equal(refusal([] { require_label("sampler", sampler(), 10); }),
           "--label: expected a whole number from 0 to 9, got 10");
     Variant plain = sampler();
     plain.inputs.pop_back();
-    require_label(plain, std::nullopt);
-    equal(refusal([&] { require_label(plain, 1); }), "this sampler takes no --label");
+    require_label("sampler", plain, std::nullopt);
+    equal(refusal([&] { require_label("sampler", plain, 1); }), "this sampler takes no --label");
     Variant any = sampler();
     any.inputs[2].range = Range{-1e300, 1e300};
-    require_label(any, largest_size);
+    require_label("sampler", any, largest_size);
     any.inputs[2].dtype = DType::int32;
-    equal(refusal([&] { require_label(any, std::int64_t{1} << 31); }),
+    equal(refusal([&] { require_label("sampler", any, std::int64_t{1} << 31); }),
           "--label: expected a whole number from 0 to 2147483647, got 2147483648");
 }
 
