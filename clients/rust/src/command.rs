@@ -1,18 +1,21 @@
-//! The program around an engine: check | denoise | generate | run.
+//! The program around an engine: check | denoise | generate | run | score.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{caught, silence_panics};
-use crate::{Bundle, Engine, Error, Kind, Result, picture, run};
+use crate::needs::require_label;
+use crate::{Bundle, Engine, Error, Kind, Result, csv, files, picture, run, score_files};
 
 const USAGE: &str = "\
 usage: aeonnx check BUNDLE [--time]
        aeonnx denoise BUNDLE in.png out.png [--force]
        aeonnx generate BUNDLE [--seed S] [-n N] [--label L] [--size HxW] out.png [--force]
        aeonnx run BUNDLE PART input=in.npy ... output=out.npy ... [--force]
-Pictures are PNG, JPEG or BMP, and are written as PNG. --force replaces a file that is there.";
+       aeonnx score BUNDLE FILE... [--threshold p99] [--label L] [-o scores.csv] [--force]
+FILE is a picture, or a .npy file of rows. Pictures are PNG, JPEG or BMP, and are written as PNG.
+--force replaces a file that is there.";
 
 /// Run the program's arguments with the engine that `load` gives; returns the exit code.
 pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
@@ -31,7 +34,7 @@ pub fn main<E: Engine>(load: impl Fn() -> Result<E>) -> i32 {
 /// What the program does with its arguments; returns the exit code.
 pub fn answer<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
     if words.is_empty() {
-        return Err(Error::usage("expected a verb: check, denoise, generate or run"));
+        return Err(Error::usage("expected a verb: check, denoise, generate, run or score"));
     }
     let verb = words.remove(0).to_string_lossy().into_owned();
     match verb.as_str() {
@@ -39,6 +42,7 @@ pub fn answer<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>)
         "denoise" => denoise(words, load),
         "generate" => generate(words, load),
         "run" => run_part(words, load),
+        "score" => score(words, load),
         "-h" | "--help" => say(USAGE.to_string()).map(|()| 0),
         _ => Err(Error::usage(format!("no such verb: {verb}"))),
     }
@@ -137,8 +141,39 @@ fn run_part<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -
     Ok(0)
 }
 
+fn score<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
+    let force = flag(&mut words, "--force");
+    let threshold = value(&mut words, "--threshold")?;
+    let label = number(&mut words, "--label", 0)?;
+    let table = taken(&mut words, "-o")?.map(PathBuf::from);
+    let (what, names) = ("BUNDLE FILE...", words.split_off(words.len().min(1)));
+    let [folder] = exactly(words, what)?;
+    require_no_option(&names)?;
+    if names.is_empty() {
+        return Err(Error::usage(format!("expected {what}")));
+    }
+    table.as_deref().map_or(Ok(()), csv::require_name)?;
+    let bundle = Bundle::open(folder, load()?)?;
+    let mut scorer = bundle.scorer()?;
+    require_label(&scorer, label)?;
+    let threshold = scorer.threshold(threshold.as_deref().unwrap_or("p99"))?;
+    table.as_deref().map_or(Ok(()), |path| files::require_writable(path, force))?;
+    let names: Vec<_> = names.into_iter().map(PathBuf::from).collect();
+    let lines = score_files::score(&bundle, &mut scorer, &names, threshold, label)?;
+    match table {
+        Some(path) => files::write(&path, &csv::table(&lines, csv::raw), force)?,
+        None => put(&csv::table(&lines, csv::visible))?,
+    }
+    Ok(0)
+}
+
 fn say(line: String) -> Result<()> {
-    let written = writeln!(io::stdout(), "{line}");
+    put(format!("{line}\n").as_bytes())
+}
+
+fn put(data: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(data).and_then(|()| stdout.flush());
     written.map_err(|error| Error::failed(format!("cannot write to standard output: {error}")))
 }
 
@@ -162,17 +197,22 @@ fn require_no_option(words: &[OsString]) -> Result<()> {
     }
 }
 
-/// The word after an option, if that is there; both are taken out.
+/// The word after an option, if that is there, as a text; both are taken out.
 fn value(words: &mut Vec<OsString>, option: &str) -> Result<Option<String>> {
+    Ok(taken(words, option)?.map(|word| word.to_string_lossy().into_owned()))
+}
+
+/// The word after an option, if that is there; both are taken out.
+fn taken(words: &mut Vec<OsString>, option: &str) -> Result<Option<OsString>> {
     let Some(at) = words.iter().position(|word| word == option) else {
         return Ok(None);
     };
     if at + 1 == words.len() {
         return Err(Error::usage(format!("{option}: expected a value")));
     }
-    let text = words.remove(at + 1).to_string_lossy().into_owned();
+    let word = words.remove(at + 1);
     words.remove(at);
-    Ok(Some(text))
+    Ok(Some(word))
 }
 
 /// The numbers of `--size 64x48`: two or more.

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::axes::solve;
-use crate::needs::{
-    cannot, kind_and_shape, require_channels, require_kind, require_pixels, scale_of,
-};
+use crate::needs::{cannot, kind_and_shape, require_channels, require_kind, require_pixels};
+use crate::pixels::{scale_of, tensor_of};
 use crate::tiles::{inputs_of, outputs_of, sizes_of, tiles};
 use crate::variant::is_like;
 use crate::{
@@ -124,11 +123,7 @@ fn values_of(input: &TensorSpec, picture: &Picture, places: &[Range<usize>]) -> 
             pixels.extend(places[3].clone().map(|column| row[reflected(column, width)]));
         }
     }
-    let values = match scale_of(input) {
-        Some(scale) => Values::Float32(pixels.into_iter().map(|p| scale.value(p)).collect()),
-        None => Values::Uint8(pixels),
-    };
-    Tensor::new(&shape, values)
+    tensor_of(input, &shape, pixels)
 }
 
 /// Where a place of a padded axis is in the picture: behind its end it is mirrored, again and again,

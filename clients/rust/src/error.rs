@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::{self, Display, Formatter, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +28,9 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Control characters in the text are written as `\xNN`: names in files can hold some, and a
-    /// terminal would obey them.
+    /// Control characters in the text are written as `\xNN`.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        let mut shown = String::new();
-        for c in text.into().chars() {
-            match c.is_control() {
-                true => write!(shown, "\\x{:02x}", u32::from(c)).expect("a string takes all"),
-                false => shown.push(c),
-            }
-        }
-        Self { kind, text: shown }
+        Self { kind, text: visible(&text.into()) }
     }
 
     pub fn failed(text: impl Into<String>) -> Self {
@@ -46,6 +39,11 @@ impl Error {
 
     pub fn usage(text: impl Into<String>) -> Self {
         Self::new(Kind::Usage, text)
+    }
+
+    /// The same, said of a file.
+    pub(crate) fn of(self, path: &Path) -> Self {
+        Self::new(self.kind, format!("{}: {}", path.display(), self.text))
     }
 
     pub fn exit_code(&self) -> i32 {
@@ -64,6 +62,19 @@ impl Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A text whose control characters are written as `\xNN`: names in files can hold some, and a terminal
+/// would obey them.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c.is_control() {
+            true => write!(shown, "\\x{:02x}", u32::from(c)).expect("a string takes all"),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
 
 /// What an engine or a parser said, in one line: they quote what they were given, and write several.
 pub(crate) fn one_line(error: impl Display) -> String {

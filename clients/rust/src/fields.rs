@@ -27,12 +27,17 @@ impl<'a> Fields<'a> {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
+    /// None where there is no such field.
+    pub(crate) fn find(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name)
+    }
+
     /// true or false; false where there is no such field.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
         let read = |value: &Value| {
             value.as_bool().ok_or_else(|| wrong(&self.path(name), "true or false", value))
         };
-        self.0.get(name).map_or(Ok(false), read)
+        self.find(name).map_or(Ok(false), read)
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -52,6 +57,22 @@ pub(crate) fn map<T>(
         Ok((name.clone(), read(item, &format!("{path}.{name}"))?))
     };
     fields.iter().map(entry).collect()
+}
+
+/// Finite numbers, by names of any letters.
+pub(crate) fn numbers(value: &Value, path: &str) -> Result<BTreeMap<String, f64>> {
+    let fields = value.as_object().ok_or_else(|| wrong(path, "an object", value))?;
+    let entry = |(name, item): (&String, &Value)| {
+        let name = string(&Value::from(name.as_str()), path)?;
+        let number = finite(item, &format!("{path}.{name}"))?;
+        Ok((name, number))
+    };
+    fields.iter().map(entry).collect()
+}
+
+pub(crate) fn finite(value: &Value, path: &str) -> Result<f64> {
+    let number = value.as_f64().filter(|number| number.is_finite());
+    number.ok_or_else(|| wrong(path, "a finite number", value))
 }
 
 pub(crate) fn list<'a>(value: &'a Value, path: &str) -> Result<&'a Vec<Value>> {

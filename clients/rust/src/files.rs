@@ -14,24 +14,38 @@ const LINKS: usize = 40;
 /// The content of a regular file. `fits` checks its size before anything is read.
 pub(crate) fn read(path: &Path, fits: impl Fn(u64) -> Result<()>) -> Result<Vec<u8>> {
     let place = path.display();
-    let failed = |error: io::Error| Error::failed(format!("cannot read {place}: {error}"));
-    let irregular = || Error::failed(format!("{place} is not a regular file"));
-    let file = open(path).map_err(|error| match fs::metadata(path) {
-        Ok(found) if !found.is_file() => irregular(), // a socket, which cannot even be opened
-        _ => failed(error),
-    })?;
-    let found = file.metadata().map_err(failed)?;
-    if !found.is_file() {
-        return Err(irregular());
-    }
-    fits(found.len())?;
-    let size = usize::try_from(found.len()).unwrap_or(usize::MAX);
+    let (file, bytes) = regular(path)?;
+    fits(bytes)?;
+    let size = usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut data = Vec::new();
     let room = data.try_reserve_exact(size);
     room.map_err(|_| Error::failed(format!("{place}: there is no memory for {size} bytes")))?;
-    file.take(found.len()).read_to_end(&mut data).map_err(failed)?;
+    file.take(bytes).read_to_end(&mut data).map_err(|error| unreadable(path, &error))?;
     fits(data.len() as u64)?; // it may have been cut since
     Ok(data)
+}
+
+/// Whether a regular file begins with these bytes.
+pub(crate) fn begins_with(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let (file, _) = regular(path)?;
+    let mut start = Vec::new();
+    let read = file.take(bytes.len() as u64).read_to_end(&mut start);
+    read.map(|_| start == bytes).map_err(|error| unreadable(path, &error))
+}
+
+/// A regular file, open, and its size.
+fn regular(path: &Path) -> Result<(File, u64)> {
+    let irregular = || Error::failed(format!("{} is not a regular file", path.display()));
+    let file = open(path).map_err(|error| match fs::metadata(path) {
+        Ok(found) if !found.is_file() => irregular(), // a socket, which cannot even be opened
+        _ => unreadable(path, &error),
+    })?;
+    let found = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if found.is_file() { Ok((file, found.len())) } else { Err(irregular()) }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("cannot read {}: {error}", path.display()))
 }
 
 /// For `read`: at most so many bytes.

@@ -84,12 +84,19 @@ fn do_all<E: Engine>(folder: &Path, picture: &Path, engine: &E) -> Result<bool> 
         let images = bundle.generate(&mut sampler, 0, 3, label, None)?;
         picture::grid(&images, sampler.image_shape(None)?)?;
     }
+    if bundle.has("scorer", "fp32") {
+        let mut scorer = bundle.scorer()?;
+        let mut golden = bundle.golden(&scorer.variant.golden[0].inputs)?;
+        let rows = golden.remove(&scorer.variant.inputs[0].name).expect("it was checked");
+        let label = label_of(&scorer);
+        bundle.score(&mut scorer, rows, 0.0, label)?;
+    }
     Ok(right)
 }
 
-/// The first label that a sampler takes, if it takes any.
-fn label_of(sampler: &Part) -> Option<i64> {
-    let spec = sampler.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label)?;
+/// The first label that a part takes, if it takes any.
+fn label_of(part: &Part) -> Option<i64> {
+    let spec = part.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label)?;
     Some(spec.range.map_or(0, |[low, _]| low as i64))
 }
 

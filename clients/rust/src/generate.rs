@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::axes::{shown, solve};
-use crate::needs::{cannot, require_channels, require_kind};
+use crate::needs::{cannot, require_channels, require_kind, require_label};
 use crate::part::with_rows;
 use crate::tiles::{LARGEST_WHOLE, values_of_row};
 use crate::{
@@ -145,29 +145,6 @@ fn require_sampler(part: &Part) -> Result<()> {
         return Err(cannot("image of uint8", &image.to_string()));
     }
     require_channels(&cannot, image)
-}
-
-/// A label is given where the sampler takes one, and only there, and is in its range.
-fn require_label(sampler: &Part, label: Option<i64>) -> Result<()> {
-    let spec = sampler.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label);
-    let allowed = |spec: &TensorSpec| match spec.range {
-        Some([low, high]) => format!("{low} to {high}"),
-        None => "a whole number".to_string(),
-    };
-    let inside = |spec: &TensorSpec, label: i64| {
-        spec.range.is_none_or(|[low, high]| (low..=high).contains(&(label as f64)))
-    };
-    match (spec, label) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => Err(Error::usage("this sampler takes no --label: leave it out")),
-        (Some(spec), None) => {
-            Err(Error::usage(format!("this sampler needs --label, {}", allowed(spec))))
-        }
-        (Some(spec), Some(label)) if inside(spec, label) => Ok(()),
-        (Some(spec), Some(label)) => {
-            Err(Error::usage(format!("--label: expected {}, got {label}", allowed(spec))))
-        }
-    }
 }
 
 /// What a sampler takes for some of the images of a seed, as many as `sizes` has rows.

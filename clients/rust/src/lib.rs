@@ -7,6 +7,7 @@
 mod axes;
 mod bundle;
 pub mod command;
+mod csv;
 mod denoise;
 mod error;
 mod fields;
@@ -16,6 +17,7 @@ mod generate;
 mod graph;
 mod manifest;
 mod needs;
+mod normal;
 mod npy;
 #[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;
@@ -23,6 +25,8 @@ mod part;
 pub mod picture;
 mod pixels;
 mod run;
+mod score;
+mod score_files;
 mod spec;
 mod tensor;
 mod tiles;
@@ -34,8 +38,10 @@ pub use axes::{Axis, Size, Sizes};
 pub use bundle::{Bundle, Checked, Engine, Graph, Outlet, Tensors};
 pub use error::{Error, Kind, Result};
 pub use manifest::Manifest;
+pub use normal::NormalScores;
 pub use part::Part;
 pub use pixels::Picture;
+pub use score::{Scores, Threshold};
 pub use spec::{DType, Golden, Stored, TensorKind, TensorSpec, Variant};
 pub use tensor::{Tensor, Values};
 

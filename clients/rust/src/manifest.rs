@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::bundle::LARGEST_FILE;
 use crate::error::one_line;
-use crate::fields::{Fields, digest, dtype, expect, file, kind, list, map, optional, require_name};
-use crate::fields::{shape, size, sizes, string, tolerances, wrong};
+use crate::fields::{Fields, digest, dtype, expect, file, finite, kind, list, map, numbers};
+use crate::fields::{optional, require_name, shape, size, sizes, string, tolerances, wrong};
 use crate::variant::require_consistent;
-use crate::{Axis, Error, Golden, Result, Stored, TensorSpec, Variant, listed};
+use crate::{Axis, Error, Golden, NormalScores, Result, Stored, TensorSpec, Variant, listed};
 
 const FORMAT: &str = "aeonnx-bundle";
 const VERSION: u64 = 2;
@@ -66,6 +66,8 @@ fn part(value: &Value, path: &str) -> Result<BTreeMap<String, Variant>> {
 
 fn variant(value: &Value, path: &str) -> Result<Variant> {
     let fields = Fields::of(value, path)?;
+    let at = fields.path("normal");
+    let normal = |value: &Value| map(value, &at, '_', NormalScores::of);
     let variant = Variant {
         file: file(fields.get("file"), &fields.path("file"))?,
         sha256: digest(fields.get("sha256"), &fields.path("sha256"))?,
@@ -76,6 +78,8 @@ fn variant(value: &Value, path: &str) -> Result<Variant> {
         outputs: several(fields.get("outputs"), &fields.path("outputs"), "tensor", tensor)?,
         axes: map(fields.get("axes"), &fields.path("axes"), '_', axis)?,
         golden: several(fields.get("golden"), &fields.path("golden"), "set of vectors", golden)?,
+        percentiles: map(fields.get("percentiles"), &fields.path("percentiles"), '_', numbers)?,
+        normal: fields.find("normal").map_or(Ok(BTreeMap::new()), normal)?,
     };
     require_consistent(&variant, path)?;
     Ok(variant)
@@ -141,7 +145,7 @@ fn range(value: &Value, path: &str) -> Result<Option<[f64; 2]>> {
     if value.is_null() {
         return Ok(None);
     }
-    let finite = |end: &Value| end.as_f64().filter(|end| end.is_finite());
+    let finite = |end: &Value| finite(end, path).ok();
     let ends = value.as_array().map(|ends| ends.iter().map(finite).collect::<Option<Vec<_>>>());
     let ends = ends.flatten();
     let ends = ends.and_then(|ends| <[f64; 2]>::try_from(ends).ok());

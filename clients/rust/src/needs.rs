@@ -1,7 +1,7 @@
 //! What a verb needs of a part, which is asked of the manifest before the graph runs.
 
 use crate::axes::shown;
-use crate::pixels::Scale;
+use crate::pixels::scale_of;
 use crate::{DType, Error, Part, Result, Size, TensorKind, TensorSpec};
 
 /// The error of a part that does not do what a verb needs.
@@ -61,7 +61,26 @@ pub(crate) fn require_pixels(
     Err(cannot(&expected, &format!("{got}: {instead}")))
 }
 
-/// How floats of this tensor become pixels; None if they do not, or it has pixels already.
-pub(crate) fn scale_of(spec: &TensorSpec) -> Option<Scale> {
-    Scale::of(spec.range.filter(|_| spec.dtype == DType::Float32))
+/// A label is given where the part takes one, and only there, and is in its range.
+pub(crate) fn require_label(part: &Part, label: Option<i64>) -> Result<()> {
+    let name = part.name();
+    let spec = part.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label);
+    let allowed = |spec: &TensorSpec| match spec.range {
+        Some([low, high]) => format!("{low} to {high}"),
+        None => "a whole number".to_string(),
+    };
+    let inside = |spec: &TensorSpec, label: i64| {
+        spec.range.is_none_or(|[low, high]| (low..=high).contains(&(label as f64)))
+    };
+    match (spec, label) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(Error::usage(format!("this {name} takes no --label: leave it out"))),
+        (Some(spec), None) => {
+            Err(Error::usage(format!("this {name} needs --label, {}", allowed(spec))))
+        }
+        (Some(spec), Some(label)) if inside(spec, label) => Ok(()),
+        (Some(spec), Some(label)) => {
+            Err(Error::usage(format!("--label: expected {}, got {label}", allowed(spec))))
+        }
+    }
 }

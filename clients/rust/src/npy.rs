@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::{DType, Error, Result, Tensor, Values, files};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+/// A file's first bytes.
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// numpy begins the values at a multiple of this.
 const ALIGNED: usize = 64;
 /// numpy's own limit.

@@ -100,6 +100,15 @@ impl Part {
         solved.map_err(|reason| Error::failed(format!("{part}: {reason}")))
     }
 
+    /// Lowest and highest value of an input. Fails if one is infinite, or is NaN where none may be
+    /// missing.
+    pub(crate) fn extremes_of(&self, spec: &TensorSpec, tensor: &Tensor) -> Result<(f64, f64)> {
+        tensor.extremes(spec.missing).ok_or_else(|| {
+            let (part, name) = (&self.name, &spec.name);
+            Error::failed(format!("{part}: {name}: expected finite values, got NaN or infinity"))
+        })
+    }
+
     /// The error of an array that is none of an input.
     pub(crate) fn refused(&self, spec: &TensorSpec, dtype: DType, shape: &[usize]) -> Error {
         let (part, name) = (&self.name, &spec.name);

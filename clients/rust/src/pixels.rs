@@ -1,6 +1,8 @@
 //! Pictures in memory; float images in a range <-> uint8 pixels, in the arithmetic of the graphs that
 //! take pixels.
 
+use crate::{DType, Result, Tensor, TensorSpec, Values};
+
 /// A picture in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -8,6 +10,20 @@ pub struct Picture {
     pub shape: [usize; 3],
     /// Channel by channel, row by row.
     pub pixels: Vec<u8>,
+}
+
+/// How floats of this tensor become pixels; None if they do not, or it has pixels already.
+pub(crate) fn scale_of(spec: &TensorSpec) -> Option<Scale> {
+    Scale::of(spec.range.filter(|_| spec.dtype == DType::Float32))
+}
+
+/// Pixels as a tensor has them: as floats of its range, if it has floats.
+pub(crate) fn tensor_of(spec: &TensorSpec, shape: &[usize], pixels: Vec<u8>) -> Result<Tensor> {
+    let values = match scale_of(spec) {
+        Some(scale) => Values::Float32(pixels.into_iter().map(|p| scale.value(p)).collect()),
+        None => Values::Uint8(pixels),
+    };
+    Tensor::new(shape, values)
 }
 
 /// Where pixels lie in a range: 0 is its lowest value, 255 its highest. All in float32.

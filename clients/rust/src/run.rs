@@ -75,10 +75,7 @@ fn names_of(part: &Part, words: &[OsString]) -> Result<Names> {
 /// Fail unless all values are finite, and in the range of the input. NaN may stand for missing values,
 /// where the input may have them.
 fn require_values(part: &Part, spec: &TensorSpec, tensor: &Tensor) -> Result<()> {
-    let place = format!("{}: {}", part.name(), spec.name);
-    let Some((low, high)) = tensor.extremes(spec.missing) else {
-        return Err(Error::failed(format!("{place}: expected finite values, got NaN or infinity")));
-    };
+    let (low, high) = part.extremes_of(spec, tensor)?;
     // The range as values of this type: 0.1 in float32 is in [0.1, 1].
     let end = |end: f64| match tensor.values {
         Values::Float32(_) => f64::from(end as f32),
@@ -86,7 +83,9 @@ fn require_values(part: &Part, spec: &TensorSpec, tensor: &Tensor) -> Result<()>
     };
     match spec.range {
         Some([least, most]) if low < end(least) || high > end(most) => Err(Error::failed(format!(
-            "{place}: expected values in [{least}, {most}], got {} to {}",
+            "{}: {}: expected values in [{least}, {most}], got {} to {}",
+            part.name(),
+            spec.name,
             shortest(tensor, low),
             shortest(tensor, high)
         ))),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use crate::axes::shown;
-use crate::{Axis, Size};
+use crate::{Axis, NormalScores, Size};
 
 /// What the values of an array are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,10 @@ pub struct Variant {
     pub axes: BTreeMap<String, Axis>,
     /// A set for each of some sizes of the axes; at least one.
     pub golden: Vec<Golden>,
+    /// Thresholds of outputs, by output and by a name such as "p99".
+    pub percentiles: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What normal rows score, by output: of some that have percentiles.
+    pub normal: BTreeMap<String, NormalScores>,
 }
 
 impl DType {

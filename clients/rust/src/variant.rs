@@ -1,4 +1,4 @@
-//! That the axes, the rows and the golden vectors of a graph belong together.
+//! That the axes, the rows, the percentiles and the golden vectors of a graph belong together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ pub(crate) fn require_consistent(variant: &Variant, path: &str) -> Result<()> {
     require_names(&variant.outputs, &format!("{path}.outputs"))?;
     require_axes(variant, path)?;
     require_rows(variant, path)?;
+    require_percentiles(variant, path)?;
     let mut sets = variant.golden.iter().enumerate();
     sets.try_for_each(|(i, golden)| require_golden(variant, golden, &format!("{path}.golden[{i}]")))
 }
@@ -74,6 +75,23 @@ fn require_rows(variant: &Variant, path: &str) -> Result<()> {
             refused(&format!("{path}.inputs"), expected, "none")
         }
     }
+}
+
+/// Percentiles are of outputs, and what normal rows score is told of outputs that have some.
+fn require_percentiles(variant: &Variant, path: &str) -> Result<()> {
+    let outputs: BTreeSet<_> = variant.outputs.iter().map(|spec| &spec.name).collect();
+    let known: BTreeSet<_> = variant.percentiles.keys().collect();
+    let normal: BTreeSet<_> = variant.normal.keys().collect();
+    for (field, names, allowed, expected) in [
+        ("percentiles", &known, &outputs, "outputs of the graph"),
+        ("normal", &normal, &known, "outputs with percentiles"),
+    ] {
+        if !names.is_subset(allowed) {
+            let got = listed(names.difference(allowed));
+            return refused(&format!("{path}.{field}"), expected, got);
+        }
+    }
+    Ok(())
 }
 
 /// Stored arrays have the shapes of the tensors, at one size of each axis that it may have.

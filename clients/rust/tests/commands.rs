@@ -5,18 +5,8 @@ mod made;
 use std::fs;
 
 use aeonnx::{Tensor, Values};
-use made::{Folder, Made, floats, made, rows, said, with};
+use made::{Folder, Made, floats, made, npy, rows, said, with};
 use serde_json::{Value, json};
-
-/// A file of float32, version 1.0.
-fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let mut data = b"\x93NUMPY\x01\x00".to_vec();
-    data.extend((header.len() as u16).to_le_bytes());
-    data.extend(header.as_bytes());
-    data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    data
-}
 
 /// A bundle whose scorer takes x [batch, 2] in [0, 1] and gives twice that, and the sum.
 fn scorer(folder: &Folder) -> Made {

@@ -1,6 +1,8 @@
 //! Bundles made by hand, and an engine whose graphs give what a test says.
 #![allow(dead_code)] // each test uses some of it
 
+pub mod scorer;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -90,6 +92,7 @@ impl Folder {
         let graph = json!({
             "bytes": GRAPH.len(), "opset": 18, "min_onnxruntime": "1.14",
             "inputs": inputs, "outputs": outputs, "axes": axes, "golden": [golden],
+            "percentiles": {},
         });
         let variant = with(self.file("part.onnx", &GRAPH), graph);
         let parts = HashMap::from([(part, json!({"fp32": variant}))]);
@@ -116,6 +119,16 @@ pub fn said(folder: &Folder, engine: &Made, words: &[&str]) -> (i32, String) {
     let words = words.iter().map(|word| OsString::from(word.replace('@', &place))).collect();
     let text = |error: aeonnx::Error| (error.exit_code(), error.to_string().replace(&place, "@"));
     answer(words, || Ok(engine.clone())).map_or_else(text, |code| (code, String::new()))
+}
+
+/// A file of float32, version 1.0.
+pub fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut data = b"\x93NUMPY\x01\x00".to_vec();
+    data.extend((header.len() as u16).to_le_bytes());
+    data.extend(header.as_bytes());
+    data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    data
 }
 
 /// The axes of a part that takes any number of rows.
