@@ -91,11 +91,12 @@ Scored Bundle::score(Tensor x, double threshold, std::optional<std::int64_t> lab
     const Tensors outputs = part("scorer").run(inputs);
     const float* const scores = outputs.at(output).values<float>();
     const auto normal = scorer.normal.find(output);
+    const auto limit = static_cast<float>(threshold);  // so that the text of a score is that score
     Scored found{{scores, scores + rows.shape.front()}, {}, {}, threshold};
     for (const float score : found.scores) {
         found.percentiles.push_back(
             normal == scorer.normal.end() ? unknown : percentile_of(normal->second, score));
-        found.odd.push_back(static_cast<double>(score) > threshold);
+        found.odd.push_back(score > limit);
     }
     return found;
 }
