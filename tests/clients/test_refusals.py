@@ -74,7 +74,7 @@ def refused(program: Program, code: int, text: str, *arguments: object) -> None:
     done = program(*arguments)
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stderr.startswith(f"Error: {text}")
-    assert len(done.stderr.splitlines()) <= (12 if code == 2 else 1)  # the usage
+    assert len(done.stderr.splitlines()) <= (8 if code == 2 else 1)
 
 
 def test_what_is_not_there_is_named(program: Program, made: Path, tmp_path: Path) -> None:
