@@ -38,11 +38,14 @@ export async function scored(part, x, { threshold = "p99", label, size }) {
   const limit = thresholdOf(variant, threshold);
   const labels = labelOf(variant, label, "scorer");
   const [input, labelled] = variant.inputs;
-  // What is odd may have values that no row of the training had.
-  const rows = checkedInput("scorer", input, valuesOf(input, x, size), false);
+  const rows = valuesOf(input, x, size);
   /** @type {Record<string, Tensor | Values>} */
   const given = { [input.name]: rows };
-  if (labelled) given[labelled.name] = new BigInt64Array(rows.shape[0]).fill(labels ?? 0n);
+  if (labelled) {
+    const [count] = checkedInput("scorer", input, rows, false).shape;
+    given[labelled.name] = new BigInt64Array(count).fill(labels ?? 0n);
+  }
+  // What is odd may have values that no row of the training had.
   const outputs = await part.run(given, { limited: false });
   const { name } = outputOf(variant);
   /** @type {Float32Array} */
