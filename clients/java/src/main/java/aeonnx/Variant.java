@@ -39,14 +39,6 @@ public record Variant(
     /** Stored inputs, and the outputs of torch for them, by tensor. */
     public record Golden(Map<String, Stored> inputs, Map<String, Stored> outputs) {}
 
-    /** One that says nothing about what normal rows score. */
-    Variant(String file, String sha256, long bytes, long opset, String minOnnxruntime,
-            List<TensorSpec> inputs, List<TensorSpec> outputs, Map<String, Axis> axes,
-            List<Golden> golden) {
-        this(file, sha256, bytes, opset, minOnnxruntime, inputs, outputs, axes, golden, Map.of(),
-                Map.of());
-    }
-
     /** The rows that the graph is fixed to; 0 if it takes any number. */
     public long fixedRows() {
         Size first = outputs.get(0).shape().get(0);

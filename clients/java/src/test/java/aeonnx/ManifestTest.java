@@ -165,7 +165,7 @@ final class ManifestTest {
         TensorSpec seed = new TensorSpec("s", DType.INT64, AxisTest.shape(1), null, Kind.SEED);
         Variant variant = parsed(GOOD).parts().get("denoiser").get("fp32");
         variant = new Variant("f", DIGEST, 1, 1, "1", List.of(seed, rows),
-                List.of(rows), Map.of(), variant.golden());
+                List.of(rows), Map.of(), variant.golden(), Map.of(), Map.of());
         assertFalse(variant.hasRows(seed));
         assertTrue(variant.hasRows(rows));
     }

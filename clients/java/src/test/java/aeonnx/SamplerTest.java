@@ -56,7 +56,7 @@ final class SamplerTest {
         var stored = new Stored("f", "", DType.UINT8, new long[] {8, 3, 16, 24}, new double[8]);
         return new Variant("f", "", 1, 1, "1.0", List.of(SEED, INDEX, CANVAS), List.of(image),
                 Map.of("height", new Axis(4, 8, 512L, null), "width", new Axis(2, 4, null, null)),
-                List.of(new Golden(Map.of(), Map.of("image", stored))));
+                List.of(new Golden(Map.of(), Map.of("image", stored))), Map.of(), Map.of());
     }
 
     @Test

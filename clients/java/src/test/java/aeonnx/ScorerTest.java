@@ -152,8 +152,8 @@ final class ScorerTest {
     }
 
     private static void unfit(String text, List<TensorSpec> outputs, TensorSpec... inputs) {
-        Variant variant = new Variant(
-                "f", "", 1, 1, "1.0", List.of(inputs), outputs, Map.of(), List.of());
+        Variant variant = new Variant("f", "", 1, 1, "1.0", List.of(inputs), outputs, Map.of(),
+                List.of(), Map.of(), Map.of());
         Refused.as("this bundle's scorer cannot score: expected " + text,
                 () -> Verb.requireScorer(variant));
     }

@@ -90,7 +90,8 @@ final class TilesTest {
                 "y", DType.UINT8, shape("batch", "height/2", "width"), null, Kind.OTHER);
         var axes = Map.of("batch", Axis.ANY, "height", new Axis(2, 2, null, (long) MARGIN + 1),
                 "width", new Axis(1, 1, null, margin));
-        return new Variant("f", "", 1, 1, "1.0", List.of(x), List.of(y), axes, List.of());
+        return new Variant("f", "", 1, 1, "1.0", List.of(x), List.of(y), axes,
+                List.of(), Map.of(), Map.of());
     }
 
     @Test

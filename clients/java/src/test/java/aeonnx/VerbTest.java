@@ -33,7 +33,8 @@ final class VerbTest {
     }
 
     static Variant sampler(TensorSpec output, TensorSpec... inputs) {
-        return new Variant("f", "", 1, 1, "1.0", List.of(inputs), List.of(output), Map.of(), List.of());
+        return new Variant("f", "", 1, 1, "1.0", List.of(inputs), List.of(output), Map.of(),
+                List.of(), Map.of(), Map.of());
     }
 
     private static void unfit(String text, TensorSpec output, TensorSpec... inputs) {
