@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from aeonnx.models._networks import initialise
@@ -62,7 +63,8 @@ class UNet(nn.Module):
         nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.head(x)
+        # Convolutions in this memory format are faster, and those below keep it.
+        h = self.head(x).contiguous(memory_format=torch.channels_last)
         kept = []
         for encoder, down in zip(self.encoders, self.down, strict=True):
             h = encoder(h)
