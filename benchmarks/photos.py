@@ -7,21 +7,22 @@ The test pictures of `AEONNX_DATA/photos` get gaussian noise, clipped to [0, 1] 
 methods are told the level of the noise, and each has the parameter of its grid with the highest
 mean PSNR on these very pictures; ours is told nothing. It takes the clipped picture in either case,
 since a file has no values outside of its range, unless it was trained with `--corruption awgn`.
-Every method runs on one core. What the other
-methods gave is kept in `benchmarks/results/photos.json` and not measured again; delete it to do so.
-bm3d is free for non-commercial use only.
+Every method runs on one core. Its speed is a ratio to that of BM3D, which denoises one picture in
+the same run. All rows are kept in `benchmarks/results/photos.json`. The other methods and the
+denoisers whose bundles are not given are not measured again; delete the file to do so. bm3d is free
+for non-commercial use only.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,9 @@ class Row:
     ssim: float
     seconds: float
     """Seconds per megapixel."""
+    faster: float
+    """BM3D's seconds per megapixel by those of the method, on the same machine."""
+    machine: str
 
 
 def pictures(colour: str) -> list[Array]:
@@ -127,6 +131,18 @@ def noisy(clean: Array, sigma: int, place: int, *, clipped: bool) -> Array:
     noise = np.random.default_rng([sigma, place]).standard_normal(clean.shape)
     found = (clean + sigma / 255 * noise).astype(np.float32)
     return found.clip(0, 1) if clipped else found
+
+
+@functools.cache
+def reference(colour: str) -> float:
+    """Seconds per megapixel of BM3D on this machine: median of three runs on one picture."""
+    x = noisy(pictures(colour)[0], 25, 0, clipped=True)
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        _bm3d(x, 25 / 255, 0.0)
+        seconds.append(time.process_time() - began)
+    return statistics.median(seconds) / (x.shape[0] * x.shape[1]) * 1e6
 
 
 def measured(
@@ -154,10 +170,28 @@ def measured(
                 use_sample_covariance=False,
             )
         )
-    mean = statistics.mean
+    taken = seconds / pixels * 1e6
     return Row(
-        name, colour, sigma, clipped, float(mean(psnr)), float(mean(ssim)), seconds / pixels * 1e6
+        method=name,
+        colour=colour,
+        sigma=sigma,
+        clipped=clipped,
+        psnr=float(statistics.mean(psnr)),
+        ssim=float(statistics.mean(ssim)),
+        seconds=taken,
+        faster=reference(colour) / taken,
+        machine=describe(),
     )
+
+
+def _key(name: str, colour: str, sigma: int, *, clipped: bool) -> str:
+    return f"{name} {colour} {sigma} {'clipped' if clipped else 'unclipped'}"
+
+
+def _keep(kept: dict[str, Any], key: str, found: Mapping[str, Any]) -> None:
+    kept[key] = found
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    print(key, found, flush=True)
 
 
 def _run(method: Method, sigma: int, parameter: float, x: Array) -> Array:
@@ -172,11 +206,9 @@ def others(colour: str, kept: dict[str, Any], sigmas: Sequence[int]) -> list[Row
     rows = []
     for sigma, (name, (method, parameters)) in product(sigmas, METHODS.items()):
         for clipped in (False, True):
-            key = f"{name} {colour} {sigma} {'clipped' if clipped else 'unclipped'}"
+            key = _key(name, colour, sigma, clipped=clipped)
             if key not in kept:
-                kept[key] = _best(name, method, parameters, colour, sigma, clipped=clipped)
-                KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-                print(key, kept[key], flush=True)
+                _keep(kept, key, _best(name, method, parameters, colour, sigma, clipped=clipped))
             parameters = (kept[key]["parameter"],)
             rows.append(Row(**kept[key]["row"]))
     return rows
@@ -193,7 +225,9 @@ def _best(
 ) -> dict[str, Any]:
     """The parameter with the highest mean PSNR, and its row."""
     found = {
-        value: measured(name, partial(_run, method, sigma, value), colour, sigma, clipped=clipped)
+        value: measured(
+            name, functools.partial(_run, method, sigma, value), colour, sigma, clipped=clipped
+        )
         for value in parameters
     }
     best = max(found, key=lambda value: found[value].psnr)
@@ -214,9 +248,8 @@ def denoiser_of(folder: Path, precision: str = "fp32") -> Callable[[Array], Arra
     return run
 
 
-def ours(colour: str, folder: Path, sigmas: Sequence[int]) -> list[Row]:
-    """The denoiser of a bundle, in each precision that it was exported in."""
-    rows = []
+def ours(colour: str, folder: Path, kept: dict[str, Any], sigmas: Sequence[int]) -> None:
+    """Measure the denoiser of a bundle in each precision of it, and add the rows to `kept`."""
     known = aeonnx.load(folder, ["cpu"]).manifest.parts["denoiser"]
     for precision in [name for name in ("fp32", "int8") if name in known]:
         run = denoiser_of(folder, precision)
@@ -228,12 +261,19 @@ def ours(colour: str, folder: Path, sigmas: Sequence[int]) -> list[Row]:
         )
         if known[precision].ensemble > 1:
             name += f", mean of {known[precision].ensemble} orientations"
-        rows += [
-            measured(name, run, colour, sigma, clipped=clipped)
-            for sigma in sigmas
-            for clipped in (False, True)
-        ]
-    return rows
+        for sigma, clipped in product(sigmas, (False, True)):
+            row = measured(name, run, colour, sigma, clipped=clipped)
+            _keep(kept, _key(name, colour, sigma, clipped=clipped), {"row": asdict(row)})
+
+
+def own(colour: str, kept: Mapping[str, Any], sigmas: Sequence[int]) -> list[Row]:
+    """The rows of all denoisers that were measured."""
+    rows = [Row(**found["row"]) for found in kept.values()]
+    return [
+        row
+        for row in rows
+        if row.method.startswith("aeonnx") and row.colour == colour and row.sigma in sigmas
+    ]
 
 
 def side_by_side(folder: Path, colour: str, target: Path) -> None:
@@ -256,18 +296,18 @@ def side_by_side(folder: Path, colour: str, target: Path) -> None:
 
 
 def table(rows: list[Row], colour: str, sigmas: Sequence[int]) -> str:
-    """One line per method, with PSNR / SSIM of each level, and seconds per megapixel."""
+    """One line per method, with PSNR / SSIM of each level, and the speed."""
     cases = [(sigma, clipped) for sigma in sigmas for clipped in (False, True)]
     heads = [f"{sigma}{', clipped' if clipped else ''}" for sigma, clipped in cases]
     lines = [
-        f"| {colour} | " + " | ".join(heads) + " | s per megapixel |",
+        f"| {colour} | " + " | ".join(heads) + " | speed, of BM3D's |",
         "|---|" + "---|" * (len(heads) + 1),
     ]
     for name in dict.fromkeys(row.method for row in rows):
-        own = {(row.sigma, row.clipped): row for row in rows if row.method == name}
-        cells = [f"{own[case].psnr:.2f} / {own[case].ssim:.3f}" for case in cases]
-        speed = statistics.median(row.seconds for row in own.values())
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {speed:.2f} |")
+        at = {(row.sigma, row.clipped): row for row in rows if row.method == name}
+        cells = [f"{at[case].psnr:.2f} / {at[case].ssim:.3f}" for case in cases]
+        speed = statistics.median(row.faster for row in at.values())
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {speed:.0f} |")
     return "\n".join(lines)
 
 
@@ -275,7 +315,7 @@ def verdict(name: str, rows: list[Row], colour: str) -> str:
     """Decibels above BM3D at sigma 25, and times its speed."""
     at = {(row.method, row.clipped): row for row in rows if row.sigma == 25}
     gains = [at[name, clipped].psnr - at["BM3D", clipped].psnr for clipped in (False, True)]
-    speed = at["BM3D", True].seconds / at[name, True].seconds
+    speed = statistics.median(row.faster for row in rows if row.method == name)
     return (
         f"{name}, {colour}, sigma 25: {gains[0]:+.2f} dB beside BM3D that gets the noise without "
         f"clipping, {gains[1]:+.2f} dB beside BM3D that gets the clipped picture (required: "
@@ -283,27 +323,36 @@ def verdict(name: str, rows: list[Row], colour: str) -> str:
     )
 
 
+def machines(rows: list[Row]) -> str:
+    """One line per machine, with the methods that it ran."""
+    ran: dict[str, dict[str, None]] = {}
+    for row in rows:
+        ran.setdefault(row.machine, {})[row.method] = None
+    return "\n".join(f"- {machine}: {'; '.join(methods)}." for machine, methods in ran.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--grey", type=Path, nargs="+", help="bundles of grey denoisers")
-    parser.add_argument("--colour", type=Path, nargs="+", help="bundles of colour denoisers")
+    parser.add_argument("--grey", type=Path, nargs="+", default=[], help="bundles to measure")
+    parser.add_argument("--colour", type=Path, nargs="+", default=[], help="bundles to measure")
     parser.add_argument("-o", type=Path, default=Path("benchmarks/results/photos.md"))
     parser.add_argument("--sigmas", type=int, nargs="+", default=SIGMAS, help="with 25 among them")
     given = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     text = ["# Denoising of photographs", ""]
     for colour, folders in (("grey", given.grey), ("colour", given.colour)):
-        if not folders:
-            continue
-        rows = [row for folder in folders for row in ours(colour, folder, given.sigmas)]
+        for folder in folders:
+            ours(colour, folder, kept, given.sigmas)
+            if aeonnx.load(folder, ["cpu"]).inputs("denoiser")[0].range:  # for the noise of files
+                side_by_side(folder, colour, Path(f"docs/images/photos-{colour}.png"))
+        rows = own(colour, kept, given.sigmas)
         names = dict.fromkeys(row.method for row in rows)
         rows += others(colour, kept, given.sigmas)
         text += [table(rows, colour, given.sigmas), ""]
-        text += [f"- {verdict(name, rows, colour)}" for name in names] + [""]
-        side_by_side(folders[-1], colour, Path(f"docs/images/photos-{colour}.png"))
-    if len(text) > 2:
-        given.o.write_text("\n".join([*text, describe(), ""]))
-        print("\n".join(text))
+        text += [f"- {verdict(name, rows, colour)}" for name in names]
+        text += ["", "Machines:", "", machines(rows), ""]
+    given.o.write_text("\n".join(text))
+    print("\n".join(text))
 
 
 if __name__ == "__main__":
