@@ -16,13 +16,13 @@ for non-commercial use only.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def noisy(clean: Array, sigma: int, place: int, *, clipped: bool) -> Array:
     return found.clip(0, 1) if clipped else found
 
 
-@functools.cache
+@cache
 def reference(colour: str) -> float:
     """Seconds per megapixel of BM3D on this machine: median of three runs on one picture."""
     x = noisy(pictures(colour)[0], 25, 0, clipped=True)
@@ -225,9 +225,7 @@ def _best(
 ) -> dict[str, Any]:
     """The parameter with the highest mean PSNR, and its row."""
     found = {
-        value: measured(
-            name, functools.partial(_run, method, sigma, value), colour, sigma, clipped=clipped
-        )
+        value: measured(name, partial(_run, method, sigma, value), colour, sigma, clipped=clipped)
         for value in parameters
     }
     best = max(found, key=lambda value: found[value].psnr)
@@ -346,13 +344,16 @@ def main() -> None:
             if aeonnx.load(folder, ["cpu"]).inputs("denoiser")[0].range:  # for the noise of files
                 side_by_side(folder, colour, Path(f"docs/images/photos-{colour}.png"))
         rows = own(colour, kept, given.sigmas)
+        if not rows:
+            continue
         names = dict.fromkeys(row.method for row in rows)
         rows += others(colour, kept, given.sigmas)
         text += [table(rows, colour, given.sigmas), ""]
         text += [f"- {verdict(name, rows, colour)}" for name in names]
         text += ["", "Machines:", "", machines(rows), ""]
-    given.o.write_text("\n".join(text))
-    print("\n".join(text))
+    if len(text) > 2:
+        given.o.write_text("\n".join(text))
+        print("\n".join(text))
 
 
 if __name__ == "__main__":
