@@ -22,6 +22,7 @@ from onnxruntime.quantization import (
 
 from aeonnx.exporting.passes.layers import WEIGHTED, weighted
 from aeonnx.exporting.passes.tensors import Batches
+from aeonnx.exporting.passes.weights import with_weights_per_axis
 from aeonnx.exporting.quiet import quiet
 from aeonnx.exporting.temporary import temporary_folder
 from aeonnx.runtime.session import Array
@@ -34,6 +35,7 @@ Quantise = Callable[[Sequence[str]], ModelProto]
 
 def dynamic_int8(graph: ModelProto) -> Quantise:
     """Weights in 7 bits per channel; activations in uint8, with ranges found at run time."""
+    graph = with_weights_per_axis(graph)
     others = _without_weights(graph)
 
     def quantise(kept: Sequence[str]) -> ModelProto:
@@ -62,6 +64,7 @@ def static_int8(graph: ModelProto, batches: Batches) -> Quantise:
     The ranges are found once, for all graphs that are made. Products of two activations, as in
     attention, stay in float32.
     """
+    graph = with_weights_per_axis(graph)
     with temporary_folder() as folder, quiet():
         source = folder / "fp32.onnx"
         onnx.save(graph, source)

@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from aeonnx.runtime.session import Array
 
-__all__ = ["with_int8_weights"]
+__all__ = ["with_int8_weights", "with_weights_per_axis"]
 
 _FEWEST = 256  # weights: the scales and the node of a smaller tensor take more than they save
 _RECURRENT = ("LSTM", "GRU", "RNN")
@@ -56,6 +56,31 @@ def with_int8_weights(graph: ModelProto) -> ModelProto:
     return copied
 
 
+def with_weights_per_axis(graph: ModelProto) -> ModelProto:
+    """A copy in which weights that layers read along several axes are a tensor for each axis.
+
+    A Conv and a ConvTranspose can share their weights, and need scales along different axes, of
+    which onnxruntime's quantizer gives a tensor one.
+
+    Args:
+        graph: in float32; not changed.
+    """
+    copied = ModelProto()
+    copied.CopyFrom(graph)
+    weights = {tensor.name: tensor for tensor in copied.graph.initializer}
+    first: dict[str, int] = {}
+    further: dict[str, TensorProto] = {}
+    for node in copied.graph.node:
+        for name, axis in _axes(node, weights):
+            if first.setdefault(name, axis) == axis:
+                continue
+            own = f"{name}.axis{axis}"
+            further.setdefault(own, onnx.numpy_helper.from_array(_values(weights[name]), own))
+            node.input[[*node.input].index(name)] = own
+    copied.graph.initializer.extend(further.values())
+    return copied
+
+
 def _axes(node: NodeProto, weights: dict[str, TensorProto]) -> list[tuple[str, int]]:
     """The weights that a node reads, each with the axis of its channels."""
     given = {item.name: item.i for item in node.attribute}
@@ -78,6 +103,11 @@ def _axes(node: NodeProto, weights: dict[str, TensorProto]) -> list[tuple[str, i
         if tensor is not None and len(tensor.dims) >= 2:
             found.append((tensor.name, axis % len(tensor.dims)))
     return found
+
+
+def _values(tensor: TensorProto) -> Array:
+    values: Array = onnx.numpy_helper.to_array(tensor)
+    return values
 
 
 def _quantised(weights: Array, axis: int) -> tuple[Array, Array]:
