@@ -117,7 +117,7 @@ def test_an_architecture_with_fewer_parts_is_not_told_to_export_others(
 
 @pytest.mark.parametrize(
     ("model", "options", "part"),
-    [("ae", ("--score", "dssim"), "scorer"), ("dae", ("--ensemble",), "denoiser")],
+    [("ae", ("--score", "dssim"), "scorer"), ("dae", ("--ensemble", 8), "denoiser")],
 )
 def test_an_option_of_a_part_that_is_not_exported_is_refused(
     aeonnx: Cli, run_of: Callable[..., Path], model: str, options: tuple[str, ...], part: str

@@ -64,6 +64,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--device": NAME,
     "--dropout": SHARE,
     "--ema": SHARE,
+    "--ensemble": (*COUNT, "2", "16"),
     "--epochs": COUNT,
     "--features": ("nowhere", ""),
     "--first": INDEX,

@@ -21,13 +21,16 @@ _DENOISER = "denoiser"
 _FLIPS = ((), (2,), (3,), (2, 3))  # of axes of [batch, channels, height, width]
 
 
-def with_ensemble(parts: Mapping[str, Part]) -> dict[str, Part]:
-    """The parts, with a denoiser that is the mean over eight orientations of each image.
+def with_ensemble(parts: Mapping[str, Part], orientations: int) -> dict[str, Part]:
+    """The parts, with a denoiser that is the mean over orientations of each image.
 
-    Over the four that keep height and width, if these are fixed and differ, or follow other rules.
+    Args:
+        parts: by name, with a denoiser among them.
+        orientations: 4, the image and its flips; or 8, with the image turned and its flips too.
 
     Raises:
-        UsageError: the denoiser does not take images alone.
+        UsageError: the denoiser does not take images alone, or is to turn images and cannot take
+            their height as width.
     """
     part = parts[_DENOISER]
     (x, *more), (y, *others) = part.inputs, part.outputs
@@ -37,13 +40,20 @@ def with_ensemble(parts: Mapping[str, Part]) -> dict[str, Part]:
             f"--ensemble: expected a denoiser from an image to one of its size, got {names}: leave "
             "it out"
         )
-    turned = _alike(part)
-    count = len(_FLIPS) * (1 + turned)
+    turned = orientations > len(_FLIPS)
+    if turned and not _alike(part):
+        sides = "x".join(str(side) for side in x.shape[2:])
+        raise UsageError(
+            f"--ensemble {orientations} turns images, and this denoiser does not take the height "
+            f"of one as its width: {sides}: give --ensemble {len(_FLIPS)}, which only flips them"
+        )
     found = replace(
         part,
         module=_SelfEnsemble(part.module, turned=turned),
-        outputs=(replace(y, description=f"{y.description}, mean over {count} orientations"),),
-        ensemble=count,
+        outputs=(
+            replace(y, description=f"{y.description}, mean over {orientations} orientations"),
+        ),
+        ensemble=orientations,
     )
     return {**parts, _DENOISER: found}
 

@@ -49,7 +49,7 @@ def export(
     latents: str | None = None,
     state: str | None = None,
     score: str | None = None,
-    ensemble: bool = False,
+    ensemble: int | None = None,
     example: Any = None,
     range: tuple[float, float] | None = None,  # noqa: A002  # the manifest's name
     listener: Listener | None = None,
@@ -93,8 +93,9 @@ def export(
             structural dissimilarity (1 - SSIM) / 2 of the reconstruction; or, for "vae", "nll",
             -log p(x) from 16 importance samples at fixed noise. None for "combined" of rows of a
             table, and "error" of everything else.
-        ensemble: make the denoiser the mean of its results for eight flips and turns of each image,
-            which is better and takes eight times as long.
+        ensemble: 4 to make the denoiser the mean of its results for 4 orientations of each image,
+            which are its flips, or 8 for flips of the turned image too: better images in 4 or 8
+            times the time. None for the image as it is.
         state: "best" or "last", to load these weights from the run's newest saved state; None for
             its checkpoint.
         example: an array or tensor that the first of `modules` takes, of one row or more, or a
@@ -153,7 +154,7 @@ def export(
         latents=name_of("latents", latents),
         state=name_of("state", state),
         score=name_of("score", score),
-        ensemble=flag_of("ensemble", ensemble),
+        ensemble=number_of("ensemble", ensemble),
         modules=modules or None,
         example=example,
         range=range,

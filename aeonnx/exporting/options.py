@@ -32,6 +32,8 @@ PRIORS = ("standard", "fitted", "fitted-diagonal", "mixture")
 STATES = ("best", "last")
 MEASURES = ("error", "mahalanobis", "combined", "dssim", "nll")
 """Values of `--score`, and names of the scorer's outputs."""
+ORIENTATIONS = (4, 8)
+"""Values of `--ensemble`: an image and its flips, and those of the turned image too."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ExportOptions:
     example: Any = None
     range: tuple[float, float] | None = None
     score: str | None = None
-    ensemble: bool = False
+    ensemble: int | None = None
 
     @property
     def trained(self) -> Path:
@@ -121,6 +123,11 @@ def check(options: ExportOptions) -> None:
         for name in given:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
+    if options.ensemble is not None and options.ensemble not in ORIENTATIONS:
+        raise UsageError(
+            f"--ensemble: expected {' or '.join(map(str, ORIENTATIONS))} orientations of each "
+            f"image, got {options.ensemble}"
+        )
     require_number("--temperature", options.temperature)
     if not 0 < options.temperature < float("inf"):
         raise UsageError(f"--temperature: expected a number above 0, got {options.temperature}")

@@ -280,8 +280,8 @@ def _context(
 def _ready(plan: Plan, options: ExportOptions, trained: Checkpoint) -> dict[str, Part]:
     """All parts; the modules of those needed are checked by a call on examples."""
     parts = trained.model.parts()
-    if options.ensemble:
-        parts = with_ensemble(parts)
+    if options.ensemble is not None:
+        parts = with_ensemble(parts, options.ensemble)
     images = options.calibration or trained.examples
     needed = {*plan.parts, *(["encoder"] if images else []), *(["decoder"] if plan.prior else [])}
     for name in [name for name in parts if name in needed]:

@@ -159,7 +159,7 @@ def _require_used(
     """
     for what, asked, part in (
         (f"--score {options.score}", options.score is not None, "scorer"),
-        ("--ensemble", options.ensemble, "denoiser"),
+        (f"--ensemble {options.ensemble}", options.ensemble is not None, "denoiser"),
     ):
         if asked and part not in declared:
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def part(height: int | str, width: int | str, axes: Mapping[str, Axis] = {}) -> 
     return Part(Uneven(), (image("x", shape, "-"),), (image("y", shape, "images"),), axes=axes)
 
 
+def by_torch(module: nn.Module, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return module(torch.from_numpy(x)).numpy()
+
+
 def mean_of(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     """Mean over the eight orientations, by numpy."""
     made = []
@@ -54,6 +60,14 @@ def mean_of(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarra
     return np.mean(made, 0)
 
 
+def mean_of_flips(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Mean over the image and its three flips, by numpy."""
+    made = []
+    for axes in ((), (2,), (3,), (2, 3)):
+        made.append(np.flip(run(np.ascontiguousarray(np.flip(x, axes))), axes))
+    return np.mean(made, 0)
+
+
 @pytest.fixture(scope="module")
 def run(run_of: Callable[..., Path]) -> Path:
     """A small `dae`."""
@@ -61,18 +75,18 @@ def run(run_of: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundles(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """Of it, without and with the option."""
+def bundles(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Of it, by the number of orientations."""
     folder = tmp_path_factory.mktemp("ensemble")
-    for ensemble in (False, True):
+    for count, ensemble in ((1, None), (4, 4), (8, 8)):
         given = {"checkpoint": run, "parts": "denoiser", "io": "uint8", "ensemble": ensemble}
         with few_rows():
-            library.export("dae", folder / str(ensemble), **given)
-    return {ensemble: folder / str(ensemble) for ensemble in (False, True)}
+            library.export("dae", folder / str(count), **given)
+    return {count: folder / str(count) for count in (1, 4, 8)}
 
 
-def test_the_graph_is_the_mean_of_eight(aeonnx: Cli, bundles: dict[bool, Path], run: Path) -> None:
-    plain, whole = (library.load(bundles[ensemble], ["cpu"]) for ensemble in (False, True))
+def test_the_graph_is_the_mean_of_eight(aeonnx: Cli, bundles: dict[int, Path], run: Path) -> None:
+    plain, whole = (library.load(bundles[count], ["cpu"]) for count in (1, 8))
     x = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
     np.testing.assert_allclose(whole.denoise(x), mean_of(plain.denoise, x), atol=1e-5)
     assert np.abs(whole.denoise(x) - plain.denoise(x)).max() > 0.01
@@ -82,10 +96,21 @@ def test_the_graph_is_the_mean_of_eight(aeonnx: Cli, bundles: dict[bool, Path], 
     for name in ("fp32", "fp32-uint8"):
         assert whole.variant("denoiser", name).ensemble == 8
         assert plain.variant("denoiser", name).ensemble == 1
-    document = json.loads((bundles[True] / manifest.FILE_NAME).read_text())
+    document = json.loads((bundles[8] / manifest.FILE_NAME).read_text())
     jsonschema.validate(document, SCHEMA)
     assert whole.outputs("denoiser")[0].description.endswith(", mean over 8 orientations")
-    told = aeonnx("verify", bundles[True], "--against", run)
+    told = aeonnx("verify", bundles[8], "--against", run)
+    assert told.exit_code == 0, told.output
+
+
+def test_the_graph_is_the_mean_of_four(aeonnx: Cli, bundles: dict[int, Path], run: Path) -> None:
+    plain, flipped = (library.load(bundles[count], ["cpu"]) for count in (1, 4))
+    x = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
+    expected = mean_of_flips(plain.denoise, x)
+    np.testing.assert_allclose(flipped.denoise(x), expected, atol=1e-5)
+    assert flipped.variant("denoiser", "fp32").ensemble == 4
+    assert flipped.outputs("denoiser")[0].description.endswith(", mean over 4 orientations")
+    told = aeonnx("verify", bundles[4], "--against", run)
     assert told.exit_code == 0, told.output
 
 
@@ -93,7 +118,7 @@ def test_the_graph_is_the_mean_of_eight(aeonnx: Cli, bundles: dict[bool, Path], 
 def test_pictures_of_any_size_in_tiles(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
     example = torch.rand(2, 1, 24, 40)
-    for name, ensemble in (("plain", False), ("whole", True)):
+    for name, ensemble in (("plain", None), ("whole", 8)):
         library.export(
             "own", tmp_path / name, denoiser=nn.Sequential(network, nn.Sigmoid()),
             example=example, range=(0, 1), ensemble=ensemble,
@@ -106,28 +131,30 @@ def test_pictures_of_any_size_in_tiles(tmp_path: Path) -> None:
     np.testing.assert_allclose(tiled.denoise(x), whole.denoise(x), atol=1e-6)
 
 
-def test_sides_that_cannot_be_exchanged_are_flipped_alone() -> None:
-    assert with_ensemble({"denoiser": part(8, 8)})["denoiser"].ensemble == 8
-    assert with_ensemble({"denoiser": part(8, 12)})["denoiser"].ensemble == 4
+def test_images_whose_sides_cannot_be_exchanged_are_not_turned() -> None:
+    assert with_ensemble({"denoiser": part(8, 8)}, 8)["denoiser"].ensemble == 8
     same = {"height": Axis(4, min=4), "width": Axis(4, min=4)}
-    assert with_ensemble({"denoiser": part("height", "width", same)})["denoiser"].ensemble == 8
+    assert with_ensemble({"denoiser": part("height", "width", same)}, 8)["denoiser"].ensemble == 8
     other = {"height": Axis(4, min=4), "width": Axis(8, min=8)}
-    found = with_ensemble({"denoiser": part("height", "width", other)})["denoiser"]
-    assert found.ensemble == 4
-    x = torch.rand(2, 1, 8, 16)
-    single = part("height", "width", other).module
-    expected = sum(single(x.flip(axes)).flip(axes) for axes in ((), (2,), (3,), (2, 3))) / 4
-    torch.testing.assert_close(found.module(x), expected)
+    for sides, given in (((8, 12), {}), (("height", "width"), other)):
+        single = part(*sides, given)
+        with pytest.raises(UsageError, match="as its width: .*: give --ensemble 4, which only"):
+            with_ensemble({"denoiser": single}, 8)
+        flipped = with_ensemble({"denoiser": single}, 4)["denoiser"]
+        assert flipped.ensemble == 4
+        x = torch.rand(2, 1, 8, 12)
+        expected = mean_of_flips(partial(by_torch, single.module), x.numpy())
+        np.testing.assert_allclose(by_torch(flipped.module, x.numpy()), expected, atol=1e-6)
 
 
 def test_other_parts_are_refused(aeonnx: Cli, run_of: Maker) -> None:
-    told = aeonnx("export", "-m", "vae", "--checkpoint", run_of(), "--ensemble", "-o", "b")
+    told = aeonnx("export", "-m", "vae", "--checkpoint", run_of(), "--ensemble", 8, "-o", "b")
     assert told.exit_code == 2
-    assert "--ensemble is for the part denoiser, and this model has encoder," in told.output
+    assert "--ensemble 8 is for the part denoiser, and this model has encoder," in told.output
     assert not Path("b").exists()
     shape = (1, 8, 8)
     two = Part(
         Uneven(), (image("x", shape, "-"), image("m", shape, "-")), (image("y", shape, "-"),)
     )
     with pytest.raises(UsageError, match="expected a denoiser from an image to one of its size"):
-        with_ensemble({"denoiser": two})
+        with_ensemble({"denoiser": two}, 4)

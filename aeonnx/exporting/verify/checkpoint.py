@@ -290,7 +290,7 @@ class _Judge:
 def _judge(bundle: Bundle, trained: Checkpoint) -> _Judge:
     declared, there = trained.model.parts(), bundle.manifest.parts
     if "denoiser" in there and there["denoiser"]["fp32"].ensemble > 1:
-        declared = with_ensemble(declared)
+        declared = with_ensemble(declared, there["denoiser"]["fp32"].ensemble)
     if "scorer" in there:
         score = measure_of(there["scorer"]["fp32"].outputs)
         declared = with_score(declared, score, partial(train_inputs, trained, dict(declared)))
