@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,34 @@ def test_crops_are_those_of_their_number_and_new_in_every_epoch(photos: Path) ->
     assert torch.equal(crops, stream.train.images.read(places))
     assert torch.equal(crops[1:2], images.read(torch.tensor([0])))
     assert not torch.equal(crops[0], crops[2])
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Path:
+    """Two pictures of one colour, which no permutation of it is, to train on and one to test on."""
+    for place, part in enumerate(("train", "train", "test")):
+        (tmp_path / "red" / part).mkdir(parents=True, exist_ok=True)
+        picture = Image.new("RGB", (130, 140), (200, 100, 10))
+        picture.save(tmp_path / "red" / part / f"{place}.png")
+    return tmp_path / "red"
+
+
+def colours_of(crops: torch.Tensor) -> set[tuple[int, ...]]:
+    assert (crops == crops[:, :, :1, :1]).all()
+    return {tuple(crop.tolist()) for crop in crops[:, :, 0, 0]}
+
+
+def test_crops_to_train_on_have_every_order_of_the_colours(red: Path) -> None:
+    data = load_data(str(red), Path(), crop=128)
+    assert colours_of(data.train.images.read(torch.arange(100))) == {*permutations((200, 100, 10))}
+    assert colours_of(data.test.images.read(torch.arange(20))) == {(200, 100, 10)}
+    assert data.whole is not None
+    assert colours_of(data.whole.images.read(torch.tensor([0]))) == {(200, 100, 10)}
+
+
+def test_pairs_keep_their_colours_since_each_can_have_a_noise_of_its_own(red: Path) -> None:
+    data = load_data(str(red), Path(), crop=128, noisy=red)
+    assert colours_of(data.train.images.read(torch.arange(100))) == {2 * (200, 100, 10)}
 
 
 def test_every_level_of_the_range_is_drawn() -> None:

@@ -69,11 +69,14 @@ class Crops:
         pictures: pictures, each at least as high and as wide as a crop.
         size: height and width of a crop.
         count: number of crops of one epoch.
+        shuffled: whether to permute the colours of each crop at random, so that a network learns
+            more of them than a few pictures have.
     """
 
     pictures: Pictures
     size: int
     count: int
+    shuffled: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,7 +119,8 @@ class Crops:
             crop = self.pictures.at(of)[:, top : top + self.size, left : left + self.size]
             turns, mirrored = divmod(int(random.integers(_ORIENTATIONS)), 2)
             crop = np.rot90(crop, turns, axes=(1, 2))
-            found[row] = crop[:, :, ::-1] if mirrored else crop
+            crop = crop[:, :, ::-1] if mirrored else crop
+            found[row] = crop[random.permutation(channels)] if self.shuffled else crop
         return torch.from_numpy(found)
 
 

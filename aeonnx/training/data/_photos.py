@@ -85,7 +85,8 @@ def load_photos(
     count = min(_MOST, max(_FEWEST, _OVERLAP * area // crop**2))
     return DataSet(
         name,
-        Split(Crops(train, crop, count), None, endless=True),
+        # The noise of pairs can differ from colour to colour.
+        Split(Crops(train, crop, count, shuffled=noisy is None), None, endless=True),
         Split(Crops(test, crop, _TEST_CROPS), None),
         (),
         phrase,
