@@ -1,12 +1,13 @@
 """Choose the widths of `--arch unet`: each candidate trained for the same time, on the same core.
 
-    .venv/bin/python benchmarks/networks.py --minutes 6
+    .venv/bin/python benchmarks/networks.py --minutes 5
 
-Grey versions of `AEONNX_DATA/photos`, crops of 64x64 pixels in batches of 16, noise of 0.02 to 0.3,
-absolute error, AdamW with a cosine from 1e-3 to 0. The PSNR is that of the 8 test pictures with
-gaussian noise of 25 / 255, not clipped, after the training. Equal time favours small networks; a
-long training shows what a larger one gains. The data is that of the tests, so that the choice and
-docs/training.md's figures are of the same pictures.
+Then the default widths again, with the pixels of each block as channels in place of their cosine
+transform, in grey and in colours. `AEONNX_DATA/photos`, grey but for these, crops of 64x64 pixels
+in batches of 16, noise of 0.02 to 0.3, absolute error, AdamW with a cosine from 1e-3 to 0. The PSNR
+is that of the 8 test pictures with gaussian noise of 25 / 255, not clipped, after the training.
+Equal time favours small networks; a long training shows what a larger one gains. The data is that
+of the tests, so that the choice and docs/training.md's figures are of the same pictures.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import math
 import os
 import time
+from itertools import product
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1")
@@ -29,22 +31,27 @@ from aeonnx.models._unet import UNet, multiple_of
 
 DATA = Path(os.environ.get("AEONNX_DATA", "../shared/data")) / "photos"
 WIDTHS = ((16, 32, 64), (32, 64, 128), (16, 32, 64, 128), (24, 48, 96, 192), (32, 64, 128, 256))
+DEFAULTS = {1: (16, 32, 64, 128), 3: (32, 64, 96, 128)}
 CROP, BATCH, RATE, WARMUP = 64, 16, 1e-3, 200
 SIGMA = 25 / 255
 LEVELS = (0.02, 0.3)
+COLUMNS = "`--hidden` | parameters | million multiply-adds per thousand pixels | steps | PSNR, dB |"
 
 
-def pictures(part: str) -> list[Tensor]:
-    """Grey pictures in [0, 1], float32 [1, H, W] each."""
+def pictures(part: str, channels: int) -> list[Tensor]:
+    """Pictures in [0, 1], float32 [channels, H, W] each."""
     files = sorted((DATA / part).glob("*.png"))
     if not files:
         raise SystemExit(f"{DATA / part} holds no picture: set AEONNX_DATA")
-    found = [np.array(Image.open(path).convert("L")) for path in files]
-    return [torch.from_numpy(pixels)[None].float() / 255 for pixels in found]
+    mode = "L" if channels == 1 else "RGB"
+    found = [np.array(Image.open(path).convert(mode), ndmin=3) for path in files]
+    if channels == 3:
+        found = [pixels.transpose(2, 0, 1) for pixels in found]
+    return [torch.from_numpy(pixels.copy()).float() / 255 for pixels in found]
 
 
 def crops(photos: list[Tensor], random: np.random.Generator) -> Tensor:
-    """A batch of random crops, turned and mirrored at random: [BATCH, 1, CROP, CROP]."""
+    """A batch of random crops, turned and mirrored at random: [BATCH, C, CROP, CROP]."""
     found = []
     for _ in range(BATCH):
         photo = photos[random.integers(len(photos))]
@@ -69,7 +76,7 @@ def tested(network: nn.Module, photos: list[Tensor], multiple: int) -> float:
 
 
 @torch.no_grad()
-def work(network: nn.Module, side: int) -> float:
+def work(network: nn.Module, channels: int, side: int) -> float:
     """Millions of multiply-adds per thousand pixels."""
     total = 0
 
@@ -84,18 +91,22 @@ def work(network: nn.Module, side: int) -> float:
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     ]
-    network(torch.rand(1, 1, side, side))
+    network(torch.rand(1, channels, side, side))
     for hook in hooks:
         hook.remove()
     return total / side**2 / 1e3
 
 
-def trained(widths: tuple[int, ...], minutes: float) -> str:
-    """Train one candidate, and return its row of the table."""
+def trained(
+    widths: tuple[int, ...], minutes: float, channels: int = 1, *, pixels: bool = False
+) -> str:
+    """Train one candidate, perhaps on the pixels of blocks, and return its row of the table."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
-    photos, network = pictures("train"), UNet(1, widths)
+    photos, network = pictures("train", channels), UNet(channels, widths)
+    if pixels:
+        network.blocks = torch.eye(4 * channels).reshape(network.blocks.shape)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0, fused=True)
     began, steps = time.perf_counter(), 0
     while (share := (time.perf_counter() - began) / (60 * minutes)) < 1:
@@ -109,11 +120,12 @@ def trained(widths: tuple[int, ...], minutes: float) -> str:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         steps += 1
-    psnr = tested(network.eval(), pictures("test"), multiple_of(widths))
+    psnr = tested(network.eval(), pictures("test", channels), multiple_of(widths))
     named = ",".join(map(str, widths))
     size = sum(value.numel() for value in network.parameters())
     side = 4 * multiple_of(widths)
-    return f"| {named} | {size:,} | {work(network, side):.1f} | {steps:,} | {psnr:.2f} |"
+    amount = work(network, channels, side)
+    return f"| {named} | {size:,} | {amount:.1f} | {steps:,} | {psnr:.2f} |"
 
 
 def main() -> None:
@@ -127,11 +139,23 @@ def main() -> None:
         f"{describe()}, torch {torch.__version__}, one thread; {options.minutes:g} minutes of "
         "training each, grey, sigma 25 of 255 (`benchmarks/networks.py`).",
         "",
-        "| `--hidden` | parameters | million multiply-adds per kilopixel | steps | PSNR, dB |",
+        f"| {COLUMNS}",
         "|---|---|---|---|---|",
     ]
     for widths in WIDTHS:
         lines.append(trained(widths, options.minutes))
+        print(lines[-1], flush=True)
+    lines += [
+        "",
+        "The default widths after as many minutes, with the pixels of each block of 2x2 as "
+        "channels, and with their cosine transform:",
+        "",
+        f"| | {COLUMNS}",
+        "|---|---|---|---|---|---|",
+    ]
+    for (channels, widths), pixels in product(DEFAULTS.items(), (True, False)):
+        name = f"{'grey' if channels == 1 else 'colour'}, {'pixels' if pixels else 'cosines'}"
+        lines.append(f"| {name} {trained(widths, options.minutes, channels, pixels=pixels)}")
         print(lines[-1], flush=True)
     options.output.write_text("\n".join(lines) + "\n")
 

@@ -5,8 +5,11 @@ residual blocks, one addition instead of each concatenation, and no biases, as i
 "Plug-and-play image restoration with deep denoiser prior", section 3. Without biases, the network
 times a factor is the network of the image times that factor, so that it denoises levels of noise
 that it was not trained on (Mohan et al. 2020, "Robust and interpretable blind image denoising via
-bias-free convolutional neural networks"). It starts on blocks of 2x2 pixels, as in Zhang et al.
-2018, "FFDNet", section 3.1: a quarter of the work for the same channels.
+bias-free convolutional neural networks"). It works on blocks of 2x2 pixels, as in Zhang et al.
+2018, "FFDNet", section 3.1: a quarter of the work for the same channels. The blocks are transformed
+by cosines over rows, columns and colours (for colours as in Yu and Sapiro 2011, "DCT image
+denoising: a simple and effective image denoising algorithm"): pixels are nearly alike, and their
+mean and their differences, each in a channel of its own, are what a network learns faster from.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor, nn
 
+from aeonnx._util.cosines import cosines
 from aeonnx.models._networks import initialise
 
 __all__ = ["UNet", "multiple_of"]
@@ -38,10 +43,13 @@ class UNet(nn.Module):
             width of the one above.
     """
 
+    blocks: Tensor
+
     def __init__(self, channels: int, hidden: Sequence[int]) -> None:
         super().__init__()
         inside = channels * _BLOCK**2
-        self.head = nn.Sequential(nn.PixelUnshuffle(_BLOCK), _conv(inside, hidden[0]))
+        self.register_buffer("blocks", _transform_of_blocks(channels), persistent=False)
+        self.head = _conv(inside, hidden[0])
         self.encoders = nn.ModuleList(_Residual(width) for width in hidden[:-1])
         self.down = nn.ModuleList(
             nn.Conv2d(above, below, 2, stride=2, bias=False) for above, below in pairwise(hidden)
@@ -52,19 +60,20 @@ class UNet(nn.Module):
             for above, below in pairwise(hidden)
         )
         self.decoders = nn.ModuleList(_Residual(width) for width in hidden[:-1])
-        last = _conv(hidden[0], inside)
-        self.tail = nn.Sequential(last, nn.PixelShuffle(_BLOCK))
+        self.tail = _conv(hidden[0], inside)
         initialise(self)
         # Additions make the variance grow from block to block. So each block begins as the
         # identity, and the network too: it finds no noise.
         for module in self.modules():
             if isinstance(module, _Residual):
                 nn.init.zeros_(module.last.weight)
-        nn.init.zeros_(last.weight)
+        nn.init.zeros_(self.tail.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         # Convolutions in this memory format are faster, and those below keep it.
-        h = self.head(x).contiguous(memory_format=torch.channels_last)
+        h = self.head(F.conv2d(x, self.blocks, stride=_BLOCK)).contiguous(
+            memory_format=torch.channels_last
+        )
         kept = []
         for encoder, down in zip(self.encoders, self.down, strict=True):
             h = encoder(h)
@@ -73,8 +82,7 @@ class UNet(nn.Module):
         h = self.bottom(h)
         for level in reversed(range(len(kept))):
             h = self.decoders[level](self.up[level](h) + kept[level])
-        noise: Tensor = self.tail(h)
-        return x - noise
+        return x - F.conv_transpose2d(self.tail(h), self.blocks, stride=_BLOCK)
 
 
 class _Residual(nn.Module):
@@ -88,6 +96,13 @@ class _Residual(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         added: Tensor = self.last(self.first(h))
         return h + added
+
+
+def _transform_of_blocks(channels: int) -> Tensor:
+    """Weights of a convolution that transforms each block: [channels * 2 * 2, channels, 2, 2]."""
+    pixels, colours = torch.from_numpy(cosines(_BLOCK)), torch.from_numpy(cosines(channels))
+    found = torch.einsum("kc,uy,vx->kuvcyx", colours, pixels, pixels)
+    return found.reshape(-1, channels, _BLOCK, _BLOCK).float()
 
 
 def _conv(channels_in: int, channels_out: int) -> nn.Conv2d:

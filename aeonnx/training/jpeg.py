@@ -6,11 +6,11 @@ colour is stored at half the resolution, and the quality scales the tables as in
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name that all torch code uses
 from torch import Tensor
+
+from aeonnx._util.cosines import cosines
 
 __all__ = ["compressed"]
 
@@ -86,15 +86,7 @@ def _quantised(planes: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor
     blocks = padded.view(n, channels, rows, _BLOCK, columns, _BLOCK).transpose(3, 4)
     base = torch.tensor(table, device=planes.device, dtype=torch.float32)
     steps = ((base * scale + 50) / 100).floor().clamp(1, 255)[:, :, None, None]
-    cosines = _cosines(planes.device)
-    coefficients = (cosines @ blocks @ cosines.T / steps).round() * steps
-    found = (cosines.T @ coefficients @ cosines).transpose(3, 4).reshape(padded.shape)
+    waves = torch.from_numpy(cosines(_BLOCK)).to(planes)
+    coefficients = (waves @ blocks @ waves.T / steps).round() * steps
+    found = (waves.T @ coefficients @ waves).transpose(3, 4).reshape(padded.shape)
     return found[:, :, :height, :width]
-
-
-def _cosines(device: torch.device) -> Tensor:
-    """The orthonormal matrix of the discrete cosine transform of a block's rows."""
-    places = torch.arange(_BLOCK, device=device, dtype=torch.float32)
-    waves = torch.cos(math.pi / _BLOCK * (places[None] + 0.5) * places[:, None])
-    waves[0] /= math.sqrt(2)
-    return waves * math.sqrt(2 / _BLOCK)
