@@ -265,13 +265,14 @@ def ours(colour: str, folder: Path, kept: dict[str, Any], sigmas: Sequence[int])
 
 
 def own(colour: str, kept: Mapping[str, Any], sigmas: Sequence[int]) -> list[Row]:
-    """The rows of all denoisers that were measured."""
+    """The rows of all denoisers that were measured, by name."""
     rows = [Row(**found["row"]) for found in kept.values()]
-    return [
+    mine = [
         row
         for row in rows
         if row.method.startswith("aeonnx") and row.colour == colour and row.sigma in sigmas
     ]
+    return sorted(mine, key=lambda row: row.method)
 
 
 def side_by_side(folder: Path, colour: str, target: Path) -> None:
