@@ -26,12 +26,13 @@ import torch
 from machine import describe
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.transforms.functional import pil_to_tensor
 
+from aeonnx.models import configure
 from aeonnx.models._unet import UNet, multiple_of
 
 DATA = Path(os.environ.get("AEONNX_DATA", "../shared/data")) / "photos"
 WIDTHS = ((16, 32, 64), (32, 64, 128), (16, 32, 64, 128), (24, 48, 96, 192), (32, 64, 128, 256))
-DEFAULTS = {1: (16, 32, 64, 128), 3: (32, 64, 96, 128)}
 CROP, BATCH, RATE, WARMUP = 64, 16, 1e-3, 200
 SIGMA = 25 / 255
 LEVELS = (0.02, 0.3)
@@ -44,10 +45,7 @@ def pictures(part: str, channels: int) -> list[Tensor]:
     if not files:
         raise SystemExit(f"{DATA / part} holds no picture: set AEONNX_DATA")
     mode = "L" if channels == 1 else "RGB"
-    found = [np.array(Image.open(path).convert(mode), ndmin=3) for path in files]
-    if channels == 3:
-        found = [pixels.transpose(2, 0, 1) for pixels in found]
-    return [torch.from_numpy(pixels.copy()).float() / 255 for pixels in found]
+    return [pil_to_tensor(Image.open(path).convert(mode)).float() / 255 for path in files]
 
 
 def crops(photos: list[Tensor], random: np.random.Generator) -> Tensor:
@@ -153,7 +151,8 @@ def main() -> None:
         f"| | {COLUMNS}",
         "|---|---|---|---|---|---|",
     ]
-    for (channels, widths), pixels in product(DEFAULTS.items(), (True, False)):
+    for channels, pixels in product((1, 3), (True, False)):
+        widths = configure("dae", "unet", (channels, CROP, CROP)).hidden
         name = f"{'grey' if channels == 1 else 'colour'}, {'pixels' if pixels else 'cosines'}"
         lines.append(f"| {name} {trained(widths, options.minutes, channels, pixels=pixels)}")
         print(lines[-1], flush=True)

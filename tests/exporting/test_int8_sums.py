@@ -31,6 +31,11 @@ def model(kind: str) -> tuple[ModelProto, np.ndarray]:
     return onnx.shape_inference.infer_shapes(made), x
 
 
+def run(graph: ModelProto, x: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
 MAKERS: dict[str, Callable[[ModelProto, np.ndarray], ModelProto]] = {
     "dynamic": lambda graph, _: dynamic_int8(graph)([]),
     "static": lambda graph, x: static_int8(graph, lambda: iter([{"x": x}]))([]),
@@ -43,12 +48,7 @@ def test_the_largest_sums_are_right(maker: str, kind: str) -> None:
     """uint8 255 and int8 127, twice, are 64,770; int16 holds 32,767."""
     graph, x = model(kind)
     quantised = MAKERS[maker](graph, x)
-    right, found = (
-        ort.InferenceSession(item.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-            None, {"x": x}
-        )[0]
-        for item in (graph, quantised)
-    )
+    right, found = run(graph, x), run(quantised, x)
     np.testing.assert_allclose(found, right, rtol=0.02)
     weights = [
         numpy_helper.to_array(item)
@@ -89,12 +89,7 @@ def test_layers_that_share_weights_have_the_scales_of_their_own_channels(
 ) -> None:
     graph, x = shared(last)
     quantised = MAKERS[maker](graph, x)
-    right, found = (
-        ort.InferenceSession(item.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-            None, {"x": x}
-        )[0]
-        for item in (graph, quantised)
-    )
+    right, found = run(graph, x), run(quantised, x)
     off = np.abs(found - right).max(axis=(0, 2, 3)) / np.abs(right).max(axis=(0, 2, 3))
     assert off.max() < 0.1
     copies = {item.name for item in quantised.graph.initializer if len(item.dims) == 4}

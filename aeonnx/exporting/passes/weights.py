@@ -69,15 +69,16 @@ def with_weights_per_axis(graph: ModelProto) -> ModelProto:
     copied.CopyFrom(graph)
     weights = {tensor.name: tensor for tensor in copied.graph.initializer}
     first: dict[str, int] = {}
-    further: dict[str, TensorProto] = {}
     for node in copied.graph.node:
         for name, axis in _axes(node, weights):
             if first.setdefault(name, axis) == axis:
                 continue
             own = f"{name}.axis{axis}"
-            further.setdefault(own, onnx.numpy_helper.from_array(_values(weights[name]), own))
+            if own not in weights:
+                weights[own] = copied.graph.initializer.add()
+                weights[own].CopyFrom(weights[name])
+                weights[own].name = own
             node.input[[*node.input].index(name)] = own
-    copied.graph.initializer.extend(further.values())
     return copied
 
 
@@ -103,11 +104,6 @@ def _axes(node: NodeProto, weights: dict[str, TensorProto]) -> list[tuple[str, i
         if tensor is not None and len(tensor.dims) >= 2:
             found.append((tensor.name, axis % len(tensor.dims)))
     return found
-
-
-def _values(tensor: TensorProto) -> Array:
-    values: Array = onnx.numpy_helper.to_array(tensor)
-    return values
 
 
 def _quantised(weights: Array, axis: int) -> tuple[Array, Array]:
