@@ -168,12 +168,15 @@ export function labelOf({ inputs }, label, part = "sampler") {
     throw new UsageError(`this ${part} takes no --label: ${ONE_KIND[part]}`);
   }
   const { range } = input;
-  const allowed = range ? `, ${range[0]} to ${range[1]}` : "";
-  if (label === undefined) throw new UsageError(`this ${part} needs --label${allowed}`);
+  const allowed = range && `${range[0]} to ${range[1]}`;
+  if (label === undefined) {
+    throw new UsageError(`this ${part} needs --label${allowed ? `, ${allowed}` : ""}`);
+  }
   const whole = typeof label === "bigint" || Number.isSafeInteger(label);
   const good = whole && (!range || (label >= range[0] && label <= range[1]));
   if (good && BigInt.asIntN(64, BigInt(label)) === BigInt(label)) return BigInt(label);
-  throw new UsageError(`label: expected a whole number${allowed}, got ${label}`);
+  const from = allowed ? ` from ${allowed}` : "";
+  throw new UsageError(`label: expected a whole number${from}, got ${label}`);
 }
 
 function isNamed(name) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,14 @@ def test_a_class_is_generated(program: Program, made: Path, tmp_path: Path) -> N
     done = program("generate", made / "conditional", "-n", 1, tmp_path / "y.png")
     assert done.returncode == 2
     assert done.stderr.startswith("Error: this sampler needs --label, 0 to 9")
+    for label in (-1, 10):
+        target = tmp_path / "y.png"
+        done = program("generate", made / "conditional", "--label", label, "-n", 1, target)
+        assert done.returncode == 2
+        assert re.match(
+            rf"Error: (--)?label: expected a whole number from 0 to 9, got {label}\b", done.stderr
+        )
+    assert not (tmp_path / "y.png").exists()
 
 
 @pytest.mark.parametrize("size", [(8, 200), (44, 60), None])

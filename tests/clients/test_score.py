@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,11 @@ def test_labels_are_given(
     done = program("score", bundle, pictures[1])
     assert done.returncode == 2
     assert done.stderr.startswith("Error: this scorer needs --label, 0 to 9")
+    done = program("score", bundle, pictures[1], "--label", 10)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(
+        r"Error: (--)?label: expected a whole number from 0 to 9, got 10\b", done.stderr
+    )
     done = program("score", made / "ae", pictures[1], "--label", 3)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: this scorer takes no --label")

@@ -159,8 +159,8 @@ test("a label is that of all rows", async () => {
   assert.deepEqual([...runs[0].label.data], [7n, 7n, 7n]);
   for (const [label, message] of [
     [undefined, "this scorer needs --label, 0 to 9"],
-    [10, "label: expected a whole number, 0 to 9, got 10"],
-    [1.5, "label: expected a whole number, 0 to 9, got 1.5"],
+    [10, "label: expected a whole number from 0 to 9, got 10"],
+    [1.5, "label: expected a whole number from 0 to 9, got 1.5"],
   ]) {
     const options = { label: /** @type {any} */ (label) };
     await assert.rejects(bundle.score(rowsOf(0), options), { message, exitCode: 2 });

@@ -65,9 +65,9 @@ pub(crate) fn require_pixels(
 pub(crate) fn require_label(part: &Part, label: Option<i64>) -> Result<()> {
     let name = part.name();
     let spec = part.variant.inputs.iter().find(|spec| spec.kind == TensorKind::Label);
-    let allowed = |spec: &TensorSpec| match spec.range {
-        Some([low, high]) => format!("{low} to {high}"),
-        None => "a whole number".to_string(),
+    let allowed = |spec: &TensorSpec, before: &str| match spec.range {
+        Some([low, high]) => format!("{before}{low} to {high}"),
+        None => String::new(),
     };
     let inside = |spec: &TensorSpec, label: i64| {
         spec.range.is_none_or(|[low, high]| (low..=high).contains(&(label as f64)))
@@ -76,11 +76,12 @@ pub(crate) fn require_label(part: &Part, label: Option<i64>) -> Result<()> {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(Error::usage(format!("this {name} takes no --label: leave it out"))),
         (Some(spec), None) => {
-            Err(Error::usage(format!("this {name} needs --label, {}", allowed(spec))))
+            Err(Error::usage(format!("this {name} needs --label{}", allowed(spec, ", "))))
         }
         (Some(spec), Some(label)) if inside(spec, label) => Ok(()),
         (Some(spec), Some(label)) => {
-            Err(Error::usage(format!("--label: expected {}, got {label}", allowed(spec))))
+            let expected = allowed(spec, " from ");
+            Err(Error::usage(format!("--label: expected a whole number{expected}, got {label}")))
         }
     }
 }

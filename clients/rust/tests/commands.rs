@@ -196,7 +196,7 @@ fn generate_gives_all_images_the_label() {
     assert!(folder.0.join("out.png").exists());
     let needs = "this sampler needs --label, 0 to 9";
     assert_eq!(run(&["--force"]), (2, needs.to_string()));
-    let other = "--label: expected 0 to 9, got 10";
+    let other = "--label: expected a whole number from 0 to 9, got 10";
     assert_eq!(run(&["--force", "--label", "10"]), (2, other.to_string()));
 }
 

@@ -160,5 +160,5 @@ fn all_rows_get_the_label() {
     let needs = "this scorer needs --label, 0 to 9";
     assert_eq!((error.exit_code(), error.to_string()), (2, needs.to_string()));
     let error = score(Some(10)).unwrap_err().to_string();
-    assert_eq!(error, "--label: expected 0 to 9, got 10");
+    assert_eq!(error, "--label: expected a whole number from 0 to 9, got 10");
 }

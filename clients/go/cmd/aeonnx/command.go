@@ -108,13 +108,16 @@ func (c command) labels(name string, part *aeonnx.Part) ([]int64, error) {
 		return nil, nil
 	case takes == nil:
 		return nil, usageError("this " + name + " takes no --label")
-	case c.label != nil:
-		return []int64{*c.label}, nil
-	case takes.Range == nil:
+	case c.label == nil && takes.Range == nil:
 		return nil, usageError("this " + name + " needs --label")
-	default:
+	case c.label == nil:
 		return nil, usageError(fmt.Sprintf("this %s needs --label, %g to %g", name, takes.Range[0], takes.Range[1]))
 	}
+	label := *c.label
+	if r := takes.Range; r != nil && (float64(label) < r[0] || float64(label) > r[1]) {
+		return nil, usageError(fmt.Sprintf("--label: expected a whole number from %g to %g, got %d", r[0], r[1], label))
+	}
+	return []int64{label}, nil
 }
 
 func whole(to *int64, least uint64, bits int) func(string) error {

@@ -94,6 +94,7 @@ func TestOptionsOfScore(t *testing.T) {
 
 func TestAPartTakesALabelOrNone(t *testing.T) {
 	label, three := aeonnx.Spec{Name: "class", Kind: "label", Range: []float64{0, 9}}, int64(3)
+	ten, below := int64(10), int64(-1)
 	endless := aeonnx.Spec{Name: "class", Kind: "label"}
 	for _, one := range []struct {
 		inputs  []aeonnx.Spec
@@ -105,6 +106,9 @@ func TestAPartTakesALabelOrNone(t *testing.T) {
 		{[]aeonnx.Spec{label}, nil, "this scorer needs --label, 0 to 9"},
 		{[]aeonnx.Spec{endless}, nil, "this scorer needs --label"},
 		{nil, &three, "this scorer takes no --label"},
+		{[]aeonnx.Spec{label}, &ten, "--label: expected a whole number from 0 to 9, got 10"},
+		{[]aeonnx.Spec{label}, &below, "--label: expected a whole number from 0 to 9, got -1"},
+		{[]aeonnx.Spec{endless}, &ten, ""},
 	} {
 		part := &aeonnx.Part{Variant: &aeonnx.Variant{Inputs: one.inputs}}
 		labels, err := command{label: one.label}.labels("scorer", part)
