@@ -64,8 +64,10 @@ def _worst(found: Scored, place: int) -> str:
     if name is None or found.columns is None:
         return ""
     errors = found.columns[place]
-    share = errors[found.names.index(name)] / errors.sum()
-    return f"  {printable(name)} ({share:.0%} of the error)"
+    whole = math.fsum(errors.tolist())
+    if not math.isfinite(whole):  # the network overflows
+        return f"  {printable(name)}"
+    return f"  {printable(name)} ({errors[found.names.index(name)] / whole:.0%} of the error)"
 
 
 def print_file_scored(found: Seen, *, as_json: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +21,7 @@ from aeonnx.runtime.mixing import check_strength, mix
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.prior import Distribution, stored_prior
 from aeonnx.runtime.runner import PartRunner
-from aeonnx.runtime.scored import Scored, percentiles_of, score_output, threshold_of
+from aeonnx.runtime.scored import Scored, percentiles_of, ranked, score_output, threshold_of
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.sessions import SessionPool
 from aeonnx.runtime.tiles import pad_to_allowed
@@ -216,16 +215,22 @@ class Answers:
             value = input_array("scorer", first, value)
             require_some_value("scorer", first, value)
         found = runner({first.name: value, **others})
-        scores = found[name]
+        scores = ranked(found[name])
         percentiles = percentiles_of(variant, name, scores)
         maps, names = found.get("map"), first.names
+        if maps is not None:
+            maps = ranked(maps)
         odd, columns, worst = scores > limit, None, None
         if names and maps is not None and maps.ndim > 1 and maps.shape[1] == len(names):
-            columns = maps.reshape(*maps.shape[:2], -1).mean(2)
+            with np.errstate(over="ignore"):
+                columns = maps.reshape(*maps.shape[:2], -1).mean(2)
             worst = columns.argmax(1)
             if (first.missing or first.kind == "vector") and not others and odd.any():
                 rows = check_input("scorer", first, value, limited=False)[odd]
-                score = partial(runner.output, name=name)
+
+                def score(given: Array) -> Array:
+                    return ranked(runner.output(given, name=name))
+
                 worst[odd] = column_without_which(rows, self._left_out(variant), score)
         else:
             names = ()

@@ -18,12 +18,13 @@ def column_without_which(
     """The column of each row without which the row is least odd, [n].
 
     Where columns depend on one another, the error of a wrong value spreads over those that follow
-    from it, and is often larger in them.
+    from it, and is often larger in them. Where the network overflows whichever column is left out,
+    it is the column with the largest value.
 
     Args:
         rows: float32 [n, D] or [n, D, W], NaN where a value is missing.
         usual: what stands for each column when it is left out, [D]; NaN if it may be missing.
-        score: of such rows, [n].
+        score: of such rows, [n]; infinite where the network overflows.
     """
     without = []
     for column in range(rows.shape[1]):
@@ -31,5 +32,8 @@ def column_without_which(
         rest[:, column] = usual[column]
         absent = np.isnan(rows[:, column]).reshape(len(rows), -1).all(1)
         without.append(np.where(absent, np.inf, score(rest)))
-    found: npt.NDArray[np.intp] = np.argmin(without, 0)
+    largest = np.abs(np.nan_to_num(rows)).reshape(*rows.shape[:2], -1).max(2).argmax(1)
+    found: npt.NDArray[np.intp] = np.where(
+        np.isfinite(np.min(without, 0)), np.argmin(without, 0), largest
+    )
     return found

@@ -15,7 +15,7 @@ from aeonnx.bundle import Variant
 from aeonnx.errors import BundleError, UsageError
 from aeonnx.runtime.verbs import OUTPUTS
 
-__all__ = ["VERDICTS", "Scored", "percentiles_of", "score_output", "threshold_of"]
+__all__ = ["VERDICTS", "Scored", "percentiles_of", "ranked", "score_output", "threshold_of"]
 
 VERDICTS = ("normal", "odd")
 """Of a score up to the threshold, and above it."""
@@ -28,7 +28,8 @@ class Scored:
 
     Args:
         scores: float32 [n]: the larger, the less a row is like those of the training. The error of
-            the reconstruction, or what the bundle was exported with.
+            the reconstruction, or what the bundle was exported with. Infinite for a row whose
+            values are so large that the network overflows.
         percentiles: share of the normal rows with a lower score, in %, float32 [n]; NaN if the
             bundle does not say what normal rows score.
         odd: whether the score is above the threshold, bool [n].
@@ -56,16 +57,18 @@ class Scored:
         return len(self.scores)
 
     def row(self, place: int) -> dict[str, Any]:
-        """One row as the JSON of `aeonnx score --json` and of the server has it."""
-        share = float(self.percentiles[place])
+        """One row as the JSON of `aeonnx score --json` and of the server has it.
+
+        JSON has no infinity and no NaN: None stands for them.
+        """
         row = {
-            "score": float(self.scores[place]),
-            "percentile": None if np.isnan(share) else share,
+            "score": _finite(self.scores[place]),
+            "percentile": _finite(self.percentiles[place]),
             "verdict": VERDICTS[bool(self.odd[place])],
         }
         if self.columns is None:
             return row
-        errors = dict(zip(self.names, self.columns[place].tolist(), strict=True))
+        errors = dict(zip(self.names, map(_finite, self.columns[place]), strict=True))
         return {**row, "column": self.column(place), "columns": errors}
 
     def column(self, place: int) -> str | None:
@@ -90,6 +93,19 @@ class Scored:
             every[0].names,
             np.concatenate(worst) if worst else None,
         )
+
+
+def ranked(errors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores and errors that can be compared, float32 of the same shape.
+
+    A network that overflows gives NaN, which is above no threshold. Nothing is less like normal
+    rows than values that large, so that their error is infinite.
+    """
+    return np.where(np.isnan(errors), np.float32(np.inf), errors)
+
+
+def _finite(value: np.float32) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def score_output(variant: Variant) -> str:

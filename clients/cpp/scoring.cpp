@@ -93,7 +93,9 @@ Scored Bundle::score(Tensor x, double threshold, std::optional<std::int64_t> lab
     const auto normal = scorer.normal.find(output);
     const auto limit = static_cast<float>(threshold);  // so that the text of a score is that score
     Scored found{{scores, scores + rows.shape.front()}, {}, {}, threshold};
-    for (const float score : found.scores) {
+    for (float& score : found.scores) {
+        // Of a network that overflows: NaN would be above no threshold.
+        if (std::isnan(score)) score = std::numeric_limits<float>::infinity();
         found.percentiles.push_back(
             normal == scorer.normal.end() ? unknown : percentile_of(normal->second, score));
         found.odd.push_back(score > limit);

@@ -10,7 +10,7 @@ import (
 
 // Scored says of each row how unlike those of the training it is.
 type Scored struct {
-	Scores      []float32 // the larger, the less a row is like those of the training
+	Scores      []float32 // the larger, the less a row is like those of the training; +Inf where the network overflows
 	Percentiles []float64 // shares of normal rows with a lower score, in %; NaN where the manifest does not say
 	Odd         []bool    // whether the score is above the threshold
 	Threshold   float64
@@ -109,6 +109,10 @@ func (v *Variant) judged(scores []float32, limit float64) Scored {
 	found := Scored{scores, make([]float64, len(scores)), make([]bool, len(scores)), limit}
 	quantiles, known := v.Normal[v.score()]
 	for i, score := range scores {
+		if math.IsNaN(float64(score)) { // of a network that overflows: NaN would be above no threshold
+			score = float32(math.Inf(1))
+			scores[i] = score
+		}
 		found.Odd[i] = score > float32(limit)
 		found.Percentiles[i] = math.NaN()
 		if known {

@@ -59,10 +59,10 @@ func TestAScoreAboveTheThresholdIsOdd(t *testing.T) {
 	part := scorerOf(vectorOf("x", Batch, 2), false)
 	scores := []float32{94, 94.5, -1, 200, float32(math.Inf(1)), float32(math.NaN())}
 	found := part.judged(scores, 94)
-	if !slices.Equal(found.Odd, []bool{false, true, false, true, true, false}) || found.Threshold != 94 {
+	if !slices.Equal(found.Odd, []bool{false, true, false, true, true, true}) || found.Threshold != 94 {
 		t.Errorf("%+v", found)
 	}
-	if !slices.Equal(found.Percentiles, []float64{94, 94.5, 0, 100, 100, 0}) {
+	if !slices.Equal(found.Percentiles, []float64{94, 94.5, 0, 100, 100, 100}) {
 		t.Errorf("%+v", found)
 	}
 	part.Normal = nil

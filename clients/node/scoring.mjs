@@ -18,7 +18,7 @@ import { labelOf, scoreOf } from "./verbs.mjs";
  *   all rows, where the scorer takes one; `size`: [H, W] of pixels, where images have any
  * @typedef {{scores: Float32Array, percentiles: Float64Array, odd: boolean[],
  *   threshold: number}} Scored of each row its score, the larger the less it is like those of the
- *   training; the share of normal rows with a lower one, in %, NaN where the manifest does not say;
+ *   training, infinite where the network overflows; the share of normal rows with a lower one, in %, NaN where the manifest does not say;
  *   and whether the score is above the threshold
  */
 
@@ -48,8 +48,10 @@ export async function scored(part, x, { threshold = "p99", label, size }) {
   // What is odd may have values that no row of the training had.
   const outputs = await part.run(given, { limited: false });
   const { name } = outputOf(variant);
-  /** @type {Float32Array} */
-  const scores = outputs[name];
+  // A network that overflows gives NaN, which would be above no threshold.
+  const scores = Float32Array.from(outputs[name], (score) =>
+    Number.isNaN(score) ? Infinity : score,
+  );
   const quantiles = variant.quantiles.get(name);
   return {
     scores,

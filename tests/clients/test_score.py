@@ -119,6 +119,23 @@ def test_an_array_beyond_the_range_is_scored(
     assert table(both.stdout)[1:] == [[f"{tmp_path / 'x.npy'}:{row[0]}", *row[1:]] for row in rows]
 
 
+@pytest.mark.parametrize("size", [1e19, 3.4e38])
+def test_rows_at_which_the_network_overflows_are_odd(
+    program: Program, made: Path, tmp_path: Path, size: float
+) -> None:
+    x = np.full((4, 1, 28, 28), size, np.float32)
+    x[1] *= -1
+    x[2, 0, ::2] *= -1
+    x[3] = 0
+    np.save(tmp_path / "x.npy", x)
+    done = program("score", made / "ae", tmp_path / "x.npy")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = table(done.stdout)
+    assert [row[2:] for row in rows[:3]] == [["100", "odd"]] * 3
+    assert not {"nan", "-inf"} & {row[1] for row in rows}
+    agrees(rows, ["0", "1", "2", "3"], by_python(made / "ae", x))
+
+
 @pytest.mark.parametrize("kind", ["rows", "windows"])
 def test_rows_with_gaps_are_scored(
     program: Program, gaps_in: Callable[[str], Path], tmp_path: Path, kind: str

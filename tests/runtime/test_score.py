@@ -94,6 +94,27 @@ def test_values_that_no_normal_image_has_are_scored(bundle_of: Maker) -> None:
         bundle.encode(x)
 
 
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.parametrize("size", [1e19, 1e30, 3.4e38])
+def test_values_at_which_the_network_overflows_are_odd(
+    bundle_of: Maker, arch: str, size: float
+) -> None:
+    bundle = aeonnx.load(bundle_of("ae", arch))
+    x = np.full((4, 1, 28, 28), size, np.float32)
+    x[1] *= -1
+    x[2, 0, ::2] *= -1
+    x[3] = 0
+    found = bundle.score(x)
+    assert found.odd.tolist()[:3] == [True] * 3
+    assert (found.percentiles[:3] == 100).all()
+    assert found.maps is not None
+    assert not np.isnan(found.maps).any()
+    alone = bundle.score(x[3:])
+    assert (found.odd[3], found.scores[3]) == (alone.odd[0], pytest.approx(alone.scores[0]))
+    for place in range(4):
+        json.dumps(found.row(place), allow_nan=False)
+
+
 def test_no_scorer_names_the_command(denoiser: Path) -> None:
     bundle = aeonnx.load(denoiser)
     for call in (lambda: bundle.score(digits()), lambda: bundle.require("score")):

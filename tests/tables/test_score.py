@@ -120,6 +120,29 @@ def test_a_fault_is_found_in_its_column_though_others_follow_from_it(
     assert DEPENDENT[place] not in {found.column(row) for row in range(len(x))}
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("value", [-3.4028235e38, 3e38, 1e25])
+def test_a_value_for_no_data_is_odd_in_its_column(
+    aeonnx_cli: Run, dependent_bundle: Path, place: int, value: float
+) -> None:
+    """Some programs write the lowest float for a missing value. The network overflows."""
+    x = dependent(4, 9)
+    x[1, place] = value
+    write_csv(Path("x.csv"), DEPENDENT, x)
+    done(aeonnx_cli("score", dependent_bundle, "x.csv", "-o", "s.csv"))
+    with Path("s.csv").open() as file:
+        row = list(csv.DictReader(file))[1]
+    assert (row["verdict"], row["percentile"], row["column"]) == ("odd", "100", DEPENDENT[place])
+    document = done(aeonnx_cli("score", dependent_bundle, "x.csv", "--json")).stdout
+    assert "NaN" not in document
+    assert "Infinity" not in document
+    row = json.loads(document)["rows"][1]
+    assert (row["verdict"], row["column"]) == ("odd", DEPENDENT[place])
+    line = done(aeonnx_cli("score", dependent_bundle, "x.csv")).stdout.splitlines()[1]
+    assert f"odd  {DEPENDENT[place]}" in line
+    assert "nan" not in line
+
+
 @pytest.mark.parametrize("form", ["csv", "npy", "npz", "parquet", "headless"])
 def test_all_files_give_the_same_windows(aeonnx_cli: Run, windows_bundle: Path, form: str) -> None:
     x = sensors(50, seed=3)

@@ -100,9 +100,9 @@ test("NaN and infinity are refused, but for what may be missing", async () => {
     assert.equal(runs.length, 0);
   }
   const { scores, odd, percentiles } = await (await opens(some)).bundle.score(rowsOf(NaN, 1));
-  assert.deepEqual([...scores], [NaN, 1]);
-  assert.deepEqual(odd, [false, true]);
-  assert.deepEqual([...percentiles], [0, 74]);
+  assert.deepEqual([...scores], [Infinity, 1]);
+  assert.deepEqual(odd, [true, true]);
+  assert.deepEqual([...percentiles], [100, 74]);
 });
 
 test("no rows are refused as run refuses them", async () => {

@@ -30,12 +30,12 @@ pub enum Threshold {
 /// Scores of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// The larger, the less a row is like those of the training.
+    /// The larger, the less a row is like those of the training; infinite where the network overflows.
     pub scores: Vec<f32>,
     /// The share of normal rows with a lower score, in %; None if the manifest does not say what
     /// normal rows score.
     pub percentiles: Option<Vec<f64>>,
-    /// Whether a score is above the threshold; NaN is not.
+    /// Whether a score is above the threshold.
     pub odd: Vec<bool>,
     /// That the scores were compared with.
     pub threshold: f64,
@@ -88,9 +88,13 @@ impl<E: Engine> Bundle<E> {
         scorer.extremes_of(&first, &inputs[&first.name])?;
         let name = score_of(scorer)?.name.clone();
         let found = scorer.run(&inputs)?.remove(&name).map(|tensor| tensor.values);
-        let Some(Values::Float32(scores)) = found else {
+        let Some(Values::Float32(mut scores)) = found else {
             return Err(Error::failed("scorer: expected scores of float32"));
         };
+        // Of a network that overflows: NaN would be above no threshold.
+        for score in scores.iter_mut().filter(|score| score.is_nan()) {
+            *score = f32::INFINITY;
+        }
         // As a float32: the text of a score, given as the threshold, is that score.
         let odd = scores.iter().map(|score| *score > threshold as f32).collect();
         let share = |normal: &NormalScores| scores.iter().map(|s| normal.percentile(*s)).collect();

@@ -30,7 +30,7 @@ fn each_row_has_a_score_a_percentile_and_a_verdict() {
 }
 
 #[test]
-fn a_score_of_nan_is_normal() {
+fn a_score_of_nan_is_infinite() {
     let found = scored(vector(json!(null)), &[f32::MAX, f32::MAX, 1.0, 2.0], "p99").unwrap();
     assert_eq!((found.scores[0], &found.odd[..]), (f32::INFINITY, &[true, false][..]));
     let folder = Folder::new();
@@ -39,7 +39,8 @@ fn a_score_of_nan_is_normal() {
     let bundle = folder.open(&with_normal(manifest), made(nan)).unwrap();
     let mut part = bundle.scorer().unwrap();
     let found = bundle.score(&mut part, pairs(&[0.0, 0.0]), -1.0, None).unwrap();
-    assert!(found.scores[0].is_nan() && !found.odd[0]);
+    assert_eq!((found.scores[0], found.odd[0]), (f32::INFINITY, true));
+    assert_eq!(found.percentiles.unwrap(), [100.0]);
 }
 
 #[test]

@@ -39,10 +39,12 @@ final class Scorer {
         double[] percentiles = new double[scores.length];
         boolean[] odd = new boolean[scores.length];
         for (int row = 0; row < scores.length; row++) {
-            float score = found.data().getFloat(4 * row);
+            float given = found.data().getFloat(4 * row);
+            // Of a network that overflows: NaN would be above no threshold.
+            float score = Float.isNaN(given) ? Float.POSITIVE_INFINITY : given;
             scores[row] = score;
             percentiles[row] = normal.map(known -> known.percentile(score)).orElse(Double.NaN);
-            odd[row] = score > (float) threshold; // as numpy compares them; NaN is not
+            odd[row] = score > (float) threshold; // as numpy compares them
         }
         return new Scored(scores, percentiles, odd, threshold);
     }

@@ -55,10 +55,11 @@ final class ScorerTest {
     void aScoreAboveTheThresholdIsOdd() {
         Tensor scores = floats(-1, 0.1f, 9.5f, 9.75f, Float.POSITIVE_INFINITY, Float.NaN);
         Scored found = Scorer.judged(KNOWN, scores, 9.5);
-        assertArrayEquals(new float[] {-1, 0.1f, 9.5f, 9.75f, Float.POSITIVE_INFINITY, Float.NaN},
-                found.scores());
-        assertArrayEquals(new double[] {0, 0.1f, 9.5, 9.75, 100, 0}, found.percentiles(), 1e-12);
-        assertArrayEquals(new boolean[] {false, false, false, true, true, false}, found.odd());
+        float infinite = Float.POSITIVE_INFINITY;
+        assertArrayEquals(
+                new float[] {-1, 0.1f, 9.5f, 9.75f, infinite, infinite}, found.scores());
+        assertArrayEquals(new double[] {0, 0.1f, 9.5, 9.75, 100, 100}, found.percentiles(), 1e-12);
+        assertArrayEquals(new boolean[] {false, false, false, true, true, true}, found.odd());
         assertEquals(9.5, found.threshold());
         assertFalse(Scorer.judged(KNOWN, floats(0.1f), 0.1).odd()[0]); // 0.1 as a float32 is itself
         Scored bare = Scorer.judged(UNKNOWN, floats(1, -1), -0.5);
