@@ -280,10 +280,11 @@ def recipe_options(model: str, given: Mapping[str, str | float]) -> dict[str, st
             takes = ", ".join(map(flag, known)) or "no option of its own"
             raise UsageError(f"{model} takes no {flag(name)}, it takes: {takes}")
     chosen = {name: option.default for name, option in known.items()} | dict(given)
-    return {
-        name: known[name].allowed.check(name.replace("_", " "), value)
-        for name, value in chosen.items()
-    }
+    return {name: _checked(known[name], name, value) for name, value in chosen.items()}
+
+
+def _checked(option: catalog.RecipeOption, name: str, value: str | float) -> str | float:
+    return option.allowed.check(name.replace("_", " "), value)
 
 
 def resolve_settings(options: TrainOptions, recipe: Recipe) -> Settings:
@@ -322,14 +323,19 @@ def resumed(options: TrainOptions, saved: RunOptions) -> TrainOptions:
         for name, value in given.items()
         if name not in _MAY_CHANGE and value != before[name]
     ]
+    known = catalog.options_of(saved.model)
+    recipe = {  # as the run has them: the command line gives levels as texts
+        name: _checked(known[name], name, value) if name in known else value
+        for name, value in options.recipe.items()
+    }
     differing += [
         (name, saved.recipe.get(name), value)
-        for name, value in options.recipe.items()
+        for name, value in recipe.items()
         if value != saved.recipe.get(name)
     ]
     if differing:
         raise UsageError(contradiction(options.folder, differing))
-    taken = {**before, **given, "recipe": {**saved.recipe, **options.recipe}}
+    taken = {**before, **given, "recipe": {**saved.recipe, **recipe}}
     taken["latent_size"] = taken["latent_size"] or None  # 0: the network has none
     taken["skip_bad"] = options.skip_bad or (options.data is None and saved.skip_bad)
     if taken["data_dir"] is not None:

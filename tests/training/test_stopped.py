@@ -91,6 +91,24 @@ def test_a_run_is_resumed_by_its_folder_alone(stopped: Cli) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("level", "again", "other"),
+    [("0.3", ".30", "0.02-0.3"), ("0.02-0.3", "0.020-0.30", "0.3"), ("auto", "auto", "0.3")],
+)
+def test_the_same_command_goes_on_with_resume(
+    aeonnx: Cli, digits: Path, level: str, again: str, other: str
+) -> None:
+    shutil.copy(digits, "digits.npz")
+    recipe: dict[str, str | float] = {"corruption": "masking", "corruption_level": level}
+    stop_after(6, replace(OPTIONS, model="dae", recipe=recipe))
+    command = ("train", "-m", "dae", "--corruption", "masking", "--device", "cpu", "--resume")
+    refused = aeonnx(*command, "--corruption-level", other)
+    assert refused.exit_code == 2
+    assert "--corruption-level was" in refused.stderr
+    result = aeonnx(*command, "--corruption-level", again)
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.shortened(3)
 @pytest.mark.parametrize(
     ("given", "text"),
