@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from aeonnx.bundle import scaled
 from aeonnx.errors import UsageError
 from aeonnx.models import Part
 
@@ -61,9 +62,11 @@ def with_ensemble(parts: Mapping[str, Part], orientations: int) -> dict[str, Par
 def _alike(part: Part) -> bool:
     """Whether an image may have its height as width and its width as height."""
     height, width = part.inputs[0].shape[2:]
-    if isinstance(height, int) or isinstance(width, int):
+    of_height, of_width = scaled(height), scaled(width)
+    if of_height is None or of_width is None:
         return height == width
-    return part.axes.get(height) == part.axes.get(width)
+    same_rule = part.axes[of_height.axis] == part.axes[of_width.axis]
+    return same_rule and replace(of_height, axis=of_width.axis) == of_width
 
 
 class _SelfEnsemble(nn.Module):
