@@ -10,13 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-import onnx
-import onnxruntime
-import torch
-
-from aeonnx import __version__, checkpoint
+from aeonnx import checkpoint
 from aeonnx._util import files
-from aeonnx.bundle import PRECISIONS, Manifest, Prior, Variant, manifest
+from aeonnx.bundle import Manifest, Prior, manifest
 from aeonnx.checkpoint import Checkpoint
 from aeonnx.errors import (
     BundleError,
@@ -30,11 +26,12 @@ from aeonnx.errors import (
 from aeonnx.exporting.blending import with_blending
 from aeonnx.exporting.calibration_data import predicted_labels, predicts_labels, read_calibration
 from aeonnx.exporting.conformal import few_scores
+from aeonnx.exporting.contents import contents_of, dropped_variants
 from aeonnx.exporting.ensemble import with_ensemble
 from aeonnx.exporting.margins import with_margins
 from aeonnx.exporting.options import SAMPLER, ExportOptions, check
 from aeonnx.exporting.parts import ExportContext, ExportedGraph, export_part
-from aeonnx.exporting.plan import Plan, make_plan, prior_of, with_fixed_batch
+from aeonnx.exporting.plan import Plan, make_plan, with_fixed_batch
 from aeonnx.exporting.sampler_export import distribution_of, export_sampler, stored
 from aeonnx.exporting.scores import with_score
 from aeonnx.exporting.sources.external import from_source
@@ -129,7 +126,8 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
             before = _bundle_there(output, trained.checkpoint_id, force=options.force)
             _require_one_prior(plan, before)
             report = _judged(made, before, context)
-            contents = _contents(plan, made, before, trained)
+            contents = contents_of(plan, made.graphs, made.prior, before, trained)
+            dropped = dropped_variants(before, contents)
             files.write(staged / manifest.FILE_NAME, manifest.serialize(contents))
             files.commit(staged, output, manifest.FILE_NAME)
             files.remove_unnamed(output, manifest.file_names(contents), _PLACES)
@@ -137,7 +135,7 @@ def export(options: ExportOptions, listener: Listener | None = None) -> Exported
         _LOG.warning("left out: %s", line)
     _LOG.info("wrote %s: %s; %d checks passed", output, ", ".join(plan.parts), len(report.checks))
     notes = [item.note for item in made.graphs if item.note and item.quality is not None]
-    notes += [*dict.fromkeys(filter(None, map(_few_normal, made.graphs))), *plan.notes]
+    notes += [*dict.fromkeys(filter(None, map(_few_normal, made.graphs))), *dropped, *plan.notes]
     return Exported(output, contents, plan.parts, report, plan.left_out, tuple(notes))
 
 
@@ -170,22 +168,6 @@ def _judged(made: _Made, before: Bundle | None, context: ExportContext) -> Repor
             lines.append(_RANGE_ADVICE)
         raise ParityError("graph and torch differ, nothing was written:\n  " + "\n  ".join(lines))
     return report
-
-
-def _contents(plan: Plan, made: _Made, before: Bundle | None, trained: Checkpoint) -> Manifest:
-    """The manifest of the new graphs and those already in the bundle."""
-    entries = dict(before.manifest.parts) if before else {}
-    for name in plan.parts:
-        mine = {item.variant: item.entry() for item in made.graphs if item.part == name}
-        variants = {**entries.get(name, {}), **mine}
-        entries[name] = {key: variants[key] for key in sorted(variants, key=_order)}
-    prior = made.prior or (before.manifest.prior if before else None)
-    return _manifest(trained, prior, {name: entries[name] for name in sorted(entries)})
-
-
-def _order(variant: str) -> tuple[bool, int]:
-    precision, _, pixels = variant.partition("-")
-    return bool(pixels), PRECISIONS.index(precision)
 
 
 @dataclass(frozen=True)
@@ -369,25 +351,3 @@ def _require_one_prior(plan: Plan, before: Bundle | None) -> None:
             f"{before.folder} has a sampler, whose prior would be replaced, and this export makes "
             "none: give another -o"
         )
-
-
-def _manifest(
-    trained: Checkpoint, prior: Prior | None, parts: dict[str, dict[str, Variant]]
-) -> Manifest:
-    name = prior_of(trained.model)
-    trained_prior = Prior(name, 1.0, None, None) if name else None
-    return Manifest(
-        model=trained.config.model,
-        arch=trained.config.arch,
-        checkpoint_id=trained.checkpoint_id,
-        prior=prior or trained_prior,
-        classes=trained.config.classes,
-        parts=parts,
-        training=trained.training,
-        tools={
-            "aeonnx": __version__,
-            "onnx": onnx.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "torch": str(torch.__version__),
-        },
-    )

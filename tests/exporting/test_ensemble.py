@@ -115,6 +115,25 @@ def test_the_graph_is_the_mean_of_four(aeonnx: Cli, bundles: dict[int, Path], ru
 
 
 @pytest.mark.usefixtures("few_rows")
+def test_variants_of_another_graph_are_dropped(aeonnx: Cli, run: Path, tmp_path: Path) -> None:
+    options = ("--checkpoint", run, "--part", "denoiser", "-o", tmp_path / "b")
+    made = [
+        aeonnx("export", "-m", "dae", *options, *more)
+        for more in (("--io", "uint8"), ("--ensemble", 4), ("--ensemble", 4, "--io", "uint8"))
+    ]
+    assert [one.exit_code for one in made] == [0, 0, 0], made[1].output
+    text = "denoiser: dropped fp32-uint8, made of another fp32 graph than this export's"
+    assert [text in one.output for one in made] == [False, True, False]
+    again = aeonnx("export", "-m", "dae", *options, "--ensemble", 4)
+    assert "dropped" not in again.output
+    bundle = library.load(tmp_path / "b", ["cpu"])
+    assert [*bundle.manifest.parts["denoiser"]] == ["fp32", "fp32-uint8"]
+    x = np.random.default_rng(0).integers(0, 256, (2, 1, 28, 28), np.uint8)
+    floats = bundle.denoise(x.astype(np.float32) / 255)
+    assert np.abs(bundle.denoise(x, pixels=True) - floats * 255).max() <= 0.51
+
+
+@pytest.mark.usefixtures("few_rows")
 def test_pictures_of_any_size_in_tiles(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
     example = torch.rand(2, 1, 24, 40)
@@ -136,7 +155,15 @@ def test_images_whose_sides_cannot_be_exchanged_are_not_turned() -> None:
     same = {"height": Axis(4, min=4), "width": Axis(4, min=4)}
     assert with_ensemble({"denoiser": part("height", "width", same)}, 8)["denoiser"].ensemble == 8
     other = {"height": Axis(4, min=4), "width": Axis(8, min=8)}
-    for sides, given in (((8, 12), {}), (("height", "width"), other)):
+    double = ("2*height", "2*width")
+    assert with_ensemble({"denoiser": part(*double, same)}, 8)["denoiser"].ensemble == 8
+    for sides, given in (
+        ((8, 12), {}),
+        (("height", "width"), other),
+        (double, other),
+        (("height", "2*width"), same),
+        ((8, "width"), same),
+    ):
         single = part(*sides, given)
         with pytest.raises(UsageError, match="as its width: .*: give --ensemble 4, which only"):
             with_ensemble({"denoiser": single}, 8)

@@ -157,11 +157,12 @@ class _Judge:
 
     def judged(self, part: str, variant: str) -> Report:
         """Compare one graph."""
+        needed = "decoder" if part == SAMPLER else part
+        if needed not in self.parts:
+            return Report((), (f"{part}: the model has no part {needed}",))
         if part == SAMPLER:
             draws = SamplerReference(self.parts["decoder"], self.prior)
             return merged(compare_sampler(self.bundle.session(part).run, self.decode, draws))
-        if part not in self.parts:
-            return Report((), (f"{part}: the model has no such part",))
         session = self.bundle.session(part, variant)
         if variant == "fp32":
             return self._floats(part, session)
