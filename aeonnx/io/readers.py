@@ -5,6 +5,7 @@ Training reads the same files to bit-identical values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -276,4 +277,4 @@ def _of_array(array: Stored, wanted: tuple[int, int, int], reading: Reading) -> 
                 check_range(float(values.min()), float(values.max()), array.where, bounds)
             yield values
 
-    return Source(Numbers(shape[0]), batches)
+    return Source(Numbers(shape[0]), batches, values=math.prod(shape[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -89,16 +90,16 @@ def open_latents(
     start, stream = first_bytes(path)
     _refuse_picture(start, where, latents, way)
     arrays = arrays_of(path, start, stream, latents.name, [each.name for each in others])
-    count, batches = _of(arrays.pop(latents.name), latents)
+    shape, batches = _of(arrays.pop(latents.name), latents)
     further = {each.name: each for each in others}
     more = {}
     for name, array in arrays.items():
-        rows, more[name] = _of(array, further[name])
-        if rows != count:
+        (rows, *_), more[name] = _of(array, further[name])
+        if rows != shape[0]:
             raise ImageError(
-                f"{array.where}: expected {count} rows, as many as of {latents.name}, got {rows}"
+                f"{array.where}: expected {shape[0]} rows, as many as of {latents.name}, got {rows}"
             )
-    return Source(Numbers(count), batches, others=more)
+    return Source(Numbers(shape[0]), batches, others=more, values=math.prod(shape[1:]))
 
 
 def arrays_of(
@@ -142,7 +143,8 @@ def open_rows(paths: Sequence[Path | str], wanted: Rows) -> Source:
         found = []
         for array in arrays:
             shape = _shape(array, wanted)
-            found.append(Source(Numbers(shape[0]), _batches(array, shape)))
+            rows = _batches(array, shape)
+            found.append(Source(Numbers(shape[0]), rows, values=math.prod(shape[1:])))
         parts.append(joined(found) if len(paths) == 1 else numbered(joined(found), where))
     return joined(parts)
 
@@ -198,12 +200,12 @@ def _shape(array: Stored, wanted: Rows, kinds: str = "biuf") -> tuple[int, ...]:
     return shape
 
 
-def _of(array: Stored, wanted: Rows) -> tuple[int, Batches]:
-    """The number of rows of an array, and these rows in the dtype of their input."""
+def _of(array: Stored, wanted: Rows) -> tuple[tuple[int, ...], Batches]:
+    """The shape [n, ...] of an array, and its rows in the dtype of their input."""
     shape = _shape(array, wanted, "f" if wanted.floats else "iuf")
     if wanted.floats:
-        return shape[0], _batches(array, shape, to_values)
-    return shape[0], _batches(array, shape, partial(whole_numbers, array.where, wanted.dtype))
+        return shape, _batches(array, shape, to_values)
+    return shape, _batches(array, shape, partial(whole_numbers, array.where, wanted.dtype))
 
 
 def _batches(

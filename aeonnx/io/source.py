@@ -86,6 +86,8 @@ class Source:
         skipped: error message of each picture that was skipped.
         others: the same rows of further inputs, by their names.
         photos: a file for each row, if all rows are pictures that were not resized.
+        values: how many values the largest row has; 0 where this is not known, since each picture
+            is read when its turn comes and is a batch.
     """
 
     names: Sequence[str]
@@ -96,6 +98,7 @@ class Source:
     skipped: tuple[str, ...] = ()
     others: Mapping[str, Batches] = field(default_factory=dict)
     photos: tuple[PhotoFile, ...] = ()
+    values: int = 0
 
     def pairs(self, size: int) -> Iterator[tuple[Array, dict[str, Array]]]:
         """Batches of at most `size` rows, each with the same rows of the further inputs."""
@@ -120,14 +123,17 @@ def joined(parts: list[Source]) -> Source:
     others = {name: partial(further, name) for name in parts[0].others}
     left_out = tuple(line for part in parts for line in part.left_out)
     skipped = tuple(text for part in parts for text in part.skipped)
+    values = max(part.values for part in parts)
     if all(part.outputs is None for part in parts):
         count = Numbers(sum(len(part.names) for part in parts))
-        return Source(count, batches, left_out=left_out, skipped=skipped, others=others)
+        return Source(
+            count, batches, left_out=left_out, skipped=skipped, others=others, values=values
+        )
     names = [name for part in parts for name in part.names]
     outputs = [name for part in parts for name in part.outputs or part.names]
     pictures = all(part.pictures for part in parts)
     photos = tuple(photo for part in parts for photo in part.photos) if pictures else ()
-    return Source(names, batches, outputs, pictures, left_out, skipped, others, photos)
+    return Source(names, batches, outputs, pictures, left_out, skipped, others, photos, values)
 
 
 def numbered(source: Source, where: str) -> Source:

@@ -57,7 +57,7 @@ def classify_files(
             advanced(done, len(rows.names))
         return labels
 
-    batches = rows.batches(rows_at_once(bundle, "classify"))
+    batches = rows.batches(rows_at_once(bundle, "classify", rows.values))
     found = Classified.of(classified(batch) for batch in batches)
     log_skipped(rows)
     if to is not None:

@@ -147,7 +147,7 @@ def run_on_files(
             advanced=advanced,
         )
     else:
-        pairs = rows.pairs(rows_at_once(bundle, verb))
+        pairs = rows.pairs(rows_at_once(bundle, verb, rows.values))
         results = ahead(run(batch, rest) for batch, rest in ahead(pairs))
         key = "images" if is_image else "features" if verb == "encode" else made.name
         written = write_rows(results, to, rows, key, more, force=force, advanced=advanced)

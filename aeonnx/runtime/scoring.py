@@ -105,7 +105,7 @@ def score_files(
 
     def scored() -> Iterator[Scored]:
         done = 0
-        for batch, rest in rows.pairs(rows_at_once(bundle, "score")):
+        for batch, rest in rows.pairs(rows_at_once(bundle, "score", rows.values)):
             more = {label: predicted(bundle, batch)} if label else {}
             found = bundle.score(batch, threshold=limit, **rest, **numbers, **more)
             if found.maps is not None and (to.sheet is not None or to.heatmaps is not None):

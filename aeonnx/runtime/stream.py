@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from aeonnx.bundle import TensorSpec, Variant, latents
 from aeonnx.io.stored import slices
 from aeonnx.runtime.array_like import ArrayLike, is_array
+from aeonnx.runtime.generating import latent_shape
 from aeonnx.runtime.interface import golden_shape
 from aeonnx.runtime.prior import check_range
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.verbs import PARTS, steps_of
+from aeonnx.runtime.verbs import PARTS, steps_of, taken_by
 
 if TYPE_CHECKING:
     from aeonnx.runtime.bundle import Bundle
@@ -49,7 +51,8 @@ def stream(
         InputError, BundleError, ProviderError, RunError: see `Bundle.run`.
     """
     if is_array(source):
-        source = slices(cast(Array, source), rows_at_once(bundle, verb))
+        values = math.prod(getattr(source, "shape", ())[1:])
+        source = slices(cast(Array, source), rows_at_once(bundle, verb, values))
     run = getattr(bundle, verb)
     batches = cast(Iterable[ArrayLike], source)
     return ahead(run(batch, **options) for batch in ahead(batches))
@@ -66,22 +69,41 @@ def generated(
         options: its keyword arguments, with one number for each further input of the decoder.
     """
     check_range(seed, first, n)
-    rows = rows_at_once(bundle, "generate")
+    bundle.require("generate")
+    size = latent_shape(bundle.manifest, options.get("size"))
+    rows = rows_at_once(bundle, "generate", math.prod(size))
     return ahead(
         bundle.generate(min(rows, n - start), seed, first + start, **options)
         for start in range(0, n, rows)
     )
 
 
-def rows_at_once(bundle: Bundle, verb: str) -> int:
-    """Rows per batch: the larger the inputs and outputs of a verb, the fewer."""
+def rows_at_once(bundle: Bundle, verb: str, values: int = 0) -> int:
+    """Rows per batch: the larger the inputs and outputs of a verb, the fewer.
+
+    Args:
+        bundle: the bundle.
+        verb: that runs on the rows.
+        values: how many values a row of its first input has, of "generate" a latent; 0 for as many
+            as in the golden vectors. The other tensors are as many times larger as this one.
+    """
     variants = (bundle.variant(PARTS[step]) for step in steps_of(bundle.manifest, verb))
     largest = max(
         math.prod(golden_shape(variant, spec))
         for variant in variants
         for spec in (*variant.inputs, *variant.outputs)
     )
-    return max(1, _BYTES // (4 * largest))
+    known = math.prod(golden_shape(*_given(bundle, verb)))
+    return max(1, _BYTES * known // (4 * largest * max(known, values)))
+
+
+def _given(bundle: Bundle, verb: str) -> tuple[Variant, TensorSpec]:
+    """What decides how large the tensors of a verb are."""
+    if verb == "generate":
+        (part, latent), *_ = latents(bundle.manifest)
+        return bundle.variant(part), latent
+    variant = bundle.variant(taken_by(bundle.manifest, verb))
+    return variant, variant.inputs[0]
 
 
 def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:

@@ -100,7 +100,7 @@ def walked(
     if walk.interpolate:
         ends = [_end(bundle, each, first, shape, prior, walk, others) for each in walk.interpolate]
     dtype = bundle.variant("decoder").inputs[0].dtype
-    rows = rows_at_once(bundle, "decode")
+    rows = rows_at_once(bundle, "decode", math.prod(shape))
 
     def chosen() -> Iterator[Array]:
         for start in range(0, n, rows):

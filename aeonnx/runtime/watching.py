@@ -183,7 +183,7 @@ def _scored(
     done = 0
     try:
         source = open_rows_of(bundle, "score", [path], reading)
-        for batch in source.batches(rows_at_once(bundle, "score")):
+        for batch in source.batches(rows_at_once(bundle, "score", source.values)):
             rows = batch[max(0, since.rows - done) :]
             done += len(batch)
             if len(rows):

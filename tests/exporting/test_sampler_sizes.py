@@ -21,6 +21,8 @@ from aeonnx.exporting.passes import sampler
 from aeonnx.io.pixels import to_pixels
 from aeonnx.models import Part
 from aeonnx.runtime import Bundle, verify
+from aeonnx.runtime.stream import generated
+from aeonnx.runtime.walks import Walk, walked
 from clients.proof.external import Generator
 from tests.support import graph_file
 
@@ -120,6 +122,17 @@ def test_the_manifest_declares_the_canvas_and_has_golden_vectors_of_two_sizes(fi
             sampled(bundle, 1, np.arange(2), 6, 8)
         with pytest.raises(InputError, match="canvas"):
             bundle.run("sampler", seed=np.array([1]), index=np.arange(2))
+
+
+def test_large_images_are_generated_few_at_once(fitted: Path) -> None:
+    with package.load(fitted) as bundle:
+        assert [len(each) for each in generated(bundle, 12)] == [12]
+        large = [*generated(bundle, 12, size=(512, 512))]
+        assert [len(each) for each in large] == [5, 5, 2]
+        walk = walked(bundle, 12, 0, 0, Walk(interpolate=("1", "2")), size=(512, 512))
+        assert [len(each) for each in walk] == [5, 5, 2]
+        expected = bundle.generate(12, size=(512, 512))
+        np.testing.assert_array_equal(np.concatenate(large), expected)
 
 
 def test_a_labelled_sampler_alone_generates_images_of_a_size(aeonnx: Cli) -> None:

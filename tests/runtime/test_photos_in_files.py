@@ -25,6 +25,9 @@ from aeonnx.io.decode import dpi_of, info_of
 from aeonnx.io.deep import decode_deep
 from aeonnx.io.encode import encode_picture
 from aeonnx.models import Part
+from aeonnx.runtime.file_ops import run_on_files
+from aeonnx.runtime.file_rows import open_rows_of
+from aeonnx.runtime.stream import rows_at_once, stream
 
 Cli = Callable[..., Result]
 WHITE = {8: 255, 16: 65535}
@@ -347,3 +350,28 @@ def test_deep_pngs_are_whole_files() -> None:
     np.testing.assert_array_equal(
         np.asarray(Image.open(io.BytesIO(data))), noise(5, 7, 3, bits=16) >> 8
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "most"),
+    [("npy", (1024, 1024), 4), ("npz", (1024, 1024), 4), ("npy", (2048, 2048), 1)],
+)
+def test_rows_of_large_arrays_run_few_at_once(
+    bundles: dict[str, Path], tmp_path: Path, form: str, size: tuple[int, int], most: int
+) -> None:
+    """Of the size of the golden vectors, a thousand would; of this size, they fill the memory."""
+    x = np.broadcast_to(np.float32(0.25), (6, 1, *size))
+    path = tmp_path / f"x.{form}"
+    np.save(path, x) if form == "npy" else np.savez_compressed(path, x=x)
+    with library.load(bundles["grey"], ["cpu"]) as bundle:
+        rows = open_rows_of(bundle, "denoise", [path], None)
+        at_once = rows_at_once(bundle, "denoise", rows.values)
+        batches = [len(batch) for batch in rows.batches(at_once)]
+        assert (max(batches), sum(batches)) == (most, 6)
+        counts: list[int] = []
+        run_on_files(
+            bundle, "denoise", [path], tmp_path / "y.npy", advanced=lambda n, _: counts.append(n)
+        )
+        assert counts[:2] == [most, min(6, 2 * most)]
+        assert [len(batch) for batch in stream(bundle, "denoise", x)] == batches
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy", mmap_mode="r")[:, 0, 5, 7], 0.75)
