@@ -10,10 +10,10 @@ import numpy as np
 
 from aeonnx.bundle import TensorSpec
 from aeonnx.errors import UsageError
-from aeonnx.io.pixels import UNIT, Bounds, from_pixels, to_pixels
+from aeonnx.io.pixels import Bounds, to_pixels
 from aeonnx.runtime.array_like import ArrayLike
 from aeonnx.runtime.session import Array
-from aeonnx.runtime.validation import check_output, input_array
+from aeonnx.runtime.validation import check_input, check_output, input_array
 
 __all__ = ["check_strength", "mix"]
 
@@ -53,7 +53,7 @@ def mix(
     """
     given = input_array("denoiser", spec, x)
     if given.dtype == np.uint8:
-        given = from_pixels(given, spec.range or UNIT)
+        given = check_input("denoiser", spec, given)
     denoised = denoise(given)
     mixed = denoised * np.float32(strength) + given * np.float32(1 - strength)
     made = mixed.astype(denoised.dtype) if bounds is None else to_pixels(mixed, bounds)

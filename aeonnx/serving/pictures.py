@@ -12,7 +12,6 @@ from aeonnx.io.encode import encode_picture
 from aeonnx.io.images import png
 from aeonnx.io.photos import open_photo
 from aeonnx.io.pictures import Treatment, image_of
-from aeonnx.io.pixels import UNIT
 from aeonnx.runtime import Bundle
 from aeonnx.runtime.file_rows import of_any_size, sizes
 from aeonnx.runtime.pixel_range import pixel_range
@@ -56,6 +55,12 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
     taken = bundle.inputs(taken_by(bundle.manifest, verb))[0]
     if not of_any_size(bundle, verb):
         return row_of(taken, data), png
+    if taken.range is None:
+        raise ImageError(
+            f"{_NAME} has pixels, and the model does not say which range its images have: send "
+            "floats, normalised as it expects, to the route infer"
+        )
+    limits = taken.range
     part, made = made_by(bundle.manifest, verb)
     photo = _readable(data, lambda: open_photo(data, _NAME, Treatment()))
     bounds = pixel_range(bundle.manifest, part, made)
@@ -64,7 +69,7 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
         after = photo.with_result(rows, bounds)
         return encode_picture(after.pixels, "png", after.profile, after.dpi)
 
-    return photo.rows(sizes(made)[0], taken.range or UNIT), encode
+    return photo.rows(sizes(made)[0], limits), encode
 
 
 def row_of(spec: TensorSpec, data: bytes) -> Any:
