@@ -141,6 +141,7 @@ def run_on_files(
             rows,
             to,
             {**numbers, **mixed},
+            label=label,
             how=reading.how,
             shown=sheet.add,
             force=force,

@@ -6,7 +6,7 @@ A photograph comes out as it went in: with its size, colours, depth, transparenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from aeonnx.io.source import Source, Taken, skippable
 from aeonnx.io.writers import results_folder, write_bytes
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import of_any_size, sizes
+from aeonnx.runtime.labels import predicted
 from aeonnx.runtime.pixel_range import pixel_range
 from aeonnx.runtime.session import Array
 from aeonnx.runtime.stream import ahead
@@ -46,6 +47,7 @@ def run_on_photos(
     to: Target,
     others: Mapping[str, float],
     *,
+    label: str | None,
     how: Treatment,
     shown: Callable[[str, Array, Array], None],
     force: bool,
@@ -59,6 +61,7 @@ def run_on_photos(
         source: the photographs; further inputs have a row for each of them.
         to: a folder, or the file for the only photograph.
         others: a number for each further argument of the verb.
+        label: name of the input for a label that is to be predicted; None if nothing is.
         how: treatment of transparent pixels; without a background, alpha is kept as it is.
         shown: is called with name, photograph and result, uint8 or uint16 [H, W, 1 to 4].
         force: see `open_writer`.
@@ -87,6 +90,8 @@ def run_on_photos(
             rows = photo.rows(sizes(made)[0], bounds)
             # Each plane of a colour picture can be a row.
             rest = {name: each.take(1).repeat(len(rows), 0) for name, each in further.items()}
+            if label:
+                rest[label] = predicted(bundle, rows)
             found = getattr(bundle, verb)(rows, **rest, **others, pixels=rows.dtype == np.uint8)
             after = photo.with_result(found, after_bounds)
             pixels = after.pixels
@@ -101,12 +106,13 @@ def run_on_photos(
     if to.form == "folder" and to.path is not None:
         names = distinct([file.output for file in photos], ".png")
         with results_folder(to.path) as folder, ThreadPoolExecutor(1) as pool:
-            writing = [
-                pool.submit(files.write, folder / name, data)
-                for name, data in zip(names, results(), strict=True)
-            ]
-            for each in writing:
-                each.result()
+            writing: Future[None] | None = None
+            for name, data in zip(names, results(), strict=True):
+                if writing:
+                    writing.result()  # a full disk ends the work, and one picture waits at most
+                writing = pool.submit(files.write, folder / name, data)
+            if writing:
+                writing.result()
     else:
         (data,) = results()
         write_bytes(to, data, force=force)

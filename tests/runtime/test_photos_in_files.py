@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 import aeonnx as library
 from aeonnx.bundle import Axis, TensorSpec
-from aeonnx.errors import UsageError
+from aeonnx.errors import ImageError, InputError, OutputError, UsageError
 from aeonnx.exporting import ExportOptions, export
 from aeonnx.io.decode import dpi_of, info_of
 from aeonnx.io.deep import decode_deep
@@ -28,6 +29,7 @@ from aeonnx.models import Part
 from aeonnx.runtime.file_ops import run_on_files
 from aeonnx.runtime.file_rows import open_rows_of
 from aeonnx.runtime.stream import rows_at_once, stream
+from aeonnx.serving.pictures import prepared
 
 Cli = Callable[..., Result]
 WHITE = {8: 255, 16: 65535}
@@ -62,10 +64,48 @@ def colour() -> nn.Module:
     return Inverted(3)
 
 
+class Unbounded(Inverted):
+    """Of floats of any value, as `--corruption awgn` makes it: no pixels stand for them."""
+
+    def parts(self) -> dict[str, Part]:
+        (found,) = super().parts().values()
+        (x,), (y,) = found.inputs, found.outputs
+        part = replace(found, inputs=(replace(x, range=None),), outputs=(replace(y, range=None),))
+        return {"denoiser": part}
+
+
+def unbounded() -> nn.Module:
+    return Unbounded(1)
+
+
+class OfClasses(nn.Module):
+    """Reconstructs images of class 1, and makes those of class 0 dark."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.dirac_(self.one.weight)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        found: Tensor = self.one(x) * (0.1 + 0.9 * label.float()).reshape(-1, 1, 1, 1)
+        return found
+
+    def parts(self) -> dict[str, Part]:
+        shape = ("batch", 1, "height", "width")
+        x, y = (TensorSpec(name, shape, range=(0.0, 1.0), kind="image") for name in ("x", "y"))
+        label = TensorSpec("label", ("batch",), "int64", (0.0, 1.0), kind="label")
+        axes = {name: Axis(4, min=8, max=4096) for name in ("height", "width")}
+        return {"reconstructor": Part(self, (x, label), (y,), axes=axes)}
+
+
+def of_classes() -> nn.Module:
+    return OfClasses()
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
-    for name in ("grey", "colour"):
+    for name in ("grey", "colour", "unbounded", "of_classes"):
         found[name] = tmp_path_factory.mktemp(name) / "b"
         export(ExportOptions("inverted", found[name], from_source=f"module:{__name__}:{name}"))
     return found
@@ -375,3 +415,61 @@ def test_rows_of_large_arrays_run_few_at_once(
         assert counts[:2] == [most, min(6, 2 * most)]
         assert [len(batch) for batch in stream(bundle, "denoise", x)] == batches
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy", mmap_mode="r")[:, 0, 5, 7], 0.75)
+
+
+@pytest.mark.parametrize("strength", [None, 0.5, 1.0])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_denoiser_of_floats_without_a_range_takes_no_pixels(
+    aeonnx: Cli, bundles: dict[str, Path], strength: float | None, bits: int
+) -> None:
+    more = {} if strength is None else {"strength": strength}
+    text = "the model does not say which range its images have"
+    with library.load(bundles["unbounded"], ["cpu"]) as bundle:
+        pixels = noise(2, 1, 16, 24)
+        with pytest.raises(InputError, match=text):
+            bundle.denoise(pixels, **more)
+        floats = pixels * np.float32(3)
+        share = 1 if strength is None else strength
+        expected = share * (1 - floats) + (1 - share) * floats
+        np.testing.assert_allclose(bundle.denoise(floats, **more), expected, rtol=1e-5)
+        data = encode_picture(noise(16, 24, 1, bits=bits), "png", None, None)
+        with pytest.raises(ImageError, match=f"{text}.*: send floats"):
+            prepared(bundle, "denoise", data)
+    Path("x.png").write_bytes(data)
+    options = [] if strength is None else ["--strength", strength]
+    told = aeonnx("denoise", bundles["unbounded"], "x.png", "-o", "y.png", *options)
+    assert told.exit_code == 1
+    assert f"x.png has pixels of 0 to 255, and {text}" in told.stderr
+
+
+def test_the_class_of_a_photograph_is_predicted(aeonnx: Cli, bundles: dict[str, Path]) -> None:
+    Path("in").mkdir()
+    given = {name: noise(16, 24 + 4 * place, 1) for place, name in enumerate(("a", "b"))}
+    for name, pixels in given.items():
+        Path(f"in/{name}.png").write_bytes(encode_picture(pixels, "png", None, None))
+    done(aeonnx("reconstruct", bundles["of_classes"], "in", "-o", "out"))
+    for name, pixels in given.items():
+        np.testing.assert_array_equal(channels_of(f"out/{name}.png"), pixels)
+    done(aeonnx("reconstruct", bundles["of_classes"], "in/a.png", "-o", "dark.png", "--label", 0))
+    assert channels_of("dark.png").max() <= 26
+
+
+def test_a_full_disk_ends_the_work_at_once(
+    aeonnx: Cli, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("in").mkdir()
+    for place in range(12):
+        data = encode_picture(noise(16, 24, 1), "png", None, None)
+        Path(f"in/{place:02}.png").write_bytes(data)
+    written: list[Path] = []
+
+    def full(path: Path, _: bytes) -> None:
+        written.append(path)
+        raise OutputError(f"cannot write {path}: no space left on device")
+
+    monkeypatch.setattr("aeonnx.runtime.photos.files.write", full)
+    told = aeonnx("denoise", bundles["grey"], "in", "-o", "out")
+    assert told.exit_code == 1
+    assert "no space left on device" in told.stderr
+    assert len(written) == 1
+    assert not Path("out").exists()
