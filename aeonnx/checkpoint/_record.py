@@ -59,7 +59,8 @@ class Examples:
         normal: test images for the thresholds of scores, more than `test` has; None in checkpoints
             of older versions, and for models that have no scores.
         noisy_test, noisy_train: versions of `test` and `train` with noise, which the model was
-            trained to denoise; None for models without a denoiser, and in older checkpoints.
+            trained to denoise; None for models without a denoiser, and in older checkpoints. Of
+            "awgn" float32 of any value.
         test_labels, train_labels, normal_labels: int64 [n] of each, for conditional models; else
             None.
     """

@@ -259,7 +259,13 @@ class _Dissimilarity(nn.Module):
 
 
 def _dssim(parts: Mapping[str, Part], _: Train) -> tuple[nn.Module, str, tuple[float, float]]:
-    x = parts[_SCORER].inputs[0]
+    x, outputs = parts[_SCORER].inputs[0], parts[_SCORER].outputs
+    if len(outputs) == 1 or outputs[0].shape != x.shape:
+        raise UsageError(
+            "--score dssim: expected a scorer that returns the reconstruction first, of the shape "
+            f"of {x.name}, and its error, got {', '.join(spec.name for spec in outputs)}: leave it "
+            "out"
+        )
     sizes = [size for size in x.shape[2:] if isinstance(size, int)]
     if x.kind != "image" or x.range is None or len(sizes) != 2 or min(sizes) <= _WINDOW // 2:
         raise UsageError(

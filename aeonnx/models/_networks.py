@@ -172,7 +172,7 @@ def initialise(network: nn.Module) -> nn.Module:
     """Redraw the weights so that layers preserve the variance of their inputs; set biases to 0.
 
     He et al. 2015, "Delving deep into rectifiers", section 2.2: N(0, 2 / fan_in), and N(0, 1 /
-    fan_in) for a layer that no activation follows. torch's own default has a sixth of that
+    fan_in) for the layers after the last activation. torch's own default has a sixth of that
     variance, with which deep narrow networks learn little more than principal components.
     """
     gain = 1.0

@@ -95,7 +95,8 @@ class Variants:
     @property
     def blended(self) -> tuple[str, ...]:
         """Parts of which a result was put together from blended tiles, since they were opened."""
-        return tuple(sorted({key[0] for key, runner in self._runners.items() if runner.blended}))
+        with self._pool.lock:
+            return tuple(sorted({key[0] for key, made in self._runners.items() if made.blended}))
 
     def ready(self) -> list[str]:
         """The parts that the bundle has in the requested precision."""

@@ -31,6 +31,7 @@ from aeonnx.runtime.stream import ahead, rows_at_once
 __all__ = ["Walk", "slerp", "walked"]
 
 _DEVIATIONS = 3.0  # of the ends of a sweep
+_DIGITS = 100  # more than any seed has; of thousands, int() raises an error
 _NEARLY_PARALLEL = 1e-6  # sine of an angle
 
 
@@ -150,7 +151,7 @@ def _drawn(walk: Walk) -> bool:
 
 
 def _is_seed(text: str) -> bool:
-    return text.isdecimal()
+    return text.isdecimal() and len(text) <= _DIGITS
 
 
 def _end(

@@ -122,18 +122,19 @@ class Corruption:
         """The random numbers for one batch of values of `shape`.
 
         Returns:
-            Noise, float32 [rows, *shape]; for a range of levels, also U[0, 1), float32 [rows].
+            Noise, float32 [rows, *shape], of "jpeg" [rows, 1]; for a range of levels, also U[0, 1),
+            float32 [rows].
         """
         drawn = CORRUPTIONS[self.kind][0](noise, *shape)
         return (drawn, noise.uniform()) if self.draws > 1 else (drawn,)
 
     def __call__(self, x: Tensor, drawn: Tensor, share: Tensor | None = None) -> Tensor:
-        """Corrupt images or features: x -> x_tilde, of the same shape and range.
+        """Corrupt images or features: x -> x_tilde, of the same shape, and but for "awgn" range.
 
         Args:
             x: images or features [N, ...]; in [0, 1] unless the kind is "masking"; for "jpeg",
                 images [N, C, H, W].
-            drawn: random numbers from `draw`, of the shape of `x`.
+            drawn: random numbers from `draw`.
             share: for a range of levels, each row's share of the way from its lower end to its
                 upper end, float32 [N].
         """

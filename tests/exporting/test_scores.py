@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from scipy.ndimage import gaussian_filter
 
 import aeonnx
-from aeonnx.bundle import manifest
+from aeonnx.bundle import TensorSpec, manifest
 from aeonnx.checkpoint import load
 from aeonnx.cli import cli
 from aeonnx.errors import UnknownNameError, UsageError
+from aeonnx.exporting.scores import with_score
+from aeonnx.models import Part
 from tests.support import few_rows
 
 Maker = Callable[..., Path]
@@ -163,3 +165,11 @@ def test_vectors_have_no_structure(
     torch.save(load(run_of("ae"), "ae").model.state_dict(), state)
     with pytest.raises(UsageError, match="--score mahalanobis: expected an encoder to vectors"):
         aeonnx.export("ae", "b", checkpoint=state, score="mahalanobis")
+
+
+def test_a_scorer_of_the_error_alone_has_no_structure() -> None:
+    x = TensorSpec("x", ("batch", 1, 28, 28), range=(0, 1), kind="image")
+    error = TensorSpec("error", ("batch",), range=(0, 1), kind="score")
+    scorer = Part(torch.nn.Flatten(), (x,), (error,))
+    with pytest.raises(UsageError, match=r"returns the reconstruction first, .* got error: leave"):
+        with_score({"scorer": scorer}, "dssim", lambda: {})

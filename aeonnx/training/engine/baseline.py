@@ -64,7 +64,7 @@ def _of_columns(plan: Plan, metrics: Mapping[str, float]) -> str | None:
 
 
 def _advice(plan: Plan) -> str:
-    return (
-        f"Try more --epochs than {plan.epochs[-1]}, another --lr than {plan.settings.lr:g}, or a "
-        f"larger --latent than {plan.config.latent_size}"
-    )
+    tries = [f"more --epochs than {plan.epochs[-1]}", f"another --lr than {plan.settings.lr:g}"]
+    if plan.config.latent_size:
+        tries.append(f"a larger --latent than {plan.config.latent_size}")
+    return f"Try {', '.join(tries[:-1])}, or {tries[-1]}"
