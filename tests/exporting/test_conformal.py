@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from aeonnx import checkpoint
 from aeonnx.bundle import QUANTILES, NormalScores
 from aeonnx.exporting.conformal import normal_scores, thresholds
+from aeonnx.training import TrainOptions, train
 
 FLOATS = st.floats(0, 1e6, width=32)
 
@@ -108,3 +110,17 @@ def test_other_distributions_are_refused(change: dict[str, object], text: str) -
     sound = {"rows": 3, "held_out": True, "quantiles": (0.0,) * 101, "false_alarms": {}}
     with pytest.raises(ValueError, match=text):
         NormalScores(**{**sound, **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("side", "kept"), [(28, 120), (512, 120), (768, 64)])
+def test_the_checkpoint_carries_enough_large_images_for_p99(
+    tmp_path: Path, side: int, kept: int
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (140, 1, side, side), np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=x[:20], x_test=x[20:])
+    data, run = str(tmp_path / "x.npz"), tmp_path / "run"
+    train(TrainOptions("ae", run, data=data, hidden=(4,), latent_size=2, epochs=1, device="cpu"))
+    examples = checkpoint.load(run, "ae").examples
+    assert examples is not None
+    assert examples.normal is not None
+    assert len(examples.normal) == kept

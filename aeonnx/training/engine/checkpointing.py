@@ -31,8 +31,9 @@ __all__ = ["CheckpointManager", "Restored"]
 
 _TEST_EXAMPLES, _TRAIN_EXAMPLES = 64, 512  # images that go into the checkpoint
 _WHITE = 255
-_NORMAL_EXAMPLES = 1000  # test images whose scores make the thresholds
 _EXAMPLE_VALUES = 1 << 23  # most values of these training images, but at least as many as of tests
+_NORMAL_EXAMPLES = 1000  # test images whose scores make the thresholds
+_NORMAL_BYTES = 1 << 25  # most bytes of them, but at least as many images as of tests
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class CheckpointManager:
     def _normal(self) -> Tensor:
         """Indices of the test images for thresholds."""
         images = self.plan.data.test.images
-        most = max(_TEST_EXAMPLES, min(_NORMAL_EXAMPLES, _EXAMPLE_VALUES // prod(images.shape)))
+        fit = _NORMAL_BYTES * len(images) // images.nbytes
+        most = max(_TEST_EXAMPLES, min(_NORMAL_EXAMPLES, fit))
         return evenly_spaced(len(images), most)
 
     def resume(self) -> Restored | None:
