@@ -35,7 +35,8 @@ IMAGES = (
     "Each of IMAGES is a picture (PNG, JPEG, BMP, TIFF, WebP, GIF), a folder of them, a .npy or "
     ".npz array (uint8, or floats in [0, 1], or in another range that the manifest gives for "
     "images), or - for one such file on stdin. A model of anything but images, such as vectors or "
-    "volumes, reads .npy and .npz arrays of rows; one of columns .csv and .parquet tables too."
+    "volumes, reads .npy and .npz arrays of rows; one of columns .csv, .tsv and .parquet tables "
+    "too."
 )
 _NAMED = 3  # skipped pictures that the message names
 
@@ -94,7 +95,11 @@ def _further(text: str) -> tuple[str, float | str]:
 def images_argument(*, required: bool) -> Callable[[F], F]:
     """The argument IMAGES, as `sources`."""
     return click.argument(
-        "sources", type=PATH_NAME, metavar="IMAGES...", nargs=-1, required=required
+        "sources",
+        type=PATH_NAME,
+        metavar="IMAGES..." if required else "[IMAGES]...",
+        nargs=-1,
+        required=required,
     )
 
 

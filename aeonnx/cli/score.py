@@ -46,8 +46,9 @@ __all__ = ["score"]
     "-o",
     "--output",
     type=PATH_NAME,
-    help="Where to write the results: a .csv of name, score, percentile and verdict, - for the "
-    "same on stdout, or a .npy of the scores.  [default: print them]",
+    help="Where to write the results: a .csv of name, score, percentile and verdict, and for rows "
+    "of a table of the column that an odd one is odd in and the error of each; - for the same on "
+    "stdout, or a .npy of the scores.  [default: print them]",
 )
 @click.option(
     "--threshold",
@@ -76,10 +77,10 @@ __all__ = ["score"]
 @runtime_options
 @force_option("Replace existing files; write into a folder that is not empty.")
 @json_option(
-    "an object with `threshold` and `rows`, a list of objects with `name`, `score`, `percentile` "
-    "(null if the bundle does not know it), `verdict` (normal or odd) and, of rows of a table, "
-    "`column`, the one that an odd row is odd in, and `columns` with the error of each; with "
-    "--watch one such object per line"
+    "an object with `threshold` and `rows`, a list of objects with `name`, `score` (null if the "
+    "network overflows), `percentile` (null if the bundle does not know it), `verdict` (normal or "
+    "odd) and, of rows of a table, `column`, the one that an odd row is odd in, and `columns` with "
+    "the error of each; with --watch one such object per line"
 )
 def score(
     bundle: Path,

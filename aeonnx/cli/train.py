@@ -46,6 +46,11 @@ def _recipe_option(name: str, options: dict[str, Any]) -> click.Option:
     """The command's option for an option that one recipe or several have."""
     first = next(iter(options.values()))
     said = ": ".join(text for text in (first.help, str(first.allowed)) if text)
+    said += "".join(
+        f"; for {model} {option.allowed}"
+        for model, option in options.items()
+        if option.allowed != first.allowed
+    )
     defaults = {model: _number(option.default) for model, option in options.items()}
     default = defaults[next(iter(options))]
     if len(set(defaults.values())) > 1:
@@ -87,8 +92,8 @@ def _number(value: str | float) -> str:
 @click.option(
     "--data",
     help="Training data: mnist-sample (5,000 digits, offline), mnist, fashion-mnist, kmnist, "
-    "cifar10, a folder of images, a .npy or a .npz file; for ae a table too: .csv, .parquet, or an "
-    "array [N, D].  [default: mnist-sample]",
+    "cifar10, a folder of images, a .npy or a .npz file; for ae a table too: .csv, .tsv, .parquet, "
+    "or an array [N, D].  [default: mnist-sample]",
 )
 @click.option(
     "--pairs",

@@ -74,6 +74,10 @@ def open_rows_of(
         # Odd images may have values that no normal image has.
         limited = verb != "score"
         _refuse_step(verb, spec, reading)
+        if reading.how.resize is not None and ANY in sizes(spec)[1:]:
+            raise UsageError(
+                f"--resize: {verb} of this bundle takes pictures of any size: leave it out"
+            )
         keeps_alpha = of_any_size(bundle, verb)
         how = replace(reading, bounds=spec.range, limited=limited, keeps_alpha=keeps_alpha)
         return open_images(cast(Sequence[Path | str | PhotoFile], sources), sizes(spec), how)

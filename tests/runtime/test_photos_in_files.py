@@ -473,3 +473,13 @@ def test_a_full_disk_ends_the_work_at_once(
     assert "no space left on device" in told.stderr
     assert len(written) == 1
     assert not Path("out").exists()
+
+
+def test_resizing_is_refused_where_any_size_is_taken(aeonnx: Cli, bundles: dict[str, Path]) -> None:
+    Path("x.png").write_bytes(encode_picture(noise(20, 24, 1), "png", None, None))
+    told = aeonnx("denoise", bundles["grey"], "x.png", "-o", "y.png", "--resize", "fit")
+    assert told.exit_code == 2
+    assert told.stderr.splitlines()[-1].endswith(
+        "--resize: denoise of this bundle takes pictures of any size: leave it out"
+    )
+    assert not Path("y.png").exists()
