@@ -48,7 +48,12 @@ Made by `benchmarks/quality.py`: 60,000 training images, 10,000 test images, see
 `aeonnx train`'s own engine. `must` is the value that each row has to reach, `aim` a desired value;
 epochs are the sum over all stages; seconds are those of training, pauses included, on a machine
 with other load.
+
+How well photographs are denoised: [denoise.md](tasks/denoise.md#how-good-it-is). How many odd
+images and rows are found: [find-defects.md](tasks/find-defects.md#how-much-it-finds).
 """
+SPEED_HEAD = """Made by `benchmarks/train_speed.py`. "Textbook" is a plain loop of torch,
+`benchmarks/textbook.py`; "of peak" is the share of a GPU's highest speed, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def page(results: dict[str, Any]) -> str:
     if "classical" in results:
         parts.append(_classical_table(results["classical"]))
     if SPEED.exists():
-        parts.append(f"## Speed\n\nMade by `benchmarks/train_speed.py`. {SPEED.read_text()}")
+        parts.append(f"## Speed\n\n{SPEED_HEAD} {SPEED.read_text()}")
     return "\n".join(parts)
 
 

@@ -16,7 +16,7 @@ from aeonnx.runtime.file_ops import run_on_files
 
 
 def main() -> None:
-    """Write a picture of the same name for each, and a sheet of the first before and after."""
+    """Write clean/a.png for scans/a.jpg and so on, and a sheet of the first before and after."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("scans", type=Path, help="folder of pictures")
