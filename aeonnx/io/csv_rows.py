@@ -11,7 +11,7 @@ from itertools import repeat
 
 from aeonnx.errors import ImageError
 
-__all__ = ["csv_rows", "has_decimal_comma", "number_of"]
+__all__ = ["csv_rows", "has_decimal_comma", "is_missing", "number_of"]
 
 _DELIMITERS = ",;\t|"
 _SNIFFED = 65536  # characters from which the delimiter is told
@@ -50,6 +50,11 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=line.count)
 
 
+def is_missing(text: str) -> bool:
+    """Whether a text stands for a missing value, such as "" or NA."""
+    return text.strip().lower() in _MISSING
+
+
 def has_decimal_comma(text: str) -> bool:
     """Whether a text is a number with a decimal comma, or one of thousands: 60,6."""
     return "," in text and bool(_DECIMAL.fullmatch(text))
@@ -65,4 +70,4 @@ def number_of(text: str) -> float | None:
     try:
         return float(text) if "_" not in text else None  # 1_000 is Python's, and no table's
     except ValueError:
-        return float("nan") if text.strip().lower() in _MISSING else None
+        return float("nan") if is_missing(text) else None

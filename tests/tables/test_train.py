@@ -17,9 +17,11 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 import aeonnx
 from aeonnx.checkpoint import load
 from aeonnx.errors import DataError, UsageError
-from aeonnx.training import load_data
-from aeonnx.training.data import DataSet, Split
+from aeonnx.training import TrainOptions, load_data
+from aeonnx.training.data import DataSet, Split, with_normal
 from aeonnx.training.data._set import InMemory
+from aeonnx.training.engine.distributed import Ranks
+from aeonnx.training.engine.plan import make_plan
 from aeonnx.training.options import TableOptions
 from tests.support import Cut, CutAfter, weights
 from tests.tables.conftest import NAMES, SENSORS, UNITS, sensors, wines, write_csv
@@ -282,3 +284,100 @@ def test_what_is_trained_on_has_its_name() -> None:
         images = InMemory(torch.zeros(2, *shape))
         assert Split(images, None).unit == unit
         assert Split(images, None, endless=True).unit == "crop"
+
+
+def test_the_scale_is_that_of_normal_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    normal = np.stack([rng.normal(20, 1, 900), np.full(900, 7.0), np.zeros(900)], 1)
+    fault = np.stack([np.full(100, 1000.0), np.full(100, 9.0), np.ones(100)], 1)
+    rows = rng.permutation(np.concatenate([normal, fault])).astype(np.float32)
+    path = write_csv(tmp_path / "x.csv", ["heat", "mode", "state"], rows)
+    every = loaded(path, label_column="state")
+    assert every.scale is not None
+    assert every.scale.scale[0] > 100
+    assert every.notes == ()
+    data = with_normal(every, "0", classifies=False)
+    assert data.scale is not None
+    kept = read(data).astype(np.float64)
+    np.testing.assert_allclose(data.scale.centre, kept.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(data.scale.scale, [kept[:, 0].std(), 1], rtol=1e-5)
+    assert [f"{path}: column mode has one value alone" in note for note in data.notes] == [True]
+
+
+@pytest.mark.parametrize("scaler", ["standard", "robust", "none"])
+@pytest.mark.parametrize("window", [None, 8])
+def test_a_constant_column_may_begin_with_a_missing_value(
+    tmp_path: Path, scaler: str, window: int | None
+) -> None:
+    x = sensors(100)
+    x[:, 3] = 0.1
+    x[:5, 3] = np.nan
+    data = loaded(write_csv(tmp_path / "x.csv", SENSORS, x), scaler=scaler, window=window)
+    assert data.scale is not None
+    fill, centre, scale = (float(part[3]) for part in vars(data.scale).values())
+    assert (fill, centre, scale) == (np.float32(0.1), 0 if scaler == "none" else np.float32(0.1), 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "noted"),
+    [
+        (2.4e9 + np.arange(400.0) % 20, True),  # a meter that counts watt hours
+        (1.7e9 + np.arange(400.0), True),  # seconds since 1970
+        (12_345_678.12 + np.arange(400.0), False),
+        (20 + np.arange(400.0) % 7, False),
+        (np.full(400, 2.4e9 + 1), False),
+    ],
+)
+def test_values_that_float32_rounds_are_noted(
+    tmp_path: Path, column: np.ndarray, noted: bool
+) -> None:
+    rows = [f"{value!r},{place}" for place, value in enumerate(column.tolist())]
+    (tmp_path / "x.csv").write_text("\n".join(["meter,load", *rows]))
+    notes = loaded(tmp_path / "x.csv").notes
+    text = "column meter: float32, in which the model computes, rounds its values by up to"
+    assert any(text in note for note in notes) == noted
+    assert any("one value alone" in note for note in notes) == (column.min() == column.max())
+
+
+def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    states = ["running", "", "fault", "NA", "running", " ", "?"] * 20
+    rows = [f"{x},{state}" for x, state in zip(sensors(140)[:, 0], states, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["temperature,state", *rows]))
+    data = loaded(tmp_path / "x.csv", label_column="state")
+    assert data.classes == ("fault", "running")
+    assert data.train_images + data.test_images == 60
+    assert data.notes == (f"{tmp_path / 'x.csv'}: left out 80 rows without a label in state",)
+    numbers = np.stack([sensors(140)[:, 0], np.arange(140) % 3], 1)
+    numbers[::4, 1] = np.nan
+    np.savez(tmp_path / "x.npz", x_train=numbers[:100], x_test=numbers[100:])
+    data = loaded(tmp_path / "x.npz", label_column="1")
+    assert (data.train_images, data.test_images, data.classes) == (75, 30, ("0", "1", "2"))
+    np.testing.assert_array_equal(read(data, "test")[:, 0], numbers[100:][numbers[100:, 1] >= 0, 0])
+    (tmp_path / "y.csv").write_text("temperature,state\n1,\n2,NA\n3,\n")
+    with pytest.raises(DataError, match="--label-column state: expected labels, got none"):
+        loaded(tmp_path / "y.csv", label_column="state")
+
+
+def test_held_out_windows_share_no_step_with_those_trained_on(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(400.0)[:, None])
+    options = {"data": str(tmp_path / "x.npy"), "window": 16, "step": 4, "patience": 2}
+    plan = make_plan(TrainOptions("ae", tmp_path / "run", batch_size=8, **options), Ranks())
+    images = plan.data.train.images
+    trained, held_out = (
+        {*images.read(places).flatten().tolist()} for places in (plan.train_places, plan.held_out)
+    )
+    assert len(plan.held_out) == round(0.1 * len(images))
+    assert not trained & held_out
+    assert max(trained) + 4 >= min(held_out)
+
+
+def test_odd_rows_at_which_the_network_overflows_are_found(tmp_path: Path) -> None:
+    x = np.concatenate([sensors(200), np.full((3, 4), -3.4028235e38, np.float32)])
+    state = np.repeat([0, 1], [200, 3])[:, None]
+    path = write_csv(
+        tmp_path / "x.csv", [*SENSORS, "state"], np.concatenate([x, state], 1).astype(np.float32)
+    )
+    trained = aeonnx.train(
+        "ae", tmp_path / "run", data=path, label_column="state", normal="0", **SMALL
+    )
+    assert trained.training.metrics["auroc"] == 1

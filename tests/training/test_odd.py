@@ -130,6 +130,20 @@ def test_odd_images_come_in_any_order() -> None:
     assert len({image.numpy().tobytes() for image in one_by_one}) == 5
 
 
+def test_classes_that_are_numbers_are_between_numbers(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / str(number)).mkdir()
+        for place in range(10):
+            Image.new("L", (28, 28), place).save(tmp_path / str(number) / f"{place}.png")
+    data = load_data(str(tmp_path), Path())
+    for text, kept in (("0-8", range(9)), ("8-10", (8, 9, 10)), ("1,9-11", (1, 9, 10, 11))):
+        found = with_normal(data, text, classifies=False)
+        assert {*found.classes} == {*map(str, kept)}
+    for text in ("10-2", "0-12"):
+        with pytest.raises(AeonnxError, match=f"--normal {text}: '{text}' is none of the classes"):
+            with_normal(data, text, classifies=False)
+
+
 def test_folders_named_normal_and_odd_say_it_themselves(tmp_path: Path) -> None:
     digits = sample().train.images.read(torch.arange(0, 4000, 40))[:, 0].numpy()
     for number, digit in enumerate(digits):

@@ -16,6 +16,7 @@ from aeonnx.training.data._odd import read_mask, with_normal
 from aeonnx.training.data._photos import load_photos
 from aeonnx.training.data._set import DataSet, Images, InMemory, Odd, Scale, Split, separate
 from aeonnx.training.data._table import data_set_of, given_of
+from aeonnx.training.data._windows import Windows
 from aeonnx.training.options import TableOptions
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Scale",
     "Split",
     "Whole",
+    "Windows",
     "load_data",
     "read_mask",
     "separate",

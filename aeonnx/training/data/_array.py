@@ -103,10 +103,8 @@ def _rows(
             f"{' and '.join(str(list(part.shape)) for part in parts)}"
         )
     whole = of_array(np.concatenate(parts), _where(path, images[0]))
-    given = given_of(whole, table)
-    if len(parts) > 1:
-        given = replace(given, tests=len(parts[1]))
-    if labels:
+    given = given_of(whole, table, len(parts[1]) if len(parts) > 1 else None)
+    if labels and table.label_column is None:
         numbers, classes = _numbers(path, arrays, labels, [*map(len, parts)])
         given = replace(given, labels=torch.cat(numbers), classes=classes)
     return data_set_of(given, name, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         labels.append(part.labels[~usual])
     known = data.masks or (None,) * len(data.test.images)
     lacking = sum(known[place] is None for place in odd[1].places.tolist())
-    notes = data.notes
+    scale, notes = data.scale, data.notes
+    if data.measure is not None:  # odd rows would widen it, and hide others like them
+        scale, notes = data.measure(_all(splits[0].images).numpy())
     if any(known) and lacking:
         notes += (
             f"{lacking} of {len(odd[1])} odd test images have no mask in {TRUTH}/: pixel_auroc "
@@ -112,8 +115,13 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         normal=chosen,
         odd=Odd(Split(Joined(tuple(odd)), torch.cat(labels)), tuple(masks)),
         masks=(),
+        scale=scale,
         notes=notes,
     )
+
+
+def _all(images: Images) -> Tensor:
+    return images.read(torch.arange(len(images)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +165,19 @@ class Joined:
         return torch.cat(found)[torch.cat(order).argsort()]
 
 
+def _between(first: str, last: str, known: Sequence[str]) -> Sequence[str]:
+    """The classes from `first` to `last`, empty without any; numbers in their own order.
+
+    Names of folders and texts of tables are sorted as texts: 0, 1, 10, 11, 2.
+    """
+    if not {first, last} <= {*known}:
+        return []
+    if first.isdecimal() and last.isdecimal():
+        low, high = int(first), int(last)
+        return [name for name in known if name.isdecimal() and low <= int(name) <= high]
+    return known[known.index(first) : known.index(last) + 1]
+
+
 def _numbered(labels: Tensor, keep: Tensor) -> Tensor:
     """Indices of labels among those that are kept, in ascending order."""
     return torch.searchsorted(keep.sort().values, labels)
@@ -173,10 +194,11 @@ def _chosen(data: DataSet, normal: str) -> tuple[str, ...]:
     found: list[str] = []
     for text in normal.split(","):
         first, _, last = text.partition("-")
+        between = [] if text in known else _between(first, last, known)
         if text in known:
             found.append(text)
-        elif first in known and last in known and known.index(first) < known.index(last):
-            found += known[known.index(first) : known.index(last) + 1]
+        elif between:
+            found += between
         else:
             raise UsageError(
                 f"--normal {normal}: {text!r} is none of the classes {', '.join(known)}: expected "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -155,6 +156,8 @@ class DataSet:
         masks: for each test image, see `Odd.masks`; empty without any.
         columns: what the numbers of a row are; None for images.
         scale: of the columns; None for images.
+        measure: (rows, float32 [n, ...]) -> the scale of the columns of these training rows, and
+            all `notes`; None for images.
         notes: a line for each thing about the data that its owner may not know.
     """
 
@@ -170,6 +173,7 @@ class DataSet:
     masks: tuple[Path | None, ...] = ()
     columns: Columns | None = None
     scale: Scale | None = None
+    measure: Callable[[npt.NDArray[Any]], tuple[Scale, tuple[str, ...]]] | None = None
     notes: tuple[str, ...] = ()
 
     @property

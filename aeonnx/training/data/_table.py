@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aeonnx._util.text import printable
+from aeonnx._util.text import counted, printable
 from aeonnx.errors import DataError
+from aeonnx.io.csv_rows import is_missing
 from aeonnx.io.tables import Table, join_names, split_names
 from aeonnx.models import Columns
 from aeonnx.training.data._set import DataSet, InMemory, Scale, Split
@@ -27,6 +29,7 @@ Array = npt.NDArray[Any]
 
 SERIES = "the last tenth of the series"
 _NAMED = 6  # columns that a message names
+_ROUNDED = 0.01  # standard deviations by which rounding to float32 is worth a note
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,8 @@ class Given:
         labels: int64 [T], indices into `classes`; None without.
         classes: names of the labels.
         tests: number of rows at the end that are the test rows; None to split.
+        rounded: a note on each column whose values float32 cannot tell apart well, by its name.
+        notes: further lines about the rows.
     """
 
     where: str
@@ -49,17 +54,24 @@ class Given:
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
     tests: int | None = None
+    rounded: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def given_of(table: Table, options: TableOptions) -> Given:
-    """The chosen columns of a table.
+def given_of(table: Table, options: TableOptions, tests: int | None = None) -> Given:
+    """The chosen columns of a table, without rows that lack a label where one column has labels.
+
+    Args:
+        table: the table.
+        options: which columns are read.
+        tests: see `Given`.
 
     Raises:
         ImageError: a column is missing or has texts.
+        DataError: there is no such column of labels, or it has none.
         UsageError: no column is named.
     """
     label = options.label_column
-    labels, classes = _labels(table, label) if label is not None else (None, ())
     others = [] if label is None else [label]
     if options.columns is None:
         table.refuse_texts(others)
@@ -67,27 +79,59 @@ def given_of(table: Table, options: TableOptions) -> Given:
     else:
         names = split_names(options.columns)
     units = tuple(table.units.get(name, "") for name in names)
-    return Given(
+    found = Given(
         table.where,
         table.values(names),
         tuple(names),
         units if any(units) else (),
-        labels,
-        classes,
+        tests=tests,
+        rounded={name: note for name in names if (note := _rounding(table, name))},
+    )
+    return found if label is None else _labelled(found, label, _labels(table, label))
+
+
+def _rounding(table: Table, name: str) -> str:
+    """A note on a column whose values differ by little more than the rounding to float32."""
+    exact = table.numbers[name][np.isfinite(table.numbers[name])]
+    with np.errstate(over="ignore"):  # what is beyond float32 is refused later
+        lost = np.abs(exact - exact.astype(np.float32))
+    spread = exact.std() if exact.size else 0.0
+    if not spread or not np.isfinite(lost).all() or lost.max() <= _ROUNDED * spread:
+        return ""
+    return (
+        f"{table.where}: column {name}: float32, in which the model computes, rounds its values by "
+        f"up to {lost.max():.3g}, and their standard deviation is {spread:.3g}: subtract a number "
+        "near their mean first"
     )
 
 
-def _labels(table: Table, name: str) -> tuple[Tensor, tuple[str, ...]]:
-    texts: Sequence[str]
+def _labelled(given: Given, name: str, texts: Sequence[str]) -> Given:
+    """Rows with their labels; those whose label is missing are of no known class."""
+    there = np.array([not is_missing(text) for text in texts])
+    if not there.any():
+        raise DataError(f"{given.where}: --label-column {name}: expected labels, got none")
+    known = [printable(text) for text, kept in zip(texts, there, strict=True) if kept]
+    classes, numbers = np.unique(np.array(known), return_inverse=True)
+    left = len(texts) - len(known)
+    return replace(
+        given,
+        values=given.values[there],
+        labels=torch.from_numpy(numbers.astype(np.int64)),
+        classes=tuple(map(str, classes)),
+        tests=given.tests and int(there[-given.tests :].sum()),
+        notes=(f"{given.where}: left out {counted(left, 'row')} without a label in {name}",)
+        if left
+        else (),
+    )
+
+
+def _labels(table: Table, name: str) -> Sequence[str]:
     if name in table.texts:
-        texts = table.texts[name]
-    elif name in table.numbers:
-        texts = [np.format_float_positional(value, trim="-") for value in table.numbers[name]]
-    else:
-        known = ", ".join(map(printable, [*table.numbers, *table.texts]))
-        raise DataError(f"{table.where}: --label-column {name}: expected one of {known}")
-    classes, numbers = np.unique(np.array([printable(text) for text in texts]), return_inverse=True)
-    return torch.from_numpy(numbers.astype(np.int64)), tuple(map(str, classes))
+        return table.texts[name]
+    if name in table.numbers:
+        return [np.format_float_positional(value, trim="-") for value in table.numbers[name]]
+    known = ", ".join(map(printable, [*table.numbers, *table.texts]))
+    raise DataError(f"{table.where}: --label-column {name}: expected one of {known}")
 
 
 def data_set_of(given: Given, name: str, options: TableOptions) -> DataSet:
@@ -115,7 +159,8 @@ def data_set_of(given: Given, name: str, options: TableOptions) -> DataSet:
             f"{given.where}: {_with_nan(given)}: give --missing impute to fill them in, or "
             "remove these rows"
         )
-    scale, notes = _measured(given, learned, options.scaler or "standard")
+    measure = partial(_measured, given, scaler=options.scaler or "standard")
+    scale, notes = measure(learned)
     return DataSet(
         name,
         train,
@@ -124,6 +169,7 @@ def data_set_of(given: Given, name: str, options: TableOptions) -> DataSet:
         how,
         columns=Columns(given.names, given.units, missing or options.missing == "impute"),
         scale=scale,
+        measure=measure,
         notes=notes,
     )
 
@@ -188,7 +234,7 @@ def _with_nan(given: Given) -> str:
 
 
 def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str, ...]]:
-    """The scale of each column, and a note for each whose values are all equal."""
+    """The scale of each column, and all notes: also on each column whose values are all equal."""
     exact = rows.astype(np.float64)
     empty = [given.names[place] for place in np.flatnonzero(np.isnan(exact).all(0))]
     if empty:
@@ -199,19 +245,22 @@ def _measured(given: Given, rows: Array, scaler: str) -> tuple[Scale, tuple[str,
         )
     mean, deviation = np.nanmean(exact, 0), np.nanstd(exact, 0)
     low, median, high = np.nanquantile(exact, (0.25, 0.5, 0.75), axis=0)
-    constant = np.nanmin(exact, 0) == np.nanmax(exact, 0)  # where a mean may be rounded
+    constant = np.nanmin(exact, 0) == np.nanmax(exact, 0)
     notes = tuple(
         f"{given.where}: column {name} has one value alone, and so no scale: another value counts "
         "by its difference in the column's own unit, and a small one is not odd"
         for name, same in zip(given.names, constant, strict=True)
-        if same
+        if same and name not in given.rounded
     )
+    notes = (*given.notes, *given.rounded.values(), *notes)
     spread = np.where(high > low, high - low, deviation)
     fill, centre, scale = {
         "standard": (mean, mean, deviation),
         "robust": (median, median, spread),
         "none": (mean, np.zeros_like(mean), np.ones_like(mean)),
     }[scaler]
-    centre = np.where(constant & (scaler != "none"), exact[0], centre)
+    only = np.nanmin(exact, 0)  # the mean of equal values may be rounded
+    centre = np.where(constant & (scaler != "none"), only, centre)
+    fill = np.where(constant, only, fill)
     scale = np.where(constant | (scale <= 0), 1.0, scale)
     return Scale(*(torch.from_numpy(part).float() for part in (fill, centre, scale))), notes

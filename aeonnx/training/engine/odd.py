@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,6 +55,9 @@ def odd_metrics(
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     usual, found = (np.concatenate([*_scored(model, each, "error")]) for each in (normal, images))
+    if not np.isfinite(usual).all():  # the weights diverged, which training says
+        return {"auroc": math.nan}
+    found = _ranked(found)
     truth = np.repeat([0, 1], [len(usual), len(found)])
     scores = np.concatenate([usual, found])
     metrics = {
@@ -76,7 +80,7 @@ def _of_pixels(
 ) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
-    maps = np.concatenate([*_scored(model, images, "map")])
+    maps = _ranked(np.concatenate([*_scored(model, images, "map")]))
     masked = [place for place, mask in enumerate(odd.masks) if mask is not None]
     masks = [read_mask(mask, maps.shape[1:]) for mask in odd.masks if mask is not None]
     usual = np.concatenate([*_scored(model, normal, "map")])
@@ -85,6 +89,13 @@ def _of_pixels(
         return {}
     errors = np.concatenate([maps[masked].ravel(), usual.ravel()])
     return {"pixel_auroc": float(roc_auc_score(truth, errors))}
+
+
+def _ranked(errors: Floats) -> Floats:
+    """Errors that can be sorted: the network overflows at values that are far from normal."""
+    most = float(np.finfo(np.float32).max)
+    found: Floats = np.nan_to_num(errors, nan=most, posinf=most)
+    return found
 
 
 def _scored(model: Model, loader: BatchLoader, name: str) -> Iterator[Floats]:

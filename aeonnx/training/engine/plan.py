@@ -19,7 +19,7 @@ from aeonnx.checkpoint.states import State
 from aeonnx.errors import CheckpointError, DataError, UsageError
 from aeonnx.models import ModelConfig, archs, classifies, configure, crop_of
 from aeonnx.training import recipes
-from aeonnx.training.data import DATA_SETS, DataSet, load_data, with_normal
+from aeonnx.training.data import DATA_SETS, DataSet, Images, Windows, load_data, with_normal
 from aeonnx.training.engine.distributed import Ranks
 from aeonnx.training.engine.resume import refuse_existing_run, relative_to_run, resumed_from
 from aeonnx.training.options import (
@@ -254,7 +254,7 @@ def make_plan(options: TrainOptions, ranks: Ranks) -> Plan:
     config = replace(config, unbounded=recipe.unbounded)
     settings = resolve_settings(options, recipe)
     seed = options.seed or 0
-    train_places, held_out = _hold_out(len(data.train.images), settings.held_out, seed)
+    train_places, held_out = _hold_out(data.train.images, settings.held_out, seed)
     _require_enough(len(train_places), settings.batch_size, ranks.size)
     return Plan(
         options=options,
@@ -291,12 +291,20 @@ def _epochs(options: TrainOptions, recipe: Recipe, steps_per_epoch: int) -> tupl
     return tuple(defaults)
 
 
-def _hold_out(images: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of the images to train on and of those held out, each sorted."""
-    count = round(images * share)
+def _hold_out(images: Images, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of the images to train on and of those held out, each sorted.
+
+    Windows that overlap are alike: the last ones are held out, and those that share steps with
+    them are neither.
+    """
+    number = len(images)
+    count = round(number * share)
     if not count:
-        return torch.arange(images), _NO_PLACES
-    shuffled = torch.randperm(images, generator=seeded(torch.Generator(), seed, Stream.HELD_OUT))
+        return torch.arange(number), _NO_PLACES
+    if isinstance(images, Windows):
+        before = images.starts + images.length <= images.starts[-count]
+        return before.nonzero().flatten(), torch.arange(number - count, number)
+    shuffled = torch.randperm(number, generator=seeded(torch.Generator(), seed, Stream.HELD_OUT))
     return shuffled[count:].sort().values, shuffled[:count].sort().values
 
 
