@@ -135,16 +135,37 @@ def _source(table: Table, wanted: ColumnsOf) -> Source:
     windows = np.lib.stride_tricks.sliding_window_view(values, length, 0)[::step]
     starts = np.arange(0, step * len(windows), step)
     whole = ~np.lib.stride_tricks.sliding_window_view(bad, length)[::step].any(1)
+    empty = _empty_windows(table, values, starts[whole], length)
+    if empty and not wanted.skip_bad:
+        raise ImageError(next(iter(empty.values())))
+    whole &= ~np.isin(starts, [*empty])
+    # By their last row, so that those of a file that grows come after those that were there.
+    ends = {start + length - 1: text for start, text in empty.items()}
+    skipped = tuple(text for _, text in sorted({**problems, **ends}.items()))
     if not whole.any():
         raise AllSkipped(skipped[0], skipped)
     names = [f"{first}-{first + length - 1}" for first in (table.first + starts[whole]).tolist()]
-    windows = windows[whole] if problems else windows  # which copies them
+    windows = windows[whole] if skipped else windows  # which copies them
     return Source(
         names,
         lambda size: map(np.ascontiguousarray, slices(windows, size)),
         left_out=_rest(table, int(starts[-1]) + length, len(values), length),
         skipped=skipped,
     )
+
+
+def _empty_windows(table: Table, values: Array, starts: Array, length: int) -> dict[int, str]:
+    """What is wrong with windows that have no value at all, by their first rows."""
+    gone = np.asarray(np.isnan(values).all(1))
+    found = {}
+    for start in starts.tolist():
+        if gone[start : start + length].all():
+            first = table.first + start
+            found[start] = (
+                f"{table.where}: rows {first} to {first + length - 1} have no value in any column "
+                "of the model: remove them"
+            )
+    return found
 
 
 def _rest(table: Table, first: int, end: int, length: int) -> tuple[str, ...]:
@@ -158,9 +179,10 @@ def _rest(table: Table, first: int, end: int, length: int) -> tuple[str, ...]:
 
 def _values(table: Table, wanted: ColumnsOf) -> Array:
     """The columns in the order of the model, float32 [T, D]."""
-    if table.named and not wanted.positional:
-        return table.values(wanted.names)
     found = [*table.numbers, *table.texts]
+    # Columns that were chosen by their places have these as names: "2", "5".
+    if not wanted.positional and (table.named or {*wanted.names} <= {*found}):
+        return table.values(wanted.names)
     if len(found) != len(wanted.names):
         names = "" if wanted.positional else f" ({', '.join(wanted.names)})"
         raise ImageError(

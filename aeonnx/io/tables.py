@@ -31,6 +31,7 @@ __all__ = [
     "name_and_unit",
     "of_array",
     "of_arrow",
+    "of_csv",
     "parquet_errors",
     "read_table",
     "split_names",
@@ -133,7 +134,7 @@ def read_table(path: Path, texts: Collection[str] = ()) -> Table:
     try:
         if path.suffix.lower() == ".parquet":
             return _of_parquet(path, where, texts)
-        return _of_csv(path.read_bytes(), where, texts)
+        return of_csv(path.read_bytes(), where, texts)
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -151,7 +152,12 @@ def of_array(values: Array, where: str) -> Table:
     return _table(where, names, columns, [None] * len(names), {}, named=False)
 
 
-def _of_csv(data: bytes, where: str, as_texts: Collection[str]) -> Table:
+def of_csv(data: bytes, where: str, as_texts: Collection[str] = ()) -> Table:
+    """The table in the bytes of a .csv, see `read_table`.
+
+    Raises:
+        ImageError: it is empty, or no such table.
+    """
     if b"\0" in data[:_SNIFFED]:
         raise ImageError(f"{where}: expected a table as text, got other bytes")
     try:

@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from aeonnx.bundle import Variant
-from aeonnx.errors import ImageError
+from aeonnx.errors import ImageError, InputError
 from aeonnx.io.folders import SUFFIXES, look
 from aeonnx.io.readers import Reading
 from aeonnx.io.tables import SUFFIXES as TABLES
+from aeonnx.io.tables import Table, of_csv
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
 from aeonnx.runtime.labels import missing_label, predicted
@@ -34,6 +36,7 @@ _State = tuple[int, int]
 """Size and time of a file."""
 
 _UNFINISHED = 10  # looks at a .csv without a newline at its end, which may be half a row
+_BUSY = 4  # looks at a .csv that grows all the time, after which its whole lines are read
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,21 @@ class _Done:
     rows: int = 0
     problems: int = 0
     start: str = ""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a look at a file saw.
+
+    Args:
+        state: of the file.
+        quiet: for how many looks it has been so.
+        waited: for how many looks it has had content that is not scored.
+    """
+
+    state: _State
+    quiet: int
+    waited: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,8 @@ def watched(
     """Score the files of a folder in order of their names, then each new or changed one.
 
     A file is read when its size and time have not changed between two looks, so that one that is
-    still being written is not read in part. Of a .csv that has grown, only further rows are scored.
+    still being written is not read in part. Of a .csv that has grown, only further rows are scored;
+    of one that grows all the time, the whole lines at every fourth look.
 
     Args:
         bundle: the bundle.
@@ -105,7 +124,7 @@ def watched(
         more = {label: predicted(bundle, rows)} if label else {}
         return bundle.score(rows, threshold=limit, **others, **more)
 
-    before: dict[Path, tuple[_State, int]] = {}  # and for how many looks it has been so
+    before: dict[Path, _Look] = {}
     done: dict[Path, _Done] = {}
     looks = 0
     while until is None or looks < until:
@@ -115,22 +134,26 @@ def watched(
             for path in (*found.pictures, *found.others)
             if path.suffix.lower() in suffixes and path.is_file()
         )
+        done = {path: last for path, last in done.items() if path in files}
         now = {}
         for path in files:
-            state = _state(path)
-            last, quiet = before.get(path, (state, -1))
-            now[path] = state, quiet + 1 if last == state else 0
-        done = {path: last for path, last in done.items() if path in now}
-        for path, (state, quiet) in now.items():
             last_done = done.get(path, _Done())
+            now[path] = at = _looked(path, before.get(path), last_done)
             log = path.suffix.lower() in _LOGS
-            if state == last_done.state or quiet < (_UNFINISHED if log and _is_cut(path) else 1):
+            ready = at.quiet >= (_UNFINISHED if log and _is_cut(path) else 1)
+            busy = log and not ready and at.waited >= _BUSY
+            if at.state == last_done.state or not (ready or busy):
                 continue
+            whole = _whole_lines(path) if busy else None
+            if busy and whole is None:
+                continue
+            table, state = whole or (path, at.state)
             grown = log and _start(path, last_done.state[0]) == last_done.start
             since = last_done if grown else _Done()
-            seen, problems = _scored(bundle, path, reading, score, since)
+            seen, problems = _scored(bundle, path.name, table, reading, score, since)
             start = _start(path, state[0]) if log else ""
             done[path] = _Done(state, since.rows + len(seen.names), problems, start)
+            now[path] = replace(at, waited=0)
             if seen.names or seen.problems:
                 yield seen
         before, looks = now, looks + 1
@@ -143,6 +166,27 @@ def _suffixes(scorer: Variant) -> tuple[str, ...]:
     if first.kind == "image":
         return SUFFIXES
     return (*TABLES, *_ARRAYS) if first.names else _ARRAYS
+
+
+def _looked(path: Path, before: _Look | None, done: _Done) -> _Look:
+    state = _state(path)
+    if before is None:
+        return _Look(state, 0, 0)
+    quiet = before.quiet + 1 if before.state == state else 0
+    return _Look(state, quiet, before.waited + 1 if state != done.state else 0)
+
+
+def _whole_lines(path: Path) -> tuple[Table, _State] | None:
+    """The rows of a .csv that is being written, without the last line if it does not end.
+
+    Returns:
+        With the size of what was read; None if there are no rows yet, or a row is cut.
+    """
+    with suppress(OSError, ImageError):
+        data = path.read_bytes()
+        data = data[: data.rfind(b"\n") + 1]
+        return of_csv(data, f"{path}"), (len(data), -1)
+    return None
 
 
 def _state(path: Path) -> _State:
@@ -173,7 +217,8 @@ def _start(path: Path, size: int) -> str:
 
 def _scored(
     bundle: Bundle,
-    path: Path,
+    name: str,
+    file: Path | Table,
     reading: Reading,
     score: Callable[[Array], Scored],
     since: _Done,
@@ -182,15 +227,15 @@ def _scored(
     found: list[Scored] = []
     done = 0
     try:
-        source = open_rows_of(bundle, "score", [path], reading)
+        source = open_rows_of(bundle, "score", cast(list[Path], [file]), reading)
         for batch in source.batches(rows_at_once(bundle, "score", source.values)):
             rows = batch[max(0, since.rows - done) :]
             done += len(batch)
             if len(rows):
                 found.append(score(rows))
-    except ImageError as error:
+    except InputError as error:
         return Seen((), None, (str(error),)), since.problems
     numbers = source.names[since.rows :]
-    names = (path.name,) if source.pictures else tuple(f"{path.name}:{name}" for name in numbers)
+    names = (name,) if source.pictures else tuple(f"{name}:{number}" for number in numbers)
     problems = source.skipped[since.problems :]
     return Seen(names, Scored.of(found) if found else None, problems), len(source.skipped)

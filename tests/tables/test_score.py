@@ -394,3 +394,100 @@ def test_windows_with_a_bad_row_are_skipped(aeonnx_cli: Run, windows_bundle: Pat
     with Path("s.csv").open() as file:
         names = [row["name"] for row in csv.DictReader(file)]
     assert names == ["0-15", "32-47", "48-63"]
+
+
+@pytest.fixture(scope="module")
+def imputing_windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of windows of sensors with missing values."""
+    folder = tmp_path_factory.mktemp("imputing")
+    path = write_csv(folder / "x.csv", SENSORS, sensors(300))
+    more = {"window": 8, "missing": "impute", "epochs": 3, "device": "cpu"}
+    aeonnx.train("ae", folder / "run", data=path, **more)
+    aeonnx.export("ae", folder / "bundle", checkpoint=folder / "run")
+    return folder / "bundle"
+
+
+@pytest.mark.usefixtures("often")
+def test_windows_without_any_value_are_named(
+    aeonnx_cli: Run, imputing_windows: Path, tmp_path: Path
+) -> None:
+    x = sensors(40, seed=3)
+    x[14:26] = np.nan  # a window and parts of its neighbours
+    x[2, 1] = np.nan
+    write_csv(Path("x.csv"), SENSORS, x)
+    text = "x.csv: rows 16 to 23 have no value in any column of the model: remove them"
+    told = aeonnx_cli("score", imputing_windows, "x.csv")
+    assert told.exit_code == 1
+    assert text in told.output
+    told = done(aeonnx_cli("score", imputing_windows, "x.csv", "-o", "s.csv", "--skip-bad"))
+    with Path("s.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["0-7", "8-15", "24-31", "32-39"]
+    log = tmp_path / "logs" / "x.csv"
+    log.parent.mkdir()
+    write_csv(log, SENSORS, x[:24])
+    looks = watched(aeonnx.load(imputing_windows, ["cpu"]), log.parent, "p99", Reading(), until=60)
+    seen = next(looks)
+    assert seen.names == ("x.csv:0-7", "x.csv:8-15")
+    assert [text in problem for problem in seen.problems] == [True]
+    with log.open("a", newline="") as file:
+        lines = [["" if np.isnan(v) else f"{v:.9g}" for v in row] for row in x[24:]]
+        csv.writer(file).writerows(lines)
+    seen = next(looks)
+    assert (seen.names, seen.problems) == (("x.csv:24-31", "x.csv:32-39"), ())
+
+
+@pytest.mark.usefixtures("often")
+def test_a_table_that_grows_all_the_time_is_scored(rows_bundle: Path, tmp_path: Path) -> None:
+    x, _, names = wines()
+    log = tmp_path / "logs" / "a.csv"
+    log.parent.mkdir()
+    write_csv(log, names, x[:1])
+    stopped = threading.Event()
+
+    def write() -> None:
+        for place in range(1, 150):
+            line = ",".join(f"{value:.9g}" for value in x[place])
+            with log.open("a") as file:
+                file.write(line[:9])
+                file.flush()
+                stopped.wait(0.02)
+                file.write(f"{line[9:]}\n")
+            if stopped.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        bundle = aeonnx.load(rows_bundle, ["cpu"])
+        looks = watched(bundle, log.parent, "p99", Reading(), until=60)
+        first = next(looks)
+        assert writer.is_alive()
+        more = next(looks)
+        assert writer.is_alive()
+    finally:
+        stopped.set()
+        writer.join()
+    rest = list(looks)
+    assert not [problem for seen in (first, more, *rest) for problem in seen.problems]
+    found = [name for seen in (first, more, *rest) for name in seen.names]
+    assert found == [f"a.csv:{row}" for row in range(len(found))]
+    assert len(found) == len(log.read_text().splitlines()) - 1
+    scores = [seen.scored.scores for seen in (first, more, *rest) if seen.scored is not None]
+    np.testing.assert_allclose(
+        np.concatenate(scores), bundle.score(x[: len(found)]).scores, rtol=1e-4
+    )
+
+
+def test_columns_that_were_chosen_by_their_places_are_found(aeonnx_cli: Run) -> None:
+    x = sensors(200)
+    np.save("x.npy", x)
+    for columns in ("3,0", "1,2,3"):
+        aeonnx.train("ae", "run", data="x.npy", columns=columns, epochs=1, device="cpu", force=True)
+        aeonnx.export("ae", "b", checkpoint="run", parts="scorer", force=True)
+        done(aeonnx_cli("score", "b", "x.npy", "-o", "s.npy", "--force"))
+        chosen = x[:, [int(each) for each in columns.split(",")]]
+        expected = aeonnx.load("b", ["cpu"]).score(chosen).scores
+        np.testing.assert_allclose(np.load("s.npy"), expected, rtol=1e-4)
+    np.save("y.npy", chosen)  # these columns alone, in the order of the model
+    done(aeonnx_cli("score", "b", "y.npy", "-o", "s.npy", "--force"))
+    np.testing.assert_allclose(np.load("s.npy"), expected, rtol=1e-4)
