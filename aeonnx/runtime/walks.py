@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aeonnx.errors import UsageError
+from aeonnx.errors import InputError, UsageError
 from aeonnx.runtime.bundle import Bundle
 from aeonnx.runtime.file_rows import open_rows_of
 from aeonnx.runtime.generating import latent_shape
@@ -100,6 +100,13 @@ def walked(
     ends = None
     if walk.interpolate:
         ends = [_end(bundle, each, first, shape, prior, walk, others) for each in walk.interpolate]
+        one, other = (list(end.shape) for end in ends)
+        if one != other:
+            raise InputError(
+                f"--interpolate: expected two latents of one size, got {one} and {other}: give "
+                "pictures of one size, or with a seed --size"
+            )
+        shape = ends[0].shape
     dtype = bundle.variant("decoder").inputs[0].dtype
     rows = rows_at_once(bundle, "decode", math.prod(shape))
 
@@ -111,10 +118,12 @@ def walked(
                 centre = _centre(prior, shape)
                 found = slerp(ends[0] - centre, ends[1] - centre, way) + centre
             else:
-                eps = _normal(walk, n, seed, first, places, shape)
+                eps = _normal(walk, seed, first, places, shape)
                 drawn = np.full(len(places), first) if walk.sweep is not None else first + places
                 shares = shares_of(prior, seed, drawn.astype(np.uint64), math.prod(shape))
                 found = of_normal(prior, eps, shape, shares)
+                if walk.sweep is not None:
+                    _sweep(found, walk.sweep, places / max(1, n - 1), prior, shares)
             yield found.astype(dtype)
 
     return ahead(bundle.decode(z, pixels=pixels, **others) for z in ahead(chosen()))
@@ -178,9 +187,9 @@ def _end(
 
 
 def _normal(
-    walk: Walk, n: int, seed: int, first: int, places: Array, shape: tuple[int, ...]
+    walk: Walk, seed: int, first: int, places: Array, shape: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
-    """Standard normals of the images `places` of n: [len(places), size]."""
+    """Standard normals of the images `places`, [len(places), size]: all the same for a sweep."""
     size = math.prod(shape)
     if walk.sweep is None:
         return _limited(standard_normal(seed, (first + places).astype(np.uint64), size), walk)
@@ -190,9 +199,37 @@ def _normal(
             f"{size - 1}, got {walk.sweep}"
         )
     one = _limited(standard_normal(seed, np.array([first], np.uint64), size), walk)
-    eps = np.repeat(one, len(places), axis=0)
-    eps[:, walk.sweep] = _DEVIATIONS * (2 * places / max(1, n - 1) - 1)
-    return eps
+    return np.repeat(one, len(places), axis=0)
+
+
+def _sweep(
+    latents: Array, number: int, way: Array, prior: Distribution, shares: Array | None
+) -> None:
+    """Set one number of each latent, [n, ...], from -3 to 3 of its standard deviations."""
+    flat = latents.reshape(len(latents), -1)
+    mean, deviation = _spread(prior, latents.shape[1:], shares)
+    flat[:, number] = (mean + _DEVIATIONS * (2 * way[:, None] - 1) * deviation)[:, number]
+
+
+def _spread(
+    prior: Distribution, shape: tuple[int, ...], shares: Array | None
+) -> tuple[Array, Array]:
+    """Mean and standard deviation of each number of a latent, [n or 1, size] each.
+
+    Of a mixture, they are those of the component that the latent is from.
+    """
+    if isinstance(prior, Mixture):
+        assert shares is not None  # noqa: S101  # the caller has them for a mixture
+        return shares @ prior.mean, shares @ _deviations(prior.factor, 3)
+    mean = np.zeros(shape[0]) if prior.mean is None else prior.mean
+    factor = np.ones(shape[0]) if prior.factor is None else prior.factor
+    places = math.prod(shape[1:])
+    return np.repeat(mean, places)[None], np.repeat(_deviations(factor, 2), places)[None]
+
+
+def _deviations(factor: Array, axes: int) -> Array:
+    """Of each channel, from a factor of the covariance, or from its diagonal with an axis less."""
+    return np.sqrt(np.square(factor).sum(-1)) if factor.ndim == axes else factor
 
 
 def _limited(eps: npt.NDArray[np.float64], walk: Walk) -> npt.NDArray[np.float64]:

@@ -99,6 +99,38 @@ def mixed(run_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_sweep_changes_one_number_of_a_latent(
+    aeonnx: Cli, run_of: Maker, mixed: Path, tmp_path: Path
+) -> None:
+    library.export(
+        "ae", tmp_path / "fitted", checkpoint=run_of("ae"), parts=["decoder"], prior="fitted"
+    )
+    for folder in (mixed, tmp_path / "fitted"):
+        bundle = library.load(folder, ["cpu"])
+        one, many = bundle.draw_latents(1, 2), bundle.draw_latents(4000, 5)
+        told = aeonnx(
+            "generate", folder, "--latent-sweep", 1, "-n", 5, "--seed", 2, "-o", "x.npy", "--force"
+        )
+        assert told.exit_code == 0, told.output
+        z = np.repeat(one, 5, axis=0)
+        prior = bundle.prior
+        if folder == mixed:
+            distances = [
+                np.linalg.solve(f, one[0] - m)
+                for m, f in zip(prior.mean, prior.factor, strict=True)
+            ]
+            component = int(np.argmin(np.linalg.norm(distances, axis=1)))
+            mean, factor = prior.mean[component], prior.factor[component]
+            middle, deviation = mean[1], np.sqrt(factor[1] @ factor[1])
+        else:
+            middle, deviation = many[:, 1].mean(), many[:, 1].std()
+        z[:, 1] = middle + deviation * np.linspace(-3, 3, 5)
+        tolerance = 1e-4 if folder == mixed else 0.05  # of 4,000 draws
+        np.testing.assert_allclose(
+            np.load("x.npy"), bundle.decode(z.astype(np.float32)), atol=tolerance
+        )
+
+
 def test_the_graph_draws_what_numpy_draws(aeonnx: Cli, run_of: Maker, mixed: Path) -> None:
     bundle = library.load(mixed, ["cpu"])
     assert bundle.manifest.prior is not None

@@ -12,6 +12,7 @@ import torch
 from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
 import aeonnx as package
@@ -133,6 +134,25 @@ def test_large_images_are_generated_few_at_once(fitted: Path) -> None:
         assert [len(each) for each in walk] == [5, 5, 2]
         expected = bundle.generate(12, size=(512, 512))
         np.testing.assert_array_equal(np.concatenate(large), expected)
+
+
+def test_pictures_of_any_size_are_the_ends_of_a_walk(aeonnx: Cli, fitted: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 24, 40), dtype=np.uint8)
+    for name, image in zip("ab", pixels, strict=True):
+        Image.fromarray(image.transpose(1, 2, 0)).save(f"{name}.png")
+    command = ("generate", fitted, "-n", 3, "-o", "x.npy", "--provider", "cpu")
+    told = aeonnx(*command, "--interpolate", "a.png", "b.png")
+    assert told.exit_code == 0, told.output
+    with package.load(fitted, ["cpu"]) as bundle:
+        ends = bundle.decode(bundle.encode(pixels))
+    np.testing.assert_allclose(np.load("x.npy")[[0, -1]], ends, atol=1e-5)
+    Image.fromarray(pixels[0, :, :16].transpose(1, 2, 0)).save("c.png")
+    text = "--interpolate: expected two latents of one size, got [2, 6, 10] and [2, 4, 10]"
+    told = aeonnx(*command, "--interpolate", "a.png", "c.png", "--force")
+    assert told.exit_code == 1
+    assert text in told.stderr
+    told = aeonnx(*command, "--interpolate", "a.png", 3, "--size", "24x40", "--force")
+    assert told.exit_code == 0, told.output
 
 
 def test_a_labelled_sampler_alone_generates_images_of_a_size(aeonnx: Cli) -> None:
