@@ -103,7 +103,7 @@ async function generate([folder, to], { seed, n, label, size, force }) {
   const bundle = await openFolder(folder);
   const { variant } = await bundle.ready("sampler");
   requirePicture("sampler", "generate", bundle.imageShape("sampler"));
-  labelOf(variant, labels);
+  labelOf(variant, labels, "sampler", "--label");
   const shape = bundle.generatedShape(sizes);
   await requireWritable(to, force);
   const pixels = await bundle.generate(seeds, count, 0, { label: labels, size: sizes });
@@ -124,8 +124,10 @@ async function score([folder, ...files], { threshold, label, o, force }) {
   return 0;
 }
 
+/** A label may be below 0: the part says which it takes. */
 function labelIn(text) {
-  return text === undefined ? undefined : whole(text, "--label");
+  if (text === undefined) return undefined;
+  return /^-\d{1,19}$/.test(text) ? BigInt(text) : whole(text, "--label");
 }
 
 function whole(text, option) {

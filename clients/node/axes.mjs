@@ -113,11 +113,7 @@ export function solve(specs, arrays, axes) {
   }
   for (const [axis, size] of sizes) {
     const rule = axes.get(axis) ?? ANY_SIZE;
-    if (allows(rule, size)) continue;
-    throw new Error(
-      `${owners.get(axis)}: ${axis}: expected ${ruleInWords(rule)}, got ${size}: ` +
-        `the nearest is ${nearest(rule, size)}`,
-    );
+    if (!allows(rule, size)) throw refusal(owners.get(axis), axis, rule, size);
   }
   return sizes;
 }
@@ -125,6 +121,13 @@ export function solve(specs, arrays, axes) {
 function solved(name, { factor, divisor }, size, given) {
   if (given % factor === 0) return (given / factor) * divisor;
   throw new Error(`${name}: expected a multiple of ${factor} for ${size}, got ${given}`);
+}
+
+function refusal(name, axis, rule, size) {
+  return new Error(
+    `${name}: ${axis}: expected ${ruleInWords(rule)}, got ${size}: ` +
+      `the nearest is ${nearest(rule, size)}`,
+  );
 }
 
 function ruleInWords({ multiple, min, max }) {
@@ -139,18 +142,29 @@ export function nearest({ multiple, min, max }, size) {
 }
 
 /**
- * The smallest size of at least `given` that a tensor may have at a place; `given` itself at one that
- * is a number, and where the axis may not be as large.
+ * The smallest shape that its axes allow in which no size is below a given one: where two sizes follow
+ * one axis, the larger decides.
  *
- * @param {Place} place
+ * @param {string} name of the tensor, for messages
+ * @param {readonly Place[]} places
  * @param {ReadonlyMap<string, Axis>} axes
- * @param {number} given
+ * @param {readonly number[]} given
+ * @returns {number[]}
+ * @throws {Error} names the axis that may not be as large
  */
-export function sizeFor(place, axes, given) {
-  if (typeof place === "number") return given;
-  const rule = axes.get(place.axis) ?? ANY_SIZE;
-  const { factor, divisor } = place;
-  const places = Math.ceil((given * divisor) / factor);
-  const wanted = Math.max(rule.min, Math.ceil(places / rule.multiple) * rule.multiple);
-  return allows(rule, wanted) ? (factor * wanted) / divisor : given;
+export function shapeFor(name, places, axes, given) {
+  const sizes = new Map();
+  places.forEach((place, index) => {
+    if (typeof place === "number") return;
+    const { axis, factor, divisor } = place;
+    const least = Math.ceil((given[index] * divisor) / factor);
+    sizes.set(axis, Math.max(least, sizes.get(axis) ?? 0));
+  });
+  for (const [axis, least] of sizes) {
+    const rule = axes.get(axis) ?? ANY_SIZE;
+    const wanted = Math.max(rule.min, Math.ceil(least / rule.multiple) * rule.multiple);
+    if (!allows(rule, wanted)) throw refusal(name, axis, rule, least);
+    sizes.set(axis, wanted);
+  }
+  return shapeAt(places, sizes);
 }

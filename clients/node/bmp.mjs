@@ -4,6 +4,7 @@
 
 const [PLAIN, MASKED] = [0, 3]; // of the compressions
 const BYTE_MASKS = [0xff0000, 0xff00, 0xff, 0]; // red, green, blue, alpha
+const BLACK = [0, 0, 0, 255];
 const PLAIN_MASKS = { 16: [0x7c00, 0x3e0, 0x1f, 0], 24: BYTE_MASKS, 32: BYTE_MASKS };
 
 export function isBmp(bytes) {
@@ -97,7 +98,6 @@ function fromTable(bytes, { start, bits, table }) {
   return (row, x) => {
     const shift = 8 - bits - ((x * bits) % 8);
     const number = (row[(x * bits) >> 3] >> shift) & (2 ** bits - 1);
-    if (!colours[number]) throw new Error(`it has no colour number ${number}`);
-    return colours[number];
+    return colours[number] ?? BLACK; // beyond the table, as in PNG
   };
 }

@@ -9,6 +9,7 @@ import { describe } from "./tensors.mjs";
 
 const MAX_SEED = 2n ** 63n - 1n;
 const SAFE_ENGINE = "1.24.1"; // older ones open files anywhere that a graph names
+const NUMBERED = ["label", "codes"]; // a graph would count negative ones from the end
 
 /**
  * Check that the engine is new enough for a graph, and safe for graphs from untrusted sources.
@@ -51,10 +52,17 @@ export function requireSame(file, kind, specs, found) {
 }
 
 /**
- * Values that are finite, and in the range that the manifest gives; a bool is 0 or 1. NaN may stand
- * for missing values, where there may be some.
+ * Values that are finite, and in the range that the manifest gives; a bool is 0 or 1, and numbers of
+ * classes or codes without a range are 0 or more. NaN may stand for missing values, where there may be
+ * some.
+ *
+ * @param {string} where for messages
+ * @param {import("./variant.mjs").TensorSpec} spec
+ * @param {import("./inputs.mjs").Values} data
+ * @param {boolean} limited whether values out of the range are refused
  */
-export function requireValues(where, { dtype, range, missing }, data) {
+export function requireValues(where, { dtype, kind, range, missing }, data, limited) {
+  /** @type {(number | bigint)[]} */
   let [lowest, highest] = [Infinity, -Infinity];
   for (const value of data) {
     if (value < lowest) lowest = value;
@@ -65,13 +73,45 @@ export function requireValues(where, { dtype, range, missing }, data) {
   if (![lowest, highest].every((value) => typeof value === "bigint" || Number.isFinite(value))) {
     throw new BundleError(`${where}: expected finite values, got NaN or infinity`);
   }
-  const wanted = dtype === "bool" ? [0, 1] : range;
+  if (NUMBERED.includes(kind) && !range && lowest < 0) {
+    throw new BundleError(`${where}: expected values of 0 or more, got ${lowest}`);
+  }
+  const wanted = dtype === "bool" ? [0, 1] : limited && range;
   if (!wanted) return;
   const [low, high] = dtype === "float32" ? limitsOf(wanted) : wanted;
   if (lowest >= low && highest <= high) return;
   throw new BundleError(
     `${where}: expected values in [${wanted.join(", ")}], got ${lowest} to ${highest}`,
   );
+}
+
+/**
+ * Rows in which not all values are missing: of such a row nothing can be told.
+ *
+ * @param {string} where for messages
+ * @param {import("./variant.mjs").TensorSpec} spec
+ * @param {import("./inputs.mjs").Tensor} tensor
+ * @throws {BundleError} names the first such row
+ */
+export function requireSomeValue(where, { missing }, { shape: [rows, ...rest], data }) {
+  if (!missing || !rest.length) return;
+  const width = data.length / rows;
+  for (let row = 0; row < rows; row++) {
+    const [start, stop] = [row * width, (row + 1) * width];
+    let at = start;
+    while (at < stop && data[at] !== data[at]) at++;
+    if (at < stop) continue;
+    throw new BundleError(
+      `${where}: expected a value in each row, got none in row ${row}: remove it`,
+    );
+  }
+}
+
+/** Floats that pixels can stand for: NaN would become black, and nobody would notice. */
+export function requireNumbers(part, floats) {
+  for (const value of floats) {
+    if (value !== value) throw new BundleError(`${part} gave NaN, which is no pixel`);
+  }
 }
 
 // The range in float32, whose ends may be beyond those of the manifest, and so may pixel 255.

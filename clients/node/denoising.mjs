@@ -1,7 +1,7 @@
 // A picture through a denoiser: pixels to what the graph takes, padded, in tiles, and back. Free of
 // Node and of browsers.
 
-import { requirePixels } from "./checks.mjs";
+import { requireNumbers, requirePixels } from "./checks.mjs";
 import { BundleError } from "./errors.mjs";
 import { padded, paddedSize } from "./padding.mjs";
 import { fromPixels, toPixels } from "./pixels.mjs";
@@ -44,6 +44,7 @@ export function pictureShape([channels, ...declared], size = declared) {
  * @param {readonly number[]} shape [C, H, W] of the pixels
  * @param {Options} options
  * @returns {Promise<Uint8Array>} of the same shape
+ * @throws {BundleError} the pixels are not such, the size is none that the part takes, or it gives NaN
  */
 export async function denoised(part, pixels, shape, { onTile, ...options }) {
   requirePixels(pixels, shape);
@@ -55,16 +56,18 @@ export async function denoised(part, pixels, shape, { onTile, ...options }) {
   const x = { dtype: input.dtype, shape: [1, shape[0], ...larger], data };
   const advanced = async ({ tile, outputs, done, total }) => {
     const found = outputs[output.name];
-    const block = cropped(outputBlock(output.places, tile, found.shape), shape);
+    const all = outputBlock(output.places, tile, found.shape);
+    if (output.dtype !== "uint8") requireNumbers("denoiser", taken(found, all).data);
+    if (!onTile) return;
+    const block = cropped(all, shape);
     const [[, , top, left], [, , height, width]] = [block.at, block.size];
-    await onTile?.({ top, left, height, width, pixels: pixelsIn(found, block), done, total });
+    await onTile({ top, left, height, width, pixels: pixelsIn(found, block), done, total });
   };
   const pixelsIn = (found, block) => {
     const values = taken(found, block).data;
     return output.dtype === "uint8" ? values : toPixels(values, output.range);
   };
-  const inTiles = onTile ? { ...options, onTile: advanced } : options;
-  const outputs = await part.runShaped({ [input.name]: x }, inTiles);
+  const outputs = await part.runShaped({ [input.name]: x }, { ...options, onTile: advanced });
   return pixelsIn(outputs[output.name], { at: [0, 0, 0, 0], size: [1, ...shape] });
 }
 

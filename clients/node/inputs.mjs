@@ -78,7 +78,7 @@ export function checkedInput(part, spec, value, limited) {
     data.length === product(shape);
   const where = `${part}: ${spec.name}`;
   if (good) {
-    requireValues(where, limited ? spec : { ...spec, range: null }, data);
+    requireValues(where, spec, data, limited);
     return { dtype, shape, data };
   }
   const rest = spec.shape.slice(1);

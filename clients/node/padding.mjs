@@ -1,7 +1,7 @@
 // Pictures of any size for a graph that takes multiples: padded by reflection at the bottom and at the
 // right, and cropped again. Free of Node and of browsers.
 
-import { sizeFor } from "./axes.mjs";
+import { shapeFor } from "./axes.mjs";
 import { BundleError } from "./errors.mjs";
 import { product } from "./tiles.mjs";
 
@@ -13,17 +13,26 @@ const MOST_TIMES = 4;
  *
  * @param {import("./variant.mjs").Variant} variant of a denoiser
  * @param {readonly number[]} size [height, width]
- * @returns {number[]} the same where the axes do not allow a larger one
- * @throws {BundleError} that would take memory that the picture itself does not ask for
+ * @returns {number[]}
+ * @throws {BundleError} the axes do not allow as large a one, or it would take memory that the picture
+ *   itself does not ask for
  */
 export function paddedSize({ inputs: [{ name, places }], axes }, size) {
-  const padded = size.map((given, axis) => sizeFor(places[axis + 2], axes, given));
+  const padded = allowedSize(name, places.slice(2), axes, size);
   const most = Math.max(MOST_PIXELS, MOST_TIMES * product(size));
   if (product(padded) <= most) return padded;
   throw new BundleError(
     `denoiser: ${name}: expected a picture that fits into ${most} pixels once it is padded, got ` +
       `${size[1]}x${size[0]}, padded to ${padded[1]}x${padded[0]}: take a larger picture`,
   );
+}
+
+function allowedSize(name, places, axes, size) {
+  try {
+    return shapeFor(name, places, axes, size);
+  } catch (error) {
+    throw new BundleError(`denoiser: ${error.message}`);
+  }
 }
 
 /**

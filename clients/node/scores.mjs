@@ -42,7 +42,7 @@ export async function scoreFiles(
   }
   const { variant } = await bundle.ready("scorer");
   thresholdOf(variant, threshold);
-  labelOf(variant, label, "scorer");
+  labelOf(variant, label, "scorer", "--label");
   if (toFile) await requireWritable(to, force);
   const table = [HEAD];
   for (const file of files) {

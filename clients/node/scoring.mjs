@@ -1,6 +1,7 @@
 // How unlike rows are those of the training: their scores, and what these are compared with. Free of
 // Node and of browsers.
 
+import { requireSomeValue } from "./checks.mjs";
 import { BundleError, UsageError } from "./errors.mjs";
 import { checkedInput } from "./inputs.mjs";
 import { percentileOf } from "./normal.mjs";
@@ -38,13 +39,11 @@ export async function scored(part, x, { threshold = "p99", label, size }) {
   const limit = thresholdOf(variant, threshold);
   const labels = labelOf(variant, label, "scorer");
   const [input, labelled] = variant.inputs;
-  const rows = valuesOf(input, x, size);
+  const rows = checkedInput("scorer", input, valuesOf(input, x, size), false);
+  requireSomeValue(`scorer: ${input.name}`, input, rows);
   /** @type {Record<string, Tensor | Values>} */
   const given = { [input.name]: rows };
-  if (labelled) {
-    const [count] = checkedInput("scorer", input, rows, false).shape;
-    given[labelled.name] = new BigInt64Array(count).fill(labels ?? 0n);
-  }
+  if (labelled) given[labelled.name] = new BigInt64Array(rows.shape[0]).fill(labels ?? 0n);
   // What is odd may have values that no row of the training had.
   const outputs = await part.run(given, { limited: false });
   const { name } = outputOf(variant);

@@ -17,7 +17,7 @@ import * as tiles from "./tiles.mjs";
  * @param {import("./variant.mjs").Variant} variant
  * @param {Record<string, Tensor>} tensors the inputs of the whole
  * @param {Sizes} sizes of its axes
- * @param {Tile[]} cuts
+ * @param {import("./tiles.mjs").Counted<Tile>} cuts
  * @param {(tensors: Record<string, Tensor>, sizes: Sizes) => Promise<Outputs>} run
  * @param {(tile: Tile, outputs: Outputs) => Promise<void>} advanced called after each tile, with the
  *   outputs so far
@@ -26,7 +26,7 @@ import * as tiles from "./tiles.mjs";
 export async function runTiled(variant, tensors, sizes, cuts, run, advanced) {
   if (cuts.length === 1) {
     const found = await run(tensors, sizes);
-    await advanced(cuts[0], found);
+    await advanced(cuts.at(0), found);
     return found;
   }
   /** @type {Outputs} */

@@ -18,6 +18,13 @@ import { BATCH, shapeAt } from "./axes.mjs";
  * @typedef {{data: any, shape: readonly number[]}} Values row-major
  */
 
+/**
+ * Items that are counted, but made one at a time, each time that they are gone through.
+ *
+ * @template Item
+ * @typedef {{length: number, at: (number: number) => Item} & Iterable<Item>} Counted
+ */
+
 /** Values of the largest tensor of a row that runs as a whole. */
 export const LARGEST_WHOLE = 2 ** 22;
 
@@ -28,8 +35,8 @@ const SIDES = new Map([
 ]);
 const OTHER_SIDE = 64;
 
-/** @type {Tile} */
-const WHOLE = new Map();
+/** @type {Counted<Tile>} */
+const WHOLE = counted(1, () => new Map());
 
 /** The axes of a variant beside that of rows. */
 export function sizedAxes({ axes }) {
@@ -37,24 +44,48 @@ export function sizedAxes({ axes }) {
 }
 
 /**
- * The tiles that a call is made of.
+ * The tiles that a call is made of. All at once could be more than memory holds.
  *
  * @param {Variant} variant
  * @param {Sizes} sizes of its axes
  * @param {number} whole values of the largest tensor of a row that needs no tiles
- * @returns {Tile[]} the whole alone, where it is small, or where a margin is unknown
+ * @returns {Counted<Tile>} the whole alone, where it is small, or where a margin is unknown
  */
 export function tilesOf(variant, sizes, whole) {
   const names = sizedAxes(variant);
   const known = [...variant.axes.values()].every(({ margin }) => margin !== null);
-  if (!names.length || !known || rowValues(variant, sizes) <= whole) return [WHOLE];
+  if (!names.length || !known || rowValues(variant, sizes) <= whole) return WHOLE;
   const side = (SIDES.get(names.length) ?? OTHER_SIDE) / largestFactor(variant);
-  let tiles = [WHOLE];
-  for (const name of names) {
-    const cuts = pieces(/** @type {Axis} */ (variant.axes.get(name)), sizes.get(name) ?? 0, side);
-    tiles = tiles.flatMap((tile) => cuts.map((piece) => new Map([...tile, [name, piece]])));
-  }
-  return tiles.length > 1 ? tiles : [WHOLE];
+  const cuts = names.map((name) =>
+    pieces(/** @type {Axis} */ (variant.axes.get(name)), sizes.get(name) ?? 0, side),
+  );
+  const length = product(cuts.map((cut) => cut.length));
+  return length > 1 ? counted(length, (number) => tileAt(names, cuts, number)) : WHOLE;
+}
+
+/** One of the tiles that the pieces along all axes make; the last axis is gone along first. */
+function tileAt(names, cuts, number) {
+  let left = product(cuts.map((cut) => cut.length)); // tiles of the axes that are left
+  return new Map(
+    names.map((name, axis) => {
+      const { length, at } = cuts[axis];
+      left /= length;
+      return [name, at(Math.floor(number / left) % length)];
+    }),
+  );
+}
+
+/**
+ * @template Item
+ * @param {number} length
+ * @param {(number: number) => Item} at makes an item
+ * @returns {Counted<Item>}
+ */
+function counted(length, at) {
+  const all = function* () {
+    for (let number = 0; number < length; number++) yield at(number);
+  };
+  return { length, at, [Symbol.iterator]: all };
 }
 
 /** A tile has its side in the tensor in which it is longest. */
@@ -86,22 +117,21 @@ function rowValues({ inputs, outputs }, sizes) {
  * @param {number} size that it may have
  * @param {number} side length of a tile's inputs, raised where margins would leave little of it: at
  *   least half of a tile's inputs are its own, else the tiles of a large margin would never end
- * @returns {Piece[]}
+ * @returns {Counted<Piece>}
  */
 export function pieces({ multiple, min, margin }, size, side) {
   const beside = Math.ceil((margin ?? 0) / multiple) * multiple;
   const rounded = Math.floor(side / multiple) * multiple;
   const length = Math.max(rounded, 4 * beside + multiple, min);
-  if (size <= length) return [{ start: 0, stop: size, first: 0, last: size }];
-  const found = [];
+  if (size <= length) return counted(1, () => ({ start: 0, stop: size, first: 0, last: size }));
   const step = length - 2 * beside;
-  for (let start = 0; start < size; start += step) {
+  return counted(Math.ceil(size / step), (number) => {
+    const start = number * step;
     const stop = Math.min(start + step, size);
     const end = Math.min(size, stop + beside);
     const first = Math.max(0, Math.min(start - beside, end - min));
-    found.push({ start, stop, first, last: Math.max(end, first + min) });
-  }
-  return found;
+    return { start, stop, first, last: Math.max(end, first + min) };
+  });
 }
 
 /** The sizes of the axes in a tile's inputs. */

@@ -158,10 +158,11 @@ export function requirePicture(part, verb, [channels]) {
  * @param {Variant} variant of the part
  * @param {bigint | number | undefined} label
  * @param {"sampler" | "scorer"} [part]
+ * @param {string} [option] what the label is called in messages
  * @returns {bigint | undefined} undefined where it needs none
  * @throws {UsageError} it needs one, or none, or another
  */
-export function labelOf({ inputs }, label, part = "sampler") {
+export function labelOf({ inputs }, label, part = "sampler", option = "label") {
   const input = inputs.find(({ kind }) => kind === "label");
   if (!input) {
     if (label === undefined) return undefined;
@@ -173,10 +174,11 @@ export function labelOf({ inputs }, label, part = "sampler") {
     throw new UsageError(`this ${part} needs --label${allowed ? `, ${allowed}` : ""}`);
   }
   const whole = typeof label === "bigint" || Number.isSafeInteger(label);
-  const good = whole && (!range || (label >= range[0] && label <= range[1]));
+  const [lowest, highest] = range ?? [0, Infinity]; // a graph would count from the end below 0
+  const good = whole && label >= lowest && label <= highest;
   if (good && BigInt.asIntN(64, BigInt(label)) === BigInt(label)) return BigInt(label);
-  const from = allowed ? ` from ${allowed}` : "";
-  throw new UsageError(`label: expected a whole number${from}, got ${label}`);
+  const expected = allowed ? `from ${allowed}` : "of 0 or more";
+  throw new UsageError(`${option}: expected a whole number ${expected}, got ${label}`);
 }
 
 function isNamed(name) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { allows, isSize, nearest, scaled, shapeAt, sizeFor, solve } from "../axes.mjs";
+import { allows, isSize, nearest, scaled, shapeAt, shapeFor, solve } from "../axes.mjs";
 import { parseManifest } from "../bundle.mjs";
 import { axis, manifest, tensor, variant } from "./made.mjs";
 
@@ -105,15 +105,45 @@ test("a padded size is the smallest that is allowed and no smaller", () => {
   for (const text of ["height", "2*height", "height/4"]) {
     const place = /** @type {any} */ (scaled(text));
     for (let given = 1; given < 60; given++) {
-      const found = sizeFor(place, AXES, given);
+      const [found] = shapeFor("x", [place], AXES, [given]);
       const all = Array.from({ length: 400 }, (_, size) => size)
         .filter((size) => allows(AXES.get("height"), size))
         .map((size) => (place.factor * size) / place.divisor);
       assert.equal(found, Math.min(...all.filter((size) => size >= given)), `${text} ${given}`);
     }
   }
-  assert.equal(sizeFor(/** @type {any} */ (scaled("width")), AXES, 25), 25); // 28 is above max
 });
+
+const SHARED = [
+  // sizes, given, padded
+  [["height", "height"], [40, 30], [40, 40]],
+  [["height", "height"], [30, 41], [48, 48]],
+  [["height", "height"], [40, 40], [40, 40]],
+  [["2*height", "height"], [33, 3], [48, 24]],
+  [["2*height", "height"], [3, 33], [80, 40]],
+  [["height/8", "height"], [6, 17], [6, 48]],
+  [["height", "width"], [17, 17], [24, 20]],
+  [[5, "height"], [5, 17], [5, 24]],
+]; // prettier-ignore
+
+for (const [places, given, expected] of SHARED) {
+  test(`[${places}] of at least [${given}] are [${expected}]`, () => {
+    const tensor = spec("x", .../** @type {any[]} */ (places));
+    const found = shapeFor("x", tensor.places, AXES, /** @type {number[]} */ (given));
+    assert.deepEqual(found, expected);
+  });
+}
+
+for (const given of [
+  [25, 9],
+  [9, 25],
+]) {
+  test(`an axis that may not be as large as [${given}] is refused`, () => {
+    const { places } = spec("x", "width", "width");
+    const rule = "expected a multiple of 4 from 8 to 24, got 25: the nearest is 24";
+    assert.throws(() => shapeFor("x", places, AXES, given), { message: `x: width: ${rule}` });
+  });
+}
 
 // What a manifest says of axes.
 

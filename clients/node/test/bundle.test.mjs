@@ -179,6 +179,37 @@ test("NaN stands for a missing value where there may be some", async () => {
   }
 });
 
+const NUMBERED = [
+  // kind, range, values that are taken, that are refused, what is said
+  ["codes", null, [0n, 7n], [3n, -1n], "expected values of 0 or more, got -1"],
+  ["label", null, [0n, 2n ** 62n], [-(2n ** 63n), 0n], `expected values of 0 or more, got -${2n ** 63n}`],
+  ["codes", [-4, 4], [-4n, 4n], [-5n, 0n], "expected values in [-4, 4], got -5 to 0"],
+  ["label", [0, 9], [0n, 9n], [-1n, 9n], "expected values in [0, 9], got -1 to 9"],
+  ["other", null, [-1n, 0n], null, ""],
+]; // prettier-ignore
+
+for (const [kind, range, taken, refused, said] of /** @type {any[][]} */ (NUMBERED)) {
+  test(`${kind} ${range ? `in [${range}]` : "of any range"} ${said}`, async () => {
+    const inputs = [tensor("z", "int64", ["batch", 2], range, kind)];
+    const outputs = [tensor("y", "float32", ["batch", 2])];
+    const bundle = await opened(manifest({ decoder: variant({ inputs, outputs }) }));
+    const part = await bundle.part("decoder");
+    assert.equal((await part.run({ z: BigInt64Array.from(taken) })).y.length, 2);
+    if (!refused) return;
+    const running = part.run({ z: BigInt64Array.from(refused) });
+    await assert.rejects(running, { message: `decoder: z: ${said}`, exitCode: 1 });
+  });
+}
+
+test("codes that are floats are 0 or more too", async () => {
+  const inputs = [tensor("z", "float32", ["batch", 2], null, "codes")];
+  const bundle = await opened(manifest({ decoder: variant({ inputs }) }));
+  const part = await bundle.part("decoder");
+  await part.run({ z: Float32Array.of(-0, 3) });
+  const message = "decoder: z: expected values of 0 or more, got -0.5";
+  await assert.rejects(part.run({ z: Float32Array.of(0, -0.5) }), { message, exitCode: 1 });
+});
+
 const MISSING = {
   "true or false, got 1": { missing: 1 },
   'true or false, got "true"': { missing: "true" },

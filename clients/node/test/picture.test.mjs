@@ -212,3 +212,15 @@ test("a BMP is read, from below or from above", async () => {
   await refused(packed, [3, 2, 1], `${NOT_READABLE}it is compressed, expected a plain one`);
   await refused(cut.subarray(0, 30), [3, 2, 1], `${NOT_READABLE}it is cut in its header`);
 });
+
+for (const [bits, first, second] of [
+  [1, 0x40, 0],
+  [4, 0x01, 0],
+  [8, 0, 255],
+]) {
+  test(`a pixel of ${bits} bits beyond the colours of a BMP is black`, async () => {
+    const picture = bmp(2, bits, [[first, second, 0, 0]], { table: [3, 2, 1, 0] });
+    assert.deepEqual(await read(picture, [4, 1, 2]), [1, 0, 2, 0, 3, 0, 255, 255]);
+    assert.deepEqual(await read(picture, [3, 1, 2]), [1, 0, 2, 0, 3, 0]);
+  });
+}

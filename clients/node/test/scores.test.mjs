@@ -170,6 +170,20 @@ test("what makes no sense is refused before any file is read", async () => {
   }
 });
 
+test("the option --label is named as it is written", async () => {
+  for (const [range, label, expected] of [
+    [null, -1n, "of 0 or more, got -1"],
+    [[0, 9], 10n, "from 0 to 9, got 10"],
+  ]) {
+    const taken = tensor("label", "int64", ["batch"], /** @type {any} */ (range));
+    const { bundle } = await opens({ inputs: [tensor("x"), taken] });
+    await assert.rejects(printed(bundle, [at("none")], { label }), {
+      message: `--label: expected a whole number ${expected}`,
+      exitCode: 2,
+    });
+  }
+});
+
 const VECTOR = [tensor("x", "float32", ["batch", 3], null, "vector")];
 const WIDE = [tensor("x", "float32", ["batch", 5, 2, 3])];
 const FREE = [tensor("x", "float32", ["batch", 1, 2, 3], null)];

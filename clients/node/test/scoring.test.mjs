@@ -105,6 +105,32 @@ test("NaN and infinity are refused, but for what may be missing", async () => {
   assert.deepEqual([...percentiles], [100, 74]);
 });
 
+const EMPTY = [
+  // shape of a row, rows that are scored, rows that are refused, the first without a value
+  [[2], [NaN, 1, 0, NaN, 0.5, 0], [0, 1, NaN, NaN, NaN, NaN], 1],
+  [[2], [1, NaN], [NaN, NaN], 0],
+  [[3, 2], [NaN, NaN, NaN, NaN, NaN, 1], [1, NaN, NaN, NaN, NaN, NaN, ...Array(6).fill(NaN)], 1],
+];
+
+for (const [shape, taken, refused, row] of /** @type {any[][]} */ (EMPTY)) {
+  test(`a row of [${shape}] needs a value, not ${refused}`, async () => {
+    const rows = tensor("x", "float32", ["batch", ...shape], null, "other");
+    const { bundle, runs } = await opens(scorerOf({ inputs: [{ ...rows, missing: true }] }));
+    const message = `scorer: x: expected a value in each row, got none in row ${row}: remove it`;
+    const given = Float32Array.from(refused);
+    await assert.rejects(bundle.score(given), { message, exitCode: 1 });
+    assert.equal(runs.length, 0);
+    await (await bundle.part("scorer")).run({ x: given }); // which says nothing of rows
+    await bundle.score(Float32Array.from(taken));
+  });
+}
+
+test("a value alone may be missing", async () => {
+  const x = { ...tensor("x", "float32", ["batch"], null, "other"), missing: true };
+  const { bundle } = await opens(scorerOf({ inputs: [x] }));
+  assert.deepEqual([...(await bundle.score(Float32Array.of(NaN, 1))).scores], [Infinity, 1]);
+});
+
 test("no rows are refused as run refuses them", async () => {
   const { bundle } = await opens();
   const message = "scorer: x: expected float32 [batch, 1, 2, 3], got Float32Array [0, 1, 2, 3]";
@@ -169,6 +195,30 @@ test("a label is that of all rows", async () => {
   const message = "this scorer takes no --label: it scores rows of one kind";
   await assert.rejects(without, { message, exitCode: 2 });
 });
+
+const LABELS = [
+  // range, labels that are taken, that is refused, what is said
+  [null, [0, 7n, 2n ** 63n - 1n], -1, "of 0 or more, got -1"],
+  [null, [0], 0.5, "of 0 or more, got 0.5"],
+  [null, [0], 2n ** 63n, `of 0 or more, got ${2n ** 63n}`],
+  [[-3, 3], [-3, 3n], -4n, "from -3 to 3, got -4"],
+];
+
+for (const [range, taken, refused, said] of /** @type {any[][]} */ (LABELS)) {
+  test(`a label ${said}`, async () => {
+    const inputs = [tensor("x"), { ...LABEL, range }];
+    const { bundle, runs } = await opens(scorerOf({ inputs }));
+    const running = bundle.score(rowsOf(0), { label: refused });
+    const message = `label: expected a whole number ${said}`;
+    await assert.rejects(running, { message, exitCode: 2 });
+    assert.equal(runs.length, 0);
+    for (const label of taken) await bundle.score(rowsOf(300), { label });
+    assert.deepEqual(
+      runs.map((feeds) => feeds.label.data[0]),
+      taken.map(BigInt),
+    );
+  });
+}
 
 // Thresholds.
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { fromPixels } from "../bundle.mjs";
 import { padded, paddedSize, reflected } from "../padding.mjs";
 import { copyBlock, pieces, tilesOf } from "../tiles.mjs";
 import { axis, manifest, opened, tensor, variant } from "./made.mjs";
@@ -11,7 +12,7 @@ test("tiles cover an axis once, with their margins, in sizes that it may have", 
       for (const margin of [0, 1, 2, 5]) {
         for (const side of [1, 4, 9]) {
           for (let size = min; size <= 60; size += multiple) {
-            covered(pieces({ multiple, min, max: null, margin }, size, side), {
+            covered([...pieces({ multiple, min, max: null, margin }, size, side)], {
               multiple,
               min,
               margin,
@@ -39,13 +40,13 @@ function covered(found, { multiple, min, margin, size }) {
 
 test("the first tile has as many inputs as the axis may have at least", () => {
   const found = pieces(axis({ min: 8, margin: 1 }), 9, 1);
-  assert.deepEqual(found[0], { start: 0, stop: 6, first: 0, last: 8 });
+  assert.deepEqual(found.at(0), { start: 0, stop: 6, first: 0, last: 8 });
 });
 
 test("margins of any size leave few tiles", () => {
   for (const margin of [0, 7, 200, 255, 256, 400, 2 ** 53 - 1]) {
     const size = 4096;
-    const found = pieces(axis({ margin }), size, 512);
+    const found = [...pieces(axis({ margin }), size, 512)];
     const computed = found.reduce((sum, { first, last }) => sum + last - first, 0);
     assert.ok(computed <= 2.1 * size, `${margin}: ${computed}`);
   }
@@ -150,6 +151,46 @@ test("a part without axes has no tiles", () => {
   assert.equal(tilesOf(/** @type {any} */ ({ ...specs, axes }), new Map(), 0).length, 1);
 });
 
+/** What `tilesOf` needs of a variant. */
+function tiled(names, rule, factor = 1) {
+  const places = ["batch", ...names].map((name) => ({ axis: name, factor: 1, divisor: 1 }));
+  const large = [{ axis: names[0], factor, divisor: 1 }]; // a tensor in which a tile is longer
+  const axes = new Map([["batch", axis()], ...names.map((name) => [name, rule])]);
+  return /** @type {any} */ ({ inputs: [{ places }], outputs: [{ places: large }], axes });
+}
+
+test("tiles go along the last axis first, as often as they are gone through", () => {
+  const rule = axis({ margin: 1 });
+  const sizes = new Map(Object.entries({ batch: 1, a: 7, b: 14, c: 9 }));
+  const cuts = tilesOf(tiled(["a", "b", "c"], rule, 10), sizes, 1);
+  const along = (name) => [...pieces(rule, sizes.get(name) ?? 0, 6)];
+  const expected = along("a").flatMap((a) =>
+    along("b").flatMap((b) => along("c").map((c) => ({ a, b, c }))),
+  );
+  assert.equal(expected.length, 2 * 4 * 3);
+  assert.equal(cuts.length, expected.length);
+  for (let time = 0; time < 2; time++) {
+    const found = [...cuts].map((tile) => Object.fromEntries(tile));
+    assert.deepEqual(found, expected);
+  }
+});
+
+test("tiles of one place are made one at a time", () => {
+  const size = 2 ** 26; // as many tiles at once are more than memory holds
+  for (const names of [["height", "width"], ["height"]]) {
+    const variant = tiled(names, axis(), 2 ** 29);
+    const sizes = new Map(["batch", ...names].map((name) => [name, size]));
+    const cuts = tilesOf(variant, sizes, 1);
+    assert.equal(cuts.length, size ** names.length);
+    const [first] = cuts;
+    assert.deepEqual([...first.keys()], names);
+    const [start, stop] = [size - 1, size];
+    for (const piece of cuts.at(cuts.length - 1).values()) {
+      assert.deepEqual(piece, { start, stop, first: start, last: stop });
+    }
+  }
+});
+
 test("blocks are copied, in arrays of any number of axes", () => {
   const source = { data: Uint8Array.from({ length: 24 }, (_, at) => at), shape: [2, 3, 4] };
   const target = { data: new Uint8Array(8), shape: [2, 2, 2] };
@@ -226,6 +267,81 @@ test("a picture above the largest size is refused in words", async () => {
   await assert.rejects(denoised([9, 8], { max: 8 }), {
     message: "denoiser: x: height: expected a multiple of 2 from 4 to 8, got 9: the nearest is 8",
   });
+});
+
+/** A denoiser of square pictures, and the sizes that it runs on. */
+async function square(size, rule) {
+  const shape = ["batch", 1, "side", "side"];
+  const specs = {
+    inputs: [tensor("x", "float32", shape)],
+    outputs: [tensor("y", "float32", shape)],
+  };
+  const ran = [];
+  const give = (_, rows, { x: { dims, data } }) => {
+    ran.push([dims, data]);
+    return { dtype: "float32", shape: dims, data };
+  };
+  const denoiser = variant({ ...specs, axes: { side: axis(rule) } });
+  const bundle = await opened(manifest({ denoiser }), { give });
+  const pixels = Uint8Array.from({ length: size[0] * size[1] }, (_, at) => (at * 31) % 256);
+  return { pixels, ran, denoised: bundle.denoise(pixels, size) };
+}
+
+for (const [size, side] of [
+  [[40, 30], 40],
+  [[30, 41], 48],
+  [[40, 40], 40],
+  [[1, 3], 8],
+]) {
+  test(`a picture of ${size} is padded to a square of ${side}`, async () => {
+    const { pixels, ran, denoised } = await square(size, { multiple: 8, min: 8, max: 48 });
+    assert.deepEqual(await denoised, pixels);
+    assert.deepEqual(ran.map(([dims]) => dims), [[1, 1, side, side]]); // prettier-ignore
+    const whole = padded(pixels, [1, .../** @type {[number, number]} */ (size)], [side, side]);
+    assert.deepEqual(ran[0][1], fromPixels(whole));
+  });
+}
+
+test("a picture that fits into no square is refused", async () => {
+  const { ran, denoised } = await square([30, 49], { multiple: 8, min: 8, max: 48 });
+  await assert.rejects(denoised, {
+    message: "denoiser: x: side: expected a multiple of 8 from 8 to 48, got 49: the nearest is 48",
+    exitCode: 1,
+  });
+  assert.equal(ran.length, 0);
+});
+
+test("NaN is no pixel, on the whole or in any tile", async () => {
+  const message = "denoiser gave NaN, which is no pixel";
+  const pixels = new Uint8Array(700 * 600);
+  for (const [size, whole] of [
+    [[20, 30], 2 ** 22],
+    [[700, 600], 1000],
+  ]) {
+    const onTile = () => assert.fail("a tile with NaN");
+    for (const options of [{ whole }, { whole, onTile }]) {
+      const give = (spec, rows, feeds) => {
+        const found = blur(spec, rows, feeds);
+        if (spec.name === "y") found.data[0] = NaN;
+        return found;
+      };
+      const bundle = await opened(manifest({ denoiser: blurring() }), { give });
+      const running = bundle.denoise(pixels.subarray(0, size[0] * size[1]), size, options);
+      await assert.rejects(running, { message, exitCode: 1 });
+    }
+  }
+});
+
+test("NaN in what is no pixel, and infinity in pixels, are no reason to refuse a picture", async () => {
+  const give = (spec, rows, feeds) => {
+    const found = blur(spec, rows, feeds);
+    if (spec.name === "half") found.data.fill(NaN);
+    else found.data.set([Infinity, -Infinity]);
+    return found;
+  };
+  const bundle = await opened(manifest({ denoiser: blurring() }), { give });
+  const found = await bundle.denoise(new Uint8Array(16), [4, 4]);
+  assert.deepEqual([...found], [255, ...Array(15).fill(0)]);
 });
 
 test("pixels need their size where the denoiser takes any", async () => {

@@ -50,7 +50,8 @@ export async function latentPanel(panel, { bundle, where }, proofs) {
   const load = (values) => {
     z.set(values); // as drawn: a slider shows the nearest of its steps
     farthest = Math.max(farthest, Math.ceil(Math.max(...values.map(Math.abs))));
-    const [low, high] = input.range ?? [-farthest, farthest];
+    // Codes number entries of a table, from 0 on.
+    const [low, high] = input.range ?? [input.kind === "codes" ? 0 : -farthest, farthest];
     sliders.forEach((slider, number) => {
       const span = { min: String(low), max: String(high), step: String((high - low) / STEPS) };
       Object.assign(slider, span, { value: String(z[number]) });
