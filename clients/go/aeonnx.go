@@ -163,7 +163,7 @@ func (b *Bundle) Denoise(images Tensor) (Tensor, error) {
 	if output.DType == "uint8" {
 		return clean, nil
 	}
-	return toPixels(clean, output.Range)
+	return toPixels(part.name, clean, output.Range)
 }
 
 func (b *Bundle) variant(name, variant string) (*Variant, error) {

@@ -40,18 +40,19 @@ func fromPixels(images Tensor, span []float64) (Tensor, error) {
 }
 
 // toPixels is the way back: (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties
-// to even, which for [0, 1] is clip(value, 0, 1) * 255. NaN becomes 0.
-func toPixels(images Tensor, span []float64) (Tensor, error) {
+// to even, which for [0, 1] is clip(value, 0, 1) * 255. The error names the part that gave them if one is NaN.
+func toPixels(part string, images Tensor, span []float64) (Tensor, error) {
 	if images.DType != "float32" {
 		return Tensor{}, fmt.Errorf("expected float32, got %v", images)
 	}
 	from, pixels := limitsOf(span), make([]byte, len(images.Data)/4)
 	for i := range pixels {
 		value := math.Float32frombits(binary.LittleEndian.Uint32(images.Data[4*i:]))
-		if value > from.low { // neither below nor NaN
-			share := (min(value, from.high) - from.low) / from.width
-			pixels[i] = uint8(math.RoundToEven(float64(share * 255)))
+		if value != value {
+			return Tensor{}, fmt.Errorf("%s gave NaN, which is no pixel", part)
 		}
+		share := (min(max(value, from.low), from.high) - from.low) / from.width
+		pixels[i] = uint8(math.RoundToEven(float64(share * 255)))
 	}
 	return Tensor{"uint8", images.Shape, pixels}, nil
 }

@@ -20,7 +20,7 @@ func TestPixelsOfARangeComeBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := toPixels(values, span)
+		back, err := toPixels("denoiser", values, span)
 		if err != nil || !slices.Equal(back.Data, allPixels.Data) {
 			t.Errorf("%v: %v, got %v", span, err, back.Data)
 		}
@@ -42,7 +42,7 @@ func TestFrom0To1NothingIsAddedToTheArithmetic(t *testing.T) {
 		middle := (float32(half) + 0.5) / 510
 		values = append(values, middle, math.Nextafter32(middle, 0), math.Nextafter32(middle, 1))
 	}
-	pixels, err := toPixels(NewTensor(values, int64(len(values))), []float64{0, 1})
+	pixels, err := toPixels("denoiser", NewTensor(values, int64(len(values))), []float64{0, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +55,16 @@ func TestFrom0To1NothingIsAddedToTheArithmetic(t *testing.T) {
 
 func TestWhatIsOutsideOfARangeIsClipped(t *testing.T) {
 	inf := float32(math.Inf(1))
-	got, err := toPixels(NewTensor([]float32{-9, -inf, 9, inf, float32(math.NaN()), -1, 3}, 7), []float64{-1, 3})
-	if err != nil || !slices.Equal(got.Data, []byte{0, 0, 255, 255, 0, 0, 255}) {
+	got, err := toPixels("denoiser", NewTensor([]float32{-9, -inf, 9, inf, -1, 3}, 6), []float64{-1, 3})
+	if err != nil || !slices.Equal(got.Data, []byte{0, 0, 255, 255, 0, 255}) {
 		t.Error(got.Data, err)
+	}
+}
+
+func TestNaNIsNoPixel(t *testing.T) {
+	_, err := toPixels("denoiser", NewTensor([]float32{0, float32(math.NaN())}, 2), []float64{-1, 3})
+	if err == nil || err.Error() != "denoiser gave NaN, which is no pixel" {
+		t.Error(err)
 	}
 }
 
@@ -72,7 +79,7 @@ func TestEachOperationIsRoundedToFloat32(t *testing.T) {
 		{-0.1, 0.3, -0.07568627595901489, 16},
 		{0.001, 0.0011, 0.001002156874164939, 5},
 	} {
-		got, err := toPixels(NewTensor([]float32{one.value}, 1), []float64{one.low, one.high})
+		got, err := toPixels("denoiser", NewTensor([]float32{one.value}, 1), []float64{one.low, one.high})
 		if err != nil || got.Data[0] != one.pixel {
 			t.Errorf("%v: %v, got %v", one, err, got.Data)
 		}

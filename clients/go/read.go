@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
 	"strconv"
 
 	"golang.org/x/image/bmp"
@@ -161,7 +162,7 @@ func decoder[T any](read func(io.Reader) (T, error)) func([]byte) (T, error) {
 
 // decodeBMP takes alpha only where the header says that there is some, as pillow does.
 func decodeBMP(data []byte) (image.Image, error) {
-	picture, err := bmp.Decode(bytes.NewReader(data))
+	picture, err := bmp.Decode(bytes.NewReader(withAllColours(data)))
 	const bitFields = 3
 	if withAlpha, is32 := picture.(*image.NRGBA); is32 && binary.LittleEndian.Uint32(data[30:]) != bitFields {
 		for i := 3; i < len(withAlpha.Pix); i += 4 {
@@ -169,4 +170,20 @@ func decodeBMP(data []byte) (image.Image, error) {
 		}
 	}
 	return picture, err
+}
+
+// withAllColours is a BMP file, whose header was read, with black for the colours that its table lacks: a
+// pixel may have their number, which the decoder refuses.
+func withAllColours(data []byte) []byte {
+	const startAt, bitsAt, usedAt = 10, 28, 46
+	bits, used := binary.LittleEndian.Uint16(data[bitsAt:]), binary.LittleEndian.Uint32(data[usedAt:])
+	if bits > 8 || used == 0 || used >= 1<<bits { // 0: all of them
+		return data
+	}
+	start := binary.LittleEndian.Uint32(data[startAt:]) // of the pixels, right behind the table
+	black := make([]byte, 4*(1<<bits-used))
+	found := slices.Concat(data[:start], black, data[start:])
+	binary.LittleEndian.PutUint32(found[startAt:], start+uint32(len(black)))
+	binary.LittleEndian.PutUint32(found[usedAt:], 0)
+	return found
 }

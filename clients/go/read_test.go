@@ -105,6 +105,42 @@ func TestWhatIsNoWholePictureIsRefused(t *testing.T) {
 	}
 }
 
+// paletted is a BMP file of one row of four bytes, with a table of colours, BGR.
+func paletted(bits, width uint8, used uint32, table []byte, row ...byte) []byte {
+	data := make([]byte, 54)
+	copy(data, "BM")
+	binary.LittleEndian.PutUint32(data[10:], uint32(54+len(table)))
+	data[14], data[18], data[22], data[26], data[28] = 40, width, 1, 1, bits
+	binary.LittleEndian.PutUint32(data[46:], used)
+	return slices.Concat(data, table, row)
+}
+
+func TestANumberBeyondTheTableOfABMPIsBlack(t *testing.T) {
+	table := []byte{30, 20, 10, 0, 60, 50, 40, 0}
+	full := slices.Concat(table, []byte{3, 2, 1, 0}, make([]byte, 13*4))
+	colours := []uint8{10, 40, 0, 20, 50, 0, 30, 60, 0, 255, 255, 255} // in planes
+	last := []uint8{10, 40, 1, 20, 50, 2, 30, 60, 3, 255, 255, 255}
+	for _, one := range []struct {
+		data     []byte
+		expected []uint8
+	}{
+		{paletted(8, 3, 2, table, 0, 1, 255, 0), colours},
+		{paletted(4, 3, 2, table, 0x01, 0x20, 0, 0), colours},
+		{paletted(1, 3, 1, table[4:], 0x5f, 0, 0, 0), []uint8{40, 0, 40, 50, 0, 50, 60, 0, 60, 255, 255, 255}},
+		{paletted(4, 3, 0, full, 0x01, 0x20, 0, 0), last},
+		{paletted(4, 3, 16, full, 0x01, 0x20, 0, 0), last},
+	} {
+		got, err := ReadPicture(written(t, one.data), []int64{4, 1, 3})
+		if err != nil || !slices.Equal(got.Data, one.expected) {
+			t.Errorf("%v: expected %v, got %v", err, one.expected, got.Data)
+		}
+		for end := range one.data {
+			refused(t, one.data[:end], []int64{4, 1, 3}, "is not a readable PNG, JPEG or BMP image: ")
+		}
+	}
+	refused(t, paletted(1, 3, 3, make([]byte, 12), 0, 0, 0, 0), []int64{4, 1, 3}, "unsupported")
+}
+
 func TestAPictureMayHaveAnySize(t *testing.T) {
 	picture := image.NewGray(image.Rect(0, 0, 3, 2))
 	copy(picture.Pix, []uint8{0, 1, 2, 3, 4, 5})

@@ -83,7 +83,20 @@ func (v *Variant) Threshold(text string) (float64, error) {
 	return 0, ThresholdError("threshold: expected " + expected + ", got " + text)
 }
 
-// scored are the inputs for rows that are scored. What is odd may be outside of the range.
+// scorable is an array as rows that are scored. What is odd may be outside of the range; of a row without
+// any value nothing can be said.
+func (p *Part) scorable(array Tensor) (Tensor, error) {
+	input := p.Inputs[0]
+	rows, err := p.prepared(input.Name, array, false)
+	if err == nil && input.Missing {
+		if err = rows.requireSome(); err != nil {
+			err = fmt.Errorf("%s: %s: %w", p.name, input.Name, err)
+		}
+	}
+	return rows, err
+}
+
+// scored are the inputs for rows that are scored.
 func (p *Part) scored(rows Tensor, label []int64) (map[string]Tensor, error) {
 	if err := p.requireLabel(label); err != nil {
 		return nil, err
@@ -94,7 +107,7 @@ func (p *Part) scored(rows Tensor, label []int64) (map[string]Tensor, error) {
 			return nil, err
 		}
 	}
-	if rows, err = p.prepared(input.Name, rows, false); err != nil {
+	if rows, err = p.scorable(rows); err != nil {
 		return nil, err
 	}
 	inputs := map[string]Tensor{input.Name: rows}
@@ -136,7 +149,7 @@ func (p *Part) ReadRows(path string) (rows Tensor, isPicture bool, err error) {
 			path, input.Kind, p.takes(input))
 	}
 	if rows, err = ReadArray(path); err == nil {
-		rows, err = p.prepared(input.Name, rows, false)
+		rows, err = p.scorable(rows)
 	}
 	return rows, false, err
 }

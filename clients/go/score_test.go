@@ -111,6 +111,39 @@ func TestWhatIsScoredMayBeOutsideOfTheRange(t *testing.T) {
 	}
 }
 
+func TestARowWithoutAnyValueIsNotScored(t *testing.T) {
+	nan := float32(math.NaN())
+	table, signal, single := vectorOf("x", Batch, 2), vectorOf("x", Batch, 1, 2), vectorOf("x", Batch)
+	whole := table
+	table.Missing, signal.Missing, single.Missing = true, true, true
+	for _, one := range []struct {
+		input   Spec
+		rows    Tensor
+		refused string
+	}{
+		{table, NewTensor([]float32{nan, 1, 2, nan}, 2, 2), ""},
+		{signal, NewTensor([]float32{nan, 1, 2, nan}, 2, 1, 2), ""},
+		{single, NewTensor([]float32{nan, 1}, 2), ""},
+		{table, NewTensor([]float32{nan, 1, nan, nan}, 2, 2),
+			"scorer: x: expected a value in each row, got none in row 1: remove it"},
+		{signal, NewTensor([]float32{nan, nan, 1, 1}, 2, 1, 2),
+			"scorer: x: expected a value in each row, got none in row 0: remove it"},
+		{whole, NewTensor([]float32{nan, nan}, 1, 2), "scorer: x: expected finite values, got NaN or infinity"},
+	} {
+		part, path := scorerOf(one.input, false), filepath.Join(t.TempDir(), "rows.npy")
+		if err := WriteArray(path, one.rows, false); err != nil {
+			t.Fatal(err)
+		}
+		_, scored := part.scored(one.rows, nil)
+		_, _, read := part.ReadRows(path)
+		for _, err := range []error{scored, read} {
+			if one.refused == "" && err != nil || one.refused != "" && (err == nil || err.Error() != one.refused) {
+				t.Errorf("expected %q, got %v", one.refused, err)
+			}
+		}
+	}
+}
+
 func TestAllRowsHaveTheLabel(t *testing.T) {
 	table, rows := vectorOf("x", Batch, 2), NewTensor([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
 	inputs, err := scorerOf(table, true).scored(rows, []int64{4})

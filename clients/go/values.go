@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Prepare makes an array one that Run takes: floats of 16 and 64 bits become float32 where the part takes
@@ -29,11 +30,50 @@ func (p *Part) prepared(input string, array Tensor, limited bool) (Tensor, error
 	if !finite {
 		return array, fmt.Errorf("%s: %s: expected finite values, got NaN or infinity", p.name, input)
 	}
-	if span := spec.Range; limited && span != nil && (lowest < span[0] || highest > span[1]) {
-		return array, fmt.Errorf("%s: %s: expected values in [%g, %g], got %.9g to %.9g", p.name, input,
-			span[0], span[1], lowest, highest)
+	if limited {
+		if err := spec.requireRange(lowest, highest); err != nil {
+			return array, fmt.Errorf("%s: %s: %w", p.name, input, err)
+		}
 	}
 	return array, nil
+}
+
+// requireRange compares values with the range of an input as numbers of its dtype, since 0.1 as a float32 is
+// above 0.1. Labels and codes of no range are numbers from 0 on.
+func (s Spec) requireRange(lowest, highest float64) error {
+	span := s.Range
+	if span == nil {
+		if lowest < 0 && (s.Kind == "label" || s.Kind == "codes") {
+			return fmt.Errorf("expected values of 0 or more, got %s", strconv.FormatFloat(lowest, 'f', -1, 64))
+		}
+		return nil
+	}
+	low, high := span[0], span[1]
+	if s.DType == "float32" {
+		low, high = float64(float32(low)), float64(float32(high))
+	}
+	if lowest < low || highest > high {
+		return fmt.Errorf("expected values in [%g, %g], got %.9g to %.9g", span[0], span[1], lowest, highest)
+	}
+	return nil
+}
+
+// requireSome refuses a row whose values are all missing. Where a row is a single value, it may be.
+func (t Tensor) requireSome() error {
+	if len(t.Shape) < 2 {
+		return nil
+	}
+	each := int(product(t.Shape[1:]))
+	for row := range int(t.Shape[0]) {
+		i := row * each
+		for i < (row+1)*each && math.IsNaN(t.value(i)) {
+			i++
+		}
+		if i == (row+1)*each {
+			return fmt.Errorf("expected a value in each row, got none in row %d: remove it", row)
+		}
+	}
+	return nil
 }
 
 // asFloat32 rounds other floats, and leaves what is none. What is too large becomes infinite.

@@ -79,6 +79,61 @@ func TestNaNStandsForAMissingValueWhereThereMayBeSome(t *testing.T) {
 	}
 }
 
+func TestARangeIsComparedInTheDtypeOfItsInput(t *testing.T) {
+	tenth := []float64{-0.1, 0.1}
+	part := &Part{name: "encoder", Variant: &Variant{
+		Inputs: []Spec{
+			{Name: "x", DType: "float32", Kind: "other", Shape: shapeOf("batch", 2), Range: tenth},
+			{Name: "wide", DType: "float64", Kind: "other", Shape: shapeOf("batch", 2), Range: tenth},
+			{Name: "whole", DType: "int64", Kind: "other", Shape: shapeOf("batch", 2), Range: []float64{0, 1<<24 + 1}},
+		},
+		Outputs: []Spec{{Name: "z", DType: "float32", Shape: shapeOf("batch", 1)}},
+	}}
+	nearest := float32(0.1) // which is above 0.1
+	above := math.Nextafter32(nearest, 1)
+	for _, one := range []struct {
+		name    string
+		array   Tensor
+		refused string
+	}{
+		{"x", NewTensor([]float32{-nearest, nearest}, 1, 2), ""},
+		{"x", NewTensor([]float64{-0.1, 0.1}, 1, 2), ""},
+		{"x", NewTensor([]float32{0, above}, 1, 2), "encoder: x: expected values in [-0.1, 0.1], got 0 to 0.100000009"},
+		{"wide", NewTensor([]float64{-0.1, 0.1}, 1, 2), ""},
+		{"wide", NewTensor([]float64{0, float64(nearest)}, 1, 2),
+			"encoder: wide: expected values in [-0.1, 0.1], got 0 to 0.100000001"},
+		{"whole", NewTensor([]int64{0, 1<<24 + 1}, 1, 2), ""},
+		{"whole", NewTensor([]int64{0, 1<<24 + 2}, 1, 2),
+			"encoder: whole: expected values in [0, 1.6777217e+07], got 0 to 16777218"},
+	} {
+		_, err := part.Prepare(one.name, one.array)
+		if one.refused == "" && err != nil || one.refused != "" && (err == nil || err.Error() != one.refused) {
+			t.Errorf("expected %q, got %v", one.refused, err)
+		}
+	}
+}
+
+func TestLabelsAndCodesWithoutARangeAreNotNegative(t *testing.T) {
+	for kind, refused := range map[string]bool{"label": true, "codes": true, "other": false} {
+		part := &Part{name: "decoder", Variant: &Variant{
+			Inputs:  []Spec{numbersOf("z", kind, "batch", 2)},
+			Outputs: []Spec{{Name: "y", DType: "float32", Shape: shapeOf("batch", 1)}},
+		}}
+		if _, err := part.Prepare("z", NewTensor([]int64{0, 1 << 40}, 1, 2)); err != nil {
+			t.Error(kind, err)
+		}
+		_, err := part.Prepare("z", NewTensor([]int64{5, -1}, 1, 2))
+		const expected = "decoder: z: expected values of 0 or more, got -1"
+		if refused != (err != nil) || refused && err.Error() != expected {
+			t.Errorf("%s: %v", kind, err)
+		}
+		part.Inputs[0].Range = []float64{-2, 9}
+		if _, err := part.Prepare("z", NewTensor([]int64{5, -1}, 1, 2)); err != nil {
+			t.Error(kind, err)
+		}
+	}
+}
+
 // A hostile bundle may ask for more copies of a row than memory has.
 func TestABatchOfLargeRowsIsRefusedBeforeItIsMade(t *testing.T) {
 	part := denoiserOf(map[string]Axis{"h": anySize, "w": anySize}, 1<<30, 1, "h", "w")

@@ -114,6 +114,9 @@ func (c command) labels(name string, part *aeonnx.Part) ([]int64, error) {
 		return nil, usageError(fmt.Sprintf("this %s needs --label, %g to %g", name, takes.Range[0], takes.Range[1]))
 	}
 	label := *c.label
+	if takes.Range == nil && label < 0 {
+		return nil, usageError(fmt.Sprintf("--label: expected a whole number of 0 or more, got %d", label))
+	}
 	if r := takes.Range; r != nil && (float64(label) < r[0] || float64(label) > r[1]) {
 		return nil, usageError(fmt.Sprintf("--label: expected a whole number from %g to %g, got %d", r[0], r[1], label))
 	}

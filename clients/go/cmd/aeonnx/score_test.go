@@ -94,7 +94,8 @@ func TestOptionsOfScore(t *testing.T) {
 
 func TestAPartTakesALabelOrNone(t *testing.T) {
 	label, three := aeonnx.Spec{Name: "class", Kind: "label", Range: []float64{0, 9}}, int64(3)
-	ten, below := int64(10), int64(-1)
+	ten, none, below := int64(10), int64(0), int64(-1)
+	negative := aeonnx.Spec{Name: "class", Kind: "label", Range: []float64{-1, 9}}
 	endless := aeonnx.Spec{Name: "class", Kind: "label"}
 	for _, one := range []struct {
 		inputs  []aeonnx.Spec
@@ -109,6 +110,9 @@ func TestAPartTakesALabelOrNone(t *testing.T) {
 		{[]aeonnx.Spec{label}, &ten, "--label: expected a whole number from 0 to 9, got 10"},
 		{[]aeonnx.Spec{label}, &below, "--label: expected a whole number from 0 to 9, got -1"},
 		{[]aeonnx.Spec{endless}, &ten, ""},
+		{[]aeonnx.Spec{endless}, &none, ""},
+		{[]aeonnx.Spec{endless}, &below, "--label: expected a whole number of 0 or more, got -1"},
+		{[]aeonnx.Spec{negative}, &below, ""},
 	} {
 		part := &aeonnx.Part{Variant: &aeonnx.Variant{Inputs: one.inputs}}
 		labels, err := command{label: one.label}.labels("scorer", part)
