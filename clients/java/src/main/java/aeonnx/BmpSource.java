@@ -18,6 +18,7 @@ final class BmpSource implements Source {
     private final int header;
     private final int bits;
     private final boolean alpha;
+    private final long colours; // of its table
 
     BmpSource(byte[] data) throws IOException {
         file = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
@@ -30,6 +31,10 @@ final class BmpSource implements Source {
                 throw new IOException("this kind of BMP is not read");
             }
             alpha = compression == MASKS && hasUsualMasks();
+            long most = 1L << bits;
+            long used = file.getInt(46) & 0xffffffffL;
+            long place = (start() - FILE_HEADER - header) / 4;
+            colours = Math.min(used == 0 ? most : Math.min(used, most), place);
             if (compression != NO_COMPRESSION && !alpha) {
                 throw new IOException("BMP with compression or masks of its own is not read");
             }
@@ -53,9 +58,9 @@ final class BmpSource implements Source {
 
     @Override
     public byte[] rgba() throws IOException {
-        byte[] pixels = new byte[Math.multiplyExact(4, Math.multiplyExact(width(), height()))];
+        byte[] pixels = room();
         long row = ((long) width() * bits + 31) / 32 * 4;
-        long start = file.getInt(10) & 0xffffffffL;
+        long start = start();
         if (start + row * height() > file.capacity()) {
             throw new IOException("it ends too early");
         }
@@ -74,18 +79,20 @@ final class BmpSource implements Source {
                 && file.getInt(62) == 0xff && file.getInt(66) == 0xff000000;
     }
 
-    private int rgba(int row, int x) throws IOException {
-        int at = row + x * bits / 8;
+    // Where the pixels begin, behind the table of colours.
+    private long start() {
+        return file.getInt(10) & 0xffffffffL;
+    }
+
+    private int rgba(int row, int x) {
+        long bit = (long) x * bits; // of a wide row, more than an int holds
+        int at = (int) (row + bit / 8);
         if (bits < 24) {
-            int number = (file.get(at) & 0xff) >> 8 - bits - x * bits % 8 & (1 << bits) - 1;
-            int used = file.getInt(46);
-            if (used < 0 || used > 1 << bits || number >= (used == 0 ? 1 << bits : used)) {
-                throw new IOException("it has a colour that is not in its palette");
+            int number = (file.get(at) & 0xff) >> 8 - bits - bit % 8 & (1 << bits) - 1;
+            if (number >= colours) {
+                return 0xff; // black, as other readers have it
             }
             at = FILE_HEADER + header + 4 * number;
-            if (at + 4 > (file.getInt(10) & 0xffffffffL)) {
-                throw new IOException("its palette is cut");
-            }
         }
         int opacity = alpha ? file.get(at + 3) & 0xff : 255;
         return (file.get(at + 2) & 0xff) << 24 | (file.get(at + 1) & 0xff) << 16

@@ -69,7 +69,7 @@ public final class Bundle implements AutoCloseable {
     public Map<String, Tensor> golden(Map<String, Stored> stored) {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         stored.forEach((name, item) -> {
-            long bytes = Tensor.count(item.shape()) * item.dtype().width;
+            long bytes = Tensor.bytes(item.dtype(), item.shape());
             byte[] data = read(item.file(), bytes, item.sha256());
             tensors.put(name, Tensor.of(item.dtype(), item.shape(), data));
         });

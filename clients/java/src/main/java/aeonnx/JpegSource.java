@@ -82,7 +82,7 @@ final class JpegSource implements Source {
     @Override
     public byte[] rgba() throws IOException {
         Raster values = values();
-        byte[] pixels = new byte[width() * height() * 4];
+        byte[] pixels = room();
         int[] value = new int[Math.max(values.getNumBands(), 3)];
         boolean rgb = isRgb();
         for (int i = 0; i < pixels.length / 4; i++) {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntSupplier;
 
 /** aeonnx check | denoise | generate | run | score. */
 public final class Main {
@@ -23,20 +24,25 @@ public final class Main {
 
     public static void main(String[] arguments) {
         Names.prepare();
-        int code;
+        System.exit(exitCode(() -> run(Names.arguments(arguments))));
+    }
+
+    /** What a run gives, or the code of what went wrong, which is told on stderr. */
+    static int exitCode(IntSupplier run) {
         try {
-            code = run(Names.arguments(arguments));
+            return run.getAsInt();
         } catch (AeonnxException error) {
             System.err.println("Error: " + error.getMessage());
             if (error.exitCode == 2) {
                 System.err.println(USAGE);
             }
-            code = error.exitCode;
+            return error.exitCode;
         } catch (OutOfMemoryError | ArithmeticException error) { // of too many images
             System.err.println("Error: it does not fit into memory: " + error.getMessage());
-            code = 1;
+        } catch (RuntimeException error) { // of a library, for instance
+            System.err.println("Error: this is a bug: " + Names.printable(error.toString()));
         }
-        System.exit(code);
+        return 1;
     }
 
     private static int run(List<String> words) {

@@ -164,7 +164,7 @@ public final class Npy {
 
     private static long bytes(DType dtype, long[] shape) throws IOException {
         try {
-            return Math.multiplyExact(Tensor.count(shape), (long) dtype.width);
+            return Tensor.bytes(dtype, shape);
         } catch (ArithmeticException error) {
             throw new IOException("its shape has more than 63 bits of values");
         }

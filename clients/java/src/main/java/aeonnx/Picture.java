@@ -16,6 +16,9 @@ import javax.imageio.ImageIO;
 
 /** Files of pictures <-> pixels. */
 public final class Picture {
+    /** As in Python: a small file can hold more than memory does. */
+    static final long MOST_PIXELS = 178_956_970;
+
     private static final int GREY = 128;
     private static final long LARGEST = 1 << 30; // bytes of a file
 
@@ -26,8 +29,8 @@ public final class Picture {
      * channels.
      *
      * @param shape [C, H, W]: C a number, H and W numbers, or axes for any size
-     * @throws AeonnxException it is missing, damaged, of another size, in CMYK or one of several; or
-     *     some of it is transparent, and C is 1 or 3
+     * @throws AeonnxException it is missing, damaged, of another size or too large, in CMYK or one of
+     *     several; or some of it is transparent, and C is 1 or 3
      */
     public static Tensor read(Path path, List<Size> shape) {
         requireChannels(shape.get(0).isNumber() ? shape.get(0).factor() : 0);
@@ -48,6 +51,10 @@ public final class Picture {
             if (isOther(shape.get(2), width) || isOther(shape.get(1), height)) { // before it is read
                 throw new AeonnxException("%s: expected %sx%s pixels, got %dx%d: resize it first"
                         .formatted(name, shape.get(2).text(), shape.get(1).text(), width, height));
+            }
+            if (isTooLarge(width, height)) {
+                throw new AeonnxException(name + " has " + width + "x" + height
+                        + " pixels: expected at most " + MOST_PIXELS + ", resize it first");
             }
             int channels = (int) shape.get(0).factor();
             byte[] pixels = planes(source, channels);
@@ -160,6 +167,11 @@ public final class Picture {
         x = mirrored ? source.width() - 1 - x : x;
         y = upsideDown ? source.height() - 1 - y : y;
         return y * source.width() + x;
+    }
+
+    /** Whether a picture of these sides has more pixels than one may have. */
+    static boolean isTooLarge(long width, long height) {
+        return width > MOST_PIXELS || height > MOST_PIXELS || width * height > MOST_PIXELS;
     }
 
     private static boolean isOther(Size expected, int size) {

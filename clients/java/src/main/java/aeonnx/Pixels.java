@@ -27,12 +27,19 @@ record Pixels(float low, float high, float width) {
 
     /**
      * (clip(value, low, high) - low) / (high - low) * 255, to the nearest, ties to even; for [0, 1]
-     * clip(value, 0, 1) * 255. NaN becomes 0.
+     * clip(value, 0, 1) * 255.
+     *
+     * @param part what gave them, in messages
+     * @throws AeonnxException one is NaN
      */
-    Tensor fromFloats(Tensor floats) {
+    Tensor fromFloats(String part, Tensor floats) {
         Tensor pixels = Tensor.of(DType.UINT8, floats.shape());
         for (int i = 0; i < floats.count(); i++) {
-            float clipped = Math.min(Math.max(floats.data().getFloat(4 * i), low), high);
+            float value = floats.data().getFloat(4 * i);
+            if (Float.isNaN(value)) {
+                throw new AeonnxException(part + " gave NaN, which is no pixel");
+            }
+            float clipped = Math.min(Math.max(value, low), high);
             pixels.data().put(i, (byte) Math.rint((clipped - low) / width * 255f));
         }
         return pixels;

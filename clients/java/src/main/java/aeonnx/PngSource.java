@@ -88,7 +88,7 @@ final class PngSource implements Source {
         }
         requireAllSamples();
         Raster samples = samples();
-        byte[] pixels = new byte[width() * height() * 4];
+        byte[] pixels = room();
         int[] values = new int[4];
         for (int i = 0; i < pixels.length / 4; i++) {
             samples.getPixel(i % width(), i / width(), values);

@@ -9,7 +9,8 @@ final class Reflection {
     private Reflection() {}
 
     /**
-     * The sizes of an input from these on that its axes allow; sizes above the largest stay.
+     * The sizes of an input from these on that its axes allow; sizes above the largest stay. A size that
+     * no array has is the largest number.
      *
      * @param real as many as the input has, those that are declared as numbers equal to these
      */
@@ -27,7 +28,9 @@ final class Reflection {
         for (int i = 0; i < real.length; i++) {
             String axis = spec.shape().get(i).axis();
             if (wanted.containsKey(axis) && axes.get(axis).allows(wanted.get(axis))) {
-                sizes[i] = spec.shape().get(i).at(wanted.get(axis));
+                Size size = spec.shape().get(i);
+                boolean fits = wanted.get(axis) <= Json.LARGEST / size.factor();
+                sizes[i] = fits ? size.at(wanted.get(axis)) : Json.LARGEST;
             }
         }
         return sizes;
@@ -68,8 +71,8 @@ final class Reflection {
         if (size == 1) {
             return 0;
         }
-        int period = 2 * (size - 1);
-        int inside = place % period;
-        return inside < size ? inside : period - inside;
+        long period = 2L * (size - 1);
+        long inside = place % period;
+        return (int) Math.min(inside, period - inside);
     }
 }

@@ -50,12 +50,16 @@ final class Scorer {
     }
 
     /**
-     * Rows as a scorer takes them: of any finite values, since what is odd may be out of range.
+     * Rows as a scorer takes them: of any finite values, since what is odd may be out of range. Of a row
+     * without any value nothing can be said.
      *
      * @throws AeonnxException they have another type or shape, or other values
      */
     static Tensor rows(Variant variant, Tensor value) {
-        return Values.input("scorer", variant.anyInputs().get(0).withAnyRange(), value);
+        TensorSpec input = variant.anyInputs().get(0).withAnyRange();
+        Tensor rows = Values.input("scorer", input, value);
+        Values.requireSome("scorer", input, rows);
+        return rows;
     }
 
     /** Pixels, uint8 [n, C, H, W] or [C, H, W], as rows; none if the scorer takes no such pictures. */

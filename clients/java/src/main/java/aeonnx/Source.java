@@ -13,6 +13,11 @@ interface Source {
     /** As stored, uint8 [H, W, RGBA]; of 16 bits the upper ones. */
     byte[] rgba() throws IOException;
 
+    /** Room for what `rgba` gives. */
+    default byte[] room() {
+        return new byte[Math.multiplyExact(4, Math.multiplyExact(width(), height()))];
+    }
+
     /** How EXIF says that it is to be turned, 1 to 8. */
     default int orientation() {
         return 1;

@@ -13,13 +13,25 @@ import java.util.Arrays;
  */
 public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
     /**
+     * An array of these values.
+     *
+     * @throws AeonnxException they are not as many bytes as the shape needs
+     */
+    public Tensor {
+        if (!fills(dtype, shape, data.capacity())) {
+            throw new AeonnxException("expected the bytes of " + TensorSpec.typed(dtype.text, shape)
+                    + ", got " + data.capacity() + " bytes");
+        }
+    }
+
+    /**
      * An array of zeros, to be filled through `data`.
      *
      * @throws AeonnxException it would be larger than an array can be
      */
     public static Tensor of(DType dtype, long... shape) {
         try {
-            int bytes = Math.toIntExact(Math.multiplyExact(count(shape), (long) dtype.width));
+            int bytes = Math.toIntExact(bytes(dtype, shape));
             return new Tensor(dtype, shape, empty(bytes));
         } catch (ArithmeticException error) {
             throw new AeonnxException("an array " + TensorSpec.typed(dtype.text, shape)
@@ -27,7 +39,11 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
         }
     }
 
-    /** The array in a file: little-endian, row-major. */
+    /**
+     * The array in a file: little-endian, row-major.
+     *
+     * @throws AeonnxException it has not as many bytes as the shape needs
+     */
     static Tensor of(DType dtype, long[] shape, byte[] stored) {
         ByteBuffer data = empty(stored.length).put(stored).flip();
         requireLittleEndian(dtype);
@@ -127,8 +143,22 @@ public record Tensor(DType dtype, long[] shape, ByteBuffer data) {
         return worst;
     }
 
+    /** @throws ArithmeticException it has more than 63 bits */
     static long count(long[] shape) {
         return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+    }
+
+    /** @throws ArithmeticException it has more than 63 bits */
+    static long bytes(DType dtype, long[] shape) {
+        return Math.multiplyExact(count(shape), (long) dtype.width);
+    }
+
+    private static boolean fills(DType dtype, long[] shape, long bytes) {
+        try {
+            return bytes(dtype, shape) == bytes;
+        } catch (ArithmeticException error) {
+            return false; // more than any number of bytes
+        }
     }
 
     // Values before a place of a block that begins at `at`.

@@ -42,6 +42,11 @@ public record TensorSpec(
         return new TensorSpec(name, dtype, shape, null, kind, missing);
     }
 
+    /** Whether its values are numbers of something, which begin at 0. */
+    boolean isOfNumbers() {
+        return kind == Kind.LABEL || kind == Kind.CODES;
+    }
+
     /** Whether an array can be one: as many sizes, and those that are numbers. */
     boolean isLike(long[] sizes) {
         if (sizes.length != shape.size()) {

@@ -24,6 +24,29 @@ final class Values {
         return ready;
     }
 
+    /**
+     * Refuse a row whose values are all missing; where a row is a single value, it may be.
+     *
+     * @param part its name in messages
+     * @throws AeonnxException a row is NaN alone
+     */
+    static void requireSome(String part, TensorSpec spec, Tensor value) {
+        if (!spec.missing() || value.shape().length < 2 || value.count() == 0) {
+            return;
+        }
+        int each = Math.toIntExact(value.count() / value.rows());
+        for (int row = 0; row < value.rows(); row++) {
+            int place = 0;
+            while (place < each && Double.isNaN(value.at(row * each + place))) {
+                place++;
+            }
+            if (place == each) {
+                throw new AeonnxException(part + ": " + spec.name() + ": expected a value in each row, "
+                        + "got none in row " + row + ": remove it");
+            }
+        }
+    }
+
     /** "[-1, 0.5]" */
     static String inWords(double[] range) {
         return "[" + plain(range[0]) + ", " + plain(range[1]) + "]";
@@ -51,8 +74,22 @@ final class Values {
             low = Math.min(low, next);
             high = Math.max(high, next);
         }
+        requireRange(where, spec, low, high);
+    }
+
+    // As numbers of the input's type: 0.1 as a float32 is above 0.1.
+    private static void requireRange(String where, TensorSpec spec, double low, double high) {
         double[] range = spec.range();
-        if (range != null && (low < range[0] || high > range[1])) {
+        if (range == null) {
+            if (low < 0 && spec.isOfNumbers()) {
+                throw new AeonnxException(where + "values of 0 or more, got " + shown(spec, low));
+            }
+            return;
+        }
+        boolean rounded = spec.dtype() == DType.FLOAT32;
+        double lowest = rounded ? (float) range[0] : range[0];
+        double highest = rounded ? (float) range[1] : range[1];
+        if (low < lowest || high > highest) {
             throw new AeonnxException(where + "values in " + inWords(range) + ", got "
                     + shown(spec, low) + " to " + shown(spec, high));
         }

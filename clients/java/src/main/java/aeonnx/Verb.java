@@ -119,6 +119,10 @@ record Verb(String part, String verb) {
             throw new AeonnxException(
                     2, "this " + part + " needs --label" + (range == null ? "" : ", " + labels));
         }
+        if (range == null && label < 0) {
+            throw new AeonnxException(
+                    2, "--label: expected a whole number of 0 or more, got " + label);
+        }
         if (range != null && (label < range[0] || label > range[1])) {
             throw new AeonnxException(2, "--label: expected a whole number from "
                     + labels + ", got " + label);

@@ -142,6 +142,63 @@ final class NpyTest {
     }
 
     @Test
+    void aRangeIsComparedInTheTypeOfTheInput() {
+        double[] tenth = {-0.1, 0.1};
+        TensorSpec narrow = new TensorSpec("x", DType.FLOAT32, X.shape(), tenth, Kind.OTHER);
+        TensorSpec wide = new TensorSpec("x", DType.FLOAT64, X.shape(), tenth, Kind.OTHER);
+        Tensor floats = Tensor.of(DType.FLOAT32, 1, 2);
+        floats.data().putFloat(0, -0.1f).putFloat(4, 0.1f); // which is above 0.1
+        assertEquals(0.1f, Values.input("part", narrow, floats).at(1));
+        floats.data().putFloat(4, Math.nextUp(0.1f));
+        Refused.asFailure("part: x: expected values in [-0.1, 0.1], got -0.1 to 0.10000001",
+                () -> Values.input("part", narrow, floats));
+        Tensor doubles = Tensor.of(DType.FLOAT64, 1, 2);
+        doubles.data().putDouble(0, -0.1).putDouble(8, 0.1);
+        assertEquals(0.1, Values.input("part", wide, doubles).at(1));
+        doubles.data().putDouble(8, 0.1f);
+        assertThrows(AeonnxException.class, () -> Values.input("part", wide, doubles));
+        TensorSpec whole = new TensorSpec(
+                "x", DType.INT64, X.shape(), new double[] {0, (1 << 24) + 1}, Kind.OTHER);
+        Tensor numbers = Tensor.of(DType.INT64, 1, 2);
+        numbers.data().putLong(8, (1 << 24) + 1);
+        assertEquals((1 << 24) + 1, Values.input("part", whole, numbers).at(1));
+        numbers.data().putLong(8, (1 << 24) + 2);
+        Refused.asFailure("part: x: expected values in [0, 16777217], got 0 to 16777218",
+                () -> Values.input("part", whole, numbers));
+    }
+
+    @Test
+    void labelsAndCodesWithoutARangeAreNotNegative() {
+        Tensor numbers = Tensor.of(DType.INT64, 1, 2);
+        for (Kind kind : Kind.values()) {
+            TensorSpec free = new TensorSpec("z", DType.INT64, X.shape(), null, kind);
+            TensorSpec ranged = new TensorSpec("z", DType.INT64, X.shape(), new double[] {-2, 9}, kind);
+            numbers.data().putLong(8, 1L << 40);
+            assertEquals(1L << 40, Values.input("decoder", free, numbers).at(1));
+            numbers.data().putLong(8, -1);
+            assertEquals(-1, Values.input("decoder", ranged, numbers).at(1));
+            if (kind == Kind.LABEL || kind == Kind.CODES) {
+                Refused.asFailure("decoder: z: expected values of 0 or more, got -1",
+                        () -> Values.input("decoder", free, numbers));
+            } else {
+                assertEquals(-1, Values.input("decoder", free, numbers).at(1));
+            }
+        }
+    }
+
+    @Test
+    void anArrayHasTheBytesOfItsShape() {
+        assertEquals(2, Tensor.of(DType.FLOAT32, new long[] {1, 2}, new byte[8]).count());
+        assertEquals(0, Tensor.of(DType.FLOAT32, new long[] {0, 2}, new byte[0]).count());
+        Refused.asFailure("expected the bytes of float32 [1, 2], got 7 bytes",
+                () -> Tensor.of(DType.FLOAT32, new long[] {1, 2}, new byte[7]));
+        Refused.asFailure("expected the bytes of int64 [2305843009213693952], got 0 bytes",
+                () -> Tensor.of(DType.INT64, new long[] {1L << 61}, new byte[0]));
+        Refused.asFailure("expected the bytes of uint8 [2], got 4 bytes",
+                () -> new Tensor(DType.UINT8, new long[] {2}, Tensor.of(DType.UINT8, 4).data()));
+    }
+
+    @Test
     void nanStandsForAMissingValueWhereThereMayBeSome() {
         TensorSpec some = new TensorSpec("x", X.dtype(), X.shape(), X.range(), X.kind(), true);
         Tensor doubles = Tensor.of(DType.FLOAT64, 1, 2);

@@ -107,6 +107,26 @@ final class ScorerTest {
     }
 
     @Test
+    void aRowWithoutAnyValueIsRefused() {
+        TensorSpec windows =
+                new TensorSpec("x", DType.FLOAT32, shape("batch", 1, 3), null, Kind.SIGNAL, true);
+        for (TensorSpec input : List.of(ROWS, windows)) {
+            Variant variant = scorer(Map.of(), input);
+            Tensor rows = Tensor.of(DType.FLOAT32, Size.at(input.shape(), Map.of("batch", 2L)));
+            for (int i = 0; i < 5; i++) {
+                rows.data().putFloat(4 * (i < 2 ? i : i + 1), Float.NaN); // of the first row one is left
+            }
+            Refused.asFailure("scorer: x: expected a value in each row, got none in row 1: remove it",
+                    () -> Scorer.rows(variant, rows));
+            rows.data().putFloat(20, 7);
+            assertEquals(7, Scorer.rows(variant, rows).at(5));
+        }
+        TensorSpec single = new TensorSpec("x", DType.FLOAT32, shape("batch"), null, Kind.OTHER, true);
+        Tensor rows = floats(1, Float.NaN);
+        assertTrue(Double.isNaN(Scorer.rows(scorer(Map.of(), single), rows).at(1)));
+    }
+
+    @Test
     void pixelsStandForFloatsOfTheRange() {
         Tensor pixels = Tensor.of(DType.UINT8, 1, 1, 2, 2);
         pixels.data().put(0, (byte) 255);

@@ -149,6 +149,27 @@ final class TilesTest {
                 allowed(shape("batch", 1, "few", "few"), axes, new long[] {1, 1, 24, 40}));
     }
 
+    // A hostile bundle may ask for more pixels than memory has.
+    @Test
+    void imagesThatWouldBePaddedToTooManyPixelsAreRefused() {
+        Tensor image = Tensor.of(DType.UINT8, 1, 2, 2);
+        TensorSpec input = VerbTest.of("x", Kind.IMAGE, DType.UINT8, shape("batch", 1, "4*h", "4*h"));
+        Map.of(1L << 14, 1L << 16, 1L << 38, 1L << 40, 1L << 52, Json.LARGEST).forEach((least, side) -> {
+            var axes = Map.of("h", new Axis(1, least, null, 0L));
+            Refused.asFailure("denoiser: x: uint8 [1, 1, 2, 2] needs images [1, 1, " + side + ", " + side
+                    + "], of more than 178956970 pixels", () -> Denoiser.padded(input, axes, image));
+        });
+        assertArrayEquals(new long[] {1, 1, 13_376, 13_376},
+                Denoiser.padded(input, Map.of("h", new Axis(3344, 1, null, 0L)), image));
+    }
+
+    @Test
+    void placesInHugeRowsAreMirrored() {
+        int size = Integer.MAX_VALUE - 1;
+        assertEquals(size - 1, Reflection.mirrored(size - 1, size));
+        assertEquals(size - 2, Reflection.mirrored(size, size));
+    }
+
     private static long[] allowed(List<Size> shape, Map<String, Axis> axes, long[] real) {
         return Reflection.allowed(
                 new TensorSpec("x", DType.UINT8, shape, null, Kind.IMAGE), axes, real);

@@ -99,6 +99,11 @@ final class VerbTest {
                 () -> Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX, label()), null));
         Refused.as("this sampler takes no --label",
                 () -> Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX), 1L));
+        Variant endless = sampler(IMAGE, SEED, INDEX, label());
+        Verb.requireLabel("sampler", endless, 0L);
+        Verb.requireLabel("sampler", sampler(IMAGE, SEED, INDEX, label(-1, 9)), -1L);
+        Refused.asUsage("--label: expected a whole number of 0 or more, got -1",
+                () -> Verb.requireLabel("sampler", endless, -1L));
         assertEquals(3, Verb.lowestLabel(sampler(IMAGE, SEED, INDEX, label(3, 9))));
         assertNull(Verb.lowestLabel(sampler(IMAGE, SEED, INDEX)));
     }
