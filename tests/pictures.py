@@ -230,6 +230,7 @@ def _bad_pngs(c: _Corpus) -> None:
     c.add("png-no-end.png", whole[:-12], UNREADABLE)
     c.add("png-adler.png", png.png(values, 8, spoil="adler"), UNREADABLE)
     c.add("png-missing-rows.png", png.png(values, 8, spoil="rows"), UNREADABLE)
+    c.add("png-further-rows.png", png.png(values, 8, spoil="further rows"), UNREADABLE)
     c.add("png-no-pixels.png", png.png(values, 8, spoil="idat"), UNREADABLE)
     c.add("png-filter-5.png", png.png(values, 8, filters=(0, 5)), UNREADABLE)
     c.add("png-depth-3.png", png.png(values, 8, head=(c.width, c.height, 3, 2)), UNREADABLE)
@@ -289,6 +290,10 @@ def _bmps(c: _Corpus) -> None:
         rgba = np.dstack([colours[index[..., 0]], np.full(index.shape[:2], 255)]).astype(np.uint8)
         data = bmp(index, depth, palette=colours)
         c.add(f"bmp-palette-{depth}.bmp", data, from_rgba(rgba))
+    index, colours = c.samples(1) % 8, c.rng.integers(0, 256, (5, 3))
+    seen = np.vstack([colours, np.zeros((3, 3), int)])[index[..., 0]]  # beyond the table is black
+    rgba = np.dstack([seen, np.full(index.shape[:2], 255)]).astype(np.uint8)
+    c.add("bmp-palette-short.bmp", bmp(index, 8, palette=colours), from_rgba(rgba))
     ramp = np.arange(256)[:, None].repeat(3, axis=1)
     grey = c.samples(1)
     c.add("bmp-grey.bmp", bmp(grey, 8, palette=ramp), from_rgba(_rgba(grey), grey=True))

@@ -26,7 +26,7 @@ def bmp(
     Args:
         samples: whole numbers [H, W, n]: indices with a palette, red, green, blue with depth 24,
             and a fourth with depth 32.
-        palette: [2 ** depth, 3].
+        palette: [up to 2 ** depth, 3].
         from_top: rows from top to bottom, by a negative height.
         alpha: the fourth channel is that, in a head of version 4 with bit fields; else unused.
     """
@@ -48,7 +48,7 @@ def bmp(
         len(lines),
         2835,
         2835,
-        0,
+        0 if palette is None else len(palette) % 2**depth,  # 0 for all
         0,
     )
     if alpha:

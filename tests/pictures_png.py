@@ -68,7 +68,7 @@ def png(
         before: chunks that come before the pixels.
         colour_type: other than what `samples` says.
         head: other width, height, depth and colour type in the head.
-        spoil: "adler", "rows" or "idat" (none at all).
+        spoil: "adler", "rows" (a third is missing), "further rows" or "idat" (none at all).
     """
     height, width, n = samples.shape
     colour_type = (
@@ -81,6 +81,8 @@ def png(
     raw = b"".join(_rows(view, depth, filters) for view in views if view.size)
     if spoil == "rows":
         raw = raw[: len(raw) * 2 // 3]
+    if spoil == "further rows":
+        raw += raw[: len(raw) // height]
     packed = zlib.compress(raw)
     if spoil == "adler":
         packed = flipped(packed, len(packed) - 1)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aeonnx.errors import RunError
+
 __all__ = ["UNIT", "Bounds", "float32_bounds", "from_pixels", "has_pixels", "to_pixels"]
 
 Bounds = tuple[float, float]
@@ -38,7 +40,12 @@ def to_pixels(images: npt.NDArray[Any], bounds: Bounds = UNIT, most: int = 255) 
     """float32 in `bounds` -> round((clip(x) - low) / (high - low) * most), ties to even.
 
     `most` is 255 for uint8, or 65535 for uint16.
+
+    Raises:
+        RunError: there is NaN, of a network that overflows.
     """
+    if np.isnan(images).any():
+        raise RunError("an output has NaN, which is no pixel: the network overflows at this input")
     low, high, width = float32_bounds(bounds)
     shares = np.clip(images, low, high)
     if bounds != UNIT:  # for [0, 1] both steps are the identity

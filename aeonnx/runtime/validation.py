@@ -271,12 +271,21 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
         raise InputError(
             f"{where} of 0 or more, got {_exact(lowest)}: {_scaling(spec, float(lowest), 0.0)}"
         )
-    if spec.range and (lowest < spec.range[0] or highest > spec.range[1]):
+    if spec.range and not _within(lowest, highest, spec.range):
         low, high = spec.range
         raise InputError(
             f"{where} in [{low:g}, {high:g}], got values from {_exact(lowest)} to "
             f"{_exact(highest)}: {_scaling(spec, float(lowest), float(highest))}"
         )
+
+
+def _within(lowest: Any, highest: Any, bounds: tuple[float, float]) -> bool:
+    """Whether values are in a range, whose ends are as exact as the values: 0.1 of float32."""
+    low, high = bounds
+    if lowest.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            low, high = np.array(bounds, lowest.dtype)
+    return bool(low <= lowest and highest <= high)
 
 
 def _check_missing(where: str, spec: TensorSpec, value: Array) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from onnx import ModelProto, helper
 from PIL import Image
 
 import aeonnx
 from clients.proof.program import Program, pixels_of
+from tests.clients.damaged import with_graph, with_manifest
 
 pytestmark = pytest.mark.clients
 
@@ -151,3 +155,78 @@ def test_sizes_that_break_a_rule_are_refused(
     assert done.returncode == code
     assert done.stderr.startswith(f"Error: {text}")
     assert not (tmp_path / "z.npy").exists()
+
+
+def _spec(document: dict[str, Any], part: str, name: str) -> Any:
+    inputs = document["parts"][part]["fp32"]["inputs"]
+    return next(spec for spec in inputs if spec["name"] == name)
+
+
+def test_negative_labels_are_refused_where_no_range_is_known(
+    program: Program, copy: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A graph would count from the end, and nobody would notice."""
+    folder = copy("conditional")
+
+    def change(document: dict[str, Any]) -> None:
+        for part in ("decoder", "sampler"):
+            _spec(document, part, "label")["range"] = None
+
+    with_manifest(folder, change)
+    target = tmp_path / "x.png"
+    done = program("generate", folder, "--label", -1, "-n", 1, target)
+    assert done.returncode == 2
+    text = r"Error: (--)?label: expected a whole number of 0 or more, got -1\b"
+    assert re.match(text, done.stderr), done.stderr
+    np.save(tmp_path / "z.npy", np.zeros((1, 4), np.float32))
+    np.save(tmp_path / "label.npy", np.array([-1]))
+    files = [f"{name}={tmp_path / name}.npy" for name in ("z", "label", "y")]
+    done = program("run", folder, "decoder", *files)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: decoder: label: expected values of 0 or more, got -1\n"
+    done = program("generate", folder, "--label", 9, "-n", 1, target)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_ends_of_a_range_are_as_exact_as_the_values(
+    program: Program, copy: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, x = copy("any_size"), np.full((1, 1, 8, 8), 0.1, np.float32)
+    with_manifest(folder, lambda document: _spec(document, "denoiser", "x").update(range=[0, 0.1]))
+    files = [f"x={tmp_path / 'x.npy'}", f"denoised={tmp_path / 'y.npy'}"]
+    np.save(tmp_path / "x.npy", x)
+    done = program("run", folder, "denoiser", *files)
+    assert done.returncode == 0, done.stderr
+    np.save(tmp_path / "x.npy", np.nextafter(x, np.float32(1)))
+    done = program("run", folder, "denoiser", *files, "--force")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: denoiser: x: expected values in [0, 0.1], got 0.1")
+    with aeonnx.load(folder, providers=["cpu"]) as bundle:
+        bundle.denoise(x)
+        with pytest.raises(aeonnx.errors.InputError, match=r"in \[0, 0.1\], got values from 0.1"):
+            bundle.denoise(np.nextafter(x, np.float32(1)))
+
+
+def test_a_denoiser_that_gives_nan_writes_nothing(
+    program: Program, copy: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copy("any_size")
+
+    def change(graph: ModelProto) -> None:
+        nodes, (output,) = graph.graph.node, graph.graph.output
+        last = next(node for node in nodes if output.name in node.output)
+        last.output[0] = "made"
+        nodes.append(helper.make_node("Sub", ["made", "made"], ["nothing"]))
+        nodes.append(helper.make_node("Div", ["nothing", "nothing"], [output.name]))
+
+    with_graph(folder, "denoiser", change)
+    picture(tmp_path / "in.png", 16, 16)
+    done = program("denoise", folder, tmp_path / "in.png", tmp_path / "out.png")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("denoiser gave NaN, which is no pixel\n")
+    assert not (tmp_path / "out.png").exists()
+    with aeonnx.load(folder, providers=["cpu"]) as bundle:
+        x = np.zeros((1, 1, 16, 16), np.uint8)
+        for given in ({}, {"strength": 0.5}):
+            with pytest.raises(aeonnx.errors.RunError, match="NaN, which is no pixel"):
+                bundle.denoise(x, pixels=True, **given)

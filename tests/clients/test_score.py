@@ -151,6 +151,12 @@ def test_rows_with_gaps_are_scored(
     expected = by_python(bundle, x)
     assert expected.odd[0 if kind == "windows" else 5]
     agrees(table(done.stdout), [str(place) for place in range(len(x))], expected)
+    x[3] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    done = program("score", bundle, tmp_path / "x.npy")
+    text = "expected a value in each row, got none in row 3: remove it\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"scorer: x: {text}")
     x[(1, *[0] * (x.ndim - 1))] = np.inf
     np.save(tmp_path / "x.npy", x)
     done = program("score", bundle, tmp_path / "x.npy")
