@@ -26,7 +26,8 @@ public:
     // Any number of rows, and any sizes that the axes allow: in batches where the graph is fixed to
     // a number of rows, in tiles where a row is large.
     // Throws Error 1: an input is missing or has another type or shape, its sizes break a rule of
-    // the axes, the graph failed, or it gave another type or shape than the manifest says.
+    // the axes, labels or codes without a range are negative, the graph failed, or it gave another
+    // type or shape than the manifest says.
     Tensors run(const Tensors& inputs);
 
     const Variant variant;
@@ -97,6 +98,7 @@ public:
     // gives floats, pixels stand for the ranges of the manifest, see pixels.hpp. Where height and
     // width are axes they may be any: the image is padded by reflection, and the result is cropped.
     // A large one runs in tiles.
+    // Throws Error 1: as `Part::run`, or the graph gave NaN.
     Tensor denoise(const Tensor& picture);
 
     // New images, uint8 [count, C, H, W]: image i of a seed is the same in every language. `label`
@@ -112,9 +114,9 @@ public:
     // Values outside of the input's range are scored too. `threshold` is the name of a percentile
     // in the manifest, or a number, also as a text. `label`, of all rows, is for a scorer that takes
     // one.
-    // Throws Error 1: the values are not finite, or as `Part::run`, or the manifest has no
-    // percentiles; Error 2: there is no such threshold, or the label is missing, out of its range,
-    // or one too many.
+    // Throws Error 1: the values are not finite, a row whose values may be missing has none, or as
+    // `Part::run`, or the manifest has no percentiles; Error 2: there is no such threshold, or the
+    // label is missing, out of its range, or one too many.
     Scored score(Tensor x, const std::string& threshold = "p99",
                  std::optional<std::int64_t> label = std::nullopt);
     Scored score(Tensor x, double threshold, std::optional<std::int64_t> label = std::nullopt);

@@ -33,6 +33,13 @@ float from_float16(std::uint16_t bits) {
     return bits >> 15 ? -size : size;
 }
 
+// The range as values of this type: 0.1 in float32 is in [0, 0.1].
+Range range_in(Range range, DType dtype) {
+    if (dtype != DType::float32) return range;
+    for (double& end : range) end = static_cast<double>(static_cast<float>(end));
+    return range;
+}
+
 }  // namespace
 
 Sizes sizes_in(const std::string& part, const Variant& variant, const Tensors& inputs) {
@@ -88,6 +95,10 @@ Tensor as_input(Tensor pixels, const TensorSpec& input) {
     return x;
 }
 
+bool takes_numbers(const TensorSpec& spec) {
+    return !spec.range && (spec.kind == Kind::label || spec.kind == Kind::codes);
+}
+
 void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value) {
     const std::size_t count = count_of(value.shape);
     if (count == 0 || value.dtype == DType::float16) return;  // a float16 is refused as a type
@@ -102,7 +113,12 @@ void require_values(const std::string& part, const TensorSpec& spec, const Tenso
     }
     const std::string where = part + ": " + spec.name + ": expected ";
     if (!finite) throw Error(1, where + "finite values, got NaN or infinity");
-    if (!spec.range || ((*spec.range)[0] <= lowest && highest <= (*spec.range)[1])) return;
+    if (takes_numbers(spec) && lowest < 0) {
+        throw Error(1, where + "values of 0 or more, got " + exact(lowest));
+    }
+    if (!spec.range) return;
+    const Range allowed = range_in(*spec.range, value.dtype);
+    if (allowed[0] <= lowest && highest <= allowed[1]) return;
     throw Error(1, where + "values in [" + exact((*spec.range)[0]) + ", " +
                        exact((*spec.range)[1]) + "], got " + exact(lowest) + " to " +
                        exact(highest));

@@ -20,8 +20,12 @@ Tensor converted(Tensor value, DType expected);
 // Pixels as what an input of images takes: as floats of its range, see pixels.hpp, or as they are.
 Tensor as_input(Tensor pixels, const TensorSpec& input);
 
-// Throws Error 1: a value is not finite, or outside the range of the input. NaN may stand for missing
-// values, where the input may have them.
+// Whether an input takes any number from 0 on: a graph would count negative ones from the end.
+bool takes_numbers(const TensorSpec& spec);
+
+// Throws Error 1: a value is not finite, or outside the range of the input, whose ends are rounded to
+// its type; or is negative where the input takes numbers. NaN may stand for missing values, where the
+// input may have them.
 void require_values(const std::string& part, const TensorSpec& spec, const Tensor& value);
 
 }  // namespace aeonnx

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <new>
 #include <optional>
 #include <string>
@@ -72,10 +73,15 @@ int denoise(Words words) {
     return 0;
 }
 
+// Which are allowed is for the manifest to say.
+std::optional<std::int64_t> label_option(Words& words) {
+    return aeonnx::number_option(words, "--label", std::numeric_limits<std::int64_t>::min());
+}
+
 int generate(Words words) {
     const std::int64_t seed = aeonnx::number_option(words, "--seed", 0).value_or(0);
     const std::int64_t images = aeonnx::number_option(words, "-n", 1).value_or(64);
-    const auto label = aeonnx::number_option(words, "--label", 0);
+    const auto label = label_option(words);
     const auto size = aeonnx::size_option(words, "--size");
     const bool force = aeonnx::flag(words, "--force");
     aeonnx::require_words(words, 2, "BUNDLE out.png");
@@ -104,7 +110,7 @@ void require_table(const std::string& path) {
 
 int score(Words words) {
     const std::string threshold = aeonnx::option(words, "--threshold").value_or("p99");
-    const auto label = aeonnx::number_option(words, "--label", 0);
+    const auto label = label_option(words);
     const auto target = aeonnx::option(words, "-o");
     const bool force = aeonnx::flag(words, "--force");
     aeonnx::require_no_options(words);

@@ -199,6 +199,10 @@ void require_label(const std::string& part, const Variant& variant,
         if (label) throw Error(2, "this " + part + " takes no --label");
         return;
     }
+    if (!spec->range && label && *label < 0) {
+        throw Error(2, "--label: expected a whole number of 0 or more, got " +
+                           std::to_string(*label));
+    }
     const auto [lowest, highest] = labels_of(*spec);
     const std::string range = std::to_string(lowest) + " to " + std::to_string(highest);
     if (!label) throw Error(2, "this " + part + " needs --label, " + range);

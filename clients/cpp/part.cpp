@@ -145,6 +145,9 @@ std::int64_t Part::rows_at_once(const Sizes& sizes) const {
 
 Tensors Part::run(const Tensors& inputs) {
     Sizes sizes = sizes_in(name_, variant, inputs);
+    for (const TensorSpec& spec : variant.inputs) {
+        if (takes_numbers(spec)) require_values(name_, spec, inputs.at(spec.name));
+    }
     const std::int64_t rows = sizes.at(batch), most = rows_at_once(sizes);
     Tensors answers;
     for (std::int64_t first = 0; first < rows; first += most) {

@@ -33,6 +33,19 @@ bool is_name(const std::string& text) {
            text.find_first_not_of("0123456789", 1) == std::string::npos;
 }
 
+// Throws Error 1: a row has no value at all, so that its score would say nothing.
+void require_some_values(const TensorSpec& input, const Tensor& rows) {
+    if (!input.missing || rows.shape.size() < 2) return;
+    const std::int64_t count = rows.shape.front();
+    const auto size = static_cast<std::ptrdiff_t>(count_of(rows.shape)) / count;
+    const float* row = rows.values<float>();
+    for (std::int64_t i = 0; i < count; ++i, row += size) {
+        if (!std::all_of(row, row + size, [](float value) { return std::isnan(value); })) continue;
+        throw Error(1, "scorer: " + input.name + ": expected a value in each row, got none in row " +
+                           std::to_string(i) + ": remove it");
+    }
+}
+
 }  // namespace
 
 double threshold_of(const Variant& scorer, const std::string& text) {
@@ -86,6 +99,7 @@ Scored Bundle::score(Tensor x, double threshold, std::optional<std::int64_t> lab
     const Tensor& rows = inputs.emplace(input.name, std::move(x)).first->second;
     sizes_in("scorer", scorer, inputs);  // a wrong shape is said before a wrong value
     require_values("scorer", input, rows);
+    require_some_values(input, rows);
 
     const std::string& output = score_of(scorer)->name;
     const Tensors outputs = part("scorer").run(inputs);

@@ -51,13 +51,13 @@ Sizes padded(const Variant& variant, const Shape& picture) {
 }
 
 // What the denoiser gives, as pixels.
-Tensor as_pixels(Tensor clean, const TensorSpec& output, const std::string& file) {
+Tensor as_pixels(Tensor clean, const TensorSpec& output) {
     if (output.dtype == DType::uint8) return clean;
     Tensor pixels(DType::uint8, clean.shape);
     const float* values = clean.values<float>();
     const auto is_nan = [](float value) { return std::isnan(value); };
     if (std::any_of(values, values + pixels.bytes.size(), is_nan)) {
-        throw Error(1, file + " gave NaN, which is no pixel");
+        throw Error(1, "denoiser gave NaN, which is no pixel");
     }
     to_pixels(values, pixels.bytes.size(), *output.range, pixels.values<unsigned char>());
     return pixels;
@@ -161,8 +161,7 @@ Tensor Bundle::denoise(const Tensor& picture) {
     each_tile(graph.variant, sizes, [&](const Tile& tile) {
         Tensor x = as_input(cut(noisy, inputs_of(layout, noisy.shape, tile)), input);
         Tensors found = graph.run({{input.name, std::move(x)}});
-        paste_tile(layout, as_pixels(std::move(found.at(output.name)), output, graph.variant.file),
-                   tile, clean);
+        paste_tile(layout, as_pixels(std::move(found.at(output.name)), output), tile, clean);
     });
     clean.shape.erase(clean.shape.begin());
     return clean;

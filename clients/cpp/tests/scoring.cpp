@@ -166,6 +166,29 @@ TEST(what_cannot_be_scored_is_refused_before_the_graph_is_opened) {
         "values may be missing");
 }
 
+TEST(a_row_without_any_value_is_refused) {
+    Variant variant = scorer();
+    TensorSpec& x = variant.inputs[0];
+    x.missing = true;
+    x.kind = Kind::signal;  // windows of two columns
+    x.shape = {*read_size("batch", true), fixed_size(2), fixed_size(3)};
+    const auto said = [&](Shape shape, std::size_t there) {
+        Tensor rows(DType::float32, std::move(shape));
+        std::fill_n(rows.values<float>(), rows.bytes.size() / 4, NAN);
+        rows.values<float>()[there] = 7;
+        Bundle bundle = bundle_of(variant);
+        return refusal([&] { bundle.score(rows); });
+    };
+    const std::string none = "scorer: x: expected a value in each row, got none in row ";
+    const std::string scored = "no folder/denoiser.onnx is missing";
+    equal(said({3, 2, 3}, 5), none + "1: remove it");
+    equal(said({2, 2, 3}, 6), none + "0: remove it");
+    equal(said({1, 2, 3}, 5).find(scored), 0U, "one value is enough");
+    x.kind = Kind::other;
+    x.shape = {*read_size("batch", true)};
+    equal(said({2}, 0).find(scored), 0U, "a row is one value");
+}
+
 TEST(a_table_is_quoted_where_it_must) {
     const double unknown = NAN;
     Table table;

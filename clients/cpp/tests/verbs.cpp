@@ -111,11 +111,17 @@ TEST(a_label_is_one_of_its_range) {
           "this sampler needs --label, 0 to 9");
     equal(refusal([] { require_label("sampler", sampler(), 10); }),
           "--label: expected a whole number from 0 to 9, got 10");
+    equal(refusal([] { require_label("sampler", sampler(), -1); }),
+          "--label: expected a whole number from 0 to 9, got -1");
     Variant plain = sampler();
     plain.inputs.pop_back();
     require_label("sampler", plain, std::nullopt);
     equal(refusal([&] { require_label("sampler", plain, 1); }), "this sampler takes no --label");
     Variant any = sampler();
+    any.inputs[2].range.reset();
+    require_label("sampler", any, 0);
+    equal(refusal([&] { require_label("sampler", any, -1); }),
+          "--label: expected a whole number of 0 or more, got -1");
     any.inputs[2].range = Range{-1e300, 1e300};
     require_label("sampler", any, largest_size);
     any.inputs[2].dtype = DType::int32;
@@ -137,6 +143,47 @@ TEST(inputs_have_the_sizes_that_axes_allow) {
     Tensors negative = picture({});
     negative.at("x").shape = {1, 1, -8, 8};
     yes(sizes(negative).find("got float32 [1, 1, -8, 8]") != std::string::npos, "a negative size");
+}
+
+TEST(the_range_is_rounded_to_the_type_of_an_input) {
+    TensorSpec x = variant_in(sample()).inputs[0];
+    x.range = Range{-0.7, 0.1};  // in float32 one is below, the other above
+    const auto said = [&](float value) {
+        return refusal([&] { require_values("denoiser", x, picture({1, 1}, value).at("x")); });
+    };
+    require_values("denoiser", x, picture({1, 1}, 0.1f).at("x"));
+    require_values("denoiser", x, picture({1, 1}, -0.7f).at("x"));
+    equal(said(std::nextafter(0.1f, 1.0f)),
+          "denoiser: x: expected values in [-0.7, 0.1], got 0.100000009 to 0.100000009");
+    yes(said(std::nextafter(-0.7f, -1.0f)).find("expected values in") != std::string::npos, "low");
+    const TensorSpec wide{"n", DType::float64, {fixed_size(1)}, Range{0, 0.1}};
+    Tensor n(DType::float64, {1});
+    n.values<double>()[0] = 0.1;
+    require_values("denoiser", wide, n);
+    n.values<double>()[0] = static_cast<double>(0.1f);
+    yes(refusal([&] { require_values("denoiser", wide, n); }).find("[0, 0.1]") != std::string::npos,
+        "in float64 it is above");
+    const TensorSpec whole{"n", DType::int64, {fixed_size(1)}, Range{0, 16777217}};
+    Tensor large(DType::int64, {1});
+    large.values<std::int64_t>()[0] = 16777217;  // which is no float32
+    require_values("denoiser", whole, large);
+}
+
+TEST(numbers_are_not_negative_without_a_range) {
+    Tensor numbers(DType::int64, {2});
+    const auto require = [&](Kind kind, std::optional<Range> range) {
+        require_values("decoder", {"z", DType::int64, {fixed_size(2)}, range, kind}, numbers);
+    };
+    for (const Kind kind : {Kind::label, Kind::codes}) {
+        numbers.values<std::int64_t>()[1] = 1 << 20;
+        require(kind, {});
+        numbers.values<std::int64_t>()[1] = -1;
+        equal(refusal([&] { require(kind, {}); }),
+              "decoder: z: expected values of 0 or more, got -1");
+        require(kind, Range{-1, 1});
+        yes(!takes_numbers({"z", DType::int64, {fixed_size(2)}, Range{-1, 1}, kind}), "a range");
+    }
+    require(Kind::other, {});
 }
 
 TEST(values_are_finite_and_within_the_range) {

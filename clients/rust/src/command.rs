@@ -119,7 +119,7 @@ fn generate<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -
     let force = flag(&mut words, "--force");
     let seed = number(&mut words, "--seed", 0)?.unwrap_or(0);
     let count = number(&mut words, "-n", 1)?.unwrap_or(64);
-    let label = number(&mut words, "--label", 0)?;
+    let label = number(&mut words, "--label", i64::MIN)?; // which are allowed is the manifest's to say
     let size = size(&mut words)?;
     let [folder, to] = exactly(words, "BUNDLE out.png")?;
     let bundle = Bundle::open(folder, load()?)?;
@@ -144,7 +144,7 @@ fn run_part<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -
 fn score<E: Engine>(mut words: Vec<OsString>, load: impl Fn() -> Result<E>) -> Result<i32> {
     let force = flag(&mut words, "--force");
     let threshold = value(&mut words, "--threshold")?;
-    let label = number(&mut words, "--label", 0)?;
+    let label = number(&mut words, "--label", i64::MIN)?;
     let table = taken(&mut words, "-o")?.map(PathBuf::from);
     let (what, names) = ("BUNDLE FILE...", words.split_off(words.len().min(1)));
     let [folder] = exactly(words, what)?;

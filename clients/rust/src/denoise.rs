@@ -140,13 +140,14 @@ fn reflected(place: usize, size: usize) -> usize {
     }
 }
 
-/// What the graph gave, as uint8.
+/// What the graph gave, as uint8. Fails if there is NaN.
 fn pixels_of(output: &TensorSpec, found: &Tensor) -> Result<Tensor> {
     let pixels = match (&found.values, scale_of(output)) {
-        (Values::Uint8(pixels), _) => pixels.clone(),
+        (Values::Uint8(pixels), _) => Some(pixels.clone()),
         (Values::Float32(values), Some(scale)) => values.iter().map(|v| scale.pixel(*v)).collect(),
         _ => return Err(Error::failed("denoiser: expected float32 or uint8 images")),
     };
+    let pixels = pixels.ok_or_else(|| Error::failed("denoiser gave NaN, which is no pixel"))?;
     Tensor::new(&found.shape, Values::Uint8(pixels))
 }
 

@@ -69,8 +69,9 @@ pub(crate) fn require_label(part: &Part, label: Option<i64>) -> Result<()> {
         Some([low, high]) => format!("{before}{low} to {high}"),
         None => String::new(),
     };
-    let inside = |spec: &TensorSpec, label: i64| {
-        spec.range.is_none_or(|[low, high]| (low..=high).contains(&(label as f64)))
+    let inside = |spec: &TensorSpec, label: i64| match spec.range {
+        Some([low, high]) => (low..=high).contains(&(label as f64)),
+        None => label >= 0,
     };
     match (spec, label) {
         (None, None) => Ok(()),
@@ -80,7 +81,8 @@ pub(crate) fn require_label(part: &Part, label: Option<i64>) -> Result<()> {
         }
         (Some(spec), Some(label)) if inside(spec, label) => Ok(()),
         (Some(spec), Some(label)) => {
-            let expected = allowed(spec, " from ");
+            let expected =
+                spec.range.map_or(" of 0 or more".to_string(), |_| allowed(spec, " from "));
             Err(Error::usage(format!("--label: expected a whole number{expected}, got {label}")))
         }
     }

@@ -7,7 +7,8 @@ use crate::bundle::LARGEST_FILE;
 use crate::tiles::{inputs_of, is_cut, outputs_of, sizes_of, tiles};
 use crate::variant::is_like;
 use crate::{
-    Axis, DType, Error, Graph, Result, Sizes, Tensor, TensorSpec, Tensors, Variant, listed,
+    Axis, DType, Error, Graph, Result, Sizes, Tensor, TensorKind, TensorSpec, Tensors, Variant,
+    listed,
 };
 
 /// An open graph: arrays by name -> arrays by name.
@@ -41,9 +42,11 @@ impl Part {
 
     /// Any number of rows above 0, and any sizes that the axes allow: what is too large for one run is
     /// run in turns and in tiles, with the same answer. Fails if an input is missing or has another type
-    /// or shape, or the graph gives what the manifest does not say.
+    /// or shape, labels or codes without a range are negative, or the graph gives what the manifest does
+    /// not say.
     pub fn run(&mut self, inputs: &Tensors) -> Result<Tensors> {
         let sizes = self.sizes_in(inputs)?;
+        self.require_numbers(inputs)?;
         let rows = usize::try_from(sizes[BATCH]).unwrap_or(usize::MAX);
         let at_once = match self.variant.fixed_rows() {
             Some(fixed) => fixed,
@@ -107,6 +110,21 @@ impl Part {
             let (part, name) = (&self.name, &spec.name);
             Error::failed(format!("{part}: {name}: expected finite values, got NaN or infinity"))
         })
+    }
+
+    /// Fails if labels or codes without a range are negative: a graph would count them from the end.
+    fn require_numbers(&self, inputs: &Tensors) -> Result<()> {
+        let is_number = |kind| matches!(kind, TensorKind::Label | TensorKind::Codes);
+        for spec in self.inputs.iter().filter(|spec| is_number(spec.kind) && spec.range.is_none()) {
+            let (low, _) = self.extremes_of(spec, &inputs[&spec.name])?;
+            if low < 0.0 {
+                let (part, name) = (&self.name, &spec.name);
+                return Err(Error::failed(format!(
+                    "{part}: {name}: expected values of 0 or more, got {low}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The error of an array that is none of an input.

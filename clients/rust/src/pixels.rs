@@ -45,9 +45,9 @@ impl Scale {
         self.low + f32::from(pixel) / 255.0 * self.width
     }
 
-    /// The nearest pixel, ties to even; values outside of the range are clipped, NaN gives 0.
-    pub(crate) fn pixel(&self, value: f32) -> u8 {
+    /// The nearest pixel, ties to even; values outside of the range are clipped. NaN is no pixel.
+    pub(crate) fn pixel(&self, value: f32) -> Option<u8> {
         let share = (value.clamp(self.low, self.high) - self.low) / self.width;
-        (share * 255.0).round_ties_even() as u8
+        (!share.is_nan()).then(|| (share * 255.0).round_ties_even() as u8)
     }
 }

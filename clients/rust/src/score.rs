@@ -66,7 +66,7 @@ impl<E: Engine> Bundle<E> {
     /// Score rows, of which there may be any number above 0; [`Part::tensor_of`] makes one of a picture.
     /// `threshold` is a number or the name of a percentile, such as "p99". `label` is the class of all
     /// rows, for a scorer that takes one. Values outside of the input's range are scored too; NaN and
-    /// infinity are refused, but for NaN where values may be missing.
+    /// infinity are refused, but for NaN where values may be missing, if there is another one in its row.
     pub fn score(
         &self,
         scorer: &mut Part,
@@ -86,6 +86,7 @@ impl<E: Engine> Bundle<E> {
         inputs.insert(first.name.clone(), rows);
         scorer.sizes_in(&inputs)?;
         scorer.extremes_of(&first, &inputs[&first.name])?;
+        require_some_values(&first, &inputs[&first.name])?;
         let name = score_of(scorer)?.name.clone();
         let found = scorer.run(&inputs)?.remove(&name).map(|tensor| tensor.values);
         let Some(Values::Float32(mut scores)) = found else {
@@ -162,6 +163,23 @@ fn score_of(part: &Part) -> Result<&TensorSpec> {
         let names = listed(outputs.iter().map(|spec| &spec.name));
         cannot(part, "score")("an output of the kind score", &names)
     })
+}
+
+/// Fails if a row has no value at all, so that its score would say nothing. Where a row is one value,
+/// that may be missing.
+fn require_some_values(spec: &TensorSpec, rows: &Tensor) -> Result<()> {
+    let (Values::Float32(values), [_, _, ..]) = (&rows.values, &rows.shape[..]) else {
+        return Ok(());
+    };
+    let size = values.len() / rows.rows();
+    let mut rows = values.chunks(size);
+    match rows.position(|row| row.iter().all(|value| value.is_nan())) {
+        Some(row) if spec.missing => Err(Error::failed(format!(
+            "scorer: {}: expected a value in each row, got none in row {row}: remove it",
+            spec.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Rows, and a label at most, become a score of each.

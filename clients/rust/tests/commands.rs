@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 /// A bundle whose scorer takes x [batch, 2] in [0, 1] and gives twice that, and the sum.
 fn scorer(folder: &Folder) -> Made {
-    scorer_of(folder, false)
+    scorer_of(folder, json!({}))
 }
 
-/// The same, whose x may have missing values.
-fn scorer_of(folder: &Folder, missing: bool) -> Made {
+/// The same, with other fields of x.
+fn scorer_of(folder: &Folder, fields: Value) -> Made {
     let spec = |name, shape: Value, range: Value| {
         json!({
             "name": name, "kind": "other", "dtype": "float32", "shape": shape, "range": range,
         })
     };
-    let x = with(spec("x", json!(["batch", 2]), json!([0, 1])), json!({"missing": missing}));
+    let x = with(spec("x", json!(["batch", 2]), json!([0, 1])), fields);
     let inputs = json!([x]);
     let outputs = json!([
         spec("twice", json!(["batch", 2]), json!(null)),
@@ -127,7 +127,7 @@ fn run_says_what_is_wrong() {
 #[test]
 fn nan_stands_for_a_missing_value_where_there_may_be_some() {
     let folder = Folder::new();
-    let engine = scorer_of(&folder, true);
+    let engine = scorer_of(&folder, json!({"missing": true}));
     let finite = "scorer: x: expected finite values, got NaN or infinity";
     let cases = [
         ([f32::NAN, 1.0], 0, ""),
@@ -143,6 +143,33 @@ fn nan_stands_for_a_missing_value_where_there_may_be_some() {
         assert_eq!(said(&folder, &engine, &words), (code, text.to_string()), "{values:?}");
     }
     assert_eq!(engine.seen.take().len(), 3);
+}
+
+/// Runs x of this kind and range with values of x.
+fn ran(kind: &str, range: &Value, values: &[f32]) -> (i32, String) {
+    let folder = Folder::new();
+    let engine = scorer_of(&folder, json!({"kind": kind, "range": range}));
+    fs::write(folder.0.join("x.npy"), npy("(1, 2)", values)).unwrap();
+    said(&folder, &engine, &["run", "@", "scorer", "x=@/x.npy", "sum=@/sum.npy"])
+}
+
+#[test]
+fn codes_are_not_negative_without_a_range() {
+    let negative = "scorer: x: expected values of 0 or more, got -1";
+    assert_eq!(ran("codes", &json!(null), &[5.0, -1.0]), (1, negative.to_string()));
+    let good = (0, String::new());
+    assert_eq!(ran("codes", &json!(null), &[0.0, 1e9]), good);
+    assert_eq!(ran("codes", &json!([-1, 9]), &[5.0, -1.0]), good);
+    assert_eq!(ran("other", &json!(null), &[5.0, -1.0]), good);
+}
+
+#[test]
+fn the_range_is_rounded_to_float32() {
+    let range = json!([-0.7, 0.1]); // in float32 one is below, the other above
+    assert_eq!(ran("other", &range, &[-0.7, 0.1]), (0, String::new()));
+    let above = "scorer: x: expected values in [-0.7, 0.1], got 0 to 0.10000001";
+    assert_eq!(ran("other", &range, &[0.0, 0.1_f32.next_up()]), (1, above.to_string()));
+    assert_eq!(ran("other", &range, &[0.0, (-0.7_f32).next_down()]).0, 1);
 }
 
 /// A bundle whose sampler gives images of one pixel, that of its label.
@@ -198,6 +225,12 @@ fn generate_gives_all_images_the_label() {
     assert_eq!(run(&["--force"]), (2, needs.to_string()));
     let other = "--label: expected a whole number from 0 to 9, got 10";
     assert_eq!(run(&["--force", "--label", "10"]), (2, other.to_string()));
+    let place = folder.0.join("manifest.json");
+    let manifest = fs::read_to_string(&place).unwrap();
+    fs::write(&place, manifest.replace("\"range\":[0,9]", "\"range\":null")).unwrap();
+    assert_eq!(run(&["--force", "--label", "10"]), (0, String::new()));
+    let negative = "--label: expected a whole number of 0 or more, got -1";
+    assert_eq!(run(&["--force", "--label", "-1"]), (2, negative.to_string()));
 }
 
 #[test]

@@ -114,6 +114,30 @@ fn values_are_finite_or_missing() {
 }
 
 #[test]
+fn a_row_without_any_value_is_refused() {
+    let nan = f32::NAN;
+    let said = |x: Value, shape: &[usize], values: &[f32]| {
+        let folder = Folder::new();
+        let (manifest, engine) = scorer(&folder, with(x, json!({"missing": true})), &[]);
+        let bundle = folder.open(&manifest, engine).unwrap();
+        let rows = Tensor::new(shape, Values::Float32(values.to_vec())).unwrap();
+        let found = bundle.score(&mut bundle.scorer().unwrap(), rows, 1.0, None);
+        found.map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    let none =
+        |row| format!("scorer: x: expected a value in each row, got none in row {row}: remove it");
+    let pairs = || vector(json!(null));
+    assert_eq!(said(pairs(), &[2, 2], &[nan, 0.0, 0.0, nan]), "");
+    assert_eq!(said(pairs(), &[1, 2], &[nan, nan]), none(0));
+    assert_eq!(said(pairs(), &[3, 2], &[nan, 0.0, nan, nan, nan, nan]), none(1));
+    let windows = || spec("x", "signal", json!(["batch", 2, 2])); // whose columns may be empty
+    assert_eq!(said(windows(), &[1, 2, 2], &[nan, nan, nan, 0.0]), "");
+    let rows = [nan, nan, 0.0, nan, nan, nan, nan, nan];
+    assert_eq!(said(windows(), &[2, 2, 2], &rows), none(1));
+    assert_eq!(said(spec("x", "other", json!(["batch"])), &[2], &[nan, 0.0]), "");
+}
+
+#[test]
 fn pixels_become_what_the_scorer_takes() {
     let picture = Picture { shape: [1, 1, 2], pixels: vec![0, 255] };
     let image = |more| with(spec("x", "image", json!(["batch", 1, 1, 2])), more);
@@ -162,4 +186,25 @@ fn all_rows_get_the_label() {
     assert_eq!((error.exit_code(), error.to_string()), (2, needs.to_string()));
     let error = score(Some(10)).unwrap_err().to_string();
     assert_eq!(error, "--label: expected a whole number from 0 to 9, got 10");
+}
+
+#[test]
+fn labels_are_not_negative_without_a_range() {
+    let folder = Folder::new();
+    let any = with(label(), json!({"range": null}));
+    let (manifest, engine) = scorer(&folder, vector(json!(null)), &[any]);
+    let bundle = folder.open(&manifest, engine).unwrap();
+    let mut part = bundle.scorer().unwrap();
+    assert!(bundle.score(&mut part, pairs(&[0.0; 4]), 0.0, Some(1 << 40)).is_ok());
+    let error = bundle.score(&mut part, pairs(&[0.0; 4]), 0.0, Some(-1)).unwrap_err();
+    let said = "--label: expected a whole number of 0 or more, got -1";
+    assert_eq!((error.exit_code(), error.to_string()), (2, said.to_string()));
+    let mut run = |label: i64| {
+        let labels = Tensor::new(&[2], Values::Int64(vec![3, label])).unwrap();
+        part.run(&[("x".to_string(), pairs(&[0.0; 4])), ("label".to_string(), labels)].into())
+    };
+    assert!(run(0).is_ok());
+    let error = run(-1).unwrap_err();
+    let said = "scorer: label: expected values of 0 or more, got -1";
+    assert_eq!((error.exit_code(), error.to_string()), (1, said.to_string()));
 }

@@ -93,12 +93,40 @@ fn require_stream_end(data: &[u8], info: &Info<'_>) -> Read<()> {
             stream.extend_from_slice(content);
         }
     }
-    // Each row has a byte before it; interlaced pictures have up to twice as many rows.
-    let row = info.raw_row_length().saturating_add(7);
-    let most = row.saturating_mul(info.height as usize).saturating_mul(2);
-    fdeflate::decompress_to_vec_bounded(&stream, most)
-        .map(|_| ())
-        .map_err(|_| unreadable("its stream of pixels does not end where it should"))
+    let length = stream_length(info);
+    // With room for a byte more, so that the end is looked for behind the last row.
+    match fdeflate::decompress_to_vec_bounded(&stream, length.saturating_add(1)) {
+        Ok(rows) if rows.len() == length => Ok(()),
+        _ => Err(unreadable("its stream of pixels does not end where it should")),
+    }
+}
+
+/// Where the columns and the rows of each pass of an interlaced picture begin, and how far they are
+/// apart.
+const ADAM7: [[u32; 4]; 7] = [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+];
+
+/// The bytes of all rows, each with the one before it.
+fn stream_length(info: &Info<'_>) -> usize {
+    let bytes = |width: u32, height: u32| match width {
+        0 => 0, // a pass without columns has no rows
+        _ => info.raw_row_length_from_width(width).saturating_mul(height as usize),
+    };
+    if !info.interlaced {
+        return bytes(info.width, info.height);
+    }
+    let places = |size: u32, first: u32, step: u32| size.saturating_sub(first).div_ceil(step);
+    let pass = |[left, top, across, down]: [u32; 4]| {
+        bytes(places(info.width, left, across), places(info.height, top, down))
+    };
+    ADAM7.map(pass).iter().fold(0, |all, pass| all.saturating_add(*pass))
 }
 
 /// A picture of 1 to 4 channels, row by row.
@@ -121,4 +149,62 @@ pub(super) fn encode(
     encoder.set_depth(BitDepth::Eight);
     encoder.write_header()?.write_image_data(picture)?;
     Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CRC-32.
+    fn checksum(data: &[u8]) -> u32 {
+        let bit = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+        !data.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| bit(sum)))
+    }
+
+    /// A black picture whose stream has so many bytes.
+    fn black([wide, high]: [u32; 2], [depth, color, interlaced]: [u8; 3], bytes: usize) -> Vec<u8> {
+        let mut header = [wide.to_be_bytes(), high.to_be_bytes()].concat();
+        header.extend([depth, color, 0, 0, interlaced]);
+        let palette = if color == 3 { &[0; 3][..] } else { &[] };
+        let stream = fdeflate::compress_to_vec(&vec![0; bytes]);
+        let mut data = SIGNATURE.to_vec();
+        for (kind, content) in
+            [(b"IHDR", &header[..]), (b"PLTE", palette), (b"IDAT", &stream), (b"IEND", &[])]
+        {
+            if kind == b"PLTE" && content.is_empty() {
+                continue;
+            }
+            let chunk = [kind, content].concat();
+            data.extend((content.len() as u32).to_be_bytes());
+            data.extend(&chunk);
+            data.extend(checksum(&chunk).to_be_bytes());
+        }
+        data
+    }
+
+    #[test]
+    fn a_stream_has_the_bytes_of_its_rows() {
+        let cases = [
+            ([5, 3], [1, 0, 0], 3 * 2),
+            ([9, 2], [4, 3, 0], 2 * 6),
+            ([3, 2], [8, 6, 0], 2 * 13),
+            ([5, 3], [16, 0, 1], 3 + 3 + 3 + 7 + 2 * 5 + 11), // the third pass has no rows
+            ([1, 9], [8, 2, 1], 2 * 4 + 4 + 2 * 4 + 4 * 4),   // three have no columns
+            ([1, 1], [1, 0, 1], 2),
+            ([40, 40], [8, 2, 0], 40 * 121),
+        ];
+        for (size, kind, bytes) in cases {
+            let said = |bytes| match decode(&black(size, kind, bytes)) {
+                Ok(_) => "read".to_string(),
+                Err(Refusal::Unreadable(reason)) => reason,
+                Err(Refusal::Unwanted(_)) => unreachable!("it is one picture"),
+            };
+            assert_eq!(said(bytes), "read", "{size:?} {kind:?}");
+            let longer = "its stream of pixels does not end where it should";
+            for more in [1, 2, bytes] {
+                assert_eq!(said(bytes + more), longer, "{size:?} {kind:?}");
+            }
+            assert!(decode(&black(size, kind, bytes - 1)).is_err());
+        }
+    }
 }
