@@ -180,7 +180,7 @@ def test_negative_labels_are_refused_where_no_range_is_known(
     assert re.match(text, done.stderr), done.stderr
     np.save(tmp_path / "z.npy", np.zeros((1, 4), np.float32))
     np.save(tmp_path / "label.npy", np.array([-1]))
-    files = [f"{name}={tmp_path / name}.npy" for name in ("z", "label", "y")]
+    files = [f"{name}={tmp_path / name}.npy" for name in ("z", "label", "image")]
     done = program("run", folder, "decoder", *files)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: decoder: label: expected values of 0 or more, got -1\n"

@@ -131,7 +131,7 @@ def test_rows_at_which_the_network_overflows_are_odd(
     done = program("score", made / "ae", tmp_path / "x.npy")
     assert (done.returncode, done.stderr) == (0, "")
     rows = table(done.stdout)
-    assert [row[2:] for row in rows[:3]] == [["100", "odd"]] * 3
+    assert [(float(share), verdict) for _, _, share, verdict in rows[:3]] == [(100, "odd")] * 3
     assert not {"nan", "-inf"} & {row[1] for row in rows}
     agrees(rows, ["0", "1", "2", "3"], by_python(made / "ae", x))
 
