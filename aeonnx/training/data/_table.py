@@ -72,6 +72,7 @@ def given_of(table: Table, options: TableOptions, tests: int | None = None) -> G
         UsageError: no column is named.
     """
     label = options.label_column
+    texts = () if label is None else _labels(table, label)
     others = [] if label is None else [label]
     if options.columns is None:
         table.refuse_texts(others)
@@ -87,7 +88,7 @@ def given_of(table: Table, options: TableOptions, tests: int | None = None) -> G
         tests=tests,
         rounded={name: note for name in names if (note := _rounding(table, name))},
     )
-    return found if label is None else _labelled(found, label, _labels(table, label))
+    return found if label is None else _labelled(found, label, texts)
 
 
 def _rounding(table: Table, name: str) -> str:
