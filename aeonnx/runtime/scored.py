@@ -101,7 +101,8 @@ def ranked(errors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     A network that overflows gives NaN, which is above no threshold. Nothing is less like normal
     rows than values that large, so that their error is infinite.
     """
-    return np.where(np.isnan(errors), np.float32(np.inf), errors)
+    overflows = np.isnan(errors)
+    return np.where(overflows, np.float32(np.inf), errors) if overflows.any() else errors
 
 
 def _finite(value: np.float32) -> float | None:

@@ -271,7 +271,11 @@ def _check_values(where: str, spec: TensorSpec, value: Array) -> None:
         raise InputError(
             f"{where} of 0 or more, got {_exact(lowest)}: {_scaling(spec, float(lowest), 0.0)}"
         )
-    if spec.range and not _within(lowest, highest, spec.range):
+    if (
+        spec.range
+        and (lowest < spec.range[0] or highest > spec.range[1])
+        and not _within(lowest, highest, spec.range)  # microseconds count
+    ):
         low, high = spec.range
         raise InputError(
             f"{where} in [{low:g}, {high:g}], got values from {_exact(lowest)} to "

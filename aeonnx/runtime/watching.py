@@ -185,7 +185,7 @@ def _whole_lines(path: Path) -> tuple[Table, _State] | None:
     with suppress(OSError, ImageError):
         data = path.read_bytes()
         data = data[: data.rfind(b"\n") + 1]
-        return of_csv(data, f"{path}"), (len(data), -1)
+        return of_csv(data, f"{path}"), (len(data), -1)  # no file has that time: look again
     return None
 
 

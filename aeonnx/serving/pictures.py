@@ -60,7 +60,6 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
             f"{_NAME} has pixels, and the model does not say which range its images have: send "
             "floats, normalised as it expects, to the route infer"
         )
-    limits = taken.range
     part, made = made_by(bundle.manifest, verb)
     photo = _readable(data, lambda: open_photo(data, _NAME, Treatment()))
     bounds = pixel_range(bundle.manifest, part, made)
@@ -69,7 +68,7 @@ def prepared(bundle: Bundle, verb: str, data: bytes) -> tuple[Any, Encode]:
         after = photo.with_result(rows, bounds)
         return encode_picture(after.pixels, "png", after.profile, after.dpi)
 
-    return photo.rows(sizes(made)[0], limits), encode
+    return photo.rows(sizes(made)[0], taken.range), encode
 
 
 def row_of(spec: TensorSpec, data: bytes) -> Any:

@@ -19,8 +19,8 @@ import { labelOf, scoreOf } from "./verbs.mjs";
  *   all rows, where the scorer takes one; `size`: [H, W] of pixels, where images have any
  * @typedef {{scores: Float32Array, percentiles: Float64Array, odd: boolean[],
  *   threshold: number}} Scored of each row its score, the larger the less it is like those of the
- *   training, infinite where the network overflows; the share of normal rows with a lower one, in %, NaN where the manifest does not say;
- *   and whether the score is above the threshold
+ *   training, infinite where the network overflows; the share of normal rows with a lower one, in
+ *   %, NaN where the manifest does not say; and whether the score is above the threshold
  */
 
 const NAMED = /^p\d+$/;

@@ -15,7 +15,7 @@ from torch import Tensor
 from aeonnx.errors import DataError, ImageError, UsageError
 from aeonnx.io.folders import SUFFIXES
 from aeonnx.io.pictures import Treatment, read_picture
-from aeonnx.training.data._set import DataSet, Images, Odd, Split
+from aeonnx.training.data._set import DataSet, Images, Odd, Split, every
 
 __all__ = ["TRUTH", "Subset", "mask_of", "read_mask", "with_normal"]
 
@@ -99,7 +99,7 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
     lacking = sum(known[place] is None for place in odd[1].places.tolist())
     scale, notes = data.scale, data.notes
     if data.measure is not None:  # odd rows would widen it, and hide others like them
-        scale, notes = data.measure(_all(splits[0].images).numpy())
+        scale, notes = data.measure(every(splits[0].images).numpy())
     if any(known) and lacking:
         notes += (
             f"{lacking} of {len(odd[1])} odd test images have no mask in {TRUTH}/: pixel_auroc "
@@ -118,10 +118,6 @@ def with_normal(data: DataSet, normal: str | None, *, classifies: bool) -> DataS
         scale=scale,
         notes=notes,
     )
-
-
-def _all(images: Images) -> Tensor:
-    return images.read(torch.arange(len(images)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,16 +190,13 @@ def _chosen(data: DataSet, normal: str) -> tuple[str, ...]:
     found: list[str] = []
     for text in normal.split(","):
         first, _, last = text.partition("-")
-        between = [] if text in known else _between(first, last, known)
-        if text in known:
-            found.append(text)
-        elif between:
-            found += between
-        else:
+        chosen = [text] if text in known else _between(first, last, known)
+        if not chosen:
             raise UsageError(
                 f"--normal {normal}: {text!r} is none of the classes {', '.join(known)}: expected "
                 "names, or the first and the last of several such as 0-8"
             )
+        found += chosen
     if len({*found}) == len(known):
         raise UsageError(f"--normal {normal}: these are all classes: leave it out")
     return tuple(dict.fromkeys(found))

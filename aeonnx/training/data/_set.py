@@ -18,7 +18,17 @@ from aeonnx.models import Columns
 from aeonnx.training.data._crops import Crops
 from aeonnx.training.data._files import InFiles, digest
 
-__all__ = ["DataSet", "Images", "InMemory", "Odd", "Scale", "Split", "chunks", "separate"]
+__all__ = [
+    "DataSet",
+    "Images",
+    "InMemory",
+    "Odd",
+    "Scale",
+    "Split",
+    "chunks",
+    "every",
+    "separate",
+]
 
 _CHUNK = 1 << 24  # bytes per read when all images are read in turn
 
@@ -213,6 +223,11 @@ class DataSet:
                 whole.update(image)
             whole.update(b"unlabelled" if part.labels is None else part.labels.numpy().tobytes())
         return whole.hexdigest()
+
+
+def every(images: Images) -> Tensor:
+    """All images at once, see `Images.read`."""
+    return images.read(torch.arange(len(images)))
 
 
 def separate(images: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:

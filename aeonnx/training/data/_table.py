@@ -18,7 +18,7 @@ from aeonnx.errors import DataError
 from aeonnx.io.csv_rows import is_missing
 from aeonnx.io.tables import Table, join_names, split_names
 from aeonnx.models import Columns
-from aeonnx.training.data._set import DataSet, InMemory, Scale, Split
+from aeonnx.training.data._set import DataSet, InMemory, Scale, Split, every
 from aeonnx.training.data._split import SPLIT, split
 from aeonnx.training.data._windows import Windows, starts_of
 from aeonnx.training.options import TableOptions
@@ -149,7 +149,7 @@ def data_set_of(given: Given, name: str, options: TableOptions) -> DataSet:
         raise DataError(f"{given.where}: expected 2 rows or more of 1 column or more, got {shape}")
     if options.window is None:
         train, test, how = _rows(given, values)
-        learned = train.images.read(torch.arange(len(train.images))).numpy()
+        learned = every(train.images).numpy()
     else:
         train, test, how = _windows(given, values, options.window, options.step)
         first = len(values) - _tests(given, options.window)
